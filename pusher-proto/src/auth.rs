@@ -1,0 +1,341 @@
+//! Authorization by the application's server, as data: what to ask, and what the answer means.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt;
+use core::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+
+use crate::data::json_string;
+use crate::{ChannelName, Secret, SocketId, Text};
+
+/// Names one request for authorization. The answer carries it back; an answer to an older request is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AuthId(pub(crate) u64);
+
+impl fmt::Display for AuthId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// Why an authorization is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AuthPurpose {
+    /// A channel that was not subscribed before.
+    Subscribe,
+    /// A channel that was subscribed on an earlier socket.
+    Resubscribe,
+}
+
+/// How the request's body is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AuthBody {
+    /// `application/x-www-form-urlencoded`, as the official clients do.
+    #[default]
+    Form,
+    /// A JSON object.
+    Json,
+}
+
+impl AuthBody {
+    /// Returns the `Content-Type` that belongs to it.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Form => "application/x-www-form-urlencoded",
+            Self::Json => "application/json",
+        }
+    }
+}
+
+/// A question to the application's server: may this socket subscribe to this channel?
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthRequest {
+    /// Belongs into [`Client::handle_auth`](crate::Client::handle_auth) with the answer.
+    pub id: AuthId,
+    /// The channel.
+    pub channel: ChannelName,
+    /// The socket that the signature is for.
+    pub socket_id: SocketId,
+    /// First time or again.
+    pub purpose: AuthPurpose,
+}
+
+impl AuthRequest {
+    /// Returns the body of the POST request, with `params` of the application behind the protocol's own
+    /// (Pusher docs, *Authorization endpoint*).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pusher_proto::{AuthBody, Action, ChannelName, Client, Config, Endpoint, Frame, Instant};
+    ///
+    /// let mut client = Client::new(Config::new("key", Endpoint::cluster("eu"))?, 1);
+    /// client.connect();
+    /// client.subscribe(ChannelName::new("private-a b")?);
+    /// # let mut epoch = None;
+    /// # while let Some(action) = client.poll_action(Instant::ZERO) {
+    /// #     if let Action::Connect(socket, _) = action { epoch = Some(socket); }
+    /// # }
+    /// # let established = r#"{"event":"pusher:connection_established","data":{"socket_id":"1.2"}}"#;
+    /// # client.handle_frame(epoch.unwrap(), Frame::Text(established.into()), Instant::ZERO);
+    /// # let request = core::iter::from_fn(|| client.poll_action(Instant::ZERO)).find_map(|action| match action {
+    /// #     Action::RequestAuth(request) => Some(request),
+    /// #     _ => None,
+    /// # }).unwrap();
+    /// // … after the handshake, from Action::RequestAuth(request):
+    /// let params = [("tenant", "7")];
+    /// assert_eq!(request.body(AuthBody::Form, &params), "socket_id=1.2&channel_name=private-a+b&tenant=7");
+    /// assert_eq!(
+    ///     request.body(AuthBody::Json, &params),
+    ///     r#"{"socket_id":"1.2","channel_name":"private-a b","tenant":"7"}"#,
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn body<K: AsRef<str>, V: AsRef<str>>(&self, body: AuthBody, params: &[(K, V)]) -> String {
+        let own = [("socket_id", self.socket_id.as_str()), ("channel_name", self.channel.as_str())];
+        let fields = own.into_iter().chain(params.iter().map(|(key, value)| (key.as_ref(), value.as_ref())));
+        let mut text = String::new();
+        match body {
+            AuthBody::Form => {
+                for (key, value) in fields {
+                    let separator = if text.is_empty() { "" } else { "&" };
+                    text += &format!("{separator}{}={}", form_encoded(key), form_encoded(value));
+                }
+            }
+            AuthBody::Json => {
+                for (key, value) in fields {
+                    let separator = if text.is_empty() { "{" } else { "," };
+                    text += &format!("{separator}{}:{}", json_string(key), json_string(value));
+                }
+                text.push('}');
+            }
+        }
+        text
+    }
+}
+
+/// What the application's server answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthResponse {
+    /// The signature, in the form `key:hex`.
+    pub auth: Secret,
+    /// For presence channels: a JSON object with `user_id` and perhaps `user_info`, byte for byte as it was signed.
+    pub channel_data: Option<Text>,
+    /// For encrypted channels: the key, in base64.
+    pub shared_secret: Option<Secret>,
+}
+
+impl AuthResponse {
+    /// Returns the answer that consists of a signature only.
+    #[must_use]
+    pub fn new(auth: impl Into<Secret>) -> Self {
+        Self { auth: auth.into(), channel_data: None, shared_secret: None }
+    }
+
+    /// Adds the data of a presence channel.
+    #[must_use]
+    pub fn channel_data(mut self, data: impl Into<Text>) -> Self {
+        self.channel_data = Some(data.into());
+        self
+    }
+
+    /// Reads the HTTP answer of an auth server: `status`, `body` and, in seconds, the `Retry-After` header.
+    ///
+    /// Any status of 200 to 299 is a success, whatever the content type says. JSON inside a JSON string is unwrapped once.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::Http`] for another status, [`AuthError::InvalidJson`] or [`AuthError::MissingField`] for a body that
+    /// is no answer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pusher_proto::{AuthError, AuthResponse};
+    ///
+    /// let response = AuthResponse::from_http(200, br#"{"auth":"key:5a"}"#, None)?;
+    /// assert_eq!(response.auth.expose(), "key:5a");
+    ///
+    /// let refusal = AuthResponse::from_http(403, b"no", None).unwrap_err();
+    /// assert!(!refusal.is_retryable());
+    /// # Ok::<(), AuthError>(())
+    /// ```
+    pub fn from_http(status: u16, body: &[u8], retry_after: Option<&str>) -> Result<Self, AuthError> {
+        let text = String::from_utf8_lossy(body);
+        let text = text.trim_start_matches('\u{feff}').trim();
+        if !(200..300).contains(&status) {
+            let retry_after = retry_after.and_then(seconds);
+            return Err(AuthError::Http { status, excerpt: excerpt(text, MAX_EXCERPT_LEN), retry_after });
+        }
+        let invalid = |_| AuthError::InvalidJson { excerpt: excerpt(text, MAX_EXCERPT_LEN) };
+        let fields = match serde_json::from_str::<Fields>(text) {
+            Ok(fields) => fields,
+            Err(error) => {
+                let inner = serde_json::from_str::<String>(text).map_err(|_| invalid(error))?;
+                serde_json::from_str::<Fields>(&inner).map_err(invalid)?
+            }
+        };
+        let auth = string(fields.auth, "auth")?.ok_or(AuthError::MissingField("auth"))?;
+        Ok(Self {
+            auth: Secret::from(auth),
+            channel_data: string(fields.channel_data, "channel_data")?.map(Text::from),
+            shared_secret: string(fields.shared_secret, "shared_secret")?.map(Secret::from),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Fields {
+    auth: Option<serde_json::Value>,
+    channel_data: Option<serde_json::Value>,
+    shared_secret: Option<serde_json::Value>,
+}
+
+fn string(value: Option<serde_json::Value>, field: &'static str) -> Result<Option<String>, AuthError> {
+    match value {
+        None | Some(serde_json::Value::Null) => Ok(None),
+        Some(serde_json::Value::String(text)) => Ok(Some(text)),
+        // An object cannot be turned back into the bytes that were signed.
+        Some(_) => Err(AuthError::MissingField(field)),
+    }
+}
+
+/// Why there is no authorization.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthError {
+    /// The server was not reached.
+    #[error("authorization failed: {0}")]
+    Network(String),
+    /// No answer within [`auth_timeout`](crate::ConfigBuilder::auth_timeout).
+    #[error("authorization timed out")]
+    Timeout,
+    /// The server answered with another status than 2xx.
+    #[error("authorization denied with status {status}{}{excerpt}", if excerpt.is_empty() { "" } else { ": " })]
+    Http {
+        /// The HTTP status.
+        status: u16,
+        /// The start of the body, at most 1,024 bytes.
+        excerpt: String,
+        /// The `Retry-After` of the answer.
+        retry_after: Option<Duration>,
+    },
+    /// The body is not JSON, or no object.
+    #[error("the authorization is not a JSON object: {excerpt}")]
+    InvalidJson {
+        /// The start of the body, at most 1,024 bytes.
+        excerpt: String,
+    },
+    /// A field is missing or no string.
+    #[error("the authorization has no string {0}")]
+    MissingField(&'static str),
+    /// The application's own authorizer said no.
+    #[error("authorization failed: {0}")]
+    Handler(String),
+    /// The client was configured without an authorizer.
+    #[error("no authorizer is configured")]
+    NotConfigured,
+}
+
+impl AuthError {
+    /// Whether asking again may help: the server was not reached, too busy (408, 429) or broken (5xx).
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Network(_) | Self::Timeout => true,
+            Self::Http { status, .. } => matches!(status, 408 | 429 | 500..=599),
+            Self::InvalidJson { .. } | Self::MissingField(_) | Self::Handler(_) | Self::NotConfigured => false,
+        }
+    }
+
+    /// Returns the status that pusher-js reports: 0 if the server was never reached, 200 for an unusable success.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Network(_) | Self::Timeout | Self::Handler(_) | Self::NotConfigured => 0,
+            Self::Http { status, .. } => *status,
+            Self::InvalidJson { .. } | Self::MissingField(_) => 200,
+        }
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Http { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+/// Reads the seconds of a `Retry-After`; a date is not read.
+pub(crate) fn seconds(header: &str) -> Option<Duration> {
+    header.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// The start of `text`, at most `max` bytes.
+pub(crate) fn excerpt(text: &str, max: usize) -> String {
+    let end = (0..=max.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    text[..end].to_string()
+}
+
+fn form_encoded(text: &str) -> String {
+    utf8_percent_encode(text, FORM).to_string().replace("%20", "+")
+}
+
+/// What a form leaves as it is (WHATWG URL, *application/x-www-form-urlencoded*).
+const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_');
+
+/// Longest excerpt of an answer, in bytes.
+const MAX_EXCERPT_LEN: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_every_form_of_a_success() {
+        let plain = AuthResponse::new("k:1");
+        for body in [r#"{"auth":"k:1"}"#, "\u{feff} {\"auth\":\"k:1\"}\n", r#""{\"auth\":\"k:1\"}""#] {
+            assert_eq!(AuthResponse::from_http(201, body.as_bytes(), None), Ok(plain.clone()), "{body}");
+        }
+        let body = br#"{"auth":"k:1","channel_data":"{\"user_id\":\"1\"}","shared_secret":"c2VjcmV0"}"#;
+        let mut whole = AuthResponse::new("k:1").channel_data(r#"{"user_id":"1"}"#);
+        whole.shared_secret = Some("c2VjcmV0".into());
+        assert_eq!(AuthResponse::from_http(200, body, None), Ok(whole));
+    }
+
+    #[test]
+    fn classifies_every_failure() {
+        let http = |status, retry_after: Option<u64>| AuthError::Http {
+            status,
+            excerpt: "why".into(),
+            retry_after: retry_after.map(Duration::from_secs),
+        };
+        let table = [
+            (403, "why", None, http(403, None), false),
+            (408, "why", None, http(408, None), true),
+            (429, "why", Some("7"), http(429, Some(7)), true),
+            (503, "why", Some("Wed, 21 Oct 2026"), http(503, None), true),
+            (200, "<html>", None, AuthError::InvalidJson { excerpt: "<html>".into() }, false),
+            (200, "[]", None, AuthError::InvalidJson { excerpt: "[]".into() }, false),
+            (200, "{}", None, AuthError::MissingField("auth"), false),
+            (200, r#"{"auth":7}"#, None, AuthError::MissingField("auth"), false),
+            (200, r#"{"auth":"k:1","channel_data":{}}"#, None, AuthError::MissingField("channel_data"), false),
+        ];
+        for (status, body, retry_after, error, retryable) in table {
+            let found = AuthResponse::from_http(status, body.as_bytes(), retry_after).unwrap_err();
+            assert_eq!((found.is_retryable(), found), (retryable, error), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn an_excerpt_ends_at_a_character() {
+        assert_eq!(excerpt("aé", 2), "a");
+        assert_eq!(excerpt("aé", 9), "aé");
+    }
+}

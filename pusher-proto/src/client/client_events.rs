@@ -1,0 +1,128 @@
+//! Client events that wait for a subscription, and their rate.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use super::event::{Diagnostic, Event};
+use super::outbox::Outbox;
+use crate::config::{Options, Strictness};
+use crate::{ChannelName, ClientEventName, Data, Instant, Text, TriggerError};
+
+/// The queue and the recent past.
+pub(crate) struct ClientEvents {
+    options: Arc<Options>,
+    waiting: VecDeque<(ChannelName, Text)>,
+    /// When the latest events were sent, as many as are allowed in a second.
+    sent_at: VecDeque<Instant>,
+}
+
+impl ClientEvents {
+    pub(crate) fn new(options: Arc<Options>) -> Self {
+        Self { options, waiting: VecDeque::new(), sent_at: VecDeque::new() }
+    }
+
+    /// Checks what depends on the event alone.
+    pub(crate) fn check(
+        &self,
+        channel: &ChannelName,
+        event: &ClientEventName,
+        data: &Data,
+        outbox: &mut Outbox,
+    ) -> Result<Text, TriggerError> {
+        let (len, max) = (data.raw().len(), self.options.max_client_event_len);
+        match self.options.client_event_len_limit {
+            Strictness::Refuse if len > max => return Err(TriggerError::TooLarge { len, max }),
+            Strictness::Warn if len > max => outbox.offer(Event::Diagnostic(Diagnostic::ClientEventLen { len, max })),
+            Strictness::Ignore | Strictness::Warn | Strictness::Refuse => {}
+        }
+        Ok(crate::wire::write::client_event(event, channel, data))
+    }
+
+    /// Sends at once.
+    pub(crate) fn send(&mut self, text: Text, now: Instant, outbox: &mut Outbox) -> Result<(), TriggerError> {
+        if outbox.waiting_sends() >= self.options.max_pending_events {
+            return Err(TriggerError::QueueFull);
+        }
+        let max = self.options.client_event_rate;
+        match (self.options.client_event_rate_limit, self.retry_in(now)) {
+            (Strictness::Refuse, Some(retry_in)) => return Err(TriggerError::RateLimited { retry_in }),
+            (Strictness::Warn, Some(_)) => outbox.offer(Event::Diagnostic(Diagnostic::ClientEventRate { max })),
+            (Strictness::Ignore, Some(_)) | (_, None) => {}
+        }
+        self.note_sent(now);
+        outbox.send(text);
+        Ok(())
+    }
+
+    /// Keeps the event until its channel is subscribed; `refusal` where there is no queue.
+    pub(crate) fn keep(
+        &mut self,
+        channel: &ChannelName,
+        text: Text,
+        refusal: TriggerError,
+    ) -> Result<(), TriggerError> {
+        match self.options.max_buffered_client_events {
+            0 => Err(refusal),
+            max if self.waiting.len() >= max => Err(TriggerError::QueueFull),
+            _ => {
+                self.waiting.push_back((channel.clone(), text));
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends what waited for this channel, in order.
+    pub(crate) fn flush(&mut self, channel: &ChannelName, now: Instant, outbox: &mut Outbox) {
+        for (waiting_for, text) in core::mem::take(&mut self.waiting) {
+            if waiting_for == *channel {
+                self.note_sent(now);
+                outbox.send(text);
+            } else {
+                self.waiting.push_back((waiting_for, text));
+            }
+        }
+    }
+
+    /// Drops what waits for channels that are no longer wanted.
+    pub(crate) fn retain(&mut self, is_wanted: impl Fn(&ChannelName) -> bool, outbox: &mut Outbox) {
+        while let Some(at) = self.waiting.iter().position(|(channel, _)| !is_wanted(channel)) {
+            let channel = self.waiting[at].0.clone();
+            let before = self.waiting.len();
+            self.waiting.retain(|(waiting_for, _)| *waiting_for != channel);
+            let count = before - self.waiting.len();
+            outbox.offer(Event::Diagnostic(Diagnostic::ClientEventsDropped { channel, count }));
+        }
+    }
+
+    /// The connection is gone; what waited goes with it unless it is to be kept.
+    pub(crate) fn leave(&mut self, outbox: &mut Outbox) {
+        self.sent_at.clear();
+        if !self.options.keep_client_events {
+            self.retain(|_| false, outbox);
+        }
+    }
+
+    /// Whether an error of the server may be about a client event.
+    pub(crate) fn sent_lately(&self, now: Instant) -> bool {
+        self.sent_at.back().is_some_and(|&at| now.since(at) < RATE_WINDOW)
+    }
+
+    fn retry_in(&self, now: Instant) -> Option<Duration> {
+        if self.sent_at.len() < self.options.client_event_rate as usize {
+            return None;
+        }
+        let free_at = *self.sent_at.front()? + RATE_WINDOW;
+        (free_at > now).then(|| free_at.since(now))
+    }
+
+    fn note_sent(&mut self, now: Instant) {
+        while self.sent_at.len() >= self.options.client_event_rate as usize {
+            self.sent_at.pop_front();
+        }
+        self.sent_at.push_back(now);
+    }
+}
+
+/// The time that the rate counts in (Pusher docs, *Triggering client events*: so many a second).
+const RATE_WINDOW: Duration = Duration::from_secs(1);

@@ -1,0 +1,487 @@
+//! The connection: when to open a socket, what its end means, when to try again.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use super::backoff::Backoff;
+use super::event::{ConnectionState, Event, SocketEpoch};
+use super::outbox::Outbox;
+use crate::close::Verdict;
+use crate::config::Options;
+use crate::{
+    AppKey, CloseFrame, CloseReason, Config, ConnectRequest, ConnectionError, Endpoints, FailReason, Instant,
+    ServerError, SocketId, Text, TransportError,
+};
+
+/// One connection and its successors. At most one socket is in use at a time.
+pub(crate) struct Connection {
+    options: Arc<Options>,
+    key: AppKey,
+    endpoints: Endpoints,
+    phase: Phase,
+    state: ConnectionState,
+    wish: Wish,
+    switch: Option<(AppKey, Endpoints)>,
+    closing: Option<SocketEpoch>,
+    last_epoch: u64,
+    /// Consecutive failures.
+    attempt: u32,
+    /// Which endpoint of the ring.
+    place: usize,
+    /// This endpoint refused a plain socket with 4000.
+    tls_forced: bool,
+    /// Whether one retry may come at once; a stable connection earns it.
+    credit: bool,
+    tried_at: Instant,
+    outage: Outage,
+    /// The last error frame, which may explain a close that says nothing.
+    last_error: Option<(u32, Instant)>,
+    backoff: Backoff,
+}
+
+enum Phase {
+    /// No socket and no plan: initialized, disconnected or failed.
+    Idle,
+    Opening {
+        epoch: SocketEpoch,
+        deadline: Instant,
+        polled: bool,
+    },
+    Handshaking {
+        epoch: SocketEpoch,
+        deadline: Instant,
+    },
+    Waiting {
+        retry_at: Instant,
+    },
+    Connected {
+        epoch: SocketEpoch,
+        stable_at: Option<Instant>,
+    },
+}
+
+#[derive(Clone, Copy, Default)]
+enum Wish {
+    #[default]
+    None,
+    Connect,
+    Disconnect,
+    Reconnect,
+}
+
+enum Outage {
+    None,
+    Since { told_at: Instant },
+    Told,
+}
+
+/// What comes after a failure: another try, or none.
+type Plan = Result<Retry, FailReason>;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Retry {
+    Delayed {
+        at_least: Duration,
+    },
+    /// At once, spread below the base delay: a restarted server hears from all its clients.
+    Spread,
+    /// At once.
+    Now,
+    /// At once, over TLS.
+    OverTls,
+}
+
+impl Retry {
+    const DELAYED: Self = Self::Delayed { at_least: Duration::ZERO };
+}
+
+impl Connection {
+    pub(crate) fn new(config: &Config, options: Arc<Options>, seed: u64) -> Self {
+        Self {
+            key: config.key.clone(),
+            endpoints: options.endpoints.clone(),
+            phase: Phase::Idle,
+            state: ConnectionState::Initialized,
+            wish: Wish::None,
+            switch: None,
+            closing: None,
+            last_epoch: 0,
+            attempt: 0,
+            place: 0,
+            tls_forced: false,
+            credit: true,
+            tried_at: Instant::ZERO,
+            outage: Outage::None,
+            last_error: None,
+            backoff: Backoff::new(&options, seed),
+            options,
+        }
+    }
+
+    pub(crate) fn connect(&mut self) {
+        self.wish = match self.wish {
+            Wish::None | Wish::Connect => Wish::Connect,
+            Wish::Disconnect | Wish::Reconnect => Wish::Reconnect,
+        };
+    }
+
+    pub(crate) fn disconnect(&mut self) {
+        self.wish = Wish::Disconnect;
+    }
+
+    pub(crate) fn switch(&mut self, key: AppKey, endpoints: Endpoints) {
+        self.switch = Some((key, endpoints));
+    }
+
+    /// Makes what is wished for true, or starts to.
+    pub(crate) fn reconcile(&mut self, now: Instant, outbox: &mut Outbox) {
+        if let Some((key, endpoints)) = self.switch.take() {
+            self.apply_switch(key, endpoints, now, outbox);
+        }
+        match core::mem::take(&mut self.wish) {
+            Wish::None => {}
+            Wish::Connect => self.apply_connect(now, outbox),
+            Wish::Disconnect => self.apply_disconnect(outbox),
+            Wish::Reconnect => {
+                self.apply_disconnect(outbox);
+                self.apply_connect(now, outbox);
+            }
+        }
+    }
+
+    /// The network is back: an attempt or a delay that began before makes no sense any more.
+    pub(crate) fn handle_online(&mut self, now: Instant, outbox: &mut Outbox) {
+        match self.phase {
+            Phase::Idle | Phase::Connected { .. } => {}
+            Phase::Waiting { .. } => self.hasten(now, outbox),
+            Phase::Opening { .. } | Phase::Handshaking { .. } => {
+                if now >= self.tried_at + self.backoff.base() {
+                    self.close_socket();
+                    self.open(now, outbox);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn handle_open(&mut self) {
+        if let Phase::Opening { epoch, deadline, .. } = self.phase {
+            self.phase = Phase::Handshaking { epoch, deadline };
+        }
+    }
+
+    /// The server greeted.
+    pub(crate) fn handle_established(&mut self, socket_id: SocketId, now: Instant, outbox: &mut Outbox) {
+        let Some(epoch) = self.socket() else { return };
+        self.phase = Phase::Connected { epoch, stable_at: Some(now + self.options.reconnect_reset_after) };
+        self.outage = Outage::None;
+        self.last_error = None;
+        self.set_state(ConnectionState::Connected { socket_id }, outbox);
+    }
+
+    /// The server answered the handshake with an error. Some servers then leave the socket open, so we close it.
+    pub(crate) fn handle_refusal(&mut self, error: ServerError, now: Instant, outbox: &mut Outbox) {
+        let plan = match error.code {
+            None => Ok(Retry::DELAYED),
+            Some(code) => self.plan(code, &error.message),
+        };
+        self.give_up_socket(ConnectionError::Refused(error), plan, now, outbox);
+    }
+
+    /// An error that ends the socket from our side, with a usual delay.
+    pub(crate) fn handle_breach(&mut self, error: ConnectionError, now: Instant, outbox: &mut Outbox) {
+        self.give_up_socket(error, Ok(Retry::DELAYED), now, outbox);
+    }
+
+    pub(crate) fn handle_pong_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
+        self.give_up_socket(ConnectionError::PongTimeout, Ok(Retry::Now), now, outbox);
+    }
+
+    /// An error frame on a connection that goes on.
+    pub(crate) fn note_error(&mut self, error: &ServerError, now: Instant) {
+        self.last_error = error.code.map(|code| (code, now));
+    }
+
+    pub(crate) fn handle_close(&mut self, reason: CloseReason, now: Instant, outbox: &mut Outbox) {
+        let during_handshake = !self.is_connected();
+        let plan = self.plan_for_close(&reason, now);
+        let expected = matches!(&reason, CloseReason::Closed(Some(CloseFrame { code: 1000 | 1001, .. })));
+        let error = match reason {
+            CloseReason::Failed(error) => ConnectionError::Transport(error),
+            reason => ConnectionError::Closed { reason, during_handshake },
+        };
+        if !expected || during_handshake {
+            outbox.offer(Event::ConnectionError(error.clone()));
+        }
+        self.lose(error, plan, now, outbox);
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
+        if matches!(self.outage, Outage::Since { told_at } if told_at <= now) {
+            self.outage = Outage::Told;
+            outbox.emit(Event::Unavailable);
+        }
+        match &mut self.phase {
+            Phase::Idle => {}
+            Phase::Opening { deadline, .. } | Phase::Handshaking { deadline, .. } => {
+                if *deadline <= now {
+                    self.give_up_socket(ConnectionError::HandshakeTimeout, Ok(Retry::DELAYED), now, outbox);
+                }
+            }
+            Phase::Waiting { retry_at } => {
+                if *retry_at <= now {
+                    self.open(now, outbox);
+                }
+            }
+            Phase::Connected { stable_at, .. } => {
+                if stable_at.is_some_and(|stable_at| stable_at <= now) {
+                    *stable_at = None;
+                    self.attempt = 0;
+                    self.credit = true;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn poll_close(&mut self) -> Option<SocketEpoch> {
+        self.closing.take()
+    }
+
+    pub(crate) fn poll_connect(&mut self) -> Option<(SocketEpoch, ConnectRequest)> {
+        let Phase::Opening { epoch, polled, .. } = &mut self.phase else { return None };
+        if core::mem::replace(polled, true) {
+            return None;
+        }
+        let endpoint = self.endpoints.at(self.place)?;
+        let tls = endpoint.tls || self.tls_forced;
+        let request = endpoint.request(tls, &self.key, &self.options.client_name, &self.options.client_version);
+        Some((*epoch, request))
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let phase = match &self.phase {
+            Phase::Idle => None,
+            Phase::Opening { deadline, .. } | Phase::Handshaking { deadline, .. } => Some(*deadline),
+            Phase::Waiting { retry_at } => Some(*retry_at),
+            Phase::Connected { stable_at, .. } => *stable_at,
+        };
+        let outage = match self.outage {
+            Outage::None | Outage::Told => None,
+            Outage::Since { told_at } => Some(told_at),
+        };
+        phase.into_iter().chain(outage).min()
+    }
+
+    /// The socket whose input counts.
+    pub(crate) fn socket(&self) -> Option<SocketEpoch> {
+        match self.phase {
+            Phase::Idle | Phase::Waiting { .. } => None,
+            Phase::Opening { epoch, .. } | Phase::Handshaking { epoch, .. } | Phase::Connected { epoch, .. } => {
+                Some(epoch)
+            }
+        }
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        matches!(self.phase, Phase::Connected { .. })
+    }
+
+    pub(crate) fn is_unavailable(&self) -> bool {
+        matches!(self.outage, Outage::Told)
+    }
+
+    pub(crate) fn state(&self) -> &ConnectionState {
+        &self.state
+    }
+
+    pub(crate) fn key(&self) -> &AppKey {
+        &self.key
+    }
+
+    fn apply_connect(&mut self, now: Instant, outbox: &mut Outbox) {
+        match self.phase {
+            Phase::Idle => {
+                self.start_over(now);
+                self.open(now, outbox);
+            }
+            Phase::Waiting { .. } => self.hasten(now, outbox),
+            Phase::Opening { .. } | Phase::Handshaking { .. } | Phase::Connected { .. } => {}
+        }
+    }
+
+    fn apply_disconnect(&mut self, outbox: &mut Outbox) {
+        match self.phase {
+            Phase::Idle => match self.state {
+                ConnectionState::Disconnected | ConnectionState::Failed { .. } => return,
+                _ => {}
+            },
+            Phase::Waiting { .. } => {}
+            Phase::Opening { .. } | Phase::Handshaking { .. } | Phase::Connected { .. } => self.close_socket(),
+        }
+        self.phase = Phase::Idle;
+        self.outage = Outage::None;
+        self.set_state(ConnectionState::Disconnected, outbox);
+    }
+
+    fn apply_switch(&mut self, key: AppKey, endpoints: Endpoints, now: Instant, outbox: &mut Outbox) {
+        self.key = key;
+        self.endpoints = endpoints;
+        self.place = 0;
+        self.tls_forced = false;
+        if matches!(self.phase, Phase::Idle) {
+            return;
+        }
+        self.close_socket();
+        self.start_over(now);
+        self.open(now, outbox);
+    }
+
+    fn start_over(&mut self, now: Instant) {
+        self.attempt = 0;
+        self.credit = true;
+        self.outage = Outage::Since { told_at: now + self.options.unavailable_timeout };
+    }
+
+    /// Ends a delay, but never tries more often than once per base delay.
+    fn hasten(&mut self, now: Instant, outbox: &mut Outbox) {
+        let Phase::Waiting { retry_at } = &mut self.phase else { return };
+        let earliest = self.tried_at + self.backoff.base();
+        if earliest <= now {
+            return self.open(now, outbox);
+        }
+        *retry_at = earliest.min(*retry_at);
+        if let ConnectionState::Waiting { attempt, cause, .. } = &self.state {
+            let state = ConnectionState::Waiting { attempt: *attempt, retry_at: *retry_at, cause: cause.clone() };
+            self.set_state(state, outbox);
+        }
+    }
+
+    fn open(&mut self, now: Instant, outbox: &mut Outbox) {
+        self.last_epoch += 1;
+        let deadline = now + self.options.handshake_timeout;
+        self.phase = Phase::Opening { epoch: SocketEpoch(self.last_epoch), deadline, polled: false };
+        self.tried_at = now;
+        self.last_error = None;
+        self.set_state(ConnectionState::Connecting { attempt: self.attempt }, outbox);
+    }
+
+    /// A socket that nobody was asked to open needs no close.
+    fn close_socket(&mut self) {
+        match self.phase {
+            Phase::Idle | Phase::Waiting { .. } | Phase::Opening { polled: false, .. } => {}
+            Phase::Opening { epoch, .. } | Phase::Handshaking { epoch, .. } | Phase::Connected { epoch, .. } => {
+                self.closing = Some(epoch);
+            }
+        }
+    }
+
+    fn give_up_socket(&mut self, error: ConnectionError, plan: Plan, now: Instant, outbox: &mut Outbox) {
+        self.close_socket();
+        outbox.offer(Event::ConnectionError(error.clone()));
+        self.lose(error, plan, now, outbox);
+    }
+
+    /// The socket is gone.
+    fn lose(&mut self, cause: ConnectionError, plan: Plan, now: Instant, outbox: &mut Outbox) {
+        let failed_try = !self.is_connected();
+        if !failed_try {
+            self.outage = Outage::Since { told_at: now + self.options.unavailable_timeout };
+        }
+        self.attempt = self.attempt.saturating_add(1);
+        let retry = match plan {
+            Err(reason) => return self.fail(reason, outbox),
+            Ok(retry) => retry,
+        };
+        if self.options.max_attempts.is_some_and(|max| self.attempt > max) {
+            return self.fail(FailReason::GaveUp { attempts: self.attempt, last: Box::new(cause) }, outbox);
+        }
+        if retry == Retry::OverTls {
+            self.tls_forced = true;
+        } else if failed_try {
+            self.place = self.place.wrapping_add(1);
+            self.tls_forced = false;
+        }
+        let retry_at = now + self.delay(retry);
+        self.phase = Phase::Waiting { retry_at };
+        self.set_state(ConnectionState::Waiting { attempt: self.attempt, retry_at, cause }, outbox);
+        if retry_at <= now {
+            self.open(now, outbox);
+        }
+    }
+
+    fn fail(&mut self, reason: FailReason, outbox: &mut Outbox) {
+        self.phase = Phase::Idle;
+        self.outage = Outage::None;
+        self.set_state(ConnectionState::Failed { reason }, outbox);
+    }
+
+    fn delay(&mut self, retry: Retry) -> Duration {
+        match retry {
+            Retry::OverTls => Duration::ZERO,
+            Retry::Delayed { at_least } => self.backoff.delay(self.attempt).max(at_least),
+            Retry::Spread | Retry::Now if !core::mem::take(&mut self.credit) => self.backoff.delay(self.attempt),
+            Retry::Spread => self.backoff.spread(),
+            Retry::Now => Duration::ZERO,
+        }
+    }
+
+    fn plan_for_close(&self, reason: &CloseReason, now: Instant) -> Plan {
+        let no_text = Text::default();
+        let (code, message) = match reason {
+            CloseReason::Closed(Some(frame)) => (Some(frame.code), &frame.reason),
+            CloseReason::Closed(None) | CloseReason::Dropped | CloseReason::FrameTooLarge => (None, &no_text),
+            CloseReason::Failed(TransportError::Http { status: 429 | 503, retry_after: Some(delay) }) => {
+                return Ok(Retry::Delayed { at_least: (*delay).min(self.backoff.cap()) });
+            }
+            CloseReason::Failed(_) => return Ok(Retry::DELAYED),
+            CloseReason::TlsUnavailable => return Err(FailReason::TlsUnavailable),
+        };
+        if let Some(code) = code.filter(|code| *code >= 4000 || self.is_overridden(*code)) {
+            return self.plan(code.into(), message);
+        }
+        // Reverb and laravel-websockets say why in an error frame and then close without a code or with 1000.
+        match self.last_error {
+            Some((code @ 4100..=4299, at)) if now.since(at) <= INFERENCE_WINDOW => self.plan(code, message),
+            _ => Ok(Retry::DELAYED),
+        }
+    }
+
+    fn plan(&self, code: u32, message: &Text) -> Plan {
+        let fatal = || Err(FailReason::Fatal { code, message: message.clone() });
+        let Ok(short) = u16::try_from(code) else { return Ok(Retry::DELAYED) };
+        if self.options.fatal_codes.contains(&short) {
+            return fatal();
+        }
+        if self.options.retry_codes.contains(&short) {
+            return Ok(Retry::DELAYED);
+        }
+        match Verdict::of(short) {
+            Verdict::Fatal => fatal(),
+            Verdict::Immediate => Ok(Retry::Spread),
+            Verdict::Backoff if (4100..4200).contains(&code) => Ok(Retry::Delayed { at_least: MIN_DELAY_OF_4100S }),
+            Verdict::Backoff => Ok(Retry::DELAYED),
+            Verdict::UseTls => match self.endpoints.at(self.place) {
+                Some(endpoint) if endpoint.can_switch_to_tls() && !self.tls_forced => Ok(Retry::OverTls),
+                Some(_) | None => fatal(),
+            },
+        }
+    }
+
+    fn is_overridden(&self, code: u16) -> bool {
+        self.options.fatal_codes.contains(&code) || self.options.retry_codes.contains(&code)
+    }
+
+    fn set_state(&mut self, state: ConnectionState, outbox: &mut Outbox) {
+        if self.state == state {
+            return;
+        }
+        let previous = core::mem::replace(&mut self.state, state.clone());
+        outbox.emit(Event::StateChanged { previous, current: state });
+    }
+}
+
+/// How long an error frame may explain a close without a code.
+const INFERENCE_WINDOW: Duration = Duration::from_secs(2);
+
+/// Least delay after a code of 4100 to 4199 (Pusher protocol, *Error codes*).
+const MIN_DELAY_OF_4100S: Duration = Duration::from_secs(1);

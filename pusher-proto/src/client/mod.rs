@@ -1,0 +1,578 @@
+//! The client machine. Its parts do not know each other; this file connects them.
+
+mod activity;
+mod backoff;
+mod client_events;
+mod connection;
+mod event;
+mod members;
+mod outbox;
+mod presence;
+mod subscriptions;
+mod unanswered;
+
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use activity::{Activity, Liveness};
+use client_events::ClientEvents;
+use connection::Connection;
+pub(crate) use event::Span;
+pub use event::{
+    Action, ChannelEvent, ConnectionEvent, ConnectionState, Diagnostic, Event, Frame, NetworkHint, Presence,
+    SocketEpoch,
+};
+pub use members::{Difference, Member, Members};
+use outbox::Outbox;
+use subscriptions::{Entry, Subscriptions};
+
+use crate::auth::excerpt;
+use crate::wire::envelope::Envelope;
+use crate::wire::{read, write};
+use crate::{
+    AppKey, AuthError, AuthId, AuthResponse, ChannelKind, ChannelName, ClientEventName, CloseFrame, CloseReason,
+    Config, ConnectionError, Data, Endpoints, Instant, ProtocolError, ServerError, SocketId, Text, TriggerError,
+};
+
+/// A Pusher Channels client without IO: frames and time go in, actions come out.
+///
+/// Four kinds of methods:
+///
+/// 1. What the application wants: [`connect`](Self::connect), [`subscribe`](Self::subscribe) and their like change a wish.
+///    They may be repeated, are legal at any moment and take effect at the next [`poll_action`](Self::poll_action).
+/// 2. What happened: `handle_*`. They never fail; what a peer does wrong becomes an [`Event`].
+/// 3. What to do next: [`poll_action`](Self::poll_action), until it returns `None`, after every call of the first two
+///    kinds; [`poll_timeout`](Self::poll_timeout) for those who prefer to ask.
+/// 4. What is true now: [`state`](Self::state), [`channel`](Self::channel) and their like.
+///
+/// Same seed and same inputs give the same outputs to the byte.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{Action, ChannelName, Client, Config, Endpoint, Event, Frame, Instant};
+///
+/// let mut client = Client::new(Config::new("app-key", Endpoint::cluster("eu"))?, 42);
+/// let now = Instant::ZERO;
+/// client.connect();
+/// client.subscribe(ChannelName::new("chat")?);
+///
+/// // A driver does what it is told …
+/// let mut socket = None;
+/// while let Some(action) = client.poll_action(now) {
+///     if let Action::Connect(epoch, request) = action {
+///         assert_eq!(request.authority(), "ws-eu.pusher.com:443");
+///         socket = Some(epoch);
+///     }
+/// }
+///
+/// // … and tells what came of it.
+/// let socket = socket.unwrap();
+/// client.handle_open(socket, now);
+/// let greeting = r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.2\",\"activity_timeout\":120}"}"#;
+/// client.handle_frame(socket, Frame::Text(greeting.into()), now);
+/// let sent = std::iter::from_fn(|| client.poll_action(now)).find_map(|action| match action {
+///     Action::Send(_, text) => Some(text),
+///     _ => None,
+/// });
+/// assert_eq!(sent.unwrap(), r#"{"event":"pusher:subscribe","data":{"channel":"chat"}}"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Client {
+    config: Config,
+    /// The latest time that was told.
+    now: Instant,
+    connection: Connection,
+    activity: Activity,
+    subscriptions: Subscriptions,
+    client_events: ClientEvents,
+    hint: Option<NetworkHint>,
+    outbox: Outbox,
+    /// The wake-up that was asked for and has not come.
+    scheduled: Option<Instant>,
+    stats: Stats,
+}
+
+/// Counters since the client was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Connections that the server greeted.
+    pub connections: u64,
+    /// WebSocket messages that arrived, control frames included.
+    pub frames: u64,
+    /// Events of channels that were taken for the application.
+    pub events: u64,
+    /// Events that were counted in [`Event::Lagged`] because too many waited.
+    pub missed: u64,
+    /// Pings that were sent.
+    pub pings: u64,
+    /// Time between the latest answered ping and its answer.
+    pub last_round_trip: Option<Duration>,
+}
+
+/// What the client wants and is told to do.
+impl Client {
+    /// Makes a client that does nothing yet. The `seed` decides about delays; draw it at random.
+    #[must_use]
+    pub fn new(config: Config, seed: u64) -> Self {
+        let options = Arc::new(config.options.clone());
+        Self {
+            now: Instant::ZERO,
+            connection: Connection::new(&config, options.clone(), seed),
+            activity: Activity::default(),
+            subscriptions: Subscriptions::new(options.clone(), seed.wrapping_add(1)),
+            client_events: ClientEvents::new(options.clone()),
+            hint: None,
+            outbox: Outbox::new(options.max_pending_events),
+            scheduled: None,
+            stats: Stats::default(),
+            config,
+        }
+    }
+
+    /// Wants a connection. While the client waits for a retry it tries at once, though not more often than once per
+    /// base delay; after a failure it starts anew.
+    pub fn connect(&mut self) {
+        self.connection.connect();
+    }
+
+    /// Wants no connection. Channels stay wanted and are subscribed again after the next [`connect`](Self::connect).
+    pub fn disconnect(&mut self) {
+        self.connection.disconnect();
+    }
+
+    /// Wants a channel, on this connection and on all that follow. A failed channel is tried again.
+    pub fn subscribe(&mut self, channel: ChannelName) {
+        self.subscriptions.subscribe(channel);
+    }
+
+    /// Wants a channel no longer. Nothing of it is told after the next poll.
+    pub fn unsubscribe(&mut self, channel: &ChannelName) {
+        self.subscriptions.unsubscribe(channel);
+    }
+
+    /// Moves to another application or other servers. Channels stay wanted; a connection, or the attempt to make one, is
+    /// replaced at once. Endpoints that [`Endpoints::validate`] refuses lead nowhere.
+    pub fn switch(&mut self, key: AppKey, endpoints: Endpoints) {
+        self.connection.switch(key, endpoints);
+    }
+
+    /// Passes on what the operating system says of the network: a connection is checked, a waiting retry begins.
+    pub fn network_changed(&mut self, hint: NetworkHint) {
+        self.hint = Some(hint);
+    }
+
+    /// Sends a client event to the other subscribers of a private or presence channel. The sender does not get it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be sent now, see [`TriggerError`]. With
+    /// [`max_buffered_client_events`](crate::ConfigBuilder::max_buffered_client_events) it waits for the subscription
+    /// instead.
+    pub fn trigger(
+        &mut self,
+        channel: &ChannelName,
+        event: &ClientEventName,
+        data: &Data,
+        now: Instant,
+    ) -> Result<(), TriggerError> {
+        let now = self.advance(now);
+        match channel.kind() {
+            ChannelKind::Private | ChannelKind::Presence => {}
+            ChannelKind::Public | ChannelKind::PrivateEncrypted => return Err(TriggerError::Unsupported),
+        }
+        let entry = self.subscriptions.get(channel).map(|(_, entry)| entry).filter(|entry| entry.is_wanted());
+        let is_wanted = entry.is_some();
+        let is_subscribed = entry.is_some_and(Entry::is_subscribed);
+        let text = self.client_events.check(channel, event, data, &mut self.outbox)?;
+        match (self.connection.is_connected(), is_subscribed, is_wanted) {
+            (true, true, _) => self.client_events.send(text, now, &mut self.outbox),
+            (true, false, true) => self.client_events.keep(channel, text, TriggerError::NotSubscribed),
+            (false, _, true) => self.client_events.keep(channel, text, TriggerError::NotConnected),
+            (true, false, false) => Err(TriggerError::NotSubscribed),
+            (false, _, false) => Err(TriggerError::NotConnected),
+        }
+    }
+}
+
+/// What happened.
+impl Client {
+    /// The socket is open: TCP, TLS and the WebSocket upgrade are done.
+    pub fn handle_open(&mut self, socket: SocketEpoch, now: Instant) {
+        self.advance(now);
+        if self.connection.socket() == Some(socket) {
+            self.connection.handle_open();
+        }
+    }
+
+    /// A WebSocket message arrived.
+    pub fn handle_frame(&mut self, socket: SocketEpoch, frame: Frame, now: Instant) {
+        let now = self.advance(now);
+        if self.connection.socket() != Some(socket) {
+            return;
+        }
+        self.stats.frames += 1;
+        self.activity.handle_seen(now);
+        match frame {
+            Frame::Text(text) => self.handle_text(text, now),
+            Frame::Binary(_) => self.outbox.offer(Event::Diagnostic(Diagnostic::BinaryFrame)),
+            Frame::Ping | Frame::Pong => {}
+        }
+    }
+
+    /// The socket ended, or could not be opened.
+    pub fn handle_close(&mut self, socket: SocketEpoch, reason: CloseReason, now: Instant) {
+        let now = self.advance(now);
+        if self.connection.socket() == Some(socket) {
+            self.with_connection(now, |connection, outbox| connection.handle_close(reason, now, outbox));
+        }
+    }
+
+    /// The application's server answered a request for authorization, or could not be asked.
+    pub fn handle_auth(&mut self, id: AuthId, answer: Result<AuthResponse, AuthError>, now: Instant) {
+        let now = self.advance(now);
+        self.subscriptions.handle_auth(id, answer, self.connection.key(), now, &mut self.outbox);
+    }
+
+    /// Time has passed: acts on every deadline up to `now`. Hand over what has arrived before.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let now = self.advance(now);
+        if self.scheduled.is_some_and(|at| at <= now) {
+            self.scheduled = None;
+        }
+        if self.connection.is_connected() && self.activity.handle_timeout(now) == Liveness::Dead {
+            self.with_connection(now, |connection, outbox| connection.handle_pong_timeout(now, outbox));
+        }
+        self.with_connection(now, |connection, outbox| connection.handle_timeout(now, outbox));
+        self.subscriptions.handle_timeout(self.connection.key(), now, &mut self.outbox);
+    }
+}
+
+/// What to do next.
+impl Client {
+    /// Returns the next thing to do, or `None` until the next input or deadline.
+    ///
+    /// Call it until it returns `None` after every `handle_*` call and every change by the application.
+    pub fn poll_action(&mut self, now: Instant) -> Option<Action> {
+        let now = self.advance(now);
+        self.reconcile(now);
+        if let Some(socket) = self.connection.poll_close() {
+            return Some(Action::Close(socket, CloseFrame::NORMAL));
+        }
+        if let Some(event) = self.outbox.poll_event() {
+            return Some(Action::Emit(event));
+        }
+        if let Some((socket, request)) = self.connection.poll_connect() {
+            return Some(Action::Connect(socket, request));
+        }
+        if let Some(id) = self.outbox.poll_cancel() {
+            return Some(Action::CancelAuth(id));
+        }
+        if let Some(socket) = self.connection.socket() {
+            if let Some(text) = self.poll_send(now) {
+                return Some(Action::Send(socket, text));
+            }
+            if let Some(request) = self.subscriptions.poll_auth(now) {
+                return Some(Action::RequestAuth(request));
+            }
+        }
+        self.poll_schedule()
+    }
+
+    /// Returns when [`handle_timeout`](Self::handle_timeout) has something to do, if nothing else happens before.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let activity = self.connection.is_connected().then(|| self.activity.deadline());
+        [activity, self.connection.deadline(), self.subscriptions.deadline()].into_iter().flatten().min()
+    }
+}
+
+/// What is true now.
+impl Client {
+    /// Returns the state of the connection.
+    #[must_use]
+    pub fn state(&self) -> &ConnectionState {
+        self.connection.state()
+    }
+
+    /// Returns Pusher's word for the state: `initialized`, `connecting`, `connected`, `unavailable`, `disconnected` or
+    /// `failed`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self.state() {
+            ConnectionState::Initialized => "initialized",
+            ConnectionState::Connecting { .. } | ConnectionState::Waiting { .. } if self.is_unavailable() => {
+                "unavailable"
+            }
+            ConnectionState::Connecting { .. } | ConnectionState::Waiting { .. } => "connecting",
+            ConnectionState::Connected { .. } => "connected",
+            ConnectionState::Disconnected => "disconnected",
+            ConnectionState::Failed { .. } => "failed",
+        }
+    }
+
+    /// Whether a connection is wanted and there has been none for
+    /// [`unavailable_timeout`](crate::ConfigBuilder::unavailable_timeout).
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        self.connection.is_unavailable()
+    }
+
+    /// Returns the server's name for the connection, if there is one.
+    #[must_use]
+    pub fn socket_id(&self) -> Option<&SocketId> {
+        match self.state() {
+            ConnectionState::Connected { socket_id } => Some(socket_id),
+            ConnectionState::Initialized
+            | ConnectionState::Connecting { .. }
+            | ConnectionState::Waiting { .. }
+            | ConnectionState::Disconnected
+            | ConnectionState::Failed { .. } => None,
+        }
+    }
+
+    /// Returns a channel that is wanted, subscribed or not.
+    #[must_use]
+    pub fn channel(&self, name: &ChannelName) -> Option<Channel<'_>> {
+        self.subscriptions.get(name).map(Channel::from).filter(|channel| channel.entry.is_wanted())
+    }
+
+    /// Returns all channels that are wanted, in no particular order.
+    pub fn channels(&self) -> impl Iterator<Item = Channel<'_>> {
+        self.subscriptions.iter().map(Channel::from).filter(|channel| channel.entry.is_wanted())
+    }
+
+    /// Returns the counters.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats { missed: self.outbox.missed(), ..self.stats }
+    }
+
+    /// Returns the configuration that the client was made with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+}
+
+impl Client {
+    fn advance(&mut self, now: Instant) -> Instant {
+        self.now = self.now.max(now);
+        self.now
+    }
+
+    fn reconcile(&mut self, now: Instant) {
+        self.with_connection(now, |connection, outbox| connection.reconcile(now, outbox));
+        match (self.hint.take(), self.connection.is_connected()) {
+            (None, _) | (Some(NetworkHint::Offline), false) => {}
+            (Some(NetworkHint::Offline), true) => self.activity.probe(now),
+            (Some(NetworkHint::Online), true) => self.activity.probe_quickly(now),
+            (Some(NetworkHint::Online), false) => self.connection.handle_online(now, &mut self.outbox),
+        }
+        if self.subscriptions.reconcile(&mut self.outbox) {
+            let is_wanted = |channel: &ChannelName| self.subscriptions.get(channel).is_some();
+            self.client_events.retain(is_wanted, &mut self.outbox);
+        }
+    }
+
+    /// Lets the connection change; if it leaves a server, so does everything else.
+    fn with_connection(&mut self, now: Instant, change: impl FnOnce(&mut Connection, &mut Outbox)) {
+        let before = self.connection.is_connected().then(|| self.connection.socket());
+        change(&mut self.connection, &mut self.outbox);
+        if let Some(before) = before
+            && before != self.connection.socket()
+        {
+            self.outbox.forget_sends();
+            self.activity = Activity::default();
+            self.subscriptions.leave(now, &mut self.outbox);
+            self.client_events.leave(&mut self.outbox);
+        }
+    }
+
+    fn poll_send(&mut self, now: Instant) -> Option<Text> {
+        if self.activity.poll_pong() {
+            return Some(write::PONG);
+        }
+        if self.activity.poll_ping() {
+            self.stats.pings += 1;
+            return Some(write::PING);
+        }
+        self.outbox.poll_send().or_else(|| self.subscriptions.poll_subscribe(now))
+    }
+
+    /// A wake-up is announced only if it must come earlier than the one announced before.
+    fn poll_schedule(&mut self) -> Option<Action> {
+        let at = self.poll_timeout()?;
+        if self.scheduled.is_some_and(|scheduled| scheduled <= at) {
+            return None;
+        }
+        self.scheduled = Some(at);
+        Some(Action::Schedule(at))
+    }
+
+    fn handle_text(&mut self, text: Text, now: Instant) {
+        let (len, max) = (text.len(), self.config.max_frame_len());
+        if len > max {
+            return self.protocol_error(ProtocolError::FrameTooLarge { len, max });
+        }
+        let envelope = match Envelope::read(text) {
+            Ok(envelope) => envelope,
+            Err(text) => {
+                let excerpt = excerpt(&text, MAX_EXCERPT_LEN).into();
+                return self.protocol_error(ProtocolError::Parse { excerpt });
+            }
+        };
+        if !self.connection.is_connected() {
+            self.handle_greeting(&envelope, now);
+        } else if envelope.event().starts_with("pusher") {
+            self.handle_pusher(envelope, now);
+        } else {
+            self.handle_user_event(envelope);
+        }
+    }
+
+    /// Before the greeting a server may ping or refuse; anything else is ignored until the handshake times out.
+    fn handle_greeting(&mut self, envelope: &Envelope, now: Instant) {
+        match envelope.event() {
+            "pusher:connection_established" => {
+                let established = read::established(&envelope.data);
+                let Some(socket_id) = established.socket_id else {
+                    let event = "pusher:connection_established";
+                    let error = ConnectionError::Protocol(ProtocolError::MissingField { event, field: "socket_id" });
+                    return self.connection.handle_breach(error, now, &mut self.outbox);
+                };
+                self.stats.connections += 1;
+                self.activity = Activity::start(&self.config.options, established.activity_timeout, now);
+                self.connection.handle_established(socket_id.clone(), now, &mut self.outbox);
+                self.subscriptions.enter(socket_id, &mut self.outbox);
+            }
+            "pusher:error" => self.connection.handle_refusal(read::error(&envelope.data), now, &mut self.outbox),
+            "pusher:ping" => self.activity.handle_ping(),
+            _ => {}
+        }
+    }
+
+    fn handle_pusher(&mut self, envelope: Envelope, now: Instant) {
+        let Self { subscriptions, outbox, .. } = self;
+        let data = &envelope.data;
+        let channel = envelope.channel().unwrap_or_default();
+        match envelope.event() {
+            "pusher:ping" => self.activity.handle_ping(),
+            "pusher:pong" => {
+                if let Some(round_trip) = self.activity.handle_pong(now) {
+                    self.stats.last_round_trip = Some(round_trip);
+                }
+            }
+            "pusher:error" => self.handle_error(&read::error(&envelope.data), envelope.channel(), now),
+            "pusher:connection_established" => self.handle_second_greeting(&envelope.data),
+            "pusher_internal:subscription_succeeded" => {
+                if let Some(channel) = subscriptions.handle_succeeded(channel, data, outbox) {
+                    self.client_events.flush(&channel, now, outbox);
+                }
+            }
+            "pusher:subscription_error" | "pusher_internal:subscription_error" => {
+                subscriptions.handle_refused(channel, read::subscription_error(data), outbox);
+            }
+            "pusher_internal:subscription_count" => match read::subscription_count(data) {
+                Some(count) => subscriptions.handle_count(channel, count, outbox),
+                None => self.missing_field("pusher_internal:subscription_count", "subscription_count"),
+            },
+            "pusher:cache_miss" => subscriptions.handle_cache_miss(channel, outbox),
+            "pusher_internal:member_added" => match read::member(data) {
+                Some((id, info)) => subscriptions.handle_member_added(channel, &id, &info, outbox),
+                None => self.missing_field("pusher_internal:member_added", "user_id"),
+            },
+            "pusher_internal:member_removed" => match read::member(data) {
+                Some((id, _)) => subscriptions.handle_member_removed(channel, &id, outbox),
+                None => self.missing_field("pusher_internal:member_removed", "user_id"),
+            },
+            event if event.starts_with("pusher_internal:") => {
+                outbox.offer(Event::Diagnostic(Diagnostic::UnknownInternalEvent(event.into())));
+            }
+            _ => self.handle_user_event(envelope),
+        }
+    }
+
+    fn handle_user_event(&mut self, envelope: Envelope) {
+        if envelope.channel().is_some() {
+            self.stats.events += u64::from(self.subscriptions.handle_event(envelope, &mut self.outbox));
+        } else {
+            let event = ConnectionEvent { event: envelope.event().into(), data: envelope.data };
+            self.outbox.offer(Event::Connection(event));
+        }
+    }
+
+    /// An error frame never ends a connection: servers use any code for small things too.
+    fn handle_error(&mut self, error: &ServerError, channel: Option<&str>, now: Instant) {
+        self.connection.note_error(error, now);
+        let triggered_lately = self.client_events.sent_lately(now);
+        if let Some(channel) = self.subscriptions.handle_error(error, channel, triggered_lately, &mut self.outbox) {
+            self.client_events.flush(&channel, now, &mut self.outbox);
+        }
+    }
+
+    fn handle_second_greeting(&mut self, data: &Data) {
+        let Some(socket_id) = read::established(data).socket_id else { return };
+        if self.socket_id() != Some(&socket_id) {
+            let diagnostic = Diagnostic::SecondGreeting(socket_id.as_str().into());
+            self.outbox.offer(Event::Diagnostic(diagnostic));
+        }
+    }
+
+    fn missing_field(&mut self, event: &'static str, field: &'static str) {
+        self.protocol_error(ProtocolError::MissingField { event, field });
+    }
+
+    fn protocol_error(&mut self, error: ProtocolError) {
+        self.outbox.offer(Event::ConnectionError(ConnectionError::Protocol(error)));
+    }
+}
+
+/// A channel that the application wants.
+#[derive(Clone, Copy)]
+pub struct Channel<'a> {
+    name: &'a ChannelName,
+    entry: &'a Entry,
+}
+
+impl<'a> Channel<'a> {
+    /// Returns its name.
+    #[must_use]
+    pub fn name(&self) -> &'a ChannelName {
+        self.name
+    }
+
+    /// Whether the server has confirmed it on this connection.
+    #[must_use]
+    pub fn is_subscribed(&self) -> bool {
+        self.entry.is_subscribed()
+    }
+
+    /// Returns how many connections are subscribed, if the server tells.
+    #[must_use]
+    pub fn count(&self) -> Option<u64> {
+        self.entry.count()
+    }
+
+    /// Returns the members of a presence channel. While it is not subscribed they are the last that were known.
+    #[must_use]
+    pub fn members(&self) -> Option<&'a Members> {
+        self.entry.presence().map(presence::Roster::members)
+    }
+
+    /// Returns ourselves among the members of a presence channel.
+    #[must_use]
+    pub fn me(&self) -> Option<Member> {
+        self.entry.presence()?.me()
+    }
+}
+
+impl<'a> From<(&'a ChannelName, &'a Entry)> for Channel<'a> {
+    fn from((name, entry): (&'a ChannelName, &'a Entry)) -> Self {
+        Self { name, entry }
+    }
+}
+
+/// Longest excerpt of an unreadable frame, in bytes.
+const MAX_EXCERPT_LEN: usize = 200;

@@ -1,0 +1,137 @@
+//! What waits to be polled.
+
+use alloc::collections::VecDeque;
+
+use super::event::Event;
+use crate::{AuthId, ChannelName, Text};
+
+/// Events in the order in which they happened, and what the parts have to send.
+pub(crate) struct Outbox {
+    events: VecDeque<Waiting>,
+    /// How many of `events` were offered.
+    offered: usize,
+    max_offered: usize,
+    missed: u64,
+    sends: VecDeque<Text>,
+    cancels: VecDeque<AuthId>,
+}
+
+struct Waiting {
+    event: Event,
+    /// A peer can cause such events without end, so that their number is bounded.
+    offered: bool,
+}
+
+impl Outbox {
+    pub(crate) fn new(max_offered: usize) -> Self {
+        Self {
+            events: VecDeque::new(),
+            offered: 0,
+            max_offered,
+            missed: 0,
+            sends: VecDeque::new(),
+            cancels: VecDeque::new(),
+        }
+    }
+
+    /// Tells the application something that must not be lost.
+    pub(crate) fn emit(&mut self, event: Event) {
+        self.events.push_back(Waiting { event, offered: false });
+    }
+
+    /// Tells the application something that a peer can cause without end; it is counted if too much waits already.
+    pub(crate) fn offer(&mut self, event: Event) {
+        if self.offered < self.max_offered {
+            self.offered += 1;
+            self.events.push_back(Waiting { event, offered: true });
+        } else if !matches!(event, Event::Diagnostic(_)) {
+            self.lag(1);
+        }
+    }
+
+    pub(crate) fn send(&mut self, text: Text) {
+        self.sends.push_back(text);
+    }
+
+    pub(crate) fn cancel_auth(&mut self, id: AuthId) {
+        self.cancels.push_back(id);
+    }
+
+    /// Takes back what the application does not want to hear any more.
+    pub(crate) fn forget(&mut self, channel: &ChannelName) {
+        self.events.retain(|waiting| waiting.event.channel() != Some(channel));
+        self.offered = self.events.iter().filter(|waiting| waiting.offered).count();
+    }
+
+    /// Takes back what only the socket that is gone could have sent.
+    pub(crate) fn forget_sends(&mut self) {
+        self.sends.clear();
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+        let Waiting { event, offered } = self.events.pop_front()?;
+        self.offered -= usize::from(offered);
+        Some(event)
+    }
+
+    pub(crate) fn poll_send(&mut self) -> Option<Text> {
+        self.sends.pop_front()
+    }
+
+    pub(crate) fn poll_cancel(&mut self) -> Option<AuthId> {
+        self.cancels.pop_front()
+    }
+
+    pub(crate) fn waiting_sends(&self) -> usize {
+        self.sends.len()
+    }
+
+    /// Events that were counted and not kept, since the beginning.
+    pub(crate) fn missed(&self) -> u64 {
+        self.missed
+    }
+
+    fn lag(&mut self, count: u64) {
+        self.missed += count;
+        if let Some(Waiting { event: Event::Lagged { missed }, .. }) = self.events.back_mut() {
+            *missed += count;
+        } else {
+            self.emit(Event::Lagged { missed: count });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn miss(channel: &str) -> Event {
+        Event::CacheMiss { channel: ChannelName::new(channel).unwrap() }
+    }
+
+    #[test]
+    fn counts_what_is_too_much_and_says_so_in_its_place() {
+        let mut outbox = Outbox::new(1);
+        outbox.offer(miss("a"));
+        outbox.offer(miss("b"));
+        outbox.offer(miss("c"));
+        outbox.emit(Event::Unavailable);
+        assert_eq!(outbox.poll_event(), Some(miss("a")));
+        outbox.offer(miss("d"));
+        assert_eq!(outbox.poll_event(), Some(Event::Lagged { missed: 2 }));
+        assert_eq!(outbox.poll_event(), Some(Event::Unavailable));
+        assert_eq!(outbox.poll_event(), Some(miss("d")));
+        assert_eq!(outbox.poll_event(), None);
+    }
+
+    #[test]
+    fn forgets_one_channel_and_makes_room() {
+        let mut outbox = Outbox::new(2);
+        outbox.offer(miss("a"));
+        outbox.offer(miss("b"));
+        outbox.forget(&ChannelName::new("a").unwrap());
+        outbox.offer(miss("c"));
+        assert_eq!(outbox.poll_event(), Some(miss("b")));
+        assert_eq!(outbox.poll_event(), Some(miss("c")));
+    }
+}

@@ -1,0 +1,63 @@
+//! Who is on one presence channel, and who we are there.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+
+use super::event::{Event, Presence};
+use super::members::{Inserted, Member, Members};
+use super::outbox::Outbox;
+use crate::{ChannelName, Data, Text};
+
+/// The members of a channel as last known, also while it is not subscribed.
+pub(crate) struct Roster {
+    members: Members,
+    /// Whether `members` was ever told by the server.
+    known: bool,
+    me: Option<(Text, Text)>,
+}
+
+impl Roster {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { members: Members::new(seed), known: false, me: None }
+    }
+
+    /// Who the authorization says that we are.
+    pub(crate) fn set_me(&mut self, id: String, info: String) {
+        self.me = Some((id.into(), info.into()));
+    }
+
+    /// Takes a new list in place of the old one.
+    pub(crate) fn replace(&mut self, members: Members) -> Presence {
+        let before = core::mem::replace(&mut self.members, members.clone());
+        let known = core::mem::replace(&mut self.known, true);
+        let difference = known.then(|| Box::new(members.difference_from(&before)));
+        Presence { members, difference }
+    }
+
+    pub(crate) fn add(&mut self, channel: &ChannelName, id: &str, info: &str, outbox: &mut Outbox) {
+        let inserted = self.members.insert(id, info);
+        let Some(member) = self.members.get(id) else { return };
+        let channel = channel.clone();
+        match inserted {
+            Inserted::New => outbox.offer(Event::MemberAdded { channel, member }),
+            Inserted::Changed => outbox.offer(Event::MemberUpdated { channel, member }),
+            Inserted::Same => {}
+        }
+    }
+
+    pub(crate) fn remove(&mut self, channel: &ChannelName, id: &str, outbox: &mut Outbox) {
+        let Some(member) = self.members.remove(id) else { return };
+        outbox.offer(Event::MemberRemoved { channel: channel.clone(), member });
+    }
+
+    pub(crate) fn members(&self) -> &Members {
+        &self.members
+    }
+
+    /// Ourselves: with the server's info if we are on the list, else with that of the authorization.
+    pub(crate) fn me(&self) -> Option<Member> {
+        let (id, info) = self.me.as_ref()?;
+        let listed = self.members.get(id);
+        listed.or_else(|| Some(Member { id: id.clone(), info: Data::in_frame(info.clone(), 0..info.len()) }))
+    }
+}

@@ -1,0 +1,279 @@
+//! The payload of an event, unwrapped only when asked.
+
+use alloc::borrow::Cow;
+use alloc::string::{String, ToString};
+use core::fmt;
+use core::ops::Range;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::Text;
+
+/// The `data` of an event.
+///
+/// Servers wrap JSON payloads into a JSON string (Pusher protocol, *double encoding*); clients and some servers send
+/// JSON as it is. Both stay untouched until one of [`Data::text`] and [`Data::json`] is called, so that nothing is lost
+/// on the way: neither big integers nor the format of numbers.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::Data;
+///
+/// let data = Data::json_value(&[1, 2])?;
+/// assert_eq!(data.raw(), "[1,2]");
+/// assert_eq!(data.json::<Vec<u8>>()?, [1, 2]);
+///
+/// let text = Data::string("say \"hi\"");
+/// assert_eq!(text.raw(), r#""say \"hi\"""#);
+/// assert_eq!(text.text(), r#"say "hi""#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Data {
+    source: Text,
+    start: usize,
+    end: usize,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Absent,
+    /// The span is a JSON string, quotes included.
+    String,
+    /// The span is any other JSON value.
+    Json,
+}
+
+impl Data {
+    /// No payload.
+    pub const ABSENT: Self = Self { source: Text::from_static(""), start: 0, end: 0, kind: Kind::Absent };
+
+    /// Returns `text` as a JSON string.
+    #[must_use]
+    pub fn string(text: &str) -> Self {
+        Self::whole(json_string(text))
+    }
+
+    /// Returns `value` as JSON.
+    ///
+    /// # Errors
+    ///
+    /// When the value has no JSON form, such as a map whose keys are not strings.
+    pub fn json_value<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
+        serde_json::to_string(value).map(Self::whole)
+    }
+
+    /// Takes JSON that is already serialised.
+    ///
+    /// # Errors
+    ///
+    /// When the text is not one JSON value.
+    pub fn from_json(json: impl Into<String>) -> Result<Self, serde_json::Error> {
+        let json = json.into();
+        serde_json::from_str::<serde::de::IgnoredAny>(&json)?;
+        Ok(Self::whole(json.trim().to_string()))
+    }
+
+    /// A payload that lies in a frame.
+    pub(crate) fn in_frame(source: Text, span: Range<usize>) -> Self {
+        let kind = match source.as_bytes().get(span.start) {
+            None => Kind::Absent,
+            _ if &source[span.clone()] == "null" => Kind::Absent,
+            Some(b'"') => Kind::String,
+            Some(_) => Kind::Json,
+        };
+        Self { source, start: span.start, end: span.end, kind }
+    }
+
+    fn whole(json: String) -> Self {
+        let end = json.len();
+        Self::in_frame(Text::from(json), 0..end)
+    }
+
+    /// Whether there is no payload: the field is missing or `null`.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        self.kind == Kind::Absent
+    }
+
+    /// Returns the JSON as it was sent, with the quotes and escapes of a string; empty if there is no payload.
+    #[must_use]
+    pub fn raw(&self) -> &str {
+        match self.kind {
+            Kind::Absent => "",
+            Kind::String | Kind::Json => &self.source[self.start..self.end],
+        }
+    }
+
+    /// Returns the content of a string, or any other JSON as it was sent; empty if there is no payload.
+    ///
+    /// A lone surrogate becomes U+FFFD.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        match self.kind {
+            Kind::Absent | Kind::Json => Cow::Borrowed(self.raw()),
+            Kind::String => unescape(&self.source[self.start + 1..self.end - 1]),
+        }
+    }
+
+    /// Reads the payload as JSON. A string is unwrapped once; one that holds no JSON is read as the string itself, and
+    /// a missing payload as `null`.
+    ///
+    /// # Errors
+    ///
+    /// When the JSON does not fit `T`, or is nested more than 128 deep.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        match self.kind {
+            Kind::Absent => serde_json::from_str("null"),
+            Kind::Json => serde_json::from_str(self.raw()),
+            Kind::String => {
+                let text = self.text();
+                serde_json::from_str(&text).or_else(|error| match error.classify() {
+                    serde_json::error::Category::Data => Err(error),
+                    _ => serde_json::from_str(&json_string(&text)).map_err(|_| error),
+                })
+            }
+        }
+    }
+
+    /// The frame that the payload lies in.
+    pub(crate) fn source(&self) -> &Text {
+        &self.source
+    }
+
+    /// The same payload in another copy of its frame.
+    pub(crate) fn moved_to(&self, source: Text) -> Self {
+        Self { source, ..*self }
+    }
+}
+
+/// Payloads are equal when their JSON is the same to the letter.
+impl PartialEq for Data {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.raw() == other.raw()
+    }
+}
+
+impl Eq for Data {}
+
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_absent() { "absent" } else { self.raw() })
+    }
+}
+
+/// The content of a JSON string; escapes that JSON does not know stay as they are.
+pub(crate) fn unescape(escaped: &str) -> Cow<'_, str> {
+    if !escaped.as_bytes().contains(&b'\\') {
+        return Cow::Borrowed(escaped);
+    }
+    let mut text = String::with_capacity(escaped.len());
+    let mut rest = escaped;
+    while let Some(at) = rest.find('\\') {
+        text.push_str(&rest[..at]);
+        let (character, len) = escape(&rest[at..]).unwrap_or(('\\', 1));
+        text.push(character);
+        rest = &rest[at + len..];
+    }
+    text.push_str(rest);
+    Cow::Owned(text)
+}
+
+/// The character that an escape at the start of `rest` stands for, and the bytes it takes.
+fn escape(rest: &str) -> Option<(char, usize)> {
+    let character = match rest.as_bytes().get(1)? {
+        b'"' => '"',
+        b'\\' => '\\',
+        b'/' => '/',
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => return unicode_escape(rest),
+        _ => return None,
+    };
+    Some((character, 2))
+}
+
+fn unicode_escape(rest: &str) -> Option<(char, usize)> {
+    let high = code_unit(rest)?;
+    let units = [high, code_unit(&rest[6..]).unwrap_or(0)];
+    let character = char::decode_utf16(units).next()?.unwrap_or(char::REPLACEMENT_CHARACTER);
+    Some((character, 6 * character.len_utf16().max(1)))
+}
+
+/// The code unit of a `\uXXXX` at the start of `rest`.
+fn code_unit(rest: &str) -> Option<u16> {
+    let digits = rest.strip_prefix("\\u")?.get(..4)?;
+    digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(())?;
+    u16::from_str_radix(digits, 16).ok()
+}
+
+pub(crate) fn json_string(text: &str) -> String {
+    serde_json::to_string(text).expect("a string always has a JSON form")
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    fn data(json: &str) -> Data {
+        Data::in_frame(Text::from(json), 0..json.len())
+    }
+
+    #[test]
+    fn unwraps_a_string_once() {
+        assert_eq!(data(r#""[1,2]""#).json::<Vec<u8>>().unwrap(), [1, 2]);
+        assert_eq!(data(r#""\"abc\"""#).json::<String>().unwrap(), "abc");
+        assert_eq!(data(r#""just text""#).json::<String>().unwrap(), "just text");
+        assert_eq!(data(r#""123""#).json::<u32>().unwrap(), 123);
+        assert_eq!(data(r#""""#).json::<String>().unwrap(), "");
+        assert!(!data(r#""""#).is_absent());
+    }
+
+    #[test]
+    fn takes_bare_json_and_null() {
+        assert_eq!(data(r#"{"a":12345678901234567890}"#).raw(), r#"{"a":12345678901234567890}"#);
+        assert!(data("null").is_absent());
+        assert_eq!(data("null").json::<Option<u8>>().unwrap(), None);
+        assert_eq!(Data::ABSENT.text(), "");
+    }
+
+    #[test]
+    fn unescapes_everything_that_json_knows() {
+        let text = data(r#""\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00""#);
+        assert_eq!(text.text(), "\"\\/\u{8}\u{c}\n\r\té😀");
+    }
+
+    #[test]
+    fn a_lone_surrogate_is_replaced_in_the_text_and_kept_in_the_raw_form() {
+        for (raw, text) in [
+            (r#""a\ud83db""#, "a\u{fffd}b"),
+            (r#""\ude00""#, "\u{fffd}"),
+            (r#""\ud83d\u0041""#, "\u{fffd}A"),
+            (r#""\ud83d""#, "\u{fffd}"),
+        ] {
+            assert_eq!((data(raw).raw(), data(raw).text().as_ref()), (raw, text));
+        }
+    }
+
+    #[test]
+    fn an_escape_that_json_does_not_know_stays() {
+        assert_eq!(data(r#""\q\u12""#).text(), r"\q\u12");
+        assert_eq!(data(r#""\u+123é""#).text(), r"\u+123é");
+    }
+
+    #[test]
+    fn refuses_deep_nesting_only_when_read_as_json() {
+        let deep = "[".repeat(10_000) + &"]".repeat(10_000);
+        let deep = data(&deep);
+        assert_eq!(deep.raw().len(), 20_000);
+        assert!(deep.json::<serde_json::Value>().is_err());
+    }
+}

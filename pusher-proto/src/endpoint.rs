@@ -1,0 +1,308 @@
+//! Where a server is, and the request that opens a socket to it.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::config::InvalidConfig;
+use crate::{AppKey, Secret, Text};
+
+/// One server: a cluster of hosted Pusher, or a host of your own.
+///
+/// TLS is on unless [`Endpoint::tls`] says otherwise.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::Endpoint;
+///
+/// let hosted = Endpoint::cluster("eu");
+/// let reverb = Endpoint::host("localhost").ws_port(8080).tls(false);
+/// let parsed: Endpoint = "wss://example.com:6001/realtime".parse()?;
+/// assert_eq!(parsed, Endpoint::host("example.com").wss_port(6001).path_prefix("realtime/"));
+/// # Ok::<(), pusher_proto::InvalidConfig>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    pub(crate) host: Text,
+    ws_port: u16,
+    wss_port: u16,
+    /// Whether a refusal with 4000 may switch to TLS: the TLS port is known and not just assumed.
+    tls_port_known: bool,
+    pub(crate) tls: bool,
+    /// Empty, or starts with `/` and does not end with one.
+    path_prefix: Text,
+    headers: Vec<(Text, Secret)>,
+}
+
+impl Endpoint {
+    /// A cluster of hosted Pusher, such as `eu`: `ws-eu.pusher.com`, ports 80 and 443.
+    #[must_use]
+    pub fn cluster(name: &str) -> Self {
+        Self { tls_port_known: true, ..Self::host(format!("ws-{name}.pusher.com")) }
+    }
+
+    /// A host of your own: a name or an IP address, ports 80 and 443 unless set.
+    #[must_use]
+    pub fn host(host: impl Into<Text>) -> Self {
+        let host = host.into();
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        Self {
+            host: bare.map_or_else(|| host.clone(), Text::from),
+            ws_port: 80,
+            wss_port: 443,
+            tls_port_known: false,
+            tls: true,
+            path_prefix: Text::default(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// Sets the port without TLS. Default 80.
+    #[must_use]
+    pub fn ws_port(mut self, port: u16) -> Self {
+        self.ws_port = port;
+        self
+    }
+
+    /// Sets the port with TLS. Default 443. A server that refuses plain sockets with 4000 is tried on this port.
+    #[must_use]
+    pub fn wss_port(mut self, port: u16) -> Self {
+        self.wss_port = port;
+        self.tls_port_known = true;
+        self
+    }
+
+    /// Sets whether TLS is used. Default true.
+    #[must_use]
+    pub fn tls(mut self, tls: bool) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Sets what comes before `/app/…` in the path, with or without slashes around it. Default nothing.
+    #[must_use]
+    pub fn path_prefix(mut self, prefix: &str) -> Self {
+        let inner = prefix.trim_matches('/');
+        self.path_prefix = if inner.is_empty() { Text::default() } else { format!("/{inner}").into() };
+        self
+    }
+
+    /// Adds a header to the upgrade request, such as `Origin` or `Authorization`.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<Text>, value: impl Into<Secret>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), InvalidConfig> {
+        let odd = |c: char| c.is_control() || c.is_whitespace() || "/?#@[]\\".contains(c);
+        if self.host.is_empty() || self.host.contains(odd) {
+            return Err(InvalidConfig::Host(self.host.clone()));
+        }
+        if self.ws_port == 0 || self.wss_port == 0 {
+            return Err(InvalidConfig::PortZero);
+        }
+        if self.path_prefix.contains(|c: char| c.is_control() || c.is_whitespace() || "?#".contains(c)) {
+            return Err(InvalidConfig::PathPrefix(self.path_prefix.clone()));
+        }
+        for (name, value) in &self.headers {
+            let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            if name.is_empty() || !name.bytes().all(token) || value.expose().contains(char::is_control) {
+                return Err(InvalidConfig::Header(name.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) const fn can_switch_to_tls(&self) -> bool {
+        !self.tls && self.tls_port_known
+    }
+
+    /// The request that opens a socket (Pusher protocol, *Initiating the connection*).
+    pub(crate) fn request(&self, tls: bool, key: &AppKey, client: &str, version: &str) -> ConnectRequest {
+        let encode = |text| utf8_percent_encode(text, UNRESERVED);
+        let target = format!(
+            "{}/app/{}?protocol={PROTOCOL_VERSION}&client={}&version={}",
+            self.path_prefix,
+            encode(key.as_str()),
+            encode(client),
+            encode(version),
+        );
+        ConnectRequest {
+            host: self.host.clone(),
+            port: if tls { self.wss_port } else { self.ws_port },
+            tls,
+            target: target.into(),
+            headers: self.headers.clone(),
+        }
+    }
+}
+
+/// Reads `ws://host`, `wss://host:port/prefix` and the same with `http` and `https`.
+impl core::str::FromStr for Endpoint {
+    type Err = InvalidConfig;
+
+    fn from_str(url: &str) -> Result<Self, InvalidConfig> {
+        let invalid = || InvalidConfig::Url(url.into());
+        let (scheme, rest) = url.split_once("://").ok_or_else(invalid)?;
+        let tls = match scheme {
+            "ws" | "http" => false,
+            "wss" | "https" => true,
+            _ => return Err(invalid()),
+        };
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, Some(port.parse().map_err(|_| invalid())?)),
+            _ => (authority, None),
+        };
+        let endpoint = Self::host(host).tls(tls).path_prefix(path);
+        let endpoint = match (port, tls) {
+            (None, _) => endpoint,
+            (Some(port), true) => endpoint.wss_port(port),
+            (Some(port), false) => endpoint.ws_port(port),
+        };
+        endpoint.validate()?;
+        Ok(endpoint)
+    }
+}
+
+/// One or several servers. After a failed attempt the client tries the next one, in a ring; a success keeps the place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints(Vec<Endpoint>);
+
+impl Endpoints {
+    /// Takes the servers in the order in which they are tried; an empty list is refused by
+    /// [`ConfigBuilder::build`](crate::ConfigBuilder::build).
+    pub fn new(endpoints: impl IntoIterator<Item = Endpoint>) -> Self {
+        Self(endpoints.into_iter().collect())
+    }
+
+    /// Checks that there is at least one server and that each is usable.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        if self.0.is_empty() {
+            return Err(InvalidConfig::NoEndpoint);
+        }
+        self.0.iter().try_for_each(Endpoint::validate)
+    }
+
+    pub(crate) fn at(&self, place: usize) -> Option<&Endpoint> {
+        self.0.get(place % self.0.len().max(1))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Endpoint> {
+        self.0.iter()
+    }
+}
+
+impl From<Endpoint> for Endpoints {
+    fn from(endpoint: Endpoint) -> Self {
+        Self::new([endpoint])
+    }
+}
+
+/// How to open a socket.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ConnectRequest {
+    /// Name or IP address, an IPv6 address without brackets.
+    pub host: Text,
+    /// TCP port.
+    pub port: u16,
+    /// Whether to speak TLS.
+    pub tls: bool,
+    /// Path and query of the upgrade request.
+    pub target: Text,
+    /// Further headers of the upgrade request.
+    pub headers: Vec<(Text, Secret)>,
+}
+
+impl ConnectRequest {
+    /// Returns the whole URL, with the port always named and an IPv6 address in brackets.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = if self.tls { "wss" } else { "ws" };
+        format!("{scheme}://{}{}", self.authority(), self.target)
+    }
+
+    /// Returns `host:port`, an IPv6 address in brackets.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl fmt::Debug for ConnectRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ConnectRequest").field(&self.url()).field(&self.headers).finish()
+    }
+}
+
+/// The protocol version that the client speaks.
+const PROTOCOL_VERSION: u8 = 7;
+
+/// Everything but the unreserved characters of RFC 3986, section 2.3.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    fn url(endpoint: &Endpoint) -> String {
+        endpoint.request(endpoint.tls, &AppKey::new("k y").unwrap(), "pusher-rust", "0.1.0").url()
+    }
+
+    #[test]
+    fn writes_the_url_with_everything_encoded() {
+        let query = "/app/k%20y?protocol=7&client=pusher-rust&version=0.1.0";
+        let table = [
+            (Endpoint::cluster("eu"), "wss://ws-eu.pusher.com:443"),
+            (Endpoint::cluster("eu").tls(false), "ws://ws-eu.pusher.com:80"),
+            (Endpoint::host("h").ws_port(6001).tls(false), "ws://h:6001"),
+            (Endpoint::host("::1").path_prefix("/a/b/"), "wss://[::1]:443/a/b"),
+            (Endpoint::host("[::1]").path_prefix("/"), "wss://[::1]:443"),
+        ];
+        for (endpoint, start) in table {
+            assert_eq!(url(&endpoint), format!("{start}{query}"));
+        }
+    }
+
+    #[test]
+    fn reads_urls() {
+        let table = [
+            ("ws://localhost:8080", Endpoint::host("localhost").tls(false).ws_port(8080)),
+            ("https://h/x/", Endpoint::host("h").path_prefix("x")),
+            ("ws://[::1]:9", Endpoint::host("::1").tls(false).ws_port(9)),
+            ("ws://[::1]", Endpoint::host("::1").tls(false)),
+        ];
+        for (text, endpoint) in table {
+            assert_eq!(text.parse(), Ok(endpoint), "{text}");
+        }
+        for text in ["localhost", "ftp://h", "ws://", "ws://h:0", "ws://h:99999", "ws://a b", "ws://u@h", "ws://h/a?b"]
+        {
+            assert!(text.parse::<Endpoint>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn headers_must_be_headers_and_do_not_print() {
+        let endpoint = Endpoint::host("h").header("Authorization", "Bearer 1");
+        assert_eq!(endpoint.validate(), Ok(()));
+        assert!(!format!("{endpoint:?}").contains("Bearer"));
+        assert!(Endpoint::host("h").header("A B", "1").validate().is_err());
+        assert!(Endpoint::host("h").header("A", "1\r\nB: 2").validate().is_err());
+        assert_eq!(Endpoints::new([]).validate().unwrap_err().to_string(), "at least one endpoint is needed");
+    }
+}

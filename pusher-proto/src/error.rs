@@ -1,0 +1,203 @@
+//! What can go wrong, sorted by who can mend it.
+
+use alloc::boxed::Box;
+use core::time::Duration;
+
+use crate::{AuthError, CloseReason, Text, TransportError};
+
+/// Pusher said no: the content of a `pusher:error` or a `pusher:subscription_error`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{}", if message.is_empty() { "no reason given" } else { message }, Suffix(*code))]
+pub struct ServerError {
+    /// The code, if the server gave one. Pusher's own lie between 4000 and 4399; a `subscription_error` may carry an
+    /// HTTP status.
+    pub code: Option<u32>,
+    /// The server's words, possibly empty.
+    pub message: Text,
+}
+
+struct Suffix(Option<u32>);
+
+impl core::fmt::Display for Suffix {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.0 {
+            None => Ok(()),
+            Some(code) => write!(f, " (code {code})"),
+        }
+    }
+}
+
+/// Pusher broke its own protocol. The connection goes on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// The frame is no JSON object with an `event`.
+    #[error("unreadable frame: {excerpt}")]
+    Parse {
+        /// The start of the frame, at most 200 characters.
+        excerpt: Text,
+    },
+    /// The frame is longer than [`max_frame_len`](crate::ConfigBuilder::max_frame_len).
+    #[error("a frame of {len} bytes is longer than {max}")]
+    FrameTooLarge {
+        /// Bytes that it has.
+        len: usize,
+        /// Bytes that it may have.
+        max: usize,
+    },
+    /// A field that the event needs is missing or of the wrong type.
+    #[error("{event} has no usable {field}")]
+    MissingField {
+        /// Name of the event.
+        event: &'static str,
+        /// Name of the field.
+        field: &'static str,
+    },
+}
+
+/// Why there is no connection, or what went wrong on it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// The socket could not be opened, or failed.
+    #[error("{0}")]
+    Transport(TransportError),
+    /// The server did not say `pusher:connection_established` within
+    /// [`handshake_timeout`](crate::ConfigBuilder::handshake_timeout).
+    #[error("the server did not answer within the handshake timeout")]
+    HandshakeTimeout,
+    /// The server refused the connection with an error frame.
+    #[error("the server refused the connection: {0}")]
+    Refused(ServerError),
+    /// The socket ended.
+    #[error("{reason}{}", if *during_handshake { " during the handshake" } else { "" })]
+    Closed {
+        /// How it ended.
+        reason: CloseReason,
+        /// Whether the server never said `pusher:connection_established`. Some servers refuse a wrong key this way.
+        during_handshake: bool,
+    },
+    /// The server did not answer a ping within [`pong_timeout`](crate::ConfigBuilder::pong_timeout).
+    #[error("the server did not answer a ping")]
+    PongTimeout,
+    /// An error frame on a connection that goes on.
+    #[error("{0}")]
+    Server(ServerError),
+    /// A frame that could not be used, on a connection that goes on.
+    #[error("{0}")]
+    Protocol(ProtocolError),
+}
+
+/// Why the client stopped trying. [`connect`](crate::Client::connect) starts anew.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FailReason {
+    /// A code that forbids to come back (4000 to 4099, or one of
+    /// [`fatal_codes`](crate::ConfigBuilder::fatal_codes)).
+    #[error("{meaning} (code {code}){}{message}", if message.is_empty() { "" } else { ": " }, meaning = meaning(*code))]
+    Fatal {
+        /// The code.
+        code: u32,
+        /// The server's words, possibly empty.
+        message: Text,
+    },
+    /// More consecutive failures than [`max_attempts`](crate::ConfigBuilder::max_attempts).
+    #[error("gave up after {attempts} failed attempts, the last one because: {last}")]
+    GaveUp {
+        /// Consecutive failures.
+        attempts: u32,
+        /// Why the last one failed.
+        last: Box<ConnectionError>,
+    },
+    /// The server, or the configuration, asks for TLS and there is none.
+    #[error("TLS is needed and not available")]
+    TlsUnavailable,
+}
+
+/// What a fatal code means (Pusher protocol, *Error codes*).
+const fn meaning(code: u32) -> &'static str {
+    match code {
+        4000 => "the application accepts only TLS connections",
+        4001 => "the application does not exist",
+        4003 => "the application is disabled",
+        4004 => "the application is over its connection quota",
+        4005 => "the server has no such path",
+        4006..=4008 => "the server does not speak this protocol version",
+        4009 => "the connection is not authorized or was terminated",
+        _ => "the server forbids to come back",
+    }
+}
+
+/// Why a channel is not subscribed. [`subscribe`](crate::Client::subscribe) tries again, and so does the next
+/// connection.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscriptionError {
+    /// The application's server did not authorize.
+    #[error("{0}")]
+    Auth(AuthError),
+    /// Pusher refused.
+    #[error("the server refused the subscription: {0}")]
+    Refused(ServerError),
+    /// Nobody answered within [`subscribe_timeout`](crate::ConfigBuilder::subscribe_timeout).
+    #[error("the server did not answer the subscription{}", Probably(.probable_cause.as_ref()))]
+    Timeout {
+        /// An error of that time that named no channel, if there was one.
+        probable_cause: Option<ServerError>,
+    },
+    /// The answer of the auth server has no `channel_data`, which a presence channel needs.
+    #[error("the authorization of a presence channel has no channel_data")]
+    MissingChannelData,
+    /// The `channel_data` is no JSON object with a `user_id`.
+    #[error("the channel_data of the authorization is no JSON object with a user_id")]
+    InvalidChannelData,
+    /// This build cannot read encrypted channels.
+    #[error("encrypted channels are not supported by this build")]
+    EncryptionUnsupported,
+    /// The name is not one that hosted Pusher takes, and [`strict_names`](crate::ConfigBuilder::strict_names) refuses.
+    #[error("the name has more than 164 characters or others than A-Z a-z 0-9 _ - = @ , . ;")]
+    NameNotPortable,
+}
+
+struct Probably<'a>(Option<&'a ServerError>);
+
+impl core::fmt::Display for Probably<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.0 {
+            None => Ok(()),
+            Some(error) => write!(f, ", probably because: {error}"),
+        }
+    }
+}
+
+/// Why a client event was not sent. Nothing of it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TriggerError {
+    /// There is no connection.
+    #[error("not connected")]
+    NotConnected,
+    /// The channel is not subscribed.
+    #[error("the channel is not subscribed")]
+    NotSubscribed,
+    /// Only private and presence channels take client events.
+    #[error("client events are possible on private and presence channels only")]
+    Unsupported,
+    /// The data is larger than [`max_client_event_len`](crate::ConfigBuilder::max_client_event_len).
+    #[error("{len} bytes of data are more than {max}")]
+    TooLarge {
+        /// Bytes of its JSON.
+        len: usize,
+        /// Bytes that it may have.
+        max: usize,
+    },
+    /// More events than [`client_event_rate`](crate::ConfigBuilder::client_event_rate) in a second.
+    #[error("too many client events, the next one is possible in {retry_in:?}")]
+    RateLimited {
+        /// When the next event may be sent.
+        retry_in: Duration,
+    },
+    /// The queue of unsent client events is full.
+    #[error("the queue of client events is full")]
+    QueueFull,
+}

@@ -1,0 +1,36 @@
+#![no_std]
+#![doc = include_str!("../README.md")]
+
+extern crate alloc;
+
+mod auth;
+mod client;
+mod close;
+mod config;
+mod data;
+mod endpoint;
+mod error;
+mod name;
+mod secret;
+#[cfg(feature = "server")]
+pub mod server;
+#[cfg(feature = "signing")]
+pub mod signing;
+mod text;
+mod time;
+mod wire;
+
+pub use auth::{AuthBody, AuthError, AuthId, AuthPurpose, AuthRequest, AuthResponse};
+pub use client::{
+    Action, Channel, ChannelEvent, Client, ConnectionEvent, ConnectionState, Diagnostic, Difference, Event, Frame,
+    Member, Members, NetworkHint, Presence, SocketEpoch, Stats,
+};
+pub use close::{CloseFrame, CloseReason, TransportError};
+pub use config::{Config, ConfigBuilder, InvalidConfig, Strictness};
+pub use data::Data;
+pub use endpoint::{ConnectRequest, Endpoint, Endpoints};
+pub use error::{ConnectionError, FailReason, ProtocolError, ServerError, SubscriptionError, TriggerError};
+pub use name::{AppKey, ChannelKind, ChannelName, ClientEventName, InvalidName, SocketId};
+pub use secret::Secret;
+pub use text::Text;
+pub use time::Instant;

@@ -1,0 +1,378 @@
+//! Names of channels, events, applications and sockets.
+
+use alloc::string::String;
+use core::borrow::Borrow;
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::ops::Deref;
+
+use crate::Text;
+
+/// What the prefix of a channel's name says of it (Pusher docs, *Channels*).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ChannelKind {
+    /// No known prefix: anyone may subscribe.
+    Public,
+    /// `private-`: needs authorization.
+    Private,
+    /// `private-encrypted-`: needs authorization, and only clients can read the payload.
+    PrivateEncrypted,
+    /// `presence-`: needs authorization and tells who else is there.
+    Presence,
+}
+
+impl ChannelKind {
+    /// Whether a subscription needs the application's authorization.
+    #[must_use]
+    pub const fn needs_auth(self) -> bool {
+        !matches!(self, Self::Public)
+    }
+}
+
+/// The name of a channel: not empty, at most 1,024 bytes, no control character, no leading `#`.
+///
+/// Hosted Pusher allows less: 164 characters of `A-Z a-z 0-9 _ - = @ , . ;` (see [`ChannelName::is_portable`]).
+/// Cloning shares the text.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{ChannelKind, ChannelName};
+///
+/// let name = ChannelName::new("presence-cache-lobby")?;
+/// assert_eq!(name.kind(), ChannelKind::Presence);
+/// assert!(name.is_cache());
+/// assert!(ChannelName::new("").is_err());
+/// # Ok::<(), pusher_proto::InvalidName>(())
+/// ```
+#[derive(Clone)]
+pub struct ChannelName {
+    text: Text,
+    kind: ChannelKind,
+    cache: bool,
+}
+
+impl ChannelName {
+    /// Largest name in bytes; servers allow 164 to 200 characters, self-hosted ones sometimes more.
+    pub const MAX_LEN: usize = 1_024;
+
+    /// Checks a name.
+    ///
+    /// # Errors
+    ///
+    /// When the name is empty, longer than [`ChannelName::MAX_LEN`], contains a control character or starts with `#`,
+    /// which Pusher reserves.
+    pub fn new(name: impl Into<Text>) -> Result<Self, InvalidName> {
+        let text = check(name.into(), Self::MAX_LEN)?;
+        if text.starts_with('#') {
+            return Err(InvalidName::Reserved);
+        }
+        Ok(Self::classify(text))
+    }
+
+    /// What the prefix says.
+    #[must_use]
+    pub const fn kind(&self) -> ChannelKind {
+        self.kind
+    }
+
+    /// Whether the server repeats the last event to new subscribers (`cache-` behind the prefix of the kind).
+    #[must_use]
+    pub const fn is_cache(&self) -> bool {
+        self.cache
+    }
+
+    /// Whether hosted Pusher accepts the name: at most 164 characters of its own set (Pusher docs, *Channel naming
+    /// conventions*).
+    #[must_use]
+    pub fn is_portable(&self) -> bool {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-=@,.;".contains(&byte);
+        self.text.len() <= MAX_PORTABLE_LEN && self.text.bytes().all(allowed)
+    }
+
+    /// Returns the name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    fn classify(text: Text) -> Self {
+        let (kind, rest) = if let Some(rest) = text.strip_prefix("private-encrypted-") {
+            (ChannelKind::PrivateEncrypted, rest)
+        } else if let Some(rest) = text.strip_prefix("private-") {
+            (ChannelKind::Private, rest)
+        } else if let Some(rest) = text.strip_prefix("presence-") {
+            (ChannelKind::Presence, rest)
+        } else {
+            (ChannelKind::Public, text.as_str())
+        };
+        let cache = rest.starts_with("cache-");
+        Self { text, kind, cache }
+    }
+}
+
+impl TryFrom<&str> for ChannelName {
+    type Error = InvalidName;
+
+    fn try_from(name: &str) -> Result<Self, InvalidName> {
+        Self::new(name)
+    }
+}
+
+impl TryFrom<String> for ChannelName {
+    type Error = InvalidName;
+
+    fn try_from(name: String) -> Result<Self, InvalidName> {
+        Self::new(name)
+    }
+}
+
+impl TryFrom<&Self> for ChannelName {
+    type Error = InvalidName;
+
+    fn try_from(name: &Self) -> Result<Self, InvalidName> {
+        Ok(name.clone())
+    }
+}
+
+/// The name of an event that a client may send: starts with `client-`, at most 200 bytes, no control character.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::ClientEventName;
+///
+/// assert!(ClientEventName::new("client-typing").is_ok());
+/// assert!(ClientEventName::new("typing").is_err());
+/// assert_eq!(ClientEventName::whisper("typing")?.as_str(), "client-typing");
+/// # Ok::<(), pusher_proto::InvalidName>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientEventName(Text);
+
+impl ClientEventName {
+    /// Largest name in bytes (hosted Pusher, soketi, Sockudo).
+    pub const MAX_LEN: usize = 200;
+
+    /// Checks a name.
+    ///
+    /// # Errors
+    ///
+    /// When the name does not start with `client-`, is longer than [`ClientEventName::MAX_LEN`] or contains a control
+    /// character.
+    pub fn new(name: impl Into<Text>) -> Result<Self, InvalidName> {
+        let text = check(name.into(), Self::MAX_LEN)?;
+        if !text.starts_with(CLIENT_PREFIX) {
+            return Err(InvalidName::NotClientEvent);
+        }
+        Ok(Self(text))
+    }
+
+    /// Puts `client-` before `name`, as Laravel Echo's `whisper` does.
+    ///
+    /// # Errors
+    ///
+    /// As [`ClientEventName::new`].
+    pub fn whisper(name: &str) -> Result<Self, InvalidName> {
+        Self::new(alloc::format!("{CLIENT_PREFIX}{name}"))
+    }
+
+    /// Returns the name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The public key of an application: not empty, no control character.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AppKey(Text);
+
+impl AppKey {
+    /// Checks a key.
+    ///
+    /// # Errors
+    ///
+    /// When the key is empty, longer than 1,024 bytes or contains a control character.
+    pub fn new(key: impl Into<Text>) -> Result<Self, InvalidName> {
+        check(key.into(), ChannelName::MAX_LEN).map(Self)
+    }
+
+    /// Returns the key.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The server's name for one connection, such as `123.456`. Authorizations are signed for it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SocketId(Text);
+
+impl SocketId {
+    /// Takes the name that a server gave.
+    ///
+    /// # Errors
+    ///
+    /// When the name is empty, longer than 1,024 bytes or contains a control character.
+    pub fn new(id: impl Into<Text>) -> Result<Self, InvalidName> {
+        check(id.into(), ChannelName::MAX_LEN).map(Self)
+    }
+
+    /// Returns the name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+macro_rules! text_impls {
+    ($($name:ident)+) => {$(
+        impl Deref for $name {
+            type Target = str;
+
+            fn deref(&self) -> &str {
+                self.as_str()
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                self.as_str()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(self.as_str(), f)
+            }
+        }
+    )+};
+}
+
+text_impls!(ChannelName ClientEventName AppKey SocketId);
+
+impl PartialEq for ChannelName {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for ChannelName {}
+
+impl PartialOrd for ChannelName {
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ChannelName {
+    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl Hash for ChannelName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+impl Borrow<str> for ChannelName {
+    fn borrow(&self) -> &str {
+        &self.text
+    }
+}
+
+/// Why a text is no name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidName {
+    /// The text is empty.
+    #[error("a name must not be empty")]
+    Empty,
+    /// The text is too long.
+    #[error("a name of {len} bytes is longer than {max}")]
+    TooLong {
+        /// Bytes that it has.
+        len: usize,
+        /// Bytes that it may have.
+        max: usize,
+    },
+    /// The text contains a control character.
+    #[error("a name must not contain control characters")]
+    ControlCharacter,
+    /// The name starts with `#`.
+    #[error("channel names that start with # are reserved")]
+    Reserved,
+    /// A client event must start with `client-`.
+    #[error("the name of a client event must start with client-")]
+    NotClientEvent,
+}
+
+fn check(text: Text, max: usize) -> Result<Text, InvalidName> {
+    if text.is_empty() {
+        return Err(InvalidName::Empty);
+    }
+    if text.len() > max {
+        return Err(InvalidName::TooLong { len: text.len(), max });
+    }
+    if text.chars().any(char::is_control) {
+        return Err(InvalidName::ControlCharacter);
+    }
+    Ok(text)
+}
+
+pub(crate) const CLIENT_PREFIX: &str = "client-";
+
+/// Longest channel name in characters on hosted Pusher (Pusher docs, *Channel naming conventions*).
+const MAX_PORTABLE_LEN: usize = 164;
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+
+    use super::*;
+
+    #[test]
+    fn the_prefix_decides_the_kind_and_case_matters() {
+        let kinds = [
+            ("chat", ChannelKind::Public, false),
+            ("cache-chat", ChannelKind::Public, true),
+            ("private-chat", ChannelKind::Private, false),
+            ("private-cache-chat", ChannelKind::Private, true),
+            ("private-encrypted-chat", ChannelKind::PrivateEncrypted, false),
+            ("private-encrypted-cache-chat", ChannelKind::PrivateEncrypted, true),
+            ("presence-chat", ChannelKind::Presence, false),
+            ("presence-cache-chat", ChannelKind::Presence, true),
+            ("Private-chat", ChannelKind::Public, false),
+            ("chat-cache-x", ChannelKind::Public, false),
+        ];
+        for (text, kind, cache) in kinds {
+            let name = ChannelName::new(text).unwrap();
+            assert_eq!((name.kind(), name.is_cache()), (kind, cache), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_no_server_can_mean() {
+        assert_eq!(ChannelName::new(""), Err(InvalidName::Empty));
+        assert_eq!(ChannelName::new("a\nb"), Err(InvalidName::ControlCharacter));
+        assert_eq!(ChannelName::new("#server-to-user-1"), Err(InvalidName::Reserved));
+        let long: String = "x".repeat(1_025);
+        assert_eq!(ChannelName::new(long), Err(InvalidName::TooLong { len: 1_025, max: 1_024 }));
+    }
+
+    #[test]
+    fn knows_which_names_hosted_pusher_takes() {
+        assert!(ChannelName::new("a-B_0=@,.;").unwrap().is_portable());
+        assert!(!ChannelName::new("chat room").unwrap().is_portable());
+        assert!(!ChannelName::new("x".repeat(165)).unwrap().is_portable());
+    }
+}

@@ -1,0 +1,132 @@
+//! UTF-8 text that is shared, not copied.
+
+use alloc::string::String;
+use core::borrow::Borrow;
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::ops::{Deref, Range};
+use core::str::Utf8Error;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+/// Immutable UTF-8 text over a shared buffer: cloning and slicing copy nothing.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::Text;
+///
+/// let frame = Text::from(r#"{"event":"pusher:ping"}"#);
+/// assert_eq!(frame.slice(10..21), "pusher:ping");
+/// ```
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Text(ByteString);
+
+impl Text {
+    /// Wraps a string that lives as long as the program.
+    #[must_use]
+    pub const fn from_static(text: &'static str) -> Self {
+        Self(ByteString::from_static(text))
+    }
+
+    /// Wraps a buffer without copying it.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are not UTF-8.
+    pub fn from_utf8(bytes: Bytes) -> Result<Self, Utf8Error> {
+        ByteString::try_from(bytes).map(Self)
+    }
+
+    /// Returns the text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns a part of the text that shares this buffer.
+    ///
+    /// # Panics
+    ///
+    /// When a bound lies outside of the text or inside a character.
+    #[must_use]
+    pub fn slice(&self, range: Range<usize>) -> Self {
+        Self(self.0.slice_ref(&self.as_str()[range]))
+    }
+
+    /// Returns the same text in a buffer of its own, so that the shared one can be freed.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self::from(self.as_str())
+    }
+
+    /// Returns the shared buffer.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.0.into_bytes()
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for Text {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Text {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Hashes as `str` does, as [`Borrow`] demands.
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(ByteString::from(text))
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(ByteString::from(text))
+    }
+}
+
+impl PartialEq<str> for Text {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Text {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self)
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}

@@ -1,0 +1,67 @@
+//! Time as the caller tells it.
+
+use core::fmt;
+use core::ops::Add;
+use core::time::Duration;
+
+/// A point in time, as the time elapsed since an origin that the caller chose.
+///
+/// The protocol never asks what time it is: every input carries it. Any monotonic clock serves, and a test may count
+/// from [`Instant::ZERO`].
+///
+/// # Examples
+///
+/// ```
+/// use core::time::Duration;
+/// use pusher_proto::Instant;
+///
+/// let start = Instant::ZERO;
+/// let later = start + Duration::from_millis(1_500);
+/// assert_eq!(later.since(start), Duration::from_millis(1_500));
+/// assert_eq!(later.to_string(), "1.5s");
+/// ```
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(Duration);
+
+impl Instant {
+    /// The origin.
+    pub const ZERO: Self = Self(Duration::ZERO);
+
+    /// Returns the point `elapsed` after the origin.
+    #[must_use]
+    pub const fn from_elapsed(elapsed: Duration) -> Self {
+        Self(elapsed)
+    }
+
+    /// Returns the time between the origin and this point.
+    #[must_use]
+    pub const fn elapsed(self) -> Duration {
+        self.0
+    }
+
+    /// Returns the time between `earlier` and this point, zero if `earlier` is the later one.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(duration))
+    }
+}
+
+impl fmt::Display for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}

@@ -1,0 +1,351 @@
+//! The outer object of a frame (Pusher protocol, *Events*): name, channel, user id and payload.
+//!
+//! Usual frames are read in one pass that neither allocates nor looks into the payload; whatever is unusual (escapes in
+//! a name, payloads that are no strings, unknown or repeated fields) goes to the general reader.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use core::fmt;
+use core::ops::Range;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::read;
+use crate::client::{ChannelEvent, Span};
+use crate::{ChannelName, Data, Text};
+
+/// A frame that was read. All spans lie in the source of `data`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Envelope {
+    event: Span,
+    channel: Option<Span>,
+    user_id: Option<Span>,
+    pub(crate) data: Data,
+}
+
+impl Envelope {
+    /// Reads a frame; gives it back if it is no JSON object with an `event` that is a string.
+    pub(crate) fn read(frame: Text) -> Result<Self, Text> {
+        match scan(&frame) {
+            Some(fields) => Ok(fields.into_envelope(frame)),
+            None => read_any(&frame).ok_or(frame),
+        }
+    }
+
+    pub(crate) fn event(&self) -> &str {
+        self.event.of(self.data.source())
+    }
+
+    pub(crate) fn channel(&self) -> Option<&str> {
+        self.channel.map(|span| span.of(self.data.source()))
+    }
+
+    pub(crate) fn into_channel_event(self, channel: ChannelName) -> ChannelEvent {
+        ChannelEvent::new(channel, self.event, self.user_id, self.data)
+    }
+}
+
+#[derive(Default)]
+struct Fields {
+    event: Range<usize>,
+    channel: Option<Range<usize>>,
+    user_id: Option<Range<usize>>,
+    data: Option<Range<usize>>,
+}
+
+impl Fields {
+    fn into_envelope(self, source: Text) -> Envelope {
+        let end = source.len();
+        Envelope {
+            event: span(self.event),
+            channel: self.channel.map(span),
+            user_id: self.user_id.map(span),
+            data: Data::in_frame(source, self.data.unwrap_or(end..end)),
+        }
+    }
+}
+
+fn span(range: Range<usize>) -> Span {
+    Span { start: range.start as u32, end: range.end as u32 }
+}
+
+/// Reads a frame of strings without escapes, except in `data`; `None` if anything is unusual.
+fn scan(frame: &str) -> Option<Fields> {
+    let bytes = frame.as_bytes();
+    let mut fields = Fields::default();
+    let mut at = after(bytes, 0, b'{')?;
+    loop {
+        let key = plain_string(bytes, at)?;
+        at = skip_spaces(bytes, after(bytes, key.end + 1, b':')?);
+        let end = match &bytes[key] {
+            b"event" if fields.event.is_empty() => {
+                fields.event = plain_string(bytes, at)?;
+                fields.event.end + 1
+            }
+            b"channel" if fields.channel.is_none() => fields.channel.insert(plain_string(bytes, at)?).end + 1,
+            b"user_id" if fields.user_id.is_none() => fields.user_id.insert(plain_string(bytes, at)?).end + 1,
+            b"data" if fields.data.is_none() && bytes.get(at) == Some(&b'"') => {
+                fields.data.insert(at..string_end(bytes, at + 1)? + 1).end
+            }
+            _ => return None,
+        };
+        match bytes.get(end)? {
+            b',' => at = skip_spaces(bytes, end + 1),
+            b'}' if end + 1 == bytes.len() && !fields.event.is_empty() => return Some(fields),
+            _ => return None,
+        }
+    }
+}
+
+fn skip_spaces(bytes: &[u8], mut at: usize) -> usize {
+    while bytes.get(at) == Some(&b' ') {
+        at += 1;
+    }
+    at
+}
+
+fn after(bytes: &[u8], at: usize, byte: u8) -> Option<usize> {
+    (bytes.get(at) == Some(&byte)).then_some(at + 1)
+}
+
+/// The content of a string that starts at `at` and has no escapes.
+fn plain_string(bytes: &[u8], at: usize) -> Option<Range<usize>> {
+    let start = after(bytes, at, b'"')?;
+    let rest = bytes.get(start..)?;
+    let len = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < b' ')?;
+    (rest[len] == b'"').then_some(start..start + len)
+}
+
+/// Where the string ends whose content starts at `start`; `None` if it does not, or holds a control character.
+///
+/// Asks of a whole block, in a loop that compiles to vector instructions, whether it can hold the end; payloads are JSON
+/// in JSON, so nearly every quote follows a single backslash.
+fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
+    while let Some(window) = bytes.get(at - 2..).and_then(|rest| rest.first_chunk::<{ BLOCK_LEN + 2 }>()) {
+        if is_inner(window) {
+            at += BLOCK_LEN;
+            continue;
+        }
+        match careful_end(bytes, start, at, at + BLOCK_LEN) {
+            Careful::End(end) => return Some(end),
+            Careful::Inner(next) => at = next,
+            Careful::Control => return None,
+        }
+    }
+    match careful_end(bytes, start, at, bytes.len()) {
+        Careful::End(end) => Some(end),
+        Careful::Inner(_) | Careful::Control => None,
+    }
+}
+
+/// Whether no byte behind the first two is a control character or a quote that is not plainly escaped.
+fn is_inner(window: &[u8; BLOCK_LEN + 2]) -> bool {
+    let mut special = false;
+    for at in 0..BLOCK_LEN {
+        let (before, previous, byte) = (window[at], window[at + 1], window[at + 2]);
+        let escaped = (previous == b'\\') & (before != b'\\');
+        special |= (byte == b'"') & !escaped | (byte < b' ');
+    }
+    !special
+}
+
+enum Careful {
+    End(usize),
+    /// The string goes on, and here is no escape half read.
+    Inner(usize),
+    Control,
+}
+
+fn careful_end(bytes: &[u8], start: usize, from: usize, to: usize) -> Careful {
+    let backslashes = bytes[start..from].iter().rev().take_while(|&&byte| byte == b'\\').count();
+    let mut at = from + backslashes % 2;
+    while at < to {
+        match bytes[at] {
+            b'"' => return Careful::End(at),
+            b'\\' => at += 2,
+            byte if byte < b' ' => return Careful::Control,
+            _ => at += 1,
+        }
+    }
+    Careful::Inner(at)
+}
+
+/// Bytes that are asked about at once.
+const BLOCK_LEN: usize = 64;
+
+fn read_any(frame: &Text) -> Option<Envelope> {
+    let AnyFields { event, channel, user_id, data } = serde_json::from_str(frame).ok()?;
+    let event = read::string(event?)?;
+    let channel = match channel {
+        None => None,
+        Some(raw) if raw.get() == "null" => None,
+        Some(raw) => Some(read::string(raw)?),
+    };
+    let user_id = user_id.and_then(read::id);
+    let data = data.map_or("", RawValue::get);
+    let place = |part: &str| {
+        let start = (part.as_ptr() as usize).checked_sub(frame.as_ptr() as usize)?;
+        Some(start..start + part.len())
+    };
+    if let (Cow::Borrowed(event), None | Some(Cow::Borrowed(_)), None | Some(Cow::Borrowed(_))) =
+        (&event, &channel, &user_id)
+    {
+        let fields = Fields {
+            event: place(event)?,
+            channel: channel.as_deref().and_then(place),
+            user_id: user_id.as_deref().and_then(place),
+            data: if data.is_empty() { None } else { place(data) },
+        };
+        return Some(fields.into_envelope(frame.clone()));
+    }
+    let mut joined = String::with_capacity(frame.len());
+    let mut push = |part: &str| {
+        let start = joined.len();
+        joined.push_str(part);
+        start..joined.len()
+    };
+    let fields = Fields {
+        event: push(&event),
+        channel: channel.as_deref().map(&mut push),
+        user_id: user_id.as_deref().map(&mut push),
+        data: Some(push(data)),
+    };
+    Some(fields.into_envelope(Text::from(joined)))
+}
+
+#[derive(Default)]
+struct AnyFields<'a> {
+    event: Option<&'a RawValue>,
+    channel: Option<&'a RawValue>,
+    user_id: Option<&'a RawValue>,
+    data: Option<&'a RawValue>,
+}
+
+/// Of repeated fields the last one counts, as in every other client.
+impl<'de: 'a, 'a> Deserialize<'de> for AnyFields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldsVisitor;
+
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = AnyFields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AnyFields<'de>, A::Error> {
+                let mut fields = AnyFields::default();
+                while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
+                    match key.as_str() {
+                        "event" => fields.event = Some(value),
+                        "channel" => fields.channel = Some(value),
+                        "user_id" => fields.user_id = Some(value),
+                        "data" => fields.data = Some(value),
+                        _ => {}
+                    }
+                }
+                Ok(fields)
+            }
+        }
+
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::string::ToString;
+
+    use super::*;
+
+    /// Name, channel, user id and raw data.
+    fn parts(frame: &str) -> Option<(String, Option<String>, Option<String>, String)> {
+        let envelope = Envelope::read(Text::from(frame)).ok()?;
+        let user_id = envelope.user_id.map(|span| span.of(envelope.data.source()).to_string());
+        let channel = envelope.channel().map(ToString::to_string);
+        Some((envelope.event().to_string(), channel, user_id, envelope.data.raw().to_string()))
+    }
+
+    fn some(
+        event: &str,
+        channel: Option<&str>,
+        user: Option<&str>,
+        data: &str,
+    ) -> Option<(String, Option<String>, Option<String>, String)> {
+        Some((event.into(), channel.map(Into::into), user.map(Into::into), data.into()))
+    }
+
+    #[test]
+    fn reads_usual_frames_in_any_order_of_fields() {
+        let whole = some("e", Some("c"), Some("7"), r#""{\"a\":1}""#);
+        for frame in [
+            r#"{"event":"e","channel":"c","user_id":"7","data":"{\"a\":1}"}"#,
+            r#"{"data":"{\"a\":1}","user_id":"7","channel":"c","event":"e"}"#,
+            r#"{"channel":"c", "data": "{\"a\":1}", "event": "e","user_id":"7"}"#,
+        ] {
+            assert!(scan(frame).is_some(), "{frame}");
+            assert_eq!(parts(frame), whole, "{frame}");
+        }
+    }
+
+    #[test]
+    fn reads_unusual_frames_too() {
+        let table = [
+            (r#"{"event":"e"}"#, some("e", None, None, "")),
+            (r#"{"event":"e","channel":null,"data":null}"#, some("e", None, None, "")),
+            (r#"{"event":"e","data":{"a":[1.0]}}"#, some("e", None, None, r#"{"a":[1.0]}"#)),
+            (r#"{"event":"caf\u00e9\/x","channel":"a\/b","data":"1"}"#, some("café/x", Some("a/b"), None, r#""1""#)),
+            (r#"{"event":"e","user_id":12345678901234567890}"#, some("e", None, Some("12345678901234567890"), "")),
+            (r#"{"event":"e","user_id":{}}"#, some("e", None, None, "")),
+            (r#" {"event":"a","x":[{}],"event":"b"} "#, some("b", None, None, "")),
+            (r#"{"event":"e","data":"\ud83d"}"#, some("e", None, None, r#""\ud83d""#)),
+            (r#"{"event":"","channel":""}"#, some("", Some(""), None, "")),
+        ];
+        for (frame, expected) in table {
+            assert_eq!(parts(frame), expected, "{frame}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_event() {
+        for frame in [
+            "",
+            "{",
+            "[]",
+            "null",
+            "7",
+            r#""event""#,
+            "{}",
+            r#"{"event":7}"#,
+            r#"{"event":"e""#,
+            r#"{"event":"e"}}"#,
+            r#"{"event":"e","data":"x}"#,
+            "{\"event\":\"e\",\"data\":\"\n\"}",
+            r#"{"event":"e","channel":7}"#,
+            r#"{"data":"x"}"#,
+        ] {
+            assert_eq!(parts(frame), None, "{frame}");
+        }
+    }
+
+    #[test]
+    fn finds_the_end_of_a_payload_wherever_it_lies() {
+        for pattern in ["x", r#"\""#, r"\\", r#"\\\""#, r"\\\\", "é", r#"a\"b"#] {
+            for len in 0..200 {
+                let content = pattern.repeat(len);
+                let frame = format!(r#"{{"event":"e","data":"{content}"}}"#);
+                assert_eq!(parts(&frame), some("e", None, None, &format!("\"{content}\"")), "{frame}");
+                assert_eq!(parts(&frame[..frame.len() - 2]), None, "{frame}");
+            }
+        }
+    }
+
+    #[test]
+    fn nesting_of_any_depth_is_no_concern_of_the_frame() {
+        let deep = "[".repeat(10_000) + &"]".repeat(10_000);
+        assert_eq!(parts(&format!(r#"{{"event":"e","data":{deep}}}"#)), some("e", None, None, &deep));
+    }
+}

@@ -1,0 +1,6 @@
+//! The wire format: JSON in and out, no state.
+
+pub(crate) mod envelope;
+pub(crate) mod presence;
+pub(crate) mod read;
+pub(crate) mod write;

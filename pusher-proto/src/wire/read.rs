@@ -1,0 +1,221 @@
+//! What the protocol's own events say, read with all the leniency that real servers need.
+
+use alloc::borrow::Cow;
+use alloc::string::{String, ToString};
+use core::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::auth::excerpt;
+use crate::data::unescape;
+use crate::{Data, ServerError, SocketId, Text};
+
+/// The content of `pusher:connection_established`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Established {
+    pub(crate) socket_id: Option<SocketId>,
+    pub(crate) activity_timeout: Option<Duration>,
+}
+
+pub(crate) fn established(data: &Data) -> Established {
+    let value = value(data);
+    let socket_id = value.get("socket_id").and_then(|id| match id {
+        Value::String(id) => SocketId::new(id.as_str()).ok(),
+        Value::Number(id) => SocketId::new(id.to_string()).ok(),
+        _ => None,
+    });
+    let seconds = value.get("activity_timeout").and_then(|timeout| match timeout {
+        Value::String(seconds) => seconds.trim().parse().ok(),
+        timeout => timeout.as_f64(),
+    });
+    let activity_timeout =
+        seconds.filter(|seconds| *seconds > 0.0).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    Established { socket_id, activity_timeout }
+}
+
+/// The content of `pusher:error`.
+pub(crate) fn error(data: &Data) -> ServerError {
+    let value = value(data);
+    let message = match value.get("message") {
+        Some(Value::String(message)) => Text::from(message.as_str()),
+        Some(other) if !other.is_null() => Text::from(other.to_string()),
+        _ if value.is_object() => Text::default(),
+        _ => Text::from(data.text().as_ref()),
+    };
+    ServerError { code: code(value.get("code")), message: short(message) }
+}
+
+/// The content of `pusher:subscription_error`: its status is the code.
+pub(crate) fn subscription_error(data: &Data) -> ServerError {
+    let value = value(data);
+    let words = ["error", "message", "type"].iter().find_map(|field| value.get(*field)?.as_str());
+    let status = code(value.get("status")).or_else(|| code(value.get("code")));
+    let message = words.map_or_else(|| Text::from(data.text().as_ref()), Text::from);
+    ServerError { code: status, message: short(message) }
+}
+
+/// The content of `pusher_internal:subscription_count`.
+pub(crate) fn subscription_count(data: &Data) -> Option<u64> {
+    match value(data).get("subscription_count")? {
+        Value::String(count) => count.parse().ok(),
+        count => count.as_u64(),
+    }
+}
+
+/// The member of a `member_added` or `member_removed`, with the info as JSON.
+pub(crate) fn member(data: &Data) -> Option<(String, String)> {
+    member_of(&inner(data))
+}
+
+/// The member that a `channel_data` names.
+pub(crate) fn member_of(channel_data: &str) -> Option<(String, String)> {
+    #[derive(Deserialize)]
+    struct Fields<'a> {
+        #[serde(borrow)]
+        user_id: &'a RawValue,
+        #[serde(borrow)]
+        user_info: Option<&'a RawValue>,
+    }
+    let fields: Fields<'_> = serde_json::from_str(channel_data).ok()?;
+    let id = id(fields.user_id).filter(|id| !id.is_empty())?;
+    Some((id.into_owned(), fields.user_info.map_or("null", RawValue::get).to_string()))
+}
+
+/// The text of a JSON string.
+pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let content = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    Some(unescape(content))
+}
+
+/// An id: a string, or a number as its digits.
+pub(crate) fn id(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let json = raw.get();
+    match json.as_bytes().first()? {
+        b'"' => string(raw),
+        b'-' | b'0'..=b'9' => Some(digits(json)),
+        _ => None,
+    }
+}
+
+/// A number without exponent and without `.0`, if it is an integer that this can be said of exactly.
+fn digits(number: &str) -> Cow<'_, str> {
+    if number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
+        return Cow::Borrowed(number);
+    }
+    match number.parse::<f64>() {
+        Ok(value) if value.abs() < EXACT_INTEGERS && value == (value as i64) as f64 => {
+            Cow::Owned((value as i64).to_string())
+        }
+        _ => Cow::Borrowed(number),
+    }
+}
+
+/// The JSON that an internal event carries: unwrapped, and once more if a string is found inside the string.
+pub(crate) fn inner(data: &Data) -> Cow<'_, str> {
+    let text = data.text();
+    if !text.trim_start().starts_with('"') {
+        return text;
+    }
+    match serde_json::from_str::<String>(&text) {
+        Ok(inner) => Cow::Owned(inner),
+        Err(_) => text,
+    }
+}
+
+fn value(data: &Data) -> Value {
+    serde_json::from_str(&inner(data)).unwrap_or(Value::Null)
+}
+
+fn code(value: Option<&Value>) -> Option<u32> {
+    match value? {
+        Value::String(code) => code.trim().parse().ok(),
+        code => u32::try_from(code.as_u64()?).ok(),
+    }
+}
+
+/// A message that is kept in states and errors must not be as long as a frame.
+fn short(message: Text) -> Text {
+    if message.len() <= MAX_MESSAGE_LEN { message } else { excerpt(&message, MAX_MESSAGE_LEN).into() }
+}
+
+/// Integers below this are exact in a double: 2^53.
+const EXACT_INTEGERS: f64 = 9_007_199_254_740_992.0;
+
+/// Longest message of a server that is kept, in bytes.
+const MAX_MESSAGE_LEN: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(json: &str) -> Data {
+        Data::from_json(json).unwrap()
+    }
+
+    #[test]
+    fn takes_the_greeting_in_every_form() {
+        let established = |id: Option<&str>, millis: Option<u64>| Established {
+            socket_id: id.map(|id| SocketId::new(id).unwrap()),
+            activity_timeout: millis.map(Duration::from_millis),
+        };
+        let table = [
+            (r#"{"socket_id":"1.2","activity_timeout":30}"#, established(Some("1.2"), Some(30_000))),
+            (r#""{\"socket_id\":\"1.2\",\"activity_timeout\":120}""#, established(Some("1.2"), Some(120_000))),
+            (r#""\"{\\\"socket_id\\\":\\\"1.2\\\"}\"""#, established(Some("1.2"), None)),
+            (r#"{"socket_id":12,"activity_timeout":"0.5"}"#, established(Some("12"), Some(500))),
+            (r#"{"socket_id":"","activity_timeout":0}"#, established(None, None)),
+            (r#"{"socket_id":null,"activity_timeout":-1}"#, established(None, None)),
+            (r#"{"socket_id":"1.2","activity_timeout":1e300}"#, established(Some("1.2"), None)),
+            ("[]", established(None, None)),
+        ];
+        for (json, expected) in table {
+            assert_eq!(super::established(&data(json)), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn takes_errors_in_every_form() {
+        let table = [
+            (r#"{"message":"m","code":4001}"#, Some(4001), "m"),
+            (r#""{\"message\":\"m\",\"code\":\"4200\"}""#, Some(4200), "m"),
+            (r#"{"message":"m","code":null}"#, None, "m"),
+            (r#"{"code":4009}"#, Some(4009), ""),
+            (r#""just words""#, None, "just words"),
+            (r#"{"message":"m","code":-1}"#, None, "m"),
+            ("{}", None, ""),
+        ];
+        for (json, code, message) in table {
+            assert_eq!(error(&data(json)), ServerError { code, message: message.into() }, "{json}");
+        }
+        let refused = subscription_error(&data(r#"{"type":"AuthError","error":"no","status":401}"#));
+        assert_eq!(refused, ServerError { code: Some(401), message: "no".into() });
+    }
+
+    #[test]
+    fn takes_ids_as_strings_and_numbers() {
+        let table = [
+            (r#"{"user_id":"7"}"#, Some(("7", "null"))),
+            (r#"{"user_id":7,"user_info":{"a":1}}"#, Some(("7", r#"{"a":1}"#))),
+            (r#"{"user_id":7.0,"user_info":[]}"#, Some(("7", "[]"))),
+            (r#"{"user_id":1e3}"#, Some(("1000", "null"))),
+            (r#"{"user_id":12345678901234567890}"#, Some(("12345678901234567890", "null"))),
+            (r#"{"user_id":1e300}"#, Some(("1e300", "null"))),
+            (r#"{"user_id":""}"#, None),
+            (r#"{"user_id":null}"#, None),
+            (r#"{"user_info":{}}"#, None),
+            ("[]", None),
+        ];
+        for (json, expected) in table {
+            let expected = expected.map(|(id, info)| (id.to_string(), info.to_string()));
+            assert_eq!(member(&data(json)), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_count_of_zero_is_a_count() {
+        assert_eq!(subscription_count(&data(r#""{\"subscription_count\":0}""#)), Some(0));
+        assert_eq!(subscription_count(&data(r#"{"subscription_count":null}"#)), None);
+    }
+}

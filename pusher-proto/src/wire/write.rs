@@ -1,0 +1,60 @@
+//! What the client says (Pusher protocol, *Client to Pusher Channels*).
+
+use alloc::format;
+
+use crate::data::json_string;
+use crate::{AuthResponse, ChannelName, ClientEventName, Data, Text};
+
+pub(crate) const PING: Text = Text::from_static(r#"{"event":"pusher:ping","data":{}}"#);
+pub(crate) const PONG: Text = Text::from_static(r#"{"event":"pusher:pong","data":{}}"#);
+
+pub(crate) fn subscribe(channel: &ChannelName, auth: Option<&AuthResponse>) -> Text {
+    let mut data = format!("\"channel\":{}", json_string(channel));
+    if let Some(auth) = auth {
+        data += &format!(",\"auth\":{}", json_string(auth.auth.expose()));
+        if let Some(channel_data) = &auth.channel_data {
+            data += &format!(",\"channel_data\":{}", json_string(channel_data));
+        }
+    }
+    format!(r#"{{"event":"pusher:subscribe","data":{{{data}}}}}"#).into()
+}
+
+pub(crate) fn unsubscribe(channel: &str) -> Text {
+    format!(r#"{{"event":"pusher:unsubscribe","data":{{"channel":{}}}}}"#, json_string(channel)).into()
+}
+
+pub(crate) fn client_event(event: &ClientEventName, channel: &ChannelName, data: &Data) -> Text {
+    let data = if data.is_absent() { "null" } else { data.raw() };
+    format!(r#"{{"event":{},"channel":{},"data":{data}}}"#, json_string(event), json_string(channel)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_exactly_what_servers_expect() {
+        let channel = ChannelName::new("presence-a\"b").unwrap();
+        let auth = AuthResponse::new("k:1").channel_data(r#"{"user_id":"1"}"#);
+        let event = ClientEventName::new("client-x").unwrap();
+        let table = [
+            (subscribe(&channel, None), r#"{"event":"pusher:subscribe","data":{"channel":"presence-a\"b"}}"#),
+            (
+                subscribe(&channel, Some(&auth)),
+                r#"{"event":"pusher:subscribe","data":{"channel":"presence-a\"b","auth":"k:1","channel_data":"{\"user_id\":\"1\"}"}}"#,
+            ),
+            (unsubscribe(&channel), r#"{"event":"pusher:unsubscribe","data":{"channel":"presence-a\"b"}}"#),
+            (
+                client_event(&event, &channel, &Data::from_json(r#"{"a":1}"#).unwrap()),
+                r#"{"event":"client-x","channel":"presence-a\"b","data":{"a":1}}"#,
+            ),
+            (
+                client_event(&event, &channel, &Data::ABSENT),
+                r#"{"event":"client-x","channel":"presence-a\"b","data":null}"#,
+            ),
+        ];
+        for (written, expected) in table {
+            assert_eq!(written, expected);
+        }
+    }
+}
