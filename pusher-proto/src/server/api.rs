@@ -1,0 +1,299 @@
+//! The verbs of the HTTP API, without HTTP.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use serde::Serialize;
+
+use super::{Server, message};
+use crate::{ChannelKind, ChannelName, Instant, SocketId, Text};
+
+/// An event for the subscribers of one or many channels (Pusher docs, *HTTP API reference, POST event*).
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::ChannelName;
+/// use pusher_proto::server::Publication;
+///
+/// let channel = ChannelName::new("chat")?;
+/// let publication = Publication::new("message", [channel], r#"{"text":"hi"}"#);
+/// assert_eq!(publication.socket_id, None);
+/// # Ok::<(), pusher_proto::InvalidName>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publication {
+    /// Name of the event, 1 to 200 bytes.
+    pub name: Text,
+    /// The channels, 1 to 100. A channel that is named twice gets the event once.
+    pub channels: Vec<ChannelName>,
+    /// The payload, usually JSON. Subscribers get it as a string.
+    pub data: Text,
+    /// A connection that does not get the event, usually the one that caused it.
+    pub socket_id: Option<SocketId>,
+    /// What the answer tells of the channels.
+    pub info: Info,
+}
+
+impl Publication {
+    /// Returns an event for all subscribers, with an answer that tells nothing of them.
+    pub fn new(name: impl Into<Text>, channels: impl IntoIterator<Item = ChannelName>, data: impl Into<Text>) -> Self {
+        Self {
+            name: name.into(),
+            channels: channels.into_iter().collect(),
+            data: data.into(),
+            socket_id: None,
+            info: Info::default(),
+        }
+    }
+}
+
+/// What to tell of channels: the `info` parameter of the HTTP API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Info {
+    /// The number of users of a presence channel.
+    pub user_count: bool,
+    /// The number of connections that are subscribed.
+    pub subscription_count: bool,
+}
+
+impl Info {
+    /// Reads a list such as `user_count,subscription_count`; unknown names are ignored.
+    #[must_use]
+    pub fn from_list(list: &str) -> Self {
+        let has = |name| list.split(',').any(|part| part.trim() == name);
+        Self { user_count: has("user_count"), subscription_count: has("subscription_count") }
+    }
+}
+
+/// What was asked about a channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Attributes {
+    /// Users of a presence channel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_count: Option<usize>,
+    /// Connections that are subscribed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subscription_count: Option<usize>,
+}
+
+/// One channel, subscribed or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ChannelState {
+    /// Whether anybody is subscribed.
+    pub occupied: bool,
+    /// What was asked.
+    #[serde(flatten)]
+    pub attributes: Attributes,
+}
+
+impl Server {
+    /// Sends an event to the subscribers of its channels, and returns what [`Publication::info`] asks for, as far as a
+    /// channel has it.
+    ///
+    /// # Errors
+    ///
+    /// When a limit is passed or a name is not accepted; then nobody gets the event.
+    pub fn trigger(
+        &mut self,
+        publication: &Publication,
+        now: Instant,
+    ) -> Result<BTreeMap<ChannelName, Attributes>, ApiError> {
+        self.check(publication)?;
+        self.publish(publication, now);
+        let channels: BTreeSet<&ChannelName> = publication.channels.iter().collect();
+        let infos = channels.into_iter().map(|channel| (channel.clone(), self.attributes(channel, publication.info)));
+        Ok(infos.collect())
+    }
+
+    /// Sends up to ten events, each to its channels, and returns what each asks for of its first channel.
+    ///
+    /// # Errors
+    ///
+    /// When there are too many events, or one of them is refused as by [`Server::trigger`]; then nobody gets any.
+    pub fn trigger_batch(&mut self, batch: &[Publication], now: Instant) -> Result<Vec<Attributes>, ApiError> {
+        if batch.len() > MAX_BATCH_LEN {
+            return Err(ApiError::TooManyEvents { len: batch.len(), max: MAX_BATCH_LEN });
+        }
+        batch.iter().try_for_each(|publication| self.check(publication))?;
+        for publication in batch {
+            self.publish(publication, now);
+        }
+        let infos = batch.iter().map(|publication| {
+            let first = publication.channels.first();
+            first.map(|channel| self.attributes(channel, publication.info)).unwrap_or_default()
+        });
+        Ok(infos.collect())
+    }
+
+    /// Returns the channels that somebody is subscribed to and whose names start with `prefix`.
+    ///
+    /// # Errors
+    ///
+    /// When an attribute is asked for that not all of these channels have.
+    pub fn channels(&self, prefix: &str, info: Info) -> Result<BTreeMap<ChannelName, Attributes>, ApiError> {
+        if info.user_count && !prefix.starts_with(PRESENCE_PREFIX) {
+            return Err(ApiError::UserCountWithoutPresence);
+        }
+        self.check_counts(info)?;
+        let channels = self.channels.keys().filter(|channel| channel.starts_with(prefix));
+        Ok(channels.map(|channel| (channel.clone(), self.attributes(channel, info))).collect())
+    }
+
+    /// Returns whether anybody is subscribed to `channel`, and what `info` asks for.
+    ///
+    /// # Errors
+    ///
+    /// When an attribute is asked for that the channel does not have.
+    pub fn channel(&self, channel: &ChannelName, info: Info) -> Result<ChannelState, ApiError> {
+        if info.user_count && channel.kind() != ChannelKind::Presence {
+            return Err(ApiError::UserCountWithoutPresence);
+        }
+        self.check_counts(info)?;
+        let occupied = self.channels.contains_key(channel);
+        Ok(ChannelState { occupied, attributes: self.attributes(channel, info) })
+    }
+
+    /// Returns the ids of the users of a presence channel, in the order in which they joined.
+    ///
+    /// # Errors
+    ///
+    /// When it is no presence channel.
+    pub fn users(&self, channel: &ChannelName) -> Result<Vec<Text>, ApiError> {
+        if channel.kind() != ChannelKind::Presence {
+            return Err(ApiError::NotPresence);
+        }
+        Ok(self.channels.get(channel).map(|channel| channel.users().cloned().collect()).unwrap_or_default())
+    }
+
+    fn check(&self, publication: &Publication) -> Result<(), ApiError> {
+        let Publication { name, channels, data, socket_id: _, info: _ } = publication;
+        let max = self.config.max_event_len();
+        if data.len() > max {
+            return Err(ApiError::DataTooLarge { len: data.len(), max });
+        }
+        if name.is_empty() || name.len() > MAX_EVENT_NAME_LEN {
+            return Err(ApiError::EventName);
+        }
+        if channels.is_empty() {
+            return Err(ApiError::NoChannel);
+        }
+        if channels.len() > MAX_CHANNELS {
+            return Err(ApiError::TooManyChannels { len: channels.len(), max: MAX_CHANNELS });
+        }
+        let strict = self.config.options().strict_names;
+        match channels.iter().find(|channel| strict && !channel.is_portable()) {
+            None => Ok(()),
+            Some(channel) => Err(ApiError::ChannelName(channel.clone())),
+        }
+    }
+
+    fn publish(&mut self, publication: &Publication, now: Instant) {
+        self.advance(now);
+        let except = publication.socket_id.as_ref().and_then(|id| self.sockets.get(id).copied());
+        let channels: BTreeSet<&ChannelName> = publication.channels.iter().collect();
+        for channel in channels {
+            let frame = message::event(&publication.name, channel, &publication.data);
+            if channel.is_cache() {
+                self.cache.put(channel, &frame, self.now);
+            }
+            self.broadcast(channel, &frame, except);
+        }
+    }
+
+    fn check_counts(&self, info: Info) -> Result<(), ApiError> {
+        if info.subscription_count && !self.config.options().subscription_counts {
+            return Err(ApiError::SubscriptionCountsDisabled);
+        }
+        Ok(())
+    }
+
+    fn attributes(&self, name: &ChannelName, info: Info) -> Attributes {
+        let channel = self.channels.get(name);
+        let users = info.user_count && name.kind() == ChannelKind::Presence;
+        let subscribers = info.subscription_count && self.config.options().subscription_counts;
+        Attributes {
+            user_count: users.then(|| channel.map_or(0, |channel| channel.users().len())),
+            subscription_count: subscribers.then(|| channel.map_or(0, |channel| channel.subscribers().len())),
+        }
+    }
+}
+
+/// Why the HTTP API refuses a call.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApiError {
+    /// The data is larger than [`max_event_len`](super::ServerConfigBuilder::max_event_len).
+    #[error("The data content of this event exceeds the allowed maximum ({max} bytes)")]
+    DataTooLarge {
+        /// Bytes that it has.
+        len: usize,
+        /// Bytes that it may have.
+        max: usize,
+    },
+    /// The event's name is empty or longer than 200 bytes.
+    #[error("Event names must have 1 to 200 bytes")]
+    EventName,
+    /// The event is for no channel.
+    #[error("Missing channel")]
+    NoChannel,
+    /// The event is for too many channels.
+    #[error("Cannot trigger on {len} channels, the limit is {max}")]
+    TooManyChannels {
+        /// Channels that were named.
+        len: usize,
+        /// Channels that may be named.
+        max: usize,
+    },
+    /// The batch has too many events.
+    #[error("Batch of {len} events, the limit is {max}")]
+    TooManyEvents {
+        /// Events that it has.
+        len: usize,
+        /// Events that it may have.
+        max: usize,
+    },
+    /// The name is not one that hosted Pusher takes.
+    #[error("Invalid channel name {0}")]
+    ChannelName(ChannelName),
+    /// Only presence channels have users.
+    #[error("Users can only be retrieved for presence channels")]
+    NotPresence,
+    /// Only presence channels have a number of users.
+    #[error(
+        "user_count may only be requested for presence channels - please supply filter_by_prefix beginning with presence-"
+    )]
+    UserCountWithoutPresence,
+    /// The application does not count subscriptions.
+    #[error("subscription_count is not enabled for this application")]
+    SubscriptionCountsDisabled,
+}
+
+impl ApiError {
+    /// Returns the HTTP status of the answer.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::DataTooLarge { .. } => 413,
+            Self::EventName
+            | Self::NoChannel
+            | Self::TooManyChannels { .. }
+            | Self::TooManyEvents { .. }
+            | Self::ChannelName(_)
+            | Self::NotPresence
+            | Self::UserCountWithoutPresence
+            | Self::SubscriptionCountsDisabled => 400,
+        }
+    }
+}
+
+/// Longest name of an event, in bytes (Pusher's HTTP libraries).
+const MAX_EVENT_NAME_LEN: usize = 200;
+
+/// Channels that one event may be for (Pusher docs, *HTTP API reference, POST event*).
+const MAX_CHANNELS: usize = 100;
+
+/// Events in one batch (Pusher docs, *HTTP API reference, POST batch events*).
+const MAX_BATCH_LEN: usize = 10;
+
+const PRESENCE_PREFIX: &str = "presence-";

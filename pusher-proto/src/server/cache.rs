@@ -1,0 +1,86 @@
+//! The last event of each cache channel.
+
+use alloc::collections::BTreeMap;
+use core::time::Duration;
+
+use crate::{ChannelName, Instant, Text};
+
+#[derive(Debug)]
+pub(super) struct Cache {
+    events: BTreeMap<ChannelName, Cached>,
+    max_events: usize,
+    ttl: Duration,
+}
+
+#[derive(Debug)]
+struct Cached {
+    frame: Text,
+    until: Instant,
+}
+
+impl Cache {
+    pub(super) fn new(max_events: usize, ttl: Duration) -> Self {
+        Self { events: BTreeMap::new(), max_events, ttl }
+    }
+
+    /// Keeps the last frame of a channel, in the place of the oldest one of all if there are too many.
+    pub(super) fn put(&mut self, channel: &ChannelName, frame: &Text, now: Instant) {
+        let cached = Cached { frame: frame.clone(), until: now + self.ttl };
+        if let Some(place) = self.events.get_mut(channel) {
+            *place = cached;
+            return;
+        }
+        if self.events.len() >= self.max_events {
+            self.make_room(now);
+        }
+        if self.events.len() < self.max_events {
+            self.events.insert(channel.clone(), cached);
+        }
+    }
+
+    pub(super) fn get(&self, channel: &ChannelName, now: Instant) -> Option<&Text> {
+        self.events.get(channel).filter(|cached| now < cached.until).map(|cached| &cached.frame)
+    }
+
+    fn make_room(&mut self, now: Instant) {
+        self.events.retain(|_, cached| now < cached.until);
+        if self.events.len() < self.max_events {
+            return;
+        }
+        let oldest = self.events.iter().min_by_key(|(_, cached)| cached.until).map(|(channel, _)| channel.clone());
+        if let Some(oldest) = oldest {
+            self.events.remove(&oldest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secs(secs: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(secs)
+    }
+
+    #[test]
+    fn forgets_the_oldest_event_when_full_and_each_after_its_time() {
+        let [a, b, c] = ["cache-a", "cache-b", "cache-c"].map(|name| ChannelName::new(name).unwrap());
+        let mut cache = Cache::new(2, Duration::from_secs(10));
+        cache.put(&b, &"b".into(), secs(0));
+        cache.put(&a, &"a".into(), secs(1));
+        cache.put(&c, &"c".into(), secs(2));
+        assert_eq!(cache.get(&b, secs(2)), None);
+        assert_eq!(cache.get(&a, secs(10)), Some(&"a".into()));
+        assert_eq!(cache.get(&a, secs(11)), None);
+        cache.put(&c, &"c2".into(), secs(3));
+        assert_eq!(cache.get(&c, secs(12)), Some(&"c2".into()));
+    }
+
+    #[test]
+    fn a_cache_without_room_keeps_nothing() {
+        let channel = ChannelName::new("cache-a").unwrap();
+        let mut cache = Cache::new(0, Duration::from_secs(10));
+        cache.put(&channel, &"a".into(), secs(0));
+        assert_eq!(cache.get(&channel, secs(0)), None);
+    }
+}

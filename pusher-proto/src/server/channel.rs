@@ -1,0 +1,216 @@
+//! One channel that somebody is subscribed to, and its members if it is a presence channel.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use core::time::Duration;
+
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
+
+use super::ConnectionId;
+use crate::data::json_string;
+use crate::{Instant, Text};
+
+#[derive(Debug)]
+pub(super) struct Channel {
+    /// Every subscriber, with its user on a presence channel.
+    subscribers: BTreeMap<ConnectionId, Option<Text>>,
+    /// In the order of joining; empty unless it is a presence channel.
+    users: IndexMap<Text, User, FixedState>,
+    counting: Counting,
+}
+
+/// A user as the `channel_data` of a subscription describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Member {
+    pub(super) id: Text,
+    /// JSON, as it was signed.
+    pub(super) info: Option<Text>,
+}
+
+#[derive(Debug)]
+struct User {
+    info: Option<Text>,
+    connections: usize,
+}
+
+/// Whether the number of subscribers may be told at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counting {
+    Free,
+    Paced { until: Instant, changed: bool },
+}
+
+/// What to do about the number of subscribers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Count {
+    Keep,
+    Tell,
+    TellAndPace(Instant),
+}
+
+impl Channel {
+    pub(super) fn new(hasher_seed: u64) -> Self {
+        Self {
+            subscribers: BTreeMap::new(),
+            users: IndexMap::with_hasher(FixedState::with_seed(hasher_seed)),
+            counting: Counting::Free,
+        }
+    }
+
+    /// Adds a subscriber; returns whether it is the first one of its user.
+    pub(super) fn join(&mut self, connection: ConnectionId, member: Option<Member>) -> bool {
+        let Some(Member { id, info }) = member else {
+            self.subscribers.insert(connection, None);
+            return false;
+        };
+        self.subscribers.insert(connection, Some(id.clone()));
+        let user = self.users.entry(id).or_insert(User { info, connections: 0 });
+        user.connections += 1;
+        user.connections == 1
+    }
+
+    /// Removes a subscriber; returns its user if that was the user's last one.
+    pub(super) fn leave(&mut self, connection: ConnectionId) -> Option<Text> {
+        let id = self.subscribers.remove(&connection)??;
+        let user = self.users.get_mut(&id)?;
+        user.connections -= 1;
+        if user.connections > 0 {
+            return None;
+        }
+        self.users.shift_remove(&id);
+        Some(id)
+    }
+
+    /// The number of subscribers changed.
+    pub(super) fn count_changed(&mut self, now: Instant) -> Count {
+        let few = self.subscribers.len() <= MAX_UNPACED_SUBSCRIBERS;
+        match (self.counting, few) {
+            (Counting::Free, true) => Count::Tell,
+            (Counting::Free, false) => self.pace(now),
+            (Counting::Paced { until, changed: _ }, true) => {
+                self.counting = Counting::Paced { until, changed: false };
+                Count::Tell
+            }
+            (Counting::Paced { until, changed: _ }, false) => {
+                self.counting = Counting::Paced { until, changed: true };
+                Count::Keep
+            }
+        }
+    }
+
+    /// The time between two counts may be over.
+    pub(super) fn pace_ended(&mut self, now: Instant) -> Count {
+        match self.counting {
+            Counting::Free => Count::Keep,
+            Counting::Paced { until, changed: _ } if now < until => Count::Keep,
+            Counting::Paced { until: _, changed: false } => {
+                self.counting = Counting::Free;
+                Count::Keep
+            }
+            Counting::Paced { until: _, changed: true } => self.pace(now),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.subscribers.is_empty()
+    }
+
+    pub(super) fn has_room_for(&self, member: &Member, max_members: usize) -> bool {
+        self.users.len() < max_members || self.users.contains_key(&member.id)
+    }
+
+    pub(super) fn subscribers(&self) -> impl ExactSizeIterator<Item = ConnectionId> {
+        self.subscribers.keys().copied()
+    }
+
+    /// The user that a subscriber is, on a presence channel.
+    pub(super) fn user_of(&self, connection: ConnectionId) -> Option<&Text> {
+        self.subscribers.get(&connection)?.as_ref()
+    }
+
+    pub(super) fn users(&self) -> impl ExactSizeIterator<Item = &Text> {
+        self.users.keys()
+    }
+
+    /// The content of a presence channel's `pusher_internal:subscription_succeeded`.
+    pub(super) fn presence_json(&self) -> String {
+        let (mut ids, mut hash) = (String::new(), String::new());
+        for (at, (id, user)) in self.users.iter().enumerate() {
+            let separator = if at == 0 { "" } else { "," };
+            let id = json_string(id);
+            hash += &format!("{separator}{id}:{}", user.info.as_deref().unwrap_or("null"));
+            ids += &format!("{separator}{id}");
+        }
+        format!(r#"{{"presence":{{"count":{},"ids":[{ids}],"hash":{{{hash}}}}}}}"#, self.users.len())
+    }
+
+    fn pace(&mut self, now: Instant) -> Count {
+        let until = now + COUNT_PACE;
+        self.counting = Counting::Paced { until, changed: false };
+        Count::TellAndPace(until)
+    }
+}
+
+/// Subscribers above which a channel tells their number only now and then (Pusher docs, *Subscription count events*).
+const MAX_UNPACED_SUBSCRIBERS: usize = 100;
+
+/// The least time between two counts of such a channel (as above).
+const COUNT_PACE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secs(secs: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(secs)
+    }
+
+    fn member(id: &str, info: Option<&str>) -> Option<Member> {
+        Some(Member { id: id.into(), info: info.map(Text::from) })
+    }
+
+    #[test]
+    fn a_user_is_there_from_its_first_to_its_last_connection() {
+        let mut channel = Channel::new(1);
+        let [a, b, c] = [1, 2, 3].map(ConnectionId::new);
+        assert!(channel.join(a, member("x", Some("{}"))));
+        assert!(!channel.join(b, member("x", Some("[]"))));
+        assert!(channel.join(c, member("1\"", None)));
+        let json = r#"{"presence":{"count":2,"ids":["x","1\""],"hash":{"x":{},"1\"":null}}}"#;
+        assert_eq!(channel.presence_json(), json);
+        assert_eq!(channel.leave(a), None);
+        assert_eq!(channel.leave(a), None);
+        assert_eq!(channel.leave(b), Some("x".into()));
+        assert_eq!(channel.users().collect::<alloc::vec::Vec<_>>(), ["1\""]);
+    }
+
+    #[test]
+    fn a_full_channel_takes_only_users_that_are_there() {
+        let mut channel = Channel::new(1);
+        channel.join(ConnectionId::new(1), member("x", None));
+        assert!(channel.has_room_for(&member("x", None).unwrap(), 1));
+        assert!(!channel.has_room_for(&member("y", None).unwrap(), 1));
+    }
+
+    #[test]
+    fn above_a_hundred_subscribers_the_count_is_told_every_five_seconds() {
+        let mut channel = Channel::new(1);
+        for id in 0..100 {
+            channel.join(ConnectionId::new(id), None);
+            assert_eq!(channel.count_changed(secs(0)), Count::Tell);
+        }
+        channel.join(ConnectionId::new(100), None);
+        assert_eq!(channel.count_changed(secs(1)), Count::TellAndPace(secs(6)));
+        channel.join(ConnectionId::new(101), None);
+        assert_eq!(channel.count_changed(secs(2)), Count::Keep);
+        assert_eq!(channel.pace_ended(secs(3)), Count::Keep);
+        assert_eq!(channel.pace_ended(secs(6)), Count::TellAndPace(secs(11)));
+        assert_eq!(channel.pace_ended(secs(11)), Count::Keep);
+        channel.leave(ConnectionId::new(0));
+        assert_eq!(channel.count_changed(secs(12)), Count::TellAndPace(secs(17)));
+        channel.leave(ConnectionId::new(1));
+        assert_eq!(channel.count_changed(secs(12)), Count::Tell);
+    }
+}

@@ -1,0 +1,176 @@
+//! What a server allows, with the values of hosted Pusher as defaults.
+
+use core::time::Duration;
+
+use crate::signing::App;
+
+/// A checked configuration of a [`Server`](super::Server).
+///
+/// # Examples
+///
+/// ```
+/// use core::time::Duration;
+/// use pusher_proto::server::ServerConfig;
+/// use pusher_proto::signing::App;
+///
+/// let app = App::new("1", "key", "secret")?;
+/// let config = ServerConfig::builder(app).activity_timeout(Duration::from_secs(30)).max_members(5).build()?;
+/// assert_eq!(config.app().key().as_str(), "key");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    app: App,
+    options: Options,
+}
+
+impl ServerConfig {
+    /// Returns the configuration with all defaults.
+    #[must_use]
+    pub fn new(app: App) -> Self {
+        Self { app, options: Options::new() }
+    }
+
+    /// Starts a configuration for the one application that the server knows.
+    pub fn builder(app: App) -> ServerConfigBuilder {
+        ServerConfigBuilder { app, options: Options::new() }
+    }
+
+    /// Returns the application.
+    #[must_use]
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Returns the largest data of an event, in bytes.
+    #[must_use]
+    pub fn max_event_len(&self) -> usize {
+        self.options.max_event_len
+    }
+
+    /// Returns the largest message that a client may send, in bytes.
+    #[must_use]
+    pub fn max_message_len(&self) -> usize {
+        self.options.max_message_len
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        &self.options
+    }
+}
+
+macro_rules! options {
+    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr;)+) => {
+        #[derive(Clone, Debug)]
+        pub(super) struct Options {
+            $(pub(super) $name: $type,)+
+        }
+
+        impl Options {
+            fn new() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+
+        impl ServerConfigBuilder {
+            $($(#[doc = $doc])+
+            pub fn $name(mut self, $name: $type) -> Self {
+                self.options.$name = $name;
+                self
+            })+
+        }
+    };
+}
+
+/// Builds a [`ServerConfig`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ServerConfigBuilder {
+    app: App,
+    options: Options,
+}
+
+options! {
+    /// Sets whether the application is enabled; if not, sockets are closed with 4003. Default true.
+    enabled: bool = true;
+    /// Sets the connections that the application may have; further sockets are closed with 4004. Default 10,000.
+    connection_quota: usize = 10_000;
+    /// Sets the connections that the server takes; further sockets are closed with 4100. Default 10,000.
+    capacity: usize = 10_000;
+    /// Sets the silence in whole seconds after which a client shall ping; a while later the server pings. Default 120 s
+    /// (Pusher protocol, *Detecting that the connection is alive*).
+    activity_timeout: Duration = Duration::from_secs(120);
+    /// Sets how long a client may take to answer a ping, before its socket is closed with 4201. Default 30 s (as above).
+    pong_timeout: Duration = Duration::from_secs(30);
+    /// Sets whether clients may send events. Default true; hosted applications must enable it first.
+    client_events: bool = true;
+    /// Sets the client events that a connection may send within a second. Default 10 (Pusher docs, *Triggering client
+    /// events*).
+    client_event_rate: u32 = 10;
+    /// Sets whether channels tell their subscribers how many there are. Default true; hosted applications must enable
+    /// it first.
+    subscription_counts: bool = true;
+    /// Sets whether channel names must be such that hosted Pusher takes them (see
+    /// [`ChannelName::is_portable`](crate::ChannelName::is_portable)). Default true.
+    strict_names: bool = true;
+    /// Sets the users that a presence channel may have. Default 100 (Pusher docs, *Presence channels*).
+    max_members: usize = 100;
+    /// Sets the channels that a connection may subscribe to. Default 10,000.
+    max_subscriptions: usize = 10_000;
+    /// Sets the largest message that a client may send, in bytes. Default 64 KiB.
+    max_message_len: usize = 64 * 1_024;
+    /// Sets the largest data of an event, in bytes: of a client event as JSON, of a triggered one as text. Default
+    /// 10,240 (Pusher docs, *HTTP API reference*).
+    max_event_len: usize = 10 * 1_024;
+    /// Sets how long a cache channel keeps its last event. Default 30 min (Pusher docs, *Cache channels*).
+    cache_ttl: Duration = Duration::from_secs(30 * 60);
+    /// Sets how many cache channels keep an event; beyond it the oldest event is forgotten. Default 10,000.
+    max_cached_events: usize = 10_000;
+}
+
+impl ServerConfigBuilder {
+    /// Checks the values.
+    ///
+    /// # Errors
+    ///
+    /// When a timeout is too short to be one. A limit may be 0.
+    pub fn build(self) -> Result<ServerConfig, InvalidServerConfig> {
+        if self.options.activity_timeout < Duration::from_secs(1) {
+            return Err(InvalidServerConfig::ActivityTimeout);
+        }
+        if self.options.pong_timeout.is_zero() {
+            return Err(InvalidServerConfig::PongTimeout);
+        }
+        Ok(ServerConfig { app: self.app, options: self.options })
+    }
+}
+
+/// What is wrong with a server's configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidServerConfig {
+    /// Clients are told the activity timeout in whole seconds.
+    #[error("activity_timeout must be at least 1 s")]
+    ActivityTimeout,
+    /// A ping needs time to be answered.
+    #[error("pong_timeout must be greater than 0")]
+    PongTimeout,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_timeouts_that_cannot_work() {
+        let builder = || ServerConfig::builder(App::new("1", "key", "secret").unwrap());
+        let table = [
+            (builder().activity_timeout(Duration::from_millis(999)), InvalidServerConfig::ActivityTimeout),
+            (builder().pong_timeout(Duration::ZERO), InvalidServerConfig::PongTimeout),
+        ];
+        for (builder, error) in table {
+            assert_eq!(builder.build().unwrap_err(), error);
+        }
+        assert!(builder().max_members(0).client_event_rate(0).build().is_ok());
+    }
+}

@@ -1,0 +1,99 @@
+//! Where the secrets of encrypted channels come from.
+
+use core::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use crate::{ChannelName, Secret};
+
+/// The 32 bytes that the shared secrets of an application's encrypted channels are derived from.
+///
+/// Only the application's servers know it. `Debug` shows `…`, and its memory is wiped on drop.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::ChannelName;
+/// use pusher_proto::signing::MasterKey;
+///
+/// let key = MasterKey::from_base64("zyrm8pvV2C9fJcBfhyXzvxbJVN/H7QLmbe0xJi1GhPU=")?;
+/// let secret = key.shared_secret(&ChannelName::new("private-encrypted-bla")?);
+/// assert_eq!(secret.expose(), "nlr49ISQHz91yS3cy/yWmW8wFMNeTnNL5tNHnbPJcLQ=");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct MasterKey(Zeroizing<[u8; MasterKey::LEN]>);
+
+impl MasterKey {
+    /// Bytes that a key has.
+    pub const LEN: usize = 32;
+
+    /// Takes the bytes.
+    #[must_use]
+    pub fn new(bytes: [u8; Self::LEN]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// Reads the key from base64 with the standard alphabet and padding.
+    ///
+    /// # Errors
+    ///
+    /// When the text is not such base64, or not of [`MasterKey::LEN`] bytes.
+    pub fn from_base64(text: &str) -> Result<Self, InvalidMasterKey> {
+        let bytes = Zeroizing::new(STANDARD.decode(text).map_err(|_| InvalidMasterKey::NotBase64)?);
+        let bytes = bytes.as_slice().try_into().map_err(|_| InvalidMasterKey::Length { len: bytes.len() })?;
+        Ok(Self::new(bytes))
+    }
+
+    /// Returns the shared secret of `channel`, in base64 with padding (Pusher docs, *Encrypted channels*).
+    #[must_use]
+    pub fn shared_secret(&self, channel: &ChannelName) -> Secret {
+        let mut digest = Sha256::new();
+        digest.update(channel.as_str());
+        digest.update(self.0.as_slice());
+        let secret: Zeroizing<[u8; 32]> = Zeroizing::new(digest.finalize().into());
+        Secret::from(STANDARD.encode(secret.as_slice()))
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// Why a text is no master key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidMasterKey {
+    /// The text is not base64 of the standard alphabet with padding.
+    #[error("a master key must be base64 with the standard alphabet and padding")]
+    NotBase64,
+    /// The key has the wrong length.
+    #[error("a master key has 32 bytes, not {len}")]
+    Length {
+        /// Bytes that it has.
+        len: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_what_is_no_key() {
+        let table = [
+            ("", InvalidMasterKey::Length { len: 0 }),
+            ("MTIz", InvalidMasterKey::Length { len: 3 }),
+            ("zyrm8pvV2C9fJcBfhyXzvxbJVN/H7QLmbe0xJi1GhPU", InvalidMasterKey::NotBase64),
+            ("zyrm8pvV2C9fJcBfhyXzvxbJVN_H7QLmbe0xJi1GhPU=", InvalidMasterKey::NotBase64),
+        ];
+        for (text, error) in table {
+            assert_eq!(MasterKey::from_base64(text).unwrap_err(), error, "{text}");
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! Signatures and secrets, for those who hold an application's credentials.
+//!
+//! An [`App`] authorizes channels and authenticates users for an auth endpoint, signs and checks webhooks, and signs and
+//! checks calls of the HTTP API. A [`MasterKey`] gives encrypted channels their shared secrets. Everything compares in
+//! constant time.
+
+mod http;
+mod master_key;
+#[cfg(test)]
+mod vectors;
+
+use alloc::format;
+use alloc::string::String;
+use core::fmt::Write as _;
+
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+use subtle::ConstantTimeEq as _;
+
+use crate::data::json_string;
+use crate::{AppKey, AuthResponse, ChannelKind, ChannelName, InvalidName, Secret, SocketId, Text};
+
+pub use http::{ApiAuthError, ApiRequest, InvalidParam, MAX_TIMESTAMP_DIFFERENCE, body_md5};
+pub use master_key::{InvalidMasterKey, MasterKey};
+
+/// The credentials of an application, as the dashboard of Pusher or the configuration of a server shows them.
+///
+/// Its `Debug` does not show the secret.
+///
+/// # Examples
+///
+/// An auth endpoint answers with [`AuthResponse::to_json`]:
+///
+/// ```
+/// use pusher_proto::signing::App;
+/// use pusher_proto::{ChannelName, SocketId};
+///
+/// let app = App::new("3", "278d425bdf160c739803", "7ad3773142a6692b25b8")?;
+/// let socket_id = SocketId::new("1234.1234")?;
+/// let channel = ChannelName::new("private-foobar")?;
+///
+/// let response = app.authorize_channel(&socket_id, &channel)?;
+/// assert_eq!(
+///     response.to_json(),
+///     r#"{"auth":"278d425bdf160c739803:58df8b0c36d6982b82c3ecf6b4662e34fe8c25bba48f5369f135bf843651c3a4"}"#,
+/// );
+/// assert!(app.verify_channel(&socket_id, &channel, None, response.auth.expose()).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct App {
+    id: Text,
+    key: AppKey,
+    secret: Secret,
+    master_key: Option<MasterKey>,
+}
+
+impl App {
+    /// Takes the id, the public key and the secret of an application.
+    ///
+    /// # Errors
+    ///
+    /// When the key is empty, longer than 1,024 bytes or contains a control character.
+    pub fn new(id: impl Into<Text>, key: impl Into<Text>, secret: impl Into<Secret>) -> Result<Self, InvalidName> {
+        Ok(Self { id: id.into(), key: AppKey::new(key)?, secret: secret.into(), master_key: None })
+    }
+
+    /// Sets the key that the shared secrets of encrypted channels are derived from.
+    #[must_use]
+    pub fn encryption_master_key(mut self, key: MasterKey) -> Self {
+        self.master_key = Some(key);
+        self
+    }
+
+    /// Returns the id, which is part of the HTTP API's paths.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Returns the public key.
+    #[must_use]
+    pub fn key(&self) -> &AppKey {
+        &self.key
+    }
+
+    /// Allows `socket_id` to subscribe to `channel`; the answer for an encrypted channel contains its shared secret.
+    ///
+    /// # Errors
+    ///
+    /// When the socket id is not of the form `digits.digits`, or the channel is encrypted and there is no master key.
+    pub fn authorize_channel(&self, socket_id: &SocketId, channel: &ChannelName) -> Result<AuthResponse, SigningError> {
+        self.authorize(socket_id, channel, None)
+    }
+
+    /// Allows `socket_id` to subscribe to `channel` with `channel_data`, as presence channels need it.
+    ///
+    /// The data is a JSON object with a `user_id` and perhaps a `user_info`. It is signed and returned byte for byte.
+    ///
+    /// # Errors
+    ///
+    /// As [`App::authorize_channel`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use pusher_proto::signing::App;
+    /// # use pusher_proto::{ChannelName, SocketId};
+    /// let app = App::new("1", "key", "secret")?;
+    /// let data = r#"{"user_id":"10","user_info":{"name":"Ann"}}"#;
+    /// let lobby = ChannelName::new("presence-lobby")?;
+    /// let response = app.authorize_channel_with_data(&SocketId::new("1.2")?, &lobby, data)?;
+    /// assert_eq!(response.channel_data.unwrap(), data);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn authorize_channel_with_data(
+        &self,
+        socket_id: &SocketId,
+        channel: &ChannelName,
+        channel_data: impl Into<Text>,
+    ) -> Result<AuthResponse, SigningError> {
+        self.authorize(socket_id, channel, Some(channel_data.into()))
+    }
+
+    /// Returns the `auth` value that signs the user of `user_data` in on `socket_id`.
+    ///
+    /// The data is a JSON object with an `id`. It must be sent on byte for byte.
+    ///
+    /// # Errors
+    ///
+    /// When the socket id is not of the form `digits.digits`.
+    pub fn authenticate_user(&self, socket_id: &SocketId, user_data: &str) -> Result<Secret, SigningError> {
+        check_socket_id(socket_id)?;
+        Ok(self.token(&user_string(socket_id, user_data)))
+    }
+
+    /// Checks the `auth` value of a subscription.
+    ///
+    /// # Errors
+    ///
+    /// When it is not `key:signature`, is of another key, or its signature does not fit.
+    pub fn verify_channel(
+        &self,
+        socket_id: &SocketId,
+        channel: &ChannelName,
+        channel_data: Option<&str>,
+        auth: &str,
+    ) -> Result<(), InvalidAuth> {
+        self.verify_token(&channel_string(socket_id, channel, channel_data), auth)
+    }
+
+    /// Checks the `auth` value of a sign-in.
+    ///
+    /// # Errors
+    ///
+    /// As [`App::verify_channel`].
+    pub fn verify_user(&self, socket_id: &SocketId, user_data: &str, auth: &str) -> Result<(), InvalidAuth> {
+        self.verify_token(&user_string(socket_id, user_data), auth)
+    }
+
+    /// Returns the `X-Pusher-Signature` of a webhook with this raw body; its `X-Pusher-Key` is [`App::key`].
+    #[must_use]
+    pub fn sign_webhook(&self, body: &[u8]) -> String {
+        self.sign(body)
+    }
+
+    /// Checks a webhook by its `X-Pusher-Key`, its `X-Pusher-Signature` and its raw body (Pusher docs, *Webhooks*).
+    ///
+    /// While a key is being replaced, try the [`App`] of each key in turn.
+    ///
+    /// # Errors
+    ///
+    /// When the webhook is of another key or its signature does not fit.
+    pub fn verify_webhook(&self, key: &str, signature: &str, body: &[u8]) -> Result<(), InvalidAuth> {
+        if key != self.key.as_str() {
+            return Err(InvalidAuth::Key);
+        }
+        self.verify_signature(body, signature)
+    }
+
+    fn authorize(
+        &self,
+        socket_id: &SocketId,
+        channel: &ChannelName,
+        channel_data: Option<Text>,
+    ) -> Result<AuthResponse, SigningError> {
+        check_socket_id(socket_id)?;
+        let shared_secret = match (channel.kind(), &self.master_key) {
+            (ChannelKind::PrivateEncrypted, None) => return Err(SigningError::NoMasterKey),
+            (ChannelKind::PrivateEncrypted, Some(key)) => Some(key.shared_secret(channel)),
+            (ChannelKind::Public | ChannelKind::Private | ChannelKind::Presence, _) => None,
+        };
+        let auth = self.token(&channel_string(socket_id, channel, channel_data.as_deref()));
+        Ok(AuthResponse { auth, channel_data, shared_secret })
+    }
+
+    fn token(&self, string: &str) -> Secret {
+        Secret::from(format!("{}:{}", self.key, self.sign(string.as_bytes())))
+    }
+
+    fn verify_token(&self, string: &str, auth: &str) -> Result<(), InvalidAuth> {
+        let (key, signature) = auth.split_once(':').ok_or(InvalidAuth::Malformed)?;
+        if key != self.key.as_str() {
+            return Err(InvalidAuth::Key);
+        }
+        self.verify_signature(string.as_bytes(), signature)
+    }
+
+    fn verify_signature(&self, message: &[u8], signature: &str) -> Result<(), InvalidAuth> {
+        let equal = self.sign(message).as_bytes().ct_eq(signature.as_bytes());
+        if bool::from(equal) { Ok(()) } else { Err(InvalidAuth::Signature) }
+    }
+
+    fn sign(&self, message: &[u8]) -> String {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(self.secret.expose().as_bytes()).expect("HMAC takes keys of every length");
+        mac.update(message);
+        hex(&mac.finalize().into_bytes())
+    }
+}
+
+impl AuthResponse {
+    /// Returns the JSON that an auth endpoint answers with. It contains the secrets in plain text.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut json = format!(r#"{{"auth":{}"#, json_string(self.auth.expose()));
+        if let Some(data) = &self.channel_data {
+            json += &format!(r#","channel_data":{}"#, json_string(data));
+        }
+        if let Some(secret) = &self.shared_secret {
+            json += &format!(r#","shared_secret":{}"#, json_string(secret.expose()));
+        }
+        json.push('}');
+        json
+    }
+}
+
+/// Why nothing was signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SigningError {
+    /// The socket id is not `digits.digits`. Signing any other text could sign for another channel or user.
+    #[error("a socket id must have the form digits.digits")]
+    SocketId,
+    /// The channel is encrypted and the application has no master key.
+    #[error("an encrypted channel needs an encryption master key")]
+    NoMasterKey,
+}
+
+/// Why a signature is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidAuth {
+    /// The value is not `key:signature`.
+    #[error("the auth value does not have the form key:signature")]
+    Malformed,
+    /// The value belongs to another application.
+    #[error("the key belongs to another application")]
+    Key,
+    /// The signature is not the one of this text and this secret.
+    #[error("the signature does not fit")]
+    Signature,
+}
+
+fn channel_string(socket_id: &str, channel: &str, channel_data: Option<&str>) -> String {
+    match channel_data {
+        None => format!("{socket_id}:{channel}"),
+        Some(data) => format!("{socket_id}:{channel}:{data}"),
+    }
+}
+
+fn user_string(socket_id: &str, user_data: &str) -> String {
+    format!("{socket_id}::user::{user_data}")
+}
+
+fn check_socket_id(socket_id: &SocketId) -> Result<(), SigningError> {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match socket_id.split_once('.') {
+        Some((first, second)) if digits(first) && digits(second) => Ok(()),
+        _ => Err(SigningError::SocketId),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("writing to a string does not fail");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn app() -> App {
+        App::new("1", "key", "secret").unwrap()
+    }
+
+    #[test]
+    fn signs_only_for_socket_ids_of_digits() {
+        let channel = ChannelName::new("private-a").unwrap();
+        for id in ["1", "1.", ".1", "1.a", "1.2.3", "1.2:private-b", " 1.2", "1.2\u{a0}", "١.٢"] {
+            let id = SocketId::new(id).unwrap();
+            assert_eq!(app().authorize_channel(&id, &channel), Err(SigningError::SocketId), "{id}");
+            assert_eq!(app().authenticate_user(&id, "{}"), Err(SigningError::SocketId), "{id}");
+        }
+    }
+
+    #[test]
+    fn tells_what_is_wrong_with_an_auth_value() {
+        let channel = ChannelName::new("private-a").unwrap();
+        let id = SocketId::new("1.2").unwrap();
+        let response = app().authorize_channel(&id, &channel).unwrap();
+        let auth = response.auth.expose();
+        let upper = auth.to_uppercase().replace("KEY", "key");
+        for (auth, channel_data, result) in [
+            (auth, None, Ok(())),
+            (auth, Some("{}"), Err(InvalidAuth::Signature)),
+            (&auth[..auth.len() - 1], None, Err(InvalidAuth::Signature)),
+            (&upper, None, Err(InvalidAuth::Signature)),
+            ("key:", None, Err(InvalidAuth::Signature)),
+            ("other:00", None, Err(InvalidAuth::Key)),
+            ("key", None, Err(InvalidAuth::Malformed)),
+        ] {
+            assert_eq!(app().verify_channel(&id, &channel, channel_data, auth), result, "{auth}");
+        }
+    }
+
+    #[test]
+    fn an_encrypted_channel_gets_its_secret_or_an_error() {
+        let id = SocketId::new("1.2").unwrap();
+        let channel = ChannelName::new("private-encrypted-a").unwrap();
+        assert_eq!(app().authorize_channel(&id, &channel), Err(SigningError::NoMasterKey));
+
+        let app = app().encryption_master_key(MasterKey::new([7; 32]));
+        let response = app.authorize_channel(&id, &channel).unwrap();
+        assert_eq!(response.shared_secret, Some(MasterKey::new([7; 32]).shared_secret(&channel)));
+        assert!(response.to_json().contains(r#","shared_secret":""#));
+    }
+
+    #[test]
+    fn no_secret_prints() {
+        let app = App::new("1", "key", "tofu").unwrap().encryption_master_key(MasterKey::new([7; 32]));
+        let text = format!("{app:?}");
+        assert!(!text.contains("tofu") && !text.contains('7'), "{text}");
+    }
+}
