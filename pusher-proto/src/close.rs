@@ -62,30 +62,6 @@ pub enum TransportError {
     WebSocket(String),
 }
 
-/// What a close code asks for (Pusher protocol, *Connection closure*).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Do not come back by yourself.
-    Fatal,
-    /// Come back after a delay.
-    Backoff,
-    /// Come back at once, while the credit lasts.
-    Immediate,
-    /// Come back over TLS.
-    UseTls,
-}
-
-impl Verdict {
-    pub(crate) const fn of(code: u16) -> Self {
-        match code {
-            4000 => Self::UseTls,
-            4001..=4099 => Self::Fatal,
-            4200..=4299 => Self::Immediate,
-            _ => Self::Backoff,
-        }
-    }
-}
-
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -96,33 +72,6 @@ impl fmt::Display for CloseReason {
             Self::Failed(error) => fmt::Display::fmt(error, f),
             Self::FrameTooLarge => f.write_str("a frame was larger than the WebSocket library takes"),
             Self::TlsUnavailable => f.write_str("this build has no TLS"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_range_of_codes_has_its_verdict() {
-        let table = [
-            (1000, Verdict::Backoff),
-            (1006, Verdict::Backoff),
-            (1008, Verdict::Backoff),
-            (3999, Verdict::Backoff),
-            (4000, Verdict::UseTls),
-            (4001, Verdict::Fatal),
-            (4099, Verdict::Fatal),
-            (4100, Verdict::Backoff),
-            (4199, Verdict::Backoff),
-            (4200, Verdict::Immediate),
-            (4299, Verdict::Immediate),
-            (4300, Verdict::Backoff),
-            (4400, Verdict::Backoff),
-        ];
-        for (code, verdict) in table {
-            assert_eq!(Verdict::of(code), verdict, "{code}");
         }
     }
 }

@@ -37,10 +37,6 @@ impl Backoff {
         self.base
     }
 
-    pub(crate) fn cap(&self) -> Duration {
-        self.cap
-    }
-
     fn uniform(&mut self, low: Duration, high: Duration) -> Duration {
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         Duration::from_nanos(self.rng.u64(nanos(low)..=nanos(high)))

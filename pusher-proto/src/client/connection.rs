@@ -7,11 +7,11 @@ use core::time::Duration;
 use super::backoff::Backoff;
 use super::event::{ConnectionState, Event, SocketEpoch};
 use super::outbox::Outbox;
-use crate::close::Verdict;
+use super::retry::{Plan, Planner, Retry};
 use crate::config::Options;
 use crate::{
-    AppKey, CloseFrame, CloseReason, Config, ConnectRequest, ConnectionError, Endpoints, FailReason, Instant,
-    ServerError, SocketId, Text, TransportError,
+    AppKey, CloseFrame, CloseReason, Config, ConnectRequest, ConnectionError, Endpoint, Endpoints, FailReason, Instant,
+    ServerError, SocketId,
 };
 
 /// One connection and its successors. At most one socket is in use at a time.
@@ -74,26 +74,6 @@ enum Outage {
     None,
     Since { told_at: Instant },
     Told,
-}
-
-/// What comes after a failure: another try, or none.
-type Plan = Result<Retry, FailReason>;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Retry {
-    Delayed {
-        at_least: Duration,
-    },
-    /// At once, spread below the base delay: a restarted server hears from all its clients.
-    Spread,
-    /// At once.
-    Now,
-    /// At once, over TLS.
-    OverTls,
-}
-
-impl Retry {
-    const DELAYED: Self = Self::Delayed { at_least: Duration::ZERO };
 }
 
 impl Connection {
@@ -183,7 +163,7 @@ impl Connection {
     pub(crate) fn handle_refusal(&mut self, error: ServerError, now: Instant, outbox: &mut Outbox) {
         let plan = match error.code {
             None => Ok(Retry::DELAYED),
-            Some(code) => self.plan(code, &error.message),
+            Some(code) => self.planner().for_code(code, &error.message),
         };
         self.give_up_socket(ConnectionError::Refused(error), plan, now, outbox);
     }
@@ -426,49 +406,14 @@ impl Connection {
     }
 
     fn plan_for_close(&self, reason: &CloseReason, now: Instant) -> Plan {
-        let no_text = Text::default();
-        let (code, message) = match reason {
-            CloseReason::Closed(Some(frame)) => (Some(frame.code), &frame.reason),
-            CloseReason::Closed(None) | CloseReason::Dropped | CloseReason::FrameTooLarge => (None, &no_text),
-            CloseReason::Failed(TransportError::Http { status: 429 | 503, retry_after: Some(delay) }) => {
-                return Ok(Retry::Delayed { at_least: (*delay).min(self.backoff.cap()) });
-            }
-            CloseReason::Failed(_) => return Ok(Retry::DELAYED),
-            CloseReason::TlsUnavailable => return Err(FailReason::TlsUnavailable),
-        };
-        if let Some(code) = code.filter(|code| *code >= 4000 || self.is_overridden(*code)) {
-            return self.plan(code.into(), message);
-        }
-        // Reverb and laravel-websockets say why in an error frame and then close without a code or with 1000.
-        match self.last_error {
-            Some((code @ 4100..=4299, at)) if now.since(at) <= INFERENCE_WINDOW => self.plan(code, message),
-            _ => Ok(Retry::DELAYED),
-        }
+        let explanation = self.last_error.filter(|(_, at)| now.since(*at) <= INFERENCE_WINDOW).map(|(code, _)| code);
+        self.planner().for_close(reason, explanation)
     }
 
-    fn plan(&self, code: u32, message: &Text) -> Plan {
-        let fatal = || Err(FailReason::Fatal { code, message: message.clone() });
-        let Ok(short) = u16::try_from(code) else { return Ok(Retry::DELAYED) };
-        if self.options.fatal_codes.contains(&short) {
-            return fatal();
-        }
-        if self.options.retry_codes.contains(&short) {
-            return Ok(Retry::DELAYED);
-        }
-        match Verdict::of(short) {
-            Verdict::Fatal => fatal(),
-            Verdict::Immediate => Ok(Retry::Spread),
-            Verdict::Backoff if (4100..4200).contains(&code) => Ok(Retry::Delayed { at_least: MIN_DELAY_OF_4100S }),
-            Verdict::Backoff => Ok(Retry::DELAYED),
-            Verdict::UseTls => match self.endpoints.at(self.place) {
-                Some(endpoint) if endpoint.can_switch_to_tls() && !self.tls_forced => Ok(Retry::OverTls),
-                Some(_) | None => fatal(),
-            },
-        }
-    }
-
-    fn is_overridden(&self, code: u16) -> bool {
-        self.options.fatal_codes.contains(&code) || self.options.retry_codes.contains(&code)
+    fn planner(&self) -> Planner<'_> {
+        let endpoint = self.endpoints.at(self.place);
+        let can_switch_to_tls = endpoint.is_some_and(Endpoint::can_switch_to_tls) && !self.tls_forced;
+        Planner { options: &self.options, can_switch_to_tls }
     }
 
     fn set_state(&mut self, state: ConnectionState, outbox: &mut Outbox) {
@@ -482,6 +427,3 @@ impl Connection {
 
 /// How long an error frame may explain a close without a code.
 const INFERENCE_WINDOW: Duration = Duration::from_secs(2);
-
-/// Least delay after a code of 4100 to 4199 (Pusher protocol, *Error codes*).
-const MIN_DELAY_OF_4100S: Duration = Duration::from_secs(1);

@@ -2,12 +2,14 @@
 
 mod activity;
 mod backoff;
+mod channel;
 mod client_events;
 mod connection;
 mod event;
 mod members;
 mod outbox;
 mod presence;
+mod retry;
 mod subscriptions;
 mod unanswered;
 
@@ -15,6 +17,7 @@ use alloc::sync::Arc;
 use core::time::Duration;
 
 use activity::{Activity, Liveness};
+pub use channel::Channel;
 use client_events::ClientEvents;
 use connection::Connection;
 pub(crate) use event::Span;
@@ -335,12 +338,12 @@ impl Client {
     /// Returns a channel that is wanted, subscribed or not.
     #[must_use]
     pub fn channel(&self, name: &ChannelName) -> Option<Channel<'_>> {
-        self.subscriptions.get(name).map(Channel::from).filter(|channel| channel.entry.is_wanted())
+        self.subscriptions.get(name).map(Channel::from).filter(Channel::is_wanted)
     }
 
     /// Returns all channels that are wanted, in no particular order.
     pub fn channels(&self) -> impl Iterator<Item = Channel<'_>> {
-        self.subscriptions.iter().map(Channel::from).filter(|channel| channel.entry.is_wanted())
+        self.subscriptions.iter().map(Channel::from).filter(Channel::is_wanted)
     }
 
     /// Returns the counters.
@@ -526,51 +529,6 @@ impl Client {
 
     fn protocol_error(&mut self, error: ProtocolError) {
         self.outbox.offer(Event::ConnectionError(ConnectionError::Protocol(error)));
-    }
-}
-
-/// A channel that the application wants.
-#[derive(Clone, Copy)]
-pub struct Channel<'a> {
-    name: &'a ChannelName,
-    entry: &'a Entry,
-}
-
-impl<'a> Channel<'a> {
-    /// Returns its name.
-    #[must_use]
-    pub fn name(&self) -> &'a ChannelName {
-        self.name
-    }
-
-    /// Whether the server has confirmed it on this connection.
-    #[must_use]
-    pub fn is_subscribed(&self) -> bool {
-        self.entry.is_subscribed()
-    }
-
-    /// Returns how many connections are subscribed, if the server tells.
-    #[must_use]
-    pub fn count(&self) -> Option<u64> {
-        self.entry.count()
-    }
-
-    /// Returns the members of a presence channel. While it is not subscribed they are the last that were known.
-    #[must_use]
-    pub fn members(&self) -> Option<&'a Members> {
-        self.entry.presence().map(presence::Roster::members)
-    }
-
-    /// Returns ourselves among the members of a presence channel.
-    #[must_use]
-    pub fn me(&self) -> Option<Member> {
-        self.entry.presence()?.me()
-    }
-}
-
-impl<'a> From<(&'a ChannelName, &'a Entry)> for Channel<'a> {
-    fn from((name, entry): (&'a ChannelName, &'a Entry)) -> Self {
-        Self { name, entry }
     }
 }
 

@@ -74,21 +74,20 @@ fn span(range: Range<usize>) -> Span {
 fn scan(frame: &str) -> Option<Fields> {
     let bytes = frame.as_bytes();
     let mut fields = Fields::default();
-    let mut at = after(bytes, 0, b'{')?;
+    let mut at = after(bytes, 0, b"{")?;
     loop {
-        let key = plain_string(bytes, at)?;
-        at = skip_spaces(bytes, after(bytes, key.end + 1, b':')?);
-        let end = match &bytes[key] {
-            b"event" if fields.event.is_empty() => {
-                fields.event = plain_string(bytes, at)?;
-                fields.event.end + 1
-            }
-            b"channel" if fields.channel.is_none() => fields.channel.insert(plain_string(bytes, at)?).end + 1,
-            b"user_id" if fields.user_id.is_none() => fields.user_id.insert(plain_string(bytes, at)?).end + 1,
-            b"data" if fields.data.is_none() && bytes.get(at) == Some(&b'"') => {
-                fields.data.insert(at..string_end(bytes, at + 1)? + 1).end
-            }
-            _ => return None,
+        let end = if let Some(value) = after(bytes, at, b"\"event\":").filter(|_| fields.event.is_empty()) {
+            fields.event = plain_string(bytes, value)?;
+            fields.event.end + 1
+        } else if let Some(value) = after(bytes, at, b"\"channel\":").filter(|_| fields.channel.is_none()) {
+            fields.channel.insert(plain_string(bytes, value)?).end + 1
+        } else if let Some(value) = after(bytes, at, b"\"data\":").filter(|_| fields.data.is_none()) {
+            let start = skip_spaces(bytes, value);
+            fields.data.insert(start..string_end(bytes, after(bytes, start, b"\"")?)? + 1).end
+        } else if let Some(value) = after(bytes, at, b"\"user_id\":").filter(|_| fields.user_id.is_none()) {
+            fields.user_id.insert(plain_string(bytes, value)?).end + 1
+        } else {
+            return None;
         };
         match bytes.get(end)? {
             b',' => at = skip_spaces(bytes, end + 1),
@@ -105,75 +104,68 @@ fn skip_spaces(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-fn after(bytes: &[u8], at: usize, byte: u8) -> Option<usize> {
-    (bytes.get(at) == Some(&byte)).then_some(at + 1)
+fn after<const N: usize>(bytes: &[u8], at: usize, text: &[u8; N]) -> Option<usize> {
+    (bytes.get(at..)?.first_chunk() == Some(text)).then_some(at + N)
 }
 
-/// The content of a string that starts at `at` and has no escapes.
+/// The content of a string, behind spaces, that has no escapes.
 fn plain_string(bytes: &[u8], at: usize) -> Option<Range<usize>> {
-    let start = after(bytes, at, b'"')?;
-    let rest = bytes.get(start..)?;
+    let start = after(bytes, skip_spaces(bytes, at), b"\"")?;
+    let rest = &bytes[start..];
     let len = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < b' ')?;
     (rest[len] == b'"').then_some(start..start + len)
 }
 
-/// Where the string ends whose content starts at `start`; `None` if it does not, or holds a control character.
+/// Where the string ends whose content starts at `start`, behind its quote; `None` if it does not end, or holds a control
+/// character.
 ///
 /// Asks of a whole block, in a loop that compiles to vector instructions, whether it can hold the end; payloads are JSON
 /// in JSON, so nearly every quote follows a single backslash.
 fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let is_escaped = |at: usize| bytes.get(at - 1) == Some(&b'\\');
     let mut at = start;
-    while let Some(window) = bytes.get(at - 2..).and_then(|rest| rest.first_chunk::<{ BLOCK_LEN + 2 }>()) {
-        if is_inner(window) {
+    loop {
+        // Between blocks, a backslash before `at` is a single one, so it escapes what is at `at`.
+        if is_inner::<BLOCK_LEN>(bytes, at) {
             at += BLOCK_LEN;
             continue;
         }
-        match careful_end(bytes, start, at, at + BLOCK_LEN) {
-            Careful::End(end) => return Some(end),
-            Careful::Inner(next) => at = next,
-            Careful::Control => return None,
+        let block_end = at + BLOCK_LEN;
+        while at < block_end {
+            let to = at + SMALL_BLOCK_LEN;
+            if is_inner::<SMALL_BLOCK_LEN>(bytes, at) {
+                at = to;
+                continue;
+            }
+            at += usize::from(is_escaped(at));
+            while at < to || is_escaped(at) {
+                match bytes.get(at)? {
+                    b'"' => return Some(at),
+                    b'\\' => at += 2,
+                    byte if *byte < b' ' => return None,
+                    _ => at += 1,
+                }
+            }
         }
-    }
-    match careful_end(bytes, start, at, bytes.len()) {
-        Careful::End(end) => Some(end),
-        Careful::Inner(_) | Careful::Control => None,
     }
 }
 
-/// Whether no byte behind the first two is a control character or a quote that is not plainly escaped.
-fn is_inner(window: &[u8; BLOCK_LEN + 2]) -> bool {
+/// Whether the block at `at` is there and certainly inside the string: no control character, no backslash behind another,
+/// and each quote behind one.
+fn is_inner<const LEN: usize>(bytes: &[u8], at: usize) -> bool {
+    let block = |at: usize| bytes.get(at..)?.first_chunk::<LEN>();
+    let (Some(before), Some(block)) = (block(at - 1), block(at)) else { return false };
     let mut special = false;
-    for at in 0..BLOCK_LEN {
-        let (before, previous, byte) = (window[at], window[at + 1], window[at + 2]);
-        let escaped = (previous == b'\\') & (before != b'\\');
-        special |= (byte == b'"') & !escaped | (byte < b' ');
+    for (&before, &byte) in before.iter().zip(block) {
+        let escaped = before == b'\\';
+        special |= (byte == b'"') & !escaped | (byte == b'\\') & escaped | (byte < b' ');
     }
     !special
 }
 
-enum Careful {
-    End(usize),
-    /// The string goes on, and here is no escape half read.
-    Inner(usize),
-    Control,
-}
-
-fn careful_end(bytes: &[u8], start: usize, from: usize, to: usize) -> Careful {
-    let backslashes = bytes[start..from].iter().rev().take_while(|&&byte| byte == b'\\').count();
-    let mut at = from + backslashes % 2;
-    while at < to {
-        match bytes[at] {
-            b'"' => return Careful::End(at),
-            b'\\' => at += 2,
-            byte if byte < b' ' => return Careful::Control,
-            _ => at += 1,
-        }
-    }
-    Careful::Inner(at)
-}
-
 /// Bytes that are asked about at once.
-const BLOCK_LEN: usize = 64;
+const BLOCK_LEN: usize = 256;
+const SMALL_BLOCK_LEN: usize = 16;
 
 fn read_any(frame: &Text) -> Option<Envelope> {
     let AnyFields { event, channel, user_id, data } = serde_json::from_str(frame).ok()?;

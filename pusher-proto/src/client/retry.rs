@@ -1,0 +1,113 @@
+//! What a failure asks for: another try, and when, or none (Pusher protocol, *Connection closure* and *Error codes*).
+
+use core::time::Duration;
+
+use crate::config::Options;
+use crate::{CloseReason, FailReason, Text, TransportError};
+
+/// What comes after a failure.
+pub(crate) type Plan = Result<Retry, FailReason>;
+
+/// When to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retry {
+    Delayed {
+        at_least: Duration,
+    },
+    /// At once, spread below the base delay: a restarted server hears from all its clients.
+    Spread,
+    /// At once.
+    Now,
+    /// At once, over TLS.
+    OverTls,
+}
+
+impl Retry {
+    pub(crate) const DELAYED: Self = Self::Delayed { at_least: Duration::ZERO };
+}
+
+/// Decides by code and reason.
+pub(crate) struct Planner<'a> {
+    pub(crate) options: &'a Options,
+    /// Whether the present endpoint has a TLS port that was not tried.
+    pub(crate) can_switch_to_tls: bool,
+}
+
+impl Planner<'_> {
+    /// `explanation` is the code of an error frame just before: Reverb and laravel-websockets say why in a frame and then
+    /// close without a code or with 1000.
+    pub(crate) fn for_close(&self, reason: &CloseReason, explanation: Option<u32>) -> Plan {
+        match reason {
+            CloseReason::Closed(Some(frame)) if frame.code >= 4000 || self.is_overridden(frame.code) => {
+                return self.for_code(frame.code.into(), &frame.reason);
+            }
+            CloseReason::Closed(_) | CloseReason::Dropped | CloseReason::FrameTooLarge => {}
+            CloseReason::Failed(TransportError::Http { status: 429 | 503, retry_after: Some(delay) }) => {
+                return Ok(Retry::Delayed { at_least: (*delay).min(self.options.reconnect_cap) });
+            }
+            CloseReason::Failed(_) => return Ok(Retry::DELAYED),
+            CloseReason::TlsUnavailable => return Err(FailReason::TlsUnavailable),
+        }
+        match explanation {
+            Some(code @ 4100..=4299) => self.for_code(code, &Text::default()),
+            Some(_) | None => Ok(Retry::DELAYED),
+        }
+    }
+
+    pub(crate) fn for_code(&self, code: u32, message: &Text) -> Plan {
+        let fatal = || Err(FailReason::Fatal { code, message: message.clone() });
+        if u16::try_from(code).is_ok_and(|code| self.options.fatal_codes.contains(&code)) {
+            return fatal();
+        }
+        if u16::try_from(code).is_ok_and(|code| self.options.retry_codes.contains(&code)) {
+            return Ok(Retry::DELAYED);
+        }
+        match code {
+            4000 if self.can_switch_to_tls => Ok(Retry::OverTls),
+            4000..=4099 => fatal(),
+            4100..=4199 => Ok(Retry::Delayed { at_least: MIN_DELAY_OF_4100S }),
+            4200..=4299 => Ok(Retry::Spread),
+            _ => Ok(Retry::DELAYED),
+        }
+    }
+
+    fn is_overridden(&self, code: u16) -> bool {
+        self.options.fatal_codes.contains(&code) || self.options.retry_codes.contains(&code)
+    }
+}
+
+/// Least delay after a code of 4100 to 4199 (Pusher protocol, *Error codes*).
+const MIN_DELAY_OF_4100S: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CloseFrame, Config, Endpoint};
+
+    #[test]
+    fn every_range_of_codes_has_its_plan() {
+        let config = Config::new("key", Endpoint::cluster("eu")).unwrap();
+        let planner = Planner { options: &config.options, can_switch_to_tls: true };
+        let fatal = |code| Err(FailReason::Fatal { code, message: Text::default() });
+        let second = Ok(Retry::Delayed { at_least: Duration::from_secs(1) });
+        let table = [
+            (1000, Ok(Retry::DELAYED)),
+            (1006, Ok(Retry::DELAYED)),
+            (1008, Ok(Retry::DELAYED)),
+            (3999, Ok(Retry::DELAYED)),
+            (4000, Ok(Retry::OverTls)),
+            (4001, fatal(4001)),
+            (4099, fatal(4099)),
+            (4100, second.clone()),
+            (4199, second),
+            (4200, Ok(Retry::Spread)),
+            (4299, Ok(Retry::Spread)),
+            (4300, Ok(Retry::DELAYED)),
+            (4400, Ok(Retry::DELAYED)),
+        ];
+        for (code, plan) in table {
+            let reason = CloseReason::Closed(Some(CloseFrame { code, reason: Text::default() }));
+            assert_eq!(planner.for_close(&reason, None), plan, "{code}");
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! What comes back for a channel: authorizations, successes, refusals, silence.
+
+use alloc::boxed::Box;
+
+use super::{Failure, Phase, Subscriptions};
+use crate::client::event::{Diagnostic, Event};
+use crate::client::members::Members;
+use crate::client::outbox::Outbox;
+use crate::wire::{presence, write};
+use crate::{
+    AppKey, AuthError, AuthId, AuthResponse, ChannelKind, ChannelName, ConnectionError, Data, Instant, ServerError,
+    SubscriptionError, Text,
+};
+
+impl Subscriptions {
+    pub(crate) fn handle_auth(
+        &mut self,
+        id: AuthId,
+        answer: Result<AuthResponse, AuthError>,
+        key: &AppKey,
+        now: Instant,
+        outbox: &mut Outbox,
+    ) {
+        let Some(channel) = self.authorizing.remove(&id) else {
+            return outbox.offer(Event::Diagnostic(Diagnostic::StaleAuth(id)));
+        };
+        self.handle_auth_of(&channel, answer, key, now, outbox);
+    }
+
+    /// The server confirmed a subscription. Returns the channel if it has become subscribed by that.
+    pub(crate) fn handle_succeeded(&mut self, channel: &str, data: &Data, outbox: &mut Outbox) -> Option<ChannelName> {
+        let Some((_, name, entry)) = self.table.get_full_mut(channel) else {
+            self.unsubscribe_stray(channel, outbox);
+            return None;
+        };
+        let name = name.clone();
+        match entry.phase {
+            Phase::Sent(order) => {
+                let blamed = self.unanswered.answered(order);
+                let subscribed = if entry.wanted {
+                    self.become_subscribed(&name, data, outbox);
+                    Some(name)
+                } else {
+                    outbox.send(write::unsubscribe(&name));
+                    self.remove(&name, outbox);
+                    None
+                };
+                if let Some((blamed, error)) = blamed {
+                    self.handle_refused(&blamed, error, outbox);
+                }
+                subscribed
+            }
+            // Late, or the failure was not this channel's.
+            Phase::Failed(Failure::Refused | Failure::TimedOut) => {
+                self.become_subscribed(&name, data, outbox);
+                Some(name)
+            }
+            Phase::Subscribed => {
+                if let (Some(roster), Some(members)) =
+                    (&mut entry.roster, presence::members(data, Members::new(self.seed)))
+                {
+                    roster.replace(members);
+                }
+                None
+            }
+            Phase::Idle
+            | Phase::Queued
+            | Phase::Authorizing(_)
+            | Phase::RetryingAuth
+            | Phase::Authorized(_)
+            | Phase::Failed(Failure::Unsent) => {
+                let event = Text::from_static("pusher_internal:subscription_succeeded");
+                outbox.offer(Event::Diagnostic(Diagnostic::NotSubscribed { channel: channel.into(), event }));
+                None
+            }
+        }
+    }
+
+    /// The server refused a channel by name.
+    pub(crate) fn handle_refused(&mut self, channel: &str, error: ServerError, outbox: &mut Outbox) {
+        let Some((_, name, entry)) = self.table.get_full(channel) else { return };
+        let name = name.clone();
+        match entry.phase {
+            Phase::Sent(order) => {
+                let blamed = self.unanswered.answered(order);
+                self.fail(&name, Failure::Refused, SubscriptionError::Refused(error), outbox);
+                if let Some((blamed, error)) = blamed {
+                    self.handle_refused(&blamed, error, outbox);
+                }
+            }
+            Phase::Subscribed | Phase::Failed(_) | Phase::Idle => {
+                outbox.offer(Event::SubscriptionError { channel: name, error: SubscriptionError::Refused(error) });
+            }
+            Phase::Queued | Phase::Authorizing(_) | Phase::RetryingAuth | Phase::Authorized(_) => {}
+        }
+    }
+
+    /// An error frame. Returns a channel that has become subscribed by it.
+    pub(crate) fn handle_error(
+        &mut self,
+        error: &ServerError,
+        channel: Option<&str>,
+        triggered_lately: bool,
+        outbox: &mut Outbox,
+    ) -> Option<ChannelName> {
+        if error.message.starts_with(NO_SUBSCRIPTION) {
+            return None;
+        }
+        if let Some(channel) = error.message.strip_prefix(EXISTING_SUBSCRIPTION) {
+            return self.handle_existing(channel.trim(), outbox);
+        }
+        outbox.offer(Event::ConnectionError(ConnectionError::Server(error.clone())));
+        if let Some(channel) = channel {
+            if self.table.get(channel).is_some_and(|entry| matches!(entry.phase, Phase::Sent(_))) {
+                self.handle_refused(channel, error.clone(), outbox);
+            }
+        } else if !matches!(error.code, Some(CLIENT_EVENT_REJECTED | WATCHLIST_TOO_LONG))
+            && let Some(channel) = self.unanswered.blame(error, triggered_lately)
+        {
+            self.handle_refused(&channel, error.clone(), outbox);
+        }
+        None
+    }
+
+    pub(crate) fn handle_timeout(&mut self, key: &AppKey, now: Instant, outbox: &mut Outbox) {
+        while let Some(timer) = self.timers.first_entry().filter(|timer| timer.key().0 <= now) {
+            let channel = timer.remove();
+            let Some(entry) = self.table.get_mut(&channel) else { continue };
+            entry.timer = None;
+            match entry.phase {
+                Phase::Authorizing(id) => {
+                    outbox.cancel_auth(id);
+                    self.authorizing.remove(&id);
+                    self.handle_auth_of(&channel, Err(AuthError::Timeout), key, now, outbox);
+                }
+                Phase::RetryingAuth => {
+                    entry.phase = Phase::Queued;
+                    self.to_authorize.insert(entry.order, channel);
+                }
+                Phase::Sent(order) => {
+                    let probable_cause = self.unanswered.expired(order);
+                    if entry.wanted {
+                        self.fail(&channel, Failure::TimedOut, SubscriptionError::Timeout { probable_cause }, outbox);
+                    } else {
+                        outbox.send(write::unsubscribe(&channel));
+                        self.remove(&channel, outbox);
+                    }
+                }
+                Phase::Idle | Phase::Queued | Phase::Authorized(_) | Phase::Subscribed | Phase::Failed(_) => {}
+            }
+        }
+    }
+
+    fn handle_auth_of(
+        &mut self,
+        channel: &ChannelName,
+        answer: Result<AuthResponse, AuthError>,
+        key: &AppKey,
+        now: Instant,
+        outbox: &mut Outbox,
+    ) {
+        self.disarm(channel);
+        let seed = self.seed;
+        let Some(entry) = self.table.get_mut(channel) else { return };
+        match answer {
+            Ok(auth) => {
+                let signed_for = auth.auth.expose().split(':').next();
+                if signed_for != Some(key.as_str()) {
+                    outbox.offer(Event::Diagnostic(Diagnostic::ForeignKey { channel: channel.clone() }));
+                }
+                if channel.kind() == ChannelKind::Presence
+                    && let Err(error) = entry.meet_ourselves(auth.channel_data.as_deref(), seed)
+                {
+                    return self.fail(channel, Failure::Unsent, error, outbox);
+                }
+                entry.phase = Phase::Authorized(Box::new(auth));
+                self.to_send.insert(entry.order, channel.clone());
+            }
+            Err(error) if error.is_retryable() && entry.failures < self.options.auth_retries => {
+                entry.failures += 1;
+                entry.phase = Phase::RetryingAuth;
+                let delay = self.backoff.delay(entry.failures).max(error.retry_after().unwrap_or_default());
+                let (channel, retry_at) = (channel.clone(), now + delay);
+                self.arm(&channel, retry_at);
+                outbox.offer(Event::Diagnostic(Diagnostic::AuthRetry { channel, retry_at, error }));
+            }
+            Err(error) => self.fail(channel, Failure::Unsent, SubscriptionError::Auth(error), outbox),
+        }
+    }
+
+    fn become_subscribed(&mut self, channel: &ChannelName, data: &Data, outbox: &mut Outbox) {
+        self.disarm(channel);
+        let seed = self.seed;
+        let Some(entry) = self.table.get_mut(channel) else { return };
+        entry.phase = Phase::Subscribed;
+        entry.close_gap(channel, outbox);
+        let presence = (channel.kind() == ChannelKind::Presence).then(|| {
+            let members = presence::members(data, Members::new(seed)).unwrap_or_else(|| {
+                outbox.offer(Event::Diagnostic(Diagnostic::NoMembers { channel: channel.clone() }));
+                Members::new(seed)
+            });
+            entry.roster(seed).replace(members)
+        });
+        outbox.emit(Event::SubscriptionSucceeded { channel: channel.clone(), presence });
+    }
+
+    /// Hosted Pusher says that the channel is subscribed already; then nobody has told us its members.
+    fn handle_existing(&mut self, channel: &str, outbox: &mut Outbox) -> Option<ChannelName> {
+        let (_, name, entry) = self.table.get_full_mut(channel)?;
+        match entry.phase {
+            Phase::Sent(_) | Phase::Failed(Failure::Refused | Failure::TimedOut) => {}
+            Phase::Idle
+            | Phase::Queued
+            | Phase::Authorizing(_)
+            | Phase::RetryingAuth
+            | Phase::Authorized(_)
+            | Phase::Subscribed
+            | Phase::Failed(Failure::Unsent) => return None,
+        }
+        let name = name.clone();
+        if name.kind() != ChannelKind::Presence || !entry.wanted || core::mem::replace(&mut entry.refreshed, true) {
+            return self.handle_succeeded(channel, &Data::ABSENT, outbox);
+        }
+        if let Phase::Sent(order) = entry.phase {
+            self.unanswered.answered(order);
+        }
+        self.disarm(&name);
+        outbox.send(write::unsubscribe(&name));
+        self.start(&name, outbox);
+        None
+    }
+
+    /// The server thinks that a channel is subscribed that nobody wants.
+    fn unsubscribe_stray(&mut self, channel: &str, outbox: &mut Outbox) {
+        if self.socket_id.is_none() || channel.starts_with(SERVER_TO_USER) || self.strays.len() >= MAX_STRAYS {
+            return;
+        }
+        if self.strays.insert(channel.into()) {
+            outbox.send(write::unsubscribe(channel));
+        }
+    }
+}
+
+/// How hosted Pusher answers a second subscription of a channel.
+const EXISTING_SUBSCRIPTION: &str = "Existing subscription to channel ";
+
+/// How hosted Pusher answers the end of a subscription that it does not know.
+const NO_SUBSCRIPTION: &str = "No current subscription to channel ";
+
+/// Code of an error about a client event, which fails no subscription.
+const CLIENT_EVENT_REJECTED: u32 = 4301;
+
+/// Code of an error about a sign-in, which fails no subscription.
+const WATCHLIST_TOO_LONG: u32 = 4302;
+
+/// The channels of signed-in users, which some servers confirm unasked.
+const SERVER_TO_USER: &str = "#server-to-user-";
+
+/// Most names a server is told to unsubscribe that we did not subscribe, per socket.
+const MAX_STRAYS: usize = 1_024;

@@ -1,0 +1,345 @@
+//! Channels: what the application wants, what the server has confirmed, and the way from one to the other.
+
+mod answers;
+mod entry;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+pub(crate) use entry::Entry;
+use entry::{Failure, Phase};
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
+
+use crate::client::backoff::Backoff;
+use crate::client::event::{Diagnostic, Event};
+use crate::client::outbox::Outbox;
+use crate::client::presence::Roster;
+use crate::client::unanswered::Unanswered;
+use crate::config::{Options, Strictness};
+use crate::wire::envelope::Envelope;
+use crate::wire::write;
+use crate::{AuthId, AuthPurpose, AuthRequest, ChannelKind, ChannelName, Instant, SocketId, SubscriptionError, Text};
+
+/// All channels of one client.
+pub(crate) struct Subscriptions {
+    options: Arc<Options>,
+    seed: u64,
+    table: IndexMap<ChannelName, Entry, FixedState>,
+    last_order: u64,
+    /// Channels whose wish may have changed.
+    dirty: Vec<ChannelName>,
+    /// The connection that there is.
+    socket_id: Option<SocketId>,
+    /// Channels that wait for a place in a window, in insertion order.
+    to_authorize: BTreeMap<u64, ChannelName>,
+    to_send: BTreeMap<u64, ChannelName>,
+    authorizing: BTreeMap<AuthId, ChannelName>,
+    last_auth: u64,
+    unanswered: Unanswered,
+    timers: BTreeMap<(Instant, u64), ChannelName>,
+    /// Names that the server thinks are subscribed and that were sent an unsubscribe, on this socket.
+    strays: BTreeSet<Text>,
+    backoff: Backoff,
+}
+
+impl Subscriptions {
+    pub(crate) fn new(options: Arc<Options>, seed: u64) -> Self {
+        Self {
+            seed,
+            table: IndexMap::with_hasher(FixedState::with_seed(seed)),
+            last_order: 0,
+            dirty: Vec::new(),
+            socket_id: None,
+            to_authorize: BTreeMap::new(),
+            to_send: BTreeMap::new(),
+            authorizing: BTreeMap::new(),
+            last_auth: 0,
+            unanswered: Unanswered::default(),
+            timers: BTreeMap::new(),
+            strays: BTreeSet::new(),
+            backoff: Backoff::new(&options, seed),
+            options,
+        }
+    }
+
+    pub(crate) fn subscribe(&mut self, channel: ChannelName) {
+        if let Some(entry) = self.table.get_mut(&channel) {
+            entry.wanted = true;
+            entry.retry = true;
+        } else {
+            self.last_order += 1;
+            self.table.insert(channel.clone(), Entry::new(self.last_order));
+        }
+        self.touch(channel);
+    }
+
+    pub(crate) fn unsubscribe(&mut self, channel: &ChannelName) {
+        let Some(entry) = self.table.get_mut(channel) else { return };
+        entry.wanted = false;
+        self.touch(channel.clone());
+    }
+
+    /// Starts and ends what the application's wishes ask for. Returns whether a channel was removed.
+    pub(crate) fn reconcile(&mut self, outbox: &mut Outbox) -> bool {
+        if self.dirty.is_empty() {
+            return false;
+        }
+        let mut removed = false;
+        for channel in core::mem::take(&mut self.dirty) {
+            removed |= self.settle(&channel, outbox);
+        }
+        removed
+    }
+
+    /// There is a connection: subscribes everything that is wanted, in insertion order.
+    pub(crate) fn enter(&mut self, socket_id: SocketId, outbox: &mut Outbox) {
+        self.socket_id = Some(socket_id);
+        let mut wanted: Vec<_> = self.table.iter().map(|(name, entry)| (entry.order, name.clone())).collect();
+        wanted.sort_unstable();
+        for (_, channel) in wanted {
+            self.start(&channel, outbox);
+        }
+    }
+
+    /// The connection is gone, and with it every subscription.
+    pub(crate) fn leave(&mut self, now: Instant, outbox: &mut Outbox) {
+        self.socket_id = None;
+        self.to_authorize.clear();
+        self.to_send.clear();
+        self.timers.clear();
+        self.strays.clear();
+        self.unanswered = Unanswered::default();
+        for (id, _) in core::mem::take(&mut self.authorizing) {
+            outbox.cancel_auth(id);
+        }
+        self.table.retain(|channel, entry| {
+            match entry.phase {
+                Phase::Sent(_) if !entry.wanted => {
+                    outbox.forget(channel);
+                    return false;
+                }
+                Phase::Subscribed => entry.lost_at = entry.lost_at.or(Some(now)),
+                Phase::Idle
+                | Phase::Queued
+                | Phase::Authorizing(_)
+                | Phase::RetryingAuth
+                | Phase::Authorized(_)
+                | Phase::Sent(_)
+                | Phase::Failed(_) => {}
+            }
+            entry.phase = Phase::Idle;
+            entry.refreshed = false;
+            entry.failures = 0;
+            entry.timer = None;
+            entry.count = None;
+            true
+        });
+    }
+
+    /// An event of the application.
+    pub(crate) fn handle_event(&mut self, envelope: Envelope, outbox: &mut Outbox) -> bool {
+        let channel = envelope.channel().unwrap_or_default();
+        let Some((_, name, entry)) = self.table.get_full_mut(channel).filter(|(_, _, entry)| entry.is_listening())
+        else {
+            let (channel, event) = (channel.into(), envelope.event().into());
+            outbox.offer(Event::Diagnostic(Diagnostic::NotSubscribed { channel, event }));
+            return false;
+        };
+        entry.close_gap(name, outbox);
+        let event = envelope.into_channel_event(name.clone());
+        outbox.offer(Event::Channel(event));
+        true
+    }
+
+    pub(crate) fn handle_count(&mut self, channel: &str, count: u64, outbox: &mut Outbox) {
+        let Some((name, entry)) = self.listening(channel) else { return };
+        entry.count = Some(count);
+        outbox.offer(Event::SubscriptionCount { channel: name.clone(), count });
+    }
+
+    pub(crate) fn handle_cache_miss(&mut self, channel: &str, outbox: &mut Outbox) {
+        let Some((name, _)) = self.listening(channel) else { return };
+        outbox.offer(Event::CacheMiss { channel: name.clone() });
+    }
+
+    /// Changes before the success are in the list that it brings.
+    pub(crate) fn handle_member_added(&mut self, channel: &str, id: &str, info: &str, outbox: &mut Outbox) {
+        if let Some((name, roster)) = self.subscribed_roster(channel) {
+            roster.add(name, id, info, outbox);
+        }
+    }
+
+    pub(crate) fn handle_member_removed(&mut self, channel: &str, id: &str, outbox: &mut Outbox) {
+        if let Some((name, roster)) = self.subscribed_roster(channel) {
+            roster.remove(name, id, outbox);
+        }
+    }
+
+    /// The next request for authorization, as far as the window is open.
+    pub(crate) fn poll_auth(&mut self, now: Instant) -> Option<AuthRequest> {
+        if self.to_authorize.is_empty() || self.authorizing.len() >= self.options.auth_window {
+            return None;
+        }
+        let socket_id = self.socket_id.clone()?;
+        let (_, channel) = self.to_authorize.pop_first()?;
+        let entry = self.table.get_mut(&channel)?;
+        self.last_auth += 1;
+        let id = AuthId(self.last_auth);
+        entry.phase = Phase::Authorizing(id);
+        let purpose = if entry.lost_at.is_some() { AuthPurpose::Resubscribe } else { AuthPurpose::Subscribe };
+        self.authorizing.insert(id, channel.clone());
+        self.arm(&channel, now + self.options.auth_timeout);
+        Some(AuthRequest { id, channel, socket_id, purpose })
+    }
+
+    /// The next subscription, as far as the window is open.
+    pub(crate) fn poll_subscribe(&mut self, now: Instant) -> Option<Text> {
+        if self.unanswered.len() >= self.options.subscribe_window {
+            return None;
+        }
+        let (_, channel) = self.to_send.pop_first()?;
+        let entry = self.table.get_mut(&channel)?;
+        let order = self.unanswered.push(channel.clone());
+        let text = match core::mem::replace(&mut entry.phase, Phase::Sent(order)) {
+            Phase::Authorized(auth) => write::subscribe(&channel, Some(&auth)),
+            _ => write::subscribe(&channel, None),
+        };
+        self.arm(&channel, now + self.options.subscribe_timeout);
+        Some(text)
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.timers.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    pub(crate) fn get(&self, channel: &ChannelName) -> Option<(&ChannelName, &Entry)> {
+        self.table.get_key_value(channel)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&ChannelName, &Entry)> {
+        self.table.iter()
+    }
+
+    fn touch(&mut self, channel: ChannelName) {
+        if self.dirty.last() != Some(&channel) {
+            self.dirty.push(channel);
+        }
+    }
+
+    /// Returns whether the channel was removed.
+    fn settle(&mut self, channel: &ChannelName, outbox: &mut Outbox) -> bool {
+        let Some(entry) = self.table.get_mut(channel) else { return false };
+        let retry = core::mem::take(&mut entry.retry);
+        if !entry.wanted {
+            return self.abandon(channel, outbox);
+        }
+        match entry.phase {
+            Phase::Idle => {
+                if !channel.is_portable() && self.options.strict_names == Strictness::Warn {
+                    outbox.offer(Event::Diagnostic(Diagnostic::NameNotPortable { channel: channel.clone() }));
+                }
+                self.start(channel, outbox);
+            }
+            Phase::Failed(failure) if retry => {
+                if failure == Failure::TimedOut {
+                    outbox.send(write::unsubscribe(channel));
+                }
+                self.start(channel, outbox);
+            }
+            Phase::Queued
+            | Phase::Authorizing(_)
+            | Phase::RetryingAuth
+            | Phase::Authorized(_)
+            | Phase::Sent(_)
+            | Phase::Subscribed
+            | Phase::Failed(_) => {}
+        }
+        false
+    }
+
+    /// Ends a channel that is not wanted any more. Returns whether it is gone at once.
+    fn abandon(&mut self, channel: &ChannelName, outbox: &mut Outbox) -> bool {
+        let Some(entry) = self.table.get(channel) else { return false };
+        match entry.phase {
+            Phase::Authorizing(id) => {
+                self.authorizing.remove(&id);
+                outbox.cancel_auth(id);
+            }
+            // Servers may refuse to end a subscription in progress, or let it overtake: the answer decides.
+            Phase::Sent(_) => {
+                outbox.forget(channel);
+                return false;
+            }
+            Phase::Subscribed => outbox.send(write::unsubscribe(channel)),
+            Phase::Idle | Phase::Queued | Phase::RetryingAuth | Phase::Authorized(_) | Phase::Failed(_) => {}
+        }
+        self.remove(channel, outbox);
+        true
+    }
+
+    /// Sets a channel on its way, if there is a connection.
+    fn start(&mut self, channel: &ChannelName, outbox: &mut Outbox) {
+        if self.socket_id.is_none() {
+            return;
+        }
+        if self.options.strict_names == Strictness::Refuse && !channel.is_portable() {
+            return self.fail(channel, Failure::Unsent, SubscriptionError::NameNotPortable, outbox);
+        }
+        let Some(entry) = self.table.get_mut(channel) else { return };
+        entry.failures = 0;
+        entry.phase = Phase::Queued;
+        match channel.kind() {
+            ChannelKind::Public => self.to_send.insert(entry.order, channel.clone()),
+            ChannelKind::Private | ChannelKind::Presence => self.to_authorize.insert(entry.order, channel.clone()),
+            ChannelKind::PrivateEncrypted => {
+                self.fail(channel, Failure::Unsent, SubscriptionError::EncryptionUnsupported, outbox);
+                None
+            }
+        };
+    }
+
+    fn fail(&mut self, channel: &ChannelName, failure: Failure, error: SubscriptionError, outbox: &mut Outbox) {
+        self.disarm(channel);
+        let Some(entry) = self.table.get_mut(channel) else { return };
+        if !entry.wanted {
+            return self.remove(channel, outbox);
+        }
+        entry.phase = Phase::Failed(failure);
+        outbox.emit(Event::SubscriptionError { channel: channel.clone(), error });
+    }
+
+    fn remove(&mut self, channel: &ChannelName, outbox: &mut Outbox) {
+        self.disarm(channel);
+        let Some(entry) = self.table.swap_remove(channel) else { return };
+        self.to_authorize.remove(&entry.order);
+        self.to_send.remove(&entry.order);
+        outbox.forget(channel);
+    }
+
+    fn listening(&mut self, channel: &str) -> Option<(&ChannelName, &mut Entry)> {
+        let (_, name, entry) = self.table.get_full_mut(channel)?;
+        entry.is_listening().then_some((name, entry))
+    }
+
+    fn subscribed_roster(&mut self, channel: &str) -> Option<(&ChannelName, &mut Roster)> {
+        let (_, name, entry) = self.table.get_full_mut(channel)?;
+        let roster = entry.roster.as_deref_mut().filter(|_| matches!(entry.phase, Phase::Subscribed));
+        roster.map(|roster| (name, roster))
+    }
+
+    fn arm(&mut self, channel: &ChannelName, at: Instant) {
+        self.disarm(channel);
+        let Some(entry) = self.table.get_mut(channel) else { return };
+        entry.timer = Some(at);
+        self.timers.insert((at, entry.order), channel.clone());
+    }
+
+    fn disarm(&mut self, channel: &ChannelName) {
+        let Some(entry) = self.table.get_mut(channel) else { return };
+        if let Some(at) = entry.timer.take() {
+            self.timers.remove(&(at, entry.order));
+        }
+    }
+}
