@@ -1,0 +1,94 @@
+//! Actions and events as lines of a transcript.
+
+use std::fmt::Write;
+
+use pusher_proto::{Action, ConnectionState, Diagnostic, Event, Instant, Member, Presence};
+
+/// The line of an action, or `None` for what transcripts leave out.
+pub fn action(action: &Action, now: Instant) -> Option<String> {
+    let line = match action {
+        Action::Connect(_, request) => format!("* connect {}", request.url()),
+        Action::Send(_, text) => format!("> {text}"),
+        Action::Close(_, frame) => format!("* close {}", frame.code),
+        Action::RequestAuth(request) => {
+            format!("* authorize {} #{} for {} ({:?})", request.channel, request.id, request.socket_id, request.purpose)
+        }
+        Action::CancelAuth(id) => format!("* cancel #{id}"),
+        Action::Schedule(_) => return None,
+        Action::Emit(event) => format!("* {}", self::event(event, now)),
+    };
+    Some(line)
+}
+
+fn event(event: &Event, now: Instant) -> String {
+    match event {
+        Event::StateChanged { current, .. } => state(current, now),
+        Event::Unavailable => "unavailable".into(),
+        Event::ConnectionError(error) => format!("error {error}"),
+        Event::Channel(event) => {
+            let mut line = format!("event {} {} {}", event.channel(), event.event(), data(event.data().raw()));
+            if let Some(user_id) = event.user_id() {
+                let _ = write!(line, " by {user_id}");
+            }
+            line
+        }
+        Event::Connection(event) => format!("event - {} {}", event.event, data(event.data.raw())),
+        Event::SubscriptionSucceeded { channel, presence } => {
+            format!("subscription_succeeded {channel}{}", presence.as_ref().map(self::presence).unwrap_or_default())
+        }
+        Event::SubscriptionError { channel, error } => format!("subscription_error {channel}: {error}"),
+        Event::ContinuityLost { channel, since } => format!("continuity_lost {channel} since {since}"),
+        Event::SubscriptionCount { channel, count } => format!("subscription_count {channel} {count}"),
+        Event::CacheMiss { channel } => format!("cache_miss {channel}"),
+        Event::MemberAdded { channel, member } => format!("member_added {channel} {}", self::member(member)),
+        Event::MemberRemoved { channel, member } => format!("member_removed {channel} {}", self::member(member)),
+        Event::MemberUpdated { channel, member } => format!("member_updated {channel} {}", self::member(member)),
+        Event::Lagged { missed } => format!("lagged {missed}"),
+        Event::Diagnostic(Diagnostic::AuthRetry { channel, retry_at, error }) => {
+            format!("auth_retry {channel} {:.3}s: {error}", retry_at.since(now).as_secs_f64())
+        }
+        Event::Diagnostic(diagnostic) => format!("diagnostic {diagnostic}"),
+        other => format!("{other:?}"),
+    }
+}
+
+fn state(state: &ConnectionState, now: Instant) -> String {
+    match state {
+        ConnectionState::Initialized => "initialized".into(),
+        ConnectionState::Connecting { attempt } => format!("connecting attempt={attempt}"),
+        ConnectionState::Waiting { attempt, retry_at, cause } => {
+            let delay = retry_at.since(now).as_secs_f64();
+            format!("waiting attempt={attempt} {delay:.3}s: {cause}")
+        }
+        ConnectionState::Connected { socket_id } => format!("connected {socket_id}"),
+        ConnectionState::Disconnected => "disconnected".into(),
+        ConnectionState::Failed { reason } => format!("failed: {reason}"),
+    }
+}
+
+fn presence(presence: &Presence) -> String {
+    let mut line = format!(" members {}", list(presence.members.iter()));
+    if let Some(difference) = &presence.difference {
+        for (word, members) in
+            [("joined", &difference.joined), ("left", &difference.left), ("changed", &difference.changed)]
+        {
+            if !members.is_empty() {
+                let _ = write!(line, ", {word} {}", list(members.iter().cloned()));
+            }
+        }
+    }
+    line
+}
+
+fn list(members: impl Iterator<Item = Member>) -> String {
+    let members: Vec<String> = members.map(|member| self::member(&member)).collect();
+    format!("[{}]", members.join(" "))
+}
+
+fn member(member: &Member) -> String {
+    if member.info.is_absent() { member.id.to_string() } else { format!("{}={}", member.id, member.info.raw()) }
+}
+
+fn data(raw: &str) -> &str {
+    if raw.is_empty() { "-" } else { raw }
+}

@@ -1,0 +1,320 @@
+//! Playing a transcript against a client.
+
+use std::time::Duration;
+
+use pusher_proto::{
+    Action, AppKey, AuthError, AuthId, AuthResponse, ChannelName, Client, ClientEventName, CloseFrame, CloseReason,
+    Config, ConfigBuilder, ConnectionState, Data, Endpoint, Endpoints, Event, Frame, Instant, NetworkHint, SocketEpoch,
+    Strictness, TransportError,
+};
+
+use crate::describe;
+use crate::script::{Case, duration};
+
+/// Plays a transcript; says where it differs from what happened.
+pub fn play(case: &Case) -> Result<(), String> {
+    let mut player = Player::new(case);
+    for step in &case.steps {
+        let happened = player.step(&step.input);
+        let same = happened.len() == step.outputs.len()
+            && happened.iter().zip(&step.outputs).all(|(happened, expected)| matches(happened, expected));
+        if !same {
+            let show = |lines: &[String]| lines.iter().map(|line| format!("\n    {line}")).collect::<String>();
+            let (expected, happened) = (show(&step.outputs), show(&happened));
+            return Err(format!("after\n    {}\nexpected{expected}\nhappened{happened}", step.input));
+        }
+    }
+    Ok(())
+}
+
+/// The transcript with what happened in place of what was expected.
+pub fn bless(case: &Case) -> String {
+    let mut player = Player::new(case);
+    let mut text = format!("# {}\n", case.title);
+    for remark in &case.remarks {
+        text += &format!("# {remark}\n");
+    }
+    for (name, value) in &case.options {
+        text += &format!("= {name} {value}\n");
+    }
+    for step in &case.steps {
+        text += &format!("{}\n", step.input);
+        let happened = player.step(&step.input);
+        for (at, line) in happened.iter().enumerate() {
+            // What was written by hand and holds stays as it was written.
+            let written = step.outputs.get(at).filter(|expected| matches(line, expected));
+            text += &format!("{}\n", written.unwrap_or(&ranged(line)));
+        }
+    }
+    text
+}
+
+/// A delay that was drawn is blessed as the range that it must lie in.
+fn ranged(line: &str) -> String {
+    let mut words = line.splitn(4, ' ');
+    let (Some("*"), Some(verb @ ("waiting" | "auth_retry")), Some(what), Some(rest)) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return line.to_owned();
+    };
+    let (delay, cause) = rest.split_once(": ").expect("describe writes a delay and a cause");
+    let failures = what.strip_prefix("attempt=").and_then(|attempt| attempt.parse().ok()).unwrap_or(u32::MAX);
+    let range = match duration(delay).as_secs_f64() {
+        0.0 => delay.to_owned(),
+        1.0.. => format!("1s..{}s", 2_u64.saturating_pow(failures).min(30)),
+        _ => "0s..1s".to_owned(),
+    };
+    format!("* {verb} {what} {range}: {cause}")
+}
+
+/// Frames are compared as JSON, delays by their range, everything else to the letter.
+fn matches(happened: &str, expected: &str) -> bool {
+    if happened == expected {
+        return true;
+    }
+    if let (Some(happened), Some(expected)) = (happened.strip_prefix("> "), expected.strip_prefix("> ")) {
+        let parse = |text| serde_json::from_str::<serde_json::Value>(text).ok();
+        return parse(happened).is_some() && parse(happened) == parse(expected);
+    }
+    let Some((start, rest)) = expected.split_once("..") else { return false };
+    let Some((before, low)) = start.rsplit_once(' ') else { return false };
+    let (high, after) = rest.split_once(':').unwrap_or((rest, ""));
+    let Some(delay) = happened.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)) else { return false };
+    let delay = duration(delay.trim_end_matches(':').trim());
+    (duration(low)..=duration(high)).contains(&delay)
+}
+
+struct Player {
+    client: Client,
+    now: Instant,
+    /// Sockets in the order in which they were asked for.
+    sockets: Vec<SocketEpoch>,
+    auths: Vec<AuthId>,
+    retry_at: Option<Instant>,
+}
+
+impl Player {
+    fn new(case: &Case) -> Self {
+        let (endpoints, options): (Vec<_>, Vec<_>) = case.options.iter().partition(|(name, _)| name == "endpoint");
+        let endpoints = match endpoints.as_slice() {
+            [] => Endpoint::cluster("eu").into(),
+            some => Endpoints::new(some.iter().map(|(_, value)| endpoint(value))),
+        };
+        let mut builder = Config::builder("KEY", endpoints).client_version("0.1.0");
+        for (name, value) in options {
+            builder = option(builder, name, value);
+        }
+        let config = builder.build().expect("a transcript has a usable configuration");
+        Self { client: Client::new(config, 1), now: Instant::ZERO, sockets: vec![], auths: vec![], retry_at: None }
+    }
+
+    /// Plays one input and returns the lines of what followed.
+    fn step(&mut self, line: &str) -> Vec<String> {
+        let (mark, rest) = line.split_at(1);
+        let rest = rest.trim_start();
+        let mut lines = Vec::new();
+        match mark {
+            "!" => lines.extend(self.call(rest)),
+            "<" => self.receive(rest),
+            _ => self.wait(rest, &mut lines),
+        }
+        self.drain(&mut lines);
+        lines
+    }
+
+    fn call(&mut self, text: &str) -> Option<String> {
+        let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
+        let client = &mut self.client;
+        match verb {
+            "connect" => client.connect(),
+            "disconnect" => client.disconnect(),
+            "reconnect" => {
+                client.disconnect();
+                client.connect();
+            }
+            "subscribe" => client.subscribe(channel(rest)),
+            "unsubscribe" => client.unsubscribe(&channel(rest)),
+            "resubscribe" => {
+                client.unsubscribe(&channel(rest));
+                client.subscribe(channel(rest));
+            }
+            "online" => client.network_changed(NetworkHint::Online),
+            "offline" => client.network_changed(NetworkHint::Offline),
+            "switch" => {
+                let (key, url) = rest.split_once(' ').expect("switch KEY URL");
+                client.switch(AppKey::new(key).expect("a key"), endpoint(url).into());
+            }
+            "trigger" => {
+                let mut words = rest.splitn(3, ' ');
+                let mut word = || words.next().expect("trigger CHANNEL EVENT JSON");
+                let (name, event, json) = (channel(word()), ClientEventName::new(word()), word());
+                let data = Data::from_json(json).expect("JSON");
+                let result = client.trigger(&name, &event.expect("the name of a client event"), &data, self.now);
+                return result.err().map(|error| format!("* trigger_error: {error}"));
+            }
+            "auth" => {
+                let (number, answer) = rest.split_once(' ').expect("auth #N ANSWER");
+                let number: usize = number.trim_start_matches('#').parse().expect("auth #N ANSWER");
+                client.handle_auth(self.auths[number - 1], auth_answer(answer), self.now);
+            }
+            "show" => {
+                let Some(channel) = client.channel(&channel(rest)) else { return Some("* unknown".into()) };
+                let members = channel.members().map(|members| members.ids().collect::<Vec<_>>());
+                let (subscribed, count) = (channel.is_subscribed(), channel.count());
+                let me = channel.me().map(|me| me.id);
+                return Some(format!("* subscribed={subscribed} count={count:?} members={members:?} me={me:?}"));
+            }
+            "name" => return Some(format!("* {}", client.name())),
+            _ => panic!("{text:?} is no call"),
+        }
+        None
+    }
+
+    /// `<` is the latest socket, `<1` the first one.
+    fn receive(&mut self, text: &str) {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let socket = match text[..digits].parse::<usize>() {
+            Ok(number) => self.sockets[number - 1],
+            Err(_) => *self.sockets.last().expect("a socket was asked for"),
+        };
+        let text = text[digits..].trim_start();
+        let (client, now) = (&mut self.client, self.now);
+        let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+        match word {
+            "open" => client.handle_open(socket, now),
+            "established" => {
+                let (id, timeout) = rest.split_once(' ').unwrap_or((rest, "120"));
+                let data = format!(r#"{{\"socket_id\":\"{id}\",\"activity_timeout\":{timeout}}}"#);
+                let frame = format!(r#"{{"event":"pusher:connection_established","data":"{data}"}}"#);
+                client.handle_frame(socket, Frame::Text(frame.into()), now);
+            }
+            "closed" => {
+                let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+                let frame = code.parse().ok().map(|code| CloseFrame { code, reason: reason.into() });
+                client.handle_close(socket, CloseReason::Closed(frame), now);
+            }
+            "dropped" => client.handle_close(socket, CloseReason::Dropped, now),
+            "too_large" => client.handle_close(socket, CloseReason::FrameTooLarge, now),
+            "no_tls" => client.handle_close(socket, CloseReason::TlsUnavailable, now),
+            "failed" => client.handle_close(socket, CloseReason::Failed(transport_error(rest)), now),
+            "ping" => client.handle_frame(socket, Frame::Ping, now),
+            "pong" => client.handle_frame(socket, Frame::Pong, now),
+            "binary" => client.handle_frame(socket, Frame::Binary([1, 2].to_vec().into()), now),
+            "repeat" => {
+                let (count, frame) = rest.split_once(' ').expect("repeat COUNT FRAME");
+                for _ in 0..count.parse::<usize>().expect("repeat COUNT FRAME") {
+                    client.handle_frame(socket, Frame::Text(frame.into()), now);
+                }
+            }
+            _ => client.handle_frame(socket, Frame::Text(text.into()), now),
+        }
+    }
+
+    /// `+ 5s` passes time with a punctual timer, `+ retry` passes what is left of a delay, `++ 5s` sleeps through it.
+    fn wait(&mut self, text: &str, lines: &mut Vec<String>) {
+        if let Some(slept) = text.strip_prefix('+') {
+            self.now = self.now + duration(slept.trim());
+            return self.client.handle_timeout(self.now);
+        }
+        let target = match text {
+            "retry" => self.retry_at.expect("the client waits for a retry"),
+            text => self.now + duration(text),
+        };
+        while let Some(at) = self.client.poll_timeout().filter(|at| *at <= target) {
+            assert!(at > self.now, "the deadline does not advance");
+            self.now = at;
+            self.client.handle_timeout(at);
+            self.drain(lines);
+        }
+        self.now = target;
+    }
+
+    fn drain(&mut self, lines: &mut Vec<String>) {
+        while let Some(action) = self.client.poll_action(self.now) {
+            match &action {
+                Action::Connect(socket, _) => self.sockets.push(*socket),
+                Action::RequestAuth(request) => self.auths.push(request.id),
+                Action::Emit(Event::StateChanged { current: ConnectionState::Waiting { retry_at, .. }, .. }) => {
+                    self.retry_at = Some(*retry_at);
+                }
+                _ => {}
+            }
+            lines.extend(describe::action(&action, self.now));
+        }
+    }
+}
+
+fn channel(name: &str) -> ChannelName {
+    ChannelName::new(name).expect("the name of a channel")
+}
+
+fn endpoint(text: &str) -> Endpoint {
+    let (url, wss_port) = text.split_once(" wss_port ").unwrap_or((text, ""));
+    let endpoint: Endpoint = match url.split_once("cluster ") {
+        Some((_, name)) => Endpoint::cluster(name),
+        None => url.parse().expect("an endpoint"),
+    };
+    wss_port.parse().map_or(endpoint.clone(), |port| endpoint.wss_port(port))
+}
+
+fn auth_answer(text: &str) -> Result<AuthResponse, AuthError> {
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    match word {
+        "network" => Err(AuthError::Network(rest.into())),
+        "timeout" => Err(AuthError::Timeout),
+        "handler" => Err(AuthError::Handler(rest.into())),
+        status => {
+            let (retry_after, body) = match rest.strip_prefix("retry-after=") {
+                Some(rest) => rest.split_once(' ').map_or((Some(rest), ""), |(after, body)| (Some(after), body)),
+                None => (None, rest),
+            };
+            AuthResponse::from_http(status.parse().expect("an HTTP status"), body.as_bytes(), retry_after)
+        }
+    }
+}
+
+fn transport_error(text: &str) -> TransportError {
+    let (kind, rest) = text.split_once(' ').unwrap_or((text, ""));
+    match kind {
+        "dns" => TransportError::Dns(rest.into()),
+        "tls" => TransportError::Tls(rest.into()),
+        "http" => {
+            let (status, retry_after) = rest.split_once(" retry-after=").unwrap_or((rest, ""));
+            let retry_after = retry_after.parse().ok().map(Duration::from_secs);
+            TransportError::Http { status: status.parse().expect("an HTTP status"), retry_after }
+        }
+        _ => TransportError::Io(text.into()),
+    }
+}
+
+fn option(builder: ConfigBuilder, name: &str, value: &str) -> ConfigBuilder {
+    let number = || value.parse::<usize>().expect("a number");
+    let codes = || value.split(' ').map(|code| code.parse::<u16>().expect("a close code"));
+    let strictness = || match value {
+        "ignore" => Strictness::Ignore,
+        "warn" => Strictness::Warn,
+        _ => Strictness::Refuse,
+    };
+    match name {
+        "activity_timeout" => builder.activity_timeout(duration(value)),
+        "pong_timeout" => builder.pong_timeout(duration(value)),
+        "unavailable_timeout" => builder.unavailable_timeout(duration(value)),
+        "max_ping_interval" => builder.max_ping_interval(duration(value)),
+        "max_attempts" => builder.max_attempts(number() as u32),
+        "auth_retries" => builder.auth_retries(number() as u32),
+        "auth_window" => builder.auth_window(number()),
+        "subscribe_window" => builder.subscribe_window(number()),
+        "max_buffered_client_events" => builder.max_buffered_client_events(number()),
+        "keep_client_events" => builder.keep_client_events(value == "true"),
+        "client_event_rate" => builder.client_event_rate(number() as u32),
+        "client_event_rate_limit" => builder.client_event_rate_limit(strictness()),
+        "max_client_event_len" => builder.max_client_event_len(number()),
+        "client_event_len_limit" => builder.client_event_len_limit(strictness()),
+        "strict_names" => builder.strict_names(strictness()),
+        "max_frame_len" => builder.max_frame_len(number()),
+        "max_pending_events" => builder.max_pending_events(number()),
+        "fatal_codes" => builder.fatal_codes(codes()),
+        "retry_codes" => builder.retry_codes(codes()),
+        _ => panic!("{name:?} is no option"),
+    }
+}

@@ -1,0 +1,3 @@
+//! What several test suites share.
+
+pub mod hot_path;
