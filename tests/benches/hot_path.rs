@@ -20,7 +20,8 @@ fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if let Some(at) = arguments.iter().position(|argument| argument == "--events") {
         let number = |at: usize| arguments[at].parse::<usize>().expect("--events FRAME_LEN COUNT");
-        let (len, count, others) = (number(at + 1), number(at + 2), arguments.get(at + 3).map_or(0, |_| number(at + 3)));
+        let (len, count, others) =
+            (number(at + 1), number(at + 2), arguments.get(at + 3).map_or(0, |_| number(at + 3)));
         return run(&mut Subscriber::new(others), len, count);
     }
     println!("{:>12}  {:>12}  {:>12}  {:>12}  {:>6}", "frame", "core", "allocations", "serde_json", "ratio");

@@ -1,44 +1,55 @@
-//! Transcripts: the protocol, section by section, as text that anyone can extend.
+//! The protocol as text: transcripts that anyone can extend, and frames recorded from real servers.
 //!
-//! `docs/testing.md` explains the notation. With `BLESS=1` the outputs in the files are replaced by what happened; read
-//! the difference before you commit it.
+//! `docs/testing.md` explains the notation. With `BLESS=1` the outputs in the transcripts are replaced by what happened;
+//! read the difference before you commit it.
 
 mod describe;
+mod frames;
 mod player;
+mod rules;
 mod script;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
 use script::Case;
 
 fn main() -> ExitCode {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/transcripts");
-    let mut files: Vec<_> = fs::read_dir(&folder)
-        .expect("the folder of transcripts is part of the package")
-        .map(|entry| entry.expect("a folder that can be opened can be listed").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
-        .collect();
-    files.sort();
-    let bless = std::env::var_os("BLESS").is_some();
-    let mut trials = Vec::new();
-    for path in files {
-        let text = fs::read_to_string(&path).expect("a transcript is readable text");
-        let cases = script::cases(&text);
-        if bless {
-            let blessed: Vec<String> = cases.iter().map(player::bless).collect();
-            fs::write(&path, blessed.join("\n")).expect("transcripts can be written when blessed");
-            continue;
-        }
-        let file = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        trials.extend(cases.into_iter().map(|case| trial(&file, case)));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance");
+    let transcripts = files(&folder.join("transcripts"), "txt");
+    if std::env::var_os("BLESS").is_some() {
+        transcripts.iter().for_each(|path| bless(path));
     }
+    let mut trials: Vec<_> = transcripts.iter().flat_map(|path| play(path)).collect();
+    trials.push(rules::trial(&transcripts));
+    trials.extend(frames::trials(&folder.join("vectors/frames")));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-fn trial(file: &str, case: Case) -> Trial {
-    let name = format!("{file}: {}", case.title);
-    Trial::test(name, move || player::play(&case).map_err(Failed::from))
+fn play(path: &Path) -> impl Iterator<Item = Trial> {
+    let file = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let trial = move |case: Case| Trial::test(format!("{file}: {}", case.title), move || Ok(player::play(&case)?));
+    cases(path).into_iter().map(trial)
+}
+
+fn bless(path: &Path) {
+    let blessed: Vec<String> = cases(path).iter().map(player::bless).collect();
+    fs::write(path, blessed.join("\n")).expect("transcripts can be written when blessed");
+}
+
+fn cases(path: &Path) -> Vec<Case> {
+    script::cases(&fs::read_to_string(path).expect("a transcript is readable text"))
+}
+
+/// The files of a folder with this ending, in order.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .expect("the folder is part of the package")
+        .map(|entry| entry.expect("a folder that can be opened can be listed").path())
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect();
+    files.sort();
+    files
 }

@@ -12,7 +12,7 @@ use crate::describe;
 use crate::script::{Case, duration};
 
 /// Plays a transcript; says where it differs from what happened.
-pub fn play(case: &Case) -> Result<(), String> {
+pub(crate) fn play(case: &Case) -> Result<(), String> {
     let mut player = Player::new(case);
     for step in &case.steps {
         let happened = player.step(&step.input);
@@ -28,7 +28,7 @@ pub fn play(case: &Case) -> Result<(), String> {
 }
 
 /// The transcript with what happened in place of what was expected.
-pub fn bless(case: &Case) -> String {
+pub(crate) fn bless(case: &Case) -> String {
     let mut player = Player::new(case);
     let mut text = format!("# {}\n", case.title);
     for remark in &case.remarks {

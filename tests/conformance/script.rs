@@ -3,22 +3,22 @@
 use std::time::Duration;
 
 /// One transcript: a title, options, and lines.
-pub struct Case {
-    pub title: String,
+pub(crate) struct Case {
+    pub(crate) title: String,
     /// Comment lines behind the title, kept when blessed.
-    pub remarks: Vec<String>,
-    pub options: Vec<(String, String)>,
-    pub steps: Vec<Step>,
+    pub(crate) remarks: Vec<String>,
+    pub(crate) options: Vec<(String, String)>,
+    pub(crate) steps: Vec<Step>,
 }
 
 /// An input and everything that must follow it.
-pub struct Step {
-    pub input: String,
-    pub outputs: Vec<String>,
+pub(crate) struct Step {
+    pub(crate) input: String,
+    pub(crate) outputs: Vec<String>,
 }
 
 /// Splits a file into its transcripts. Each begins with `# ` and its title.
-pub fn cases(text: &str) -> Vec<Case> {
+pub(crate) fn cases(text: &str) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     let mut in_header = false;
     for (number, line) in text.lines().enumerate() {
@@ -54,7 +54,7 @@ pub fn cases(text: &str) -> Vec<Case> {
 }
 
 /// Reads `250ms`, `1.5s`, `2m`.
-pub fn duration(text: &str) -> Duration {
+pub(crate) fn duration(text: &str) -> Duration {
     let parse = |number: &str| number.parse::<f64>().unwrap_or_else(|_| panic!("{text:?} is no duration"));
     if let Some(number) = text.strip_suffix("ms") {
         Duration::from_secs_f64(parse(number) / 1_000.0)

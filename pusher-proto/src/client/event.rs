@@ -11,8 +11,8 @@ use crate::{
     Instant, SocketId, SubscriptionError, Text,
 };
 
-/// Names one socket of one client. Whatever arrives for an older one is dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Names one socket of one client. Whatever arrives for an older one is dropped. The default names none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketEpoch(pub(crate) u64);
 
 impl fmt::Display for SocketEpoch {
