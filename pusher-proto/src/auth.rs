@@ -29,6 +29,8 @@ pub enum AuthPurpose {
     Subscribe,
     /// A channel that was subscribed on an earlier socket.
     Resubscribe,
+    /// An encrypted channel whose key does not open an event. Only the `shared_secret` of the answer is used.
+    KeyRefresh,
 }
 
 /// How the request's body is written.
@@ -235,6 +237,9 @@ pub enum AuthError {
     /// A field is missing or no string.
     #[error("the authorization has no string {0}")]
     MissingField(&'static str),
+    /// The `shared_secret` of an encrypted channel is no base64 of 32 bytes.
+    #[error("the shared_secret of the authorization is not 32 bytes in base64")]
+    BadSecret,
     /// The application's own authorizer said no.
     #[error("authorization failed: {0}")]
     Handler(String),
@@ -250,7 +255,11 @@ impl AuthError {
         match self {
             Self::Network(_) | Self::Timeout => true,
             Self::Http { status, .. } => matches!(status, 408 | 429 | 500..=599),
-            Self::InvalidJson { .. } | Self::MissingField(_) | Self::Handler(_) | Self::NotConfigured => false,
+            Self::InvalidJson { .. }
+            | Self::MissingField(_)
+            | Self::BadSecret
+            | Self::Handler(_)
+            | Self::NotConfigured => false,
         }
     }
 
@@ -260,7 +269,7 @@ impl AuthError {
         match self {
             Self::Network(_) | Self::Timeout | Self::Handler(_) | Self::NotConfigured => 0,
             Self::Http { status, .. } => *status,
-            Self::InvalidJson { .. } | Self::MissingField(_) => 200,
+            Self::InvalidJson { .. } | Self::MissingField(_) | Self::BadSecret => 200,
         }
     }
 

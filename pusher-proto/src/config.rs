@@ -184,6 +184,8 @@ options! {
     max_client_event_len: usize = 10 * 1_024;
     /// Sets what happens above [`max_client_event_len`](Self::max_client_event_len). Default warn.
     client_event_len_limit: Strictness = Strictness::Warn;
+    /// Sets how many events of an encrypted channel wait while a newer key is asked for. Default 256.
+    held_encrypted_events: usize = 256;
     /// Sets what happens to channel names that hosted Pusher does not take. Default warn.
     strict_names: Strictness = Strictness::Warn;
     /// Sets the largest frame in bytes that is read; a larger one is one
@@ -318,6 +320,7 @@ impl Options {
             ("subscribe_window", self.subscribe_window),
             ("client_event_rate", self.client_event_rate as usize),
             ("max_client_event_len", self.max_client_event_len),
+            ("held_encrypted_events", self.held_encrypted_events),
             ("max_frame_len", self.max_frame_len),
             ("max_pending_events", self.max_pending_events),
         ]

@@ -151,8 +151,8 @@ pub enum SubscriptionError {
     /// The `channel_data` is no JSON object with a `user_id`.
     #[error("the channel_data of the authorization is no JSON object with a user_id")]
     InvalidChannelData,
-    /// This build cannot read encrypted channels.
-    #[error("encrypted channels are not supported by this build")]
+    /// This build cannot read encrypted channels: it was made without the feature `encryption`.
+    #[error("encrypted channels need the feature encryption, which this build does not have")]
     EncryptionUnsupported,
     /// The name is not one that hosted Pusher takes, and [`strict_names`](crate::ConfigBuilder::strict_names) refuses.
     #[error("the name has more than 164 characters or others than A-Z a-z 0-9 _ - = @ , . ;")]
@@ -168,6 +168,43 @@ impl core::fmt::Display for Probably<'_> {
             Some(error) => write!(f, ", probably because: {error}"),
         }
     }
+}
+
+/// Why an event of an encrypted channel could not be read. The event is lost; later ones are not held up.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecryptionError {
+    /// The payload is no object with a nonce and a ciphertext. It is not passed on, for it may be forged.
+    #[error("the payload is not encrypted")]
+    NotEncrypted,
+    /// Nonce or ciphertext are no base64.
+    #[error("the payload is not valid base64")]
+    InvalidBase64,
+    /// The nonce does not have 24 bytes.
+    #[error("the nonce has {len} bytes instead of 24")]
+    NonceLen {
+        /// Bytes that it has.
+        len: usize,
+    },
+    /// The ciphertext has less than the 16 bytes of its tag.
+    #[error("the ciphertext has {len} bytes, less than its tag of 16")]
+    CiphertextLen {
+        /// Bytes that it has.
+        len: usize,
+    },
+    /// Neither the key nor the one before it opens the payload.
+    #[error("no key opens the payload")]
+    WrongKey,
+    /// The key does not open the payload, and the application's server gave no newer one.
+    #[error("the key does not open the payload, and there is no newer one: {0}")]
+    KeyRefresh(AuthError),
+    /// What was encrypted is not UTF-8.
+    #[error("the decrypted payload is not UTF-8")]
+    NotUtf8,
+    /// Too many events waited for a newer key, and this was the oldest
+    /// ([`held_encrypted_events`](crate::ConfigBuilder::held_encrypted_events)).
+    #[error("too many events wait for a newer key")]
+    Overflow,
 }
 
 /// Why a client event was not sent. Nothing of it is kept.

@@ -29,7 +29,9 @@ pub use close::{CloseFrame, CloseReason, TransportError};
 pub use config::{Config, ConfigBuilder, InvalidConfig, Strictness};
 pub use data::Data;
 pub use endpoint::{ConnectRequest, Endpoint, Endpoints};
-pub use error::{ConnectionError, FailReason, ProtocolError, ServerError, SubscriptionError, TriggerError};
+pub use error::{
+    ConnectionError, DecryptionError, FailReason, ProtocolError, ServerError, SubscriptionError, TriggerError,
+};
 pub use name::{AppKey, ChannelKind, ChannelName, ClientEventName, InvalidName, SocketId};
 pub use secret::Secret;
 pub use text::Text;

@@ -38,6 +38,7 @@ fn event(event: &Event, now: Instant) -> String {
         }
         Event::SubscriptionError { channel, error } => format!("subscription_error {channel}: {error}"),
         Event::ContinuityLost { channel, since } => format!("continuity_lost {channel} since {since}"),
+        Event::DecryptionError { channel, event, error } => format!("decryption_error {channel} {event}: {error}"),
         Event::SubscriptionCount { channel, count } => format!("subscription_count {channel} {count}"),
         Event::CacheMiss { channel } => format!("cache_miss {channel}"),
         Event::MemberAdded { channel, member } => format!("member_added {channel} {}", self::member(member)),

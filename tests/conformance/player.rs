@@ -310,6 +310,7 @@ fn option(builder: ConfigBuilder, name: &str, value: &str) -> ConfigBuilder {
         "client_event_rate_limit" => builder.client_event_rate_limit(strictness()),
         "max_client_event_len" => builder.max_client_event_len(number()),
         "client_event_len_limit" => builder.client_event_len_limit(strictness()),
+        "held_encrypted_events" => builder.held_encrypted_events(number()),
         "strict_names" => builder.strict_names(strictness()),
         "max_frame_len" => builder.max_frame_len(number()),
         "max_pending_events" => builder.max_pending_events(number()),

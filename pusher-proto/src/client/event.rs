@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::members::{Difference, Member, Members};
 use crate::{
-    AuthError, AuthId, AuthRequest, ChannelName, CloseFrame, ConnectRequest, ConnectionError, Data, FailReason,
-    Instant, SocketId, SubscriptionError, Text,
+    AuthError, AuthId, AuthRequest, ChannelName, CloseFrame, ConnectRequest, ConnectionError, Data, DecryptionError,
+    FailReason, Instant, SocketId, SubscriptionError, Text,
 };
 
 /// Names one socket of one client. Whatever arrives for an older one is dropped. The default names none.
@@ -147,6 +147,15 @@ pub enum Event {
         /// When the subscription was lost.
         since: Instant,
     },
+    /// An event of an encrypted channel could not be read, and is lost.
+    DecryptionError {
+        /// The channel.
+        channel: ChannelName,
+        /// Name of the event.
+        event: Text,
+        /// Why.
+        error: DecryptionError,
+    },
     /// How many connections are subscribed to a channel.
     SubscriptionCount {
         /// The channel.
@@ -198,6 +207,7 @@ impl Event {
             Self::SubscriptionSucceeded { channel, .. }
             | Self::SubscriptionError { channel, .. }
             | Self::ContinuityLost { channel, .. }
+            | Self::DecryptionError { channel, .. }
             | Self::SubscriptionCount { channel, .. }
             | Self::CacheMiss { channel }
             | Self::MemberAdded { channel, .. }
@@ -226,6 +236,7 @@ impl Event {
             Self::SubscriptionSucceeded { .. } => "pusher:subscription_succeeded",
             Self::SubscriptionError { .. } => "pusher:subscription_error",
             Self::ContinuityLost { .. } => "pusher:continuity_lost",
+            Self::DecryptionError { .. } => "pusher:decryption_error",
             Self::SubscriptionCount { .. } => "pusher:subscription_count",
             Self::CacheMiss { .. } => "pusher:cache_miss",
             Self::MemberAdded { .. } => "pusher:member_added",

@@ -3,6 +3,8 @@
 mod activity;
 mod backoff;
 mod channel;
+#[cfg_attr(not(feature = "encryption"), path = "no_cipher.rs")]
+mod cipher;
 mod client_events;
 mod connection;
 mod event;
@@ -12,6 +14,7 @@ mod presence;
 mod retry;
 mod subscriptions;
 mod unanswered;
+mod vault;
 
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -431,7 +434,7 @@ impl Client {
         } else if envelope.event().starts_with("pusher") {
             self.handle_pusher(envelope, now);
         } else {
-            self.handle_user_event(envelope);
+            self.handle_user_event(envelope, now);
         }
     }
 
@@ -493,13 +496,13 @@ impl Client {
             event if event.starts_with("pusher_internal:") => {
                 outbox.offer(Event::Diagnostic(Diagnostic::UnknownInternalEvent(event.into())));
             }
-            _ => self.handle_user_event(envelope),
+            _ => self.handle_user_event(envelope, now),
         }
     }
 
-    fn handle_user_event(&mut self, envelope: Envelope) {
+    fn handle_user_event(&mut self, envelope: Envelope, now: Instant) {
         if envelope.channel().is_some() {
-            self.stats.events += u64::from(self.subscriptions.handle_event(envelope, &mut self.outbox));
+            self.stats.events += u64::from(self.subscriptions.handle_event(envelope, now, &mut self.outbox));
         } else {
             let event = ConnectionEvent { event: envelope.event().into(), data: envelope.data };
             self.outbox.offer(Event::Connection(event));

@@ -91,7 +91,8 @@ impl Outbox {
         self.missed
     }
 
-    fn lag(&mut self, count: u64) {
+    /// Counts events that were lost, in their place.
+    pub(crate) fn lag(&mut self, count: u64) {
         self.missed += count;
         if let Some(Waiting { event: Event::Lagged { missed }, .. }) = self.events.back_mut() {
             *missed += count;

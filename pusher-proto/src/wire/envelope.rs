@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::read;
 use crate::client::{ChannelEvent, Span};
+use crate::data::json_string;
 use crate::{ChannelName, Data, Text};
 
 /// A frame that was read. All spans lie in the source of `data`.
@@ -39,6 +40,21 @@ impl Envelope {
 
     pub(crate) fn channel(&self) -> Option<&str> {
         self.channel.map(|span| span.of(self.data.source()))
+    }
+
+    /// The same event with another payload.
+    pub(crate) fn with_text(&self, text: &str) -> Self {
+        let mut source = String::from(self.event());
+        let event = 0..source.len();
+        let user_id = self.user_id.map(|span| {
+            let start = source.len();
+            source.push_str(span.of(self.data.source()));
+            start..source.len()
+        });
+        let start = source.len();
+        source.push_str(&json_string(text));
+        let fields = Fields { event, channel: None, user_id, data: Some(start..source.len()) };
+        fields.into_envelope(source.into())
     }
 
     pub(crate) fn into_channel_event(self, channel: ChannelName) -> ChannelEvent {

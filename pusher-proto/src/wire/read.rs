@@ -83,6 +83,18 @@ pub(crate) fn member_of(channel_data: &str) -> Option<(String, String)> {
     Some((id.into_owned(), fields.user_info.map_or("null", RawValue::get).to_string()))
 }
 
+/// Nonce and ciphertext of an encrypted payload, both in base64.
+#[cfg(feature = "encryption")]
+pub(crate) fn sealed(data: &Data) -> Option<(String, String)> {
+    #[derive(Deserialize)]
+    struct Fields {
+        nonce: String,
+        ciphertext: String,
+    }
+    let fields: Fields = serde_json::from_str(&inner(data)).ok()?;
+    Some((fields.nonce, fields.ciphertext))
+}
+
 /// The text of a JSON string.
 pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     let content = raw.get().strip_prefix('"')?.strip_suffix('"')?;

@@ -21,6 +21,9 @@ impl Subscriptions {
         now: Instant,
         outbox: &mut Outbox,
     ) {
+        if let Some((channel, _)) = self.refreshing.remove(&id) {
+            return self.handle_key(&channel, answer, outbox);
+        }
         let Some(channel) = self.authorizing.remove(&id) else {
             return outbox.offer(Event::Diagnostic(Diagnostic::StaleAuth(id)));
         };
@@ -123,6 +126,7 @@ impl Subscriptions {
     }
 
     pub(crate) fn handle_timeout(&mut self, key: &AppKey, now: Instant, outbox: &mut Outbox) {
+        self.handle_refresh_timeout(now, outbox);
         while let Some(timer) = self.timers.first_entry().filter(|timer| timer.key().0 <= now) {
             let channel = timer.remove();
             let Some(entry) = self.table.get_mut(&channel) else { continue };
@@ -172,6 +176,11 @@ impl Subscriptions {
                     && let Err(error) = entry.meet_ourselves(auth.channel_data.as_deref(), seed)
                 {
                     return self.fail(channel, Failure::Unsent, error, outbox);
+                }
+                if channel.kind() == ChannelKind::PrivateEncrypted
+                    && let Err(error) = entry.take_key(&auth)
+                {
+                    return self.fail(channel, Failure::Unsent, SubscriptionError::Auth(error), outbox);
                 }
                 entry.phase = Phase::Authorized(Box::new(auth));
                 self.to_send.insert(entry.order, channel.clone());

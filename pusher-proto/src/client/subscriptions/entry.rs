@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use crate::client::event::Event;
 use crate::client::outbox::Outbox;
 use crate::client::presence::Roster;
+use crate::client::vault::Vault;
 use crate::wire::read;
 use crate::{AuthId, AuthResponse, ChannelName, Instant, SubscriptionError};
 
@@ -25,6 +26,7 @@ pub(crate) struct Entry {
     pub(super) lost_at: Option<Instant>,
     pub(super) count: Option<u64>,
     pub(super) roster: Option<Box<Roster>>,
+    pub(super) vault: Option<Box<Vault>>,
 }
 
 #[derive(Debug)]
@@ -67,6 +69,7 @@ impl Entry {
             lost_at: None,
             count: None,
             roster: None,
+            vault: None,
         }
     }
 

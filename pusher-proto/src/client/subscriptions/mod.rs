@@ -1,9 +1,10 @@
 //! Channels: what the application wants, what the server has confirmed, and the way from one to the other.
 
 mod answers;
+mod encrypted;
 mod entry;
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -13,6 +14,7 @@ use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 
 use crate::client::backoff::Backoff;
+use crate::client::cipher::Key;
 use crate::client::event::{Diagnostic, Event};
 use crate::client::outbox::Outbox;
 use crate::client::presence::Roster;
@@ -37,6 +39,9 @@ pub(crate) struct Subscriptions {
     to_send: BTreeMap<u64, ChannelName>,
     authorizing: BTreeMap<AuthId, ChannelName>,
     last_auth: u64,
+    /// Encrypted channels that need a newer key, and those that have asked, with the deadline.
+    to_refresh: VecDeque<ChannelName>,
+    refreshing: BTreeMap<AuthId, (ChannelName, Instant)>,
     unanswered: Unanswered,
     timers: BTreeMap<(Instant, u64), ChannelName>,
     /// Names that the server thinks are subscribed and that were sent an unsubscribe, on this socket.
@@ -56,6 +61,8 @@ impl Subscriptions {
             to_send: BTreeMap::new(),
             authorizing: BTreeMap::new(),
             last_auth: 0,
+            to_refresh: VecDeque::new(),
+            refreshing: BTreeMap::new(),
             unanswered: Unanswered::default(),
             timers: BTreeMap::new(),
             strays: BTreeSet::new(),
@@ -111,7 +118,9 @@ impl Subscriptions {
         self.timers.clear();
         self.strays.clear();
         self.unanswered = Unanswered::default();
-        for (id, _) in core::mem::take(&mut self.authorizing) {
+        self.to_refresh.clear();
+        let refreshing = core::mem::take(&mut self.refreshing).into_keys();
+        for id in core::mem::take(&mut self.authorizing).into_keys().chain(refreshing) {
             outbox.cancel_auth(id);
         }
         self.table.retain(|channel, entry| {
@@ -134,12 +143,15 @@ impl Subscriptions {
             entry.failures = 0;
             entry.timer = None;
             entry.count = None;
+            if let Some(lost) = entry.vault.take().map(|vault| vault.held() as u64).filter(|lost| *lost > 0) {
+                outbox.lag(lost);
+            }
             true
         });
     }
 
     /// An event of the application.
-    pub(crate) fn handle_event(&mut self, envelope: Envelope, outbox: &mut Outbox) -> bool {
+    pub(crate) fn handle_event(&mut self, envelope: Envelope, now: Instant, outbox: &mut Outbox) -> bool {
         let channel = envelope.channel().unwrap_or_default();
         let Some((_, name, entry)) = self.table.get_full_mut(channel).filter(|(_, _, entry)| entry.is_listening())
         else {
@@ -147,6 +159,11 @@ impl Subscriptions {
             outbox.offer(Event::Diagnostic(Diagnostic::NotSubscribed { channel, event }));
             return false;
         };
+        if name.kind() == ChannelKind::PrivateEncrypted {
+            let name = name.clone();
+            self.handle_encrypted(&name, envelope, now, outbox);
+            return true;
+        }
         entry.close_gap(name, outbox);
         let event = envelope.into_channel_event(name.clone());
         outbox.offer(Event::Channel(event));
@@ -179,16 +196,18 @@ impl Subscriptions {
 
     /// The next request for authorization, as far as the window is open.
     pub(crate) fn poll_auth(&mut self, now: Instant) -> Option<AuthRequest> {
+        if !self.to_refresh.is_empty() {
+            return self.poll_refresh(now);
+        }
         if self.to_authorize.is_empty() || self.authorizing.len() >= self.options.auth_window {
             return None;
         }
         let socket_id = self.socket_id.clone()?;
         let (_, channel) = self.to_authorize.pop_first()?;
+        let id = self.next_auth();
         let entry = self.table.get_mut(&channel)?;
-        self.last_auth += 1;
-        let id = AuthId(self.last_auth);
-        entry.phase = Phase::Authorizing(id);
         let purpose = if entry.lost_at.is_some() { AuthPurpose::Resubscribe } else { AuthPurpose::Subscribe };
+        entry.phase = Phase::Authorizing(id);
         self.authorizing.insert(id, channel.clone());
         self.arm(&channel, now + self.options.auth_timeout);
         Some(AuthRequest { id, channel, socket_id, purpose })
@@ -211,7 +230,9 @@ impl Subscriptions {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.timers.first_key_value().map(|((at, _), _)| *at)
+        let timer = self.timers.first_key_value().map(|((at, _), _)| *at);
+        let refresh = self.refreshing.first_key_value().map(|(_, (_, at))| *at);
+        timer.into_iter().chain(refresh).min()
     }
 
     pub(crate) fn get(&self, channel: &ChannelName) -> Option<(&ChannelName, &Entry)> {
@@ -287,17 +308,14 @@ impl Subscriptions {
         if self.options.strict_names == Strictness::Refuse && !channel.is_portable() {
             return self.fail(channel, Failure::Unsent, SubscriptionError::NameNotPortable, outbox);
         }
+        if channel.kind() == ChannelKind::PrivateEncrypted && !Key::IS_AVAILABLE {
+            return self.fail(channel, Failure::Unsent, SubscriptionError::EncryptionUnsupported, outbox);
+        }
         let Some(entry) = self.table.get_mut(channel) else { return };
         entry.failures = 0;
         entry.phase = Phase::Queued;
-        match channel.kind() {
-            ChannelKind::Public => self.to_send.insert(entry.order, channel.clone()),
-            ChannelKind::Private | ChannelKind::Presence => self.to_authorize.insert(entry.order, channel.clone()),
-            ChannelKind::PrivateEncrypted => {
-                self.fail(channel, Failure::Unsent, SubscriptionError::EncryptionUnsupported, outbox);
-                None
-            }
-        };
+        let waiting = if channel.kind().needs_auth() { &mut self.to_authorize } else { &mut self.to_send };
+        waiting.insert(entry.order, channel.clone());
     }
 
     fn fail(&mut self, channel: &ChannelName, failure: Failure, error: SubscriptionError, outbox: &mut Outbox) {
@@ -315,6 +333,9 @@ impl Subscriptions {
         let Some(entry) = self.table.swap_remove(channel) else { return };
         self.to_authorize.remove(&entry.order);
         self.to_send.remove(&entry.order);
+        if entry.vault.is_some() {
+            self.cancel_refresh(channel, outbox);
+        }
         outbox.forget(channel);
     }
 
