@@ -164,6 +164,20 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "signing")]
+    #[test]
+    fn opens_what_the_master_key_seals_for_this_channel_only() {
+        use crate::ChannelName;
+        use crate::signing::MasterKey;
+
+        let master = MasterKey::new([7; 32]);
+        let [a, b] = ["private-encrypted-a", "private-encrypted-b"].map(|name| ChannelName::new(name).unwrap());
+        let sealed = master.seal(&a, "hi", [1; 24]);
+        let key = |channel| Key::from_base64(master.shared_secret(channel).expose()).unwrap();
+        assert_eq!(open(&sealed, [&key(&a)]), Ok("hi".into()));
+        assert_eq!(open(&sealed, [&key(&b)]), Err(DecryptionError::WrongKey));
+    }
+
     #[test]
     fn a_key_has_32_bytes_in_either_alphabet() {
         assert!(Key::from_base64(&"0".repeat(44)).is_none(), "33 bytes");

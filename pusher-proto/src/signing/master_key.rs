@@ -51,11 +51,41 @@ impl MasterKey {
     /// Returns the shared secret of `channel`, in base64 with padding (Pusher docs, *Encrypted channels*).
     #[must_use]
     pub fn shared_secret(&self, channel: &ChannelName) -> Secret {
+        Secret::from(STANDARD.encode(self.key_of(channel).as_slice()))
+    }
+
+    /// Encrypts the payload of an event for the subscribers of an encrypted channel. `nonce` is 24 random bytes that are
+    /// never used again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pusher_proto::ChannelName;
+    /// use pusher_proto::signing::MasterKey;
+    ///
+    /// let key = MasterKey::new([7; 32]);
+    /// let sealed = key.seal(&ChannelName::new("private-encrypted-chat")?, r#"{"text":"hi"}"#, [1; 24]);
+    /// assert!(sealed.raw().starts_with(r#"{"nonce":"#));
+    /// # Ok::<(), pusher_proto::InvalidName>(())
+    /// ```
+    #[cfg(feature = "encryption")]
+    #[must_use]
+    pub fn seal(&self, channel: &ChannelName, text: &str, nonce: [u8; 24]) -> crate::Data {
+        use crypto_secretbox::aead::Aead as _;
+        use crypto_secretbox::{KeyInit as _, XSalsa20Poly1305};
+
+        let cipher = XSalsa20Poly1305::new((&*self.key_of(channel)).into());
+        let ciphertext = cipher.encrypt((&nonce).into(), text.as_bytes()).expect("a vector grows as far as it must");
+        let (nonce, ciphertext) = (STANDARD.encode(nonce), STANDARD.encode(ciphertext));
+        let json = alloc::format!(r#"{{"nonce":"{nonce}","ciphertext":"{ciphertext}"}}"#);
+        crate::Data::from_json(json).expect("base64 needs no escapes")
+    }
+
+    fn key_of(&self, channel: &ChannelName) -> Zeroizing<[u8; 32]> {
         let mut digest = Sha256::new();
         digest.update(channel.as_str());
         digest.update(self.0.as_slice());
-        let secret: Zeroizing<[u8; 32]> = Zeroizing::new(digest.finalize().into());
-        Secret::from(STANDARD.encode(secret.as_slice()))
+        Zeroizing::new(digest.finalize().into())
     }
 }
 
