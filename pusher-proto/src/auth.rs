@@ -31,6 +31,37 @@ pub enum AuthPurpose {
     Resubscribe,
     /// An encrypted channel whose key does not open an event. Only the `shared_secret` of the answer is used.
     KeyRefresh,
+    /// The user wants to sign in.
+    Signin,
+}
+
+/// Who or what is asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthSubject {
+    /// May this socket subscribe to this channel?
+    Channel(ChannelName),
+    /// Which user is this socket of?
+    User,
+}
+
+impl AuthSubject {
+    /// Returns the channel, if it is about one.
+    #[must_use]
+    pub const fn channel(&self) -> Option<&ChannelName> {
+        match self {
+            Self::Channel(channel) => Some(channel),
+            Self::User => None,
+        }
+    }
+}
+
+impl fmt::Display for AuthSubject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Channel(channel) => fmt::Display::fmt(channel, f),
+            Self::User => f.write_str("the user"),
+        }
+    }
 }
 
 /// How the request's body is written.
@@ -54,13 +85,13 @@ impl AuthBody {
     }
 }
 
-/// A question to the application's server: may this socket subscribe to this channel?
+/// A question to the application's server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthRequest {
     /// Belongs into [`Client::handle_auth`](crate::Client::handle_auth) with the answer.
     pub id: AuthId,
-    /// The channel.
-    pub channel: ChannelName,
+    /// What is asked about.
+    pub subject: AuthSubject,
     /// The socket that the signature is for.
     pub socket_id: SocketId,
     /// First time or again.
@@ -69,7 +100,7 @@ pub struct AuthRequest {
 
 impl AuthRequest {
     /// Returns the body of the POST request, with `params` of the application behind the protocol's own
-    /// (Pusher docs, *Authorization endpoint*).
+    /// (Pusher docs, *Authorization endpoint*). A question about the user has no `channel_name`.
     ///
     /// # Examples
     ///
@@ -100,8 +131,9 @@ impl AuthRequest {
     /// ```
     #[must_use]
     pub fn body<K: AsRef<str>, V: AsRef<str>>(&self, body: AuthBody, params: &[(K, V)]) -> String {
-        let own = [("socket_id", self.socket_id.as_str()), ("channel_name", self.channel.as_str())];
-        let fields = own.into_iter().chain(params.iter().map(|(key, value)| (key.as_ref(), value.as_ref())));
+        let channel = self.subject.channel().map(|channel| ("channel_name", channel.as_str()));
+        let own = core::iter::once(("socket_id", self.socket_id.as_str())).chain(channel);
+        let fields = own.chain(params.iter().map(|(key, value)| (key.as_ref(), value.as_ref())));
         let mut text = String::new();
         match body {
             AuthBody::Form => {
@@ -131,19 +163,28 @@ pub struct AuthResponse {
     pub channel_data: Option<Text>,
     /// For encrypted channels: the key, in base64.
     pub shared_secret: Option<Secret>,
+    /// For users who sign in: a JSON object with `id`, byte for byte as it was signed.
+    pub user_data: Option<Text>,
 }
 
 impl AuthResponse {
     /// Returns the answer that consists of a signature only.
     #[must_use]
     pub fn new(auth: impl Into<Secret>) -> Self {
-        Self { auth: auth.into(), channel_data: None, shared_secret: None }
+        Self { auth: auth.into(), channel_data: None, shared_secret: None, user_data: None }
     }
 
     /// Adds the data of a presence channel.
     #[must_use]
     pub fn channel_data(mut self, data: impl Into<Text>) -> Self {
         self.channel_data = Some(data.into());
+        self
+    }
+
+    /// Adds the data of a user who signs in.
+    #[must_use]
+    pub fn user_data(mut self, data: impl Into<Text>) -> Self {
+        self.user_data = Some(data.into());
         self
     }
 
@@ -188,6 +229,7 @@ impl AuthResponse {
             auth: Secret::from(auth),
             channel_data: string(fields.channel_data, "channel_data")?.map(Text::from),
             shared_secret: string(fields.shared_secret, "shared_secret")?.map(Secret::from),
+            user_data: string(fields.user_data, "user_data")?.map(Text::from),
         })
     }
 }
@@ -197,6 +239,7 @@ struct Fields {
     auth: Option<serde_json::Value>,
     channel_data: Option<serde_json::Value>,
     shared_secret: Option<serde_json::Value>,
+    user_data: Option<serde_json::Value>,
 }
 
 fn string(value: Option<serde_json::Value>, field: &'static str) -> Result<Option<String>, AuthError> {

@@ -104,6 +104,7 @@ macro_rules! options {
             pub(crate) client_version: Text,
             pub(crate) max_attempts: Option<u32>,
             pub(crate) max_ping_interval: PingInterval,
+            pub(crate) presence_by_signin: Option<bool>,
             pub(crate) fatal_codes: Vec<u16>,
             pub(crate) retry_codes: Vec<u16>,
             $(pub(crate) $name: $type,)+
@@ -117,6 +118,7 @@ macro_rules! options {
                     client_version: Text::from_static(env!("CARGO_PKG_VERSION")),
                     max_attempts: None,
                     max_ping_interval: PingInterval::Auto,
+                    presence_by_signin: None,
                     fatal_codes: Vec::new(),
                     retry_codes: Vec::new(),
                     $($name: $default,)+
@@ -154,6 +156,8 @@ options! {
     unavailable_timeout: Duration = Duration::from_secs(10);
     /// Sets how long the server may take to answer a subscription. Default 30 s.
     subscribe_timeout: Duration = Duration::from_secs(30);
+    /// Sets how long the server may take to answer a sign-in. Default 30 s.
+    signin_timeout: Duration = Duration::from_secs(30);
     /// Sets how long one request for authorization may take. Default 15 s.
     auth_timeout: Duration = Duration::from_secs(15);
     /// Sets how often a failed request for authorization is repeated where that may help. Default 3.
@@ -248,6 +252,13 @@ impl ConfigBuilder {
         self
     }
 
+    /// Sets whether a presence channel may be subscribed without `channel_data`, as the signed-in user. Default on for
+    /// clusters of hosted Pusher and off for own hosts, some of which drop the connection then.
+    pub fn presence_by_signin(mut self, allowed: bool) -> Self {
+        self.options.presence_by_signin = Some(allowed);
+        self
+    }
+
     /// Sets codes after which the client does not come back by itself, beyond 4000 to 4099. Default none.
     pub fn fatal_codes(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
         self.options.fatal_codes = codes.into_iter().collect();
@@ -302,6 +313,7 @@ impl Options {
             ("handshake_timeout", self.handshake_timeout),
             ("unavailable_timeout", self.unavailable_timeout),
             ("subscribe_timeout", self.subscribe_timeout),
+            ("signin_timeout", self.signin_timeout),
             ("auth_timeout", self.auth_timeout),
             ("reconnect_base", self.reconnect_base),
             ("reconnect_cap", self.reconnect_cap),

@@ -30,6 +30,8 @@ pub struct Endpoint {
     pub(crate) host: Text,
     ws_port: u16,
     wss_port: u16,
+    /// Whether this is hosted Pusher.
+    pub(crate) hosted: bool,
     /// Whether a refusal with 4000 may switch to TLS: the TLS port is known and not just assumed.
     tls_port_known: bool,
     pub(crate) tls: bool,
@@ -42,7 +44,7 @@ impl Endpoint {
     /// A cluster of hosted Pusher, such as `eu`: `ws-eu.pusher.com`, ports 80 and 443.
     #[must_use]
     pub fn cluster(name: &str) -> Self {
-        Self { tls_port_known: true, ..Self::host(format!("ws-{name}.pusher.com")) }
+        Self { hosted: true, tls_port_known: true, ..Self::host(format!("ws-{name}.pusher.com")) }
     }
 
     /// A host of your own: a name or an IP address, ports 80 and 443 unless set.
@@ -54,6 +56,7 @@ impl Endpoint {
             host: bare.map_or_else(|| host.clone(), Text::from),
             ws_port: 80,
             wss_port: 443,
+            hosted: false,
             tls_port_known: false,
             tls: true,
             path_prefix: Text::default(),

@@ -170,6 +170,28 @@ impl core::fmt::Display for Probably<'_> {
     }
 }
 
+/// Why nobody is signed in. [`signin`](crate::Client::signin) tries again, and so does the next connection.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SigninError {
+    /// The application's server did not authenticate the user.
+    #[error("{0}")]
+    Auth(AuthError),
+    /// Pusher refused.
+    #[error("the server refused the sign-in: {0}")]
+    Refused(ServerError),
+    /// Nobody answered within [`signin_timeout`](crate::ConfigBuilder::signin_timeout). Servers without user
+    /// authentication are silent.
+    #[error("the server did not answer the sign-in{}", Probably(.probable_cause.as_ref()))]
+    Timeout {
+        /// An error of that time that may be the answer, if there was one.
+        probable_cause: Option<ServerError>,
+    },
+    /// Pusher confirmed a user without an id.
+    #[error("the server confirmed a user without an id")]
+    InvalidUserData,
+}
+
 /// Why an event of an encrypted channel could not be read. The event is lost; later ones are not held up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -20,17 +20,18 @@ mod text;
 mod time;
 mod wire;
 
-pub use auth::{AuthBody, AuthError, AuthId, AuthPurpose, AuthRequest, AuthResponse};
+pub use auth::{AuthBody, AuthError, AuthId, AuthPurpose, AuthRequest, AuthResponse, AuthSubject};
 pub use client::{
     Action, Channel, ChannelEvent, Client, ConnectionEvent, ConnectionState, Diagnostic, Difference, Event, Frame,
-    Member, Members, NetworkHint, Presence, SocketEpoch, Stats,
+    Member, Members, NetworkHint, Presence, SocketEpoch, Stats, User, UserEvent,
 };
 pub use close::{CloseFrame, CloseReason, TransportError};
 pub use config::{Config, ConfigBuilder, InvalidConfig, Strictness};
 pub use data::Data;
 pub use endpoint::{ConnectRequest, Endpoint, Endpoints};
 pub use error::{
-    ConnectionError, DecryptionError, FailReason, ProtocolError, ServerError, SubscriptionError, TriggerError,
+    ConnectionError, DecryptionError, FailReason, ProtocolError, ServerError, SigninError, SubscriptionError,
+    TriggerError,
 };
 pub use name::{AppKey, ChannelKind, ChannelName, ClientEventName, InvalidName, SocketId};
 pub use secret::Secret;

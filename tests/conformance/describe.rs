@@ -11,7 +11,7 @@ pub(crate) fn action(action: &Action, now: Instant) -> Option<String> {
         Action::Send(_, text) => format!("> {text}"),
         Action::Close(_, frame) => format!("* close {}", frame.code),
         Action::RequestAuth(request) => {
-            format!("* authorize {} #{} for {} ({:?})", request.channel, request.id, request.socket_id, request.purpose)
+            format!("* authorize {} #{} for {} ({:?})", request.subject, request.id, request.socket_id, request.purpose)
         }
         Action::CancelAuth(id) => format!("* cancel #{id}"),
         Action::Schedule(_) => return None,
@@ -39,6 +39,11 @@ fn event(event: &Event, now: Instant) -> String {
         Event::SubscriptionError { channel, error } => format!("subscription_error {channel}: {error}"),
         Event::ContinuityLost { channel, since } => format!("continuity_lost {channel} since {since}"),
         Event::DecryptionError { channel, event, error } => format!("decryption_error {channel} {event}: {error}"),
+        Event::SignedIn { id, data } => format!("signed_in {id} {data}"),
+        Event::SigninError { error } => format!("signin_error {error}"),
+        Event::User(event) => format!("user_event {} {}", event.event, data(event.data.raw())),
+        Event::UserContinuityLost { since } => format!("user_continuity_lost since {since}"),
+        Event::Watchlist { name, user_ids, data } => format!("watchlist {name} {user_ids:?} {}", data.raw()),
         Event::SubscriptionCount { channel, count } => format!("subscription_count {channel} {count}"),
         Event::CacheMiss { channel } => format!("cache_miss {channel}"),
         Event::MemberAdded { channel, member } => format!("member_added {channel} {}", self::member(member)),
@@ -47,6 +52,9 @@ fn event(event: &Event, now: Instant) -> String {
         Event::Lagged { missed } => format!("lagged {missed}"),
         Event::Diagnostic(Diagnostic::AuthRetry { channel, retry_at, error }) => {
             format!("auth_retry {channel} {:.3}s: {error}", retry_at.since(now).as_secs_f64())
+        }
+        Event::Diagnostic(Diagnostic::SigninRetry { retry_at, error }) => {
+            format!("auth_retry user {:.3}s: {error}", retry_at.since(now).as_secs_f64())
         }
         Event::Diagnostic(diagnostic) => format!("diagnostic {diagnostic}"),
         other => format!("{other:?}"),

@@ -138,6 +138,13 @@ impl Player {
                 client.unsubscribe(&channel(rest));
                 client.subscribe(channel(rest));
             }
+            "signin" => client.signin(),
+            "signout" => client.signout(),
+            "resignin" => {
+                client.signout();
+                client.signin();
+            }
+            "user" => return Some(format!("* {:?}", client.user())),
             "online" => client.network_changed(NetworkHint::Online),
             "offline" => client.network_changed(NetworkHint::Offline),
             "switch" => {
@@ -311,6 +318,7 @@ fn option(builder: ConfigBuilder, name: &str, value: &str) -> ConfigBuilder {
         "max_client_event_len" => builder.max_client_event_len(number()),
         "client_event_len_limit" => builder.client_event_len_limit(strictness()),
         "held_encrypted_events" => builder.held_encrypted_events(number()),
+        "presence_by_signin" => builder.presence_by_signin(value == "true"),
         "strict_names" => builder.strict_names(strictness()),
         "max_frame_len" => builder.max_frame_len(number()),
         "max_pending_events" => builder.max_pending_events(number()),

@@ -410,6 +410,11 @@ impl Connection {
         self.planner().for_close(reason, explanation)
     }
 
+    /// Whether the server in use is hosted Pusher.
+    pub(crate) fn is_hosted(&self) -> bool {
+        self.endpoints.at(self.place).is_some_and(|endpoint| endpoint.hosted)
+    }
+
     fn planner(&self) -> Planner<'_> {
         let endpoint = self.endpoints.at(self.place);
         let can_switch_to_tls = endpoint.is_some_and(Endpoint::can_switch_to_tls) && !self.tls_forced;

@@ -1,6 +1,7 @@
 //! What the client says: actions for the driver, events for the application.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use super::members::{Difference, Member, Members};
 use crate::{
     AuthError, AuthId, AuthRequest, ChannelName, CloseFrame, ConnectRequest, ConnectionError, Data, DecryptionError,
-    FailReason, Instant, SocketId, SubscriptionError, Text,
+    FailReason, Instant, SigninError, SocketId, SubscriptionError, Text,
 };
 
 /// Names one socket of one client. Whatever arrives for an older one is dropped. The default names none.
@@ -156,6 +157,34 @@ pub enum Event {
         /// Why.
         error: DecryptionError,
     },
+    /// The user is signed in, for the first time or again.
+    SignedIn {
+        /// The user's id.
+        id: Text,
+        /// What the application says of the user: a JSON object.
+        data: Text,
+    },
+    /// The user is not signed in.
+    SigninError {
+        /// Why.
+        error: SigninError,
+    },
+    /// An event for the signed-in user.
+    User(UserEvent),
+    /// Events for the signed-in user may have been missed: the connection was lost, and the user is signed in again.
+    UserContinuityLost {
+        /// When the connection was lost.
+        since: Instant,
+    },
+    /// Users on the watchlist of the signed-in user came or went. The first notice after the sign-in tells who is there.
+    Watchlist {
+        /// What happened: `online`, `offline`, or another word of the server.
+        name: Text,
+        /// Whom it happened to.
+        user_ids: Vec<Text>,
+        /// The notice as it was sent.
+        data: Data,
+    },
     /// How many connections are subscribed to a channel.
     SubscriptionCount {
         /// The channel.
@@ -217,6 +246,11 @@ impl Event {
             | Self::Unavailable
             | Self::ConnectionError(_)
             | Self::Connection(_)
+            | Self::SignedIn { .. }
+            | Self::SigninError { .. }
+            | Self::User(_)
+            | Self::UserContinuityLost { .. }
+            | Self::Watchlist { .. }
             | Self::Lagged { .. }
             | Self::Diagnostic(_) => None,
         }
@@ -236,6 +270,11 @@ impl Event {
             Self::SubscriptionSucceeded { .. } => "pusher:subscription_succeeded",
             Self::SubscriptionError { .. } => "pusher:subscription_error",
             Self::ContinuityLost { .. } => "pusher:continuity_lost",
+            Self::SignedIn { .. } => "pusher:signin_success",
+            Self::SigninError { .. } => "pusher:signin_error",
+            Self::User(event) => &event.event,
+            Self::UserContinuityLost { .. } => "pusher:continuity_lost",
+            Self::Watchlist { name, .. } => name,
             Self::DecryptionError { .. } => "pusher:decryption_error",
             Self::SubscriptionCount { .. } => "pusher:subscription_count",
             Self::CacheMiss { .. } => "pusher:cache_miss",
@@ -335,6 +374,15 @@ pub struct ConnectionEvent {
     pub data: Data,
 }
 
+/// An event for the signed-in user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserEvent {
+    /// Name of the event.
+    pub event: Text,
+    /// Its payload.
+    pub data: Data,
+}
+
 /// What a log would say: nothing is lost and nothing needs to be done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -368,6 +416,20 @@ pub enum Diagnostic {
         retry_at: Instant,
         /// Why.
         error: AuthError,
+    },
+    /// The sign-in failed and is tried again.
+    #[error("the user is asked for again at {retry_at}: {error}")]
+    SigninRetry {
+        /// When.
+        retry_at: Instant,
+        /// Why.
+        error: AuthError,
+    },
+    /// Events for a user came before the sign-in was confirmed, and it was not.
+    #[error("dropped {count} events for a user who is not signed in")]
+    UserEventsDropped {
+        /// Events.
+        count: usize,
     },
     /// The signature was made for another key than this client's.
     #[error("the authorization of {channel} is for another application key")]

@@ -12,6 +12,7 @@ mod members;
 mod outbox;
 mod presence;
 mod retry;
+mod signin;
 mod subscriptions;
 mod unanswered;
 mod vault;
@@ -26,18 +27,20 @@ use connection::Connection;
 pub(crate) use event::Span;
 pub use event::{
     Action, ChannelEvent, ConnectionEvent, ConnectionState, Diagnostic, Event, Frame, NetworkHint, Presence,
-    SocketEpoch,
+    SocketEpoch, UserEvent,
 };
 pub use members::{Difference, Member, Members};
 use outbox::Outbox;
-use subscriptions::{Entry, Subscriptions};
+use signin::{Signin, UserStatus};
+use subscriptions::{Entry, Signer, Subscriptions};
 
 use crate::auth::excerpt;
 use crate::wire::envelope::Envelope;
 use crate::wire::{read, write};
 use crate::{
-    AppKey, AuthError, AuthId, AuthResponse, ChannelKind, ChannelName, ClientEventName, CloseFrame, CloseReason,
-    Config, ConnectionError, Data, Endpoints, Instant, ProtocolError, ServerError, SocketId, Text, TriggerError,
+    AppKey, AuthError, AuthId, AuthPurpose, AuthRequest, AuthResponse, AuthSubject, ChannelKind, ChannelName,
+    ClientEventName, CloseFrame, CloseReason, Config, ConnectionError, Data, Endpoints, Instant, ProtocolError,
+    ServerError, SocketId, Text, TriggerError,
 };
 
 /// A Pusher Channels client without IO: frames and time go in, actions come out.
@@ -91,6 +94,7 @@ pub struct Client {
     connection: Connection,
     activity: Activity,
     subscriptions: Subscriptions,
+    signin: Signin,
     client_events: ClientEvents,
     hint: Option<NetworkHint>,
     outbox: Outbox,
@@ -128,6 +132,7 @@ impl Client {
             connection: Connection::new(&config, options.clone(), seed),
             activity: Activity::default(),
             subscriptions: Subscriptions::new(options.clone(), seed.wrapping_add(1)),
+            signin: Signin::new(options.clone(), seed.wrapping_add(2)),
             client_events: ClientEvents::new(options.clone()),
             hint: None,
             outbox: Outbox::new(options.max_pending_events),
@@ -156,6 +161,19 @@ impl Client {
     /// Wants a channel no longer. Nothing of it is told after the next poll.
     pub fn unsubscribe(&mut self, channel: &ChannelName) {
         self.subscriptions.unsubscribe(channel);
+    }
+
+    /// Wants to be signed in, on this connection and on all that follow. The application's server says as whom. A failed
+    /// sign-in is tried again. After [`signout`](Self::signout) the client reconnects first, for a connection keeps its
+    /// user.
+    pub fn signin(&mut self) {
+        self.signin.signin();
+    }
+
+    /// Wants to be signed in no longer. The protocol has no word for that: the server forgets the user with the
+    /// connection, and until then its events are ignored.
+    pub fn signout(&mut self) {
+        self.signin.signout();
     }
 
     /// Moves to another application or other servers. Channels stay wanted; a connection, or the attempt to make one, is
@@ -238,7 +256,13 @@ impl Client {
     /// The application's server answered a request for authorization, or could not be asked.
     pub fn handle_auth(&mut self, id: AuthId, answer: Result<AuthResponse, AuthError>, now: Instant) {
         let now = self.advance(now);
-        self.subscriptions.handle_auth(id, answer, self.connection.key(), now, &mut self.outbox);
+        let mut was_for_user = false;
+        self.with_signin(|signin, _, outbox| was_for_user = signin.handle_auth(id, &answer, now, outbox));
+        if was_for_user {
+            return;
+        }
+        let signer = signer(&self.config, &self.connection, &self.signin);
+        self.subscriptions.handle_auth(id, answer, &signer, now, &mut self.outbox);
     }
 
     /// Time has passed: acts on every deadline up to `now`. Hand over what has arrived before.
@@ -251,7 +275,13 @@ impl Client {
             self.with_connection(now, |connection, outbox| connection.handle_pong_timeout(now, outbox));
         }
         self.with_connection(now, |connection, outbox| connection.handle_timeout(now, outbox));
-        self.subscriptions.handle_timeout(self.connection.key(), now, &mut self.outbox);
+        self.with_signin(|signin, subscriptions, outbox| {
+            if signin.handle_timeout(now, outbox) {
+                signin.handle_unanswered(subscriptions.expire_signin(), outbox);
+            }
+        });
+        let signer = signer(&self.config, &self.connection, &self.signin);
+        self.subscriptions.handle_timeout(&signer, now, &mut self.outbox);
     }
 }
 
@@ -279,7 +309,7 @@ impl Client {
             if let Some(text) = self.poll_send(now) {
                 return Some(Action::Send(socket, text));
             }
-            if let Some(request) = self.subscriptions.poll_auth(now) {
+            if let Some(request) = self.poll_user_auth(now).or_else(|| self.subscriptions.poll_auth(now)) {
                 return Some(Action::RequestAuth(request));
             }
         }
@@ -290,7 +320,8 @@ impl Client {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let activity = self.connection.is_connected().then(|| self.activity.deadline());
-        [activity, self.connection.deadline(), self.subscriptions.deadline()].into_iter().flatten().min()
+        let deadlines = [activity, self.connection.deadline(), self.subscriptions.deadline(), self.signin.deadline()];
+        deadlines.into_iter().flatten().min()
     }
 }
 
@@ -349,6 +380,15 @@ impl Client {
         self.subscriptions.iter().map(Channel::from).filter(Channel::is_wanted)
     }
 
+    /// Returns the user who is signed in.
+    #[must_use]
+    pub fn user(&self) -> Option<User<'_>> {
+        match self.signin.status() {
+            UserStatus::SignedIn { id, data } => Some(User { id, data }),
+            UserStatus::None | UserStatus::Pending => None,
+        }
+    }
+
     /// Returns the counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -369,6 +409,12 @@ impl Client {
     }
 
     fn reconcile(&mut self, now: Instant) {
+        let connected = self.connection.is_connected();
+        self.with_signin(|signin, _, outbox| signin.reconcile(outbox));
+        if self.signin.must_reconnect(connected) {
+            self.connection.disconnect();
+            self.connection.connect();
+        }
         self.with_connection(now, |connection, outbox| connection.reconcile(now, outbox));
         match (self.hint.take(), self.connection.is_connected()) {
             (None, _) | (Some(NetworkHint::Offline), false) => {}
@@ -392,8 +438,25 @@ impl Client {
             self.outbox.forget_sends();
             self.activity = Activity::default();
             self.subscriptions.leave(now, &mut self.outbox);
+            self.signin.leave(now, &mut self.outbox);
             self.client_events.leave(&mut self.outbox);
         }
+    }
+
+    /// Lets the sign-in change; if it ends, presence channels may wait for it.
+    fn with_signin(&mut self, change: impl FnOnce(&mut Signin, &mut Subscriptions, &mut Outbox)) {
+        let was_pending = self.signin.status() == UserStatus::Pending;
+        change(&mut self.signin, &mut self.subscriptions, &mut self.outbox);
+        let status = self.signin.status();
+        if was_pending && status != UserStatus::Pending {
+            self.subscriptions.handle_signin_ended(status, &mut self.outbox);
+        }
+    }
+
+    fn poll_user_auth(&mut self, now: Instant) -> Option<AuthRequest> {
+        let socket_id = self.socket_id()?.clone();
+        let id = self.signin.poll_auth(|| self.subscriptions.next_auth(), now)?;
+        Some(AuthRequest { id, subject: AuthSubject::User, socket_id, purpose: AuthPurpose::Signin })
     }
 
     fn poll_send(&mut self, now: Instant) -> Option<Text> {
@@ -404,7 +467,14 @@ impl Client {
             self.stats.pings += 1;
             return Some(write::PING);
         }
-        self.outbox.poll_send().or_else(|| self.subscriptions.poll_subscribe(now))
+        if let Some(text) = self.outbox.poll_send() {
+            return Some(text);
+        }
+        if let Some(text) = self.signin.poll_signin(now) {
+            self.subscriptions.push_signin();
+            return Some(text);
+        }
+        self.subscriptions.poll_subscribe(now)
     }
 
     /// A wake-up is announced only if it must come earlier than the one announced before.
@@ -452,6 +522,7 @@ impl Client {
                 self.activity = Activity::start(&self.config.options, established.activity_timeout, now);
                 self.connection.handle_established(socket_id.clone(), now, &mut self.outbox);
                 self.subscriptions.enter(socket_id, &mut self.outbox);
+                self.signin.enter();
             }
             "pusher:error" => self.connection.handle_refusal(read::error(&envelope.data), now, &mut self.outbox),
             "pusher:ping" => self.activity.handle_ping(),
@@ -484,6 +555,13 @@ impl Client {
                 Some(count) => subscriptions.handle_count(channel, count, outbox),
                 None => self.missing_field("pusher_internal:subscription_count", "subscription_count"),
             },
+            "pusher:signin_success" => self.with_signin(|signin, subscriptions, outbox| {
+                signin.handle_success(&envelope.data, outbox);
+                subscriptions.handle_signin_answered(outbox);
+            }),
+            "pusher_internal:watchlist_events" => {
+                self.signin.handle_event(envelope, outbox);
+            }
             "pusher:cache_miss" => subscriptions.handle_cache_miss(channel, outbox),
             "pusher_internal:member_added" => match read::member(data) {
                 Some((id, info)) => subscriptions.handle_member_added(channel, &id, &info, outbox),
@@ -501,6 +579,12 @@ impl Client {
     }
 
     fn handle_user_event(&mut self, envelope: Envelope, now: Instant) {
+        let envelope = if envelope.channel().is_none_or(|channel| channel.starts_with('#')) {
+            let Some(envelope) = self.signin.handle_event(envelope, &mut self.outbox) else { return };
+            envelope
+        } else {
+            envelope
+        };
         if envelope.channel().is_some() {
             self.stats.events += u64::from(self.subscriptions.handle_event(envelope, now, &mut self.outbox));
         } else {
@@ -515,6 +599,12 @@ impl Client {
         let triggered_lately = self.client_events.sent_lately(now);
         if let Some(channel) = self.subscriptions.handle_error(error, channel, triggered_lately, &mut self.outbox) {
             self.client_events.flush(&channel, now, &mut self.outbox);
+        }
+        if let Some(error) = self.subscriptions.take_refused_signin() {
+            self.with_signin(|signin, subscriptions, outbox| {
+                signin.handle_refused(error, outbox);
+                subscriptions.handle_signin_answered(outbox);
+            });
         }
     }
 
@@ -533,6 +623,20 @@ impl Client {
     fn protocol_error(&mut self, error: ProtocolError) {
         self.outbox.offer(Event::ConnectionError(ConnectionError::Protocol(error)));
     }
+}
+
+/// The user who is signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct User<'a> {
+    /// The user's id.
+    pub id: &'a str,
+    /// What the application says of the user: a JSON object.
+    pub data: &'a str,
+}
+
+fn signer<'a>(config: &Config, connection: &'a Connection, signin: &'a Signin) -> Signer<'a> {
+    let presence_by_signin = config.options.presence_by_signin.unwrap_or_else(|| connection.is_hosted());
+    Signer { key: connection.key(), user: signin.status(), presence_by_signin }
 }
 
 /// Longest excerpt of an unreadable frame, in bytes.

@@ -1,4 +1,4 @@
-//! Which subscription an error without a channel is about.
+//! Which subscription, or sign-in, an error without a channel is about.
 //!
 //! Several servers refuse a subscription with a `pusher:error` that names no channel, and use the same codes for other
 //! things. An error is pinned on a subscription only where no other can be meant; otherwise it waits until later answers
@@ -8,11 +8,18 @@ use alloc::collections::BTreeMap;
 
 use crate::{ChannelName, ServerError};
 
-/// The subscriptions that the server has not answered, in sending order.
+/// What the server was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Channel(ChannelName),
+    Signin,
+}
+
+/// What the server has not answered, in sending order.
 #[derive(Default)]
 pub(crate) struct Unanswered {
     last: u64,
-    sent: BTreeMap<u64, ChannelName>,
+    sent: BTreeMap<u64, Asked>,
     held: Option<Held>,
 }
 
@@ -23,9 +30,9 @@ struct Held {
 }
 
 impl Unanswered {
-    pub(crate) fn push(&mut self, channel: ChannelName) -> u64 {
+    pub(crate) fn push(&mut self, asked: Asked) -> u64 {
         self.last += 1;
-        self.sent.insert(self.last, channel);
+        self.sent.insert(self.last, asked);
         self.last
     }
 
@@ -33,15 +40,15 @@ impl Unanswered {
         self.sent.len()
     }
 
-    /// The channel that `error` is surely about. Otherwise the error is held.
-    pub(crate) fn blame(&mut self, error: &ServerError, triggered_lately: bool) -> Option<ChannelName> {
-        let mut named = self.sent.values().filter(|channel| names(&error.message, channel));
-        if let (Some(channel), None) = (named.next(), named.next()) {
-            return Some(channel.clone());
+    /// What `error` is surely about. Otherwise the error is held.
+    pub(crate) fn blame(&mut self, error: &ServerError, triggered_lately: bool) -> Option<Asked> {
+        let mut named = self.sent.values().filter(|asked| asked.is_named_in(&error.message));
+        if let (Some(asked), None) = (named.next(), named.next()) {
+            return Some(asked.clone());
         }
         let mut all = self.sent.values();
-        if let (Some(channel), None, false) = (all.next(), all.next(), triggered_lately) {
-            return Some(channel.clone());
+        if let (Some(asked), None, false) = (all.next(), all.next(), triggered_lately) {
+            return Some(asked.clone());
         }
         if !self.sent.is_empty() {
             self.held = Some(Held { error: error.clone(), up_to: self.last });
@@ -51,13 +58,13 @@ impl Unanswered {
 
     /// Servers answer in order: when a later one was answered and exactly one earlier was not, the held error is its
     /// answer.
-    pub(crate) fn answered(&mut self, order: u64) -> Option<(ChannelName, ServerError)> {
+    pub(crate) fn answered(&mut self, order: u64) -> Option<(Asked, ServerError)> {
         self.sent.remove(&order)?;
         let held = self.held.as_ref()?;
         let mut earlier = self.sent.range(..order.min(held.up_to.saturating_add(1)));
-        let (Some((_, channel)), None) = (earlier.next(), earlier.next()) else { return None };
-        let channel = channel.clone();
-        self.held.take().map(|held| (channel, held.error))
+        let (Some((_, asked)), None) = (earlier.next(), earlier.next()) else { return None };
+        let asked = asked.clone();
+        self.held.take().map(|held| (asked, held.error))
     }
 
     /// Nobody answered this one; returns the held error that may be the reason.
@@ -68,22 +75,26 @@ impl Unanswered {
     }
 }
 
-/// Whether the message names the channel, and not just one whose name begins or ends the same.
-fn names(message: &str, channel: &ChannelName) -> bool {
-    let inside_name = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte));
-    message.match_indices(channel.as_str()).any(|(start, name)| {
-        let bytes = message.as_bytes();
-        let before = start.checked_sub(1).and_then(|at| bytes.get(at));
-        !inside_name(before) && !inside_name(bytes.get(start + name.len()))
-    })
+impl Asked {
+    /// Whether the message names it, and not just a channel whose name begins or ends the same.
+    fn is_named_in(&self, message: &str) -> bool {
+        let Self::Channel(channel) = self else { return false };
+        let inside_name =
+            |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte));
+        message.match_indices(channel.as_str()).any(|(start, name)| {
+            let bytes = message.as_bytes();
+            let before = start.checked_sub(1).and_then(|at| bytes.get(at));
+            !inside_name(before) && !inside_name(bytes.get(start + name.len()))
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn name(text: &str) -> ChannelName {
-        ChannelName::new(text).unwrap()
+    fn name(text: &str) -> Asked {
+        Asked::Channel(ChannelName::new(text).unwrap())
     }
 
     fn error(message: &str) -> ServerError {

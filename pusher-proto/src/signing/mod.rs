@@ -129,9 +129,14 @@ impl App {
     /// # Errors
     ///
     /// When the socket id is not of the form `digits.digits`.
-    pub fn authenticate_user(&self, socket_id: &SocketId, user_data: &str) -> Result<Secret, SigningError> {
+    pub fn authenticate_user(
+        &self,
+        socket_id: &SocketId,
+        user_data: impl Into<Text>,
+    ) -> Result<AuthResponse, SigningError> {
         check_socket_id(socket_id)?;
-        Ok(self.token(&user_string(socket_id, user_data)))
+        let user_data = user_data.into();
+        Ok(AuthResponse::new(self.token(&user_string(socket_id, &user_data))).user_data(user_data))
     }
 
     /// Checks the `auth` value of a subscription.
@@ -191,7 +196,7 @@ impl App {
             (ChannelKind::Public | ChannelKind::Private | ChannelKind::Presence, _) => None,
         };
         let auth = self.token(&channel_string(socket_id, channel, channel_data.as_deref()));
-        Ok(AuthResponse { auth, channel_data, shared_secret })
+        Ok(AuthResponse { auth, channel_data, shared_secret, user_data: None })
     }
 
     fn token(&self, string: &str) -> Secret {
@@ -226,6 +231,9 @@ impl AuthResponse {
         let mut json = format!(r#"{{"auth":{}"#, json_string(self.auth.expose()));
         if let Some(data) = &self.channel_data {
             json += &format!(r#","channel_data":{}"#, json_string(data));
+        }
+        if let Some(data) = &self.user_data {
+            json += &format!(r#","user_data":{}"#, json_string(data));
         }
         if let Some(secret) = &self.shared_secret {
             json += &format!(r#","shared_secret":{}"#, json_string(secret.expose()));

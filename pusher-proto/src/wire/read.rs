@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use serde::Deserialize;
@@ -94,6 +95,59 @@ pub(crate) fn sealed(data: &Data) -> Option<(String, String)> {
     let fields: Fields = serde_json::from_str(&inner(data)).ok()?;
     Some((fields.nonce, fields.ciphertext))
 }
+
+/// The user of a `pusher:signin_success`: id and data.
+pub(crate) fn signed_in(data: &Data) -> Option<(String, String)> {
+    let user_data = match value(data).get_mut("user_data")?.take() {
+        Value::String(text) => text,
+        object => object.to_string(),
+    };
+    #[derive(Deserialize)]
+    struct User<'a> {
+        #[serde(borrow)]
+        id: &'a RawValue,
+    }
+    let user: User<'_> = serde_json::from_str(&user_data).ok()?;
+    let id = id(user.id).filter(|id| !id.is_empty())?.into_owned();
+    Some((id, user_data))
+}
+
+/// The changes of a watchlist notice: name, users, and the entry as it was sent.
+pub(crate) fn watchlist(data: &Data) -> Vec<(Text, Vec<Text>, Option<Data>)> {
+    #[derive(Deserialize)]
+    struct Notice<'a> {
+        #[serde(borrow)]
+        events: Vec<&'a RawValue>,
+    }
+    let text = inner(data);
+    let notice = serde_json::from_str(&text).unwrap_or(Notice { events: Vec::new() });
+    let entries = notice.events.into_iter().filter_map(|entry| {
+        let entry = Data::from_json(entry.get()).ok()?;
+        let name = value(&entry).get("name")?.as_str()?.into();
+        Some((name, user_ids(&entry).unwrap_or_default(), Some(entry)))
+    });
+    entries.collect()
+}
+
+/// The `user_ids` of one change.
+pub(crate) fn user_ids(data: &Data) -> Option<Vec<Text>> {
+    #[derive(Deserialize)]
+    struct Change<'a> {
+        #[serde(borrow)]
+        user_ids: Vec<&'a RawValue>,
+    }
+    let text = inner(data);
+    let change: Change<'_> = serde_json::from_str(&text).ok()?;
+    Some(change.user_ids.into_iter().filter_map(|raw| Some(id(raw)?.as_ref().into())).collect())
+}
+
+/// The channel that carries the events for a user.
+pub(crate) fn server_to_user(id: &str) -> String {
+    alloc::format!("{SERVER_TO_USER}{id}")
+}
+
+/// How the channels of signed-in users begin. Some servers confirm them unasked.
+pub(crate) const SERVER_TO_USER: &str = "#server-to-user-";
 
 /// The text of a JSON string.
 pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {

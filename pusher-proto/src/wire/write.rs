@@ -23,6 +23,17 @@ pub(crate) fn unsubscribe(channel: &str) -> Text {
     format!(r#"{{"event":"pusher:unsubscribe","data":{{"channel":{}}}}}"#, json_string(channel)).into()
 }
 
+/// Subscribes to a name that is no channel of the application's.
+pub(crate) fn subscribe_name(channel: &str) -> Text {
+    format!(r#"{{"event":"pusher:subscribe","data":{{"channel":{}}}}}"#, json_string(channel)).into()
+}
+
+pub(crate) fn signin(auth: &AuthResponse) -> Text {
+    let user_data = auth.user_data.as_deref().unwrap_or_default();
+    let (auth, user_data) = (json_string(auth.auth.expose()), json_string(user_data));
+    format!(r#"{{"event":"pusher:signin","data":{{"auth":{auth},"user_data":{user_data}}}}}"#).into()
+}
+
 pub(crate) fn client_event(event: &ClientEventName, channel: &ChannelName, data: &Data) -> Text {
     let data = if data.is_absent() { "null" } else { data.raw() };
     format!(r#"{{"event":{},"channel":{},"data":{data}}}"#, json_string(event), json_string(channel)).into()

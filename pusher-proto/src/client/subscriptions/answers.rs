@@ -1,14 +1,17 @@
 //! What comes back for a channel: authorizations, successes, refusals, silence.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
-use super::{Failure, Phase, Subscriptions};
+use super::{Failure, Phase, Signer, Subscriptions};
 use crate::client::event::{Diagnostic, Event};
 use crate::client::members::Members;
 use crate::client::outbox::Outbox;
-use crate::wire::{presence, write};
+use crate::client::signin::UserStatus;
+use crate::client::unanswered::Asked;
+use crate::wire::{presence, read, write};
 use crate::{
-    AppKey, AuthError, AuthId, AuthResponse, ChannelKind, ChannelName, ConnectionError, Data, Instant, ServerError,
+    AuthError, AuthId, AuthResponse, ChannelKind, ChannelName, ConnectionError, Data, Instant, ServerError,
     SubscriptionError, Text,
 };
 
@@ -17,7 +20,7 @@ impl Subscriptions {
         &mut self,
         id: AuthId,
         answer: Result<AuthResponse, AuthError>,
-        key: &AppKey,
+        signer: &Signer<'_>,
         now: Instant,
         outbox: &mut Outbox,
     ) {
@@ -27,7 +30,7 @@ impl Subscriptions {
         let Some(channel) = self.authorizing.remove(&id) else {
             return outbox.offer(Event::Diagnostic(Diagnostic::StaleAuth(id)));
         };
-        self.handle_auth_of(&channel, answer, key, now, outbox);
+        self.handle_auth_of(&channel, answer, signer, now, outbox);
     }
 
     /// The server confirmed a subscription. Returns the channel if it has become subscribed by that.
@@ -48,9 +51,7 @@ impl Subscriptions {
                     self.remove(&name, outbox);
                     None
                 };
-                if let Some((blamed, error)) = blamed {
-                    self.handle_refused(&blamed, error, outbox);
-                }
+                self.blame(blamed, outbox);
                 subscribed
             }
             // Late, or the failure was not this channel's.
@@ -70,6 +71,7 @@ impl Subscriptions {
             | Phase::Queued
             | Phase::Authorizing(_)
             | Phase::RetryingAuth
+            | Phase::AwaitingUser(_)
             | Phase::Authorized(_)
             | Phase::Failed(Failure::Unsent) => {
                 let event = Text::from_static("pusher_internal:subscription_succeeded");
@@ -87,14 +89,16 @@ impl Subscriptions {
             Phase::Sent(order) => {
                 let blamed = self.unanswered.answered(order);
                 self.fail(&name, Failure::Refused, SubscriptionError::Refused(error), outbox);
-                if let Some((blamed, error)) = blamed {
-                    self.handle_refused(&blamed, error, outbox);
-                }
+                self.blame(blamed, outbox);
             }
             Phase::Subscribed | Phase::Failed(_) | Phase::Idle => {
                 outbox.offer(Event::SubscriptionError { channel: name, error: SubscriptionError::Refused(error) });
             }
-            Phase::Queued | Phase::Authorizing(_) | Phase::RetryingAuth | Phase::Authorized(_) => {}
+            Phase::Queued
+            | Phase::Authorizing(_)
+            | Phase::RetryingAuth
+            | Phase::AwaitingUser(_)
+            | Phase::Authorized(_) => {}
         }
     }
 
@@ -118,14 +122,49 @@ impl Subscriptions {
                 self.handle_refused(channel, error.clone(), outbox);
             }
         } else if !matches!(error.code, Some(CLIENT_EVENT_REJECTED | WATCHLIST_TOO_LONG))
-            && let Some(channel) = self.unanswered.blame(error, triggered_lately)
+            && !error.message.contains(read::SERVER_TO_USER)
         {
-            self.handle_refused(&channel, error.clone(), outbox);
+            let blamed = self.unanswered.blame(error, triggered_lately);
+            self.blame(blamed.map(|asked| (asked, error.clone())), outbox);
         }
         None
     }
 
-    pub(crate) fn handle_timeout(&mut self, key: &AppKey, now: Instant, outbox: &mut Outbox) {
+    /// The sign-in was answered, which may tell what an earlier error was about.
+    pub(crate) fn handle_signin_answered(&mut self, outbox: &mut Outbox) {
+        let Some(order) = self.signin.take() else { return };
+        let blamed = self.unanswered.answered(order);
+        self.blame(blamed, outbox);
+    }
+
+    /// Nobody will be waited for any more: presence channels that rely on the user go on or fail.
+    pub(crate) fn handle_signin_ended(&mut self, user: UserStatus<'_>, outbox: &mut Outbox) {
+        let waiting = self.table.iter().filter(|(_, entry)| matches!(entry.phase, Phase::AwaitingUser(_)));
+        let mut waiting: Vec<_> = waiting.map(|(channel, entry)| (entry.order, channel.clone())).collect();
+        waiting.sort_unstable();
+        for (order, channel) in waiting {
+            let UserStatus::SignedIn { id, .. } = user else {
+                self.fail(&channel, Failure::Unsent, SubscriptionError::MissingChannelData, outbox);
+                continue;
+            };
+            let Some(entry) = self.table.get_mut(&channel) else { continue };
+            if let Phase::AwaitingUser(auth) = core::mem::replace(&mut entry.phase, Phase::Queued) {
+                entry.phase = Phase::Authorized(auth);
+                entry.be_user(id, self.seed);
+                self.to_send.insert(order, channel);
+            }
+        }
+    }
+
+    fn blame(&mut self, blamed: Option<(Asked, ServerError)>, outbox: &mut Outbox) {
+        match blamed {
+            None => {}
+            Some((Asked::Channel(channel), error)) => self.handle_refused(&channel, error, outbox),
+            Some((Asked::Signin, error)) => self.refused_signin = Some(error),
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, signer: &Signer<'_>, now: Instant, outbox: &mut Outbox) {
         self.handle_refresh_timeout(now, outbox);
         while let Some(timer) = self.timers.first_entry().filter(|timer| timer.key().0 <= now) {
             let channel = timer.remove();
@@ -135,7 +174,7 @@ impl Subscriptions {
                 Phase::Authorizing(id) => {
                     outbox.cancel_auth(id);
                     self.authorizing.remove(&id);
-                    self.handle_auth_of(&channel, Err(AuthError::Timeout), key, now, outbox);
+                    self.handle_auth_of(&channel, Err(AuthError::Timeout), signer, now, outbox);
                 }
                 Phase::RetryingAuth => {
                     entry.phase = Phase::Queued;
@@ -150,7 +189,12 @@ impl Subscriptions {
                         self.remove(&channel, outbox);
                     }
                 }
-                Phase::Idle | Phase::Queued | Phase::Authorized(_) | Phase::Subscribed | Phase::Failed(_) => {}
+                Phase::Idle
+                | Phase::Queued
+                | Phase::AwaitingUser(_)
+                | Phase::Authorized(_)
+                | Phase::Subscribed
+                | Phase::Failed(_) => {}
             }
         }
     }
@@ -159,7 +203,7 @@ impl Subscriptions {
         &mut self,
         channel: &ChannelName,
         answer: Result<AuthResponse, AuthError>,
-        key: &AppKey,
+        signer: &Signer<'_>,
         now: Instant,
         outbox: &mut Outbox,
     ) {
@@ -169,13 +213,25 @@ impl Subscriptions {
         match answer {
             Ok(auth) => {
                 let signed_for = auth.auth.expose().split(':').next();
-                if signed_for != Some(key.as_str()) {
+                if signed_for != Some(signer.key.as_str()) {
                     outbox.offer(Event::Diagnostic(Diagnostic::ForeignKey { channel: channel.clone() }));
                 }
-                if channel.kind() == ChannelKind::Presence
-                    && let Err(error) = entry.meet_ourselves(auth.channel_data.as_deref(), seed)
-                {
-                    return self.fail(channel, Failure::Unsent, error, outbox);
+                if channel.kind() == ChannelKind::Presence {
+                    let met = match (&auth.channel_data, signer.user) {
+                        (Some(channel_data), _) => entry.meet_ourselves(channel_data, seed),
+                        (None, UserStatus::SignedIn { id, .. }) if signer.presence_by_signin => {
+                            entry.be_user(id, seed);
+                            Ok(())
+                        }
+                        (None, UserStatus::Pending) if signer.presence_by_signin => {
+                            entry.phase = Phase::AwaitingUser(Box::new(auth));
+                            return;
+                        }
+                        (None, _) => Err(SubscriptionError::MissingChannelData),
+                    };
+                    if let Err(error) = met {
+                        return self.fail(channel, Failure::Unsent, error, outbox);
+                    }
                 }
                 if channel.kind() == ChannelKind::PrivateEncrypted
                     && let Err(error) = entry.take_key(&auth)
@@ -222,6 +278,7 @@ impl Subscriptions {
             | Phase::Queued
             | Phase::Authorizing(_)
             | Phase::RetryingAuth
+            | Phase::AwaitingUser(_)
             | Phase::Authorized(_)
             | Phase::Subscribed
             | Phase::Failed(Failure::Unsent) => return None,
@@ -241,7 +298,7 @@ impl Subscriptions {
 
     /// The server thinks that a channel is subscribed that nobody wants.
     fn unsubscribe_stray(&mut self, channel: &str, outbox: &mut Outbox) {
-        if self.socket_id.is_none() || channel.starts_with(SERVER_TO_USER) || self.strays.len() >= MAX_STRAYS {
+        if self.socket_id.is_none() || channel.starts_with(read::SERVER_TO_USER) || self.strays.len() >= MAX_STRAYS {
             return;
         }
         if self.strays.insert(channel.into()) {
@@ -261,9 +318,6 @@ const CLIENT_EVENT_REJECTED: u32 = 4301;
 
 /// Code of an error about a sign-in, which fails no subscription.
 const WATCHLIST_TOO_LONG: u32 = 4302;
-
-/// The channels of signed-in users, which some servers confirm unasked.
-const SERVER_TO_USER: &str = "#server-to-user-";
 
 /// Most names a server is told to unsubscribe that we did not subscribe, per socket.
 const MAX_STRAYS: usize = 1_024;

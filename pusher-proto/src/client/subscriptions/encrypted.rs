@@ -6,7 +6,9 @@ use crate::client::event::Event;
 use crate::client::outbox::Outbox;
 use crate::client::vault::{Opened, Vault};
 use crate::wire::envelope::Envelope;
-use crate::{AuthError, AuthId, AuthPurpose, AuthRequest, AuthResponse, ChannelName, DecryptionError, Instant};
+use crate::{
+    AuthError, AuthId, AuthPurpose, AuthRequest, AuthResponse, AuthSubject, ChannelName, DecryptionError, Instant,
+};
 
 impl Subscriptions {
     /// An event of an encrypted channel. Neither ciphertext nor anything that was never encrypted gets through.
@@ -54,7 +56,7 @@ impl Subscriptions {
         let socket_id = self.socket_id.clone()?;
         let id = self.next_auth();
         self.refreshing.insert(id, (channel.clone(), now + self.options.auth_timeout));
-        Some(AuthRequest { id, channel, socket_id, purpose: AuthPurpose::KeyRefresh })
+        Some(AuthRequest { id, subject: AuthSubject::Channel(channel), socket_id, purpose: AuthPurpose::KeyRefresh })
     }
 
     pub(super) fn handle_refresh_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
@@ -77,7 +79,7 @@ impl Subscriptions {
         });
     }
 
-    pub(super) fn next_auth(&mut self) -> AuthId {
+    pub(crate) fn next_auth(&mut self) -> AuthId {
         self.last_auth += 1;
         AuthId(self.last_auth)
     }

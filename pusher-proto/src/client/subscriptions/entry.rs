@@ -38,6 +38,8 @@ pub(super) enum Phase {
     Authorizing(AuthId),
     /// Asks for authorization again when the timer fires.
     RetryingAuth,
+    /// Waits for the sign-in, whose user the server takes in place of `channel_data`.
+    AwaitingUser(Box<AuthResponse>),
     /// Waits for a place in the window of subscriptions.
     Authorized(Box<AuthResponse>),
     /// The server has been asked, under this number. If the channel is not wanted any more, it is unsubscribed as soon as
@@ -100,9 +102,13 @@ impl Entry {
         }
     }
 
+    /// Is on a presence channel as the signed-in user.
+    pub(super) fn be_user(&mut self, id: &str, seed: u64) {
+        self.roster(seed).set_me(id.into(), "null".into());
+    }
+
     /// Learns from the authorization who we are on a presence channel.
-    pub(super) fn meet_ourselves(&mut self, channel_data: Option<&str>, seed: u64) -> Result<(), SubscriptionError> {
-        let channel_data = channel_data.ok_or(SubscriptionError::MissingChannelData)?;
+    pub(super) fn meet_ourselves(&mut self, channel_data: &str, seed: u64) -> Result<(), SubscriptionError> {
         let (id, info) = read::member_of(channel_data).ok_or(SubscriptionError::InvalidChannelData)?;
         self.roster(seed).set_me(id, info);
         Ok(())

@@ -18,11 +18,15 @@ use crate::client::cipher::Key;
 use crate::client::event::{Diagnostic, Event};
 use crate::client::outbox::Outbox;
 use crate::client::presence::Roster;
-use crate::client::unanswered::Unanswered;
+use crate::client::signin::UserStatus;
+use crate::client::unanswered::{Asked, Unanswered};
 use crate::config::{Options, Strictness};
 use crate::wire::envelope::Envelope;
 use crate::wire::write;
-use crate::{AuthId, AuthPurpose, AuthRequest, ChannelKind, ChannelName, Instant, SocketId, SubscriptionError, Text};
+use crate::{
+    AppKey, AuthId, AuthPurpose, AuthRequest, AuthSubject, ChannelKind, ChannelName, Instant, ServerError, SocketId,
+    SubscriptionError, Text,
+};
 
 /// All channels of one client.
 pub(crate) struct Subscriptions {
@@ -43,10 +47,21 @@ pub(crate) struct Subscriptions {
     to_refresh: VecDeque<ChannelName>,
     refreshing: BTreeMap<AuthId, (ChannelName, Instant)>,
     unanswered: Unanswered,
+    /// The number under which the sign-in was sent, and an error that was about it.
+    signin: Option<u64>,
+    refused_signin: Option<ServerError>,
     timers: BTreeMap<(Instant, u64), ChannelName>,
     /// Names that the server thinks are subscribed and that were sent an unsubscribe, on this socket.
     strays: BTreeSet<Text>,
     backoff: Backoff,
+}
+
+/// Whom authorizations are for.
+pub(crate) struct Signer<'a> {
+    pub(crate) key: &'a AppKey,
+    pub(crate) user: UserStatus<'a>,
+    /// Whether a presence channel may do without `channel_data`.
+    pub(crate) presence_by_signin: bool,
 }
 
 impl Subscriptions {
@@ -64,6 +79,8 @@ impl Subscriptions {
             to_refresh: VecDeque::new(),
             refreshing: BTreeMap::new(),
             unanswered: Unanswered::default(),
+            signin: None,
+            refused_signin: None,
             timers: BTreeMap::new(),
             strays: BTreeSet::new(),
             backoff: Backoff::new(&options, seed),
@@ -118,6 +135,7 @@ impl Subscriptions {
         self.timers.clear();
         self.strays.clear();
         self.unanswered = Unanswered::default();
+        self.signin = None;
         self.to_refresh.clear();
         let refreshing = core::mem::take(&mut self.refreshing).into_keys();
         for id in core::mem::take(&mut self.authorizing).into_keys().chain(refreshing) {
@@ -134,6 +152,7 @@ impl Subscriptions {
                 | Phase::Queued
                 | Phase::Authorizing(_)
                 | Phase::RetryingAuth
+                | Phase::AwaitingUser(_)
                 | Phase::Authorized(_)
                 | Phase::Sent(_)
                 | Phase::Failed(_) => {}
@@ -210,7 +229,7 @@ impl Subscriptions {
         entry.phase = Phase::Authorizing(id);
         self.authorizing.insert(id, channel.clone());
         self.arm(&channel, now + self.options.auth_timeout);
-        Some(AuthRequest { id, channel, socket_id, purpose })
+        Some(AuthRequest { id, subject: AuthSubject::Channel(channel), socket_id, purpose })
     }
 
     /// The next subscription, as far as the window is open.
@@ -220,13 +239,28 @@ impl Subscriptions {
         }
         let (_, channel) = self.to_send.pop_first()?;
         let entry = self.table.get_mut(&channel)?;
-        let order = self.unanswered.push(channel.clone());
+        let order = self.unanswered.push(Asked::Channel(channel.clone()));
         let text = match core::mem::replace(&mut entry.phase, Phase::Sent(order)) {
             Phase::Authorized(auth) => write::subscribe(&channel, Some(&auth)),
             _ => write::subscribe(&channel, None),
         };
         self.arm(&channel, now + self.options.subscribe_timeout);
         Some(text)
+    }
+
+    /// The sign-in goes out now.
+    pub(crate) fn push_signin(&mut self) {
+        self.signin = Some(self.unanswered.push(Asked::Signin));
+    }
+
+    /// Nobody answered the sign-in; returns the error that may be the reason.
+    pub(crate) fn expire_signin(&mut self) -> Option<ServerError> {
+        self.unanswered.expired(self.signin.take()?)
+    }
+
+    /// The error that was about the sign-in, once.
+    pub(crate) fn take_refused_signin(&mut self) -> Option<ServerError> {
+        self.refused_signin.take()
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -272,6 +306,7 @@ impl Subscriptions {
             Phase::Queued
             | Phase::Authorizing(_)
             | Phase::RetryingAuth
+            | Phase::AwaitingUser(_)
             | Phase::Authorized(_)
             | Phase::Sent(_)
             | Phase::Subscribed
@@ -294,7 +329,12 @@ impl Subscriptions {
                 return false;
             }
             Phase::Subscribed => outbox.send(write::unsubscribe(channel)),
-            Phase::Idle | Phase::Queued | Phase::RetryingAuth | Phase::Authorized(_) | Phase::Failed(_) => {}
+            Phase::Idle
+            | Phase::Queued
+            | Phase::RetryingAuth
+            | Phase::AwaitingUser(_)
+            | Phase::Authorized(_)
+            | Phase::Failed(_) => {}
         }
         self.remove(channel, outbox);
         true
