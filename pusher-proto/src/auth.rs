@@ -1,14 +1,16 @@
 //! Authorization by the application's server, as data: what to ask, and what the answer means.
 
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt;
 use core::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::data::json_string;
+use crate::wire::object;
 use crate::{ChannelName, Secret, SocketId, Text};
 
 /// Names one request for authorization. The answer carries it back; an answer to an older request is dropped.
@@ -216,39 +218,24 @@ impl AuthResponse {
             let retry_after = retry_after.and_then(seconds);
             return Err(AuthError::Http { status, excerpt: excerpt(text, MAX_EXCERPT_LEN), retry_after });
         }
-        let invalid = |_| AuthError::InvalidJson { excerpt: excerpt(text, MAX_EXCERPT_LEN) };
-        let fields = match serde_json::from_str::<Fields>(text) {
-            Ok(fields) => fields,
-            Err(error) => {
-                let inner = serde_json::from_str::<String>(text).map_err(|_| invalid(error))?;
-                serde_json::from_str::<Fields>(&inner).map_err(invalid)?
-            }
-        };
-        let auth = string(fields.auth, "auth")?.ok_or(AuthError::MissingField("auth"))?;
+        let inner = serde_json::from_str::<String>(text).map_or(Cow::Borrowed(text), Cow::Owned);
+        let [auth, channel_data, shared_secret, user_data] =
+            object::fields(&inner, ["auth", "channel_data", "shared_secret", "user_data"])
+                .ok_or_else(|| AuthError::InvalidJson { excerpt: excerpt(text, MAX_EXCERPT_LEN) })?;
+        let auth = string(auth, "auth")?.ok_or(AuthError::MissingField("auth"))?;
         Ok(Self {
             auth: Secret::from(auth),
-            channel_data: string(fields.channel_data, "channel_data")?.map(Text::from),
-            shared_secret: string(fields.shared_secret, "shared_secret")?.map(Secret::from),
-            user_data: string(fields.user_data, "user_data")?.map(Text::from),
+            channel_data: string(channel_data, "channel_data")?.map(Text::from),
+            shared_secret: string(shared_secret, "shared_secret")?.map(Secret::from),
+            user_data: string(user_data, "user_data")?.map(Text::from),
         })
     }
 }
 
-#[derive(Deserialize)]
-struct Fields {
-    auth: Option<serde_json::Value>,
-    channel_data: Option<serde_json::Value>,
-    shared_secret: Option<serde_json::Value>,
-    user_data: Option<serde_json::Value>,
-}
-
-fn string(value: Option<serde_json::Value>, field: &'static str) -> Result<Option<String>, AuthError> {
-    match value {
-        None | Some(serde_json::Value::Null) => Ok(None),
-        Some(serde_json::Value::String(text)) => Ok(Some(text)),
-        // An object cannot be turned back into the bytes that were signed.
-        Some(_) => Err(AuthError::MissingField(field)),
-    }
+/// An object in place of a string cannot be turned back into the bytes that were signed.
+fn string(raw: Option<&RawValue>, field: &'static str) -> Result<Option<String>, AuthError> {
+    let Some(raw) = raw else { return Ok(None) };
+    serde_json::from_str(raw.get()).map(Some).map_err(|_| AuthError::MissingField(field))
 }
 
 /// Why there is no authorization.
@@ -316,10 +303,11 @@ impl AuthError {
         }
     }
 
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
+    /// How long the server wants to be left alone, within reason.
+    pub(crate) fn retry_after(&self) -> Duration {
         match self {
-            Self::Http { retry_after, .. } => *retry_after,
-            _ => None,
+            Self::Http { retry_after: Some(delay), .. } => (*delay).min(MAX_RETRY_AFTER),
+            _ => Duration::ZERO,
         }
     }
 }
@@ -341,6 +329,9 @@ fn form_encoded(text: &str) -> String {
 
 /// What a form leaves as it is (WHATWG URL, *application/x-www-form-urlencoded*).
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_');
+
+/// Longest `Retry-After` that is obeyed.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
 
 /// Longest excerpt of an answer, in bytes.
 const MAX_EXCERPT_LEN: usize = 1_024;
@@ -374,6 +365,13 @@ mod tests {
             (429, "why", Some("7"), http(429, Some(7)), true),
             (503, "why", Some("Wed, 21 Oct 2026"), http(503, None), true),
             (200, "<html>", None, AuthError::InvalidJson { excerpt: "<html>".into() }, false),
+            (
+                200,
+                r#"["k:1",null,null,null]"#,
+                None,
+                AuthError::InvalidJson { excerpt: r#"["k:1",null,null,null]"#.into() },
+                false,
+            ),
             (200, "[]", None, AuthError::InvalidJson { excerpt: "[]".into() }, false),
             (200, "{}", None, AuthError::MissingField("auth"), false),
             (200, r#"{"auth":7}"#, None, AuthError::MissingField("auth"), false),

@@ -53,7 +53,7 @@ impl Config {
         &self.options.endpoints
     }
 
-    /// Whether some socket will, or may after a 4000, use TLS, so that an adapter without it can refuse early.
+    /// Whether some socket will use TLS, so that an adapter without it can refuse early.
     #[must_use]
     pub fn needs_tls(&self) -> bool {
         self.options.endpoints.iter().any(|endpoint| endpoint.tls)
@@ -291,6 +291,9 @@ impl ConfigBuilder {
                 return Err(InvalidConfig::Zero(name));
             }
         }
+        if u32::try_from(options.max_frame_len).is_err() {
+            return Err(InvalidConfig::FrameLen);
+        }
         if options.reconnect_cap < options.reconnect_base {
             return Err(InvalidConfig::CapBelowBase);
         }
@@ -368,6 +371,9 @@ pub enum InvalidConfig {
     /// A duration or a number that must be greater.
     #[error("{0} must be greater than 0")]
     Zero(&'static str),
+    /// `max_frame_len` is 4 GiB or more.
+    #[error("max_frame_len must be less than 4 GiB")]
+    FrameLen,
     /// The cap of the delay lies below its base.
     #[error("reconnect_cap must not be below reconnect_base")]
     CapBelowBase,
@@ -403,6 +409,7 @@ mod tests {
             (builder().pong_timeout(Duration::ZERO), InvalidConfig::Zero("pong_timeout")),
             (builder().max_ping_interval(Duration::ZERO), InvalidConfig::Zero("max_ping_interval")),
             (builder().max_attempts(0), InvalidConfig::Zero("max_attempts")),
+            (builder().max_frame_len(1 << 32), InvalidConfig::FrameLen),
             (builder().auth_window(0), InvalidConfig::Zero("auth_window")),
             (builder().reconnect_cap(Duration::from_millis(1)), InvalidConfig::CapBelowBase),
             (builder().fatal_codes([4100]).retry_codes([4100]), InvalidConfig::CodeTwice(4100)),

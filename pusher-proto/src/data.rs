@@ -6,7 +6,7 @@ use core::fmt;
 use core::ops::Range;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::Text;
 
@@ -73,7 +73,7 @@ impl Data {
     /// When the text is not one JSON value.
     pub fn from_json(json: impl Into<String>) -> Result<Self, serde_json::Error> {
         let json = json.into();
-        serde_json::from_str::<serde::de::IgnoredAny>(&json)?;
+        serde_json::from_str::<IgnoredAny>(&json)?;
         Ok(Self::whole(json.trim().to_string()))
     }
 
@@ -131,9 +131,9 @@ impl Data {
             Kind::Json => serde_json::from_str(self.raw()),
             Kind::String => {
                 let text = self.text();
-                serde_json::from_str(&text).or_else(|error| match error.classify() {
-                    serde_json::error::Category::Data => Err(error),
-                    _ => serde_json::from_str(&json_string(&text)).map_err(|_| error),
+                serde_json::from_str(&text).or_else(|error| match serde_json::from_str::<IgnoredAny>(&text) {
+                    Ok(_) => Err(error),
+                    Err(_) => serde_json::from_str(&json_string(&text)).map_err(|_| error),
                 })
             }
         }
@@ -233,6 +233,9 @@ mod tests {
         assert_eq!(data(r#""\"abc\"""#).json::<String>().unwrap(), "abc");
         assert_eq!(data(r#""just text""#).json::<String>().unwrap(), "just text");
         assert_eq!(data(r#""123""#).json::<u32>().unwrap(), 123);
+        for text in ["12 apples", "2024-05-01", "[info] x", "true story"] {
+            assert_eq!(Data::string(text).json::<String>().unwrap(), text);
+        }
         assert_eq!(data(r#""""#).json::<String>().unwrap(), "");
         assert!(!data(r#""""#).is_absent());
     }
@@ -272,6 +275,7 @@ mod tests {
     #[test]
     fn refuses_deep_nesting_only_when_read_as_json() {
         let deep = "[".repeat(10_000) + &"]".repeat(10_000);
+        assert!(Data::string(&deep).json::<serde_json::Value>().is_err());
         let deep = data(&deep);
         assert_eq!(deep.raw().len(), 20_000);
         assert!(deep.json::<serde_json::Value>().is_err());

@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::net::Ipv6Addr;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -103,18 +104,22 @@ impl Endpoint {
 
     pub(crate) fn validate(&self) -> Result<(), InvalidConfig> {
         let odd = |c: char| c.is_control() || c.is_whitespace() || "/?#@[]\\".contains(c);
-        if self.host.is_empty() || self.host.contains(odd) {
+        let is_no_address = self.host.contains(':') && self.host.parse::<Ipv6Addr>().is_err();
+        if self.host.is_empty() || self.host.contains(odd) || is_no_address {
             return Err(InvalidConfig::Host(self.host.clone()));
         }
         if self.ws_port == 0 || self.wss_port == 0 {
             return Err(InvalidConfig::PortZero);
         }
-        if self.path_prefix.contains(|c: char| c.is_control() || c.is_whitespace() || "?#".contains(c)) {
+        if self.path_prefix.contains(|c: char| !c.is_ascii_graphic() || "?#".contains(c)) {
             return Err(InvalidConfig::PathPrefix(self.path_prefix.clone()));
         }
         for (name, value) in &self.headers {
             let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-            if name.is_empty() || !name.bytes().all(token) || value.expose().contains(char::is_control) {
+            if name.is_empty()
+                || !name.bytes().all(token)
+                || value.expose().contains(|c: char| c.is_control() || !c.is_ascii())
+            {
                 return Err(InvalidConfig::Header(name.clone()));
             }
         }
@@ -126,7 +131,7 @@ impl Endpoint {
     }
 
     /// The request that opens a socket (Pusher protocol, *Initiating the connection*).
-    pub(crate) fn request(&self, tls: bool, key: &AppKey, client: &str, version: &str) -> ConnectRequest {
+    pub(crate) fn request(&self, key: &AppKey, client: &str, version: &str) -> ConnectRequest {
         let encode = |text| utf8_percent_encode(text, UNRESERVED);
         let target = format!(
             "{}/app/{}?protocol={PROTOCOL_VERSION}&client={}&version={}",
@@ -137,8 +142,8 @@ impl Endpoint {
         );
         ConnectRequest {
             host: self.host.clone(),
-            port: if tls { self.wss_port } else { self.ws_port },
-            tls,
+            port: if self.tls { self.wss_port } else { self.ws_port },
+            tls: self.tls,
             target: target.into(),
             headers: self.headers.clone(),
         }
@@ -198,6 +203,13 @@ impl Endpoints {
 
     pub(crate) fn at(&self, place: usize) -> Option<&Endpoint> {
         self.0.get(place % self.0.len().max(1))
+    }
+
+    pub(crate) fn switch_to_tls(&mut self, place: usize) {
+        let len = self.0.len().max(1);
+        if let Some(endpoint) = self.0.get_mut(place % len) {
+            endpoint.tls = true;
+        }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Endpoint> {
@@ -264,7 +276,7 @@ mod tests {
     use super::*;
 
     fn url(endpoint: &Endpoint) -> String {
-        endpoint.request(endpoint.tls, &AppKey::new("k y").unwrap(), "pusher-rust", "0.1.0").url()
+        endpoint.request(&AppKey::new("k y").unwrap(), "pusher-rust", "0.1.0").url()
     }
 
     #[test]
@@ -293,8 +305,18 @@ mod tests {
         for (text, endpoint) in table {
             assert_eq!(text.parse(), Ok(endpoint), "{text}");
         }
-        for text in ["localhost", "ftp://h", "ws://", "ws://h:0", "ws://h:99999", "ws://a b", "ws://u@h", "ws://h/a?b"]
-        {
+        for text in [
+            "localhost",
+            "ftp://h",
+            "ws://",
+            "ws://h:0",
+            "ws://h:99999",
+            "ws://a b",
+            "ws://u@h",
+            "ws://h/a?b",
+            "ws://h:8080:9",
+            "ws://h/é",
+        ] {
             assert!(text.parse::<Endpoint>().is_err(), "{text}");
         }
     }

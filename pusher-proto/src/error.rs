@@ -34,7 +34,7 @@ pub enum ProtocolError {
     /// The frame is no JSON object with an `event`.
     #[error("unreadable frame: {excerpt}")]
     Parse {
-        /// The start of the frame, at most 200 characters.
+        /// The start of the frame, at most 200 bytes.
         excerpt: Text,
     },
     /// The frame is longer than [`max_frame_len`](crate::ConfigBuilder::max_frame_len).
@@ -109,6 +109,9 @@ pub enum FailReason {
         /// Why the last one failed.
         last: Box<ConnectionError>,
     },
+    /// The client was switched to an empty list of servers.
+    #[error("there is no server to connect to")]
+    NoEndpoint,
     /// The server, or the configuration, asks for TLS and there is none.
     #[error("TLS is needed and not available")]
     TlsUnavailable,

@@ -316,6 +316,13 @@ pub enum InvalidName {
     NotClientEvent,
 }
 
+/// So that functions that take any `TryInto<ChannelName>` take a [`ChannelName`] too.
+impl From<core::convert::Infallible> for InvalidName {
+    fn from(never: core::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
 fn check(text: Text, max: usize) -> Result<Text, InvalidName> {
     if text.is_empty() {
         return Err(InvalidName::Empty);

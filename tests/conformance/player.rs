@@ -151,6 +151,10 @@ impl Player {
                 let (key, url) = rest.split_once(' ').expect("switch KEY URL");
                 client.switch(AppKey::new(key).expect("a key"), endpoint(url).into());
             }
+            "disconnect_and_switch" => {
+                client.disconnect();
+                return self.call(&format!("switch {rest}"));
+            }
             "trigger" => {
                 let mut words = rest.splitn(3, ' ');
                 let mut word = || words.next().expect("trigger CHANNEL EVENT JSON");
@@ -207,6 +211,12 @@ impl Player {
             "ping" => client.handle_frame(socket, Frame::Ping, now),
             "pong" => client.handle_frame(socket, Frame::Pong, now),
             "binary" => client.handle_frame(socket, Frame::Binary([1, 2].to_vec().into()), now),
+            "both" => {
+                for frame in rest.split_inclusive("} {").map(|part| part.trim_end_matches(" {")) {
+                    let frame = if frame.starts_with('{') { frame.to_owned() } else { format!("{{{frame}") };
+                    client.handle_frame(socket, Frame::Text(frame.into()), now);
+                }
+            }
             "repeat" => {
                 let (count, frame) = rest.split_once(' ').expect("repeat COUNT FRAME");
                 for _ in 0..count.parse::<usize>().expect("repeat COUNT FRAME") {
@@ -217,8 +227,13 @@ impl Player {
         }
     }
 
-    /// `+ 5s` passes time with a punctual timer, `+ retry` passes what is left of a delay, `++ 5s` sleeps through it.
+    /// `+ 5s` passes time with a punctual timer, `+ retry` passes what is left of a delay, `++ 5s` sleeps through it, and
+    /// after `++_ 5s` the timer has not fired yet.
     fn wait(&mut self, text: &str, lines: &mut Vec<String>) {
+        if let Some(unnoticed) = text.strip_prefix("+_") {
+            self.now = self.now + duration(unnoticed.trim());
+            return;
+        }
         if let Some(slept) = text.strip_prefix('+') {
             self.now = self.now + duration(slept.trim());
             return self.client.handle_timeout(self.now);

@@ -66,8 +66,13 @@ impl Sealed {
 
 /// Reads base64 in the standard and in the URL-safe alphabet, padded or not.
 fn decode(text: &str) -> Option<Vec<u8>> {
-    let standard = Zeroizing::new(text.replace('-', "+").replace('_', "/"));
-    ENGINE.decode(standard.as_bytes()).ok()
+    let to_standard = |byte| match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        byte => byte,
+    };
+    let standard: Zeroizing<Vec<u8>> = Zeroizing::new(text.bytes().map(to_standard).collect());
+    ENGINE.decode(&*standard).ok()
 }
 
 const ENGINE: GeneralPurpose = GeneralPurpose::new(

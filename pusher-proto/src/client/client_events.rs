@@ -4,6 +4,9 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::time::Duration;
 
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
+
 use super::event::{Diagnostic, Event};
 use super::outbox::Outbox;
 use crate::config::{Options, Strictness};
@@ -12,14 +15,15 @@ use crate::{ChannelName, ClientEventName, Data, Instant, Text, TriggerError};
 /// The queue and the recent past.
 pub(crate) struct ClientEvents {
     options: Arc<Options>,
-    waiting: VecDeque<(ChannelName, Text)>,
+    waiting: IndexMap<ChannelName, VecDeque<Text>, FixedState>,
+    waiting_count: usize,
     /// When the latest events were sent, as many as are allowed in a second.
     sent_at: VecDeque<Instant>,
 }
 
 impl ClientEvents {
     pub(crate) fn new(options: Arc<Options>) -> Self {
-        Self { options, waiting: VecDeque::new(), sent_at: VecDeque::new() }
+        Self { options, waiting: IndexMap::default(), waiting_count: 0, sent_at: VecDeque::new() }
     }
 
     /// Checks what depends on the event alone.
@@ -41,7 +45,7 @@ impl ClientEvents {
 
     /// Sends at once.
     pub(crate) fn send(&mut self, text: Text, now: Instant, outbox: &mut Outbox) -> Result<(), TriggerError> {
-        if outbox.waiting_sends() >= self.options.max_pending_events {
+        if outbox.waiting_sends() >= MAX_WAITING_SENDS {
             return Err(TriggerError::QueueFull);
         }
         let max = self.options.client_event_rate;
@@ -55,44 +59,43 @@ impl ClientEvents {
         Ok(())
     }
 
-    /// Keeps the event until its channel is subscribed; `refusal` where there is no queue.
-    pub(crate) fn keep(
-        &mut self,
-        channel: &ChannelName,
-        text: Text,
-        refusal: TriggerError,
-    ) -> Result<(), TriggerError> {
+    /// Whether one more event may wait for its channel; `refusal` where there is no queue.
+    pub(crate) fn check_room(&self, refusal: TriggerError) -> Result<(), TriggerError> {
         match self.options.max_buffered_client_events {
             0 => Err(refusal),
-            max if self.waiting.len() >= max => Err(TriggerError::QueueFull),
-            _ => {
-                self.waiting.push_back((channel.clone(), text));
-                Ok(())
-            }
+            max if self.waiting_count >= max => Err(TriggerError::QueueFull),
+            _ => Ok(()),
         }
     }
 
-    /// Sends what waited for this channel, in order.
+    /// Keeps the event until its channel is subscribed.
+    pub(crate) fn keep(&mut self, channel: ChannelName, text: Text) {
+        self.waiting_count += 1;
+        self.waiting.entry(channel).or_default().push_back(text);
+    }
+
+    /// Sends what waited for this channel, in order and at once: whoever lets events wait decides about their number.
     pub(crate) fn flush(&mut self, channel: &ChannelName, now: Instant, outbox: &mut Outbox) {
-        for (waiting_for, text) in core::mem::take(&mut self.waiting) {
-            if waiting_for == *channel {
-                self.note_sent(now);
-                outbox.send(text);
-            } else {
-                self.waiting.push_back((waiting_for, text));
-            }
+        let Some(waiting) = self.waiting.swap_remove(channel) else { return };
+        self.waiting_count -= waiting.len();
+        for text in waiting {
+            self.note_sent(now);
+            outbox.send(text);
         }
     }
 
     /// Drops what waits for channels that are no longer wanted.
     pub(crate) fn retain(&mut self, is_wanted: impl Fn(&ChannelName) -> bool, outbox: &mut Outbox) {
-        while let Some(at) = self.waiting.iter().position(|(channel, _)| !is_wanted(channel)) {
-            let channel = self.waiting[at].0.clone();
-            let before = self.waiting.len();
-            self.waiting.retain(|(waiting_for, _)| *waiting_for != channel);
-            let count = before - self.waiting.len();
-            outbox.offer(Event::Diagnostic(Diagnostic::ClientEventsDropped { channel, count }));
-        }
+        let count = &mut self.waiting_count;
+        self.waiting.retain(|channel, waiting| {
+            let wanted = is_wanted(channel);
+            if !wanted {
+                *count -= waiting.len();
+                let (channel, count) = (channel.clone(), waiting.len());
+                outbox.offer(Event::Diagnostic(Diagnostic::ClientEventsDropped { channel, count }));
+            }
+            wanted
+        });
     }
 
     /// The connection is gone; what waited goes with it unless it is to be kept.
@@ -117,12 +120,16 @@ impl ClientEvents {
     }
 
     fn note_sent(&mut self, now: Instant) {
-        while self.sent_at.len() >= self.options.client_event_rate as usize {
+        let max = self.options.client_event_rate as usize;
+        while self.sent_at.len() >= max || self.sent_at.front().is_some_and(|at| now.since(*at) >= RATE_WINDOW) {
             self.sent_at.pop_front();
         }
         self.sent_at.push_back(now);
     }
 }
+
+/// Most frames that wait to be polled before further client events are refused.
+const MAX_WAITING_SENDS: usize = 4_096;
 
 /// The time that the rate counts in (Pusher docs, *Triggering client events*: so many a second).
 const RATE_WINDOW: Duration = Duration::from_secs(1);

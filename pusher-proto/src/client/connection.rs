@@ -29,8 +29,6 @@ pub(crate) struct Connection {
     attempt: u32,
     /// Which endpoint of the ring.
     place: usize,
-    /// This endpoint refused a plain socket with 4000.
-    tls_forced: bool,
     /// Whether one retry may come at once; a stable connection earns it.
     credit: bool,
     tried_at: Instant,
@@ -43,14 +41,11 @@ pub(crate) struct Connection {
 enum Phase {
     /// No socket and no plan: initialized, disconnected or failed.
     Idle,
-    Opening {
+    /// From the wish to open a socket, which `polled` says was passed on, to the greeting.
+    Connecting {
         epoch: SocketEpoch,
         deadline: Instant,
         polled: bool,
-    },
-    Handshaking {
-        epoch: SocketEpoch,
-        deadline: Instant,
     },
     Waiting {
         retry_at: Instant,
@@ -89,7 +84,6 @@ impl Connection {
             last_epoch: 0,
             attempt: 0,
             place: 0,
-            tls_forced: false,
             credit: true,
             tried_at: Instant::ZERO,
             outage: Outage::None,
@@ -116,17 +110,15 @@ impl Connection {
 
     /// Makes what is wished for true, or starts to.
     pub(crate) fn reconcile(&mut self, now: Instant, outbox: &mut Outbox) {
+        let wish = core::mem::take(&mut self.wish);
+        if matches!(wish, Wish::Disconnect | Wish::Reconnect) {
+            self.apply_disconnect(outbox);
+        }
         if let Some((key, endpoints)) = self.switch.take() {
             self.apply_switch(key, endpoints, now, outbox);
         }
-        match core::mem::take(&mut self.wish) {
-            Wish::None => {}
-            Wish::Connect => self.apply_connect(now, outbox),
-            Wish::Disconnect => self.apply_disconnect(outbox),
-            Wish::Reconnect => {
-                self.apply_disconnect(outbox);
-                self.apply_connect(now, outbox);
-            }
+        if matches!(wish, Wish::Connect | Wish::Reconnect) {
+            self.apply_connect(now, outbox);
         }
     }
 
@@ -135,18 +127,12 @@ impl Connection {
         match self.phase {
             Phase::Idle | Phase::Connected { .. } => {}
             Phase::Waiting { .. } => self.hasten(now, outbox),
-            Phase::Opening { .. } | Phase::Handshaking { .. } => {
+            Phase::Connecting { .. } => {
                 if now >= self.tried_at + self.backoff.base() {
                     self.close_socket();
                     self.open(now, outbox);
                 }
             }
-        }
-    }
-
-    pub(crate) fn handle_open(&mut self) {
-        if let Phase::Opening { epoch, deadline, .. } = self.phase {
-            self.phase = Phase::Handshaking { epoch, deadline };
         }
     }
 
@@ -179,18 +165,20 @@ impl Connection {
 
     /// An error frame on a connection that goes on.
     pub(crate) fn note_error(&mut self, error: &ServerError, now: Instant) {
-        self.last_error = error.code.map(|code| (code, now));
+        if let Some(code) = error.code {
+            self.last_error = Some((code, now));
+        }
     }
 
     pub(crate) fn handle_close(&mut self, reason: CloseReason, now: Instant, outbox: &mut Outbox) {
-        let during_handshake = !self.is_connected();
+        let during_handshake = !self.is_connected() && reason != CloseReason::TlsUnavailable;
         let plan = self.plan_for_close(&reason, now);
         let expected = matches!(&reason, CloseReason::Closed(Some(CloseFrame { code: 1000 | 1001, .. })));
         let error = match reason {
             CloseReason::Failed(error) => ConnectionError::Transport(error),
             reason => ConnectionError::Closed { reason, during_handshake },
         };
-        if !expected || during_handshake {
+        if !expected || !self.is_connected() {
             outbox.offer(Event::ConnectionError(error.clone()));
         }
         self.lose(error, plan, now, outbox);
@@ -203,7 +191,7 @@ impl Connection {
         }
         match &mut self.phase {
             Phase::Idle => {}
-            Phase::Opening { deadline, .. } | Phase::Handshaking { deadline, .. } => {
+            Phase::Connecting { deadline, .. } => {
                 if *deadline <= now {
                     self.give_up_socket(ConnectionError::HandshakeTimeout, Ok(Retry::DELAYED), now, outbox);
                 }
@@ -213,13 +201,7 @@ impl Connection {
                     self.open(now, outbox);
                 }
             }
-            Phase::Connected { stable_at, .. } => {
-                if stable_at.is_some_and(|stable_at| stable_at <= now) {
-                    *stable_at = None;
-                    self.attempt = 0;
-                    self.credit = true;
-                }
-            }
+            Phase::Connected { .. } => self.earn_credit(now),
         }
     }
 
@@ -228,20 +210,19 @@ impl Connection {
     }
 
     pub(crate) fn poll_connect(&mut self) -> Option<(SocketEpoch, ConnectRequest)> {
-        let Phase::Opening { epoch, polled, .. } = &mut self.phase else { return None };
+        let Phase::Connecting { epoch, polled, .. } = &mut self.phase else { return None };
         if core::mem::replace(polled, true) {
             return None;
         }
         let endpoint = self.endpoints.at(self.place)?;
-        let tls = endpoint.tls || self.tls_forced;
-        let request = endpoint.request(tls, &self.key, &self.options.client_name, &self.options.client_version);
+        let request = endpoint.request(&self.key, &self.options.client_name, &self.options.client_version);
         Some((*epoch, request))
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let phase = match &self.phase {
             Phase::Idle => None,
-            Phase::Opening { deadline, .. } | Phase::Handshaking { deadline, .. } => Some(*deadline),
+            Phase::Connecting { deadline, .. } => Some(*deadline),
             Phase::Waiting { retry_at } => Some(*retry_at),
             Phase::Connected { stable_at, .. } => *stable_at,
         };
@@ -256,9 +237,7 @@ impl Connection {
     pub(crate) fn socket(&self) -> Option<SocketEpoch> {
         match self.phase {
             Phase::Idle | Phase::Waiting { .. } => None,
-            Phase::Opening { epoch, .. } | Phase::Handshaking { epoch, .. } | Phase::Connected { epoch, .. } => {
-                Some(epoch)
-            }
+            Phase::Connecting { epoch, .. } | Phase::Connected { epoch, .. } => Some(epoch),
         }
     }
 
@@ -285,7 +264,7 @@ impl Connection {
                 self.open(now, outbox);
             }
             Phase::Waiting { .. } => self.hasten(now, outbox),
-            Phase::Opening { .. } | Phase::Handshaking { .. } | Phase::Connected { .. } => {}
+            Phase::Connecting { .. } | Phase::Connected { .. } => {}
         }
     }
 
@@ -296,7 +275,7 @@ impl Connection {
                 _ => {}
             },
             Phase::Waiting { .. } => {}
-            Phase::Opening { .. } | Phase::Handshaking { .. } | Phase::Connected { .. } => self.close_socket(),
+            Phase::Connecting { .. } | Phase::Connected { .. } => self.close_socket(),
         }
         self.phase = Phase::Idle;
         self.outage = Outage::None;
@@ -307,12 +286,15 @@ impl Connection {
         self.key = key;
         self.endpoints = endpoints;
         self.place = 0;
-        self.tls_forced = false;
         if matches!(self.phase, Phase::Idle) {
             return;
         }
         self.close_socket();
+        let outage = core::mem::replace(&mut self.outage, Outage::None);
         self.start_over(now);
+        if !matches!(outage, Outage::None) {
+            self.outage = outage;
+        }
         self.open(now, outbox);
     }
 
@@ -337,9 +319,12 @@ impl Connection {
     }
 
     fn open(&mut self, now: Instant, outbox: &mut Outbox) {
+        if self.endpoints.at(self.place).is_none() {
+            return self.fail(FailReason::NoEndpoint, outbox);
+        }
         self.last_epoch += 1;
         let deadline = now + self.options.handshake_timeout;
-        self.phase = Phase::Opening { epoch: SocketEpoch(self.last_epoch), deadline, polled: false };
+        self.phase = Phase::Connecting { epoch: SocketEpoch(self.last_epoch), deadline, polled: false };
         self.tried_at = now;
         self.last_error = None;
         self.set_state(ConnectionState::Connecting { attempt: self.attempt }, outbox);
@@ -348,8 +333,8 @@ impl Connection {
     /// A socket that nobody was asked to open needs no close.
     fn close_socket(&mut self) {
         match self.phase {
-            Phase::Idle | Phase::Waiting { .. } | Phase::Opening { polled: false, .. } => {}
-            Phase::Opening { epoch, .. } | Phase::Handshaking { epoch, .. } | Phase::Connected { epoch, .. } => {
+            Phase::Idle | Phase::Waiting { .. } | Phase::Connecting { polled: false, .. } => {}
+            Phase::Connecting { epoch, .. } | Phase::Connected { epoch, .. } => {
                 self.closing = Some(epoch);
             }
         }
@@ -364,6 +349,7 @@ impl Connection {
     /// The socket is gone.
     fn lose(&mut self, cause: ConnectionError, plan: Plan, now: Instant, outbox: &mut Outbox) {
         let failed_try = !self.is_connected();
+        self.earn_credit(now);
         if !failed_try {
             self.outage = Outage::Since { told_at: now + self.options.unavailable_timeout };
         }
@@ -376,16 +362,25 @@ impl Connection {
             return self.fail(FailReason::GaveUp { attempts: self.attempt, last: Box::new(cause) }, outbox);
         }
         if retry == Retry::OverTls {
-            self.tls_forced = true;
+            self.endpoints.switch_to_tls(self.place);
         } else if failed_try {
             self.place = self.place.wrapping_add(1);
-            self.tls_forced = false;
         }
         let retry_at = now + self.delay(retry);
         self.phase = Phase::Waiting { retry_at };
         self.set_state(ConnectionState::Waiting { attempt: self.attempt, retry_at, cause }, outbox);
         if retry_at <= now {
             self.open(now, outbox);
+        }
+    }
+
+    /// A connection that has lasted makes earlier failures forgotten.
+    fn earn_credit(&mut self, now: Instant) {
+        let Phase::Connected { stable_at, .. } = &mut self.phase else { return };
+        if stable_at.is_some_and(|stable_at| stable_at <= now) {
+            *stable_at = None;
+            self.attempt = 0;
+            self.credit = true;
         }
     }
 
@@ -416,8 +411,7 @@ impl Connection {
     }
 
     fn planner(&self) -> Planner<'_> {
-        let endpoint = self.endpoints.at(self.place);
-        let can_switch_to_tls = endpoint.is_some_and(Endpoint::can_switch_to_tls) && !self.tls_forced;
+        let can_switch_to_tls = self.endpoints.at(self.place).is_some_and(Endpoint::can_switch_to_tls);
         Planner { options: &self.options, can_switch_to_tls }
     }
 

@@ -218,7 +218,8 @@ pub enum Event {
         /// Who, with the new info.
         member: Member,
     },
-    /// Channel events were lost because nobody took them in time. They would have come here.
+    /// Events that a server can send without end, such as channel events, were lost because nobody took them in time. They
+    /// would have come here.
     Lagged {
         /// How many.
         missed: u64,
@@ -383,7 +384,7 @@ pub struct UserEvent {
     pub data: Data,
 }
 
-/// What a log would say: nothing is lost and nothing needs to be done.
+/// What a log would say: nothing needs to be done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Diagnostic {
@@ -440,6 +441,12 @@ pub enum Diagnostic {
     /// The success of a presence subscription had no list of members.
     #[error("the success of {channel} has no list of members")]
     NoMembers {
+        /// The channel.
+        channel: ChannelName,
+    },
+    /// A list of members has grown to its limit of 64 MiB of text; whoever comes is not on it.
+    #[error("the list of members of {channel} is full")]
+    RosterFull {
         /// The channel.
         channel: ChannelName,
     },

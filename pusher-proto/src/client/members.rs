@@ -59,6 +59,8 @@ pub(crate) enum Inserted {
     New,
     Changed,
     Same,
+    /// There is no room.
+    Full,
 }
 
 impl Members {
@@ -102,7 +104,15 @@ impl Members {
 
     /// Adds a member, or replaces the info of one. `info` is JSON.
     pub(crate) fn insert(&mut self, id: &str, info: &str) -> Inserted {
-        Arc::make_mut(&mut self.0).insert(id, info)
+        match self.0.find(id) {
+            Some(at) if self.0.info(at) == info => Inserted::Same,
+            _ if self.0.text.len() + id.len() + info.len() > MAX_TEXT_LEN => Inserted::Full,
+            at => Arc::make_mut(&mut self.0).insert(at, id, info),
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new(self.0.seed);
     }
 
     /// Removes a member, in O(1): the last one takes its place.
@@ -154,8 +164,8 @@ impl List {
         Member { id: Text::from(slot.id.of(&self.text)), info: Data::in_frame(info, 0..len) }
     }
 
-    fn insert(&mut self, id: &str, info: &str) -> Inserted {
-        match self.find(id) {
+    fn insert(&mut self, at: Option<usize>, id: &str, info: &str) -> Inserted {
+        match at {
             None => {
                 let slot = Slot { id: self.push(id), info: self.push(info) };
                 let at = self.slots.len() as u32;
@@ -165,7 +175,6 @@ impl List {
                 index.insert_unique(Self::hash(*seed, id), at, hash_at);
                 Inserted::New
             }
-            Some(at) if self.info(at) == info => Inserted::Same,
             Some(at) => {
                 self.garbage += self.info(at).len();
                 self.slots[at].info = self.push(info);
@@ -214,6 +223,9 @@ impl List {
     }
 }
 
+/// Most bytes of ids and infos in one list; a snapshot of 100,000 members has about 11 MB.
+const MAX_TEXT_LEN: usize = 64 * 1_024 * 1_024;
+
 /// Lists are equal when they have the same members with the same info, in any order.
 impl PartialEq for Members {
     fn eq(&self, other: &Self) -> bool {
@@ -251,6 +263,7 @@ mod tests {
         assert_eq!(members.insert("1", "{}"), Inserted::Same);
         assert_eq!(members.insert("1", "[1]"), Inserted::Changed);
         assert_eq!(members.insert("3", "{}"), Inserted::New);
+        assert_eq!(members.insert("4", &"x".repeat(MAX_TEXT_LEN)), Inserted::Full);
         assert_eq!(members.ids().collect::<Vec<_>>(), ["1", "2", "3"]);
         assert_eq!(members.get("1").unwrap().info.raw(), "[1]");
         assert!(members.get("2").unwrap().info.is_absent());

@@ -14,6 +14,8 @@ mod presence;
 mod retry;
 mod signin;
 mod subscriptions;
+#[cfg(test)]
+mod tests;
 mod unanswered;
 mod vault;
 
@@ -107,6 +109,8 @@ pub struct Client {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
+    /// Sockets that were opened.
+    pub sockets: u64,
     /// Connections that the server greeted.
     pub connections: u64,
     /// WebSocket messages that arrived, control frames included.
@@ -209,25 +213,31 @@ impl Client {
         let entry = self.subscriptions.get(channel).map(|(_, entry)| entry).filter(|entry| entry.is_wanted());
         let is_wanted = entry.is_some();
         let is_subscribed = entry.is_some_and(Entry::is_subscribed);
-        let text = self.client_events.check(channel, event, data, &mut self.outbox)?;
-        match (self.connection.is_connected(), is_subscribed, is_wanted) {
-            (true, true, _) => self.client_events.send(text, now, &mut self.outbox),
-            (true, false, true) => self.client_events.keep(channel, text, TriggerError::NotSubscribed),
-            (false, _, true) => self.client_events.keep(channel, text, TriggerError::NotConnected),
-            (true, false, false) => Err(TriggerError::NotSubscribed),
-            (false, _, false) => Err(TriggerError::NotConnected),
+        let refusal =
+            if self.connection.is_connected() { TriggerError::NotSubscribed } else { TriggerError::NotConnected };
+        if !is_wanted {
+            return Err(refusal);
         }
+        if !is_subscribed {
+            self.client_events.check_room(refusal)?;
+        }
+        let text = self.client_events.check(channel, event, data, &mut self.outbox)?;
+        if is_subscribed {
+            return self.client_events.send(text, now, &mut self.outbox);
+        }
+        self.client_events.keep(channel.clone(), text);
+        Ok(())
     }
 }
 
 /// What happened.
 impl Client {
     /// The socket is open: TCP, TLS and the WebSocket upgrade are done.
+    ///
+    /// Only the counters show it: the deadline of the handshake covers the whole way to the greeting.
     pub fn handle_open(&mut self, socket: SocketEpoch, now: Instant) {
         self.advance(now);
-        if self.connection.socket() == Some(socket) {
-            self.connection.handle_open();
-        }
+        self.stats.sockets += u64::from(self.connection.socket() == Some(socket));
     }
 
     /// A WebSocket message arrived.
@@ -268,9 +278,7 @@ impl Client {
     /// Time has passed: acts on every deadline up to `now`. Hand over what has arrived before.
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.advance(now);
-        if self.scheduled.is_some_and(|at| at <= now) {
-            self.scheduled = None;
-        }
+        self.scheduled = None;
         if self.connection.is_connected() && self.activity.handle_timeout(now) == Liveness::Dead {
             self.with_connection(now, |connection, outbox| connection.handle_pong_timeout(now, outbox));
         }
@@ -423,20 +431,22 @@ impl Client {
             (Some(NetworkHint::Online), false) => self.connection.handle_online(now, &mut self.outbox),
         }
         if self.subscriptions.reconcile(&mut self.outbox) {
-            let is_wanted = |channel: &ChannelName| self.subscriptions.get(channel).is_some();
+            let is_wanted =
+                |channel: &ChannelName| self.subscriptions.get(channel).is_some_and(|(_, entry)| entry.is_wanted());
             self.client_events.retain(is_wanted, &mut self.outbox);
         }
     }
 
     /// Lets the connection change; if it leaves a server, so does everything else.
     fn with_connection(&mut self, now: Instant, change: impl FnOnce(&mut Connection, &mut Outbox)) {
-        let before = self.connection.is_connected().then(|| self.connection.socket());
+        let (was_connected, before) = (self.connection.is_connected(), self.connection.socket());
         change(&mut self.connection, &mut self.outbox);
-        if let Some(before) = before
-            && before != self.connection.socket()
-        {
+        if before == self.connection.socket() {
+            return;
+        }
+        self.activity = Activity::default();
+        if was_connected {
             self.outbox.forget_sends();
-            self.activity = Activity::default();
             self.subscriptions.leave(now, &mut self.outbox);
             self.signin.leave(now, &mut self.outbox);
             self.client_events.leave(&mut self.outbox);
@@ -519,7 +529,11 @@ impl Client {
                     return self.connection.handle_breach(error, now, &mut self.outbox);
                 };
                 self.stats.connections += 1;
+                let owes_pong = self.activity.poll_pong();
                 self.activity = Activity::start(&self.config.options, established.activity_timeout, now);
+                if owes_pong {
+                    self.activity.handle_ping();
+                }
                 self.connection.handle_established(socket_id.clone(), now, &mut self.outbox);
                 self.subscriptions.enter(socket_id, &mut self.outbox);
                 self.signin.enter();

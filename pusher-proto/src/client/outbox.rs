@@ -41,10 +41,14 @@ impl Outbox {
 
     /// Tells the application something that a peer can cause without end; it is counted if too much waits already.
     pub(crate) fn offer(&mut self, event: Event) {
-        if self.offered < self.max_offered {
+        if matches!(event, Event::Diagnostic(_)) {
+            if self.events.len() < self.offered + MAX_DIAGNOSTICS {
+                self.emit(event);
+            }
+        } else if self.offered < self.max_offered {
             self.offered += 1;
             self.events.push_back(Waiting { event, offered: true });
-        } else if !matches!(event, Event::Diagnostic(_)) {
+        } else {
             self.lag(1);
         }
     }
@@ -59,6 +63,9 @@ impl Outbox {
 
     /// Takes back what the application does not want to hear any more.
     pub(crate) fn forget(&mut self, channel: &ChannelName) {
+        if self.events.is_empty() {
+            return;
+        }
         self.events.retain(|waiting| waiting.event.channel() != Some(channel));
         self.offered = self.events.iter().filter(|waiting| waiting.offered).count();
     }
@@ -101,6 +108,10 @@ impl Outbox {
         }
     }
 }
+
+/// Most diagnostics, and other events that are not offered, that wait before further diagnostics are dropped. They say
+/// nothing that an application must know.
+const MAX_DIAGNOSTICS: usize = 256;
 
 #[cfg(test)]
 mod tests {

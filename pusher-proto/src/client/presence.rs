@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 
-use super::event::{Event, Presence};
+use super::event::{Diagnostic, Event, Presence};
 use super::members::{Inserted, Member, Members};
 use super::outbox::Outbox;
 use crate::{ChannelName, Data, Text};
@@ -34,15 +34,26 @@ impl Roster {
         Presence { members, difference }
     }
 
+    /// Takes a new list without telling what changed.
+    pub(crate) fn refresh(&mut self, members: Members) {
+        self.members = members;
+    }
+
+    /// Forgets who was there, but not who we are.
+    pub(crate) fn forget(&mut self) {
+        self.members.clear();
+        self.known = false;
+    }
+
     pub(crate) fn add(&mut self, channel: &ChannelName, id: &str, info: &str, outbox: &mut Outbox) {
-        let inserted = self.members.insert(id, info);
-        let Some(member) = self.members.get(id) else { return };
         let channel = channel.clone();
-        match inserted {
-            Inserted::New => outbox.offer(Event::MemberAdded { channel, member }),
-            Inserted::Changed => outbox.offer(Event::MemberUpdated { channel, member }),
-            Inserted::Same => {}
-        }
+        let event = match (self.members.insert(id, info), self.members.get(id)) {
+            (Inserted::New, Some(member)) => Event::MemberAdded { channel, member },
+            (Inserted::Changed, Some(member)) => Event::MemberUpdated { channel, member },
+            (Inserted::Full, _) => Event::Diagnostic(Diagnostic::RosterFull { channel }),
+            (Inserted::Same, _) | (_, None) => return,
+        };
+        outbox.offer(event);
     }
 
     pub(crate) fn remove(&mut self, channel: &ChannelName, id: &str, outbox: &mut Outbox) {

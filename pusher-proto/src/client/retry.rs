@@ -41,11 +41,10 @@ impl Planner<'_> {
             CloseReason::Closed(Some(frame)) if frame.code >= 4000 || self.is_overridden(frame.code) => {
                 return self.for_code(frame.code.into(), &frame.reason);
             }
-            CloseReason::Closed(_) | CloseReason::Dropped | CloseReason::FrameTooLarge => {}
             CloseReason::Failed(TransportError::Http { status: 429 | 503, retry_after: Some(delay) }) => {
                 return Ok(Retry::Delayed { at_least: (*delay).min(self.options.reconnect_cap) });
             }
-            CloseReason::Failed(_) => return Ok(Retry::DELAYED),
+            CloseReason::Closed(_) | CloseReason::Dropped | CloseReason::FrameTooLarge | CloseReason::Failed(_) => {}
             CloseReason::TlsUnavailable => return Err(FailReason::TlsUnavailable),
         }
         match explanation {

@@ -173,7 +173,7 @@ impl Signin {
             Ok(auth) => self.phase = Phase::Authenticated(auth.clone()),
             Err(error) if error.is_retryable() && failures < self.options.auth_retries => {
                 let failures = failures + 1;
-                let delay = self.backoff.delay(failures).max(error.retry_after().unwrap_or_default());
+                let delay = self.backoff.delay(failures).max(error.retry_after());
                 self.phase = Phase::RetryingAuth { failures, retry_at: now + delay };
                 let diagnostic = Diagnostic::SigninRetry { retry_at: now + delay, error: error.clone() };
                 outbox.offer(Event::Diagnostic(diagnostic));
@@ -346,10 +346,11 @@ fn deliver(envelope: Envelope, channel: &str, outbox: &mut Outbox) -> Option<Env
         (Some(_), _) => return Some(envelope),
         (None, WATCHLIST) => read::watchlist(&envelope.data),
         // Sockudo sends each change as a frame of its own.
-        (None, name) => read::user_ids(&envelope.data).map_or(Vec::new(), |ids| [(name.into(), ids, None)].into()),
+        (None, name) => {
+            read::user_ids(&envelope.data).map_or(Vec::new(), |ids| [(name.into(), ids, envelope.data.clone())].into())
+        }
     };
-    for (name, user_ids, raw) in changes {
-        let data = raw.unwrap_or_else(|| envelope.data.clone());
+    for (name, user_ids, data) in changes {
         outbox.offer(Event::Watchlist { name, user_ids, data });
     }
     None

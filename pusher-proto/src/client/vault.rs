@@ -5,17 +5,25 @@ use core::time::Duration;
 
 use super::cipher::{self, Key};
 use crate::wire::envelope::Envelope;
-use crate::{DecryptionError, Instant};
+use crate::{AuthId, DecryptionError, Instant};
 
 /// What an encrypted channel needs beyond others. Keys are wiped on drop.
 pub(crate) struct Vault {
     key: Key,
     previous: Option<Key>,
-    refreshing: bool,
+    refresh: Refresh,
     held: VecDeque<Envelope>,
     /// When a newer key was asked for, and how long it must be until the next time.
     asked_at: Option<Instant>,
     gap: Duration,
+}
+
+/// Whether a newer key is needed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Refresh {
+    None,
+    Wanted,
+    Asked(AuthId),
 }
 
 /// What becomes of an event.
@@ -31,22 +39,22 @@ pub(crate) enum Opened {
 
 impl Vault {
     pub(crate) fn new(key: Key) -> Self {
-        Self { key, previous: None, refreshing: false, held: VecDeque::new(), asked_at: None, gap: MIN_GAP }
+        Self { key, previous: None, refresh: Refresh::None, held: VecDeque::new(), asked_at: None, gap: MIN_GAP }
     }
 
     /// Takes an event, at most `max_held` of which wait.
     pub(crate) fn receive(&mut self, envelope: Envelope, max_held: usize, now: Instant) -> Opened {
-        if self.refreshing {
+        if self.refresh != Refresh::None {
             let dropped = if self.held.len() >= max_held { self.held.pop_front() } else { None };
-            self.held.push_back(envelope);
+            self.held.push_back(envelope.detached());
             return Opened::Held { ask: false, dropped };
         }
-        match self.open(envelope, &[&self.key]) {
+        match self.open(envelope, None) {
             Opened::Failed(envelope, DecryptionError::WrongKey) if self.may_ask(now) => {
-                self.refreshing = true;
+                self.refresh = Refresh::Wanted;
                 self.gap = if self.asked_at.is_some() { (self.gap * 2).min(MAX_GAP) } else { MIN_GAP };
                 self.asked_at = Some(now);
-                self.held.push_back(envelope);
+                self.held.push_back(envelope.detached());
                 Opened::Held { ask: true, dropped: None }
             }
             Opened::Event(envelope) => {
@@ -59,26 +67,32 @@ impl Vault {
 
     /// There is a newer key: opens what waited, in order. Older events may need the key before.
     pub(crate) fn rotate(&mut self, key: Key) -> impl Iterator<Item = Opened> {
-        self.refreshing = false;
+        self.refresh = Refresh::None;
         self.previous = Some(core::mem::replace(&mut self.key, key));
         let held = core::mem::take(&mut self.held);
-        held.into_iter().map(|envelope| {
-            let keys = [Some(&self.key), self.previous.as_ref()];
-            self.open(envelope, &keys.into_iter().flatten().collect::<alloc::vec::Vec<_>>())
-        })
+        held.into_iter().map(|envelope| self.open(envelope, self.previous.as_ref()))
     }
 
     /// There is no newer key: the event that asked for it is lost, the others may be older ones.
     pub(crate) fn give_up(&mut self, error: DecryptionError) -> impl Iterator<Item = Opened> {
-        self.refreshing = false;
+        self.refresh = Refresh::None;
         let mut held = core::mem::take(&mut self.held).into_iter();
         let head = held.next().map(|envelope| Opened::Failed(envelope, error));
-        head.into_iter().chain(held.map(|envelope| self.open(envelope, &[&self.key])))
+        head.into_iter().chain(held.map(|envelope| self.open(envelope, None)))
     }
 
-    /// How many events wait.
-    pub(crate) fn held(&self) -> usize {
-        self.held.len()
+    /// A newer key is asked for under this id.
+    pub(crate) fn ask(&mut self, id: AuthId) {
+        self.refresh = Refresh::Asked(id);
+    }
+
+    /// Gives up what waits. Returns the request that nobody needs any more, and how many events are lost.
+    pub(crate) fn stop_waiting(&mut self) -> (Option<AuthId>, usize) {
+        let asked = match core::mem::replace(&mut self.refresh, Refresh::None) {
+            Refresh::None | Refresh::Wanted => None,
+            Refresh::Asked(id) => Some(id),
+        };
+        (asked, core::mem::take(&mut self.held).len())
     }
 
     fn may_ask(&self, now: Instant) -> bool {
@@ -86,11 +100,11 @@ impl Vault {
     }
 
     /// Names that begin with `pusher:` are the server's and not encrypted.
-    fn open(&self, envelope: Envelope, keys: &[&Key]) -> Opened {
+    fn open(&self, envelope: Envelope, previous: Option<&Key>) -> Opened {
         if envelope.event().starts_with("pusher:") {
             return Opened::Event(envelope);
         }
-        match cipher::open(&envelope.data, keys.iter().copied()) {
+        match cipher::open(&envelope.data, [&self.key].into_iter().chain(previous)) {
             Ok(text) => Opened::Event(envelope.with_text(&text)),
             Err(error) => Opened::Failed(envelope, error),
         }

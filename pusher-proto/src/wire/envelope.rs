@@ -5,13 +5,11 @@
 
 use alloc::borrow::Cow;
 use alloc::string::String;
-use core::fmt;
 use core::ops::Range;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::read;
+use super::{object, read};
 use crate::client::{ChannelEvent, Span};
 use crate::data::json_string;
 use crate::{ChannelName, Data, Text};
@@ -55,6 +53,12 @@ impl Envelope {
         source.push_str(&json_string(text));
         let fields = Fields { event, channel: None, user_id, data: Some(start..source.len()) };
         fields.into_envelope(source.into())
+    }
+
+    /// The same event in a buffer of its own.
+    pub(crate) fn detached(self) -> Self {
+        let data = self.data.moved_to(self.data.source().detached());
+        Self { data, ..self }
     }
 
     pub(crate) fn into_channel_event(self, channel: ChannelName) -> ChannelEvent {
@@ -184,11 +188,10 @@ const BLOCK_LEN: usize = 256;
 const SMALL_BLOCK_LEN: usize = 16;
 
 fn read_any(frame: &Text) -> Option<Envelope> {
-    let AnyFields { event, channel, user_id, data } = serde_json::from_str(frame).ok()?;
+    let [event, channel, user_id, data] = object::fields(frame, ["event", "channel", "user_id", "data"])?;
     let event = read::string(event?)?;
     let channel = match channel {
         None => None,
-        Some(raw) if raw.get() == "null" => None,
         Some(raw) => Some(read::string(raw)?),
     };
     let user_id = user_id.and_then(read::id);
@@ -221,45 +224,6 @@ fn read_any(frame: &Text) -> Option<Envelope> {
         data: Some(push(data)),
     };
     Some(fields.into_envelope(Text::from(joined)))
-}
-
-#[derive(Default)]
-struct AnyFields<'a> {
-    event: Option<&'a RawValue>,
-    channel: Option<&'a RawValue>,
-    user_id: Option<&'a RawValue>,
-    data: Option<&'a RawValue>,
-}
-
-/// Of repeated fields the last one counts, as in every other client.
-impl<'de: 'a, 'a> Deserialize<'de> for AnyFields<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FieldsVisitor;
-
-        impl<'de> Visitor<'de> for FieldsVisitor {
-            type Value = AnyFields<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AnyFields<'de>, A::Error> {
-                let mut fields = AnyFields::default();
-                while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
-                    match key.as_str() {
-                        "event" => fields.event = Some(value),
-                        "channel" => fields.channel = Some(value),
-                        "user_id" => fields.user_id = Some(value),
-                        "data" => fields.data = Some(value),
-                        _ => {}
-                    }
-                }
-                Ok(fields)
-            }
-        }
-
-        deserializer.deserialize_map(FieldsVisitor)
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The wire format: JSON in and out, no state.
 
 pub(crate) mod envelope;
+pub(crate) mod object;
 pub(crate) mod presence;
 pub(crate) mod read;
 pub(crate) mod write;

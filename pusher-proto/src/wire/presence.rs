@@ -2,10 +2,10 @@
 
 use core::fmt;
 
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::object::{self, Key};
 use super::read;
 use crate::Data;
 use crate::client::Members;
@@ -14,24 +14,12 @@ use crate::client::Members;
 ///
 /// PHP servers send `{}` as `[]`, and users numbered from 0 as an array: then the index is the id.
 pub(crate) fn members(data: &Data, mut members: Members) -> Option<Members> {
-    #[derive(Deserialize)]
-    struct Outer<'a> {
-        #[serde(borrow)]
-        presence: Option<&'a RawValue>,
-    }
-    #[derive(Deserialize)]
-    struct Inner<'a> {
-        #[serde(borrow)]
-        ids: Option<&'a RawValue>,
-        #[serde(borrow)]
-        hash: Option<&'a RawValue>,
-    }
     let text = read::inner(data);
-    let presence = serde_json::from_str::<Outer<'_>>(&text).ok()?.presence?;
-    let Inner { ids, hash } = serde_json::from_str(presence.get()).ok()?;
+    let [presence] = object::fields(&text, ["presence"])?;
+    let [ids, hash] = object::fields(presence?.get(), ["ids", "hash"])?;
     // Ids first: they give the order. Infos follow, for ids that the hash alone knows too.
     for (part, list) in [(Part::Ids, ids), (Part::Hash, hash)] {
-        let Some(list) = list.filter(|list| list.get() != "null") else { continue };
+        let Some(list) = list else { continue };
         let mut json = serde_json::Deserializer::from_str(list.get());
         Fill { part, members: &mut members }.deserialize(&mut json).ok()?;
     }
@@ -74,7 +62,7 @@ impl<'de> Visitor<'de> for Fill<'_> {
                     }
                 }
                 Part::Hash => {
-                    self.members.insert(itoa(index).as_str(), item.get());
+                    self.members.insert(&alloc::format!("{index}"), item.get());
                 }
             }
             index += 1;
@@ -83,22 +71,13 @@ impl<'de> Visitor<'de> for Fill<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(id) = map.next_key::<alloc::borrow::Cow<'de, str>>()? {
-            match self.part {
-                Part::Ids => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-                Part::Hash => {
-                    self.members.insert(&id, map.next_value::<&RawValue>()?.get());
-                }
+        while let Some((id, info)) = map.next_entry::<Key, &RawValue>()? {
+            if matches!(self.part, Part::Hash) && !id.0.is_empty() {
+                self.members.insert(&id.0, info.get());
             }
         }
         Ok(())
     }
-}
-
-fn itoa(index: u64) -> alloc::string::String {
-    alloc::format!("{index}")
 }
 
 #[cfg(test)]
@@ -132,6 +111,7 @@ mod tests {
             (r#"{"presence":{"hash":{"x":1}}}"#, some(&[("x", "1")])),
             (r#"{"presence":{"ids":null,"hash":null}}"#, some(&[])),
             (r#"{"presence":{"ids":["a\/b",null,""],"hash":{"a\/b":1}}}"#, some(&[("a/b", "1")])),
+            (r#"{"presence":{"ids":["1"],"hash":{"1":1,"\ud83d":2,"":3}}}"#, some(&[("1", "1"), ("\u{fffd}", "2")])),
             (r#"{}"#, None),
             (r#"{"presence":null}"#, None),
             (r#"{"presence":{"ids":7}}"#, None),

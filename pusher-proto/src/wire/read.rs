@@ -3,12 +3,12 @@
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::str::FromStr;
 use core::time::Duration;
 
-use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::object;
 use crate::auth::excerpt;
 use crate::data::unescape;
 use crate::{Data, ServerError, SocketId, Text};
@@ -21,48 +21,38 @@ pub(crate) struct Established {
 }
 
 pub(crate) fn established(data: &Data) -> Established {
-    let value = value(data);
-    let socket_id = value.get("socket_id").and_then(|id| match id {
-        Value::String(id) => SocketId::new(id.as_str()).ok(),
-        Value::Number(id) => SocketId::new(id.to_string()).ok(),
-        _ => None,
-    });
-    let seconds = value.get("activity_timeout").and_then(|timeout| match timeout {
-        Value::String(seconds) => seconds.trim().parse().ok(),
-        timeout => timeout.as_f64(),
-    });
-    let activity_timeout =
-        seconds.filter(|seconds| *seconds > 0.0).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    Established { socket_id, activity_timeout }
+    let text = inner(data);
+    let [socket_id, activity_timeout] = object::fields(&text, ["socket_id", "activity_timeout"]).unwrap_or_default();
+    let socket_id = socket_id.and_then(|raw| SocketId::new(id(raw)?.into_owned()).ok());
+    let seconds = activity_timeout.and_then(number::<f64>).filter(|seconds| *seconds > 0.0);
+    Established { socket_id, activity_timeout: seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) }
 }
 
 /// The content of `pusher:error`.
 pub(crate) fn error(data: &Data) -> ServerError {
-    let value = value(data);
-    let message = match value.get("message") {
-        Some(Value::String(message)) => Text::from(message.as_str()),
-        Some(other) if !other.is_null() => Text::from(other.to_string()),
-        _ if value.is_object() => Text::default(),
-        _ => Text::from(data.text().as_ref()),
-    };
-    ServerError { code: code(value.get("code")), message: short(message) }
+    let text = inner(data);
+    match object::fields(&text, ["message", "code"]) {
+        None => ServerError { code: None, message: short(&text) },
+        Some([message, code]) => ServerError { code: code.and_then(number), message: short(&words(message)) },
+    }
 }
 
 /// The content of `pusher:subscription_error`: its status is the code.
 pub(crate) fn subscription_error(data: &Data) -> ServerError {
-    let value = value(data);
-    let words = ["error", "message", "type"].iter().find_map(|field| value.get(*field)?.as_str());
-    let status = code(value.get("status")).or_else(|| code(value.get("code")));
-    let message = words.map_or_else(|| Text::from(data.text().as_ref()), Text::from);
-    ServerError { code: status, message: short(message) }
+    let text = inner(data);
+    match object::fields(&text, ["error", "message", "type", "status", "code"]) {
+        None => ServerError { code: None, message: short(&text) },
+        Some([error, message, kind, status, code]) => {
+            ServerError { code: status.or(code).and_then(number), message: short(&words(error.or(message).or(kind))) }
+        }
+    }
 }
 
 /// The content of `pusher_internal:subscription_count`.
 pub(crate) fn subscription_count(data: &Data) -> Option<u64> {
-    match value(data).get("subscription_count")? {
-        Value::String(count) => count.parse().ok(),
-        count => count.as_u64(),
-    }
+    let text = inner(data);
+    let [count] = object::fields(&text, ["subscription_count"])?;
+    count.and_then(number)
 }
 
 /// The member of a `member_added` or `member_removed`, with the info as JSON.
@@ -72,73 +62,49 @@ pub(crate) fn member(data: &Data) -> Option<(String, String)> {
 
 /// The member that a `channel_data` names.
 pub(crate) fn member_of(channel_data: &str) -> Option<(String, String)> {
-    #[derive(Deserialize)]
-    struct Fields<'a> {
-        #[serde(borrow)]
-        user_id: &'a RawValue,
-        #[serde(borrow)]
-        user_info: Option<&'a RawValue>,
-    }
-    let fields: Fields<'_> = serde_json::from_str(channel_data).ok()?;
-    let id = id(fields.user_id).filter(|id| !id.is_empty())?;
-    Some((id.into_owned(), fields.user_info.map_or("null", RawValue::get).to_string()))
+    let [user_id, user_info] = object::fields(channel_data, ["user_id", "user_info"])?;
+    let id = id(user_id?).filter(|id| !id.is_empty())?;
+    Some((id.into_owned(), user_info.map_or("null", RawValue::get).to_string()))
 }
 
 /// Nonce and ciphertext of an encrypted payload, both in base64.
 #[cfg(feature = "encryption")]
 pub(crate) fn sealed(data: &Data) -> Option<(String, String)> {
-    #[derive(Deserialize)]
-    struct Fields {
-        nonce: String,
-        ciphertext: String,
-    }
-    let fields: Fields = serde_json::from_str(&inner(data)).ok()?;
-    Some((fields.nonce, fields.ciphertext))
+    let text = inner(data);
+    let [nonce, ciphertext] = object::fields(&text, ["nonce", "ciphertext"])?;
+    Some((string(nonce?)?.into_owned(), string(ciphertext?)?.into_owned()))
 }
 
 /// The user of a `pusher:signin_success`: id and data.
 pub(crate) fn signed_in(data: &Data) -> Option<(String, String)> {
-    let user_data = match value(data).get_mut("user_data")?.take() {
-        Value::String(text) => text,
-        object => object.to_string(),
-    };
-    #[derive(Deserialize)]
-    struct User<'a> {
-        #[serde(borrow)]
-        id: &'a RawValue,
-    }
-    let user: User<'_> = serde_json::from_str(&user_data).ok()?;
-    let id = id(user.id).filter(|id| !id.is_empty())?.into_owned();
-    Some((id, user_data))
+    let text = inner(data);
+    let [user_data] = object::fields(&text, ["user_data"])?;
+    let user_data = string(user_data?).map_or_else(|| user_data.map(|raw| raw.get().into()), Some)?;
+    let [id] = object::fields(&user_data, ["id"])?;
+    let id = self::id(id?).filter(|id| !id.is_empty())?.into_owned();
+    Some((id, user_data.into_owned()))
 }
 
 /// The changes of a watchlist notice: name, users, and the entry as it was sent.
-pub(crate) fn watchlist(data: &Data) -> Vec<(Text, Vec<Text>, Option<Data>)> {
-    #[derive(Deserialize)]
-    struct Notice<'a> {
-        #[serde(borrow)]
-        events: Vec<&'a RawValue>,
-    }
+pub(crate) fn watchlist(data: &Data) -> Vec<(Text, Vec<Text>, Data)> {
     let text = inner(data);
-    let notice = serde_json::from_str(&text).unwrap_or(Notice { events: Vec::new() });
-    let entries = notice.events.into_iter().filter_map(|entry| {
+    let Some([Some(events)]) = object::fields(&text, ["events"]) else { return Vec::new() };
+    let events: Vec<&RawValue> = serde_json::from_str(events.get()).unwrap_or_default();
+    let entries = events.into_iter().filter_map(|entry| {
+        let [name] = object::fields(entry.get(), ["name"])?;
+        let name = string(name?)?.as_ref().into();
         let entry = Data::from_json(entry.get()).ok()?;
-        let name = value(&entry).get("name")?.as_str()?.into();
-        Some((name, user_ids(&entry).unwrap_or_default(), Some(entry)))
+        Some((name, user_ids(&entry).unwrap_or_default(), entry))
     });
     entries.collect()
 }
 
 /// The `user_ids` of one change.
 pub(crate) fn user_ids(data: &Data) -> Option<Vec<Text>> {
-    #[derive(Deserialize)]
-    struct Change<'a> {
-        #[serde(borrow)]
-        user_ids: Vec<&'a RawValue>,
-    }
     let text = inner(data);
-    let change: Change<'_> = serde_json::from_str(&text).ok()?;
-    Some(change.user_ids.into_iter().filter_map(|raw| Some(id(raw)?.as_ref().into())).collect())
+    let [user_ids] = object::fields(&text, ["user_ids"])?;
+    let user_ids: Vec<&RawValue> = serde_json::from_str(user_ids?.get()).ok()?;
+    Some(user_ids.into_iter().filter_map(|raw| Some(id(raw)?.as_ref().into())).collect())
 }
 
 /// The channel that carries the events for a user.
@@ -190,20 +156,19 @@ pub(crate) fn inner(data: &Data) -> Cow<'_, str> {
     }
 }
 
-fn value(data: &Data) -> Value {
-    serde_json::from_str(&inner(data)).unwrap_or(Value::Null)
+/// A number, or a string of its digits.
+fn number<T: FromStr>(raw: &RawValue) -> Option<T> {
+    raw.get().trim_matches('"').trim().parse().ok()
 }
 
-fn code(value: Option<&Value>) -> Option<u32> {
-    match value? {
-        Value::String(code) => code.trim().parse().ok(),
-        code => u32::try_from(code.as_u64()?).ok(),
-    }
+/// A message, whatever its type.
+fn words(raw: Option<&RawValue>) -> Cow<'_, str> {
+    raw.map_or(Cow::Borrowed(""), |raw| string(raw).unwrap_or(Cow::Borrowed(raw.get())))
 }
 
 /// A message that is kept in states and errors must not be as long as a frame.
-fn short(message: Text) -> Text {
-    if message.len() <= MAX_MESSAGE_LEN { message } else { excerpt(&message, MAX_MESSAGE_LEN).into() }
+fn short(message: &str) -> Text {
+    excerpt(message, MAX_MESSAGE_LEN).into()
 }
 
 /// Integers below this are exact in a double: 2^53.

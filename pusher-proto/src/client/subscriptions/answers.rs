@@ -28,6 +28,9 @@ impl Subscriptions {
             return self.handle_key(&channel, answer, outbox);
         }
         let Some(channel) = self.authorizing.remove(&id) else {
+            if self.socket_id.is_none() {
+                return;
+            }
             return outbox.offer(Event::Diagnostic(Diagnostic::StaleAuth(id)));
         };
         self.handle_auth_of(&channel, answer, signer, now, outbox);
@@ -63,7 +66,7 @@ impl Subscriptions {
                 if let (Some(roster), Some(members)) =
                     (&mut entry.roster, presence::members(data, Members::new(self.seed)))
                 {
-                    roster.replace(members);
+                    roster.refresh(members);
                 }
                 None
             }
@@ -113,8 +116,10 @@ impl Subscriptions {
         if error.message.starts_with(NO_SUBSCRIPTION) {
             return None;
         }
-        if let Some(channel) = error.message.strip_prefix(EXISTING_SUBSCRIPTION) {
-            return self.handle_existing(channel.trim(), outbox);
+        if let Some(channel) = error.message.strip_prefix(EXISTING_SUBSCRIPTION).map(str::trim)
+            && self.table.get(channel).is_some_and(|entry| entry.phase.may_be_subscribed())
+        {
+            return self.handle_existing(channel, outbox);
         }
         outbox.offer(Event::ConnectionError(ConnectionError::Server(error.clone())));
         if let Some(channel) = channel {
@@ -244,7 +249,7 @@ impl Subscriptions {
             Err(error) if error.is_retryable() && entry.failures < self.options.auth_retries => {
                 entry.failures += 1;
                 entry.phase = Phase::RetryingAuth;
-                let delay = self.backoff.delay(entry.failures).max(error.retry_after().unwrap_or_default());
+                let delay = self.backoff.delay(entry.failures).max(error.retry_after());
                 let (channel, retry_at) = (channel.clone(), now + delay);
                 self.arm(&channel, retry_at);
                 outbox.offer(Event::Diagnostic(Diagnostic::AuthRetry { channel, retry_at, error }));
@@ -258,6 +263,7 @@ impl Subscriptions {
         let seed = self.seed;
         let Some(entry) = self.table.get_mut(channel) else { return };
         entry.phase = Phase::Subscribed;
+        entry.was_subscribed = true;
         entry.close_gap(channel, outbox);
         let presence = (channel.kind() == ChannelKind::Presence).then(|| {
             let members = presence::members(data, Members::new(seed)).unwrap_or_else(|| {
@@ -272,33 +278,25 @@ impl Subscriptions {
     /// Hosted Pusher says that the channel is subscribed already; then nobody has told us its members.
     fn handle_existing(&mut self, channel: &str, outbox: &mut Outbox) -> Option<ChannelName> {
         let (_, name, entry) = self.table.get_full_mut(channel)?;
-        match entry.phase {
-            Phase::Sent(_) | Phase::Failed(Failure::Refused | Failure::TimedOut) => {}
-            Phase::Idle
-            | Phase::Queued
-            | Phase::Authorizing(_)
-            | Phase::RetryingAuth
-            | Phase::AwaitingUser(_)
-            | Phase::Authorized(_)
-            | Phase::Subscribed
-            | Phase::Failed(Failure::Unsent) => return None,
-        }
         let name = name.clone();
         if name.kind() != ChannelKind::Presence || !entry.wanted || core::mem::replace(&mut entry.refreshed, true) {
             return self.handle_succeeded(channel, &Data::ABSENT, outbox);
         }
-        if let Phase::Sent(order) = entry.phase {
-            self.unanswered.answered(order);
-        }
+        let blamed = match entry.phase {
+            Phase::Sent(order) => self.unanswered.answered(order),
+            _ => None,
+        };
         self.disarm(&name);
         outbox.send(write::unsubscribe(&name));
         self.start(&name, outbox);
+        self.blame(blamed, outbox);
         None
     }
 
     /// The server thinks that a channel is subscribed that nobody wants.
     fn unsubscribe_stray(&mut self, channel: &str, outbox: &mut Outbox) {
-        if self.socket_id.is_none() || channel.starts_with(read::SERVER_TO_USER) || self.strays.len() >= MAX_STRAYS {
+        let is_name = (1..=ChannelName::MAX_LEN).contains(&channel.len());
+        if !is_name || channel.starts_with(read::SERVER_TO_USER) || self.strays.len() >= MAX_STRAYS {
             return;
         }
         if self.strays.insert(channel.into()) {

@@ -55,6 +55,7 @@ impl Subscriptions {
         let channel = self.to_refresh.pop_front()?;
         let socket_id = self.socket_id.clone()?;
         let id = self.next_auth();
+        self.table.get_mut(&channel)?.vault.as_mut()?.ask(id);
         self.refreshing.insert(id, (channel.clone(), now + self.options.auth_timeout));
         Some(AuthRequest { id, subject: AuthSubject::Channel(channel), socket_id, purpose: AuthPurpose::KeyRefresh })
     }
@@ -67,16 +68,20 @@ impl Subscriptions {
         }
     }
 
-    /// Nobody needs a newer key of this channel any more.
+    /// Nobody needs a newer key of this channel any more, nor what waits for it.
     pub(super) fn cancel_refresh(&mut self, channel: &ChannelName, outbox: &mut Outbox) {
-        self.to_refresh.retain(|waiting| waiting != channel);
-        self.refreshing.retain(|id, (refreshing, _)| {
-            let cancelled = refreshing == channel;
-            if cancelled {
-                outbox.cancel_auth(*id);
-            }
-            !cancelled
-        });
+        let Some(entry) = self.table.get_mut(channel) else { return };
+        let Some(vault) = &mut entry.vault else { return };
+        let (asked, lost) = vault.stop_waiting();
+        if let Some(id) = asked {
+            self.refreshing.remove(&id);
+            outbox.cancel_auth(id);
+        } else if lost > 0 {
+            self.to_refresh.retain(|waiting| waiting != channel);
+        }
+        if entry.wanted && lost > 0 {
+            outbox.lag(lost as u64);
+        }
     }
 
     pub(crate) fn next_auth(&mut self) -> AuthId {
@@ -99,17 +104,16 @@ fn key(auth: &AuthResponse) -> Result<Key, AuthError> {
 }
 
 fn deliver(entry: &mut Entry, channel: &ChannelName, opened: Opened, outbox: &mut Outbox) {
-    let mut fail = |envelope: &Envelope, error| {
-        let (channel, event) = (channel.clone(), envelope.event().into());
-        outbox.offer(Event::DecryptionError { channel, event, error });
-    };
-    match opened {
-        Opened::Failed(envelope, error) => fail(&envelope, error),
-        Opened::Held { dropped: Some(envelope), .. } => fail(&envelope, DecryptionError::Overflow),
-        Opened::Held { dropped: None, .. } => {}
+    let (envelope, error) = match opened {
         Opened::Event(envelope) => {
             entry.close_gap(channel, outbox);
-            outbox.offer(Event::Channel(envelope.into_channel_event(channel.clone())));
+            return outbox.offer(Event::Channel(envelope.into_channel_event(channel.clone())));
         }
-    }
+        Opened::Held { dropped: None, .. } => return,
+        Opened::Held { dropped: Some(envelope), .. } => (envelope, DecryptionError::Overflow),
+        Opened::Failed(envelope, error) => (envelope, error),
+    };
+    entry.close_gap(channel, outbox);
+    let (channel, event) = (channel.clone(), envelope.event().into());
+    outbox.offer(Event::DecryptionError { channel, event, error });
 }

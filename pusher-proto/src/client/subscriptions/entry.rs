@@ -22,6 +22,8 @@ pub(crate) struct Entry {
     /// Failed requests for authorization in a row.
     pub(super) failures: u32,
     pub(super) timer: Option<Instant>,
+    /// Whether the channel was subscribed since it is wanted, so that leaving a connection opens a gap.
+    pub(super) was_subscribed: bool,
     /// Since when events may have been missed.
     pub(super) lost_at: Option<Instant>,
     pub(super) count: Option<u64>,
@@ -49,6 +51,23 @@ pub(super) enum Phase {
     Failed(Failure),
 }
 
+impl Phase {
+    /// Whether the server has been asked on this socket and the channel is not known to be subscribed.
+    pub(super) fn may_be_subscribed(&self) -> bool {
+        match self {
+            Self::Sent(_) | Self::Failed(Failure::Refused | Failure::TimedOut) => true,
+            Self::Idle
+            | Self::Queued
+            | Self::Authorizing(_)
+            | Self::RetryingAuth
+            | Self::AwaitingUser(_)
+            | Self::Authorized(_)
+            | Self::Subscribed
+            | Self::Failed(Failure::Unsent) => false,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     /// The server was not asked on this socket.
@@ -68,6 +87,7 @@ impl Entry {
             refreshed: false,
             failures: 0,
             timer: None,
+            was_subscribed: false,
             lost_at: None,
             count: None,
             roster: None,
@@ -99,6 +119,17 @@ impl Entry {
     pub(super) fn close_gap(&mut self, channel: &ChannelName, outbox: &mut Outbox) {
         if let Some(since) = self.lost_at.take() {
             outbox.emit(Event::ContinuityLost { channel: channel.clone(), since });
+        }
+    }
+
+    /// The channel is not wanted any more, but the server's answer is awaited: nothing of the past counts for whoever wants
+    /// it again.
+    pub(super) fn forget_past(&mut self) {
+        self.was_subscribed = false;
+        self.lost_at = None;
+        self.count = None;
+        if let Some(roster) = &mut self.roster {
+            roster.forget();
         }
     }
 

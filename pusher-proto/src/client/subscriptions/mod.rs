@@ -94,6 +94,7 @@ impl Subscriptions {
             entry.retry = true;
         } else {
             self.last_order += 1;
+            self.strays.remove(channel.as_str());
             self.table.insert(channel.clone(), Entry::new(self.last_order));
         }
         self.touch(channel);
@@ -105,16 +106,16 @@ impl Subscriptions {
         self.touch(channel.clone());
     }
 
-    /// Starts and ends what the application's wishes ask for. Returns whether a channel was removed.
+    /// Starts and ends what the application's wishes ask for. Returns whether a channel is not wanted any more.
     pub(crate) fn reconcile(&mut self, outbox: &mut Outbox) -> bool {
         if self.dirty.is_empty() {
             return false;
         }
-        let mut removed = false;
+        let mut unwanted = false;
         for channel in core::mem::take(&mut self.dirty) {
-            removed |= self.settle(&channel, outbox);
+            unwanted |= !self.settle(&channel, outbox);
         }
-        removed
+        unwanted
     }
 
     /// There is a connection: subscribes everything that is wanted, in insertion order.
@@ -142,28 +143,21 @@ impl Subscriptions {
             outbox.cancel_auth(id);
         }
         self.table.retain(|channel, entry| {
-            match entry.phase {
-                Phase::Sent(_) if !entry.wanted => {
-                    outbox.forget(channel);
-                    return false;
-                }
-                Phase::Subscribed => entry.lost_at = entry.lost_at.or(Some(now)),
-                Phase::Idle
-                | Phase::Queued
-                | Phase::Authorizing(_)
-                | Phase::RetryingAuth
-                | Phase::AwaitingUser(_)
-                | Phase::Authorized(_)
-                | Phase::Sent(_)
-                | Phase::Failed(_) => {}
+            if !entry.wanted {
+                outbox.forget(channel);
+                return false;
+            }
+            if entry.was_subscribed {
+                entry.lost_at = entry.lost_at.or(Some(now));
             }
             entry.phase = Phase::Idle;
             entry.refreshed = false;
             entry.failures = 0;
             entry.timer = None;
             entry.count = None;
-            if let Some(lost) = entry.vault.take().map(|vault| vault.held() as u64).filter(|lost| *lost > 0) {
-                outbox.lag(lost);
+            let lost = entry.vault.take().map_or(0, |mut vault| vault.stop_waiting().1);
+            if lost > 0 {
+                outbox.lag(lost as u64);
             }
             true
         });
@@ -191,12 +185,14 @@ impl Subscriptions {
 
     pub(crate) fn handle_count(&mut self, channel: &str, count: u64, outbox: &mut Outbox) {
         let Some((name, entry)) = self.listening(channel) else { return };
+        entry.close_gap(name, outbox);
         entry.count = Some(count);
         outbox.offer(Event::SubscriptionCount { channel: name.clone(), count });
     }
 
     pub(crate) fn handle_cache_miss(&mut self, channel: &str, outbox: &mut Outbox) {
-        let Some((name, _)) = self.listening(channel) else { return };
+        let Some((name, entry)) = self.listening(channel) else { return };
+        entry.close_gap(name, outbox);
         outbox.offer(Event::CacheMiss { channel: name.clone() });
     }
 
@@ -225,7 +221,7 @@ impl Subscriptions {
         let (_, channel) = self.to_authorize.pop_first()?;
         let id = self.next_auth();
         let entry = self.table.get_mut(&channel)?;
-        let purpose = if entry.lost_at.is_some() { AuthPurpose::Resubscribe } else { AuthPurpose::Subscribe };
+        let purpose = if entry.was_subscribed { AuthPurpose::Resubscribe } else { AuthPurpose::Subscribe };
         entry.phase = Phase::Authorizing(id);
         self.authorizing.insert(id, channel.clone());
         self.arm(&channel, now + self.options.auth_timeout);
@@ -283,20 +279,19 @@ impl Subscriptions {
         }
     }
 
-    /// Returns whether the channel was removed.
+    /// Returns whether the channel is wanted.
     fn settle(&mut self, channel: &ChannelName, outbox: &mut Outbox) -> bool {
         let Some(entry) = self.table.get_mut(channel) else { return false };
         let retry = core::mem::take(&mut entry.retry);
         if !entry.wanted {
-            return self.abandon(channel, outbox);
+            self.abandon(channel, outbox);
+            return false;
+        }
+        if !retry && self.options.strict_names == Strictness::Warn && !channel.is_portable() {
+            outbox.offer(Event::Diagnostic(Diagnostic::NameNotPortable { channel: channel.clone() }));
         }
         match entry.phase {
-            Phase::Idle => {
-                if !channel.is_portable() && self.options.strict_names == Strictness::Warn {
-                    outbox.offer(Event::Diagnostic(Diagnostic::NameNotPortable { channel: channel.clone() }));
-                }
-                self.start(channel, outbox);
-            }
+            Phase::Idle => self.start(channel, outbox),
             Phase::Failed(failure) if retry => {
                 if failure == Failure::TimedOut {
                     outbox.send(write::unsubscribe(channel));
@@ -315,9 +310,9 @@ impl Subscriptions {
         false
     }
 
-    /// Ends a channel that is not wanted any more. Returns whether it is gone at once.
-    fn abandon(&mut self, channel: &ChannelName, outbox: &mut Outbox) -> bool {
-        let Some(entry) = self.table.get(channel) else { return false };
+    /// Ends a channel that is not wanted any more.
+    fn abandon(&mut self, channel: &ChannelName, outbox: &mut Outbox) {
+        let Some(entry) = self.table.get_mut(channel) else { return };
         match entry.phase {
             Phase::Authorizing(id) => {
                 self.authorizing.remove(&id);
@@ -325,8 +320,9 @@ impl Subscriptions {
             }
             // Servers may refuse to end a subscription in progress, or let it overtake: the answer decides.
             Phase::Sent(_) => {
-                outbox.forget(channel);
-                return false;
+                entry.forget_past();
+                self.cancel_refresh(channel, outbox);
+                return outbox.forget(channel);
             }
             Phase::Subscribed => outbox.send(write::unsubscribe(channel)),
             Phase::Idle
@@ -337,7 +333,6 @@ impl Subscriptions {
             | Phase::Failed(_) => {}
         }
         self.remove(channel, outbox);
-        true
     }
 
     /// Sets a channel on its way, if there is a connection.
@@ -360,6 +355,7 @@ impl Subscriptions {
 
     fn fail(&mut self, channel: &ChannelName, failure: Failure, error: SubscriptionError, outbox: &mut Outbox) {
         self.disarm(channel);
+        self.cancel_refresh(channel, outbox);
         let Some(entry) = self.table.get_mut(channel) else { return };
         if !entry.wanted {
             return self.remove(channel, outbox);
@@ -370,12 +366,10 @@ impl Subscriptions {
 
     fn remove(&mut self, channel: &ChannelName, outbox: &mut Outbox) {
         self.disarm(channel);
+        self.cancel_refresh(channel, outbox);
         let Some(entry) = self.table.swap_remove(channel) else { return };
         self.to_authorize.remove(&entry.order);
         self.to_send.remove(&entry.order);
-        if entry.vault.is_some() {
-            self.cancel_refresh(channel, outbox);
-        }
         outbox.forget(channel);
     }
 
