@@ -13,9 +13,6 @@ import { Server, Stage, within } from "./stage.mjs";
 /** How long one check may take. */
 const DEADLINE_MS = 20_000;
 
-// The master key of the development server's encrypted channels.
-const encryptionMasterKeyBase64 = Buffer.alloc(32, 7).toString("base64");
-
 // The HTTP library, `pusher`.
 
 async function publishesToOneChannel(stage) {
@@ -146,17 +143,8 @@ async function subscribesToAPresenceChannel(stage) {
   const bob = await stage.client({ userId: "bob" });
   const members = await bob.subscribing("presence-chat").succeeded();
   assert.equal(members.count, 2);
-  assert.deepEqual(members.me, { id: "bob", info: members.me.info });
+  assert.deepEqual(members.me, { id: "bob", info: null });
   assert.deepEqual(members.get("ann"), { id: "ann", info: { name: "Ann \"🎉\"" } });
-}
-
-async function decryptsEncryptedChannels(stage) {
-  const secrets = await (await stage.client()).subscribe("private-encrypted-chat");
-  const publisher = stage.publisher({ encryptionMasterKeyBase64 });
-  await publisher.trigger("private-encrypted-chat", "message", { text: "hush" });
-  assert.deepEqual(await secrets.next("message"), { text: "hush" });
-  await publisher.triggerBatch([{ channel: "private-encrypted-chat", name: "message", data: { text: "again" } }]);
-  assert.deepEqual(await secrets.next("message"), { text: "again" });
 }
 
 async function seesMembersComeAndGo(stage) {
@@ -190,13 +178,6 @@ async function replaysTheLastEventOfCacheChannels(stage) {
     assert.deepEqual(await second.next("message"), { n: 2 });
     assert.ok(!second.saw("pusher:cache_miss"));
   }
-}
-
-async function replaysEncryptedEvents(stage) {
-  const name = "private-encrypted-cache-a";
-  await stage.publisher({ encryptionMasterKeyBase64 }).trigger(name, "message", { text: "hush" });
-  const secrets = await (await stage.client()).subscribe(name);
-  assert.deepEqual(await secrets.next("message"), { text: "hush" });
 }
 
 async function countsSubscriptions(stage) {
@@ -295,7 +276,9 @@ async function refusesAWrongKeyForGood(stage) {
 }
 
 async function comesBackWhenTheServerRestarts(stage) {
-  const client = await stage.client({ userId: "ann" });
+  // If nobody took the connection, pusher-js would come back only after 15 s.
+  const { port } = await stage.relay();
+  const client = await stage.client({ port, userId: "ann" });
   const { socketId } = client;
   const channels = [await client.subscribe("private-chat"), await client.subscribe("presence-chat")];
   await stage.server.stop();
@@ -329,10 +312,8 @@ const CHECKS = {
     subscribesToAPublicChannel,
     subscribesToAPrivateChannel,
     subscribesToAPresenceChannel,
-    decryptsEncryptedChannels,
     seesMembersComeAndGo,
     replaysTheLastEventOfCacheChannels,
-    replaysEncryptedEvents,
     countsSubscriptions,
     exchangesClientEvents,
     namesTheSenderOnPresenceChannels,

@@ -14,6 +14,45 @@ const APP = { id: "interop-id", key: "interop-key", secret: "interop-secret" };
 /** How long one thing may take that should happen at once. */
 const PATIENCE_MS = 5_000;
 
+/** One check's view of the server. What it starts ends with it. */
+export class Stage {
+  #ends = [];
+
+  constructor(server) {
+    this.server = server;
+  }
+
+  /** The HTTP library, with other options if given. */
+  publisher(options = {}) {
+    const { id: appId, key, secret } = APP;
+    return new Publisher({ appId, key, secret, host: "127.0.0.1", port: this.server.port, ...options });
+  }
+
+  /** A connected client. */
+  async client(options) {
+    const client = this.connecting(options);
+    await client.connected();
+    return client;
+  }
+
+  /** A client that is about to connect. */
+  connecting(options) {
+    const client = new Client(this.server, options);
+    this.#ends.push(() => client.disconnect());
+    return client;
+  }
+
+  async relay() {
+    const relay = await Relay.start(this.server);
+    this.#ends.push(() => relay.end());
+    return relay;
+  }
+
+  end() {
+    for (const end of this.#ends) end();
+  }
+}
+
 /** A development server as a process of its own. */
 export class Server {
   #process;
@@ -62,53 +101,20 @@ export class Server {
   }
 }
 
-/** One check's view of the server. Its clients end with it. */
-export class Stage {
-  #clients = [];
-
-  constructor(server) {
-    this.server = server;
-  }
-
-  /** The HTTP library, with other options if given. */
-  publisher(options = {}) {
-    const { id: appId, key, secret } = APP;
-    return new Publisher({ appId, key, secret, host: "127.0.0.1", port: this.server.port, ...options });
-  }
-
-  /** A connected client. */
-  async client(options) {
-    const client = this.connecting(options);
-    await client.connected();
-    return client;
-  }
-
-  /** A client that is about to connect. */
-  connecting(options) {
-    const client = new Client(this.server, options);
-    this.#clients.push(client);
-    return client;
-  }
-
-  end() {
-    for (const client of this.#clients) client.disconnect();
-  }
-}
-
 /** `pusher-js`, and what happened to it. */
-export class Client {
+class Client {
   states = new Recorder("connection");
   errors = new Recorder("errors");
   messages = new Recorder("messages");
 
-  constructor(server, { key = APP.key, userId, userInfo, ...options } = {}) {
+  constructor(server, { key = APP.key, port = server.port, userId, userInfo, ...options } = {}) {
     const params = {};
     if (userId !== undefined) params.user_id = userId;
     if (userInfo !== undefined) params.user_info = JSON.stringify(userInfo);
     this.pusher = new Pusher(key, {
       cluster: "",
       wsHost: "127.0.0.1",
-      wsPort: server.port,
+      wsPort: port,
       forceTLS: false,
       enabledTransports: ["ws"],
       channelAuthorization: { endpoint: `http://127.0.0.1:${server.port}/pusher/auth`, params },
@@ -220,6 +226,39 @@ class Recorder {
   }
 }
 
+/** Takes connections also while the server is away, and passes them on when it is back. */
+class Relay {
+  #listener;
+  #sockets = new Set();
+
+  static async start(server) {
+    const relay = new Relay();
+    relay.#listener = createServer({ pauseOnConnect: true }, (client) => relay.#pass(client, server.port));
+    relay.port = await listen(relay.#listener);
+    return relay;
+  }
+
+  async #pass(client, port) {
+    this.#sockets.add(client);
+    client.on("error", () => client.destroy());
+    while (!(await isListening(port))) {
+      if (client.destroyed) return;
+      await sleep(20);
+    }
+    const server = connect(port, "127.0.0.1");
+    this.#sockets.add(server);
+    for (const [from, to] of [[client, server], [server, client]]) {
+      from.on("error", () => to.destroy());
+      from.pipe(to);
+    }
+  }
+
+  end() {
+    this.#listener.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}
+
 /** Fails if it takes longer. */
 export async function within(millis, promise, message) {
   const stop = new AbortController();
@@ -235,12 +274,17 @@ export async function within(millis, promise, message) {
 }
 
 async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
+  const server = createServer();
+  const port = await listen(server);
   server.close();
   await once(server, "close");
   return port;
+}
+
+async function listen(server) {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return server.address().port;
 }
 
 async function isListening(port) {

@@ -49,12 +49,12 @@ impl ClientEnd {
 #[test]
 fn a_wake_up_is_asked_for_only_if_it_must_come_earlier() {
     let mut end = ClientEnd::connected();
-    assert_eq!(end.schedules(), [], "the handshake asked for 10 s, which the stability needs too");
+    assert_eq!(end.schedules(), [0_u64; 0], "the handshake asked for 10 s, which the stability needs too");
     end.wake(10);
     assert_eq!(end.schedules(), [120], "the ping");
     end.now = Instant::from_elapsed(Duration::from_secs(60));
     end.receive(r#"{"event":"x","channel":"y"}"#);
-    assert_eq!(end.schedules(), [], "a message only moves the deadline");
+    assert_eq!(end.schedules(), [0_u64; 0], "a message only moves the deadline");
     end.wake(120);
     assert_eq!(end.schedules(), [180], "the moved deadline is asked for when the old one has come");
     end.client.subscribe(ChannelName::new("chat").unwrap());
