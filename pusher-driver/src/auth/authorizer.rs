@@ -1,0 +1,128 @@
+//! The application's side of authorization, as an asynchronous function.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+
+use pusher_proto::{AuthError, AuthId, AuthRequest, AuthResponse};
+
+use super::{AuthCall, HttpRequest, HttpResponse};
+use crate::runtime::Runtime;
+
+/// Decides whether a socket may subscribe to a private, encrypted or presence channel, and which user it belongs to;
+/// usually by asking the application's server.
+///
+/// It is asked again for every new socket. [`AuthRequest::purpose`] tells the first time from later ones. A call that
+/// takes longer than [`auth_timeout`](pusher_proto::ConfigBuilder::auth_timeout) or that nobody waits for any more is
+/// dropped.
+///
+/// Ready-made are [`HttpAuth`](crate::HttpAuth), [`NoAuth`] for clients of public channels, and functions:
+///
+/// ```
+/// use pusher_driver::Authorizer;
+/// use pusher_proto::{AuthError, AuthRequest, AuthResponse};
+///
+/// async fn ask_the_user(request: AuthRequest) -> Result<AuthResponse, AuthError> {
+///     Err(AuthError::Handler(format!("{} is for members only", request.subject)))
+/// }
+///
+/// fn takes(authorizer: impl Authorizer) {}
+/// takes(ask_the_user);
+/// ```
+pub trait Authorizer: Send + Sync + 'static {
+    /// Answers one call.
+    fn authorize(&self, call: &AuthCall) -> impl Future<Output = Result<AuthResponse, AuthError>> + Send;
+
+    /// Answers all calls that came at once, so that an application's server can be asked for many channels in one
+    /// request.
+    ///
+    /// Unless overridden, [`authorize`](Self::authorize) runs for all of them at the same time. There are never more
+    /// than [`auth_window`](pusher_proto::ConfigBuilder::auth_window).
+    fn authorize_many(&self, calls: Vec<AuthCall>) -> impl Future<Output = ()> + Send {
+        authorize_each(self, calls)
+    }
+}
+
+/// For clients of public channels: every other channel, and sign-in, fails with [`AuthError::NotConfigured`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NoAuth;
+
+impl Authorizer for NoAuth {
+    async fn authorize(&self, _call: &AuthCall) -> Result<AuthResponse, AuthError> {
+        Err(AuthError::NotConfigured)
+    }
+}
+
+/// A function, or a closure, that returns a future.
+impl<F, A> Authorizer for F
+where
+    F: Fn(AuthRequest) -> A + Send + Sync + 'static,
+    A: Future<Output = Result<AuthResponse, AuthError>> + Send,
+{
+    fn authorize(&self, call: &AuthCall) -> impl Future<Output = Result<AuthResponse, AuthError>> + Send {
+        self(call.request().clone())
+    }
+}
+
+/// Runs `authorize` for each call, all at the same time; drops those that are cancelled.
+async fn authorize_each<A: Authorizer + ?Sized>(authorizer: &A, calls: Vec<AuthCall>) {
+    let mut running: Vec<_> = calls.into_iter().map(|call| Running::new(authorizer, call)).collect();
+    poll_fn(|context| {
+        running.retain_mut(|call| !call.is_cancelled() && call.answer.as_mut().poll(context).is_pending());
+        if running.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+struct Running<'a> {
+    cancelled: Arc<AtomicBool>,
+    answer: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
+}
+
+impl<'a> Running<'a> {
+    fn new<A: Authorizer + ?Sized>(authorizer: &'a A, call: AuthCall) -> Self {
+        let cancelled = call.cancelled();
+        let answer = Box::pin(async move {
+            let answer = authorizer.authorize(&call).await;
+            call.answer(answer);
+        });
+        Self { cancelled, answer }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+/// An [`Authorizer`] of any type.
+pub(crate) trait Ask: Send + Sync {
+    fn ask(self: Arc<Self>, calls: Vec<AuthCall>) -> Asked;
+}
+
+/// Calls that are being answered.
+pub(crate) struct Asked {
+    pub(crate) ids: Vec<AuthId>,
+    pub(crate) answers: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl<A: Authorizer> Ask for A {
+    fn ask(self: Arc<Self>, calls: Vec<AuthCall>) -> Asked {
+        let ids = calls.iter().map(|call| call.request().id).collect();
+        Asked { ids, answers: Box::pin(async move { self.authorize_many(calls).await }) }
+    }
+}
+
+/// The HTTP side of a [`Runtime`] of any type.
+pub(crate) trait Post: Send + Sync {
+    fn post(&self, request: HttpRequest) -> Posted;
+}
+
+type Posted = Pin<Box<dyn Future<Output = Result<HttpResponse, AuthError>> + Send>>;
+
+impl<R: Runtime> Post for R {
+    fn post(&self, request: HttpRequest) -> Posted {
+        Box::pin(Runtime::post(self, request))
+    }
+}

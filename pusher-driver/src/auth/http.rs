@@ -1,0 +1,169 @@
+//! Authorization by an HTTP endpoint of the application.
+
+use std::fmt;
+use std::sync::Arc;
+
+use pusher_proto::{AuthBody, AuthError, AuthRequest, AuthResponse, AuthSubject, Secret, Text};
+
+use super::{AuthCall, Authorizer};
+
+/// Asks an HTTP endpoint of the application (Pusher docs, *Authorizing users*).
+///
+/// The body is a form unless [`auth_body`](pusher_proto::ConfigBuilder::auth_body) says JSON. Redirects are not
+/// followed: they would carry the headers elsewhere.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_driver::HttpAuth;
+///
+/// # fn session_token() -> String { String::new() }
+/// let auth = HttpAuth::new("https://example.com/broadcasting/auth")
+///     .param("tenant", "7")
+///     .headers_with(|_| vec![("Authorization".into(), format!("Bearer {}", session_token()).into())]);
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct HttpAuth {
+    url: Text,
+    user_url: Option<Text>,
+    headers: Vec<(Text, Secret)>,
+    params: Vec<(Text, Secret)>,
+    more_headers: Vec<Provider>,
+    more_params: Vec<Provider>,
+}
+
+type Provider = Arc<dyn Fn(&AuthRequest) -> Vec<(Text, Secret)> + Send + Sync>;
+
+impl HttpAuth {
+    /// Asks the endpoint at this URL about channels.
+    pub fn new(url: impl Into<Text>) -> Self {
+        Self {
+            url: url.into(),
+            user_url: None,
+            headers: Vec::new(),
+            params: Vec::new(),
+            more_headers: Vec::new(),
+            more_params: Vec::new(),
+        }
+    }
+
+    /// Asks the endpoint at this URL about the user who signs in. Without it, sign-in fails with
+    /// [`AuthError::NotConfigured`].
+    pub fn user_endpoint(mut self, url: impl Into<Text>) -> Self {
+        self.user_url = Some(url.into());
+        self
+    }
+
+    /// Adds a header to every request.
+    pub fn header(mut self, name: impl Into<Text>, value: impl Into<Secret>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds a parameter to the body of every request.
+    pub fn param(mut self, name: impl Into<Text>, value: impl Into<Secret>) -> Self {
+        self.params.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds headers that are made anew for every request, such as a token that expires.
+    pub fn headers_with(
+        mut self,
+        provider: impl Fn(&AuthRequest) -> Vec<(Text, Secret)> + Send + Sync + 'static,
+    ) -> Self {
+        self.more_headers.push(Arc::new(provider));
+        self
+    }
+
+    /// Adds parameters that are made anew for every request.
+    pub fn params_with(
+        mut self,
+        provider: impl Fn(&AuthRequest) -> Vec<(Text, Secret)> + Send + Sync + 'static,
+    ) -> Self {
+        self.more_params.push(Arc::new(provider));
+        self
+    }
+
+    /// Returns the HTTP request for one question.
+    ///
+    /// # Errors
+    ///
+    /// When there is no endpoint for it.
+    pub fn request(&self, request: &AuthRequest, body: AuthBody) -> Result<HttpRequest, AuthError> {
+        let url = match &request.subject {
+            AuthSubject::Channel(_) => &self.url,
+            AuthSubject::User => self.user_url.as_ref().ok_or(AuthError::NotConfigured)?,
+        };
+        let made = |providers: &[Provider]| -> Vec<_> { providers.iter().flat_map(|make| make(request)).collect() };
+        let params = [self.params.clone(), made(&self.more_params)].concat();
+        let params: Vec<_> = params.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+        Ok(HttpRequest {
+            url: url.clone(),
+            headers: [self.headers.clone(), made(&self.more_headers)].concat(),
+            content_type: body.content_type(),
+            body: Secret::from(request.body(body, &params)),
+        })
+    }
+}
+
+impl Authorizer for HttpAuth {
+    async fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
+        let response = call.post(self.request(call.request(), call.body())?).await?;
+        AuthResponse::from_http(response.status, &response.body, response.retry_after.as_deref())
+    }
+}
+
+impl fmt::Debug for HttpAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpAuth")
+            .field("url", &self.url)
+            .field("user_url", &self.user_url)
+            .field("headers", &self.headers)
+            .field("params", &self.params)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A POST request for the adapter's HTTP client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// The whole URL, `http` or `https`.
+    pub url: Text,
+    /// Headers beside `Content-Type`.
+    pub headers: Vec<(Text, Secret)>,
+    /// Value of `Content-Type`.
+    pub content_type: &'static str,
+    /// The body; it may hold the application's tokens.
+    pub body: Secret,
+}
+
+/// The answer to an [`HttpRequest`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpResponse {
+    /// The status, such as 200.
+    pub status: u16,
+    /// Value of `Retry-After`.
+    pub retry_after: Option<String>,
+    /// The body, at most [`HttpResponse::MAX_LEN`] bytes.
+    pub body: Vec<u8>,
+}
+
+impl HttpResponse {
+    /// Largest body in bytes that an adapter reads; an authorization has some hundred.
+    pub const MAX_LEN: usize = 1_024 * 1_024;
+
+    /// Adds a piece of the body.
+    ///
+    /// # Errors
+    ///
+    /// When the body would pass [`HttpResponse::MAX_LEN`].
+    pub fn extend(&mut self, piece: &[u8]) -> Result<(), AuthError> {
+        if self.body.len() + piece.len() > Self::MAX_LEN {
+            let max = Self::MAX_LEN;
+            return Err(AuthError::Handler(format!("the answer of the auth server is longer than {max} bytes")));
+        }
+        self.body.extend_from_slice(piece);
+        Ok(())
+    }
+}

@@ -1,0 +1,84 @@
+//! Authorization without a server.
+
+use pusher_proto::signing::App;
+use pusher_proto::signing::SigningError;
+use pusher_proto::{AuthError, AuthRequest, AuthResponse, AuthSubject, ChannelKind, ChannelName, Data, SocketId, Text};
+
+use super::{AuthCall, Authorizer};
+
+/// Signs with the application's secret instead of asking a server: for programs that belong to the application, such as
+/// workers, and for tests. A secret in a program that users have is no secret.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_driver::LocalAuth;
+/// use pusher_proto::Data;
+/// use pusher_proto::signing::App;
+///
+/// let app = App::new("app-id", "app-key", "app-secret")?;
+/// let auth = LocalAuth::new(app).user("worker-7", &Data::ABSENT);
+/// # Ok::<(), pusher_proto::InvalidName>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct LocalAuth {
+    app: App,
+    user: Option<User>,
+}
+
+#[derive(Clone, Debug)]
+struct User {
+    channel_data: Text,
+    user_data: Text,
+}
+
+impl LocalAuth {
+    /// Signs for this application. Presence channels and sign-in need a [`user`](Self::user) too.
+    pub const fn new(app: App) -> Self {
+        Self { app, user: None }
+    }
+
+    /// Sets who this client is on presence channels and when it signs in.
+    pub fn user(mut self, id: &str, info: &Data) -> Self {
+        let object = |key: &str| {
+            let id = Data::string(id);
+            let info = if info.is_absent() { String::new() } else { format!(r#","user_info":{}"#, info.raw()) };
+            Text::from(format!(r#"{{"{key}":{}{info}}}"#, id.raw()))
+        };
+        self.user = Some(User { channel_data: object("user_id"), user_data: object("id") });
+        self
+    }
+
+    fn sign(&self, request: &AuthRequest) -> Result<AuthResponse, AuthError> {
+        let signed = match (&request.subject, &self.user) {
+            (AuthSubject::Channel(channel), user) => self.sign_channel(&request.socket_id, channel, user.as_ref()),
+            (AuthSubject::User, Some(user)) => self.app.authenticate_user(&request.socket_id, user.user_data.clone()),
+            (AuthSubject::User, None) => return Err(AuthError::NotConfigured),
+        };
+        signed.map_err(|error| AuthError::Handler(error.to_string()))
+    }
+
+    fn sign_channel(
+        &self,
+        socket_id: &SocketId,
+        channel: &ChannelName,
+        user: Option<&User>,
+    ) -> Result<AuthResponse, SigningError> {
+        match (channel.kind(), user) {
+            (ChannelKind::Presence, Some(user)) => {
+                self.app.authorize_channel_with_data(socket_id, channel, user.channel_data.clone())
+            }
+            (ChannelKind::Presence, None)
+            | (ChannelKind::Public | ChannelKind::Private | ChannelKind::PrivateEncrypted, _) => {
+                self.app.authorize_channel(socket_id, channel)
+            }
+        }
+    }
+}
+
+impl Authorizer for LocalAuth {
+    async fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
+        self.sign(call.request())
+    }
+}

@@ -1,0 +1,203 @@
+//! Callbacks: who is called, in which order, and what happens when one panics.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pusher_proto::{Event, Text};
+
+/// Names one binding, for `unbind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BindingId(pub(crate) u64);
+
+/// Why a callback was not bound.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// Events whose names start with `pusher_internal:` never reach the application: they are translated.
+    #[error("{0} is internal to Pusher and never reaches a callback")]
+    Internal(Text),
+    /// The channel was unsubscribed by [`Client::unsubscribe`](crate::Client::unsubscribe).
+    #[error("the channel was unsubscribed")]
+    Unsubscribed,
+}
+
+/// Which events a callback gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Filter {
+    All,
+    Named(Text),
+}
+
+impl Filter {
+    pub(crate) fn named(event: Text) -> Result<Self, BindError> {
+        if event.starts_with(INTERNAL_PREFIX) {
+            return Err(BindError::Internal(event));
+        }
+        Ok(Self::Named(event))
+    }
+
+    fn takes(&self, event: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(name) => name == event,
+        }
+    }
+}
+
+/// A function of the application.
+pub(crate) type Callback = Arc<Mutex<dyn FnMut(&Event) + Send>>;
+
+/// One callback and the events it gets.
+#[derive(Clone)]
+pub(crate) struct Binding {
+    id: BindingId,
+    filter: Filter,
+    callback: Callback,
+}
+
+impl Binding {
+    pub(crate) fn new(id: BindingId, filter: Filter, callback: impl FnMut(&Event) + Send + 'static) -> Self {
+        Self { id, filter, callback: Arc::new(Mutex::new(callback)) }
+    }
+}
+
+/// Callbacks in the order of their registration. A clone is a snapshot: later changes do not reach it.
+#[derive(Clone, Default)]
+pub(crate) struct Bindings(Option<Arc<Vec<Binding>>>);
+
+/// Removed callbacks. They own values of the application, so they must be dropped where no lock is held.
+#[must_use]
+pub(crate) struct Removed(Vec<Binding>);
+
+impl Removed {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Bindings {
+    pub(crate) fn extend(&mut self, bindings: impl IntoIterator<Item = Binding>) {
+        for binding in bindings {
+            Arc::make_mut(self.0.get_or_insert_default()).push(binding);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, id: BindingId) -> Removed {
+        self.remove_where(|binding| binding.id == id)
+    }
+
+    pub(crate) fn remove_event(&mut self, event: &str) -> Removed {
+        self.remove_where(|binding| match &binding.filter {
+            Filter::All => false,
+            Filter::Named(name) => name == event,
+        })
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Calls everybody who takes the event.
+    pub(crate) fn call(&self, event: &Event) {
+        let Some(bindings) = &self.0 else { return };
+        let name = event.name();
+        for binding in bindings.iter().filter(|binding| binding.filter.takes(name)) {
+            // A callback that panicked before is called again: its next event may be another matter.
+            let mut callback = binding.callback.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| callback(event))) {
+                tracing::error!(event = name, panic = panic_message(panic.as_ref()), "a callback panicked");
+            }
+        }
+    }
+
+    fn remove_where(&mut self, goes: impl Fn(&Binding) -> bool) -> Removed {
+        let Some(bindings) = &mut self.0 else { return Removed(Vec::new()) };
+        let (gone, stay): (Vec<_>, Vec<_>) = bindings.iter().cloned().partition(goes);
+        self.0 = (!stay.is_empty()).then(|| Arc::new(stay));
+        Removed(gone)
+    }
+}
+
+impl fmt::Debug for Bindings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bindings = self.0.iter().flat_map(|bindings| bindings.iter());
+        f.debug_map().entries(bindings.map(|binding| (binding.id, &binding.filter))).finish()
+    }
+}
+
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    if let Some(message) = panic.downcast_ref::<&str>() {
+        return message;
+    }
+    panic.downcast_ref::<String>().map_or("no message", String::as_str)
+}
+
+/// Prefix of the names that only the protocol uses (Pusher protocol, *Channel events*).
+const INTERNAL_PREFIX: &str = "pusher_internal:";
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{self, Sender};
+
+    use super::*;
+
+    fn record(id: u64, filter: Filter, calls: &Sender<u64>) -> Binding {
+        let calls = calls.clone();
+        Binding::new(BindingId(id), filter, move |_| calls.send(id).unwrap())
+    }
+
+    #[test]
+    fn calls_in_the_order_of_registration_whoever_takes_the_event() {
+        let (sender, calls) = mpsc::channel();
+        let mut bindings = Bindings::default();
+        bindings.extend([record(1, Filter::Named("unavailable".into()), &sender)]);
+        bindings.extend([record(2, Filter::All, &sender)]);
+        bindings.extend([record(3, Filter::Named("error".into()), &sender)]);
+        bindings.extend([record(4, Filter::Named("unavailable".into()), &sender)]);
+        bindings.call(&Event::Unavailable);
+        assert_eq!(calls.try_iter().collect::<Vec<_>>(), [1, 2, 4]);
+    }
+
+    #[test]
+    fn a_panicking_callback_does_not_stop_the_others_nor_itself() {
+        let (sender, calls) = mpsc::channel();
+        let mut bindings = Bindings::default();
+        let mut first = true;
+        let second_call = sender.clone();
+        bindings.extend([Binding::new(BindingId(1), Filter::All, move |_| {
+            assert!(!std::mem::take(&mut first), "as the test wants");
+            second_call.send(1).unwrap();
+        })]);
+        bindings.extend([record(2, Filter::All, &sender)]);
+        bindings.call(&Event::Unavailable);
+        bindings.call(&Event::Unavailable);
+        assert_eq!(calls.try_iter().collect::<Vec<_>>(), [2, 1, 2]);
+    }
+
+    #[test]
+    fn removes_by_id_and_by_event() {
+        let (sender, calls) = mpsc::channel();
+        let mut bindings = Bindings::default();
+        for id in 1..=3 {
+            bindings.extend([record(id, Filter::Named("unavailable".into()), &sender)]);
+        }
+        bindings.extend([record(4, Filter::All, &sender)]);
+        assert_eq!(bindings.remove(BindingId(2)).len(), 1);
+        assert_eq!(bindings.remove(BindingId(2)).len(), 0);
+        bindings.call(&Event::Unavailable);
+        assert_eq!(bindings.remove_event("unavailable").len(), 2);
+        bindings.call(&Event::Unavailable);
+        assert_eq!(calls.try_iter().collect::<Vec<_>>(), [1, 3, 4, 4]);
+        assert_eq!(bindings.remove(BindingId(4)).len(), 1);
+        assert!(bindings.is_empty());
+    }
+
+    #[test]
+    fn names_of_the_protocol_are_refused() {
+        let internal = Filter::named("pusher_internal:member_added".into());
+        assert_eq!(internal, Err(BindError::Internal("pusher_internal:member_added".into())));
+        assert!(Filter::named("pusher:member_added".into()).is_ok());
+    }
+}

@@ -1,0 +1,304 @@
+//! The handle of a client.
+
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pusher_proto::{
+    AppKey, ChannelName, ClientEventName, ConnectionState, Data, Endpoints, Event, InvalidConfig, InvalidName,
+    NetworkHint, SocketId, Stats, Text, TriggerError,
+};
+
+use crate::bindings::{BindError, Binding, BindingId, Filter};
+use crate::events::Events;
+use crate::shared::{Handle, Life};
+use crate::subscription::Subscription;
+
+/// A Pusher client: cheap to clone, usable from any thread, and never waiting for the network.
+///
+/// What a method changes takes effect when the loop runs next; what a getter returns is what the loop has seen. The
+/// connection lives as long as any [`Client`], [`Subscription`] or [`Events`]: dropping the last one closes it.
+///
+/// # Examples
+///
+/// ```no_run
+/// # fn example(client: pusher_driver::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let chat = client.subscribe("chat")?;
+/// chat.bind("message", |event| println!("{event:?}"))?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client {
+    handle: Arc<Handle>,
+}
+
+/// A [`Client`] that does not keep the connection, for callbacks that need one.
+#[derive(Clone, Debug)]
+pub struct WeakClient {
+    handle: Weak<Handle>,
+}
+
+/// The user who is signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UserInfo {
+    /// The user's id.
+    pub id: Text,
+    /// What the application says of the user: a JSON object.
+    pub data: Text,
+}
+
+/// What is known of one channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChannelInfo {
+    /// Its name.
+    pub name: ChannelName,
+    /// Whether the server has confirmed the subscription on the present connection.
+    pub is_subscribed: bool,
+    /// Connections that are subscribed to it, where the server counts them.
+    pub subscription_count: Option<u64>,
+    /// Members, on a presence channel, as last known.
+    pub member_count: Option<usize>,
+}
+
+impl Client {
+    pub(crate) fn new(handle: Handle) -> Self {
+        Self { handle: Arc::new(handle) }
+    }
+
+    /// Connects, or tries again at once if a delay or a failure is in the way.
+    pub fn connect(&self) {
+        self.handle.0.change(|state| {
+            if state.life == Life::Running {
+                state.ended = None;
+                state.core.connect();
+            }
+        });
+    }
+
+    /// Closes the connection and stays disconnected until [`connect`](Self::connect). Channels and bindings stay.
+    pub fn disconnect(&self) {
+        self.handle.0.change(|state| state.core.disconnect());
+    }
+
+    /// Goes to another application or other servers. Channels and bindings stay and move along.
+    ///
+    /// # Errors
+    ///
+    /// When there is no server, or one is unusable.
+    pub fn switch(&self, key: AppKey, endpoints: impl Into<Endpoints>) -> Result<(), InvalidConfig> {
+        let endpoints = endpoints.into();
+        endpoints.validate()?;
+        self.handle.0.change(|state| state.core.switch(key, endpoints));
+        Ok(())
+    }
+
+    /// Tells the client what the operating system says of the network, so that it tries or checks at once.
+    pub fn network_changed(&self, hint: NetworkHint) {
+        self.handle.0.change(|state| state.core.network_changed(hint));
+    }
+
+    /// Subscribes to a channel, now or as soon as there is a connection, and again after every reconnect.
+    ///
+    /// A channel may have several handles. It is unsubscribed when the last one is dropped and nothing is bound to it, or
+    /// by [`unsubscribe`](Self::unsubscribe). A channel whose subscription failed is tried again.
+    ///
+    /// # Errors
+    ///
+    /// When the name is one that no server can mean.
+    pub fn subscribe<N>(&self, channel: N) -> Result<Subscription, InvalidName>
+    where
+        N: TryInto<ChannelName>,
+        InvalidName: From<N::Error>,
+    {
+        Ok(Subscription::new(Arc::clone(&self.handle), channel.try_into()?))
+    }
+
+    /// Leaves a channel, whoever still has a handle of it: their streams end and their bindings go.
+    pub fn unsubscribe(&self, channel: &ChannelName) {
+        let route = self.handle.0.change(|state| {
+            state.core.unsubscribe(channel);
+            state.routes.remove(channel)
+        });
+        let Some(mut route) = route else { return };
+        for waker in route.end() {
+            waker.wake();
+        }
+    }
+
+    /// Signs in, on this connection and on all that follow, as whom the application's server says. The
+    /// result is [`Event::SignedIn`] or [`Event::SigninError`]; a failed sign-in is tried again.
+    pub fn signin(&self) {
+        self.handle.0.change(|state| state.core.signin());
+    }
+
+    /// Forgets the user. The server does so with the connection; until then its events for the user are ignored.
+    pub fn signout(&self) {
+        self.handle.0.change(|state| state.core.signout());
+    }
+
+    /// Sends a client event to everybody else on a private or presence channel.
+    ///
+    /// # Errors
+    ///
+    /// When the channel cannot take it at present; nothing of it is kept then.
+    pub fn trigger(&self, channel: &ChannelName, event: &ClientEventName, data: &Data) -> Result<(), TriggerError> {
+        let now = self.handle.0.now();
+        self.handle.0.change(|state| state.core.trigger(channel, event, data, now))
+    }
+
+    /// Returns a stream of everything that happens from now on, on all channels and beside them.
+    pub fn events(&self) -> Events {
+        Events::new(Arc::clone(&self.handle))
+    }
+
+    /// Binds a callback to one kind of event, on every channel and beside them. The name is
+    /// [`Event::name`]: `pusher:subscription_succeeded`, `state_change`, `error`, or an event of your own.
+    ///
+    /// Callbacks run in the loop, in the order of the frames and of their registration, client-wide ones first. Their
+    /// time is the connection's, so they must not block. One that panics is reported and stops nobody else.
+    ///
+    /// # Errors
+    ///
+    /// When the name is internal to the protocol.
+    pub fn bind(
+        &self,
+        event: impl Into<Text>,
+        callback: impl FnMut(&Event) + Send + 'static,
+    ) -> Result<BindingId, BindError> {
+        Ok(self.bind_filter(Filter::named(event.into())?, callback))
+    }
+
+    /// Binds a callback to every event, as [`bind`](Self::bind) does to one.
+    pub fn bind_all(&self, callback: impl FnMut(&Event) + Send + 'static) -> BindingId {
+        self.bind_filter(Filter::All, callback)
+    }
+
+    /// Removes a client-wide callback; returns whether there was one. An event that is being handled still reaches it.
+    pub fn unbind(&self, id: BindingId) -> bool {
+        let removed = self.handle.0.change(|state| state.routes.bindings.remove(id));
+        removed.len() > 0
+    }
+
+    /// Removes all client-wide callbacks that were bound to this event; returns how many.
+    pub fn unbind_event(&self, event: &str) -> usize {
+        let removed = self.handle.0.change(|state| state.routes.bindings.remove_event(event));
+        removed.len()
+    }
+
+    /// Returns the state of the connection.
+    #[must_use]
+    pub fn state(&self) -> ConnectionState {
+        self.handle.0.lock().core.state().clone()
+    }
+
+    /// Returns Pusher's word for the state: `initialized`, `connecting`, `connected`, `unavailable`, `failed` or
+    /// `disconnected`.
+    #[must_use]
+    pub fn state_name(&self) -> &'static str {
+        self.handle.0.lock().core.name()
+    }
+
+    /// Whether there has been no connection for longer than the configuration calls normal.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        self.handle.0.lock().core.is_unavailable()
+    }
+
+    /// Returns the server's name for the present connection.
+    #[must_use]
+    pub fn socket_id(&self) -> Option<SocketId> {
+        self.handle.0.lock().core.socket_id().cloned()
+    }
+
+    /// Returns who is signed in on the present connection.
+    #[must_use]
+    pub fn user(&self) -> Option<UserInfo> {
+        let state = self.handle.0.lock();
+        state.core.user().map(|user| UserInfo { id: user.id.into(), data: user.data.into() })
+    }
+
+    /// Returns the counters of this client.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.handle.0.lock().core.stats()
+    }
+
+    /// Returns what is known of a channel, if somebody wants it.
+    #[must_use]
+    pub fn channel(&self, channel: &ChannelName) -> Option<ChannelInfo> {
+        self.handle.0.lock().core.channel(channel).map(ChannelInfo::from)
+    }
+
+    /// Returns what is known of every channel that somebody wants.
+    #[must_use]
+    pub fn channels(&self) -> Vec<ChannelInfo> {
+        self.handle.0.lock().core.channels().map(ChannelInfo::from).collect()
+    }
+
+    /// Returns a handle that does not keep the connection.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakClient {
+        WeakClient { handle: Arc::downgrade(&self.handle) }
+    }
+
+    /// Closes the connection for good: what was triggered is sent, the server is told, the streams end, and the loop with
+    /// them. Ends when that is done, or after `limit`, whatever is left then.
+    ///
+    /// The goodbye starts when the future is first polled, and goes on if it is dropped.
+    #[cfg(feature = "async")]
+    pub async fn shutdown(&self, limit: Duration) {
+        std::future::poll_fn(|context| self.poll_shutdown(limit, context)).await;
+    }
+
+    /// Starts the goodbye of `shutdown`, or looks whether it is over.
+    pub fn poll_shutdown(&self, limit: Duration, context: &mut Context<'_>) -> Poll<()> {
+        self.handle.0.change(|state| match state.life {
+            Life::Ended => Poll::Ready(()),
+            Life::Running | Life::Leaving(None) => {
+                state.leave(Some(limit));
+                add_waker(&mut state.mourners, context);
+                Poll::Pending
+            }
+            Life::Leaving(Some(_)) => {
+                add_waker(&mut state.mourners, context);
+                Poll::Pending
+            }
+        })
+    }
+
+    fn bind_filter(&self, filter: Filter, callback: impl FnMut(&Event) + Send + 'static) -> BindingId {
+        let id = BindingId(self.handle.0.next_id());
+        let binding = Binding::new(id, filter, callback);
+        self.handle.0.change(|state| state.routes.bindings.extend([binding]));
+        id
+    }
+}
+
+impl WeakClient {
+    /// Returns the client, unless its connection is already closed.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Client> {
+        Some(Client { handle: self.handle.upgrade()? })
+    }
+}
+
+impl From<pusher_proto::Channel<'_>> for ChannelInfo {
+    fn from(channel: pusher_proto::Channel<'_>) -> Self {
+        Self {
+            name: channel.name().clone(),
+            is_subscribed: channel.is_subscribed(),
+            subscription_count: channel.count(),
+            member_count: channel.members().map(pusher_proto::Members::len),
+        }
+    }
+}
+
+/// Adds the waker of a task that is polled, once.
+pub(crate) fn add_waker(wakers: &mut Vec<std::task::Waker>, context: &Context<'_>) {
+    if !wakers.iter().any(|waker| waker.will_wake(context.waker())) {
+        wakers.push(context.waker().clone());
+    }
+}

@@ -1,0 +1,186 @@
+//! The half of the loop that needs no runtime: inputs go in, steps come out.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use pusher_proto::{CloseFrame, CloseReason, Config, ConnectRequest, Frame, Instant, SocketEpoch, Text};
+
+use crate::auth::AuthCall;
+use crate::client::Client;
+use crate::options::Options;
+use crate::routes::{Buffer, Delivery};
+use crate::shared::{Drain, Handle, Life, Shared, State};
+
+/// What a loop does next.
+#[derive(Debug)]
+pub enum Step {
+    /// Open a socket; answer with [`Engine::handle_open`] or [`Engine::handle_close`].
+    Connect(SocketEpoch, ConnectRequest),
+    /// Send a text message, if this socket is still open.
+    Send(SocketEpoch, Text),
+    /// Close the socket, or give up opening it.
+    Close(SocketEpoch, CloseFrame),
+    /// Ask for authorization; every call takes its answer itself.
+    Authorize(Vec<AuthCall>),
+    /// Nobody waits for this authorization any more.
+    CancelAuth(pusher_proto::AuthId),
+    /// Call [`Engine::handle_timeout`] then, in place of the time before.
+    Schedule(Instant),
+}
+
+/// The half of the loop that needs no runtime.
+///
+/// After every `handle_*` call and every change that a handle made, take all [`steps`](Self::next_step), then
+/// [`dispatch`](Self::dispatch), and once the socket has no more, [`wake_consumers`](Self::wake_consumers).
+pub struct Engine {
+    shared: Arc<Shared>,
+    now: Instant,
+    steps: VecDeque<Step>,
+    delivery: Delivery,
+}
+
+impl Engine {
+    /// Creates a client's handle and the engine that serves it. The client connects if the configuration says so.
+    #[must_use]
+    pub fn new(config: Config, options: &Options) -> (Client, Self) {
+        let auto_connect = config.auto_connect();
+        let shared = Shared::new(config, options);
+        let engine = Self {
+            shared: Arc::clone(&shared),
+            now: Instant::ZERO,
+            steps: VecDeque::new(),
+            delivery: Delivery::default(),
+        };
+        let client = Client::new(Handle(shared));
+        if auto_connect {
+            client.connect();
+        }
+        (client, engine)
+    }
+
+    /// Looks at the clock. Everything until the next look happens now.
+    pub fn tick(&mut self) -> Instant {
+        self.now = self.shared.now();
+        self.now
+    }
+
+    /// Takes what handles have changed and what authorizers have answered.
+    pub fn sync(&mut self) {
+        self.input(Buffer::Leave, State::take_changes);
+    }
+
+    /// The socket is open.
+    pub fn handle_open(&mut self, socket: SocketEpoch) {
+        tracing::trace!(%socket, "open");
+        self.input(Buffer::Leave, |state, now| state.core.handle_open(socket, now));
+    }
+
+    /// A message came, out of a read buffer of `buffer_len` bytes.
+    pub fn handle_frame(&mut self, socket: SocketEpoch, frame: Frame, buffer_len: usize) {
+        let len = len(&frame);
+        tracing::trace!(%socket, len, "frame");
+        let buffer = if len >= buffer_len / 2 { Buffer::Keep } else { Buffer::Leave };
+        self.input(buffer, |state, now| state.core.handle_frame(socket, frame, now));
+    }
+
+    /// The socket ended, or could not be opened.
+    pub fn handle_close(&mut self, socket: SocketEpoch, reason: CloseReason) {
+        tracing::trace!(%socket, %reason, "closed");
+        self.input(Buffer::Leave, |state, now| state.core.handle_close(socket, reason, now));
+    }
+
+    /// The time of the last [`Step::Schedule`] has come. Read the socket first until it has no more: what lies there may
+    /// be what the deadline waits for.
+    pub fn handle_timeout(&mut self) {
+        tracing::trace!(now = %self.now, "timeout");
+        self.input(Buffer::Leave, |state, now| state.core.handle_timeout(now));
+    }
+
+    /// Returns the next thing to do.
+    pub fn next_step(&mut self) -> Option<Step> {
+        self.steps.pop_front()
+    }
+
+    /// Runs the callbacks for what was handled.
+    pub fn dispatch(&mut self) {
+        for dispatch in &self.delivery.dispatches {
+            dispatch.audience.call(&dispatch.event);
+        }
+        self.delivery.dispatches.clear();
+    }
+
+    /// Wakes everybody who got something since the last call.
+    pub fn wake_consumers(&mut self) {
+        for mailbox in self.delivery.filled.drain(..) {
+            if let Some(waker) = mailbox.consumer() {
+                waker.wake();
+            }
+        }
+        for waker in self.delivery.wakers.drain(..) {
+            waker.wake();
+        }
+    }
+
+    /// Leaves a waker for the next change by a handle; returns false if one came since [`Engine::sync`].
+    pub fn park(&self, waker: &Waker) -> bool {
+        self.shared.lock().park(waker)
+    }
+
+    /// Whether the last handle is gone or `shutdown` was called: the loop ends once no socket is left.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.shared.lock().life != Life::Running
+    }
+
+    /// Returns how long `shutdown` may take.
+    #[must_use]
+    pub fn leave_limit(&self) -> Option<Duration> {
+        match self.shared.lock().life {
+            Life::Leaving(limit) => limit,
+            Life::Running | Life::Ended => None,
+        }
+    }
+
+    fn input(&mut self, buffer: Buffer, input: impl FnOnce(&mut State, Instant)) {
+        let mut state = self.shared.lock();
+        input(&mut state, self.now);
+        let mut out = Drain { shared: &self.shared, delivery: &mut self.delivery };
+        state.drain(self.now, buffer, &mut self.steps, &mut out);
+    }
+}
+
+/// Ends every stream and everybody who waits.
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.life = Life::Ended;
+        let (bindings, mut routes) = state.routes.end(&mut self.delivery);
+        self.delivery.wakers.append(&mut state.mourners);
+        drop(state);
+        // Callbacks own values of the application, so they go without the lock.
+        drop(bindings);
+        for route in &mut routes {
+            self.delivery.wakers.append(&mut route.end());
+        }
+        drop(routes);
+        self.wake_consumers();
+    }
+}
+
+/// Bytes that a message brings.
+pub(crate) fn len(frame: &Frame) -> usize {
+    match frame {
+        Frame::Text(text) => text.len(),
+        Frame::Binary(bytes) => bytes.len(),
+        Frame::Ping | Frame::Pong => 0,
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("now", &self.now).field("steps", &self.steps).finish_non_exhaustive()
+    }
+}

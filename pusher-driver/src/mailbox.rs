@@ -1,0 +1,384 @@
+//! Where events wait for the application: bounded, and honest about what was lost.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+
+use pusher_proto::{Event, Member};
+
+use crate::options::{Options, Overflow};
+
+/// The bytes that wait in all mailboxes of a client.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    len: usize,
+    bytes: usize,
+    overflow: Overflow,
+    used: AtomicUsize,
+    mailboxes: AtomicUsize,
+}
+
+impl Budget {
+    pub(crate) fn new(options: &Options) -> Arc<Self> {
+        Arc::new(Self {
+            len: options.mailbox_len,
+            bytes: options.mailbox_bytes,
+            overflow: options.overflow,
+            used: AtomicUsize::new(0),
+            mailboxes: AtomicUsize::new(0),
+        })
+    }
+
+    /// What a mailbox may hold even when the others have used up everything.
+    fn share(&self) -> usize {
+        self.bytes / self.mailboxes.load(Ordering::Relaxed).max(1)
+    }
+}
+
+/// The events that wait for one handle.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    budget: Arc<Budget>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    queue: VecDeque<Event>,
+    bytes: usize,
+    /// Lost before the first waiting event.
+    missed_before: u64,
+    /// Lost after the last waiting event.
+    missed_after: u64,
+    intake: Intake,
+    waker: Option<Waker>,
+    /// Whether the loop will wake the consumer once its batch is done.
+    listed: bool,
+}
+
+/// Whether a mailbox takes events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Intake {
+    /// It does, and nobody has asked for one yet.
+    Unread,
+    /// It does.
+    Read,
+    /// It does not: its handle was used for callbacks only.
+    Paused,
+    /// It counts what it loses, to say so at the end.
+    Overflowed,
+    /// Nothing comes any more.
+    Ended,
+}
+
+/// What a look into a mailbox found.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    Event(Event),
+    Nothing,
+    Paused,
+    Ended,
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// Nobody has to be woken.
+    Quiet,
+    /// The first event that a waiting consumer must be woken for.
+    Wakes,
+}
+
+impl Mailbox {
+    pub(crate) fn new(budget: &Arc<Budget>) -> Arc<Self> {
+        budget.mailboxes.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self {
+            budget: Arc::clone(budget),
+            inner: Mutex::new(Inner {
+                queue: VecDeque::new(),
+                bytes: 0,
+                missed_before: 0,
+                missed_after: 0,
+                intake: Intake::Unread,
+                waker: None,
+                listed: false,
+            }),
+        })
+    }
+
+    /// Adds an event that weighs `weight` bytes, and makes it only if there is room.
+    pub(crate) fn put(&self, weight: usize, event: impl FnOnce() -> Event) -> Put {
+        let mut inner = self.lock();
+        match inner.intake {
+            Intake::Unread | Intake::Read => {}
+            Intake::Overflowed => {
+                inner.missed_after += 1;
+                return Put::Quiet;
+            }
+            Intake::Paused | Intake::Ended => return Put::Quiet,
+        }
+        self.make_room(&mut inner, weight);
+        if self.is_full(&inner, weight) {
+            inner.missed_after += 1;
+            if self.budget.overflow == Overflow::Close {
+                inner.intake = Intake::Overflowed;
+            }
+        } else {
+            if inner.missed_after > 0 {
+                let missed = mem::take(&mut inner.missed_after);
+                self.push(&mut inner, Event::Lagged { missed }, LAGGED_WEIGHT);
+            }
+            self.push(&mut inner, event(), weight);
+        }
+        if inner.listed || inner.waker.is_none() {
+            return Put::Quiet;
+        }
+        inner.listed = true;
+        Put::Wakes
+    }
+
+    /// Takes the next event, or leaves a waker for it.
+    pub(crate) fn take(&self, context: &Context<'_>) -> Taken {
+        let mut inner = self.lock();
+        match inner.intake {
+            Intake::Paused => return Taken::Paused,
+            Intake::Unread => inner.intake = Intake::Read,
+            Intake::Read | Intake::Overflowed | Intake::Ended => {}
+        }
+        if inner.missed_before > 0 {
+            return Taken::Event(Event::Lagged { missed: mem::take(&mut inner.missed_before) });
+        }
+        if let Some(event) = self.pop(&mut inner) {
+            return Taken::Event(event);
+        }
+        if inner.missed_after > 0 {
+            if inner.intake == Intake::Overflowed {
+                inner.intake = Intake::Ended;
+            }
+            return Taken::Event(Event::Lagged { missed: mem::take(&mut inner.missed_after) });
+        }
+        if inner.intake == Intake::Ended {
+            return Taken::Ended;
+        }
+        match &mut inner.waker {
+            Some(waker) => waker.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+        Taken::Nothing
+    }
+
+    /// Stops taking events, if nobody has asked for one yet; returns whether it did.
+    pub(crate) fn pause(&self) -> bool {
+        let mut inner = self.lock();
+        match inner.intake {
+            Intake::Unread => {}
+            Intake::Read | Intake::Paused | Intake::Overflowed | Intake::Ended => return false,
+        }
+        inner.intake = Intake::Paused;
+        self.clear(&mut inner);
+        true
+    }
+
+    /// Takes events again after [`Mailbox::pause`].
+    pub(crate) fn resume(&self) {
+        let mut inner = self.lock();
+        inner.intake = match inner.intake {
+            Intake::Paused => Intake::Read,
+            Intake::Unread => Intake::Unread,
+            Intake::Read => Intake::Read,
+            Intake::Overflowed => Intake::Overflowed,
+            Intake::Ended => Intake::Ended,
+        };
+    }
+
+    /// Takes nothing more; what waits can still be taken. Returns who must be told.
+    pub(crate) fn end(&self) -> Option<Waker> {
+        let mut inner = self.lock();
+        inner.intake = Intake::Ended;
+        inner.waker.take()
+    }
+
+    /// Returns who waits for events, at the end of a batch.
+    pub(crate) fn consumer(&self) -> Option<Waker> {
+        let mut inner = self.lock();
+        inner.listed = false;
+        inner.waker.take()
+    }
+
+    fn make_room(&self, inner: &mut Inner, weight: usize) {
+        if self.budget.overflow != Overflow::DropOldest {
+            return;
+        }
+        while self.is_full(inner, weight) {
+            match self.pop(inner) {
+                Some(Event::Lagged { missed }) => inner.missed_before += missed,
+                Some(_) => inner.missed_before += 1,
+                None => return,
+            }
+        }
+    }
+
+    fn is_full(&self, inner: &Inner, weight: usize) -> bool {
+        if inner.queue.len() >= self.budget.len {
+            return true;
+        }
+        let used = self.budget.used.load(Ordering::Relaxed);
+        used + weight > self.budget.bytes && inner.bytes + weight > self.budget.share()
+    }
+
+    fn push(&self, inner: &mut Inner, event: Event, weight: usize) {
+        inner.queue.push_back(event);
+        inner.bytes += weight;
+        self.budget.used.fetch_add(weight, Ordering::Relaxed);
+    }
+
+    fn pop(&self, inner: &mut Inner) -> Option<Event> {
+        let event = inner.queue.pop_front()?;
+        let weight = weight(&event).min(inner.bytes);
+        inner.bytes -= weight;
+        self.budget.used.fetch_sub(weight, Ordering::Relaxed);
+        if inner.queue.is_empty() && inner.queue.capacity() > IDLE_CAPACITY {
+            inner.queue = VecDeque::new();
+        }
+        Some(event)
+    }
+
+    fn clear(&self, inner: &mut Inner) {
+        inner.queue = VecDeque::new();
+        self.budget.used.fetch_sub(mem::take(&mut inner.bytes), Ordering::Relaxed);
+        inner.missed_before = 0;
+        inner.missed_after = 0;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.budget.used.fetch_sub(inner.bytes, Ordering::Relaxed);
+        self.budget.mailboxes.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The bytes that a waiting event holds, roughly. Lists of members are shared and count as nothing.
+pub(crate) fn weight(event: &Event) -> usize {
+    let member = |member: &Member| member.id.len() + member.info.raw().len();
+    let text = match event {
+        Event::Channel(event) => event.event().len() + event.data().raw().len(),
+        Event::Connection(event) => event.event.len() + event.data.raw().len(),
+        Event::User(event) => event.event.len() + event.data.raw().len(),
+        Event::MemberAdded { member: who, .. }
+        | Event::MemberRemoved { member: who, .. }
+        | Event::MemberUpdated { member: who, .. } => member(who),
+        _ => 0,
+    };
+    size_of::<Event>() + text
+}
+
+const LAGGED_WEIGHT: usize = size_of::<Event>();
+
+/// Events that an empty mailbox keeps room for; a burst's memory is given back.
+const IDLE_CAPACITY: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mailbox(options: &Options) -> Arc<Mailbox> {
+        Mailbox::new(&Budget::new(options))
+    }
+
+    fn numbered(number: u64) -> Event {
+        Event::SubscriptionCount { channel: pusher_proto::ChannelName::new("c").unwrap(), count: number }
+    }
+
+    fn fill(mailbox: &Mailbox, numbers: std::ops::RangeInclusive<u64>) {
+        for number in numbers {
+            let event = numbered(number);
+            mailbox.put(weight(&event), || event);
+        }
+    }
+
+    /// Numbers of the events, losses as negative numbers.
+    fn taken(mailbox: &Mailbox) -> Vec<i64> {
+        let context = Context::from_waker(Waker::noop());
+        let mut numbers = Vec::new();
+        loop {
+            match mailbox.take(&context) {
+                Taken::Event(Event::SubscriptionCount { count, .. }) => numbers.push(count as i64),
+                Taken::Event(Event::Lagged { missed }) => numbers.push(-(missed as i64)),
+                Taken::Event(event) => panic!("{event:?}"),
+                Taken::Nothing | Taken::Paused | Taken::Ended => return numbers,
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_mailbox_drops_the_oldest_and_says_so_before_the_rest() {
+        let mailbox = mailbox(&Options::new().mailbox_len(2));
+        fill(&mailbox, 1..=5);
+        assert_eq!(taken(&mailbox), [-3, 4, 5]);
+        fill(&mailbox, 6..=6);
+        assert_eq!(taken(&mailbox), [6]);
+    }
+
+    #[test]
+    fn a_full_mailbox_drops_the_newest_and_says_so_after_the_rest() {
+        let mailbox = mailbox(&Options::new().mailbox_len(2).overflow(Overflow::DropNewest));
+        fill(&mailbox, 1..=5);
+        let context = Context::from_waker(Waker::noop());
+        assert!(matches!(mailbox.take(&context), Taken::Event(event) if event == numbered(1)));
+        fill(&mailbox, 6..=6);
+        assert_eq!(taken(&mailbox), [2, -3, 6]);
+    }
+
+    #[test]
+    fn a_full_mailbox_may_end_with_a_last_loss() {
+        let mailbox = mailbox(&Options::new().mailbox_len(2).overflow(Overflow::Close));
+        fill(&mailbox, 1..=5);
+        assert_eq!(taken(&mailbox), [1, 2, -3]);
+        fill(&mailbox, 6..=6);
+        assert!(matches!(mailbox.take(&Context::from_waker(Waker::noop())), Taken::Ended));
+    }
+
+    #[test]
+    fn bytes_are_bounded_for_all_mailboxes_together_and_a_slow_one_does_not_starve_the_rest() {
+        let each = size_of::<Event>();
+        let budget = Budget::new(&Options::new().mailbox_bytes(4 * each));
+        let (slow, quick) = (Mailbox::new(&budget), Mailbox::new(&budget));
+        fill(&slow, 1..=9);
+        assert_eq!(budget.used.load(Ordering::Relaxed), 4 * each);
+        fill(&quick, 1..=3);
+        assert_eq!(taken(&quick), [-1, 2, 3]);
+        assert_eq!(taken(&slow), [-5, 6, 7, 8, 9]);
+        assert_eq!(budget.used.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn the_consumer_is_woken_once_per_batch() {
+        let mailbox = mailbox(&Options::new());
+        assert_eq!(mailbox.put(0, || numbered(1)), Put::Quiet, "nobody waits");
+        assert_eq!(taken(&mailbox), [1]);
+        assert_eq!(mailbox.put(0, || numbered(2)), Put::Wakes);
+        assert_eq!(mailbox.put(0, || numbered(3)), Put::Quiet);
+        assert!(mailbox.consumer().is_some());
+        assert_eq!(mailbox.put(0, || numbered(4)), Put::Quiet, "the consumer is awake");
+    }
+
+    #[test]
+    fn a_mailbox_that_nobody_reads_can_pause() {
+        let mailbox = mailbox(&Options::new());
+        fill(&mailbox, 1..=2);
+        assert!(mailbox.pause());
+        fill(&mailbox, 3..=3);
+        mailbox.resume();
+        fill(&mailbox, 4..=4);
+        assert_eq!(taken(&mailbox), [4]);
+        assert!(!mailbox.pause(), "somebody reads it");
+    }
+}

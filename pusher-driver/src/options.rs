@@ -1,0 +1,112 @@
+//! What an application may set beside the protocol's configuration.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
+
+/// What happens when an application does not take its events in time.
+///
+/// However many are lost, and wherever, [`Event::Lagged`](pusher_proto::Event::Lagged) says so in their place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Overflow {
+    /// The oldest waiting event is lost.
+    #[default]
+    DropOldest,
+    /// The new event is lost.
+    DropNewest,
+    /// The stream ends, once the waiting events are taken, with a last `Lagged`.
+    Close,
+}
+
+/// How events wait for the application, which certificates are trusted, and where randomness comes from.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_driver::{Options, Overflow};
+///
+/// let options = Options::new().mailbox_len(1_000).overflow(Overflow::Close);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Options {
+    pub(crate) mailbox_len: usize,
+    pub(crate) mailbox_bytes: usize,
+    pub(crate) overflow: Overflow,
+    pub(crate) seed: Option<u64>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Tls,
+}
+
+impl Options {
+    /// Returns the defaults.
+    pub fn new() -> Self {
+        Self {
+            mailbox_len: MAILBOX_LEN,
+            mailbox_bytes: MAILBOX_BYTES,
+            overflow: Overflow::default(),
+            seed: None,
+            #[cfg(feature = "tls")]
+            tls: Tls::default(),
+        }
+    }
+
+    /// Sets how many events may wait in one [`Subscription`](crate::Subscription) or [`Events`](crate::Events), at least
+    /// 1. Default 65,536.
+    pub fn mailbox_len(mut self, events: usize) -> Self {
+        self.mailbox_len = events.max(1);
+        self
+    }
+
+    /// Sets how many bytes of events may wait in all streams of one client together. Default 64 MiB.
+    ///
+    /// A stream that holds less than its share may take events even so, lest a slow stream starve the others; together
+    /// they never hold more than twice this.
+    pub fn mailbox_bytes(mut self, bytes: usize) -> Self {
+        self.mailbox_bytes = bytes;
+        self
+    }
+
+    /// Sets what happens above these bounds. Default [`Overflow::DropOldest`].
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
+
+    /// Sets where the jitter of delays comes from, to repeat a run. Default: the operating system.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Sets which certificates are trusted. Default: those of webpki-roots.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Returns which certificates are trusted; for adapters.
+    #[cfg(feature = "tls")]
+    #[doc(hidden)]
+    pub fn trusted(&self) -> &Tls {
+        &self.tls
+    }
+
+    pub(crate) fn draw_seed(&self) -> u64 {
+        self.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish())
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Events that wait in one mailbox: some seconds of a very busy channel.
+const MAILBOX_LEN: usize = 65_536;
+
+/// Bytes that wait in all mailboxes of a client.
+const MAILBOX_BYTES: usize = 64 * 1_024 * 1_024;

@@ -1,0 +1,257 @@
+//! Which event goes to whom.
+
+use std::mem;
+use std::sync::Arc;
+use std::task::Waker;
+
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
+use pusher_proto::{ChannelName, ConnectionState, Event, SubscriptionError};
+
+use crate::bindings::Bindings;
+use crate::mailbox::{Mailbox, Put, weight};
+
+/// Names one stay of a channel in the table: after `unsubscribe`, the same name gets another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RouteId(pub(crate) u64);
+
+/// Everybody who wants events.
+#[derive(Debug, Default)]
+pub(crate) struct Routes {
+    channels: IndexMap<ChannelName, Route, RandomState>,
+    pub(crate) bindings: Bindings,
+    streams: Vec<Arc<Mailbox>>,
+}
+
+/// Everybody who wants the events of one channel.
+#[derive(Debug)]
+pub(crate) struct Route {
+    id: RouteId,
+    handles: usize,
+    pub(crate) bindings: Bindings,
+    streams: Vec<Arc<Mailbox>>,
+    /// Why the last try to subscribe failed, until the next one.
+    pub(crate) failure: Option<SubscriptionError>,
+    /// Who waits for the end of a try.
+    pub(crate) waiting: Vec<Waker>,
+}
+
+/// What is left to do outside of the lock.
+#[derive(Debug, Default)]
+pub(crate) struct Delivery {
+    pub(crate) dispatches: Vec<Dispatch>,
+    /// Mailboxes whose consumers must be woken.
+    pub(crate) filled: Vec<Arc<Mailbox>>,
+    pub(crate) wakers: Vec<Waker>,
+}
+
+/// An event for callbacks.
+#[derive(Debug)]
+pub(crate) struct Dispatch {
+    pub(crate) event: Event,
+    pub(crate) audience: Audience,
+}
+
+/// The callbacks that were bound when an event came.
+#[derive(Debug)]
+pub(crate) struct Audience {
+    client: Bindings,
+    channel: Bindings,
+}
+
+impl Audience {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.client.is_empty() && self.channel.is_empty()
+    }
+
+    /// Calls the client-wide callbacks, then those of the channel.
+    pub(crate) fn call(&self, event: &Event) {
+        self.client.call(event);
+        self.channel.call(event);
+    }
+}
+
+/// Whether an event may keep the read buffer it lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Buffer {
+    /// The event fills most of it.
+    Keep,
+    /// The event is a small part of it.
+    Leave,
+}
+
+impl Routes {
+    /// Adds a handle of a channel and its mailbox.
+    pub(crate) fn join(&mut self, channel: &ChannelName, new_id: RouteId, mailbox: &Arc<Mailbox>) -> RouteId {
+        let route = self.channels.entry(channel.clone()).or_insert_with(|| Route::new(new_id));
+        route.handles += 1;
+        route.streams.push(Arc::clone(mailbox));
+        route.id
+    }
+
+    /// Removes a handle; returns the channel's route if nobody else wants it.
+    pub(crate) fn leave(&mut self, channel: &ChannelName, id: RouteId, mailbox: &Arc<Mailbox>) -> Option<Route> {
+        let route = self.get_mut(channel, id)?;
+        route.handles -= 1;
+        route.remove_stream(mailbox);
+        self.remove_unused(channel)
+    }
+
+    /// Removes a channel that has neither handles nor callbacks.
+    fn remove_unused(&mut self, channel: &ChannelName) -> Option<Route> {
+        let route = self.channels.get(channel)?;
+        if route.handles > 0 || !route.bindings.is_empty() {
+            return None;
+        }
+        self.remove(channel)
+    }
+
+    pub(crate) fn remove(&mut self, channel: &ChannelName) -> Option<Route> {
+        self.channels.swap_remove(channel)
+    }
+
+    pub(crate) fn get(&self, channel: &ChannelName, id: RouteId) -> Option<&Route> {
+        self.channels.get(channel).filter(|route| route.id == id)
+    }
+
+    pub(crate) fn get_mut(&mut self, channel: &ChannelName, id: RouteId) -> Option<&mut Route> {
+        self.channels.get_mut(channel).filter(|route| route.id == id)
+    }
+
+    pub(crate) fn add_stream(&mut self, mailbox: Arc<Mailbox>) {
+        self.streams.push(mailbox);
+    }
+
+    pub(crate) fn remove_stream(&mut self, mailbox: &Arc<Mailbox>) {
+        remove_stream(&mut self.streams, mailbox);
+    }
+
+    /// Notes what the event means for those who wait for a subscription.
+    pub(crate) fn observe(&mut self, event: &Event, is_subscribed: impl Fn(&ChannelName) -> bool, out: &mut Delivery) {
+        match event {
+            Event::SubscriptionSucceeded { channel, .. } => {
+                let Some(route) = self.channels.get_mut(channel) else { return };
+                route.failure = None;
+                out.wakers.append(&mut route.waiting);
+            }
+            // The server may also complain about a channel that is subscribed.
+            Event::SubscriptionError { channel, error } if !is_subscribed(channel) => {
+                let Some(route) = self.channels.get_mut(channel) else { return };
+                route.failure = Some(error.clone());
+                out.wakers.append(&mut route.waiting);
+            }
+            Event::StateChanged { current, .. } => self.observe_state(current, out),
+            _ => {}
+        }
+    }
+
+    fn observe_state(&mut self, state: &ConnectionState, out: &mut Delivery) {
+        match state {
+            ConnectionState::Disconnected | ConnectionState::Failed { .. } => {
+                for route in self.channels.values_mut() {
+                    out.wakers.append(&mut route.waiting);
+                }
+            }
+            // Every channel is tried again.
+            ConnectionState::Connected { .. } => {
+                for route in self.channels.values_mut() {
+                    route.failure = None;
+                }
+            }
+            ConnectionState::Initialized | ConnectionState::Connecting { .. } | ConnectionState::Waiting { .. } => {}
+        }
+    }
+
+    /// Puts an event into the mailboxes; the callbacks are left to the caller.
+    pub(crate) fn deliver(&self, event: &Event, buffer: Buffer, out: &mut Delivery) -> Audience {
+        let route = event.channel().and_then(|channel| self.channels.get(channel));
+        let streams = route.map_or(&[][..], |route| &route.streams);
+        let mut parcel = Parcel { event, buffer, takers: self.streams.len() + streams.len(), copy: None };
+        for mailbox in self.streams.iter().chain(streams) {
+            parcel.put(mailbox, out);
+        }
+        if concerns_every_channel(event) {
+            for mailbox in self.channels.values().flat_map(|route| &route.streams) {
+                parcel.put(mailbox, out);
+            }
+        }
+        let channel = route.map_or_else(Bindings::default, |route| route.bindings.clone());
+        Audience { client: self.bindings.clone(), channel }
+    }
+
+    /// Ends every stream; the callbacks come back, to be dropped outside of the lock.
+    pub(crate) fn end(&mut self, out: &mut Delivery) -> (Bindings, Vec<Route>) {
+        let routes: Vec<_> = mem::take(&mut self.channels).into_values().collect();
+        for mailbox in mem::take(&mut self.streams) {
+            out.wakers.extend(mailbox.end());
+        }
+        (mem::take(&mut self.bindings), routes)
+    }
+}
+
+impl Route {
+    fn new(id: RouteId) -> Self {
+        Self { id, handles: 0, bindings: Bindings::default(), streams: Vec::new(), failure: None, waiting: Vec::new() }
+    }
+
+    pub(crate) fn add_stream(&mut self, mailbox: Arc<Mailbox>) {
+        self.streams.push(mailbox);
+    }
+
+    pub(crate) fn remove_stream(&mut self, mailbox: &Arc<Mailbox>) {
+        remove_stream(&mut self.streams, mailbox);
+    }
+
+    /// Ends the channel's streams; returns who must be told.
+    pub(crate) fn end(&mut self) -> Vec<Waker> {
+        let mut wakers = mem::take(&mut self.waiting);
+        wakers.extend(self.streams.drain(..).filter_map(|mailbox| mailbox.end()));
+        wakers
+    }
+}
+
+/// An event on its way into mailboxes: copied at most once, and only if somebody takes it.
+struct Parcel<'a> {
+    event: &'a Event,
+    buffer: Buffer,
+    /// Mailboxes that are still to come.
+    takers: usize,
+    copy: Option<Event>,
+}
+
+impl Parcel<'_> {
+    fn put(&mut self, mailbox: &Arc<Mailbox>, out: &mut Delivery) {
+        self.takers = self.takers.saturating_sub(1);
+        match mailbox.put(weight(self.event), || self.take()) {
+            Put::Quiet => {}
+            Put::Wakes => out.filled.push(Arc::clone(mailbox)),
+        }
+    }
+
+    fn take(&mut self) -> Event {
+        let copy = self.copy.take().unwrap_or_else(|| stored(self.event, self.buffer));
+        if self.takers > 0 {
+            self.copy = Some(copy.clone());
+        }
+        copy
+    }
+}
+
+/// The event as it waits: a held event of 100 bytes must not pin a read buffer of 16 KB.
+fn stored(event: &Event, buffer: Buffer) -> Event {
+    match buffer {
+        Buffer::Keep => event.clone(),
+        Buffer::Leave => event.detached(),
+    }
+}
+
+/// Whether the streams of all channels must know: no channel goes on by itself, or any may have lost events.
+const fn concerns_every_channel(event: &Event) -> bool {
+    matches!(event, Event::StateChanged { current: ConnectionState::Failed { .. }, .. } | Event::Lagged { .. })
+}
+
+fn remove_stream(streams: &mut Vec<Arc<Mailbox>>, mailbox: &Arc<Mailbox>) {
+    if let Some(at) = streams.iter().position(|stream| Arc::ptr_eq(stream, mailbox)) {
+        streams.swap_remove(at);
+    }
+}

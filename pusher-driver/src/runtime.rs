@@ -1,0 +1,187 @@
+//! What an adapter provides for the loop.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pusher_proto::{AuthError, CloseFrame, CloseReason, ConnectRequest, Frame, Text};
+
+use crate::auth::{HttpRequest, HttpResponse};
+
+/// An asynchronous runtime, reduced to what the loop needs. An adapter decides nothing.
+pub trait Runtime: Send + Sync + 'static {
+    /// An open WebSocket.
+    type Socket: Socket;
+
+    /// Opens a WebSocket. Dropping the future gives it up.
+    fn connect(
+        &self,
+        request: ConnectRequest,
+    ) -> impl Future<Output = Result<Self::Socket, CloseReason>> + Send + 'static;
+
+    /// Ends after `duration`.
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static;
+
+    /// Sends a POST request, without following redirects. Dropping the future gives it up.
+    fn post(&self, request: HttpRequest) -> impl Future<Output = Result<HttpResponse, AuthError>> + Send + 'static;
+}
+
+/// An open WebSocket.
+pub trait Socket: Send + 'static {
+    /// Reads the next message. After an error, only [`poll_close`](Self::poll_close) is called.
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Result<Frame, CloseReason>>;
+
+    /// Takes a text message, to be sent by [`poll_flush`](Self::poll_flush) at the latest.
+    ///
+    /// # Errors
+    ///
+    /// When the socket has failed, or the peer has not read for a long time.
+    fn send(&mut self, text: Text) -> Result<(), CloseReason>;
+
+    /// Sends everything that waits.
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), CloseReason>>;
+
+    /// Begins to close. Only [`poll_close`](Self::poll_close) is called afterwards.
+    fn close(&mut self, frame: CloseFrame);
+
+    /// Ends when both sides have closed, or nothing more can be done.
+    fn poll_close(&mut self, context: &mut Context<'_>) -> Poll<()>;
+
+    /// Returns the size in bytes of the buffer that the last message lay in.
+    fn read_buffer_len(&self) -> usize;
+}
+
+/// Tries all `addresses`, each 250 ms after the one before or as soon as that one has failed, and keeps the first
+/// success (RFC 8305, *Happy Eyeballs*). Families take turns, as the resolver's first address begins.
+///
+/// # Errors
+///
+/// The last failure, once all have failed; `None` if there is no address.
+pub async fn connect_any<T, E, C, S>(
+    addresses: impl IntoIterator<Item = std::net::SocketAddr>,
+    connect: impl Fn(std::net::SocketAddr) -> C + Send,
+    sleep: impl Fn(Duration) -> S + Send,
+) -> Result<T, Option<E>>
+where
+    C: Future<Output = Result<T, E>> + Send,
+    S: Future<Output = ()> + Send,
+{
+    let mut waiting = take_turns(addresses).into_iter();
+    let mut running: Vec<Pin<Box<C>>> = Vec::new();
+    let mut delay: Option<Pin<Box<S>>> = None;
+    let mut last = None;
+    poll_fn(|context| {
+        loop {
+            let mut failed = false;
+            let mut at = 0;
+            while at < running.len() {
+                match running[at].as_mut().poll(context) {
+                    Poll::Ready(Ok(connection)) => return Poll::Ready(Ok(connection)),
+                    Poll::Ready(Err(error)) => {
+                        last = Some(error);
+                        failed = true;
+                        drop(running.swap_remove(at));
+                    }
+                    Poll::Pending => at += 1,
+                }
+            }
+            let waits = !running.is_empty()
+                && !failed
+                && delay.as_mut().is_some_and(|delay| delay.as_mut().poll(context).is_pending());
+            if waits {
+                return Poll::Pending;
+            }
+            delay = None;
+            match waiting.next() {
+                Some(address) => {
+                    running.push(Box::pin(connect(address)));
+                    delay = Some(Box::pin(sleep(ATTEMPT_DELAY)));
+                }
+                None if running.is_empty() => return Poll::Ready(Err(last.take())),
+                None => return Poll::Pending,
+            }
+        }
+    })
+    .await
+}
+
+/// Sorts addresses so that IPv6 and IPv4 take turns.
+fn take_turns(addresses: impl IntoIterator<Item = std::net::SocketAddr>) -> Vec<std::net::SocketAddr> {
+    let addresses: Vec<_> = addresses.into_iter().collect();
+    let first_is_v6 = addresses.first().is_some_and(std::net::SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
+    let mut turns = Vec::with_capacity(first.len() + second.len());
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    loop {
+        let pair = (first.next(), second.next());
+        if pair == (None, None) {
+            return turns;
+        }
+        turns.extend(pair.0);
+        turns.extend(pair.1);
+    }
+}
+
+/// Delay before the next address is tried (RFC 8305, section 5).
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::net::SocketAddr;
+    use std::sync::{Arc, Mutex};
+    use std::task::Waker;
+
+    use super::*;
+
+    fn address(number: u8) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, number], 80))
+    }
+
+    fn v6(number: u16) -> SocketAddr {
+        SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, number], 80))
+    }
+
+    type Attempt = Pin<Box<dyn Future<Output = Result<u8, &'static str>> + Send>>;
+
+    #[test]
+    fn families_take_turns() {
+        let addresses = [v6(1), v6(2), v6(3), address(1)];
+        assert_eq!(take_turns(addresses), [v6(1), address(1), v6(2), v6(3)]);
+    }
+
+    #[test]
+    fn the_next_address_is_tried_after_a_delay_or_a_failure() {
+        let tried = Arc::new(Mutex::new(Vec::new()));
+        let slept = Arc::new(Mutex::new(0));
+        let log = Arc::clone(&tried);
+        let connect = move |address: SocketAddr| -> Attempt {
+            log.lock().unwrap().push(address);
+            match address.ip() {
+                ip if ip == self::address(1).ip() => Box::pin(pending()),
+                ip if ip == self::address(2).ip() => Box::pin(ready(Err("refused"))),
+                _ => Box::pin(ready(Ok(3))),
+            }
+        };
+        let count = Arc::clone(&slept);
+        let sleep = move |_| {
+            *count.lock().unwrap() += 1;
+            ready(())
+        };
+        let mut race = Box::pin(connect_any([address(1), address(2), address(3), address(4)], connect, sleep));
+        let won = race.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert_eq!(won, Poll::Ready(Ok(3)));
+        assert_eq!(*tried.lock().unwrap(), [address(1), address(2), address(3)]);
+    }
+
+    #[test]
+    fn the_last_failure_is_reported() {
+        let connect = |_| ready(Err::<u8, _>("refused"));
+        let mut race = Box::pin(connect_any([address(1), address(2)], connect, |_| pending()));
+        let lost = race.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert_eq!(lost, Poll::Ready(Err(Some("refused"))));
+        let mut none = Box::pin(connect_any([], connect, |_| pending()));
+        assert_eq!(none.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Err(None)));
+    }
+}

@@ -1,0 +1,254 @@
+//! What the handles and the loop share: the protocol's machine and the routes, behind one lock.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+use std::{fmt, mem, time};
+
+use pusher_proto::{
+    Action, AuthBody, AuthError, AuthId, AuthResponse, ChannelName, Config, ConnectionState, Event, FailReason, Instant,
+};
+
+use crate::auth::AuthCall;
+use crate::engine::Step;
+use crate::mailbox::Budget;
+use crate::options::Options;
+use crate::routes::{Buffer, Delivery, Dispatch, Routes};
+
+/// What all handles and the loop of one client share.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    origin: time::Instant,
+    last_id: AtomicU64,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) auth_body: AuthBody,
+}
+
+/// Changed only under the lock, and never while code of the application runs.
+pub(crate) struct State {
+    pub(crate) core: pusher_proto::Client,
+    pub(crate) routes: Routes,
+    /// Running authorizations; the flag tells them that nobody waits any more.
+    calls: BTreeMap<AuthId, Arc<AtomicBool>>,
+    answers: Vec<(AuthId, Result<AuthResponse, AuthError>)>,
+    /// Why no subscription can succeed at present.
+    pub(crate) ended: Option<Ended>,
+    pub(crate) life: Life,
+    /// Who waits for the end of the loop.
+    pub(crate) mourners: Vec<Waker>,
+    loop_waker: Option<Waker>,
+    /// Whether something changed that the loop has not seen.
+    changed: bool,
+}
+
+/// Why no subscription can succeed at present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Disconnected,
+    Failed(FailReason),
+}
+
+/// How far a client is from its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    Running,
+    /// It says goodbye, for at most this long if there is a limit.
+    Leaving(Option<Duration>),
+    /// There is no loop any more.
+    Ended,
+}
+
+/// Counts as one of those whose last one takes the connection with it.
+pub(crate) struct Handle(pub(crate) Arc<Shared>);
+
+impl Shared {
+    pub(crate) fn new(config: Config, options: &Options) -> Arc<Self> {
+        let auth_body = config.auth_body();
+        let core = pusher_proto::Client::new(config, options.draw_seed());
+        Arc::new(Self {
+            state: Mutex::new(State::new(core)),
+            origin: time::Instant::now(),
+            last_id: AtomicU64::new(0),
+            budget: Budget::new(options),
+            auth_body,
+        })
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        Instant::from_elapsed(self.origin.elapsed())
+    }
+
+    /// Returns a number that this client has not used yet.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.last_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes something that the loop must see.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let result = change(&mut state);
+        state.changed = true;
+        let waker = state.loop_waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        result
+    }
+
+    /// Takes the answer to an authorization, unless nobody waits for it any more.
+    pub(crate) fn answer(&self, id: AuthId, answer: Result<AuthResponse, AuthError>) {
+        self.change(|state| {
+            if state.calls.remove(&id).is_some() {
+                state.answers.push((id, answer));
+            }
+        });
+    }
+}
+
+impl State {
+    fn new(core: pusher_proto::Client) -> Self {
+        Self {
+            core,
+            routes: Routes::default(),
+            calls: BTreeMap::new(),
+            answers: Vec::new(),
+            ended: None,
+            life: Life::Running,
+            mourners: Vec::new(),
+            loop_waker: None,
+            changed: true,
+        }
+    }
+
+    /// Says goodbye; a limit that was set before stays.
+    pub(crate) fn leave(&mut self, limit: Option<Duration>) {
+        self.life = match self.life {
+            Life::Running => Life::Leaving(limit),
+            Life::Leaving(earlier) => Life::Leaving(earlier.or(limit)),
+            Life::Ended => Life::Ended,
+        };
+        self.core.disconnect();
+    }
+
+    /// Hands over what came while the loop was busy.
+    pub(crate) fn take_changes(&mut self, now: Instant) {
+        self.changed = false;
+        for (id, answer) in mem::take(&mut self.answers) {
+            tracing::trace!(%id, ok = answer.is_ok(), "auth");
+            self.core.handle_auth(id, answer, now);
+        }
+    }
+
+    /// Leaves a waker for the next change, unless there already is one.
+    pub(crate) fn park(&mut self, waker: &Waker) -> bool {
+        if self.changed {
+            return false;
+        }
+        match &mut self.loop_waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        true
+    }
+
+    /// Takes everything that the core wants done.
+    pub(crate) fn drain(&mut self, now: Instant, buffer: Buffer, steps: &mut impl Extend<Step>, out: &mut Drain<'_>) {
+        let mut calls = Vec::new();
+        while let Some(action) = self.core.poll_action(now) {
+            match action {
+                Action::Emit(event) => {
+                    trace_event(&event);
+                    self.emit(event, buffer, out.delivery);
+                }
+                Action::Connect(socket, request) => {
+                    tracing::trace!(%socket, ?request, "connect");
+                    steps.extend([Step::Connect(socket, request)]);
+                }
+                Action::Send(socket, text) => {
+                    tracing::trace!(%socket, len = text.len(), "send");
+                    steps.extend([Step::Send(socket, text)]);
+                }
+                Action::Close(socket, frame) => {
+                    tracing::trace!(%socket, ?frame, "close");
+                    steps.extend([Step::Close(socket, frame)]);
+                }
+                Action::Schedule(at) => {
+                    tracing::trace!(%at, "schedule");
+                    steps.extend([Step::Schedule(at)]);
+                }
+                Action::RequestAuth(request) => {
+                    tracing::trace!(id = %request.id, subject = %request.subject, purpose = ?request.purpose, "ask");
+                    let cancelled = Arc::new(AtomicBool::new(false));
+                    self.calls.insert(request.id, Arc::clone(&cancelled));
+                    calls.push(AuthCall::new(request, cancelled, out.shared));
+                }
+                Action::CancelAuth(id) => {
+                    tracing::trace!(%id, "cancel auth");
+                    if let Some(cancelled) = self.calls.remove(&id) {
+                        cancelled.store(true, Ordering::Relaxed);
+                        steps.extend([Step::CancelAuth(id)]);
+                    }
+                }
+            }
+        }
+        if !calls.is_empty() {
+            steps.extend([Step::Authorize(calls)]);
+        }
+    }
+
+    fn emit(&mut self, event: Event, buffer: Buffer, out: &mut Delivery) {
+        if let Event::StateChanged { current, .. } = &event {
+            self.ended = match current {
+                ConnectionState::Disconnected => Some(Ended::Disconnected),
+                ConnectionState::Failed { reason } => Some(Ended::Failed(reason.clone())),
+                ConnectionState::Initialized
+                | ConnectionState::Connecting { .. }
+                | ConnectionState::Waiting { .. }
+                | ConnectionState::Connected { .. } => None,
+            };
+        }
+        let core = &self.core;
+        let is_subscribed = |channel: &_| core.channel(channel).is_some_and(|channel| channel.is_subscribed());
+        self.routes.observe(&event, is_subscribed, out);
+        let audience = self.routes.deliver(&event, buffer, out);
+        if !audience.is_empty() {
+            out.dispatches.push(Dispatch { event, audience });
+        }
+    }
+}
+
+/// Where [`State::drain`] puts what it finds beside steps.
+pub(crate) struct Drain<'a> {
+    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) delivery: &'a mut Delivery,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.change(|state| state.leave(None));
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Handle")
+    }
+}
+
+/// Payloads are the application's own matter and not logged.
+fn trace_event(event: &Event) {
+    match event {
+        Event::Diagnostic(diagnostic) => tracing::info!("{diagnostic}"),
+        Event::ConnectionError(error) => tracing::warn!("{error}"),
+        Event::StateChanged { previous, current } => tracing::debug!(?previous, ?current, "state"),
+        Event::SubscriptionError { channel, error } => tracing::warn!(%channel, "{error}"),
+        event => tracing::trace!(event = event.name(), channel = event.channel().map(ChannelName::as_str), "emit"),
+    }
+}

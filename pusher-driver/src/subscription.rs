@@ -1,0 +1,313 @@
+//! The handle of a channel.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use pusher_proto::{
+    ChannelName, ClientEventName, Data, Event, FailReason, Member, Members, SubscriptionError, Text, TriggerError,
+};
+
+use crate::bindings::{BindError, Binding, BindingId, Filter};
+use crate::client::add_waker;
+use crate::mailbox::{Mailbox, Taken};
+use crate::routes::RouteId;
+use crate::shared::{Ended, Handle, Life};
+
+/// One handle of a channel: a stream of its events, and what is known of it.
+///
+/// The stream has everything that belongs to the channel, among it confirmed and refused subscriptions and lost
+/// continuity, and the failure of the connection. It ends after [`Client::unsubscribe`](crate::Client::unsubscribe) and
+/// with the loop. Events wait in a mailbox of bounded size (see [`Options`](crate::Options)); what does not fit is
+/// reported by [`Event::Lagged`]. A handle whose first use is a `bind` collects nothing until its stream is asked for.
+///
+/// Dropping the last handle of a channel unsubscribes, unless something is bound to it.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn example(client: pusher_driver::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut chat = client.subscribe("private-chat")?;
+/// chat.subscribed().await?;
+/// while let Some(event) = chat.recv().await {
+///     println!("{event:?}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "dropping the last handle of a channel unsubscribes"]
+pub struct Subscription {
+    channel: ChannelName,
+    route: RouteId,
+    mailbox: Arc<Mailbox>,
+    handle: Arc<Handle>,
+}
+
+/// Why a channel is not subscribed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The application's server or Pusher refused, or did not answer in time.
+    #[error("{0}")]
+    Channel(SubscriptionError),
+    /// The client was disconnected by the application.
+    #[error("the client is disconnected")]
+    Disconnected,
+    /// The connection failed for good.
+    #[error("the connection failed: {0}")]
+    Failed(FailReason),
+    /// The channel was unsubscribed meanwhile.
+    #[error("the channel was unsubscribed")]
+    Unsubscribed,
+}
+
+impl Subscription {
+    pub(crate) fn new(handle: Arc<Handle>, channel: ChannelName) -> Self {
+        let mailbox = Mailbox::new(&handle.0.budget);
+        let new_id = RouteId(handle.0.next_id());
+        let route = handle.0.change(|state| {
+            if state.life == Life::Ended {
+                // The mailbox is new, so nobody waits for it.
+                drop(mailbox.end());
+                return new_id;
+            }
+            let id = state.routes.join(&channel, new_id, &mailbox);
+            if let Some(route) = state.routes.get_mut(&channel, id) {
+                route.failure = None;
+            }
+            state.core.subscribe(channel.clone());
+            id
+        });
+        Self { channel, route, mailbox, handle }
+    }
+
+    /// Returns the channel's name.
+    #[must_use]
+    pub fn name(&self) -> &ChannelName {
+        &self.channel
+    }
+
+    /// Waits for the end of the present try to subscribe: at once if the channel is subscribed or the try has failed.
+    ///
+    /// Losing the connection is no end, since the channel will be subscribed again. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// When the subscription was refused or not answered, or cannot come because the client is disconnected or has
+    /// failed.
+    #[cfg(feature = "async")]
+    pub async fn subscribed(&self) -> Result<(), SubscribeError> {
+        std::future::poll_fn(|context| self.poll_subscribed(context)).await
+    }
+
+    /// Looks for the end of the present try to subscribe, as `subscribed` does.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn poll_subscribed(&self, context: &mut Context<'_>) -> Poll<Result<(), SubscribeError>> {
+        let mut state = self.handle.0.lock();
+        let is_subscribed = state.core.channel(&self.channel).is_some_and(|channel| channel.is_subscribed());
+        let (life, ended) = (state.life, state.ended.clone());
+        let Some(route) = state.routes.get_mut(&self.channel, self.route) else {
+            let unsubscribed = SubscribeError::Unsubscribed;
+            let error = if life == Life::Running { unsubscribed } else { SubscribeError::Disconnected };
+            return Poll::Ready(Err(error));
+        };
+        if is_subscribed {
+            return Poll::Ready(Ok(()));
+        }
+        match ended {
+            Some(Ended::Disconnected) => return Poll::Ready(Err(SubscribeError::Disconnected)),
+            Some(Ended::Failed(reason)) => return Poll::Ready(Err(SubscribeError::Failed(reason))),
+            None => {}
+        }
+        if let Some(error) = &route.failure {
+            return Poll::Ready(Err(SubscribeError::Channel(error.clone())));
+        }
+        add_waker(&mut route.waiting, context);
+        Poll::Pending
+    }
+
+    /// Returns the next event of the channel, or `None` at the end.
+    ///
+    /// Cancel-safe: no event is lost when the future is dropped.
+    #[cfg(feature = "async")]
+    pub async fn recv(&mut self) -> Option<Event> {
+        std::future::poll_fn(|context| self.poll_recv(context)).await
+    }
+
+    /// Looks for the next event of the channel.
+    pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        loop {
+            match self.mailbox.take(context) {
+                Taken::Event(event) => return Poll::Ready(Some(event)),
+                Taken::Nothing => return Poll::Pending,
+                Taken::Ended => return Poll::Ready(None),
+                Taken::Paused => self.resume(),
+            }
+        }
+    }
+
+    /// Binds a callback to one kind of event of this channel: `pusher:subscription_succeeded`, `pusher:member_added`, or
+    /// an event of your own. See [`Client::bind`](crate::Client::bind) for when it is called.
+    ///
+    /// The binding keeps the channel even without a handle, until [`unbind`](Self::unbind) or
+    /// [`Client::unsubscribe`](crate::Client::unsubscribe).
+    ///
+    /// # Errors
+    ///
+    /// When the name is internal to the protocol, or the channel was unsubscribed.
+    pub fn bind(
+        &self,
+        event: impl Into<Text>,
+        callback: impl FnMut(&Event) + Send + 'static,
+    ) -> Result<BindingId, BindError> {
+        self.bind_filter(Filter::named(event.into())?, callback)
+    }
+
+    /// Binds a callback to every event of this channel, as [`bind`](Self::bind) does to one.
+    ///
+    /// # Errors
+    ///
+    /// When the channel was unsubscribed.
+    pub fn bind_all(&self, callback: impl FnMut(&Event) + Send + 'static) -> Result<BindingId, BindError> {
+        self.bind_filter(Filter::All, callback)
+    }
+
+    /// Removes a callback of this channel; returns whether there was one. An event that is being handled still reaches
+    /// it.
+    pub fn unbind(&self, id: BindingId) -> bool {
+        let removed = self
+            .handle
+            .0
+            .change(|state| state.routes.get_mut(&self.channel, self.route).map(|route| route.bindings.remove(id)));
+        removed.is_some_and(|removed| removed.len() > 0)
+    }
+
+    /// Removes all callbacks of this channel that were bound to this event; returns how many.
+    pub fn unbind_event(&self, event: &str) -> usize {
+        let removed = self.handle.0.change(|state| {
+            state.routes.get_mut(&self.channel, self.route).map(|route| route.bindings.remove_event(event))
+        });
+        removed.map_or(0, |removed| removed.len())
+    }
+
+    /// Sends a client event to everybody else on this private or presence channel.
+    ///
+    /// # Errors
+    ///
+    /// When the channel cannot take it at present; nothing of it is kept then.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(chat: pusher_driver::Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// use pusher_proto::{ClientEventName, Data};
+    ///
+    /// chat.trigger(&ClientEventName::new("client-typing")?, &Data::string("…"))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn trigger(&self, event: &ClientEventName, data: &Data) -> Result<(), TriggerError> {
+        let now = self.handle.0.now();
+        self.handle.0.change(|state| {
+            if state.routes.get(&self.channel, self.route).is_none() {
+                return Err(TriggerError::NotSubscribed);
+            }
+            state.core.trigger(&self.channel, event, data, now)
+        })
+    }
+
+    /// Whether the server has confirmed the subscription on the present connection.
+    #[must_use]
+    pub fn is_subscribed(&self) -> bool {
+        self.with_channel(|channel| channel.is_subscribed()).unwrap_or(false)
+    }
+
+    /// Returns how many connections are subscribed, where the server counts them.
+    #[must_use]
+    pub fn subscription_count(&self) -> Option<u64> {
+        self.with_channel(|channel| channel.count())?
+    }
+
+    /// Returns a member of this presence channel, as last known.
+    #[must_use]
+    pub fn member(&self, id: &str) -> Option<Member> {
+        self.with_channel(|channel| channel.members()?.get(id))?
+    }
+
+    /// Returns how many members this presence channel has, as last known.
+    #[must_use]
+    pub fn member_count(&self) -> Option<usize> {
+        self.with_channel(|channel| channel.members().map(Members::len))?
+    }
+
+    /// Returns who the application's server says we are on this presence channel.
+    #[must_use]
+    pub fn me(&self) -> Option<Member> {
+        self.with_channel(|channel| channel.me())?
+    }
+
+    /// Returns all members of this presence channel, as last known. The list is shared until the next change.
+    #[must_use]
+    pub fn members(&self) -> Option<Members> {
+        self.with_channel(|channel| channel.members().cloned())?
+    }
+
+    fn with_channel<T>(&self, look: impl FnOnce(pusher_proto::Channel<'_>) -> T) -> Option<T> {
+        let state = self.handle.0.lock();
+        state.routes.get(&self.channel, self.route)?;
+        state.core.channel(&self.channel).map(look)
+    }
+
+    fn bind_filter(
+        &self,
+        filter: Filter,
+        callback: impl FnMut(&Event) + Send + 'static,
+    ) -> Result<BindingId, BindError> {
+        let id = BindingId(self.handle.0.next_id());
+        let mut binding = Some(Binding::new(id, filter, callback));
+        self.handle.0.change(|state| {
+            let Some(route) = state.routes.get_mut(&self.channel, self.route) else { return };
+            route.bindings.extend(binding.take());
+            if self.mailbox.pause() {
+                route.remove_stream(&self.mailbox);
+            }
+        });
+        match binding {
+            None => Ok(id),
+            Some(_) => Err(BindError::Unsubscribed),
+        }
+    }
+
+    fn resume(&self) {
+        self.handle.0.change(|state| {
+            self.mailbox.resume();
+            match state.routes.get_mut(&self.channel, self.route) {
+                Some(route) => route.add_stream(Arc::clone(&self.mailbox)),
+                // Only this handle waits for the mailbox, and it looks again.
+                None => drop(self.mailbox.end()),
+            }
+        });
+    }
+}
+
+#[cfg(feature = "async")]
+impl futures_core::Stream for Subscription {
+    type Item = Event;
+
+    fn poll_next(self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.get_mut().poll_recv(context)
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.handle.0.change(|state| {
+            if state.routes.leave(&self.channel, self.route, &self.mailbox).is_some() {
+                state.core.unsubscribe(&self.channel);
+            }
+        });
+    }
+}

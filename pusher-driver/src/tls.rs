@@ -1,0 +1,125 @@
+//! TLS by rustls, with the provider named: the process-wide default is neither needed nor changed.
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use pusher_proto::{CloseReason, TransportError};
+use rustls::client::WantsClientCert;
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+
+/// Which certificates are trusted.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_driver::{Options, Tls};
+///
+/// let options = Options::new().tls(Tls::webpki_roots());
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Tls(Roots);
+
+#[derive(Clone, Debug, Default)]
+enum Roots {
+    #[default]
+    Webpki,
+    #[cfg(feature = "platform-roots")]
+    Platform,
+    #[cfg(feature = "rustls-0-23")]
+    Own(Arc<ClientConfig>),
+}
+
+impl Tls {
+    /// Trusts the certificates that Mozilla trusts, as compiled in by webpki-roots. The default.
+    pub const fn webpki_roots() -> Self {
+        Self(Roots::Webpki)
+    }
+
+    /// Trusts what the operating system trusts.
+    #[cfg(feature = "platform-roots")]
+    pub const fn platform_roots() -> Self {
+        Self(Roots::Platform)
+    }
+
+    /// Uses a configuration of the application's own.
+    #[cfg(feature = "rustls-0-23")]
+    pub fn rustls_0_23(config: impl Into<Arc<ClientConfig>>) -> Self {
+        Self(Roots::Own(config.into()))
+    }
+
+    /// Returns the configuration for rustls; for adapters.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system's certificates cannot be read.
+    #[doc(hidden)]
+    pub fn client_config(&self) -> Result<Arc<ClientConfig>, TransportError> {
+        match &self.0 {
+            Roots::Webpki => Ok(webpki()),
+            #[cfg(feature = "platform-roots")]
+            Roots::Platform => platform(),
+            #[cfg(feature = "rustls-0-23")]
+            Roots::Own(config) => Ok(Arc::clone(config)),
+        }
+    }
+}
+
+/// Returns what a failed TLS handshake was.
+#[doc(hidden)]
+#[must_use]
+pub fn handshake_error(error: &io::Error) -> CloseReason {
+    let is_tls = error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
+    let text = error.to_string();
+    CloseReason::Failed(if is_tls { TransportError::Tls(text) } else { TransportError::Io(text) })
+}
+
+/// One configuration for the whole process, since the list of roots is large.
+fn webpki() -> Arc<ClientConfig> {
+    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    let config = CONFIG.get_or_init(|| {
+        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        finish(builder().with_root_certificates(roots))
+    });
+    Arc::clone(config)
+}
+
+#[cfg(feature = "platform-roots")]
+fn platform() -> Result<Arc<ClientConfig>, TransportError> {
+    use rustls_platform_verifier::BuilderVerifierExt;
+
+    let verified = builder().with_platform_verifier().map_err(|error| TransportError::Tls(error.to_string()))?;
+    Ok(finish(verified))
+}
+
+fn builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    builder.expect("ring has cipher suites for both protocol versions")
+}
+
+fn finish(builder: ConfigBuilder<ClientConfig, WantsClientCert>) -> Arc<ClientConfig> {
+    Arc::new(builder.with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_roots_are_read_once_and_the_process_default_stays_unset() {
+        let first = Tls::default().client_config().unwrap();
+        let second = Tls::webpki_roots().client_config().unwrap();
+        assert!(Arc::ptr_eq(&first, &second));
+        assert!(rustls::crypto::CryptoProvider::get_default().is_none());
+    }
+
+    #[test]
+    fn tells_tls_from_other_errors() {
+        let tls = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::DecryptError);
+        let tls = handshake_error(&tls);
+        assert!(matches!(tls, CloseReason::Failed(TransportError::Tls(_))), "{tls:?}");
+        let other = handshake_error(&io::Error::from(io::ErrorKind::ConnectionReset));
+        assert!(matches!(other, CloseReason::Failed(TransportError::Io(_))), "{other:?}");
+    }
+}

@@ -1,0 +1,252 @@
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use pusher_proto::{Action, Client, Endpoint, Instant, TransportError};
+use tungstenite::handshake::derive_accept_key;
+
+use super::*;
+
+/// A stream whose peer is the test.
+#[derive(Clone, Default)]
+struct Pipe(Arc<Mutex<Ends>>);
+
+#[derive(Default)]
+struct Ends {
+    to_client: VecDeque<u8>,
+    from_client: Vec<u8>,
+    is_closed: bool,
+    is_stuffed: bool,
+}
+
+impl Pipe {
+    fn give(&self, bytes: &[u8]) {
+        self.0.lock().unwrap().to_client.extend(bytes);
+    }
+
+    fn sent(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.lock().unwrap().from_client)
+    }
+
+    fn open(&self) -> WebSocket<Self> {
+        let mut handshake = Handshake::new(self.clone(), &request(), limits());
+        assert!(handshake.poll(Waker::noop()).is_pending());
+        self.give(switching_protocols(&String::from_utf8(self.sent()).unwrap()).as_bytes());
+        let Poll::Ready(Ok(socket)) = handshake.poll(Waker::noop()) else { panic!("the handshake is complete") };
+        socket
+    }
+}
+
+impl NonBlocking for Pipe {
+    fn set_waker(&mut self, _waker: &Waker) {}
+}
+
+impl Read for Pipe {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut ends = self.0.lock().unwrap();
+        if ends.to_client.is_empty() && !ends.is_closed {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        ends.to_client.read(buffer)
+    }
+}
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut ends = self.0.lock().unwrap();
+        if ends.is_stuffed {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        ends.from_client.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn limits() -> Limits {
+    Limits { max_message_len: 1_000_000 }
+}
+
+fn request() -> ConnectRequest {
+    let endpoint = Endpoint::host("::1").ws_port(80).tls(false).header("Origin", "https://example.com");
+    let mut client = Client::new(Config::new("key", endpoint).unwrap(), 1);
+    client.connect();
+    loop {
+        match client.poll_action(Instant::ZERO) {
+            Some(Action::Connect(_, request)) => return request,
+            Some(_) => {}
+            None => panic!("a client that connects opens a socket"),
+        }
+    }
+}
+
+fn switching_protocols(request: &str) -> String {
+    let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+    let accept = derive_accept_key(key.as_bytes());
+    let headers = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    format!("HTTP/1.1 101 Switching Protocols\r\n{headers}Sec-WebSocket-Accept: {accept}\r\n\r\n")
+}
+
+fn server_frame(first_byte: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first_byte];
+    match payload.len() {
+        len @ 0..=125 => frame.push(len as u8),
+        len @ 126..=0xffff => {
+            frame.push(126);
+            frame.extend((len as u16).to_be_bytes());
+        }
+        len => {
+            frame.push(127);
+            frame.extend((len as u64).to_be_bytes());
+        }
+    }
+    frame.extend(payload);
+    frame
+}
+
+fn text(len: usize) -> (Vec<u8>, Frame) {
+    let text = "x".repeat(len);
+    (server_frame(TEXT, text.as_bytes()), Frame::Text(text.into()))
+}
+
+const TEXT: u8 = 0x81;
+const PING: u8 = 0x89;
+const CLOSE: u8 = 0x88;
+
+#[test]
+fn what_comes_together_with_the_upgrade_is_not_lost() {
+    let pipe = Pipe::default();
+    let mut handshake = Handshake::new(pipe.clone(), &request(), limits());
+    assert!(handshake.poll(Waker::noop()).is_pending());
+    let upgrade = String::from_utf8(pipe.sent()).unwrap();
+    assert!(upgrade.starts_with("GET /app/key?protocol=7&"), "{upgrade}");
+    assert!(upgrade.contains("Host: [::1]:80\r\n"), "{upgrade}");
+    assert!(upgrade.to_lowercase().contains("\r\norigin: https://example.com\r\n"), "{upgrade}");
+    let (first, first_frame) = text(10);
+    let (second, second_frame) = text(200);
+    let answer = switching_protocols(&upgrade);
+    let bytes = [answer.as_bytes(), &first, &second[..50]].concat();
+    let (start, end) = bytes.split_at(40);
+    pipe.give(start);
+    assert!(handshake.poll(Waker::noop()).is_pending());
+    pipe.give(end);
+    let Poll::Ready(Ok(mut socket)) = handshake.poll(Waker::noop()) else { panic!("the handshake is complete") };
+    assert_eq!(socket.read(), Poll::Ready(Ok(first_frame)));
+    assert_eq!(socket.read(), Poll::Pending);
+    pipe.give(&second[50..]);
+    assert_eq!(socket.read(), Poll::Ready(Ok(second_frame)));
+}
+
+#[test]
+fn a_refused_upgrade_tells_the_status_and_when_to_come_back() {
+    let pipe = Pipe::default();
+    let mut handshake = Handshake::new(pipe.clone(), &request(), limits());
+    pipe.give(b"HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n");
+    let Poll::Ready(Err(reason)) = handshake.poll(Waker::noop()) else { panic!("the upgrade was refused") };
+    let retry_after = Some(std::time::Duration::from_secs(7));
+    assert_eq!(reason, CloseReason::Failed(TransportError::Http { status: 503, retry_after }));
+}
+
+#[test]
+fn the_buffer_grows_under_load_and_shrinks_in_silence_without_losing_a_byte() {
+    let pipe = Pipe::default();
+    let mut socket = pipe.open();
+    let mut lens = vec![socket.read_buffer_len()];
+    let mut expected = VecDeque::new();
+    for len in (0..3_000).map(|number| number * 7 % 1_000) {
+        let (bytes, frame) = text(len);
+        pipe.give(&bytes);
+        expected.push_back(frame);
+    }
+    while let Poll::Ready(frame) = socket.read() {
+        assert_eq!(frame.ok(), expected.pop_front());
+        lens.push(socket.read_buffer_len());
+    }
+    assert!(expected.is_empty());
+    for _ in 0..100 {
+        let (bytes, frame) = text(100);
+        let (start, end) = bytes.split_at(60);
+        pipe.give(start);
+        assert_eq!(socket.read(), Poll::Pending);
+        pipe.give(end);
+        assert_eq!(socket.read(), Poll::Ready(Ok(frame)));
+        assert_eq!(socket.read(), Poll::Pending);
+        lens.push(socket.read_buffer_len());
+    }
+    lens.dedup();
+    assert_eq!(lens, [4_096, 16_384, 65_536, 16_384, 4_096]);
+}
+
+#[test]
+fn the_buffer_is_not_exchanged_inside_a_message_or_before_a_pong_is_sent() {
+    let pipe = Pipe::default();
+    let mut socket = pipe.open();
+    pipe.0.lock().unwrap().is_stuffed = true;
+    pipe.give(&server_frame(0x01, &[b'a'; 5_000]));
+    pipe.give(&server_frame(PING, b"p"));
+    pipe.give(&server_frame(0x80, &[b'b'; 5_000]));
+    let whole = "a".repeat(5_000) + &"b".repeat(5_000);
+    assert_eq!(socket.read(), Poll::Ready(Ok(Frame::Ping)));
+    assert_eq!(socket.read(), Poll::Ready(Ok(Frame::Text(whole.into()))));
+    assert_eq!(socket.read(), Poll::Pending);
+    assert_eq!(socket.read_buffer_len(), 4_096, "the pong is not sent yet");
+    pipe.0.lock().unwrap().is_stuffed = false;
+    assert_eq!(socket.read(), Poll::Pending);
+    assert_eq!(pipe.sent()[0], 0x8a, "a pong");
+}
+
+#[test]
+fn every_end_has_its_reason() {
+    let close = |payload: &[u8]| server_frame(CLOSE, payload);
+    let reset = CloseReason::Dropped;
+    let closed = |code, reason: &str| CloseReason::Closed(Some(CloseFrame { code, reason: reason.into() }));
+    let table = [
+        (close(b"\x0f\xa1no app"), closed(4001, "no app")),
+        (close(b"\x10\x68"), closed(4200, "")),
+        (close(b""), CloseReason::Closed(None)),
+        (Vec::new(), reset),
+        (server_frame(TEXT, &vec![b'x'; 1_000_001])[..10].to_vec(), CloseReason::FrameTooLarge),
+    ];
+    for (bytes, expected) in table {
+        let pipe = Pipe::default();
+        let mut socket = pipe.open();
+        pipe.give(&bytes);
+        pipe.0.lock().unwrap().is_closed = true;
+        assert_eq!(socket.read(), Poll::Ready(Err(expected)));
+        assert!(socket.poll_close().is_ready());
+    }
+}
+
+#[test]
+fn a_close_is_answered_and_an_answer_ends_ours() {
+    let pipe = Pipe::default();
+    let mut socket = pipe.open();
+    socket.close(&CloseFrame { code: 1000, reason: Text::default() });
+    assert_eq!(pipe.sent()[0], CLOSE);
+    assert_eq!(socket.poll_close(), Poll::Pending);
+    pipe.give(&text(5_000).0);
+    pipe.give(&server_frame(CLOSE, b"\x03\xe8"));
+    assert_eq!(socket.poll_close(), Poll::Ready(()));
+
+    let pipe = Pipe::default();
+    let mut socket = pipe.open();
+    pipe.give(&server_frame(CLOSE, b"\x03\xe8"));
+    assert!(matches!(socket.read(), Poll::Ready(Err(CloseReason::Closed(Some(_))))));
+    assert_eq!(socket.poll_close(), Poll::Pending);
+    assert_eq!(pipe.sent()[0], CLOSE);
+    pipe.0.lock().unwrap().is_closed = true;
+    assert_eq!(socket.poll_close(), Poll::Ready(()));
+}
+
+#[test]
+fn what_the_stream_does_not_take_waits_up_to_a_bound() {
+    let pipe = Pipe::default();
+    let mut socket = pipe.open();
+    pipe.0.lock().unwrap().is_stuffed = true;
+    let text = Text::from("x".repeat(MAX_WRITE_BUFFER_LEN / 2));
+    assert_eq!(socket.send(&text), Ok(()));
+    assert_eq!(socket.flush(), Poll::Pending);
+    let error = CloseReason::Failed(TransportError::Io("the server does not read".into()));
+    assert_eq!(socket.send(&text), Err(error));
+}

@@ -1,0 +1,160 @@
+//! Authorization on its way out and back.
+
+use std::future::pending;
+use std::task::Poll;
+use std::time::Duration;
+
+use pusher_driver::{AuthCall, Authorizer, HttpAuth, HttpResponse, NoAuth, SubscribeError};
+use pusher_proto::{AuthError, AuthPurpose, AuthRequest, AuthResponse, SubscriptionError};
+
+use crate::world::{World, now, succeeded};
+
+fn answer(status: u16, body: &str) -> Option<Result<HttpResponse, AuthError>> {
+    Some(Ok(HttpResponse { status, retry_after: None, body: body.into() }))
+}
+
+#[test]
+fn the_endpoint_is_asked_with_headers_and_parameters() {
+    let auth = HttpAuth::new("https://example.com/auth")
+        .header("X-App", "1")
+        .param("tenant", "7")
+        .headers_with(|request| vec![("X-Subject".into(), request.subject.to_string().into())]);
+    let mut world = World::connected(auth);
+    world.outside().post_answer = answer(200, r#"{"auth":"key:5a"}"#);
+    let chat = world.client.subscribe("private-chat").unwrap();
+    world.run();
+    let post = world.outside().posts.remove(0);
+    assert_eq!(
+        (post.url.as_str(), post.content_type),
+        ("https://example.com/auth", "application/x-www-form-urlencoded")
+    );
+    assert_eq!(post.body.expose(), "socket_id=1.1&channel_name=private-chat&tenant=7");
+    let headers = [("X-App".into(), "1".into()), ("X-Subject".into(), "private-chat".into())];
+    assert_eq!(post.headers, headers);
+    assert_eq!(world.sent(), [r#"{"event":"pusher:subscribe","data":{"channel":"private-chat","auth":"key:5a"}}"#]);
+    world.receive(&succeeded("private-chat"));
+    assert_eq!(now(chat.subscribed()), Poll::Ready(Ok(())));
+}
+
+#[test]
+fn the_user_has_an_endpoint_of_its_own() {
+    let auth = HttpAuth::new("https://example.com/auth").user_endpoint("https://example.com/user-auth");
+    let mut world = World::connected(auth);
+    world.outside().post_answer = answer(200, r#"{"auth":"key:5a","user_data":"{\"id\":\"7\"}"}"#);
+    world.client.signin();
+    world.run();
+    let post = world.outside().posts.remove(0);
+    assert_eq!((post.url.as_str(), post.body.expose()), ("https://example.com/user-auth", "socket_id=1.1"));
+    world.receive(r#"{"event":"pusher:signin_success","data":"{\"user_data\":\"{\\\"id\\\":\\\"7\\\"}\"}"}"#);
+    assert_eq!(world.client.user().unwrap().id, "7");
+    world.client.signout();
+    world.run();
+    assert_eq!(world.client.user(), None);
+}
+
+#[test]
+fn a_refusal_of_the_endpoint_is_passed_on() {
+    let mut world = World::connected(HttpAuth::new("https://example.com/auth"));
+    world.outside().post_answer = answer(403, "members only");
+    let chat = world.client.subscribe("private-chat").unwrap();
+    world.run();
+    let error = AuthError::Http { status: 403, excerpt: "members only".into(), retry_after: None };
+    let error = SubscribeError::Channel(SubscriptionError::Auth(error));
+    assert_eq!(now(chat.subscribed()), Poll::Ready(Err(error)));
+}
+
+#[test]
+fn a_call_that_nobody_waits_for_is_dropped() {
+    let mut world = World::connected(HttpAuth::new("https://example.com/auth"));
+    let first = world.client.subscribe("private-a").unwrap();
+    let _second = world.client.subscribe("private-b").unwrap();
+    world.run();
+    assert_eq!(world.outside().posts.len(), 2);
+    assert_eq!(world.outside().dropped_posts, 0);
+    drop(first);
+    world.run();
+    assert_eq!(world.outside().dropped_posts, 1);
+    world.client.disconnect();
+    world.run();
+    assert_eq!(world.outside().dropped_posts, 2);
+}
+
+#[test]
+fn a_function_may_authorize() {
+    let mut world = World::connected(async |request: AuthRequest| {
+        assert_eq!(request.purpose, AuthPurpose::Subscribe);
+        Ok(AuthResponse::new("key:5a"))
+    });
+    let _chat = world.client.subscribe("private-chat").unwrap();
+    world.run();
+    assert_eq!(world.sent().len(), 1);
+}
+
+struct Batch;
+
+impl Authorizer for Batch {
+    async fn authorize(&self, _call: &AuthCall) -> Result<AuthResponse, AuthError> {
+        pending().await
+    }
+
+    async fn authorize_many(&self, calls: Vec<AuthCall>) {
+        let count = calls.len();
+        for call in calls {
+            call.answer(Ok(AuthResponse::new(format!("key:{count}"))));
+        }
+    }
+}
+
+#[test]
+fn calls_that_come_together_can_be_answered_together() {
+    let mut world = World::connected(Batch);
+    let _a = world.client.subscribe("private-a").unwrap();
+    let _b = world.client.subscribe("private-b").unwrap();
+    world.run();
+    let sent = world.sent();
+    assert!(sent.len() == 2 && sent.iter().all(|frame| frame.contains(r#""auth":"key:2""#)), "{sent:?}");
+}
+
+struct Silent;
+
+impl Authorizer for Silent {
+    async fn authorize(&self, _call: &AuthCall) -> Result<AuthResponse, AuthError> {
+        panic!("as the test wants")
+    }
+}
+
+#[test]
+fn a_panicking_authorizer_refuses_and_the_connection_goes_on() {
+    let mut world = World::connected(Silent);
+    let chat = world.client.subscribe("private-chat").unwrap();
+    assert!(world.run());
+    let error = AuthError::Handler("the authorizer gave no answer".into());
+    let error = SubscribeError::Channel(SubscriptionError::Auth(error));
+    assert_eq!(now(chat.subscribed()), Poll::Ready(Err(error)));
+    assert!(world.client.state().is_connected());
+}
+
+#[test]
+fn an_endpoint_that_takes_too_long_is_given_up() {
+    let config = crate::world::config().auth_timeout(Duration::from_nanos(1)).auth_retries(0);
+    let options = pusher_driver::Options::new();
+    let mut world = World::new(config, HttpAuth::new("https://example.com/auth"), &options);
+    world.run();
+    world.receive(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
+    let chat = world.client.subscribe("private-chat").unwrap();
+    world.run();
+    assert_eq!(world.outside().posts.len(), 1);
+    std::thread::sleep(Duration::from_micros(1));
+    world.wake_sleepers();
+    let error = SubscribeError::Channel(SubscriptionError::Auth(AuthError::Timeout));
+    assert_eq!(now(chat.subscribed()), Poll::Ready(Err(error)));
+    assert_eq!(world.outside().dropped_posts, 1);
+}
+
+#[test]
+fn without_an_authorizer_public_channels_work() {
+    let mut world = World::connected(NoAuth);
+    let _chat = world.client.subscribe("chat").unwrap();
+    world.run();
+    assert_eq!(world.sent().len(), 1);
+}

@@ -1,0 +1,94 @@
+//! Callbacks, in their order and with their rights.
+
+use std::sync::mpsc;
+
+use pusher_driver::{BindError, NoAuth};
+use pusher_proto::{ClientEventName, Data, Event};
+
+use crate::world::{World, event, succeeded};
+
+fn subscribed() -> (World, pusher_driver::Subscription) {
+    let mut world = World::connected(NoAuth);
+    let chat = world.client.subscribe("chat").unwrap();
+    world.run();
+    world.receive(&succeeded("chat"));
+    world.sent();
+    (world, chat)
+}
+
+#[test]
+fn client_wide_callbacks_come_before_those_of_the_channel_and_frames_in_order() {
+    let (mut world, chat) = subscribed();
+    let (sender, calls) = mpsc::channel();
+    let record = |who: &'static str| {
+        let sender = sender.clone();
+        move |event: &Event| sender.send(format!("{who} {}", event.name())).unwrap()
+    };
+    chat.bind_all(record("channel")).unwrap();
+    chat.bind("a", record("named")).unwrap();
+    world.client.bind("a", record("client")).unwrap();
+    world.receive_all([&*event("chat", "a", ""), &event("chat", "b", "")]);
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), ["client a", "channel a", "named a", "channel b"]);
+}
+
+#[test]
+fn a_callback_may_use_the_client_and_unbind_itself_for_later_events() {
+    let (mut world, chat) = subscribed();
+    let (sender, calls) = mpsc::channel();
+    let weak = world.client.downgrade();
+    let mut ids = Vec::new();
+    for number in 0..2 {
+        let (weak, sender) = (weak.clone(), sender.clone());
+        let id = world.client.bind("a", move |_| {
+            let client = weak.upgrade().unwrap();
+            client.unbind_event("a");
+            drop(client.subscribe("news").unwrap());
+            sender.send(number).unwrap();
+        });
+        ids.push(id.unwrap());
+    }
+    world.receive_all([&*event("chat", "a", ""), &event("chat", "a", "")]);
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), [0, 1]);
+    assert!(!world.client.unbind(ids[0]));
+    let refused = chat.trigger(&ClientEventName::new("client-a").unwrap(), &Data::ABSENT);
+    assert!(refused.is_err(), "a public channel");
+}
+
+#[test]
+fn a_binding_keeps_its_channel_until_it_is_unbound() {
+    let (mut world, chat) = subscribed();
+    let (sender, calls) = mpsc::channel();
+    let id = chat.bind("a", move |_| sender.send(()).unwrap()).unwrap();
+    drop(chat);
+    world.receive(&event("chat", "a", ""));
+    assert_eq!(calls.try_iter().count(), 1);
+    assert_eq!(world.sent(), [""; 0]);
+    let chat = world.client.subscribe("chat").unwrap();
+    assert!(chat.unbind(id));
+    assert!(calls.recv().is_err(), "the callback is gone");
+    drop(chat);
+    world.run();
+    assert_eq!(world.sent(), [r#"{"event":"pusher:unsubscribe","data":{"channel":"chat"}}"#]);
+}
+
+#[test]
+fn callbacks_that_own_handles_can_be_dropped() {
+    let (mut world, chat) = subscribed();
+    let news = world.client.subscribe("news").unwrap();
+    let other = world.client.subscribe("other").unwrap();
+    chat.bind("a", move |_| drop(news.name().clone())).unwrap();
+    world.client.bind_all(move |_| drop(other.name().clone()));
+    world.client.unsubscribe(&chat.name().clone());
+    assert_eq!(chat.bind("a", |_| {}), Err(BindError::Unsubscribed));
+    world.run();
+    world.drop_loop();
+    assert!(world.client.channel(chat.name()).is_none());
+}
+
+#[test]
+fn internal_names_cannot_be_bound() {
+    let (world, chat) = subscribed();
+    let internal = "pusher_internal:member_added";
+    assert_eq!(chat.bind(internal, |_| {}), Err(BindError::Internal(internal.into())));
+    assert_eq!(world.client.bind(internal, |_| {}), Err(BindError::Internal(internal.into())));
+}

@@ -1,0 +1,88 @@
+//! How a client ends.
+
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use pusher_driver::{NoAuth, Options, SubscribeError};
+use pusher_proto::ConnectionState;
+
+use crate::world::{World, config, now};
+
+#[test]
+fn the_last_handle_takes_the_connection_with_it() {
+    let mut world = World::connected(NoAuth);
+    let chat = world.client.subscribe("chat").unwrap();
+    let mut events = world.client.events();
+    world = world.without_client();
+    drop(chat);
+    assert!(world.run());
+    assert_eq!(world.outside().closed.len(), 0);
+    let mut last = None;
+    while let Poll::Ready(Some(event)) = now(events.recv()) {
+        last = Some(event);
+    }
+    assert!(last.is_none());
+    drop(events);
+    assert!(!world.run());
+    assert_eq!(world.outside().closed[0].code, 1000);
+}
+
+#[test]
+fn a_peer_that_does_not_answer_the_close_is_not_waited_for() {
+    let mut world = World::connected(NoAuth);
+    world.outside().closes = false;
+    world = world.without_client();
+    assert!(world.run());
+    assert!(!world.wake_sleepers());
+}
+
+#[test]
+fn shutdown_says_goodbye_and_ends_everything() {
+    let mut world = World::connected(NoAuth);
+    let chat = world.client.subscribe("chat").unwrap();
+    let mut events = world.client.events();
+    let context = &mut Context::from_waker(Waker::noop());
+    let limit = Duration::from_secs(1);
+    assert_eq!(world.client.poll_shutdown(limit, context), Poll::Pending);
+    world.client.connect();
+    assert!(!world.run());
+    assert_eq!(world.client.poll_shutdown(limit, context), Poll::Ready(()));
+    assert_eq!(world.outside().closed[0].code, 1000);
+    assert_eq!(world.client.state(), ConnectionState::Disconnected);
+    assert_eq!(now(chat.subscribed()), Poll::Ready(Err(SubscribeError::Disconnected)));
+    while let Poll::Ready(event) = now(events.recv()) {
+        let Some(event) = event else { return };
+        assert_eq!(event.name(), "state_change");
+    }
+    panic!("the stream ends");
+}
+
+#[test]
+fn shutdown_does_not_wait_longer_than_it_may() {
+    let mut world = World::connected(NoAuth);
+    world.outside().closes = false;
+    let context = &mut Context::from_waker(Waker::noop());
+    assert_eq!(world.client.poll_shutdown(Duration::ZERO, context), Poll::Pending);
+    assert!(world.run());
+    assert!(!world.wake_sleepers());
+    assert_eq!(world.client.poll_shutdown(Duration::ZERO, context), Poll::Ready(()));
+}
+
+#[test]
+fn a_client_that_should_not_connect_by_itself_waits() {
+    let mut world = World::new(config().auto_connect(false), NoAuth, &Options::new());
+    world.run();
+    assert_eq!(world.outside().connects, 0);
+    assert_eq!(world.client.state(), ConnectionState::Initialized);
+    world.client.connect();
+    world.run();
+    assert_eq!(world.outside().connects, 1);
+}
+
+#[test]
+fn an_unreachable_server_is_waited_for() {
+    let mut world = World::new(config(), NoAuth, &Options::new());
+    world.outside().refuses = true;
+    world.run();
+    assert!(matches!(world.client.state(), ConnectionState::Waiting { attempt: 1, .. }));
+}

@@ -1,0 +1,13 @@
+//! The loop, its handles and its streams, over a runtime that the tests play.
+#![cfg(feature = "async")]
+
+#[cfg(test)]
+mod auth;
+#[cfg(test)]
+mod callbacks;
+#[cfg(test)]
+mod end;
+#[cfg(test)]
+mod streams;
+#[cfg(test)]
+mod world;

@@ -1,0 +1,165 @@
+//! Subscriptions and what they tell.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use pusher_driver::{NoAuth, Options, SubscribeError, Subscription};
+use pusher_proto::{AuthError, CloseReason, Event, Frame, SubscriptionError, Text};
+
+use crate::world::{Wakes, World, config, event, now, succeeded};
+
+/// Names of the events that wait.
+fn names(subscription: &mut Subscription) -> Vec<String> {
+    std::iter::from_fn(|| match now(subscription.recv()) {
+        Poll::Ready(event) => Some(event?.name().to_owned()),
+        Poll::Pending => None,
+    })
+    .collect()
+}
+
+#[test]
+fn a_subscription_succeeds_and_gives_the_events_of_its_channel_only() {
+    let mut world = World::connected(NoAuth);
+    let mut chat = world.client.subscribe("chat").unwrap();
+    assert_eq!(now(chat.subscribed()), Poll::Pending);
+    world.run();
+    assert_eq!(world.sent(), [r#"{"event":"pusher:subscribe","data":{"channel":"chat"}}"#]);
+    world.receive_all([&*succeeded("chat"), &event("chat", "message", "hi"), &event("other", "message", "hi")]);
+    assert_eq!(now(chat.subscribed()), Poll::Ready(Ok(())));
+    assert!(chat.is_subscribed());
+    assert_eq!(names(&mut chat), ["pusher:subscription_succeeded", "message"]);
+}
+
+#[test]
+fn the_consumer_is_woken_once_for_all_that_a_read_brings() {
+    let mut world = World::connected(NoAuth);
+    let mut chat = world.client.subscribe("chat").unwrap();
+    world.run();
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    assert_eq!(chat.poll_recv(&mut Context::from_waker(&waker)), Poll::Pending);
+    world.receive_all([&*succeeded("chat"), &event("chat", "a", ""), &event("chat", "b", "")]);
+    assert_eq!(wakes.count(), 1);
+    assert_eq!(names(&mut chat).len(), 3);
+}
+
+#[test]
+fn a_refusal_ends_the_wait_and_arrives_in_the_stream() {
+    let mut world = World::connected(NoAuth);
+    let mut secret = world.client.subscribe("private-secret").unwrap();
+    world.run();
+    let error = SubscriptionError::Auth(AuthError::NotConfigured);
+    assert_eq!(now(secret.subscribed()), Poll::Ready(Err(SubscribeError::Channel(error))));
+    assert_eq!(names(&mut secret), ["pusher:subscription_error"]);
+    let again = world.client.subscribe("private-secret").unwrap();
+    assert_eq!(now(again.subscribed()), Poll::Pending, "a new handle is a new try");
+}
+
+#[test]
+fn a_disconnect_or_a_failure_ends_the_wait() {
+    let mut world = World::connected(NoAuth);
+    let mut chat = world.client.subscribe("chat").unwrap();
+    world.client.disconnect();
+    world.run();
+    assert_eq!(now(chat.subscribed()), Poll::Ready(Err(SubscribeError::Disconnected)));
+    world.client.connect();
+    assert_eq!(now(chat.subscribed()), Poll::Pending);
+    world.run();
+    world.receive(r#"{"event":"pusher:error","data":{"code":4001,"message":"no app"}}"#);
+    let Poll::Ready(Err(SubscribeError::Failed(reason))) = now(chat.subscribed()) else { panic!("4001 is final") };
+    assert_eq!(reason.to_string(), "the application does not exist (code 4001): no app");
+    assert_eq!(names(&mut chat), ["state_change"]);
+}
+
+#[test]
+fn several_handles_of_a_channel_are_counted() {
+    let mut world = World::connected(NoAuth);
+    let (first, second) = (world.client.subscribe("chat").unwrap(), world.client.subscribe("chat").unwrap());
+    world.run();
+    assert_eq!(world.sent().len(), 1);
+    world.receive(&succeeded("chat"));
+    drop(first);
+    world.run();
+    assert_eq!(world.sent(), [""; 0]);
+    drop(second);
+    world.run();
+    assert_eq!(world.sent(), [r#"{"event":"pusher:unsubscribe","data":{"channel":"chat"}}"#]);
+}
+
+#[test]
+fn unsubscribing_a_channel_ends_every_handle_of_it_but_not_later_ones() {
+    let mut world = World::connected(NoAuth);
+    let mut old = world.client.subscribe("chat").unwrap();
+    world.run();
+    world.client.unsubscribe(&old.name().clone());
+    assert_eq!(now(old.recv()), Poll::Ready(None));
+    assert_eq!(now(old.subscribed()), Poll::Ready(Err(SubscribeError::Unsubscribed)));
+    let new = world.client.subscribe("chat").unwrap();
+    drop(old);
+    world.run();
+    world.receive(&succeeded("chat"));
+    assert_eq!(now(new.subscribed()), Poll::Ready(Ok(())));
+}
+
+#[test]
+fn a_gap_is_announced_before_the_events_after_it() {
+    let soon = Duration::from_nanos(1);
+    let mut world = World::connected_with(config().reconnect_base(soon).reconnect_cap(soon), NoAuth);
+    let mut chat = world.client.subscribe("chat").unwrap();
+    world.run();
+    world.receive(&succeeded("chat"));
+    assert_eq!(names(&mut chat), ["pusher:subscription_succeeded"]);
+    world.lose_socket(CloseReason::Dropped);
+    world.wake_sleepers();
+    world.receive(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.2\"}"}"#);
+    world.receive_all([&*succeeded("chat"), &event("chat", "message", "")]);
+    assert_eq!(names(&mut chat), ["pusher:continuity_lost", "pusher:subscription_succeeded", "message"]);
+}
+
+#[test]
+fn a_slow_consumer_learns_what_it_missed() {
+    let options = Options::new().mailbox_len(2);
+    let mut world = World::new(config(), NoAuth, &options);
+    world.run();
+    world.receive(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
+    let mut chat = world.client.subscribe("chat").unwrap();
+    world.run();
+    world.receive_all([&*succeeded("chat"), &event("chat", "a", ""), &event("chat", "b", ""), &event("chat", "c", "")]);
+    assert_eq!(now(chat.recv()), Poll::Ready(Some(Event::Lagged { missed: 2 })));
+    assert_eq!(names(&mut chat), ["b", "c"]);
+}
+
+#[test]
+fn a_small_event_leaves_its_read_buffer_and_a_large_one_keeps_it() {
+    let mut world = World::connected(NoAuth);
+    let mut chat = world.client.subscribe("chat").unwrap();
+    world.run();
+    world.receive(&succeeded("chat"));
+    assert_eq!(names(&mut chat).len(), 1);
+    for (len, keeps) in [(100, false), (3_000, true)] {
+        let frame = Text::from(event("chat", "message", &"x".repeat(len)));
+        world.outside().incoming.push_back(Ok(Frame::Text(frame.clone())));
+        world.run();
+        let Poll::Ready(Some(Event::Channel(event))) = now(chat.recv()) else { panic!("a message came") };
+        let is_inside = frame.as_bytes().as_ptr_range().contains(&event.data().raw().as_ptr());
+        assert_eq!(is_inside, keeps, "{len}");
+    }
+}
+
+#[test]
+fn the_client_wide_stream_has_everything_and_ends_with_the_loop() {
+    let mut world = World::new(config(), NoAuth, &Options::new());
+    let mut events = world.client.events();
+    let _chat = world.client.subscribe("chat").unwrap();
+    world.run();
+    world.receive(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
+    world.receive_all([&*succeeded("chat"), &event("chat", "message", "")]);
+    world.drop_loop();
+    let mut names = Vec::new();
+    while let Poll::Ready(Some(event)) = now(events.recv()) {
+        names.push(event.name().to_owned());
+    }
+    assert_eq!(names, ["state_change", "state_change", "pusher:subscription_succeeded", "message"]);
+    assert_eq!(now(events.recv()), Poll::Ready(None));
+}

@@ -1,0 +1,233 @@
+//! A runtime whose sockets, time and HTTP are the test's.
+
+use std::collections::VecDeque;
+use std::future::{Future, pending, poll_fn};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use pusher_driver::adapter::{Connection, Runtime, Socket};
+use pusher_driver::{Authorizer, Client, HttpRequest, HttpResponse, Options};
+use pusher_proto::{
+    AuthError, CloseFrame, CloseReason, Config, ConfigBuilder, ConnectRequest, Endpoint, Frame, Text, TransportError,
+};
+
+/// One client and everything around it.
+pub(crate) struct World {
+    pub(crate) client: Client,
+    connection: Option<Connection<Fake>>,
+    outside: Arc<Mutex<Outside>>,
+}
+
+#[derive(Default)]
+pub(crate) struct Outside {
+    /// Sockets that were asked for.
+    pub(crate) connects: usize,
+    pub(crate) refuses: bool,
+    pub(crate) incoming: VecDeque<Result<Frame, CloseReason>>,
+    pub(crate) sent: Vec<String>,
+    pub(crate) closed: Vec<CloseFrame>,
+    /// Whether the peer answers a close.
+    pub(crate) closes: bool,
+    pub(crate) posts: Vec<HttpRequest>,
+    pub(crate) post_answer: Option<Result<HttpResponse, AuthError>>,
+    pub(crate) dropped_posts: usize,
+    /// How often everything that slept was woken.
+    pub(crate) naps: usize,
+}
+
+pub(crate) fn config() -> ConfigBuilder {
+    Config::builder("key", Endpoint::host("localhost").tls(false))
+}
+
+impl World {
+    pub(crate) fn new(config: ConfigBuilder, authorizer: impl Authorizer, options: &Options) -> Self {
+        let outside = Arc::new(Mutex::new(Outside { closes: true, ..Outside::default() }));
+        let runtime = Fake(Arc::clone(&outside));
+        let (client, connection) = Connection::new(config.build().unwrap(), authorizer, runtime, options);
+        Self { client, connection: Some(connection), outside }
+    }
+
+    /// A world whose server has greeted.
+    pub(crate) fn connected(authorizer: impl Authorizer) -> Self {
+        Self::connected_with(config(), authorizer)
+    }
+
+    pub(crate) fn connected_with(config: ConfigBuilder, authorizer: impl Authorizer) -> Self {
+        let mut world = Self::new(config, authorizer, &Options::new());
+        world.run();
+        world.receive(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
+        assert!(world.client.state().is_connected());
+        world
+    }
+
+    pub(crate) fn outside(&self) -> MutexGuard<'_, Outside> {
+        self.outside.lock().unwrap()
+    }
+
+    /// Runs the loop until it waits; returns whether it goes on.
+    pub(crate) fn run(&mut self) -> bool {
+        let Some(connection) = &mut self.connection else { return false };
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        loop {
+            let seen = wakes.count();
+            if Pin::new(&mut *connection).poll(&mut Context::from_waker(&waker)).is_ready() {
+                self.connection = None;
+                return false;
+            }
+            if wakes.count() == seen {
+                return true;
+            }
+        }
+    }
+
+    /// Lets everything that sleeps wake, then runs the loop; returns whether it goes on.
+    pub(crate) fn wake_sleepers(&mut self) -> bool {
+        self.outside().naps += 1;
+        self.run()
+    }
+
+    pub(crate) fn receive(&mut self, text: &str) {
+        self.receive_all([text]);
+    }
+
+    /// Messages that one read brings.
+    pub(crate) fn receive_all<'a>(&mut self, texts: impl IntoIterator<Item = &'a str>) {
+        let frames = texts.into_iter().map(|text| Ok(Frame::Text(Text::from(text))));
+        self.outside().incoming.extend(frames);
+        self.run();
+    }
+
+    pub(crate) fn lose_socket(&mut self, reason: CloseReason) {
+        self.outside().incoming.push_back(Err(reason));
+        self.run();
+    }
+
+    pub(crate) fn sent(&self) -> Vec<String> {
+        std::mem::take(&mut self.outside().sent)
+    }
+
+    /// Cuts everything off, as a runtime that shuts down does.
+    pub(crate) fn drop_loop(&mut self) {
+        self.connection = None;
+    }
+
+    /// Everything but the client's first handle.
+    pub(crate) fn without_client(self) -> Self {
+        let Self { client, connection, outside } = self;
+        let other = World::new(config().auto_connect(false), pusher_driver::NoAuth, &Options::new());
+        drop(client);
+        Self { client: other.client, connection, outside }
+    }
+}
+
+pub(crate) fn succeeded(channel: &str) -> String {
+    format!(r#"{{"event":"pusher_internal:subscription_succeeded","channel":"{channel}","data":"{{}}"}}"#)
+}
+
+pub(crate) fn event(channel: &str, name: &str, data: &str) -> String {
+    format!(r#"{{"event":"{name}","channel":"{channel}","data":"{data}"}}"#)
+}
+
+/// Polls a future that needs nobody else.
+pub(crate) fn now<F: Future>(future: F) -> Poll<F::Output> {
+    std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[derive(Default)]
+pub(crate) struct Wakes(AtomicUsize);
+
+impl Wakes {
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+struct Fake(Arc<Mutex<Outside>>);
+
+pub(crate) struct FakeSocket(Arc<Mutex<Outside>>);
+
+impl Runtime for Fake {
+    type Socket = FakeSocket;
+
+    fn connect(
+        &self,
+        _request: ConnectRequest,
+    ) -> impl Future<Output = Result<FakeSocket, CloseReason>> + Send + 'static {
+        let outside = Arc::clone(&self.0);
+        async move {
+            let mut world = outside.lock().unwrap();
+            world.connects += 1;
+            if world.refuses {
+                return Err(CloseReason::Failed(TransportError::Io("refused".into())));
+            }
+            drop(world);
+            Ok(FakeSocket(outside))
+        }
+    }
+
+    fn sleep(&self, _duration: Duration) -> impl Future<Output = ()> + Send + 'static {
+        let outside = Arc::clone(&self.0);
+        let begin = outside.lock().unwrap().naps;
+        poll_fn(move |_| if outside.lock().unwrap().naps > begin { Poll::Ready(()) } else { Poll::Pending })
+    }
+
+    fn post(&self, request: HttpRequest) -> impl Future<Output = Result<HttpResponse, AuthError>> + Send + 'static {
+        let guard = DropCount(Arc::clone(&self.0));
+        async move {
+            let answer = {
+                let mut outside = guard.0.lock().unwrap();
+                outside.posts.push(request);
+                outside.post_answer.clone()
+            };
+            match answer {
+                Some(answer) => answer,
+                None => pending().await,
+            }
+        }
+    }
+}
+
+struct DropCount(Arc<Mutex<Outside>>);
+
+impl Drop for DropCount {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().dropped_posts += 1;
+    }
+}
+
+impl Socket for FakeSocket {
+    fn poll_frame(&mut self, _context: &mut Context<'_>) -> Poll<Result<Frame, CloseReason>> {
+        self.0.lock().unwrap().incoming.pop_front().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    fn send(&mut self, text: Text) -> Result<(), CloseReason> {
+        self.0.lock().unwrap().sent.push(text.to_string());
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn close(&mut self, frame: CloseFrame) {
+        self.0.lock().unwrap().closed.push(frame);
+    }
+
+    fn poll_close(&mut self, _context: &mut Context<'_>) -> Poll<()> {
+        if self.0.lock().unwrap().closes { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn read_buffer_len(&self) -> usize {
+        4_096
+    }
+}
