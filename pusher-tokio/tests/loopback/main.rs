@@ -1,0 +1,10 @@
+//! The whole way, over real sockets, against the development server.
+
+#[cfg(test)]
+mod channels;
+#[cfg(test)]
+mod ends;
+#[cfg(test)]
+mod failures;
+#[cfg(test)]
+mod support;
