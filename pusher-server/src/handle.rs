@@ -1,0 +1,77 @@
+//! Faults and events on demand.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use pusher_proto::server::{ApiError, Attributes, Publication};
+use pusher_proto::{ChannelName, CloseFrame, Text};
+
+use crate::hub::Shared;
+
+/// Steers a running [`Server`](crate::Server). Cheap to clone; it does not keep the server alive.
+#[derive(Clone)]
+pub struct Handle {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Handle {
+    /// Sends an event to the subscribers of its channels, as `POST /apps/{id}/events` does.
+    ///
+    /// # Errors
+    ///
+    /// When a limit is passed or a name is not accepted; then nobody gets the event.
+    pub fn trigger(&self, publication: &Publication) -> Result<BTreeMap<ChannelName, Attributes>, ApiError> {
+        self.shared.with_model(|model, now| model.trigger(publication, now))
+    }
+
+    /// Closes every connection with a close frame. A reason above 123 bytes is cut short.
+    pub fn close_all(&self, code: u16, reason: impl Into<Text>) {
+        let frame = CloseFrame { code, reason: reason.into() };
+        self.shared.with_model(|model, now| model.close_all(&frame, now));
+    }
+
+    /// Drops the TCP connection of every socket without a close frame, which clients see as the code 1006.
+    pub fn cut_all(&self) {
+        self.shared.cut_all();
+    }
+
+    /// While silent, the server goes on reading and sends nothing, as a process that hangs. What would have been sent is
+    /// lost. WebSocket pings are answered all the same.
+    pub fn silence(&self, silent: bool) {
+        self.shared.with_model(|model, _| model.set_silent(silent));
+    }
+
+    /// While given, every new socket is closed with this code and reason.
+    pub fn refuse_connections(&self, refusal: Option<(u16, &str)>) {
+        let frame = refusal.map(|(code, reason)| CloseFrame { code, reason: reason.into() });
+        self.shared.with_model(|model, _| model.set_refusal(frame));
+    }
+
+    /// While refusing, the auth endpoint answers 403.
+    pub fn refuse_auth(&self, refuse: bool) {
+        self.auth_status(refuse.then_some(403));
+    }
+
+    /// While given, the auth endpoint answers with this HTTP status, such as 500 or 429, and does not sign.
+    pub fn auth_status(&self, status: Option<u16>) {
+        self.shared.set_auth_status(status);
+    }
+
+    /// Takes no further TCP connection. Those that are open go on.
+    pub fn stop_listening(&self) {
+        self.shared.stop_listening();
+    }
+
+    /// Returns how many connections there are.
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
+        self.shared.with_model(|model, _| model.connections().len())
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("app", &self.shared.app).finish_non_exhaustive()
+    }
+}

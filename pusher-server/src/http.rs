@@ -1,0 +1,201 @@
+//! The routes, and the HTTP API behind its signatures.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use pusher_proto::server::{Attributes, ChannelState, Info, Publication};
+use pusher_proto::signing::ApiRequest;
+use pusher_proto::{ChannelName, SocketId};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::auth;
+use crate::failure::Failure;
+use crate::hub::Shared;
+use crate::socket;
+
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/app/{key}", get(connect))
+        .route("/apps/{id}/events", post(events))
+        .route("/apps/{id}/batch_events", post(batch_events))
+        .route("/apps/{id}/channels", get(channels))
+        .route("/apps/{id}/channels/{channel}", get(channel))
+        .route("/apps/{id}/channels/{channel}/users", get(users))
+        .route("/pusher/auth", post(auth::authorize))
+        .fallback(connect_elsewhere)
+        .layer(DefaultBodyLimit::max(MAX_BODY_LEN))
+        .with_state(shared)
+}
+
+async fn connect(State(shared): State<Arc<Shared>>, uri: Uri, upgrade: WebSocketUpgrade) -> Response {
+    socket::upgrade(upgrade, target(&uri), shared)
+}
+
+/// A WebSocket of an unknown path learns so by its close code.
+async fn connect_elsewhere(
+    State(shared): State<Arc<Shared>>,
+    uri: Uri,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    match upgrade {
+        Ok(upgrade) => socket::upgrade(upgrade, target(&uri), shared),
+        Err(_) => Failure::new(StatusCode::NOT_FOUND, "not found").into_response(),
+    }
+}
+
+fn target(uri: &Uri) -> String {
+    uri.path_and_query().map_or_else(String::new, ToString::to_string)
+}
+
+/// An authenticated call.
+struct Call {
+    params: Params,
+    body: Bytes,
+}
+
+#[derive(Deserialize)]
+struct Params {
+    info: Option<String>,
+    filter_by_prefix: Option<String>,
+}
+
+impl Params {
+    fn info(&self) -> Info {
+        self.info.as_deref().map(Info::from_list).unwrap_or_default()
+    }
+}
+
+impl FromRequest<Arc<Shared>> for Call {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, Failure> {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let body = Bytes::from_request(request, shared).await;
+        let body = body.map_err(|error| Failure::new(error.status(), error.body_text()))?;
+        let app_id = uri.path().strip_prefix("/apps/").and_then(|rest| rest.split('/').next());
+        if app_id != Some(shared.app.id()) {
+            return Err(Failure::new(StatusCode::NOT_FOUND, "unknown application"));
+        }
+        let call = ApiRequest { method: method.as_str(), path: uri.path(), body: &body };
+        let verified = shared.app.verify_request(&call, uri.query().unwrap_or(""), Shared::timestamp());
+        verified.map_err(|error| Failure::new(StatusCode::UNAUTHORIZED, error))?;
+        let Query(params) = Query::try_from_uri(&uri).map_err(Failure::bad_request)?;
+        Ok(Self { params, body })
+    }
+}
+
+#[derive(Deserialize)]
+struct EventBody {
+    name: String,
+    data: Box<RawValue>,
+    channel: Option<String>,
+    channels: Option<Vec<String>>,
+    socket_id: Option<String>,
+    info: Option<String>,
+}
+
+impl EventBody {
+    fn publication(self) -> Result<Publication, Failure> {
+        let channels = self.channels.unwrap_or_default().into_iter().chain(self.channel);
+        let channels: Result<Vec<_>, _> = channels.map(ChannelName::new).collect();
+        // Data should be a string; other JSON is taken as it is.
+        let data = serde_json::from_str(self.data.get()).unwrap_or_else(|_| self.data.get().to_owned());
+        let mut publication = Publication::new(self.name, channels.map_err(Failure::bad_request)?, data);
+        publication.socket_id = self.socket_id.map(SocketId::new).transpose().map_err(Failure::bad_request)?;
+        publication.info = self.info.as_deref().map(Info::from_list).unwrap_or_default();
+        Ok(publication)
+    }
+}
+
+#[derive(Deserialize)]
+struct BatchBody {
+    batch: Vec<EventBody>,
+}
+
+/// `None` where nothing was asked.
+#[derive(Default, Serialize)]
+struct EventAnswer {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channels: Option<BTreeMap<String, Attributes>>,
+}
+
+#[derive(Default, Serialize)]
+struct BatchAnswer {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<Vec<Attributes>>,
+}
+
+#[derive(Serialize)]
+struct ChannelsAnswer {
+    channels: BTreeMap<String, Attributes>,
+}
+
+#[derive(Serialize)]
+struct UsersAnswer {
+    users: Vec<User>,
+}
+
+#[derive(Serialize)]
+struct User {
+    id: String,
+}
+
+async fn events(State(shared): State<Arc<Shared>>, call: Call) -> Result<Json<EventAnswer>, Failure> {
+    let publication = parse::<EventBody>(&call.body)?.publication()?;
+    let infos = shared.with_model(|model, now| model.trigger(&publication, now))?;
+    let asked = publication.info != Info::default();
+    Ok(Json(EventAnswer { channels: asked.then(|| by_name(infos)) }))
+}
+
+async fn batch_events(State(shared): State<Arc<Shared>>, call: Call) -> Result<Json<BatchAnswer>, Failure> {
+    let batch = parse::<BatchBody>(&call.body)?.batch;
+    let batch: Vec<_> = batch.into_iter().map(EventBody::publication).collect::<Result<_, _>>()?;
+    let infos = shared.with_model(|model, now| model.trigger_batch(&batch, now))?;
+    let asked = batch.iter().any(|publication| publication.info != Info::default());
+    Ok(Json(BatchAnswer { batch: asked.then_some(infos) }))
+}
+
+async fn channels(State(shared): State<Arc<Shared>>, call: Call) -> Result<Json<ChannelsAnswer>, Failure> {
+    let prefix = call.params.filter_by_prefix.as_deref().unwrap_or("");
+    let channels = shared.with_model(|model, _| model.channels(prefix, call.params.info()))?;
+    Ok(Json(ChannelsAnswer { channels: by_name(channels) }))
+}
+
+async fn channel(
+    State(shared): State<Arc<Shared>>,
+    Path((_, channel)): Path<(String, String)>,
+    call: Call,
+) -> Result<Json<ChannelState>, Failure> {
+    let channel = ChannelName::new(channel).map_err(Failure::bad_request)?;
+    Ok(Json(shared.with_model(|model, _| model.channel(&channel, call.params.info()))?))
+}
+
+async fn users(
+    State(shared): State<Arc<Shared>>,
+    Path((_, channel)): Path<(String, String)>,
+    _call: Call,
+) -> Result<Json<UsersAnswer>, Failure> {
+    let channel = ChannelName::new(channel).map_err(Failure::bad_request)?;
+    let users = shared.with_model(|model, _| model.users(&channel))?;
+    Ok(Json(UsersAnswer { users: users.into_iter().map(|id| User { id: id.to_string() }).collect() }))
+}
+
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Failure> {
+    serde_json::from_slice(body).map_err(Failure::bad_request)
+}
+
+fn by_name(infos: BTreeMap<ChannelName, Attributes>) -> BTreeMap<String, Attributes> {
+    infos.into_iter().map(|(channel, attributes)| (channel.to_string(), attributes)).collect()
+}
+
+/// Largest body in bytes: a batch of ten events of 10 KB, with every byte escaped.
+const MAX_BODY_LEN: usize = 1_024 * 1_024;

@@ -1,0 +1,255 @@
+//! The model server behind its lock, and the way from its actions to the sockets.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use pusher_proto::server::{Action, ConnectionId, Server as Model};
+use pusher_proto::signing::App;
+use pusher_proto::{CloseFrame, Frame, Instant, Text};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::{Instant as Clock, sleep_until};
+use tracing::{debug, warn};
+
+use crate::options::{Authorize, Options};
+
+/// What all tasks of a server share.
+pub(crate) struct Shared {
+    pub(crate) app: App,
+    pub(crate) authorize: Authorize,
+    origin: Clock,
+    queue_len: usize,
+    state: Mutex<State>,
+    /// Says that the last socket ended.
+    drained: Notify,
+    listening: watch::Sender<bool>,
+}
+
+/// The lock is never held across an `await`.
+struct State {
+    model: Model,
+    sockets: BTreeMap<ConnectionId, Socket>,
+    opened: u64,
+    wake_at: watch::Sender<Option<Instant>>,
+    /// What the auth endpoint answers instead of signing.
+    auth_status: Option<u16>,
+}
+
+/// The hub's end of a socket. Dropping it cuts the socket.
+struct Socket {
+    queue: mpsc::Sender<Outgoing>,
+    _cut: oneshot::Sender<Infallible>,
+}
+
+/// The socket's end of it.
+pub(crate) struct Lines {
+    pub(crate) queue: mpsc::Receiver<Outgoing>,
+    /// Resolves when the TCP connection shall end without a close frame.
+    pub(crate) cut: oneshot::Receiver<Infallible>,
+}
+
+/// What waits to be sent.
+pub(crate) enum Outgoing {
+    Text(Text),
+    /// The last one.
+    Close(CloseFrame),
+}
+
+impl Shared {
+    pub(crate) fn new(options: &Options) -> Self {
+        let state = State {
+            model: Model::new(options.config.clone(), options.seed),
+            sockets: BTreeMap::new(),
+            opened: 0,
+            wake_at: watch::Sender::new(None),
+            auth_status: None,
+        };
+        Self {
+            app: options.config.app().clone(),
+            authorize: options.authorize.clone(),
+            origin: Clock::now(),
+            queue_len: options.queue_len,
+            state: Mutex::new(state),
+            drained: Notify::new(),
+            listening: watch::Sender::new(true),
+        }
+    }
+
+    /// Lets `change` see and change the model, and does what the model says then.
+    pub(crate) fn with_model<R>(&self, change: impl FnOnce(&mut Model, Instant) -> R) -> R {
+        let now = self.now();
+        let mut state = self.state();
+        let result = change(&mut state.model, now);
+        state.act(now);
+        result
+    }
+
+    pub(crate) fn open(&self, target: &str) -> (ConnectionId, Lines) {
+        let now = self.now();
+        let mut state = self.state();
+        state.opened += 1;
+        let id = ConnectionId::new(state.opened);
+        debug!(connection = %id, "socket opened");
+        let (queue, receiver) = mpsc::channel(self.queue_len);
+        let (cut, cut_receiver) = oneshot::channel();
+        state.sockets.insert(id, Socket { queue, _cut: cut });
+        state.model.handle_open(id, target, now);
+        state.act(now);
+        (id, Lines { queue: receiver, cut: cut_receiver })
+    }
+
+    pub(crate) fn receive(&self, id: ConnectionId, frame: Frame) {
+        self.with_model(|model, now| model.handle_frame(id, frame, now));
+    }
+
+    pub(crate) fn closed(&self, id: ConnectionId) {
+        debug!(connection = %id, "socket closed");
+        let now = self.now();
+        let mut state = self.state();
+        state.cut(id, now);
+        state.act(now);
+        if state.sockets.is_empty() {
+            self.drained.notify_one();
+        }
+    }
+
+    /// Ends every TCP connection of a socket without a close frame.
+    pub(crate) fn cut_all(&self) {
+        let now = self.now();
+        let mut state = self.state();
+        while let Some((&id, _)) = state.sockets.first_key_value() {
+            state.cut(id, now);
+        }
+        state.act(now);
+        self.drained.notify_one();
+    }
+
+    /// Waits until no socket is left.
+    pub(crate) async fn drained(&self) {
+        while !self.state().sockets.is_empty() {
+            self.drained.notified().await;
+        }
+    }
+
+    pub(crate) fn stop_listening(&self) {
+        self.listening.send_replace(false);
+    }
+
+    /// Waits until the server shall take no further connection.
+    pub(crate) fn stopped_listening(&self) -> impl Future<Output = ()> + use<> {
+        let mut listening = self.listening.subscribe();
+        async move {
+            // A sender that is gone means the same.
+            let _ = listening.wait_for(|listening| !listening).await;
+        }
+    }
+
+    pub(crate) fn set_auth_status(&self, status: Option<u16>) {
+        self.state().auth_status = status;
+    }
+
+    pub(crate) fn auth_status(&self) -> Option<u16> {
+        self.state().auth_status
+    }
+
+    /// Seconds since the Unix epoch.
+    pub(crate) fn timestamp() -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_elapsed(self.origin.elapsed())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // The model has no step that a panic could leave half done, since nothing in it calls foreign code.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn act(&mut self, now: Instant) {
+        while let Some(action) = self.model.poll_action(now) {
+            match action {
+                Action::Send(id, text) => self.enqueue(id, Outgoing::Text(text), now),
+                Action::Close(id, frame) => {
+                    debug!(connection = %id, code = frame.code, "closing");
+                    self.enqueue(id, Outgoing::Close(frame), now);
+                }
+                Action::Schedule(at) => {
+                    self.wake_at.send_replace(Some(at));
+                }
+            }
+        }
+    }
+
+    fn enqueue(&mut self, id: ConnectionId, outgoing: Outgoing, now: Instant) {
+        let Some(socket) = self.sockets.get(&id) else { return };
+        match socket.queue.try_send(outgoing) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                warn!(connection = %id, "the client reads too slowly, its socket is cut");
+                self.cut(id, now);
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => self.cut(id, now),
+        }
+    }
+
+    fn cut(&mut self, id: ConnectionId, now: Instant) {
+        self.sockets.remove(&id);
+        self.model.handle_close(id, now);
+    }
+}
+
+/// Calls the model when its time has come, until the server is gone.
+pub(crate) fn keep_time(shared: &Arc<Shared>) -> impl Future<Output = ()> + use<> {
+    let origin = shared.origin;
+    let mut wake_at = shared.state().wake_at.subscribe();
+    let shared = Arc::downgrade(shared);
+    async move {
+        let mut next: Option<Instant> = None;
+        loop {
+            let deadline = next.and_then(|at| origin.checked_add(at.elapsed()));
+            tokio::select! {
+                changed = wake_at.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    next = *wake_at.borrow_and_update();
+                }
+                () = sleep_until(deadline.unwrap_or(origin)), if deadline.is_some() => {
+                    let Some(shared) = shared.upgrade() else { return };
+                    next = shared.with_model(|model, now| {
+                        model.handle_timeout(now);
+                        model.poll_timeout()
+                    });
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn pings_and_closes_a_socket_that_says_nothing() {
+        let shared = Arc::new(Shared::new(&Options::default()));
+        tokio::spawn(keep_time(&shared));
+        let (_, mut lines) = shared.open("/app/app-key?protocol=7");
+        let start = Clock::now();
+        let mut seen = Vec::new();
+        while seen.len() < 3 {
+            let what = match lines.queue.recv().await {
+                Some(Outgoing::Text(text)) if text.contains("pusher:ping") => "ping",
+                Some(Outgoing::Text(_)) => "greeting",
+                Some(Outgoing::Close(_)) => "close",
+                None => "end",
+            };
+            seen.push((what, start.elapsed().as_secs()));
+        }
+        assert_eq!(seen, [("greeting", 0), ("ping", 130), ("close", 160)]);
+    }
+}

@@ -1,0 +1,103 @@
+//! What a server is started with.
+
+use std::fmt;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use pusher_proto::ChannelName;
+use pusher_proto::server::ServerConfig;
+use pusher_proto::signing::{App, MasterKey};
+
+/// How a [`Server`](crate::Server) is set up.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_server::Options;
+/// use pusher_server::pusher_proto::server::ServerConfig;
+/// use pusher_server::pusher_proto::signing::App;
+///
+/// let app = App::new("1", "key", "secret")?;
+/// let options = Options::new(ServerConfig::new(app))
+///     .address(([127, 0, 0, 1], 6001))
+///     .authorize(|channel| channel.as_str() != "private-admin");
+/// # let _ = options;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct Options {
+    pub(crate) config: ServerConfig,
+    pub(crate) address: SocketAddr,
+    pub(crate) seed: u64,
+    pub(crate) queue_len: usize,
+    pub(crate) authorize: Authorize,
+}
+
+pub(crate) type Authorize = Arc<dyn Fn(&ChannelName) -> bool + Send + Sync>;
+
+impl Options {
+    /// Returns the defaults for an application and its limits.
+    pub fn new(config: ServerConfig) -> Self {
+        Self {
+            config,
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            seed: RandomState::new().build_hasher().finish(),
+            queue_len: 4_096,
+            authorize: Arc::new(|channel| !channel.contains("forbidden")),
+        }
+    }
+
+    /// Sets where the server listens. Default 127.0.0.1 and a free port.
+    pub fn address(mut self, address: impl Into<SocketAddr>) -> Self {
+        self.address = address.into();
+        self
+    }
+
+    /// Sets what the socket ids follow from. Default random.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Sets how many messages may wait for a client; one that is slower loses its socket. At least 1 is used. Default
+    /// 4,096.
+    pub fn queue_len(mut self, len: usize) -> Self {
+        self.queue_len = len.max(1);
+        self
+    }
+
+    /// Sets which channels the auth endpoint signs; it answers 403 for the others. Default all channels whose names do
+    /// not contain `forbidden`.
+    pub fn authorize(mut self, authorize: impl Fn(&ChannelName) -> bool + Send + Sync + 'static) -> Self {
+        self.authorize = Arc::new(authorize);
+        self
+    }
+}
+
+/// The application with id `app-id`, key `app-key`, secret `app-secret`, and an encryption master key of 32 sevens.
+impl Default for Options {
+    fn default() -> Self {
+        let app = App::new("app-id", "app-key", "app-secret").expect("the key is a valid name");
+        Self::new(ServerConfig::new(app.encryption_master_key(MasterKey::new([7; MasterKey::LEN]))))
+    }
+}
+
+impl From<ServerConfig> for Options {
+    fn from(config: ServerConfig) -> Self {
+        Self::new(config)
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { config, address, seed, queue_len, authorize: _ } = self;
+        f.debug_struct("Options")
+            .field("config", config)
+            .field("address", address)
+            .field("seed", seed)
+            .field("queue_len", queue_len)
+            .finish_non_exhaustive()
+    }
+}

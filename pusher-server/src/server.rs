@@ -1,0 +1,135 @@
+//! Start and end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::serve::ListenerExt as _;
+use pusher_proto::signing::App;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tracing::{debug, info};
+
+use crate::handle::Handle;
+use crate::http;
+use crate::hub::{Shared, keep_time};
+use crate::options::Options;
+
+/// A server that runs until it is shut down or dropped. Dropping it cuts all sockets.
+///
+/// It is for development and tests: it has one application, no persistence and no TLS.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_server::pusher_proto::ChannelName;
+/// use pusher_server::pusher_proto::server::Publication;
+/// use pusher_server::{Options, Server};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::start(Options::default()).await?;
+/// assert!(server.ws_url().starts_with("ws://127.0.0.1:"));
+///
+/// let publication = Publication::new("message", [ChannelName::new("chat")?], "{}");
+/// server.handle().trigger(&publication)?;
+/// server.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "a server ends when it is dropped"]
+pub struct Server {
+    address: SocketAddr,
+    handle: Handle,
+    serving: JoinHandle<()>,
+}
+
+impl Server {
+    /// Listens, and serves in tasks of the current tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be listened on.
+    pub async fn start(options: impl Into<Options>) -> io::Result<Self> {
+        let options = options.into();
+        let listener = TcpListener::bind(options.address).await?;
+        let address = listener.local_addr()?;
+        let listener = listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                debug!(%error, "cannot send small messages at once");
+            }
+        });
+        let shared = Arc::new(Shared::new(&options));
+        tokio::spawn(keep_time(&shared));
+        let serving =
+            axum::serve(listener, http::router(Arc::clone(&shared))).with_graceful_shutdown(shared.stopped_listening());
+        let serving = tokio::spawn(async move {
+            if let Err(error) = serving.await {
+                debug!(%error, "serving ended");
+            }
+        });
+        info!(%address, key = %shared.app.key(), "listening");
+        Ok(Self { address, handle: Handle { shared }, serving })
+    }
+
+    /// Stops listening, closes every connection with 4200 and waits for the clients' sides of it, at most 5 s.
+    pub async fn shutdown(mut self) {
+        self.handle.stop_listening();
+        self.handle.refuse_connections(Some((4200, RESTART)));
+        self.handle.close_all(4200, RESTART);
+        let ending = async {
+            self.handle.shared.drained().await;
+            // It fails only where serving was aborted or panicked; then there is nothing to wait for.
+            let _ = (&mut self.serving).await;
+        };
+        if timeout(SHUTDOWN_TIMEOUT, ending).await.is_err() {
+            debug!("some clients did not close in time");
+        }
+    }
+
+    /// Returns the address that the server listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns where the WebSocket is, such as `ws://127.0.0.1:6001`.
+    #[must_use]
+    pub fn ws_url(&self) -> String {
+        format!("ws://{}", self.address)
+    }
+
+    /// Returns where the HTTP API and the auth endpoint are, such as `http://127.0.0.1:6001`.
+    #[must_use]
+    pub fn http_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Returns the application.
+    #[must_use]
+    pub fn app(&self) -> &App {
+        &self.handle.shared.app
+    }
+
+    /// Returns the handle that makes events and faults.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.handle.stop_listening();
+        self.serving.abort();
+        self.handle.cut_all();
+    }
+}
+
+const RESTART: &str = "Server is shutting down";
+
+/// How long [`Server::shutdown`] waits.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,0 +1,131 @@
+//! One WebSocket: its messages to the model and back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{self, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
+use futures_util::SinkExt as _;
+use pusher_proto::server::ConnectionId;
+use pusher_proto::{CloseFrame, Frame, Text};
+use tokio::time::timeout;
+use tracing::debug;
+
+use crate::hub::{Lines, Outgoing, Shared};
+
+/// Turns a request with path and query `target` into a socket.
+pub(crate) fn upgrade(upgrade: WebSocketUpgrade, target: String, shared: Arc<Shared>) -> Response {
+    upgrade
+        .read_buffer_size(READ_BUFFER_LEN)
+        .max_message_size(MAX_MESSAGE_LEN)
+        .max_frame_size(MAX_MESSAGE_LEN)
+        .on_upgrade(move |socket| run(socket, target, shared))
+}
+
+async fn run(mut socket: WebSocket, target: String, shared: Arc<Shared>) {
+    let (id, mut lines) = shared.open(&target);
+    loop {
+        let mut batch = Vec::new();
+        tokio::select! {
+            _ = &mut lines.cut => break,
+            received = socket.recv() => match received {
+                Some(Ok(message)) => receive(&shared, id, message),
+                Some(Err(error)) => {
+                    debug!(connection = %id, %error, "socket failed");
+                    break;
+                }
+                None => break,
+            },
+            _ = lines.queue.recv_many(&mut batch, MAX_BATCH_LEN) => match send(&mut socket, &mut lines, batch).await {
+                Sent::All => {}
+                Sent::Last => {
+                    finish(&mut socket, &mut lines).await;
+                    break;
+                }
+                Sent::Failed => break,
+            },
+        }
+    }
+    shared.closed(id);
+}
+
+fn receive(shared: &Shared, id: ConnectionId, message: Message) {
+    let frame = match message {
+        Message::Text(text) => Frame::Text(Text::from(text.as_str())),
+        Message::Binary(bytes) => Frame::Binary(bytes),
+        Message::Ping(_) => Frame::Ping,
+        Message::Pong(_) => Frame::Pong,
+        // The library answers it, and the socket ends then.
+        Message::Close(_) => return,
+    };
+    shared.receive(id, frame);
+}
+
+/// How sending ended.
+enum Sent {
+    All,
+    /// A close frame was the last message.
+    Last,
+    Failed,
+}
+
+async fn send(socket: &mut WebSocket, lines: &mut Lines, batch: Vec<Outgoing>) -> Sent {
+    let sending = async {
+        for outgoing in batch {
+            match outgoing {
+                Outgoing::Text(text) => socket.feed(text_message(text)).await?,
+                Outgoing::Close(frame) => {
+                    socket.send(close_message(&frame)).await?;
+                    return Ok(Sent::Last);
+                }
+            }
+        }
+        socket.flush().await?;
+        Ok::<_, axum::Error>(Sent::All)
+    };
+    tokio::select! {
+        _ = &mut lines.cut => Sent::Failed,
+        sent = timeout(SEND_TIMEOUT, sending) => match sent {
+            Ok(Ok(sent)) => sent,
+            Ok(Err(_)) | Err(_) => Sent::Failed,
+        },
+    }
+}
+
+/// Waits for the client's side of a close.
+async fn finish(socket: &mut WebSocket, lines: &mut Lines) {
+    let closing = async { while let Some(Ok(_)) = socket.recv().await {} };
+    tokio::select! {
+        _ = &mut lines.cut => {}
+        // A client that does not answer loses its socket all the same.
+        _ = timeout(CLOSE_TIMEOUT, closing) => {}
+    }
+}
+
+fn text_message(text: Text) -> Message {
+    Message::Text(Utf8Bytes::try_from(text.into_bytes()).expect("a Text is UTF-8"))
+}
+
+fn close_message(frame: &CloseFrame) -> Message {
+    let longest = frame.reason.len().min(MAX_REASON_LEN);
+    let end = (0..=longest).rev().find(|&end| frame.reason.is_char_boundary(end)).unwrap_or(0);
+    Message::Close(Some(ws::CloseFrame { code: frame.code, reason: Utf8Bytes::from(&frame.reason[..end]) }))
+}
+
+/// Clients send little; the library's own buffer of 128 KiB would be idle.
+const READ_BUFFER_LEN: usize = 4 * 1_024;
+
+/// Above this the socket fails; the model refuses messages above its own, smaller limit and goes on.
+const MAX_MESSAGE_LEN: usize = 1_024 * 1_024;
+
+/// Messages between two flushes.
+const MAX_BATCH_LEN: usize = 64;
+
+/// How long a client may take nothing.
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client may take to answer a close frame.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest reason of a close frame in bytes (RFC 6455, sections 5.5 and 5.5.1).
+const MAX_REASON_LEN: usize = 123;

@@ -1,0 +1,97 @@
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::*;
+
+#[tokio::test]
+async fn an_event_of_the_http_api_reaches_a_subscriber_that_the_auth_endpoint_let_in() {
+    let server = start().await;
+    let (mut client, socket_id) = Client::connect(&server).await;
+    let (status, auth) = ask(&server, FORM, &format!("socket_id={socket_id}&channel_name=private-a")).await;
+    assert_eq!(status, 200);
+    client.subscribe(&json!({ "channel": "private-a", "auth": auth["auth"] })).await;
+
+    let body = r#"{"name":"e","channels":["private-a"],"data":"{\"n\":1}","info":"subscription_count"}"#;
+    let result = call(&server, "POST /apps/app-id/events", &[], body, 0).await;
+    assert_eq!(result, (200, json!({ "channels": { "private-a": { "subscription_count": 1 } } })));
+    assert_eq!(client.event().await, ("e".into(), json!({ "n": 1 })));
+
+    let body =
+        r#"{"batch":[{"name":"b","channel":"private-a","data":"2"},{"name":"c","channel":"private-a","data":[3]}]}"#;
+    assert_eq!(call(&server, "POST /apps/app-id/batch_events", &[], body, 0).await, (200, json!({})));
+    assert_eq!(client.event().await, ("b".into(), json!(2)));
+    assert_eq!(client.event().await, ("c".into(), json!([3])));
+}
+
+#[tokio::test]
+async fn the_http_api_tells_who_is_there() {
+    let server = start().await;
+    let (mut client, socket_id) = Client::connect(&server).await;
+    let question = json!({ "socket_id": socket_id, "channel_name": "presence-a", "user_id": 7, "user_info": [1] });
+    let (_, mut auth) = ask(&server, "application/json", &question.to_string()).await;
+    auth["channel"] = json!("presence-a");
+    let presence = json!({ "count": 1, "ids": ["7"], "hash": { "7": [1] } });
+    assert_eq!(client.subscribe(&auth).await, json!({ "presence": presence }));
+
+    let params = [("filter_by_prefix", "presence-"), ("info", "user_count")];
+    let channels = json!({ "channels": { "presence-a": { "user_count": 1 } } });
+    assert_eq!(call(&server, "GET /apps/app-id/channels", &params, "", 0).await, (200, channels));
+    let channel = call(&server, "GET /apps/app-id/channels/presence-a", &params[1..], "", 0).await;
+    assert_eq!(channel, (200, json!({ "occupied": true, "user_count": 1 })));
+    let users = call(&server, "GET /apps/app-id/channels/presence-a/users", &[], "", 0).await;
+    assert_eq!(users, (200, json!({ "users": [{ "id": "7" }] })));
+}
+
+#[tokio::test]
+async fn the_http_api_refuses_with_the_status_of_the_reason() {
+    let server = start().await;
+    let large = json!({ "name": "e", "channel": "a", "data": "x".repeat(10_241) }).to_string();
+    let huge = "x".repeat(2_000_000);
+    let table = [
+        ("POST /apps/app-id/events", large.as_str(), 0, 413),
+        ("POST /apps/app-id/events", huge.as_str(), 0, 413),
+        ("POST /apps/app-id/events", "{}", 0, 400),
+        ("POST /apps/app-id/events", r##"{"name":"e","channel":"#a","data":""}"##, 0, 400),
+        ("GET /apps/app-id/channels/a/users", "", 0, 400),
+        ("GET /apps/app-id/channels", "", 700, 401),
+        ("GET /apps/other/channels", "", 0, 404),
+        ("GET /elsewhere", "", 0, 404),
+    ];
+    for (line, body, age, expected) in table {
+        let (status, answer) = call(&server, line, &[], body, age).await;
+        assert_eq!((status, &answer["code"]), (expected, &json!(expected)), "{line} {answer}");
+    }
+    let unsigned = http_client().get(format!("{}/apps/app-id/channels", server.http_url())).send().await.unwrap();
+    assert_eq!(unsigned.status(), 401);
+}
+
+#[tokio::test]
+async fn says_that_it_closes_after_a_body_that_it_does_not_read() {
+    let server = start().await;
+    let mut socket = TcpStream::connect(server.address()).await.unwrap();
+    let head = "POST /apps/app-id/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n";
+    socket.write_all(head.as_bytes()).await.unwrap();
+    // One byte above the limit, so that the server has read all when it answers.
+    socket.write_all(&vec![b'x'; 1_048_577]).await.unwrap();
+    let mut answer = String::new();
+    timeout(Duration::from_secs(5), socket.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("\r\nconnection: close\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn the_auth_endpoint_refuses_what_it_is_told_to() {
+    let app = App::new("1", "key", "secret").unwrap();
+    let options = Options::new(ServerConfig::new(app)).authorize(|channel| channel.as_str() == "private-a");
+    let server = Server::start(options).await.unwrap();
+    let form = |channel: &str| format!("socket_id=1.2&channel_name={channel}");
+    assert_eq!(ask(&server, FORM, &form("private-a")).await.0, 200);
+    assert_eq!(ask(&server, FORM, &form("private-b")).await.0, 403);
+    assert_eq!(ask(&server, FORM, "channel_name=private-a").await.0, 400);
+    assert_eq!(ask(&server, FORM, "socket_id=1.2:x&channel_name=private-a").await.0, 400);
+    server.handle().refuse_auth(true);
+    assert_eq!(ask(&server, FORM, &form("private-a")).await.0, 403);
+    server.handle().auth_status(Some(503));
+    assert_eq!(ask(&server, FORM, &form("private-a")).await.0, 503);
+    server.handle().refuse_auth(false);
+    assert_eq!(ask(&server, FORM, &form("private-a")).await.0, 200);
+    assert_eq!(ask(&start().await, FORM, &form("private-forbidden")).await.0, 403);
+}

@@ -1,0 +1,57 @@
+use super::*;
+
+#[tokio::test]
+async fn refuses_sockets_with_close_codes() {
+    let server = start().await;
+    for (target, code) in [("/app/other?protocol=7", 4001), ("/x/app-key?protocol=7", 4005), ("/app/app-key", 4008)] {
+        assert_eq!(Client::open(&server, target).await.close_code().await, Some(code), "{target}");
+    }
+    server.handle().refuse_connections(Some((4100, &"é".repeat(100))));
+    assert_eq!(Client::open(&server, "/app/app-key?protocol=7").await.close_code().await, Some(4100));
+}
+
+#[tokio::test]
+async fn makes_faults() {
+    let server = start().await;
+    let handle = server.handle();
+    let (mut client, _) = Client::connect(&server).await;
+    handle.silence(true);
+    client.send(r#"{"event":"pusher:ping"}"#).await;
+    client.send(Message::Ping(Vec::new().into())).await;
+    // The answer to the WebSocket ping shows that the other ping has been read.
+    assert!(matches!(client.next().await, Some(Message::Pong(_))));
+    handle.silence(false);
+    client.send(r#"{"event":"pusher:ping"}"#).await;
+    assert_eq!(client.event().await.0, "pusher:pong");
+
+    handle.close_all(4201, "gone");
+    assert_eq!(client.close_code().await, Some(4201));
+    let (mut client, _) = Client::connect(&server).await;
+    handle.cut_all();
+    assert_eq!(client.close_code().await, None);
+    assert_eq!(handle.connection_count(), 0);
+}
+
+#[tokio::test]
+async fn shuts_down_with_a_code_that_invites_back() {
+    let server = start().await;
+    let address = server.address();
+    let (mut client, _) = Client::connect(&server).await;
+    let closing = tokio::spawn(async move { client.close_code().await });
+    timeout(Duration::from_secs(4), server.shutdown()).await.expect("every client had closed");
+    assert_eq!(closing.await.unwrap(), Some(4200));
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn cuts_a_client_that_does_not_read() {
+    let server = Server::start(Options::default().queue_len(8)).await.unwrap();
+    let (mut client, _) = Client::connect(&server).await;
+    client.subscribe(&json!({ "channel": "a" })).await;
+    let publication = Publication::new("e", [ChannelName::new("a").unwrap()], "x".repeat(10_000));
+    for _ in 0..10 {
+        server.handle().trigger(&publication).unwrap();
+    }
+    assert_eq!(client.close_code().await, None);
+    assert_eq!(server.handle().connection_count(), 0);
+}
