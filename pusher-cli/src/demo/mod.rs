@@ -1,0 +1,53 @@
+//! `pusher demo`: the whole protocol, shown on a real server.
+
+mod auth;
+mod proxy;
+mod report;
+mod step;
+mod steps_cache;
+mod steps_channels;
+mod steps_connection;
+mod steps_presence;
+mod steps_refusals;
+mod tour;
+
+use std::time::Instant;
+
+use self::report::Report;
+use self::step::{Miss, Step};
+use self::tour::Tour;
+use crate::args::DemoArgs;
+use crate::failure::Failure;
+
+pub(crate) async fn run(args: DemoArgs) -> Result<(), Failure> {
+    let steps: Vec<&Step> = GROUPS.iter().copied().flatten().collect();
+    let mut tour = Tour::new(&args).await?;
+    let mut report = Report::new(args.json, &steps);
+    let result = walk(&mut tour, &mut report, &steps).await;
+    tour.end().await;
+    result.and(report.finish())
+}
+
+/// Takes one step after the other, whether or not one was observed, as long as the next can be.
+async fn walk(tour: &mut Tour, report: &mut Report, steps: &[&Step]) -> Result<(), Failure> {
+    for step in steps {
+        let started = Instant::now();
+        let outcome = (step.run)(tour).await;
+        report.step(step, started.elapsed(), &outcome)?;
+        if let Err(Miss::Over(failure)) = outcome {
+            return Err(failure);
+        }
+    }
+    Ok(())
+}
+
+/// In the order of the tour.
+const GROUPS: [&[Step]; 7] = [
+    steps_connection::ARRIVAL,
+    steps_channels::STEPS,
+    steps_presence::STEPS,
+    steps_cache::STEPS,
+    steps_refusals::STEPS,
+    steps_connection::LOSS,
+    steps_connection::GOODBYE,
+];

@@ -1,0 +1,35 @@
+//! Channels that alice does not get.
+
+use pusher_tokio::{AuthError, ChannelName, Event, SubscriptionError};
+
+use super::step::{LIMIT, Miss, Outcome, Step, next, step};
+use super::tour::Tour;
+
+pub(super) const STEPS: &[Step] =
+    &[step!("refused authorization", refused_authorization), step!("wrong signature", wrong_signature)];
+
+async fn refused_authorization(tour: &mut Tour) -> Outcome {
+    match refusal(tour, &tour.names.forbidden).await? {
+        SubscriptionError::Auth(error @ AuthError::Http { status: 403, .. }) => Ok(error.to_string()),
+        error => Err(Miss::failed(error.to_string())),
+    }
+}
+
+async fn wrong_signature(tour: &mut Tour) -> Outcome {
+    match refusal(tour, &tour.names.forged).await? {
+        SubscriptionError::Refused(error) => Ok(error.to_string()),
+        // Some servers do not answer at all.
+        error @ SubscriptionError::Timeout { .. } if tour.server.is_none() => Err(Miss::Unsupported(error.to_string())),
+        error => Err(Miss::failed(error.to_string())),
+    }
+}
+
+async fn refusal(tour: &Tour, channel: &ChannelName) -> Result<SubscriptionError, Miss> {
+    let mut channel = tour.alice.subscribe(channel)?;
+    next(&mut channel, LIMIT, "refusal", |event| match event {
+        Event::SubscriptionError { error, .. } => Some(Ok(error)),
+        Event::SubscriptionSucceeded { .. } => Some(Err(Miss::failed("the channel was subscribed all the same"))),
+        _ => None,
+    })
+    .await?
+}

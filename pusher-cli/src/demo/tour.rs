@@ -1,0 +1,171 @@
+//! Who and what takes part in the tour.
+
+use std::time::Duration;
+
+use pusher_server::{Options, Server};
+use pusher_tokio::pusher_proto::signing::App;
+use pusher_tokio::{ChannelName, Client, Data, Endpoint, Events, InvalidName, Secret, Subscription};
+
+use super::auth::TourAuth;
+use super::proxy::Proxy;
+use super::step::{LIMIT, Miss};
+use crate::args::DemoArgs;
+use crate::connect;
+use crate::failure::Failure;
+use crate::http_api::{HttpApi, Publication};
+use crate::target::Target;
+
+/// Everything that steps share.
+pub(super) struct Tour {
+    pub(super) target: Target,
+    /// The development server, if the tour has its own.
+    pub(super) server: Option<Server>,
+    pub(super) api: HttpApi,
+    pub(super) proxy: Proxy,
+    pub(super) names: Names,
+    /// She goes through the proxy.
+    pub(super) alice: Guest,
+    pub(super) bob: Guest,
+    pub(super) carol: Guest,
+}
+
+/// One client.
+pub(super) struct Guest {
+    pub(super) client: Client,
+    pub(super) events: Events,
+    pub(super) public: Option<Subscription>,
+    pub(super) private: Option<Subscription>,
+    pub(super) presence: Option<Subscription>,
+    pub(super) cache: Option<Subscription>,
+}
+
+/// The channels of this tour, which nobody else has.
+pub(super) struct Names {
+    pub(super) public: ChannelName,
+    pub(super) private: ChannelName,
+    pub(super) presence: ChannelName,
+    pub(super) cache: ChannelName,
+    /// Nobody authorizes it.
+    pub(super) forbidden: ChannelName,
+    /// Its signature is wrong.
+    pub(super) forged: ChannelName,
+}
+
+impl Tour {
+    pub(super) async fn new(args: &DemoArgs) -> Result<Self, Failure> {
+        let (target, app, server) = place(args).await?;
+        let proxy = Proxy::start(target.clone()).await?;
+        let names = Names::new()?;
+        let endpoint = server.as_ref().map(|server| format!("{}/pusher/auth", server.http_url()));
+        let guest = |id: &str, name: &str, line: Endpoint| {
+            let info = Data::json_value(&serde_json::json!({ "name": name }))?;
+            let auth = TourAuth::new(&app, endpoint.as_deref(), (id, &info), [&names.forbidden, &names.forged])?;
+            Guest::new(&app, line, auth)
+        };
+        let alice = guest("alice", "Alice", target.behind(proxy.port()))?;
+        let bob = guest("bob", "Bob", target.endpoint())?;
+        let carol = guest("carol", "Carol", target.endpoint())?;
+        let api = HttpApi::new(app, target.clone())?;
+        Ok(Self { target, server, api, proxy, names, alice, bob, carol })
+    }
+
+    /// Publishes an event on one channel.
+    pub(super) async fn publish(&self, channel: &ChannelName, event: &str, data: &str) -> Result<(), Miss> {
+        let channels = std::slice::from_ref(channel);
+        let publication = Publication { name: event, channels, data, socket_id: None };
+        match self.api.trigger(&publication).await {
+            Ok(_) => Ok(()),
+            // Nothing that follows works with a secret that is not the application's.
+            Err(failure) if failure.is_refusal() => Err(Miss::Over(failure)),
+            Err(failure) => Err(Miss::failed(failure.message())),
+        }
+    }
+
+    /// How long to wait for what not every server does.
+    pub(super) fn optional_limit(&self) -> Duration {
+        if self.server.is_some() { LIMIT } else { OPTIONAL_LIMIT }
+    }
+
+    /// What it means that a server did not do what not every server does.
+    pub(super) fn optional(&self, miss: Miss) -> Miss {
+        match miss {
+            Miss::Late { .. } if self.server.is_none() => Miss::Unsupported(miss.to_string()),
+            miss => miss,
+        }
+    }
+
+    pub(super) async fn end(self) {
+        for guest in [&self.alice, &self.bob, &self.carol] {
+            guest.client.shutdown(GOODBYE).await;
+        }
+        if let Some(server) = self.server {
+            server.shutdown().await;
+        }
+    }
+}
+
+/// The server of the tour, and the application on it.
+async fn place(args: &DemoArgs) -> Result<(Target, App, Option<Server>), Failure> {
+    let Some(url) = &args.url else {
+        let server = Server::start(Options::default()).await;
+        let server = server.map_err(|error| Failure::failed(format!("cannot start a server: {error}")))?;
+        return Ok((Target::from_url(&server.ws_url())?, server.app().clone(), Some(server)));
+    };
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let secret = args.secret.clone().unwrap_or_else(|| Secret::from(""));
+    Ok((Target::from_url(url)?, App::new(text(&args.app_id), text(&args.key), secret)?, None))
+}
+
+impl Guest {
+    fn new(app: &App, line: Endpoint, auth: TourAuth) -> Result<Self, Failure> {
+        let config = connect::config(app.key().as_str(), line).auto_connect(false).subscribe_timeout(SUBSCRIBE_TIMEOUT);
+        let client = pusher_tokio::connect(config.build()?, auth)?;
+        let events = client.events();
+        Ok(Self { client, events, public: None, private: None, presence: None, cache: None })
+    }
+
+    /// Connects, unless that is done, and asks for a channel.
+    pub(super) fn subscribe(&self, channel: &ChannelName) -> Result<Subscription, Miss> {
+        self.client.connect();
+        self.client.subscribe(channel).map_err(|error| Miss::failed(error.to_string()))
+    }
+
+    /// Connects, unless that is done, and waits until a channel is subscribed.
+    pub(super) async fn join(&self, channel: &ChannelName) -> Result<Subscription, Miss> {
+        let channel = self.subscribe(channel)?;
+        match tokio::time::timeout(LIMIT, channel.subscribed()).await {
+            Ok(Ok(())) => Ok(channel),
+            Ok(Err(error)) => Err(Miss::failed(format!("{}: {error}", channel.name()))),
+            Err(_) => Err(Miss::Late { what: "answer to the subscription", limit: LIMIT }),
+        }
+    }
+}
+
+impl Names {
+    fn new() -> Result<Self, InvalidName> {
+        let run = format!("{:x}-{:x}", jiff::Timestamp::now().as_millisecond(), std::process::id());
+        let name = |prefix: &str| ChannelName::new(format!("{prefix}tour-{run}"));
+        Ok(Self {
+            public: name("")?,
+            private: name("private-")?,
+            presence: name("presence-")?,
+            cache: name("cache-")?,
+            forbidden: name("private-forbidden-")?,
+            forged: name("private-forged-")?,
+        })
+    }
+}
+
+/// A channel that an earlier step has subscribed.
+pub(super) fn subscription(channel: &mut Option<Subscription>) -> Result<&mut Subscription, Miss> {
+    channel.as_mut().ok_or_else(|| Miss::failed("an earlier step has not subscribed the channel"))
+}
+
+/// Long enough for any server that does it at all.
+const OPTIONAL_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long a server may leave a subscription unanswered; less than a step waits, so that the client says so itself.
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// How long a goodbye may take.
+pub(super) const GOODBYE: Duration = Duration::from_secs(3);

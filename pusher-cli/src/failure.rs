@@ -1,0 +1,139 @@
+//! How the program ends when it does not succeed.
+
+use std::io;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use pusher_tokio::{
+    AuthError, ChannelName, CloseReason, ConnectionError, FailReason, InvalidConfig, InvalidName, SubscriptionError,
+};
+
+use crate::output::printable;
+
+/// One sentence for the user, and the exit code.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    kind: Kind,
+    message: String,
+}
+
+/// The exit codes, as the help and the README list them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Whoever read the output has gone, as `head` does; that is no error.
+    OutputClosed = 0,
+    Failed = 1,
+    Usage = 2,
+    CannotConnect = 3,
+    Refused = 4,
+}
+
+impl Failure {
+    /// What was asked for did not happen.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Failed, message: message.into() }
+    }
+
+    /// The command line does not make sense.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Usage, message: message.into() }
+    }
+
+    /// The server cannot be reached.
+    pub(crate) fn cannot_connect(message: impl Into<String>) -> Self {
+        Self { kind: Kind::CannotConnect, message: message.into() }
+    }
+
+    /// The server, or the auth endpoint, said no.
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Refused, message: message.into() }
+    }
+
+    /// The client has given up.
+    pub(crate) fn connection(reason: &FailReason, url: &str) -> Self {
+        match reason {
+            FailReason::Fatal { .. } => Self::refused(reason.to_string()),
+            FailReason::GaveUp { last, .. } if is_silent_refusal(last) => Self::refused(SILENT_REFUSAL),
+            FailReason::GaveUp { last, .. } => match last.as_ref() {
+                refused @ ConnectionError::Refused(_) => Self::refused(refused.to_string()),
+                last => Self::cannot_connect(format!("cannot connect to {url}: {last}")),
+            },
+            reason => Self::cannot_connect(format!("cannot connect to {url}: {reason}")),
+        }
+    }
+
+    /// A channel is not subscribed.
+    pub(crate) fn subscription(channel: &ChannelName, error: &SubscriptionError) -> Self {
+        let message = format!("{channel}: {error}");
+        match error {
+            SubscriptionError::Auth(AuthError::Http { .. } | AuthError::Handler(_)) | SubscriptionError::Refused(_) => {
+                Self::refused(message)
+            }
+            _ => Self::failed(message),
+        }
+    }
+
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.kind == Kind::Refused
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.kind as u8)
+    }
+
+    /// Writes the sentence to standard error.
+    pub(crate) fn print(&self) {
+        if self.kind != Kind::OutputClosed {
+            anstream::eprintln!("{ERROR}error:{ERROR:#} {}", printable(&self.message));
+        }
+    }
+}
+
+/// Sockudo drops the socket without a word when it does not want the application.
+pub(crate) fn is_silent_refusal(error: &ConnectionError) -> bool {
+    match error {
+        ConnectionError::Closed { reason: CloseReason::Dropped, during_handshake } => *during_handshake,
+        ConnectionError::Closed { reason: CloseReason::Closed(frame), during_handshake } => {
+            *during_handshake && frame.as_ref().is_none_or(|frame| frame.code < FIRST_MEANINGFUL_CODE)
+        }
+        _ => false,
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        let kind = if error.kind() == io::ErrorKind::BrokenPipe { Kind::OutputClosed } else { Kind::Failed };
+        Self { kind, message: error.to_string() }
+    }
+}
+
+impl From<InvalidConfig> for Failure {
+    fn from(error: InvalidConfig) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+impl From<InvalidName> for Failure {
+    fn from(error: InvalidName) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::failed(error.to_string())
+    }
+}
+
+/// What a program can say about a server that only hangs up.
+pub(crate) const SILENT_REFUSAL: &str =
+    "the server ends every connection before it greets: wrong key, app disabled or full";
+
+/// The codes of the Pusher protocol begin here; those below say only that the socket ended.
+const FIRST_MEANINGFUL_CODE: u16 = 4_000;
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();

@@ -1,0 +1,131 @@
+//! The HTTP API of a server, for those who hold the application's secret.
+
+use std::error::Error;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use pusher_tokio::pusher_proto::signing::{ApiRequest, App};
+use pusher_tokio::{ChannelName, SocketId, Tls};
+use reqwest::{Client, Method, Response, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::failure::Failure;
+use crate::target::Target;
+
+/// One application at one server.
+pub(crate) struct HttpApi {
+    app: App,
+    target: Target,
+    client: Client,
+}
+
+/// An event to publish (Pusher docs, *HTTP API reference, POST event*).
+#[derive(Debug)]
+pub(crate) struct Publication<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) channels: &'a [ChannelName],
+    pub(crate) data: &'a str,
+    pub(crate) socket_id: Option<&'a SocketId>,
+}
+
+/// The fields as the API wants them.
+#[derive(Serialize)]
+struct Body<'a> {
+    name: &'a str,
+    channels: Vec<&'a str>,
+    data: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    socket_id: Option<&'a str>,
+}
+
+impl HttpApi {
+    pub(crate) fn new(app: App, target: Target) -> Result<Self, Failure> {
+        let tls = Tls::default().client_config().map_err(|error| Failure::failed(error.to_string()))?;
+        let mut client = Client::builder()
+            .tls_backend_preconfigured((*tls).clone())
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(TIMEOUT);
+        if target.is_this_machine() {
+            // A proxy of the environment would look for the server on its own machine.
+            client = client.no_proxy();
+        }
+        let client = client.build().map_err(|error| Failure::failed(whole(&error)))?;
+        Ok(Self { app, target, client })
+    }
+
+    /// Publishes an event and returns the body of the answer.
+    pub(crate) async fn trigger(&self, publication: &Publication<'_>) -> Result<String, Failure> {
+        let body = Body {
+            name: publication.name,
+            channels: publication.channels.iter().map(ChannelName::as_str).collect(),
+            data: publication.data,
+            socket_id: publication.socket_id.map(SocketId::as_str),
+        };
+        self.call(Method::POST, "events", &[], serde_json::to_vec(&body)?).await
+    }
+
+    /// Asks for `path` below `/apps/{id}/`.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str, params: &[(&str, &str)]) -> Result<T, Failure> {
+        Ok(serde_json::from_str(&self.call(Method::GET, path, params, Vec::new()).await?)?)
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        params: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<String, Failure> {
+        let origin = self.target.api_origin();
+        let mut url = Url::parse(&origin).map_err(|error| Failure::usage(format!("{origin}: {error}")))?;
+        url.set_path(&format!("{}/apps/{}/{path}", self.target.prefix(), self.app.id()));
+        let request = ApiRequest { method: method.as_str(), path: url.path(), body: &body };
+        let query = self.app.sign_request(&request, params, seconds_since_epoch());
+        url.set_query(Some(&query.map_err(|error| Failure::failed(error.to_string()))?));
+        let request = self.client.request(method, url).header("Content-Type", "application/json").body(body);
+        let unreachable = |error: reqwest::Error| {
+            Failure::cannot_connect(format!("cannot reach the HTTP API at {origin}: {}", whole(&error.without_url())))
+        };
+        let response = request.send().await.map_err(unreachable)?;
+        check(response).await?.text().await.map_err(unreachable)
+    }
+}
+
+/// Refuses all but the successes.
+async fn check(response: Response) -> Result<Response, Failure> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let body = response.text().await.unwrap_or_default();
+    let excerpt: String = body.trim().chars().take(MAX_EXCERPT_LEN).collect();
+    let separator = if excerpt.is_empty() { "" } else { ": " };
+    let answer = format!("status {}{separator}{excerpt}", status.as_u16());
+    Err(match status.as_u16() {
+        401 | 403 | 404 => {
+            Failure::refused(format!("the HTTP API refused the id, key or secret of the application: {answer}"))
+        }
+        _ => Failure::failed(format!("the HTTP API answered with {answer}")),
+    })
+}
+
+fn seconds_since_epoch() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
+/// The error and its causes: reqwest's own text names only the outermost.
+fn whole(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// How long a call may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest excerpt of an answer, in characters.
+const MAX_EXCERPT_LEN: usize = 300;

@@ -1,0 +1,47 @@
+//! The `pusher` program: a tour, a development server, and tools that listen and trigger.
+
+mod args;
+mod connect;
+mod demo;
+mod failure;
+mod http_api;
+mod listen;
+mod output;
+mod serve;
+mod server_log;
+mod target;
+mod trigger;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Args, Command};
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    // Wrong flags end here, with the code 2.
+    let Args { command } = Args::parse();
+    match run(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print();
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(async {
+        match command {
+            Command::Demo(args) => demo::run(args).await,
+            Command::Serve(args) => serve::run(args).await,
+            Command::Listen(args) => listen::run(args).await,
+            Command::Trigger(args) => trigger::run(args).await,
+        }
+    });
+    // The resolver's threads may still wait for a name that nobody needs any more.
+    runtime.shutdown_background();
+    result
+}

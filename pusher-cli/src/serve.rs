@@ -1,0 +1,64 @@
+//! `pusher serve`
+
+use std::net::SocketAddr;
+
+use pusher_server::pusher_proto::server::ServerConfig;
+use pusher_server::{Options, Server};
+use pusher_tokio::pusher_proto::signing::App;
+
+use crate::args::ServeArgs;
+use crate::failure::Failure;
+use crate::http_api::HttpApi;
+use crate::output::{self, BOLD, DIM, printable};
+use crate::server_log;
+use crate::target::Target;
+
+pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
+    let app = App::new(args.app_id, args.key, args.secret)?;
+    let address = SocketAddr::new(args.host, args.port);
+    let options = Options::new(ServerConfig::new(app)).address(address);
+    let server = Server::start(options).await;
+    let server = server.map_err(|error| Failure::failed(format!("cannot listen on {address}: {error}")))?;
+    greet(&server)?;
+
+    let api = HttpApi::new(server.app().clone(), Target::from_url(&server.ws_url())?)?;
+    server_log::install();
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        failure = server_log::watch_channels(&api) => return Err(failure),
+    }
+    server.shutdown().await;
+    output::line(format_args!("{DIM}stopped{DIM:#}"))
+}
+
+fn greet(server: &Server) -> Result<(), Failure> {
+    let (ws, http) = (server.ws_url(), server.http_url());
+    let (id, key) = (printable(server.app().id()).into_owned(), printable(server.app().key().as_str()).into_owned());
+    output::line(format_args!("{BOLD}Pusher development server{BOLD:#}, application {id} with key {key}"))?;
+    output::line(format_args!("  WebSocket       {ws}"))?;
+    output::line(format_args!("  HTTP API        {http}/apps/{id}"))?;
+    output::line(format_args!("  auth endpoint   {http}/pusher/auth"))?;
+    output::line("")?;
+    output::line("Listen to it with")?;
+    output::line(format_args!(
+        "  pusher listen --url {ws} --key {} --auth-url {http}/pusher/auth --channel chat private-chat presence-chat",
+        quoted(&key),
+    ))?;
+    output::line("and publish with the secret in PUSHER_SECRET:")?;
+    output::line(format_args!(
+        "  pusher trigger --url {ws} --app-id {} --key {} --channel chat --event message --data '{{\"text\":\"hi\"}}'",
+        quoted(&id),
+        quoted(&key),
+    ))?;
+    output::line("")
+}
+
+/// The word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if !word.is_empty() && word.bytes().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}

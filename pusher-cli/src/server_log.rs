@@ -1,0 +1,112 @@
+//! What a development server does, in lines for a person.
+
+use std::collections::BTreeMap;
+use std::fmt::{Debug, Write as _};
+use std::time::Duration;
+
+use serde::Deserialize;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
+
+use crate::failure::Failure;
+use crate::http_api::HttpApi;
+use crate::output::{self, CHANNEL, DIM, WARNING, printable, time_of_day};
+
+/// Prints what the server logs: connections, refusals, slow clients.
+pub(crate) fn install() {
+    let is_ours = |metadata: &Metadata<'_>| metadata.target().starts_with("pusher_server");
+    let subscriber = tracing_subscriber::registry().with(Lines.with_filter(filter_fn(is_ours)));
+    // It fails only where there is one already, and then that one prints.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// Prints how many connections are subscribed to which channels, whenever that changes. Returns only when nobody reads
+/// the lines any more.
+///
+/// The server does not announce it, so it is asked.
+pub(crate) async fn watch_channels(api: &HttpApi) -> Failure {
+    let mut before = BTreeMap::new();
+    loop {
+        let channels = match api.get::<Channels>("channels", &[("info", "subscription_count")]).await {
+            Ok(Channels { channels }) => channels,
+            Err(failure) => {
+                // The server itself is not the worse for it.
+                output::note(failure.message());
+                return std::future::pending().await;
+            }
+        };
+        if let Err(failure) = print_changes(&before, &channels) {
+            return failure;
+        }
+        before = channels;
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+fn print_changes(before: &BTreeMap<String, Count>, now: &BTreeMap<String, Count>) -> Result<(), Failure> {
+    for (channel, Count { subscription_count }) in now {
+        if before.get(channel).is_none_or(|before| before.subscription_count != *subscription_count) {
+            print_channel(channel, *subscription_count)?;
+        }
+    }
+    for channel in before.keys().filter(|channel| !now.contains_key(*channel)) {
+        print_channel(channel, 0)?;
+    }
+    Ok(())
+}
+
+fn print_channel(channel: &str, count: u64) -> Result<(), Failure> {
+    let (time, channel) = (time_of_day(), printable(channel));
+    output::line(format_args!("{DIM}{time}{DIM:#}  {CHANNEL}{channel}{CHANNEL:#}  {count} subscribed"))
+}
+
+#[derive(Deserialize)]
+struct Channels {
+    channels: BTreeMap<String, Count>,
+}
+
+#[derive(Deserialize)]
+struct Count {
+    #[serde(default)]
+    subscription_count: u64,
+}
+
+struct Lines;
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        let mut line = Line::default();
+        event.record(&mut line);
+        let (time, Line { message, fields }) = (time_of_day(), line);
+        let (message, fields) = (printable(&message), printable(&fields));
+        let is_warning = *event.metadata().level() <= Level::WARN;
+        // A reader that has gone is noticed by the next line that is not from here.
+        let _ = if is_warning {
+            output::line(format_args!("{DIM}{time}{DIM:#}  {WARNING}{message}{fields}{WARNING:#}"))
+        } else {
+            output::line(format_args!("{DIM}{time}{DIM:#}  {message}{DIM}{fields}{DIM:#}"))
+        };
+    }
+}
+
+#[derive(Default)]
+struct Line {
+    message: String,
+    fields: String,
+}
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        // Writing to a string does not fail.
+        let _ = match field.name() {
+            "message" => write!(self.message, "{value:?}"),
+            name => write!(self.fields, "  {name} {value:?}"),
+        };
+    }
+}
+
+/// Short enough to look immediate, long enough to cost nothing.
+const LOOK_EVERY: Duration = Duration::from_millis(250);

@@ -1,0 +1,135 @@
+//! Where a server is: its WebSocket, and the HTTP API that belongs to it.
+
+use std::net::IpAddr;
+
+use pusher_tokio::{Endpoint, InvalidConfig};
+use reqwest::Url;
+
+use crate::failure::Failure;
+
+/// One server, as the user named it.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    endpoint: Endpoint,
+    /// The same place as `http` or `https`.
+    http: Url,
+}
+
+impl Target {
+    /// Reads `ws://host[:port][/prefix]`, or the same with `wss`, `http` or `https`.
+    pub(crate) fn from_url(url: &str) -> Result<Self, Failure> {
+        let endpoint: Endpoint = url.parse()?;
+        let http = if url.starts_with("ws") { url.replacen("ws", "http", 1) } else { url.to_owned() };
+        let http = Url::parse(&http).map_err(|_| InvalidConfig::Url(url.into()))?;
+        Ok(Self { endpoint, http })
+    }
+
+    /// A cluster of hosted Pusher.
+    pub(crate) fn cluster(name: &str) -> Result<Self, Failure> {
+        let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if !is_name {
+            return Err(Failure::usage(format!("{name:?} is not the name of a cluster, such as eu or mt1")));
+        }
+        Self::from_url(&format!("wss://{HOSTED_WS}{name}{HOSTED}"))
+    }
+
+    /// A host of one's own.
+    pub(crate) fn host(host: &str, port: Option<u16>, tls: bool) -> Result<Self, Failure> {
+        let scheme = if tls { "wss" } else { "ws" };
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let host = if bare.contains(':') { format!("[{bare}]") } else { bare.to_owned() };
+        let port = port.map_or_else(String::new, |port| format!(":{port}"));
+        Self::from_url(&format!("{scheme}://{host}{port}"))
+    }
+
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        self.endpoint.clone()
+    }
+
+    /// The endpoint of a proxy on this machine, through which this server is reached.
+    pub(crate) fn behind(&self, proxy_port: u16) -> Endpoint {
+        Endpoint::host("127.0.0.1")
+            .tls(false)
+            .ws_port(proxy_port)
+            .path_prefix(self.prefix())
+            .header("Host", self.authority())
+    }
+
+    /// The URL of the WebSocket, for messages.
+    pub(crate) fn ws_url(&self) -> String {
+        format!("{}://{}{}", if self.is_tls() { "wss" } else { "ws" }, self.authority(), self.prefix())
+    }
+
+    /// Scheme, host and port of the HTTP API.
+    pub(crate) fn api_origin(&self) -> String {
+        let hosted = self.host_name().strip_prefix(HOSTED_WS).filter(|rest| rest.ends_with(HOSTED));
+        match hosted {
+            // Hosted Pusher has a host of its own for it.
+            Some(rest) => format!("{}://api-{rest}", self.http.scheme()),
+            None => format!("{}://{}", self.http.scheme(), self.authority()),
+        }
+    }
+
+    /// What comes before `/app/…` and `/apps/…`: nothing, or a path without a slash at its end.
+    pub(crate) fn prefix(&self) -> &str {
+        self.http.path().trim_end_matches('/')
+    }
+
+    /// The host for a resolver: an IPv6 address has no brackets.
+    pub(crate) fn host_name(&self) -> &str {
+        self.http.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.http.port_or_known_default().unwrap_or_default()
+    }
+
+    pub(crate) fn is_tls(&self) -> bool {
+        self.http.scheme() == "https"
+    }
+
+    pub(crate) fn is_this_machine(&self) -> bool {
+        let is_local = |address: IpAddr| address.is_loopback() || address.is_unspecified();
+        self.host_name() == "localhost" || self.host_name().parse().is_ok_and(is_local)
+    }
+
+    fn authority(&self) -> String {
+        let host = self.http.host_str().unwrap_or_default();
+        self.http.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+}
+
+/// How the hosts of hosted Pusher's clusters are named (Pusher docs, *HTTP API reference* and *Protocol*).
+const HOSTED_WS: &str = "ws-";
+const HOSTED: &str = ".pusher.com";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_http_api_follows_from_the_websocket() {
+        let table = [
+            (Target::from_url("ws://localhost:6001"), "ws://localhost:6001", "http://localhost:6001"),
+            (Target::from_url("wss://h/x/"), "wss://h/x", "https://h"),
+            (Target::from_url("http://h:80"), "ws://h", "http://h"),
+            (Target::cluster("eu"), "wss://ws-eu.pusher.com", "https://api-eu.pusher.com"),
+            (Target::host("::1", Some(9), false), "ws://[::1]:9", "http://[::1]:9"),
+            (Target::host("[::1]", None, true), "wss://[::1]", "https://[::1]"),
+        ];
+        for (target, ws, http) in table {
+            let target = target.unwrap();
+            assert_eq!((target.ws_url().as_str(), target.api_origin().as_str()), (ws, http));
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_server() {
+        for url in ["localhost", "ftp://h", "ws://", "ws://h:0", "ws://a b"] {
+            assert!(Target::from_url(url).is_err(), "{url}");
+        }
+        for cluster in ["", "eu/x", "a.b"] {
+            assert!(Target::cluster(cluster).is_err(), "{cluster}");
+        }
+    }
+}

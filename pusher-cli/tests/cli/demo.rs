@@ -1,0 +1,102 @@
+//! `pusher demo`
+
+use pusher_server::Server;
+use pusher_server::pusher_proto::server::ServerConfig;
+use pusher_server::pusher_proto::signing::App;
+use serde_json::Value;
+
+use crate::support::{Run, nowhere, pusher, server, silent_server};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shows_every_step_on_a_server_of_its_own() {
+    let run = pusher(&["demo", "--json"]).await;
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
+    expect_all_ok(&run);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shows_every_step_on_a_foreign_server() {
+    let server = server().await;
+    let run = demo(&server.ws_url(), ["app-id", "app-key", "app-secret"], &["--json"]).await;
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
+    expect_all_ok(&run);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prints_a_line_per_step_and_a_summary() {
+    let run = pusher(&["demo"]).await;
+    let lines: Vec<_> = run.stdout.lines().collect();
+    let (summary, steps) = lines.split_last().unwrap();
+    assert!(steps.iter().all(|line| line.starts_with("✓  ")), "{run:?}");
+    assert!(summary.starts_with(&format!("{0} of {0} steps observed in ", steps.len())), "{summary}");
+    assert!(!run.stdout.contains('\u{1b}'), "colours are for terminals");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn says_what_a_server_does_not_support() {
+    let config =
+        ServerConfig::builder(App::new("1", "k", "s").unwrap()).subscription_counts(false).client_events(false);
+    let server = Server::start(config.build().unwrap()).await.unwrap();
+    let run = demo(&server.ws_url(), ["1", "k", "s"], &["--json"]).await;
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let unsupported: Vec<_> = run.json().into_iter().filter(|step| step["status"] == "unsupported").collect();
+    let names: Vec<_> = unsupported.iter().map(|step| step["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["client event", "subscription count"], "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn goes_on_after_a_step_that_is_not_observed() {
+    let config = ServerConfig::builder(App::new("1", "k", "s").unwrap()).max_members(1).build().unwrap();
+    let server = Server::start(config).await.unwrap();
+    let run = demo(&server.ws_url(), ["1", "k", "s"], &["--json"]).await;
+    run.expect_failure(1, "not observed: member joins, member leaves, roster difference");
+    let steps = run.json();
+    let failed: Vec<_> = steps.iter().filter(|step| step["status"] == "failed").map(|step| &step["name"]).collect();
+    assert_eq!(failed, ["member joins", "member leaves", "roster difference"]);
+    assert!(steps[7]["detail"].as_str().is_some_and(|detail| detail.contains("is full")), "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ends_at_once_where_nothing_can_work() {
+    let server = server().await;
+    let refused = "the HTTP API refused the id, key or secret";
+    let wrong_secret = demo(&server.ws_url(), ["app-id", "app-key", "wrong"], &[]).await;
+    wrong_secret.expect_failure(4, refused);
+    demo(&server.ws_url(), ["wrong", "app-key", "app-secret"], &[]).await.expect_failure(4, refused);
+    let wrong_key = demo(&server.ws_url(), ["app-id", "wrong", "app-secret"], &[]).await;
+    wrong_key.expect_failure(4, "the application does not exist (code 4001)");
+    assert!(!wrong_secret.stdout.contains("wrong"), "{wrong_secret:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_to_a_server_without_it_is_told_as_such() {
+    let server = server().await;
+    let url = server.ws_url().replace("ws:", "wss:");
+    demo(&url, ["app-id", "app-key", "app-secret"], &[]).await.expect_failure(3, "cannot connect to wss://127.0.0.1:");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tells_a_silent_server_from_none() {
+    let credentials = ["app-id", "app-key", "app-secret"];
+    let (url, _port) = nowhere();
+    demo(&url, credentials, &[]).await.expect_failure(3, "cannot connect to ws://127.0.0.1:");
+    let silent = demo(&silent_server().await, credentials, &[]).await;
+    silent.expect_failure(4, "wrong key, app disabled or full");
+}
+
+async fn demo(url: &str, [id, key, secret]: [&str; 3], more: &[&str]) -> Run {
+    let args = ["demo", "--url", url, "--app-id", id, "--key", key, "--secret", secret];
+    pusher(&[&args, more].concat()).await
+}
+
+fn expect_all_ok(run: &Run) {
+    let steps = run.json();
+    let names: Vec<_> = steps.iter().filter_map(|step| step["name"].as_str()).collect();
+    assert_eq!((names.first(), names.last()), (Some(&"connect"), Some(&"goodbye")));
+    for step in &steps {
+        assert_eq!(step["status"], "ok", "{step}");
+        assert!(step["millis"].is_u64() && step["detail"].is_string(), "{step}");
+    }
+    let refusal = steps.iter().find(|step| step["name"] == "refused authorization").map(|step| &step["detail"]);
+    assert!(refusal.and_then(Value::as_str).is_some_and(|detail| detail.contains("status 403")), "{refusal:?}");
+}

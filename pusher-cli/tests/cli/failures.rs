@@ -1,0 +1,83 @@
+//! One sentence and an exit code for each thing that goes wrong.
+
+use crate::support::{Running, nowhere, pusher, server, silent_server};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_flags() {
+    let listen = ["listen", "--url", "ws://localhost", "--key", "k"];
+    pusher(&listen).await.expect_failure(2, "required");
+    pusher(&["listen", "--key", "k", "-c", "a"]).await.expect_failure(2, "no server is named");
+    let more = |more: &[&'static str]| [&listen[..], more].concat();
+    pusher(&more(&["-c", "#a"])).await.expect_failure(2, "reserved");
+    pusher(&more(&["-c", "a", "--cluster", "eu"])).await.expect_failure(2, "cannot be used with");
+    pusher(&more(&["-c", "a", "--timeout", "0"])).await.expect_failure(2, "greater than 0");
+    pusher(&more(&["-c", "private-a"])).await.expect_failure(2, "private-a needs --secret or --auth-url");
+    pusher(&["listen", "--url", "localhost", "--key", "k", "-c", "a"]).await.expect_failure(2, "is not a URL");
+    pusher(&["demo", "--url", "ws://localhost"]).await.expect_failure(2, "required");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unreachable_host() {
+    let (url, _port) = nowhere();
+    let run = pusher(&["listen", "--url", &url, "--key", "k", "-c", "a"]).await;
+    run.expect_failure(3, "cannot connect to ws://127.0.0.1:");
+    let event = ["-c", "a", "-e", "x", "-d", "{}"];
+    let trigger = ["trigger", "--url", &url, "--app-id", "1", "--key", "k", "--secret", "s"];
+    pusher(&[&trigger[..], &event].concat()).await.expect_failure(3, "cannot reach the HTTP API at http://127.0.0.1:");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_key() {
+    let server = server().await;
+    let run = pusher(&["listen", "--url", &server.ws_url(), "--key", "wrong", "-c", "a"]).await;
+    run.expect_failure(4, "the application does not exist");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silently_refused_key() {
+    let url = silent_server().await;
+    let run = pusher(&["listen", "--url", &url, "--key", "wrong", "-c", "a"]).await;
+    run.expect_failure(4, "wrong key, app disabled or full");
+
+    let mut patient = Running::start(&["listen", "--url", &url, "--key", "wrong", "-c", "a", "--keep-trying"]);
+    for _ in 0..4 {
+        patient.line_with("waiting").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_secret() {
+    let server = server().await;
+    let listen = ["listen", "--url", &server.ws_url(), "--key", "app-key", "--secret", "wrong", "-c", "private-a"];
+    pusher(&listen).await.expect_failure(4, "private-a: the server refused the subscription");
+    let trigger = ["trigger", "--url", &server.ws_url(), "--app-id", "app-id", "--key", "app-key", "--secret", "wrong"];
+    let run = pusher(&[&trigger[..], &["-c", "a", "-e", "x", "-d", "{}"]].concat()).await;
+    run.expect_failure(4, "the HTTP API refused the id, key or secret of the application: status 401");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_channel() {
+    let server = server().await;
+    let endpoint = format!("{}/pusher/auth", server.http_url());
+    let listen = ["listen", "--url", &server.ws_url(), "--key", "app-key", "--auth-url", &endpoint];
+    let run = pusher(&[&listen[..], &["-c", "private-forbidden"]].concat()).await;
+    run.expect_failure(4, "private-forbidden: authorization denied with status 403");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_event() {
+    let server = server().await;
+    let url = server.ws_url();
+    let trigger = ["trigger", "--url", &url, "--app-id", "app-id", "--key", "app-key", "--secret", "app-secret"];
+    let run = pusher(&[&trigger[..], &["-c", "no good", "-e", "x", "-d", "{}"]].concat()).await;
+    run.expect_failure(1, "the HTTP API answered with status 400");
+    let run = pusher(&[&trigger[..], &["-c", "a", "-e", "x", "-d", "@/no/such/file"]].concat()).await;
+    run.expect_failure(1, "cannot read /no/such/file");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_is_taken() {
+    let server = server().await;
+    let port = server.address().port().to_string();
+    pusher(&["serve", "--port", &port]).await.expect_failure(1, "cannot listen on 127.0.0.1:");
+}

@@ -1,0 +1,19 @@
+//! What the program says of itself.
+
+use crate::support::pusher;
+
+#[tokio::test]
+async fn every_command_has_help_that_lists_the_exit_codes() {
+    for args in
+        [&["--help"][..], &["demo", "--help"], &["serve", "--help"], &["listen", "--help"], &["trigger", "--help"]]
+    {
+        let run = pusher(args).await;
+        assert_eq!(run.code, Some(0));
+        assert!(run.stdout.contains("Exit codes: 0 done"), "{run:?}");
+    }
+}
+
+#[tokio::test]
+async fn tells_its_version() {
+    assert_eq!(pusher(&["--version"]).await.stdout, format!("pusher {}\n", env!("CARGO_PKG_VERSION")));
+}

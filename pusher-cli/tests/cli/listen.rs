@@ -1,0 +1,76 @@
+//! `pusher listen` and `pusher trigger`
+
+use serde_json::{Value, json};
+
+use crate::support::{Running, pusher, server};
+
+const SUCCEEDED: &str = "pusher:subscription_succeeded";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prints_what_trigger_publishes_and_ends_after_the_count() {
+    let server = server().await;
+    let url = server.ws_url();
+    let listen = ["listen", "--url", &url, "--key", "app-key", "--channel", "chat", "--json", "--count", "2"];
+    let mut listening = Running::start(&listen);
+    listening.line_with(SUCCEEDED).await;
+
+    let trigger = ["trigger", "--url", &url, "--app-id", "app-id", "--key", "app-key", "--secret", "app-secret"];
+    for data in [r#"{"big":12345678901234567890}"#, "just text"] {
+        let event = ["--channel", "chat", "other", "--event", "message", "--data", data];
+        let run = pusher(&[&trigger[..], &event].concat()).await;
+        assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (Some(0), "{}\n", ""));
+    }
+
+    let run = listening.end().await;
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
+    let messages: Vec<Value> = run.json().into_iter().filter(|line| line["event"] == "message").collect();
+    let data: Vec<_> = messages.iter().map(|line| (&line["channel"], &line["data"])).collect();
+    let chat = json!("chat");
+    assert_eq!(data, [(&chat, &json!(r#"{"big":12345678901234567890}"#)), (&chat, &json!("just text"))]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signs_or_asks_the_endpoint_for_presence_channels() {
+    let server = server().await;
+    let endpoint = format!("{}/pusher/auth", server.http_url());
+    for auth in [["--secret", "app-secret"], ["--auth-url", &endpoint]] {
+        let url = server.ws_url();
+        let listen =
+            ["listen", "--url", &url, "--key", "app-key", "-c", "presence-chat", "--json", "--event", SUCCEEDED];
+        let who = ["--count", "1", "--user-id", "zoe", "--user-info", r#"{"n":1}"#];
+        let run = pusher(&[&listen[..], &who, &auth].concat()).await;
+        assert_eq!(run.code, Some(0), "{run:?}");
+        let [line] = &run.json()[..] else { panic!("{run:?}") };
+        assert_eq!(line["data"], r#"{"members":[{"user_id":"zoe","user_info":{"n":1}}]}"#);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_connection_is_told_and_comes_back() {
+    let server = server().await;
+    let mut listening = Running::start(&["listen", "--url", &server.ws_url(), "--key", "app-key", "--channel", "chat"]);
+    listening.line_with(SUCCEEDED).await;
+    server.handle().cut_all();
+    listening.line_with("the connection was lost: events may be missing here").await;
+    listening.line_with(SUCCEEDED).await;
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_ends_it_in_order() {
+    let server = server().await;
+    let mut listening = Running::start(&["listen", "--url", &server.ws_url(), "--key", "app-key", "--channel", "chat"]);
+    listening.line_with(SUCCEEDED).await;
+    listening.interrupt().await;
+    let run = listening.end().await;
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timeout_is_a_failure_only_if_more_was_expected() {
+    let server = server().await;
+    let url = server.ws_url();
+    let listen = ["listen", "--url", &url, "--key", "app-key", "--channel", "chat", "--timeout", "0.2"];
+    assert_eq!(pusher(&listen).await.code, Some(0));
+    pusher(&[&listen[..], &["--count", "1"]].concat()).await.expect_failure(1, "0 of 1 events came within 0.2 s");
+}

@@ -1,0 +1,26 @@
+//! `pusher serve`
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn serves_until_it_is_interrupted_and_keeps_the_secret() {
+    use crate::support::{Running, pusher};
+
+    let mut serving = Running::start(&["serve", "--port", "0", "--key", "k", "--app-id", "1", "--secret", "tofu"]);
+    let line = serving.line_with("WebSocket").await;
+    let url = line.split_whitespace().last().unwrap();
+    let auth = serving.line_with("auth endpoint").await;
+    let auth_url = auth.split_whitespace().last().unwrap();
+    let listen = ["listen", "--url", url, "--key", "k", "--auth-url", auth_url, "--channel", "private-a"];
+    let mut listening = Running::start(&listen);
+    listening.line_with("pusher:subscription_succeeded").await;
+    serving.line_with("private-a  1 subscribed").await;
+
+    let trigger = ["trigger", "--url", url, "--app-id", "1", "--key", "k", "--secret", "tofu", "-c", "private-a"];
+    assert_eq!(pusher(&[&trigger[..], &["-e", "x", "-d", "{}"]].concat()).await.code, Some(0));
+    listening.line_with("private-a  x  {}").await;
+
+    serving.interrupt().await;
+    let run = serving.end().await;
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
+    assert!(!run.stdout.contains("tofu"), "{run:?}");
+}

@@ -1,0 +1,125 @@
+//! Runs the program and reads what it says.
+
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use pusher_server::{Options, Server};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    /// Panics unless the run failed with this code and one sentence that contains `part`.
+    pub(crate) fn expect_failure(&self, code: i32, part: &str) {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        let errors: Vec<_> = self.stderr.lines().filter(|line| line.starts_with("error:")).collect();
+        assert!(errors.len() == 1 && errors[0].contains(part), "{self:?}");
+    }
+
+    /// The lines of standard output, as JSON.
+    pub(crate) fn json(&self) -> Vec<Value> {
+        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// Runs the program to its end.
+pub(crate) async fn pusher(args: &[&str]) -> Run {
+    let output = timeout(LIMIT, command(args).stdin(Stdio::null()).output()).await;
+    let Output { status, stdout, stderr } = output.expect("the program should have ended").unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Run { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+}
+
+/// A run that is still going on; it is killed when this is dropped.
+pub(crate) struct Running {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    seen: String,
+}
+
+impl Running {
+    pub(crate) fn start(args: &[&str]) -> Self {
+        let mut child = command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines, seen: String::new() }
+    }
+
+    /// Reads until a line contains `part`, and returns that line.
+    pub(crate) async fn line_with(&mut self, part: &str) -> String {
+        loop {
+            let line = timeout(LIMIT, self.lines.next_line()).await;
+            let line = line.unwrap_or_else(|_| panic!("no line with {part} after:\n{}", self.seen)).unwrap();
+            let line = line.unwrap_or_else(|| panic!("no line with {part} in:\n{}", self.seen));
+            self.seen += &line;
+            self.seen.push('\n');
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    pub(crate) async fn interrupt(&self) {
+        let id = self.child.id().expect("the program should still run").to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn end(mut self) -> Run {
+        while let Some(line) = timeout(LIMIT, self.lines.next_line()).await.expect("the end").unwrap() {
+            self.seen += &line;
+            self.seen.push('\n');
+        }
+        let mut stderr = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut stderr).await.unwrap();
+        let status = timeout(LIMIT, self.child.wait()).await.expect("the program should have ended").unwrap();
+        Run { code: status.code(), stdout: self.seen, stderr }
+    }
+}
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pusher"));
+    for name in ["PUSHER_APP_ID", "PUSHER_KEY", "PUSHER_SECRET", "PUSHER_URL"] {
+        command.env_remove(name);
+    }
+    // A proxy of the environment does not know the servers on this machine.
+    command.env("NO_PROXY", "127.0.0.1").args(args).kill_on_drop(true);
+    command
+}
+
+/// A development server with the application `app-id`, `app-key`, `app-secret`.
+pub(crate) async fn server() -> Server {
+    Server::start(Options::default()).await.unwrap()
+}
+
+/// A URL where nobody listens, as long as the socket lives: it holds the port.
+pub(crate) fn nowhere() -> (String, TcpSocket) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    (format!("ws://{}", socket.local_addr().unwrap()), socket)
+}
+
+/// A server that takes every WebSocket and drops it without a word.
+pub(crate) async fn silent_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move { drop(tokio_tungstenite::accept_async(stream).await) });
+        }
+    });
+    url
+}
+
+/// Longer than any run should take on a busy machine.
+const LIMIT: Duration = Duration::from_secs(60);
