@@ -144,9 +144,9 @@ impl Data {
         &self.source
     }
 
-    /// The same payload in another copy of its frame.
-    pub(crate) fn moved_to(&self, source: Text) -> Self {
-        Self { source, ..*self }
+    /// The same payload in a copy of its frame.
+    pub(crate) fn detached(&self) -> Self {
+        Self { source: self.source.detached(), ..*self }
     }
 }
 

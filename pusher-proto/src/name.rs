@@ -184,6 +184,14 @@ impl ClientEventName {
     }
 }
 
+impl TryFrom<&str> for ClientEventName {
+    type Error = InvalidName;
+
+    fn try_from(name: &str) -> Result<Self, InvalidName> {
+        Self::new(name)
+    }
+}
+
 /// The public key of an application: not empty, no control character.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AppKey(Text);

@@ -257,6 +257,25 @@ impl Event {
         }
     }
 
+    /// Returns the same event in buffers of its own (one allocation for a payload), so that the read buffer it came in can
+    /// be reused.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        match self {
+            Self::Channel(event) => Self::Channel(event.detached()),
+            Self::Connection(ConnectionEvent { event, data }) => {
+                Self::Connection(ConnectionEvent { event: event.clone(), data: data.detached() })
+            }
+            Self::User(UserEvent { event, data }) => {
+                Self::User(UserEvent { event: event.clone(), data: data.detached() })
+            }
+            Self::Watchlist { name, user_ids, data } => {
+                Self::Watchlist { name: name.clone(), user_ids: user_ids.clone(), data: data.detached() }
+            }
+            other => other.clone(),
+        }
+    }
+
     /// Returns Pusher's name of the event, which is what handlers are bound to.
     ///
     /// Events that Pusher has no name for are named in the same way: `pusher:continuity_lost`, `pusher:lagged`.
@@ -351,7 +370,7 @@ impl ChannelEvent {
     /// Returns the same event in a buffer of its own (one allocation), so that the read buffer it came in can be reused.
     #[must_use]
     pub fn detached(&self) -> Self {
-        Self { data: self.data.moved_to(self.data.source().detached()), ..self.clone() }
+        Self { data: self.data.detached(), ..self.clone() }
     }
 }
 

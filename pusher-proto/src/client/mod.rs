@@ -99,6 +99,8 @@ pub struct Client {
     signin: Signin,
     client_events: ClientEvents,
     hint: Option<NetworkHint>,
+    /// Whether a wish, or what it depends on, has changed since the last poll.
+    is_dirty: bool,
     outbox: Outbox,
     /// The wake-up that was asked for and has not come.
     scheduled: Option<Instant>,
@@ -139,6 +141,7 @@ impl Client {
             signin: Signin::new(options.clone(), seed.wrapping_add(2)),
             client_events: ClientEvents::new(options.clone()),
             hint: None,
+            is_dirty: false,
             outbox: Outbox::new(options.max_pending_events),
             scheduled: None,
             stats: Stats::default(),
@@ -149,21 +152,25 @@ impl Client {
     /// Wants a connection. While the client waits for a retry it tries at once, though not more often than once per
     /// base delay; after a failure it starts anew.
     pub fn connect(&mut self) {
+        self.is_dirty = true;
         self.connection.connect();
     }
 
     /// Wants no connection. Channels stay wanted and are subscribed again after the next [`connect`](Self::connect).
     pub fn disconnect(&mut self) {
+        self.is_dirty = true;
         self.connection.disconnect();
     }
 
     /// Wants a channel, on this connection and on all that follow. A failed channel is tried again.
     pub fn subscribe(&mut self, channel: ChannelName) {
+        self.is_dirty = true;
         self.subscriptions.subscribe(channel);
     }
 
     /// Wants a channel no longer. Nothing of it is told after the next poll.
     pub fn unsubscribe(&mut self, channel: &ChannelName) {
+        self.is_dirty = true;
         self.subscriptions.unsubscribe(channel);
     }
 
@@ -171,23 +178,27 @@ impl Client {
     /// sign-in is tried again. After [`signout`](Self::signout) the client reconnects first, for a connection keeps its
     /// user.
     pub fn signin(&mut self) {
+        self.is_dirty = true;
         self.signin.signin();
     }
 
     /// Wants to be signed in no longer. The protocol has no word for that: the server forgets the user with the
     /// connection, and until then its events are ignored.
     pub fn signout(&mut self) {
+        self.is_dirty = true;
         self.signin.signout();
     }
 
     /// Moves to another application or other servers. Channels stay wanted; a connection, or the attempt to make one, is
     /// replaced at once. Endpoints that [`Endpoints::validate`] refuses lead nowhere.
     pub fn switch(&mut self, key: AppKey, endpoints: Endpoints) {
+        self.is_dirty = true;
         self.connection.switch(key, endpoints);
     }
 
     /// Passes on what the operating system says of the network: a connection is checked, a waiting retry begins.
     pub fn network_changed(&mut self, hint: NetworkHint) {
+        self.is_dirty = true;
         self.hint = Some(hint);
     }
 
@@ -300,7 +311,9 @@ impl Client {
     /// Call it until it returns `None` after every `handle_*` call and every change by the application.
     pub fn poll_action(&mut self, now: Instant) -> Option<Action> {
         let now = self.advance(now);
-        self.reconcile(now);
+        if core::mem::take(&mut self.is_dirty) {
+            self.reconcile(now);
+        }
         if let Some(socket) = self.connection.poll_close() {
             return Some(Action::Close(socket, CloseFrame::NORMAL));
         }
@@ -537,6 +550,7 @@ impl Client {
                 self.connection.handle_established(socket_id.clone(), now, &mut self.outbox);
                 self.subscriptions.enter(socket_id, &mut self.outbox);
                 self.signin.enter();
+                self.is_dirty = true;
             }
             "pusher:error" => self.connection.handle_refusal(read::error(&envelope.data), now, &mut self.outbox),
             "pusher:ping" => self.activity.handle_ping(),

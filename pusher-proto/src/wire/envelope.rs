@@ -57,8 +57,7 @@ impl Envelope {
 
     /// The same event in a buffer of its own.
     pub(crate) fn detached(self) -> Self {
-        let data = self.data.moved_to(self.data.source().detached());
-        Self { data, ..self }
+        Self { data: self.data.detached(), ..self }
     }
 
     pub(crate) fn into_channel_event(self, channel: ChannelName) -> ChannelEvent {
