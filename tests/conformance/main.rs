@@ -6,6 +6,7 @@
 mod describe;
 mod frames;
 mod player;
+mod recorded;
 mod rules;
 mod script;
 
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     let mut trials: Vec<_> = transcripts.iter().flat_map(|path| play(path)).collect();
     trials.push(rules::trial(&transcripts));
     trials.extend(frames::trials(&folder.join("vectors/frames")));
+    trials.extend(recorded::trials(&folder.join("vectors/frames")));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
