@@ -21,7 +21,8 @@ use crate::{AppKey, Secret, Text};
 /// use pusher_proto::Endpoint;
 ///
 /// let hosted = Endpoint::cluster("eu");
-/// let reverb = Endpoint::host("localhost").ws_port(8080).tls(false);
+/// let reverb = Endpoint::reverb("localhost").tls(false);
+/// let own = Endpoint::host("10.0.0.7").ws_port(8080).tls(false);
 /// let parsed: Endpoint = "wss://example.com:6001/realtime".parse()?;
 /// assert_eq!(parsed, Endpoint::host("example.com").wss_port(6001).path_prefix("realtime/"));
 /// # Ok::<(), pusher_proto::InvalidConfig>(())
@@ -46,6 +47,30 @@ impl Endpoint {
     #[must_use]
     pub fn cluster(name: &str) -> Self {
         Self { hosted: true, tls_port_known: true, ..Self::host(format!("ws-{name}.pusher.com")) }
+    }
+
+    /// Laravel Reverb on `host`: port 8080 without TLS, 443 with it.
+    #[must_use]
+    pub fn reverb(host: impl Into<Text>) -> Self {
+        Self::host(host).ws_port(8080)
+    }
+
+    /// laravel-websockets on `host`: port 6001 with and without TLS.
+    #[must_use]
+    pub fn laravel_websockets(host: impl Into<Text>) -> Self {
+        Self::host(host).ws_port(6001).wss_port(6001)
+    }
+
+    /// soketi on `host`: port 6001 with and without TLS.
+    #[must_use]
+    pub fn soketi(host: impl Into<Text>) -> Self {
+        Self::host(host).ws_port(6001).wss_port(6001)
+    }
+
+    /// Sockudo on `host`: port 6001 with and without TLS.
+    #[must_use]
+    pub fn sockudo(host: impl Into<Text>) -> Self {
+        Self::host(host).ws_port(6001).wss_port(6001)
     }
 
     /// A host of your own: a name or an IP address, ports 80 and 443 unless set.
@@ -286,6 +311,11 @@ mod tests {
             (Endpoint::cluster("eu"), "wss://ws-eu.pusher.com:443"),
             (Endpoint::cluster("eu").tls(false), "ws://ws-eu.pusher.com:80"),
             (Endpoint::host("h").ws_port(6001).tls(false), "ws://h:6001"),
+            (Endpoint::reverb("h"), "wss://h:443"),
+            (Endpoint::reverb("h").tls(false), "ws://h:8080"),
+            (Endpoint::soketi("h"), "wss://h:6001"),
+            (Endpoint::laravel_websockets("h").tls(false), "ws://h:6001"),
+            (Endpoint::sockudo("h").tls(false), "ws://h:6001"),
             (Endpoint::host("::1").path_prefix("/a/b/"), "wss://[::1]:443/a/b"),
             (Endpoint::host("[::1]").path_prefix("/"), "wss://[::1]:443"),
         ];

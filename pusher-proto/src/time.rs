@@ -21,28 +21,30 @@ use core::time::Duration;
 /// assert_eq!(later.to_string(), "1.5s");
 /// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Instant(Duration);
+pub struct Instant {
+    nanos: u64,
+}
 
 impl Instant {
     /// The origin.
-    pub const ZERO: Self = Self(Duration::ZERO);
+    pub const ZERO: Self = Self { nanos: 0 };
 
-    /// Returns the point `elapsed` after the origin.
+    /// Returns the point `elapsed` after the origin; 584 years at most.
     #[must_use]
     pub const fn from_elapsed(elapsed: Duration) -> Self {
-        Self(elapsed)
+        Self { nanos: nanos(elapsed) }
     }
 
     /// Returns the time between the origin and this point.
     #[must_use]
     pub const fn elapsed(self) -> Duration {
-        self.0
+        Duration::from_nanos(self.nanos)
     }
 
     /// Returns the time between `earlier` and this point, zero if `earlier` is the later one.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
-        self.0.saturating_sub(earlier.0)
+        Duration::from_nanos(self.nanos.saturating_sub(earlier.nanos))
     }
 }
 
@@ -50,18 +52,23 @@ impl Add<Duration> for Instant {
     type Output = Self;
 
     fn add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(duration))
+        Self { nanos: self.nanos.saturating_add(nanos(duration)) }
     }
 }
 
 impl fmt::Display for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&self.elapsed(), f)
     }
 }
 
 impl fmt::Debug for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&self.elapsed(), f)
     }
+}
+
+const fn nanos(duration: Duration) -> u64 {
+    let nanos = duration.as_nanos();
+    if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
 }

@@ -477,8 +477,8 @@ impl Client {
     }
 
     fn poll_user_auth(&mut self, now: Instant) -> Option<AuthRequest> {
-        let socket_id = self.socket_id()?.clone();
         let id = self.signin.poll_auth(|| self.subscriptions.next_auth(), now)?;
+        let socket_id = self.socket_id()?.clone();
         Some(AuthRequest { id, subject: AuthSubject::User, socket_id, purpose: AuthPurpose::Signin })
     }
 

@@ -145,17 +145,12 @@ fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
     let mut at = start;
     loop {
         // Between blocks, a backslash before `at` is a single one, so it escapes what is at `at`.
-        if is_inner::<BLOCK_LEN>(bytes, at) {
-            at += BLOCK_LEN;
-            continue;
-        }
-        let block_end = at + BLOCK_LEN;
-        while at < block_end {
-            let to = at + SMALL_BLOCK_LEN;
-            if is_inner::<SMALL_BLOCK_LEN>(bytes, at) {
-                at = to;
-                continue;
-            }
+        at = skip_inner::<256>(bytes, at);
+        let end = at + 256;
+        while at < end {
+            at = skip_inner::<64>(bytes, at);
+            at = skip_inner::<16>(bytes, at);
+            let to = at + 16;
             at += usize::from(is_escaped(at));
             while at < to || is_escaped(at) {
                 match bytes.get(at)? {
@@ -167,6 +162,14 @@ fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
             }
         }
     }
+}
+
+/// Skips whole blocks that are certainly inside the string.
+fn skip_inner<const LEN: usize>(bytes: &[u8], mut at: usize) -> usize {
+    while is_inner::<LEN>(bytes, at) {
+        at += LEN;
+    }
+    at
 }
 
 /// Whether the block at `at` is there and certainly inside the string: no control character, no backslash behind another,
@@ -181,10 +184,6 @@ fn is_inner<const LEN: usize>(bytes: &[u8], at: usize) -> bool {
     }
     !special
 }
-
-/// Bytes that are asked about at once.
-const BLOCK_LEN: usize = 256;
-const SMALL_BLOCK_LEN: usize = 16;
 
 fn read_any(frame: &Text) -> Option<Envelope> {
     let [event, channel, user_id, data] = object::fields(frame, ["event", "channel", "user_id", "data"])?;

@@ -230,7 +230,7 @@ impl Subscriptions {
 
     /// The next subscription, as far as the window is open.
     pub(crate) fn poll_subscribe(&mut self, now: Instant) -> Option<Text> {
-        if self.unanswered.len() >= self.options.subscribe_window {
+        if self.to_send.is_empty() || self.unanswered.len() >= self.options.subscribe_window {
             return None;
         }
         let (_, channel) = self.to_send.pop_first()?;
