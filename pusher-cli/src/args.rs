@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Parser, Subcommand};
+use pusher_tokio::pusher_proto::signing::{InvalidMasterKey, MasterKey};
 use pusher_tokio::{ChannelName, Data, InvalidName, Secret, SocketId, Text};
 
 use crate::failure::Failure;
@@ -89,6 +90,9 @@ pub(crate) struct ListenArgs {
     /// variable, where nobody sees it
     #[arg(long, env = "PUSHER_SECRET", hide_env_values = true, value_parser = secret)]
     pub(crate) secret: Option<Secret>,
+    /// Master key of encrypted channels, 32 bytes in base64, to sign for them too; better given by its environment variable
+    #[arg(long, env = "PUSHER_ENCRYPTION_MASTER_KEY", hide_env_values = true, value_name = "BASE64", value_parser = master_key)]
+    pub(crate) master_key: Option<MasterKey>,
     /// Auth endpoint to ask instead of signing
     #[arg(long, value_name = "URL")]
     pub(crate) auth_url: Option<String>,
@@ -142,6 +146,9 @@ pub(crate) struct TriggerArgs {
     /// Secret of the application; better given by its environment variable, where nobody sees it
     #[arg(long, env = "PUSHER_SECRET", hide_env_values = true, value_parser = secret)]
     pub(crate) secret: Secret,
+    /// Master key of encrypted channels, 32 bytes in base64; better given by its environment variable
+    #[arg(long, env = "PUSHER_ENCRYPTION_MASTER_KEY", hide_env_values = true, value_name = "BASE64", value_parser = master_key)]
+    pub(crate) master_key: Option<MasterKey>,
     /// Connection that does not get the event
     #[arg(long, value_parser = socket_id)]
     pub(crate) socket_id: Option<SocketId>,
@@ -202,6 +209,10 @@ impl From<String> for Payload {
 
 fn secret(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret::from(text))
+}
+
+fn master_key(text: &str) -> Result<MasterKey, InvalidMasterKey> {
+    MasterKey::from_base64(text)
 }
 
 fn channel(text: &str) -> Result<ChannelName, InvalidName> {

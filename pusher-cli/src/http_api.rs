@@ -98,7 +98,11 @@ async fn check(response: Response) -> Result<Response, Failure> {
         return Ok(response);
     }
     let body = response.text().await.unwrap_or_default();
-    let excerpt: String = body.trim().chars().take(MAX_EXCERPT_LEN).collect();
+    let words = match serde_json::from_str::<serde_json::Value>(&body) {
+        Ok(json) => json["error"].as_str().map_or(body.clone(), str::to_owned),
+        Err(_) => body,
+    };
+    let excerpt: String = words.trim().chars().take(MAX_EXCERPT_LEN).collect();
     let separator = if excerpt.is_empty() { "" } else { ": " };
     let answer = format!("status {}{separator}{excerpt}", status.as_u16());
     Err(match status.as_u16() {

@@ -40,7 +40,10 @@ fn authorized(args: &ListenArgs, config: Config) -> Result<Client, Failure> {
         (Some(url), _) => pusher_tokio::connect(config, endpoint(args, url)),
         (None, Some(secret)) => {
             // An authorization does not contain the application's id.
-            let app = App::new("", args.key.as_str(), secret.clone())?;
+            let mut app = App::new("", args.key.as_str(), secret.clone())?;
+            if let Some(key) = &args.master_key {
+                app = app.encryption_master_key(key.clone());
+            }
             let info = args.user_info.clone().unwrap_or(Data::ABSENT);
             let user_id = args.user_id.as_deref().unwrap_or(DEFAULT_USER_ID);
             pusher_tokio::connect(config, LocalAuth::new(app).user(user_id, &info))

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read as _};
 
+use pusher_tokio::ChannelKind;
 use pusher_tokio::pusher_proto::signing::App;
 
 use crate::args::{Payload, TriggerArgs};
@@ -12,7 +13,16 @@ use crate::output;
 pub(crate) async fn run(args: TriggerArgs) -> Result<(), Failure> {
     let target = args.place.target()?;
     let api = HttpApi::new(App::new(args.app_id, args.key, args.secret)?, target)?;
-    let data = read(args.data.into())?;
+    let mut data = read(args.data.into())?;
+    if let Some(channel) = args.channels.iter().find(|channel| channel.kind() == ChannelKind::PrivateEncrypted) {
+        let Some(key) = &args.master_key else {
+            return Err(Failure::usage(format!("{channel} needs --master-key")));
+        };
+        if args.channels.len() > 1 {
+            return Err(Failure::usage(format!("{channel} has a key of its own: name no other channel with it")));
+        }
+        data = key.seal(channel, &data, nonce()?).raw().to_owned();
+    }
     let answer = api
         .trigger(&Publication {
             name: &args.event,
@@ -22,6 +32,13 @@ pub(crate) async fn run(args: TriggerArgs) -> Result<(), Failure> {
         })
         .await?;
     output::line(output::printable(answer.trim()))
+}
+
+/// Bytes that are never drawn again.
+fn nonce() -> Result<[u8; 24], Failure> {
+    let mut nonce = [0; 24];
+    getrandom::fill(&mut nonce).map_err(|error| Failure::failed(format!("no random numbers: {error}")))?;
+    Ok(nonce)
 }
 
 fn read(payload: Payload) -> Result<String, Failure> {

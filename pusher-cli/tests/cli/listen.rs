@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Running, pusher, server};
 
+/// 32 bytes of value 7, the master key of the development server.
+const MASTER_KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 const SUCCEEDED: &str = "pusher:subscription_succeeded";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -27,6 +29,29 @@ async fn prints_what_trigger_publishes_and_ends_after_the_count() {
     let data: Vec<_> = messages.iter().map(|line| (&line["channel"], &line["data"])).collect();
     let chat = json!("chat");
     assert_eq!(data, [(&chat, &json!(r#"{"big":12345678901234567890}"#)), (&chat, &json!("just text"))]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn encrypted_events_are_sealed_and_opened_with_the_master_key() {
+    let server = server().await;
+    let (url, endpoint) = (server.ws_url(), format!("{}/pusher/auth", server.http_url()));
+    let trigger = ["trigger", "--url", &url, "--app-id", "app-id", "--key", "app-key", "--secret", "app-secret"];
+    let event = ["-c", "private-encrypted-chat", "--event", "message", "--data", r#"{"hush":1}"#];
+    pusher(&[&trigger[..], &event].concat()).await.expect_failure(2, "private-encrypted-chat needs --master-key");
+    let two = ["-c", "other", "--master-key", MASTER_KEY];
+    pusher(&[&trigger[..], &event, &two].concat()).await.expect_failure(2, "has a key of its own");
+
+    for auth in [&["--secret", "app-secret", "--master-key", MASTER_KEY][..], &["--auth-url", &endpoint]] {
+        let listen =
+            ["listen", "--url", &url, "--key", "app-key", "-c", "private-encrypted-chat", "--json", "--count", "1"];
+        let mut listening = Running::start(&[&listen[..], auth].concat());
+        listening.line_with(SUCCEEDED).await;
+        let run = pusher(&[&trigger[..], &event, &["--master-key", MASTER_KEY]].concat()).await;
+        assert_eq!(run.code, Some(0), "{run:?}");
+        let run = listening.end().await;
+        let last = run.json().pop().unwrap_or_default();
+        assert_eq!((&last["event"], &last["data"]), (&json!("message"), &json!(r#"{"hush":1}"#)), "{run:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
