@@ -17,3 +17,18 @@ fn a_channel_event_passes_the_core_without_an_allocation() {
         assert_eq!(info.count_total, 0, "{len} bytes");
     }
 }
+
+#[test]
+fn an_idle_client_and_a_further_channel_are_small() {
+    let held = |others: usize| {
+        let mut subscriber = None;
+        let info = allocation_counter::measure(|| subscriber = Some(Subscriber::new(others)));
+        drop(subscriber);
+        usize::try_from(info.bytes_current).unwrap_or(usize::MAX)
+    };
+    let (idle, many) = (held(0), held(10_000));
+    // The hash table may have grown just now, so that the bound is twice the budget of 160 bytes; names have 12 or less.
+    let per_channel = (many - idle) / 10_000;
+    assert!(per_channel <= 2 * 160 + 12, "{per_channel} bytes a channel");
+    assert!(idle <= 4 * 1_024, "{idle} bytes for an idle client");
+}
