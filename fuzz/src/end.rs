@@ -1,0 +1,132 @@
+//! A client, what must hold for it after every input, and the little that it needs of a world.
+
+use std::time::Duration;
+
+use pusher_proto::signing::MasterKey;
+use pusher_proto::{
+    Action, AuthId, AuthRequest, AuthResponse, AuthSubject, ChannelName, Client, Config, Endpoint, Event, Frame,
+    Instant, SocketEpoch,
+};
+
+pub(crate) struct End {
+    pub(crate) client: Client,
+    pub(crate) now: Instant,
+    pub(crate) socket: SocketEpoch,
+    pub(crate) auths: Vec<AuthRequest>,
+    /// What came out since the last look.
+    pub(crate) events: Vec<Event>,
+    /// Whether the socket that was asked for has not been closed by either side.
+    is_open: bool,
+}
+
+pub(crate) const CHANNELS: [&str; 5] = ["chat", "private-a", "presence-b", "private-encrypted-c", "cache-d"];
+
+impl End {
+    pub(crate) fn new() -> Self {
+        let config =
+            Config::builder("key", Endpoint::host("h").tls(false)).max_pending_events(64).presence_by_signin(true);
+        let client = Client::new(config.build().expect("a configuration"), 1);
+        let (now, socket) = (Instant::ZERO, SocketEpoch::default());
+        Self { client, now, socket, auths: vec![], events: vec![], is_open: false }
+    }
+
+    /// Connected, with a channel of each kind on its way and a sign-in.
+    pub(crate) fn connected() -> Self {
+        let mut end = Self::new();
+        end.client.connect();
+        end.client.signin();
+        for name in CHANNELS {
+            end.client.subscribe(channel(name));
+        }
+        end.drain();
+        end.receive(r#"{"event":"pusher:connection_established","data":{"socket_id":"1.1"}}"#);
+        for request in std::mem::take(&mut end.auths) {
+            end.client.handle_auth(request.id, Ok(answer(&request)), end.now);
+        }
+        end.drain();
+        end
+    }
+
+    pub(crate) fn receive(&mut self, frame: &str) {
+        self.client.handle_frame(self.socket, Frame::Text(frame.into()), self.now);
+        self.drain();
+    }
+
+    pub(crate) fn wait(&mut self, duration: Duration) {
+        self.now = self.now + duration;
+        self.client.handle_timeout(self.now);
+        self.drain();
+    }
+
+    pub(crate) fn auth(&mut self, id: AuthId, answer: Result<AuthResponse, pusher_proto::AuthError>) {
+        self.client.handle_auth(id, answer, self.now);
+        self.drain();
+    }
+
+    pub(crate) fn lost(&mut self) {
+        self.is_open = false;
+    }
+
+    pub(crate) fn drain(&mut self) {
+        let mut is_scheduled = false;
+        for _ in 0..MAX_ACTIONS {
+            let Some(action) = self.client.poll_action(self.now) else { return };
+            assert!(!is_scheduled, "{action:?} comes behind a wake-up");
+            match action {
+                Action::Connect(socket, _) => {
+                    assert!(!self.is_open, "a second socket");
+                    assert!(socket > self.socket, "an epoch twice");
+                    self.socket = socket;
+                    self.is_open = true;
+                }
+                Action::Close(socket, _) => {
+                    assert!(self.is_open && socket == self.socket, "the wrong socket is closed");
+                    self.is_open = false;
+                }
+                Action::Send(socket, text) => {
+                    assert!(self.is_open && socket == self.socket, "sent on the wrong socket");
+                    serde_json::from_str::<serde_json::Value>(&text).expect("what is sent is JSON");
+                }
+                Action::RequestAuth(request) => {
+                    let is_twice = self.auths.iter().any(|other| other.subject == request.subject);
+                    assert!(!is_twice, "two authorizations of {} at a time", request.subject);
+                    self.auths.push(request);
+                }
+                Action::CancelAuth(id) => self.auths.retain(|request| request.id != id),
+                Action::Schedule(at) => {
+                    assert!(at > self.now, "a wake-up in the past");
+                    is_scheduled = true;
+                }
+                Action::Emit(event) => self.events.push(event),
+            }
+        }
+        panic!("the client never stops");
+    }
+
+    /// After a timeout and a drain, the next deadline lies ahead.
+    pub(crate) fn check(&mut self) {
+        self.client.handle_timeout(self.now);
+        self.drain();
+        assert!(self.client.poll_timeout().is_none_or(|at| at > self.now), "the deadline stands still");
+        self.events.clear();
+    }
+}
+
+pub(crate) fn channel(name: &str) -> ChannelName {
+    ChannelName::new(name).expect("the name of a channel")
+}
+
+pub(crate) fn answer(request: &AuthRequest) -> AuthResponse {
+    let answer = AuthResponse::new("key:signature");
+    match &request.subject {
+        AuthSubject::User => answer.user_data(r#"{"id":"7"}"#),
+        AuthSubject::Channel(channel) => {
+            let mut answer = answer.channel_data(r#"{"user_id":"7"}"#);
+            answer.shared_secret = Some(MasterKey::new([7; 32]).shared_secret(channel));
+            answer
+        }
+    }
+}
+
+/// Most actions of one drain.
+const MAX_ACTIONS: usize = 10_000;
