@@ -70,6 +70,12 @@ impl ChannelName {
         Ok(Self::classify(text))
     }
 
+    /// Checks a name as servers have them: it may start with `#`.
+    #[cfg(feature = "server")]
+    pub(crate) fn internal(name: impl Into<Text>) -> Result<Self, InvalidName> {
+        check(name.into(), Self::MAX_LEN).map(Self::classify)
+    }
+
     /// What the prefix says.
     #[must_use]
     pub const fn kind(&self) -> ChannelKind {

@@ -1,31 +1,49 @@
 //! May this client subscribe to this channel?
 
+use alloc::collections::BTreeSet;
+use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::channel::Member;
-use super::config::Options;
-use super::message::{MAX_ECHO_LEN, Subscribe};
+use super::config::ServerConfig;
+use super::connection::User;
+use super::message::{MAX_ECHO_LEN, SignIn, Subscribe};
 use super::refusal::Refusal;
 use crate::auth::excerpt;
-use crate::signing::{App, InvalidAuth};
-use crate::{ChannelKind, ChannelName, SocketId, Text};
+use crate::data::json_string;
+use crate::signing::InvalidAuth;
+use crate::wire::read::SERVER_TO_USER;
+use crate::{ChannelKind, ChannelName, InvalidName, SocketId, Text};
 
 /// Reads a name that a client sent.
-pub(super) fn channel_name(name: &str, options: &Options) -> Result<ChannelName, Refusal> {
+pub(super) fn channel_name(name: &str, config: &ServerConfig) -> Result<ChannelName, Refusal> {
     let invalid = |reason| Refusal::ChannelName { name: excerpt(name, MAX_ECHO_LEN), reason };
-    let name = ChannelName::new(name).map_err(invalid)?;
-    if options.strict_names && !name.is_portable() {
-        return Err(Refusal::NameNotPortable(name));
+    let names = &config.profile().names;
+    let channel = ChannelName::internal(name).map_err(invalid)?;
+    if channel.starts_with('#') && names.reserves_hash && !channel.starts_with(SERVER_TO_USER) {
+        return Err(invalid(InvalidName::Reserved));
     }
-    Ok(name)
+    if config.options().strict_names && !is_accepted(&channel, config) {
+        return Err(Refusal::NameNotPortable { channel, max: names.max_len });
+    }
+    Ok(channel)
+}
+
+/// Whether the server takes this name where it is strict. The channel of a user is named by the server itself.
+pub(super) fn is_accepted(channel: &ChannelName, config: &ServerConfig) -> bool {
+    let names = &config.profile().names;
+    let allowed = |byte: u8| !names.charset || byte.is_ascii_alphanumeric() || b"_-=@,.;".contains(&byte);
+    let name = channel.strip_prefix('#').unwrap_or(channel);
+    channel.starts_with(SERVER_TO_USER) || (channel.len() <= names.max_len && name.bytes().all(allowed))
 }
 
 /// Checks the signature of a subscription. A public channel needs none.
 pub(super) fn check_auth(
-    app: &App,
+    config: &ServerConfig,
     socket_id: &SocketId,
     channel: &ChannelName,
     request: &Subscribe,
@@ -34,9 +52,10 @@ pub(super) fn check_auth(
         return Ok(());
     }
     let auth = request.auth.as_deref().unwrap_or("");
-    let channel_data = request.channel_data.as_deref();
+    let signs_data = channel.kind() == ChannelKind::Presence || config.profile().signs_private_data;
+    let channel_data = request.channel_data.as_deref().filter(|_| signs_data);
     let (key, signature) = auth.split_once(':').unwrap_or((auth, ""));
-    app.verify_channel(socket_id, channel, channel_data, auth).map_err(|error| match error {
+    config.app().verify_channel(socket_id, channel, channel_data, auth).map_err(|error| match error {
         InvalidAuth::Malformed => Refusal::MalformedAuth(channel.clone()),
         InvalidAuth::Key => Refusal::WrongKey { channel: channel.clone(), key: excerpt(key, MAX_ECHO_LEN) },
         InvalidAuth::Signature => Refusal::WrongSignature {
@@ -49,24 +68,80 @@ pub(super) fn check_auth(
 }
 
 /// Reads who subscribes; nobody in particular unless it is a presence channel.
-pub(super) fn member(channel: &ChannelName, request: &Subscribe) -> Result<Option<Member>, Refusal> {
+pub(super) fn member(
+    config: &ServerConfig,
+    channel: &ChannelName,
+    request: &Subscribe,
+    user: Option<&User>,
+) -> Result<Option<Member>, Refusal> {
     match channel.kind() {
-        ChannelKind::Public | ChannelKind::Private | ChannelKind::PrivateEncrypted => Ok(None),
-        ChannelKind::Presence => read_member(channel, request.channel_data.as_deref().unwrap_or("")).map(Some),
+        ChannelKind::Public | ChannelKind::Private | ChannelKind::PrivateEncrypted => return Ok(None),
+        ChannelKind::Presence => {}
+    }
+    let members = &config.profile().members;
+    if channel.is_cache() && !members.cache {
+        return Err(Refusal::NoPresenceCache(channel.clone()));
+    }
+    match (&request.channel_data, user) {
+        (Some(data), _) => match read_member(config, channel, data) {
+            Err(Refusal::InvalidMember(_)) if members.anonymous => Ok(None),
+            result => result.map(Some),
+        },
+        (None, Some(user)) => Ok(Some(user.member.clone())),
+        (None, None) if members.anonymous => Ok(None),
+        (None, None) => Err(Refusal::NoMember(channel.clone())),
     }
 }
 
-fn read_member(channel: &ChannelName, channel_data: &str) -> Result<Member, Refusal> {
-    if channel_data.len() > MAX_MEMBER_LEN {
-        return Err(Refusal::MemberTooLarge(channel.clone()));
+fn read_member(config: &ServerConfig, channel: &ChannelName, channel_data: &str) -> Result<Member, Refusal> {
+    let limits = &config.profile().limits;
+    if channel_data.len() > limits.max_member_len {
+        return Err(Refusal::MemberTooLarge { channel: channel.clone(), max: limits.max_member_len });
     }
     let invalid = || Refusal::InvalidMember(channel.clone());
     let data: ChannelData<'_> = serde_json::from_str(channel_data).map_err(|_| invalid())?;
-    let id = user_id(data.user_id.get()).ok_or_else(invalid)?;
-    if id.chars().count() > MAX_USER_ID_LEN {
-        return Err(Refusal::UserIdTooLong(channel.clone()));
+    let id = user_id(data.user_id.get(), config.profile().members.numeric_ids).ok_or_else(invalid)?;
+    if id.chars().count() > limits.max_user_id_len {
+        return Err(Refusal::UserIdTooLong { channel: channel.clone(), max: limits.max_user_id_len });
     }
-    Ok(Member { id, info: data.user_info.map(|info| Text::from(info.get())) })
+    Ok(Member {
+        id,
+        id_json: data.user_id.get().into(),
+        info: data.user_info.map(|info| info.get().into()),
+        data: channel_data.into(),
+    })
+}
+
+/// Checks a sign-in and reads whose it is.
+pub(super) fn user(
+    config: &ServerConfig,
+    socket_id: &SocketId,
+    request: &SignIn,
+    numeric_ids: bool,
+) -> Result<User, Refusal> {
+    let verified = config.app().verify_user(socket_id, &request.user_data, &request.auth);
+    verified.map_err(|_| Refusal::InvalidSignin { socket_id: socket_id.clone() })?;
+    let data: UserData<'_> = serde_json::from_str(&request.user_data).map_err(|_| Refusal::InvalidUser)?;
+    let id = user_id(data.id.get(), numeric_ids).ok_or(Refusal::InvalidUser)?;
+    let id_json = Text::from(json_string(&id));
+    let info = data.user_info.map(RawValue::get);
+    let member = Member {
+        data: format!(r#"{{"user_id":{id_json},"user_info":{}}}"#, info.unwrap_or("null")).into(),
+        id,
+        id_json,
+        info: info.map(Text::from),
+    };
+    let watchlist: BTreeSet<Text> = data.watchlist.unwrap_or_default().into_iter().map(Text::from).collect();
+    Ok(User { member, watchlist })
+}
+
+#[derive(Deserialize)]
+struct UserData<'a> {
+    #[serde(borrow)]
+    id: &'a RawValue,
+    #[serde(borrow)]
+    user_info: Option<&'a RawValue>,
+    watchlist: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -78,42 +153,42 @@ struct ChannelData<'a> {
 }
 
 /// The id in a JSON string, or an integer's digits: many applications number their users.
-fn user_id(json: &str) -> Option<Text> {
+fn user_id(json: &str, may_be_number: bool) -> Option<Text> {
     if json.starts_with('"') {
         let id = serde_json::from_str::<String>(json).ok()?;
         return (!id.is_empty()).then(|| Text::from(id));
     }
     let digits = json.strip_prefix('-').unwrap_or(json);
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| Text::from(json))
+    (may_be_number && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| Text::from(json))
 }
-
-/// Largest description of a user, in bytes (Pusher docs, *Presence channels*).
-const MAX_MEMBER_LEN: usize = 1_024;
-
-/// Longest id of a user, in characters (as above).
-const MAX_USER_ID_LEN: usize = 128;
 
 #[cfg(test)]
 mod tests {
-    use alloc::format;
-
     use super::*;
+    use crate::server::Dialect;
+    use crate::signing::App;
+
+    fn config() -> ServerConfig {
+        ServerConfig::new(App::new("1", "key", "secret").unwrap())
+    }
 
     #[test]
     fn reads_every_form_of_a_user() {
         let channel = ChannelName::new("presence-a").unwrap();
         let table = [
-            (r#"{"user_id":"\u0061"}"#, "a", None),
-            (r#"{"user_info":null,"user_id":-7}"#, "-7", None),
+            (r#"{"user_id":"\u0061"}"#, "a", r#""\u0061""#, None),
+            (r#"{"user_info":null,"user_id":-7}"#, "-7", "-7", None),
             (
                 r#"{"user_id":12345678901234567890,"user_info":{"n": 1.0}}"#,
+                "12345678901234567890",
                 "12345678901234567890",
                 Some(r#"{"n": 1.0}"#),
             ),
         ];
-        for (json, id, info) in table {
-            let member = Member { id: id.into(), info: info.map(Text::from) };
-            assert_eq!(read_member(&channel, json), Ok(member), "{json}");
+        for (json, id, id_json, info) in table {
+            let info = info.map(Text::from);
+            let member = Member { id: id.into(), id_json: id_json.into(), info, data: json.into() };
+            assert_eq!(read_member(&config(), &channel, json), Ok(member), "{json}");
         }
     }
 
@@ -122,12 +197,33 @@ mod tests {
         let channel = ChannelName::new("presence-a").unwrap();
         let long_id = format!(r#"{{"user_id":"{}"}}"#, "é".repeat(129));
         let long_info = format!(r#"{{"user_id":"1","user_info":"{}"}}"#, "x".repeat(1_000));
+        let read = |json: &str| read_member(&config(), &channel, json).unwrap_err();
         for json in
             ["", "[]", "{}", r#"{"user_id":""}"#, r#"{"user_id":null}"#, r#"{"user_id":1.0}"#, r#"{"user_id":[]}"#]
         {
-            assert_eq!(read_member(&channel, json), Err(Refusal::InvalidMember(channel.clone())), "{json}");
+            assert_eq!(read(json), Refusal::InvalidMember(channel.clone()), "{json}");
         }
-        assert_eq!(read_member(&channel, &long_id), Err(Refusal::UserIdTooLong(channel.clone())));
-        assert_eq!(read_member(&channel, &long_info), Err(Refusal::MemberTooLarge(channel)));
+        assert_eq!(read(&long_id), Refusal::UserIdTooLong { channel: channel.clone(), max: 128 });
+        assert_eq!(read(&long_info), Refusal::MemberTooLarge { channel: channel.clone(), max: 1_024 });
+        let sockudo = config().with_dialect(Dialect::Sockudo);
+        let refusal = read_member(&sockudo, &channel, r#"{"user_id":1}"#).unwrap_err();
+        assert_eq!(refusal, Refusal::InvalidMember(channel.clone()));
+    }
+
+    #[test]
+    fn every_server_has_names_of_its_own() {
+        let long = "x".repeat(201);
+        let table = [
+            (Dialect::Pusher, [true, false, false, false]),
+            (Dialect::Reverb, [true, true, true, true]),
+            (Dialect::LaravelWebsockets, [true, true, true, true]),
+            (Dialect::Soketi, [true, false, false, true]),
+            (Dialect::Sockudo, [true, false, false, true]),
+        ];
+        for (dialect, accepted) in table {
+            let config = config().with_dialect(dialect);
+            let found = ["a", "a b", &long, "#a"].map(|name| channel_name(name, &config).is_ok());
+            assert_eq!(found, accepted, "{dialect}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use serde::Serialize;
 
-use super::{Server, message};
+use super::{Server, admission};
 use crate::{ChannelKind, ChannelName, Instant, SocketId, Text};
 
 /// An event for the subscribers of one or many channels (Pusher docs, *HTTP API reference, POST event*).
@@ -100,7 +100,7 @@ impl Server {
         now: Instant,
     ) -> Result<BTreeMap<ChannelName, Attributes>, ApiError> {
         self.check(publication)?;
-        self.publish(publication, now);
+        self.publish_all(publication, now);
         let channels: BTreeSet<&ChannelName> = publication.channels.iter().collect();
         let infos = channels.into_iter().map(|channel| (channel.clone(), self.attributes(channel, publication.info)));
         Ok(infos.collect())
@@ -112,12 +112,15 @@ impl Server {
     ///
     /// When there are too many events, or one of them is refused as by [`Server::trigger`]; then nobody gets any.
     pub fn trigger_batch(&mut self, batch: &[Publication], now: Instant) -> Result<Vec<Attributes>, ApiError> {
+        if !self.config.profile().has_batches {
+            return Err(ApiError::UnknownCall);
+        }
         if batch.len() > MAX_BATCH_LEN {
             return Err(ApiError::TooManyEvents { len: batch.len(), max: MAX_BATCH_LEN });
         }
         batch.iter().try_for_each(|publication| self.check(publication))?;
         for publication in batch {
-            self.publish(publication, now);
+            self.publish_all(publication, now);
         }
         let infos = batch.iter().map(|publication| {
             let first = publication.channels.first();
@@ -136,7 +139,7 @@ impl Server {
             return Err(ApiError::UserCountWithoutPresence);
         }
         self.check_counts(info)?;
-        let channels = self.channels.keys().filter(|channel| channel.starts_with(prefix));
+        let channels = self.channels.keys().filter(|channel| channel.starts_with(prefix) && !channel.starts_with('#'));
         Ok(channels.map(|channel| (channel.clone(), self.attributes(channel, info))).collect())
     }
 
@@ -163,7 +166,11 @@ impl Server {
         if channel.kind() != ChannelKind::Presence {
             return Err(ApiError::NotPresence);
         }
-        Ok(self.channels.get(channel).map(|channel| channel.users().cloned().collect()).unwrap_or_default())
+        Ok(self
+            .channels
+            .get(channel)
+            .map(|channel| channel.members().map(|member| member.id.clone()).collect())
+            .unwrap_or_default())
     }
 
     fn check(&self, publication: &Publication) -> Result<(), ApiError> {
@@ -171,6 +178,9 @@ impl Server {
         let max = self.config.max_event_len();
         if data.len() > max {
             return Err(ApiError::DataTooLarge { len: data.len(), max });
+        }
+        if let Some(status) = self.config.profile().empty_data.filter(|_| data.is_empty()) {
+            return Err(ApiError::NoData { status });
         }
         if name.is_empty() || name.len() > MAX_EVENT_NAME_LEN {
             return Err(ApiError::EventName);
@@ -182,22 +192,17 @@ impl Server {
             return Err(ApiError::TooManyChannels { len: channels.len(), max: MAX_CHANNELS });
         }
         let strict = self.config.options().strict_names;
-        match channels.iter().find(|channel| strict && !channel.is_portable()) {
+        match channels.iter().find(|channel| strict && !admission::is_accepted(channel, &self.config)) {
             None => Ok(()),
             Some(channel) => Err(ApiError::ChannelName(channel.clone())),
         }
     }
 
-    fn publish(&mut self, publication: &Publication, now: Instant) {
+    fn publish_all(&mut self, publication: &Publication, now: Instant) {
         self.advance(now);
-        let except = publication.socket_id.as_ref().and_then(|id| self.sockets.get(id).copied());
         let channels: BTreeSet<&ChannelName> = publication.channels.iter().collect();
         for channel in channels {
-            let frame = message::event(&publication.name, channel, &publication.data);
-            if channel.is_cache() {
-                self.cache.put(channel, &frame, self.now);
-            }
-            self.broadcast(channel, &frame, except);
+            self.publish(&publication.name, &publication.data, channel, publication.socket_id.as_ref());
         }
     }
 
@@ -213,7 +218,7 @@ impl Server {
         let users = info.user_count && name.kind() == ChannelKind::Presence;
         let subscribers = info.subscription_count && self.config.options().subscription_counts;
         Attributes {
-            user_count: users.then(|| channel.map_or(0, |channel| channel.users().len())),
+            user_count: users.then(|| channel.map_or(0, |channel| channel.members().len())),
             subscription_count: subscribers.then(|| channel.map_or(0, |channel| channel.subscribers().len())),
         }
     }
@@ -231,6 +236,15 @@ pub enum ApiError {
         /// Bytes that it may have.
         max: usize,
     },
+    /// The event has no data, which some servers refuse.
+    #[error("The data field is required")]
+    NoData {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The server has no such call.
+    #[error("not found")]
+    UnknownCall,
     /// The event's name is empty or longer than 200 bytes.
     #[error("Event names must have 1 to 200 bytes")]
     EventName,
@@ -275,6 +289,8 @@ impl ApiError {
     pub const fn status(&self) -> u16 {
         match self {
             Self::DataTooLarge { .. } => 413,
+            Self::NoData { status } => *status,
+            Self::UnknownCall => 404,
             Self::EventName
             | Self::NoChannel
             | Self::TooManyChannels { .. }

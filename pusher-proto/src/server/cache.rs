@@ -42,6 +42,10 @@ impl Cache {
         self.events.get(channel).filter(|cached| now < cached.until).map(|cached| &cached.frame)
     }
 
+    pub(super) fn remove(&mut self, channel: &ChannelName) {
+        self.events.remove(channel);
+    }
+
     fn make_room(&mut self, now: Instant) {
         self.events.retain(|_, cached| now < cached.until);
         if self.events.len() < self.max_events {

@@ -1,15 +1,12 @@
 //! One channel that somebody is subscribed to, and its members if it is a presence channel.
 
 use alloc::collections::BTreeMap;
-use alloc::format;
-use alloc::string::String;
 use core::time::Duration;
 
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 
 use super::ConnectionId;
-use crate::data::json_string;
 use crate::{Instant, Text};
 
 #[derive(Debug)]
@@ -25,13 +22,17 @@ pub(super) struct Channel {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Member {
     pub(super) id: Text,
+    /// The id as it was sent: JSON.
+    pub(super) id_json: Text,
     /// JSON, as it was signed.
     pub(super) info: Option<Text>,
+    /// All that was signed.
+    pub(super) data: Text,
 }
 
 #[derive(Debug)]
 struct User {
-    info: Option<Text>,
+    member: Member,
     connections: usize,
 }
 
@@ -61,26 +62,25 @@ impl Channel {
 
     /// Adds a subscriber; returns whether it is the first one of its user.
     pub(super) fn join(&mut self, connection: ConnectionId, member: Option<Member>) -> bool {
-        let Some(Member { id, info }) = member else {
+        let Some(member) = member else {
             self.subscribers.insert(connection, None);
             return false;
         };
-        self.subscribers.insert(connection, Some(id.clone()));
-        let user = self.users.entry(id).or_insert(User { info, connections: 0 });
+        self.subscribers.insert(connection, Some(member.id.clone()));
+        let user = self.users.entry(member.id.clone()).or_insert(User { member, connections: 0 });
         user.connections += 1;
         user.connections == 1
     }
 
     /// Removes a subscriber; returns its user if that was the user's last one.
-    pub(super) fn leave(&mut self, connection: ConnectionId) -> Option<Text> {
+    pub(super) fn leave(&mut self, connection: ConnectionId) -> Option<Member> {
         let id = self.subscribers.remove(&connection)??;
         let user = self.users.get_mut(&id)?;
         user.connections -= 1;
         if user.connections > 0 {
             return None;
         }
-        self.users.shift_remove(&id);
-        Some(id)
+        self.users.shift_remove(&id).map(|user| user.member)
     }
 
     /// The number of subscribers changed.
@@ -126,24 +126,19 @@ impl Channel {
     }
 
     /// The user that a subscriber is, on a presence channel.
-    pub(super) fn user_of(&self, connection: ConnectionId) -> Option<&Text> {
-        self.subscribers.get(&connection)?.as_ref()
+    pub(super) fn member_of(&self, connection: ConnectionId) -> Option<&Member> {
+        let id = self.subscribers.get(&connection)?.as_ref()?;
+        self.users.get(id).map(|user| &user.member)
     }
 
-    pub(super) fn users(&self) -> impl ExactSizeIterator<Item = &Text> {
-        self.users.keys()
+    /// In the order of joining.
+    pub(super) fn members(&self) -> impl ExactSizeIterator<Item = &Member> {
+        self.users.values().map(|user| &user.member)
     }
 
-    /// The content of a presence channel's `pusher_internal:subscription_succeeded`.
-    pub(super) fn presence_json(&self) -> String {
-        let (mut ids, mut hash) = (String::new(), String::new());
-        for (at, (id, user)) in self.users.iter().enumerate() {
-            let separator = if at == 0 { "" } else { "," };
-            let id = json_string(id);
-            hash += &format!("{separator}{id}:{}", user.info.as_deref().unwrap_or("null"));
-            ids += &format!("{separator}{id}");
-        }
-        format!(r#"{{"presence":{{"count":{},"ids":[{ids}],"hash":{{{hash}}}}}}}"#, self.users.len())
+    /// Whether somebody is subscribed who is no user.
+    pub(super) fn has_strangers(&self) -> bool {
+        self.subscribers.values().any(Option::is_none)
     }
 
     fn pace(&mut self, now: Instant) -> Count {
@@ -168,7 +163,8 @@ mod tests {
     }
 
     fn member(id: &str, info: Option<&str>) -> Option<Member> {
-        Some(Member { id: id.into(), info: info.map(Text::from) })
+        let id = Text::from(id);
+        Some(Member { id_json: id.clone(), id, info: info.map(Text::from), data: Text::default() })
     }
 
     #[test]
@@ -178,12 +174,13 @@ mod tests {
         assert!(channel.join(a, member("x", Some("{}"))));
         assert!(!channel.join(b, member("x", Some("[]"))));
         assert!(channel.join(c, member("1\"", None)));
-        let json = r#"{"presence":{"count":2,"ids":["x","1\""],"hash":{"x":{},"1\"":null}}}"#;
-        assert_eq!(channel.presence_json(), json);
+        let infos: alloc::vec::Vec<_> = channel.members().map(|member| member.info.as_deref()).collect();
+        assert_eq!(infos, [Some("{}"), None]);
         assert_eq!(channel.leave(a), None);
         assert_eq!(channel.leave(a), None);
-        assert_eq!(channel.leave(b), Some("x".into()));
-        assert_eq!(channel.users().collect::<alloc::vec::Vec<_>>(), ["1\""]);
+        assert_eq!(channel.leave(b), member("x", Some("{}")));
+        assert_eq!(channel.member_of(c), member("1\"", None).as_ref());
+        assert_eq!(channel.members().len(), 1);
     }
 
     #[test]

@@ -1,68 +1,138 @@
-//! One client: when it was heard last, and what it may still send.
+//! One client: who it is, when it was heard last, and what it may still send.
 
 use alloc::collections::BTreeSet;
 use core::time::Duration;
 
-use super::config::Options;
+use super::channel::Member;
+use super::config::{Options, ServerConfig};
+use super::dialect::Watch;
 use super::handshake::Protocol;
-use crate::{ChannelName, Instant, SocketId};
+use crate::{ChannelName, Instant, SocketId, Text};
 
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) socket_id: SocketId,
     pub(super) protocol: Protocol,
     pub(super) channels: BTreeSet<ChannelName>,
-    /// When the liveness timer fires. Activity does not move it: it looks at `liveness` when it fires.
+    /// Who is signed in.
+    pub(super) user: Option<User>,
+    /// Whether the client has sent a WebSocket ping or pong.
+    pub(super) sends_control_frames: bool,
+    /// When the liveness timer fires. Signs of life do not move it: it looks at `liveness` when it fires.
     pub(super) check_at: Instant,
+    /// When it must have been authorized, if ever.
+    pub(super) authorize_until: Option<Instant>,
     liveness: Liveness,
     client_events: Window,
 }
 
-/// Whether the client is known to be there.
+/// A user who signed in.
+#[derive(Debug)]
+pub(super) struct User {
+    /// As presence channels show it.
+    pub(super) member: Member,
+    pub(super) watchlist: BTreeSet<Text>,
+}
+
+/// Something that may show that the connection is alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// A message or control frame of the client.
+    Received,
+    /// A `pusher:ping` of the client.
+    Ping,
+    /// A message to the client.
+    Sent,
+}
+
+/// Whether the connection is known to be alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Liveness {
-    Heard { at: Instant },
+    /// There was no sign that is looked for, and no need for one yet.
+    Unwatched,
+    Seen {
+        at: Instant,
+    },
     Pinged,
 }
 
-/// What a look at a connection's liveness asks for.
+/// What a look at a connection's liveness asks for. Each names the time of the next look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Check {
     LookAgain(Instant),
-    PingAndLookAgain(Instant),
-    Close,
+    Ping(Instant),
+    ForgetChannels(Instant),
+    End,
 }
 
 impl Connection {
-    pub(super) fn new(socket_id: SocketId, protocol: Protocol, options: &Options, now: Instant) -> Self {
+    pub(super) fn new(socket_id: SocketId, protocol: Protocol, config: &ServerConfig, now: Instant) -> Self {
+        let liveness = match config.profile().watch {
+            Watch::Pings { .. } | Watch::Sends(_) => Liveness::Seen { at: now },
+            Watch::Forgets(_) => Liveness::Unwatched,
+        };
+        let timeout = config.options().authorization_timeout;
+        let is_limited = !timeout.is_zero() && config.profile().unauthorized.is_some();
         Self {
             socket_id,
             protocol,
             channels: BTreeSet::new(),
-            check_at: now + silence(options),
-            liveness: Liveness::Heard { at: now },
+            user: None,
+            sends_control_frames: false,
+            check_at: now + patience(config),
+            authorize_until: is_limited.then(|| now + timeout),
+            liveness,
             client_events: Window { since: now, count: 0 },
         }
     }
 
-    pub(super) fn handle_activity(&mut self, now: Instant) {
-        self.liveness = Liveness::Heard { at: now };
+    pub(super) fn notice(&mut self, sign: Sign, watch: Watch, now: Instant) {
+        let counts = match (watch, sign) {
+            (Watch::Pings { .. }, Sign::Received) => true,
+            (Watch::Sends(_), Sign::Sent) => true,
+            (Watch::Forgets(_), Sign::Ping) => true,
+            (Watch::Pings { .. }, Sign::Ping | Sign::Sent) => false,
+            (Watch::Sends(_), Sign::Received | Sign::Ping) => false,
+            (Watch::Forgets(_), Sign::Received | Sign::Sent) => false,
+        };
+        if counts {
+            self.liveness = Liveness::Seen { at: now };
+        }
+    }
+
+    /// Nothing is asked of the client for another while.
+    pub(super) fn excuse(&mut self, now: Instant) {
+        self.liveness = match self.liveness {
+            Liveness::Unwatched => Liveness::Unwatched,
+            Liveness::Seen { .. } => Liveness::Seen { at: now },
+            Liveness::Pinged => Liveness::Seen { at: now },
+        };
     }
 
     /// Looks at the liveness when the timer fires.
-    pub(super) fn check(&mut self, options: &Options, now: Instant) -> Check {
-        match self.liveness {
-            Liveness::Heard { at } if now < at + silence(options) => {
-                self.check_at = at + silence(options);
-                Check::LookAgain(self.check_at)
-            }
-            Liveness::Heard { at: _ } => {
+    pub(super) fn check(&mut self, config: &ServerConfig, now: Instant) -> Check {
+        let patience = patience(config);
+        let check = match (self.liveness, config.profile().watch) {
+            (Liveness::Unwatched, _) => Check::LookAgain(now + patience),
+            (Liveness::Seen { at }, _) if now < at + patience => Check::LookAgain(at + patience),
+            (Liveness::Seen { .. }, Watch::Pings { .. }) => {
                 self.liveness = Liveness::Pinged;
-                self.check_at = now + options.pong_timeout;
-                Check::PingAndLookAgain(self.check_at)
+                Check::Ping(now + config.options().pong_timeout)
             }
-            Liveness::Pinged => Check::Close,
+            (Liveness::Seen { .. }, Watch::Forgets(_)) => Check::ForgetChannels(now + FORGET_EVERY),
+            (Liveness::Seen { .. }, Watch::Sends(_)) => Check::End,
+            (Liveness::Pinged, _) => Check::End,
+        };
+        match check {
+            Check::LookAgain(at) | Check::Ping(at) | Check::ForgetChannels(at) => self.check_at = at,
+            Check::End => {}
         }
+        check
+    }
+
+    /// Whether it has a user or a channel that needs authorization.
+    pub(super) fn is_authorized(&self) -> bool {
+        self.user.is_some() || self.channels.iter().any(|channel| channel.kind().needs_auth())
     }
 
     /// Whether one more client event is allowed now.
@@ -82,13 +152,16 @@ struct Window {
     count: u32,
 }
 
-/// The silence after which the server pings: a client that pings by itself comes first.
-fn silence(options: &Options) -> Duration {
-    options.activity_timeout.saturating_add(PING_GRACE)
+/// How long a sign of life may be missing: a client that pings by itself comes first.
+fn patience(config: &ServerConfig) -> Duration {
+    match config.profile().watch {
+        Watch::Pings { grace } => config.options().activity_timeout.saturating_add(grace),
+        Watch::Sends(patience) | Watch::Forgets(patience) => patience,
+    }
 }
 
-/// How long a client's own ping may be late.
-const PING_GRACE: Duration = Duration::from_secs(10);
+/// How often laravel-websockets looks for those who do not ping.
+const FORGET_EVERY: Duration = Duration::from_secs(10);
 
 /// The time that [`ServerConfigBuilder::client_event_rate`](super::ServerConfigBuilder::client_event_rate) is for.
 const RATE_WINDOW: Duration = Duration::from_secs(1);

@@ -60,11 +60,14 @@ pub(super) struct Request {
 }
 
 /// Reads path and query of the upgrade request, such as `/app/KEY?protocol=7&client=js&version=8.4`.
-pub(super) fn read(target: &str) -> Result<Request, Denial> {
+///
+/// Where the version is not checked, it is the newest.
+pub(super) fn read(target: &str, checks_version: bool) -> Result<Request, Denial> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let key = path.strip_prefix("/app/").filter(|key| !key.is_empty() && !key.contains('/')).ok_or(Denial::NoPath)?;
     let key = percent_decode_str(key).decode_utf8_lossy().into_owned();
-    Ok(Request { key, protocol: read_protocol(query)? })
+    let protocol = if checks_version { read_protocol(query)? } else { Protocol(NEWEST) };
+    Ok(Request { key, protocol })
 }
 
 fn read_protocol(query: &str) -> Result<Protocol, Denial> {
@@ -100,7 +103,8 @@ mod tests {
         ];
         for (target, result) in table {
             let expected = result.map(|(key, protocol)| Request { key: key.into(), protocol: Protocol(protocol) });
-            assert_eq!(read(target).map_err(|denial| denial.frame().code), expected, "{target}");
+            assert_eq!(read(target, true).map_err(|denial| denial.frame().code), expected, "{target}");
         }
+        assert!(read("/app/a?protocol=seven", false).is_ok_and(|request| request.protocol == Protocol(NEWEST)));
     }
 }

@@ -1,12 +1,13 @@
 //! The other side of the protocol: a model of a server, as the same kind of machine as the client.
 //!
-//! It speaks as hosted Pusher does and is meant for development servers, tests and simulations. It does no IO, reads no
-//! clock and draws no random number of its own: the same seed and the same inputs give the same actions.
+//! It speaks as hosted Pusher does, or as one of the servers that follow it (see [`Dialect`]), and is meant for development
+//! servers, tests and simulations. It does no IO, reads no clock and draws no random number of its own: the same seed and
+//! the same inputs give the same actions.
 //!
 //! 1. Tell it what happened: [`Server::handle_open`], [`Server::handle_frame`], [`Server::handle_close`],
 //!    [`Server::handle_timeout`].
 //! 2. Call the HTTP API's verbs: [`Server::trigger`], [`Server::trigger_batch`], [`Server::channels`],
-//!    [`Server::channel`], [`Server::users`].
+//!    [`Server::channel`], [`Server::users`], [`Server::terminate_connections`].
 //! 3. After each of them do what [`Server::poll_action`] says until it says nothing.
 //! 4. Make trouble: [`Server::close_all`], [`Server::set_silent`], [`Server::set_refusal`].
 
@@ -16,13 +17,17 @@ mod cache;
 mod channel;
 mod config;
 mod connection;
+mod dialect;
 mod handshake;
 mod message;
 mod outbox;
 mod refusal;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod users;
+mod write;
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -30,16 +35,20 @@ use core::fmt;
 
 use self::cache::Cache;
 use self::channel::{Channel, Count};
-use self::connection::{Check, Connection};
+use self::connection::{Check, Connection, Sign};
+use self::dialect::{Ending, Parting};
 use self::handshake::{Denial, Protocol, Request};
-use self::message::{ClientEvent, Message, Subscribe, Unsubscribe};
+use self::message::Message;
 use self::outbox::Outbox;
-use self::refusal::Refusal;
+use self::refusal::{Refusal, Then};
 use self::timers::{Timer, Timers};
-use crate::{ChannelKind, ChannelName, ClientEventName, CloseFrame, Frame, Instant, SocketId, Text};
+use self::users::Users;
+use crate::{ChannelName, CloseFrame, Frame, Instant, SocketId, Text};
 
 pub use self::api::{ApiError, Attributes, ChannelState, Info, Publication};
 pub use self::config::{InvalidServerConfig, ServerConfig, ServerConfigBuilder};
+pub use self::dialect::{Dialect, UnknownDialect};
+pub use self::users::user_channel;
 
 /// A server for one application.
 ///
@@ -76,6 +85,7 @@ pub struct Server {
     sockets: BTreeMap<SocketId, ConnectionId>,
     /// The channels that somebody is subscribed to.
     channels: BTreeMap<ChannelName, Channel>,
+    users: Users,
     cache: Cache,
     timers: Timers,
     outbox: Outbox,
@@ -108,6 +118,10 @@ pub enum Action {
     Send(ConnectionId, Text),
     /// Send this close frame and end the socket. The server has forgotten it already.
     Close(ConnectionId, CloseFrame),
+    /// End the socket without a close frame, once everything before was sent. The server has forgotten it already.
+    Drop(ConnectionId),
+    /// Send a WebSocket ping.
+    Ping(ConnectionId),
     /// Call [`Server::handle_timeout`] at this time. Replaces the time that was given before.
     Schedule(Instant),
 }
@@ -127,6 +141,7 @@ impl Server {
             connections: BTreeMap::new(),
             sockets: BTreeMap::new(),
             channels: BTreeMap::new(),
+            users: Users::default(),
             cache,
             timers: Timers::default(),
             outbox: Outbox::default(),
@@ -140,15 +155,16 @@ impl Server {
         self.advance(now);
         self.forget(connection);
         if let Some(frame) = self.refusal.clone() {
-            return self.outbox.close(connection, frame);
+            let ending = self.config.profile().refusal;
+            return self.end_with(connection, None, frame, ending);
         }
-        let request = match handshake::read(target) {
+        let request = match handshake::read(target, self.config.profile().checks_version) {
             Ok(request) => request,
             Err(denial) => return self.deny(connection, None, denial),
         };
         match self.admit(&request) {
             Ok(()) => self.establish(connection, request.protocol),
-            Err(denial) => self.deny(connection, Some(request.protocol), denial),
+            Err(denial) => self.deny(connection, Some(&request), denial),
         }
     }
 
@@ -156,15 +172,17 @@ impl Server {
     pub fn handle_frame(&mut self, connection: ConnectionId, frame: Frame, now: Instant) {
         self.advance(now);
         let Some(known) = self.connections.get_mut(&connection) else { return };
-        known.handle_activity(self.now);
+        known.notice(Sign::Received, self.config.profile().watch, self.now);
         let result = match frame {
             Frame::Text(text) => self.handle_text(connection, &text),
             Frame::Binary(_) => Err(Refusal::Binary),
-            Frame::Ping => Ok(()),
-            Frame::Pong => Ok(()),
+            Frame::Ping | Frame::Pong => {
+                known.sends_control_frames = true;
+                Ok(())
+            }
         };
         if let Err(refusal) = result {
-            self.outbox.send(connection, message::refusal(&refusal));
+            self.refuse(connection, &refusal);
         }
     }
 
@@ -181,6 +199,7 @@ impl Server {
         for timer in self.timers.take_due(self.now) {
             match timer {
                 Timer::Liveness(connection) => self.check_liveness(connection),
+                Timer::Authorization(connection) => self.check_authorization(connection),
                 Timer::Count(channel) => {
                     let count = self.channels.get_mut(&channel).map(|channel| channel.pace_ended(self.now));
                     self.tell_count(&channel, count.unwrap_or(Count::Keep));
@@ -201,12 +220,13 @@ impl Server {
         self.timers.next()
     }
 
-    /// Closes every connection with `frame`.
+    /// Ends every connection with `frame`, as the server does when it stops: Reverb and laravel-websockets drop their
+    /// sockets without a close frame, soketi gives no reason.
     pub fn close_all(&mut self, frame: &CloseFrame, now: Instant) {
         self.advance(now);
-        while let Some((&id, connection)) = self.connections.first_key_value() {
-            let protocol = connection.protocol;
-            self.end(id, Some(protocol), frame.clone());
+        let ending = self.config.profile().stop;
+        while let Some((&id, _)) = self.connections.first_key_value() {
+            self.end(id, frame.clone(), ending);
         }
     }
 
@@ -216,7 +236,8 @@ impl Server {
         self.outbox.set_silent(silent);
     }
 
-    /// While set, every new socket is closed with this frame.
+    /// While set, every new socket is refused with this code and reason: with a close frame or, where the server has none
+    /// for refusals, with an error frame.
     pub fn set_refusal(&mut self, frame: Option<CloseFrame>) {
         self.refusal = frame;
     }
@@ -230,6 +251,18 @@ impl Server {
     /// Returns the sockets that are connected, and their ids.
     pub fn connections(&self) -> impl ExactSizeIterator<Item = (ConnectionId, &SocketId)> {
         self.connections.iter().map(|(id, connection)| (*id, &connection.socket_id))
+    }
+
+    /// Returns the channels that a connection is subscribed to; none if it is not connected.
+    pub fn subscriptions(&self, connection: ConnectionId) -> impl Iterator<Item = &ChannelName> {
+        self.connections.get(&connection).into_iter().flat_map(|connection| &connection.channels)
+    }
+
+    /// Returns who is signed in on a connection.
+    #[must_use]
+    pub fn user(&self, connection: ConnectionId) -> Option<&str> {
+        let user = self.connections.get(&connection)?.user.as_ref()?;
+        Some(&user.member.id)
     }
 
     /// Whether a connection is subscribed to a channel.
@@ -260,30 +293,88 @@ impl Server {
         Ok(())
     }
 
-    /// Closes a socket that does not become a connection; one that hangs does not even do that.
-    fn deny(&mut self, id: ConnectionId, protocol: Option<Protocol>, denial: Denial) {
-        if !self.outbox.is_silent() {
-            self.end(id, protocol, denial.frame());
+    /// Refuses a socket that does not become a connection; one that hangs does not even do that.
+    fn deny(&mut self, id: ConnectionId, request: Option<&Request>, denial: Denial) {
+        if self.outbox.is_silent() {
+            return;
+        }
+        let profile = self.config.profile();
+        let (frame, ending) = (profile.deny)(denial, request.map_or("", |request| &request.key));
+        let protocol = request.map(|request| request.protocol);
+        if let Some(protocol) = protocol.filter(|_| profile.greets.contains(&denial)) {
+            self.establish(id, protocol);
+        }
+        self.end_with(id, protocol, frame, ending);
+    }
+
+    fn end(&mut self, id: ConnectionId, frame: CloseFrame, ending: Ending) {
+        let protocol = self.connections.get(&id).map(|connection| connection.protocol);
+        self.end_with(id, protocol, frame, ending);
+    }
+
+    fn end_with(&mut self, id: ConnectionId, protocol: Option<Protocol>, frame: CloseFrame, ending: Ending) {
+        self.forget(id);
+        if ending.says_error || protocol.is_some_and(Protocol::has_error_before_close) {
+            self.outbox.send(id, self.config.profile().closing(&frame));
+        }
+        match ending.parting {
+            Parting::Frame => self.outbox.close(id, frame),
+            Parting::Code => self.outbox.close(id, CloseFrame { reason: Text::default(), ..frame }),
+            Parting::Normal => self.outbox.close(id, CloseFrame::NORMAL),
+            Parting::Drop => self.outbox.drop(id),
+            Parting::Stay => {}
         }
     }
 
-    fn end(&mut self, id: ConnectionId, protocol: Option<Protocol>, frame: CloseFrame) {
-        self.forget(id);
-        if protocol.is_some_and(Protocol::has_error_before_close) {
-            self.outbox.send(id, message::closing(&frame));
+    /// Does what the dialect does about a message that has no effect.
+    fn refuse(&mut self, id: ConnectionId, refusal: &Refusal) {
+        let profile = self.config.profile();
+        let answer = (profile.refuse)(refusal);
+        if let Some(text) = profile.says(&answer.says) {
+            self.send(id, text);
         }
-        self.outbox.close(id, frame);
+        match answer.then {
+            Then::Stay => {}
+            Then::Close(frame) => {
+                self.forget(id);
+                self.outbox.close(id, frame);
+            }
+            Then::Drop => {
+                self.forget(id);
+                self.outbox.drop(id);
+            }
+            Then::Crash => self.crash(),
+        }
+    }
+
+    /// Ends and starts again, without a word to anybody.
+    fn crash(&mut self) {
+        self.channels.clear();
+        self.users = Users::default();
+        while let Some((&id, _)) = self.connections.first_key_value() {
+            self.forget(id);
+            self.outbox.drop(id);
+        }
+    }
+
+    fn send(&mut self, id: ConnectionId, text: Text) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.notice(Sign::Sent, self.config.profile().watch, self.now);
+        }
+        self.outbox.send(id, text);
     }
 
     fn establish(&mut self, id: ConnectionId, protocol: Protocol) {
         self.established += 1;
         let socket_id = format!("{}.{}", self.random.u32(100_000..1_000_000), self.established);
         let socket_id = SocketId::new(socket_id).expect("two numbers make a socket id");
-        let options = self.config.options();
-        let timeout = options.activity_timeout.as_secs();
-        self.outbox.send(id, message::established(&socket_id, protocol, timeout));
-        let connection = Connection::new(socket_id.clone(), protocol, options, self.now);
+        let timeout = self.config.options().activity_timeout.as_secs();
+        self.outbox.send(id, self.config.profile().established(&socket_id, protocol, timeout));
+        let connection = Connection::new(socket_id.clone(), protocol, &self.config, self.now);
         self.timers.arm(connection.check_at, Timer::Liveness(id));
+        if let Some(at) = connection.authorize_until {
+            self.timers.arm(at, Timer::Authorization(id));
+        }
         self.sockets.insert(socket_id, id);
         self.connections.insert(id, connection);
     }
@@ -291,29 +382,52 @@ impl Server {
     fn forget(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.remove(&id) else { return };
         self.timers.disarm(connection.check_at, Timer::Liveness(id));
+        if let Some(at) = connection.authorize_until {
+            self.timers.disarm(at, Timer::Authorization(id));
+        }
         self.sockets.remove(&connection.socket_id);
         for channel in &connection.channels {
             self.leave(id, channel);
+        }
+        if let Some(user) = &connection.user {
+            self.user_left(id, user);
         }
     }
 
     fn check_liveness(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         if self.outbox.is_silent() {
-            connection.handle_activity(self.now);
+            connection.excuse(self.now);
         }
-        match connection.check(self.config.options(), self.now) {
+        match connection.check(&self.config, self.now) {
             Check::LookAgain(at) => self.timers.arm(at, Timer::Liveness(id)),
-            Check::PingAndLookAgain(at) => {
-                self.outbox.send(id, message::ping());
+            Check::Ping(at) => {
                 self.timers.arm(at, Timer::Liveness(id));
+                let profile = self.config.profile();
+                if profile.wire.pings_by_control_frame && connection.sends_control_frames {
+                    self.outbox.ping(id);
+                } else {
+                    self.send(id, profile.ping());
+                }
             }
-            Check::Close => {
-                let protocol = connection.protocol;
+            Check::ForgetChannels(at) => {
+                self.timers.arm(at, Timer::Liveness(id));
+                self.forget_channels(id);
+            }
+            Check::End => {
                 let frame = CloseFrame { code: 4201, reason: Text::from_static("Pong reply not received in time") };
-                self.end(id, Some(protocol), frame);
+                self.end(id, frame, self.config.profile().stale);
             }
         }
+    }
+
+    fn check_authorization(&mut self, id: ConnectionId) {
+        let Some(ending) = self.config.profile().unauthorized else { return };
+        if self.connections.get(&id).is_none_or(Connection::is_authorized) || self.outbox.is_silent() {
+            return;
+        }
+        let frame = CloseFrame { code: 4009, reason: Text::from_static("Connection not authorized within timeout") };
+        self.end(id, frame, ending);
     }
 
     fn handle_text(&mut self, connection: ConnectionId, text: &str) -> Result<(), Refusal> {
@@ -322,130 +436,18 @@ impl Server {
             return Err(Refusal::MessageTooLarge { len: text.len(), max });
         }
         match message::read(text)? {
-            Message::Ping => self.outbox.send(connection, message::pong()),
+            Message::Ping => {
+                if let Some(connection) = self.connections.get_mut(&connection) {
+                    connection.notice(Sign::Ping, self.config.profile().watch, self.now);
+                }
+                self.send(connection, self.config.profile().pong());
+            }
             Message::Pong => {}
             Message::Subscribe(request) => self.subscribe(connection, &request)?,
             Message::Unsubscribe(request) => self.unsubscribe(connection, &request)?,
+            Message::SignIn(request) => self.sign_in(connection, &request)?,
             Message::ClientEvent(event) => self.forward(connection, &event)?,
         }
         Ok(())
-    }
-
-    fn subscribe(&mut self, id: ConnectionId, request: &Subscribe) -> Result<(), Refusal> {
-        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
-        let options = self.config.options();
-        let name = admission::channel_name(&request.channel, options)?;
-        if connection.channels.contains(&name) {
-            return Err(Refusal::AlreadySubscribed(name));
-        }
-        if connection.channels.len() >= options.max_subscriptions {
-            return Err(Refusal::TooManySubscriptions { channel: name, max: options.max_subscriptions });
-        }
-        admission::check_auth(self.config.app(), &connection.socket_id, &name, request)?;
-        let member = admission::member(&name, request)?;
-        if let Some(member) = &member {
-            let max = options.max_members;
-            let room = match self.channels.get(&name) {
-                None => max > 0,
-                Some(channel) => channel.has_room_for(member, max),
-            };
-            if !room {
-                return Err(Refusal::ChannelFull { channel: name, max });
-            }
-        }
-        connection.channels.insert(name.clone());
-        let channel = self.channels.entry(name.clone()).or_insert_with(|| Channel::new(self.hasher_seed));
-        let is_new_user = channel.join(id, member.clone());
-        let data = match member {
-            None => "{}".into(),
-            Some(_) => channel.presence_json(),
-        };
-        self.outbox.send(id, message::subscription_succeeded(&name, &data));
-        if let Some(member) = member.filter(|_| is_new_user) {
-            let frame = message::member_added(&name, &member.id, member.info.as_deref());
-            self.broadcast(&name, &frame, Some(id));
-        }
-        if name.is_cache() {
-            let cached = self.cache.get(&name, self.now).cloned();
-            self.outbox.send(id, cached.unwrap_or_else(|| message::cache_miss(&name)));
-        }
-        self.count_changed(&name);
-        Ok(())
-    }
-
-    fn unsubscribe(&mut self, id: ConnectionId, request: &Unsubscribe) -> Result<(), Refusal> {
-        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
-        let name = admission::channel_name(&request.channel, self.config.options())?;
-        if !connection.channels.remove(&name) {
-            return Err(Refusal::NotSubscribed(name));
-        }
-        self.leave(id, &name);
-        Ok(())
-    }
-
-    fn leave(&mut self, id: ConnectionId, name: &ChannelName) {
-        let Some(channel) = self.channels.get_mut(name) else { return };
-        let gone = channel.leave(id);
-        if channel.is_empty() {
-            self.channels.remove(name);
-            return;
-        }
-        if let Some(user_id) = gone {
-            self.broadcast(name, &message::member_removed(name, &user_id), None);
-        }
-        self.count_changed(name);
-    }
-
-    /// Sends a client event to the other subscribers. Cache channels do not keep it.
-    fn forward(&mut self, id: ConnectionId, event: &ClientEvent<'_>) -> Result<(), Refusal> {
-        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
-        let options = self.config.options();
-        if !options.client_events {
-            return Err(Refusal::ClientEventsDisabled);
-        }
-        if !connection.take_client_event(options, self.now) {
-            return Err(Refusal::ClientEventRate);
-        }
-        ClientEventName::new(event.event.as_ref()).map_err(Refusal::ClientEventName)?;
-        let name = admission::channel_name(&event.channel, options)?;
-        match name.kind() {
-            ChannelKind::Public => return Err(Refusal::ClientEventOnPublicChannel),
-            // The protocol does not prohibit them; clients just have no way to encrypt.
-            ChannelKind::PrivateEncrypted | ChannelKind::Private | ChannelKind::Presence => {}
-        }
-        if !connection.channels.contains(&name) {
-            return Err(Refusal::ClientEventNotSubscribed);
-        }
-        if event.data.len() > options.max_event_len {
-            return Err(Refusal::ClientEventTooLarge { max: options.max_event_len });
-        }
-        let user_id = self.channels.get(&name).and_then(|channel| channel.user_of(id));
-        let frame = message::client_event(event, user_id.map(Text::as_str));
-        self.broadcast(&name, &frame, Some(id));
-        Ok(())
-    }
-
-    fn broadcast(&mut self, name: &ChannelName, frame: &Text, except: Option<ConnectionId>) {
-        let Some(channel) = self.channels.get(name) else { return };
-        for subscriber in channel.subscribers().filter(|subscriber| Some(*subscriber) != except) {
-            self.outbox.send(subscriber, frame.clone());
-        }
-    }
-
-    fn count_changed(&mut self, name: &ChannelName) {
-        let counts = self.config.options().subscription_counts && name.kind() != ChannelKind::Presence;
-        let Some(channel) = self.channels.get_mut(name).filter(|_| counts) else { return };
-        let count = channel.count_changed(self.now);
-        self.tell_count(name, count);
-    }
-
-    fn tell_count(&mut self, name: &ChannelName, count: Count) {
-        match count {
-            Count::Keep => return,
-            Count::Tell => {}
-            Count::TellAndPace(until) => self.timers.arm(until, Timer::Count(name.clone())),
-        }
-        let count = self.channels.get(name).map_or(0, |channel| channel.subscribers().len());
-        self.broadcast(name, &message::subscription_count(name, count), None);
     }
 }

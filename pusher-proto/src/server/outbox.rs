@@ -22,6 +22,16 @@ impl Outbox {
         self.actions.push_back(Action::Close(connection, frame));
     }
 
+    pub(super) fn drop(&mut self, connection: ConnectionId) {
+        self.actions.push_back(Action::Drop(connection));
+    }
+
+    pub(super) fn ping(&mut self, connection: ConnectionId) {
+        if !self.silent {
+            self.actions.push_back(Action::Ping(connection));
+        }
+    }
+
     pub(super) fn set_silent(&mut self, silent: bool) {
         self.silent = silent;
     }

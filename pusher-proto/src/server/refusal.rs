@@ -1,10 +1,10 @@
-//! Why a message of a client has no effect. The connection stays.
+//! Why a message of a client has no effect, and what a dialect does about it.
 
 use alloc::string::String;
 
-use crate::{ChannelName, InvalidName, SocketId};
+use crate::{ChannelName, CloseFrame, InvalidName, SocketId, Text};
 
-/// Becomes a `pusher:error`. The texts are those of hosted Pusher where they are known.
+/// Its texts are those of hosted Pusher where they are known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
     #[error("Messages must be JSON objects with an event")]
@@ -21,8 +21,10 @@ pub(super) enum Refusal {
     /// The name is an excerpt.
     #[error("Invalid channel name {name}: {reason}")]
     ChannelName { name: String, reason: InvalidName },
-    #[error("Invalid channel name {0}: it has more than 164 characters or others than A-Z a-z 0-9 _ - = @ , . ;")]
-    NameNotPortable(ChannelName),
+    #[error(
+        "Invalid channel name {channel}: it has more than {max} characters or others than A-Z a-z 0-9 _ - = @ , . ;"
+    )]
+    NameNotPortable { channel: ChannelName, max: usize },
     #[error("Existing subscription to channel {0}")]
     AlreadySubscribed(ChannelName),
     #[error("No current subscription to channel {0}, or subscription in progress")]
@@ -37,55 +39,154 @@ pub(super) enum Refusal {
     /// The signature is an excerpt.
     #[error("Invalid signature: Expected HMAC SHA256 hex digest of {socket_id}:{channel}{}, but got {signature}", if *.with_data { ":channel_data" } else { "" })]
     WrongSignature { socket_id: SocketId, channel: ChannelName, with_data: bool, signature: String },
+    /// The channel of a user is for that user.
+    #[error("Not signed in as the user of {0}")]
+    NotSignedIn(ChannelName),
+    /// Nothing says who subscribes.
+    #[error("Subscription to {0} needs channel_data: a JSON object with a user_id")]
+    NoMember(ChannelName),
     #[error("Subscription to {0} needs channel_data: a JSON object with a user_id")]
     InvalidMember(ChannelName),
-    #[error("The user_id for {0} is longer than 128 characters")]
-    UserIdTooLong(ChannelName),
-    #[error("The channel_data for {0} is larger than 1024 bytes")]
-    MemberTooLarge(ChannelName),
+    #[error("Channel {0} cannot have members and a cache")]
+    NoPresenceCache(ChannelName),
+    #[error("The user_id for {channel} is longer than {max} characters")]
+    UserIdTooLong { channel: ChannelName, max: usize },
+    #[error("The channel_data for {channel} is larger than {max} bytes")]
+    MemberTooLarge { channel: ChannelName, max: usize },
     #[error("Channel {channel} has {max} members and is full")]
     ChannelFull { channel: ChannelName, max: usize },
+    #[error("To sign users in, you must enable this feature for the application")]
+    SigninDisabled,
+    #[error("Invalid signature: Expected HMAC SHA256 hex digest of {socket_id}::user::user_data")]
+    InvalidSignin { socket_id: SocketId },
+    #[error("The user_data of a signin must be a JSON object with an id")]
+    InvalidUser,
+    #[error("The watchlist has more than 100 users")]
+    WatchlistTooLong,
     #[error("To send client events, you must enable this feature for the application")]
-    ClientEventsDisabled,
+    ClientEventsDisabled(ChannelName),
     #[error("Client event rejected - invalid name: {0}")]
     ClientEventName(InvalidName),
     #[error("Client event rejected - only supported on private and presence channels")]
-    ClientEventOnPublicChannel,
+    ClientEventOnPublicChannel(ChannelName),
     #[error("Client event rejected - you aren't subscribed to this channel")]
-    ClientEventNotSubscribed,
+    ClientEventNotSubscribed { channel: ChannelName, socket_id: SocketId },
     #[error("The data content of this event exceeds the allowed maximum ({max} bytes)")]
-    ClientEventTooLarge { max: usize },
+    ClientEventTooLarge { channel: ChannelName, max: usize },
     #[error("Client event rejected due to rate limit")]
-    ClientEventRate,
+    ClientEventRate(ChannelName),
 }
 
 impl Refusal {
-    /// The code (Pusher protocol, *Error codes*); hosted Pusher has none for most errors.
+    /// The code on hosted Pusher (Pusher protocol, *Error codes*), which has none for most errors.
     pub(super) const fn code(&self) -> Option<u16> {
         match self {
-            Self::ClientEventRate => Some(4301),
+            Self::ClientEventRate(_) => Some(4301),
+            Self::WatchlistTooLong => Some(4302),
             Self::NotAnEvent
             | Self::Binary
             | Self::MessageTooLarge { .. }
             | Self::UnknownEvent(_)
             | Self::InvalidData(_)
             | Self::ChannelName { .. }
-            | Self::NameNotPortable(_)
+            | Self::NameNotPortable { .. }
             | Self::AlreadySubscribed(_)
             | Self::NotSubscribed(_)
             | Self::TooManySubscriptions { .. }
             | Self::MalformedAuth(_)
             | Self::WrongKey { .. }
             | Self::WrongSignature { .. }
+            | Self::NotSignedIn(_)
+            | Self::NoMember(_)
             | Self::InvalidMember(_)
-            | Self::UserIdTooLong(_)
-            | Self::MemberTooLarge(_)
+            | Self::NoPresenceCache(_)
+            | Self::UserIdTooLong { .. }
+            | Self::MemberTooLarge { .. }
             | Self::ChannelFull { .. }
-            | Self::ClientEventsDisabled
+            | Self::SigninDisabled
+            | Self::InvalidSignin { .. }
+            | Self::InvalidUser
+            | Self::ClientEventsDisabled(_)
             | Self::ClientEventName(_)
-            | Self::ClientEventOnPublicChannel
-            | Self::ClientEventNotSubscribed
+            | Self::ClientEventOnPublicChannel(_)
+            | Self::ClientEventNotSubscribed { .. }
             | Self::ClientEventTooLarge { .. } => None,
         }
+    }
+}
+
+/// What a dialect answers.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) says: Says,
+    pub(super) then: Then,
+}
+
+/// What the client is told.
+#[derive(Debug)]
+pub(super) enum Says {
+    Nothing,
+    Error { code: Option<u16>, message: Text, channel: Option<ChannelName> },
+    SubscriptionError { channel: ChannelName, kind: &'static str, status: u16, message: Text },
+    Frame(Text),
+}
+
+/// What becomes of the connection.
+#[derive(Debug)]
+pub(super) enum Then {
+    Stay,
+    Close(CloseFrame),
+    Drop,
+    /// The server's process ends, and every connection with it.
+    Crash,
+}
+
+impl Answer {
+    pub(super) const fn silence() -> Self {
+        Self { says: Says::Nothing, then: Then::Stay }
+    }
+
+    pub(super) fn error(code: impl Into<Option<u16>>, message: impl Into<Text>) -> Self {
+        let says = Says::Error { code: code.into(), message: message.into(), channel: None };
+        Self { says, then: Then::Stay }
+    }
+
+    /// An error that names its channel.
+    pub(super) fn about(mut self, channel: &ChannelName) -> Self {
+        if let Says::Error { channel: named, .. } = &mut self.says {
+            *named = Some(channel.clone());
+        }
+        self
+    }
+
+    pub(super) fn subscription_error(
+        channel: &ChannelName,
+        kind: &'static str,
+        status: u16,
+        message: impl Into<Text>,
+    ) -> Self {
+        let says = Says::SubscriptionError { channel: channel.clone(), kind, status, message: message.into() };
+        Self { says, then: Then::Stay }
+    }
+
+    pub(super) const fn frame(text: &'static str) -> Self {
+        Self { says: Says::Frame(Text::from_static(text)), then: Then::Stay }
+    }
+
+    pub(super) const fn close(code: u16, reason: &'static str) -> Self {
+        let frame = CloseFrame { code, reason: Text::from_static(reason) };
+        Self { says: Says::Nothing, then: Then::Close(frame) }
+    }
+
+    pub(super) fn then_close(self, code: u16) -> Self {
+        Self { then: Then::Close(CloseFrame { code, reason: Text::default() }), ..self }
+    }
+
+    pub(super) const fn drop() -> Self {
+        Self { says: Says::Nothing, then: Then::Drop }
+    }
+
+    pub(super) const fn crash() -> Self {
+        Self { says: Says::Nothing, then: Then::Crash }
     }
 }

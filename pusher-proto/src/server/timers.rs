@@ -11,6 +11,8 @@ use crate::{ChannelName, Instant};
 pub(super) enum Timer {
     /// A connection may have been silent for too long.
     Liveness(ConnectionId),
+    /// A connection may be without authorization for too long.
+    Authorization(ConnectionId),
     /// A channel may tell its count again.
     Count(ChannelName),
 }

@@ -2,8 +2,10 @@
 
 mod api;
 mod connection;
+mod dialects;
 mod presence;
 mod subscription;
+mod users;
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -66,6 +68,12 @@ impl World {
         self.say(client, &text)
     }
 
+    pub(super) fn sign_in(&mut self, client: u64, data: &str) -> Vec<String> {
+        let auth = app().authenticate_user(&self.socket_id(client), data).unwrap();
+        let (auth, data) = (auth.auth.expose(), serde_json::to_string(data).unwrap());
+        self.say(client, &format!(r#"{{"event":"pusher:signin","data":{{"auth":"{auth}","user_data":{data}}}}}"#))
+    }
+
     pub(super) fn unsubscribe(&mut self, client: u64, channel: &str) -> Vec<String> {
         self.say(client, &format!(r#"{{"event":"pusher:unsubscribe","data":{{"channel":"{channel}"}}}}"#))
     }
@@ -95,6 +103,8 @@ impl World {
             match action {
                 Action::Send(client, text) => sent.push(format!("{client} {}", short(&text))),
                 Action::Close(client, frame) => sent.push(format!("{client} closed {}", frame.code)),
+                Action::Drop(client) => sent.push(format!("{client} dropped")),
+                Action::Ping(client) => sent.push(format!("{client} ping")),
                 Action::Schedule(_) => {}
             }
         }

@@ -1,0 +1,116 @@
+//! laravel-websockets: little of the protocol, PHP's JSON, ids as numbers, and silence.
+
+use alloc::format;
+
+use super::*;
+
+pub(super) const PROFILE: Profile = Profile {
+    name: "laravel-websockets",
+    limits: Limits {
+        activity_timeout: secs(30),
+        pong_timeout: secs(30),
+        client_event_rate: u32::MAX,
+        max_members: UNLIMITED,
+        max_member_len: UNLIMITED,
+        max_user_id_len: UNLIMITED,
+        max_message_len: UNLIMITED,
+        max_event_len: UNLIMITED,
+        cache_ttl: Duration::ZERO,
+    },
+    names: Names { max_len: UNLIMITED, charset: false, reserves_hash: false },
+    checks_version: false,
+    greets: &[Denial::OverQuota, Denial::OverCapacity],
+    wire: Wire {
+        error: Form::Object,
+        ping: Form::Absent,
+        pong: Form::Absent,
+        succeeded: Form::Absent,
+        cache_miss: Form::Absent,
+        php: true,
+        pings_by_control_frame: false,
+    },
+    members: Members {
+        listed: Ids::Numeric,
+        added: Ids::Sent,
+        removed: Ids::Text,
+        listed_info: Some("[]"),
+        added_info: None,
+        zero_leaves: true,
+        added_whole: true,
+        numeric_ids: true,
+        anonymous: false,
+        cache: true,
+    },
+    again: Again::Success,
+    cache: Caching::Never,
+    has_counts: false,
+    signs_private_data: true,
+    client_events: ClientEvents {
+        needs_private_channel: false,
+        needs_subscription: false,
+        sender: None,
+        unwraps: false,
+    },
+    signin: Signins::Unknown,
+    watch: Watch::Forgets(secs(120)),
+    terminate: Terminate::Unknown,
+    stale: DROP,
+    unauthorized: None,
+    stop: DROP,
+    refusal: Ending::new(true, Parting::Stay),
+    empty_data: None,
+    has_batches: false,
+    deny,
+    refuse,
+};
+
+fn deny(denial: Denial, key: &str) -> (CloseFrame, Ending) {
+    match denial {
+        Denial::NoApplication | Denial::Disabled => {
+            let reason = format!("Could not find app key `{key}`.").into();
+            (CloseFrame { code: 4001, reason }, Ending::new(true, Parting::Stay))
+        }
+        Denial::OverQuota | Denial::OverCapacity => (Denial::OverCapacity.frame(), Ending::new(true, Parting::Normal)),
+        Denial::NoPath | Denial::InvalidVersion | Denial::UnsupportedVersion | Denial::NoVersion => {
+            (denial.frame(), DROP)
+        }
+    }
+}
+
+fn refuse(refusal: &Refusal) -> Answer {
+    match refusal {
+        // What it cannot read ends its process.
+        Refusal::NotAnEvent
+        | Refusal::Binary
+        | Refusal::InvalidData(_)
+        | Refusal::NoMember(_)
+        | Refusal::InvalidMember(_) => Answer::crash(),
+        Refusal::MalformedAuth(_)
+        | Refusal::WrongKey { .. }
+        | Refusal::WrongSignature { .. }
+        | Refusal::NotSignedIn(_)
+        | Refusal::ChannelName { .. }
+        | Refusal::NameNotPortable { .. }
+        | Refusal::TooManySubscriptions { .. }
+        | Refusal::NoPresenceCache(_)
+        | Refusal::UserIdTooLong { .. }
+        | Refusal::MemberTooLarge { .. }
+        | Refusal::ChannelFull { .. } => Answer::error(4009, "Invalid Signature"),
+        Refusal::MessageTooLarge { .. } => Answer::drop(),
+        Refusal::UnknownEvent(_)
+        | Refusal::AlreadySubscribed(_)
+        | Refusal::NotSubscribed(_)
+        | Refusal::SigninDisabled
+        | Refusal::InvalidSignin { .. }
+        | Refusal::InvalidUser
+        | Refusal::WatchlistTooLong
+        | Refusal::ClientEventsDisabled(_)
+        | Refusal::ClientEventName(_)
+        | Refusal::ClientEventOnPublicChannel(_)
+        | Refusal::ClientEventNotSubscribed { .. }
+        | Refusal::ClientEventTooLarge { .. }
+        | Refusal::ClientEventRate(_) => Answer::silence(),
+    }
+}
+
+const DROP: Ending = Ending::new(false, Parting::Drop);

@@ -1,0 +1,230 @@
+//! Subscribing, leaving, and what reaches subscribers.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::admission;
+use super::channel::{Channel, Count};
+use super::connection::Sign;
+use super::dialect::{Again, Caching, Signins};
+use super::message::{ClientEvent, Subscribe, Unsubscribe};
+use super::refusal::Refusal;
+use super::timers::Timer;
+use super::{ConnectionId, Server};
+use crate::wire::read::SERVER_TO_USER;
+use crate::{ChannelKind, ChannelName, ClientEventName, SocketId, Text};
+
+impl Server {
+    pub(super) fn subscribe(&mut self, id: ConnectionId, request: &Subscribe) -> Result<(), Refusal> {
+        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
+        let (config, profile) = (&self.config, self.config.profile());
+        let options = config.options();
+        let name = admission::channel_name(&request.channel, config)?;
+        let user = connection.user.as_ref();
+        if let Some(owner) = name.strip_prefix(SERVER_TO_USER) {
+            let is_owner = user.is_some_and(|user| user.member.id == owner);
+            if profile.names.reserves_hash && !is_owner {
+                return Err(Refusal::NotSignedIn(name));
+            }
+        }
+        let again = connection.channels.contains(&name);
+        if again && profile.again == Again::Refused {
+            return Err(Refusal::AlreadySubscribed(name));
+        }
+        if !again && connection.channels.len() >= options.max_subscriptions {
+            return Err(Refusal::TooManySubscriptions { channel: name, max: options.max_subscriptions });
+        }
+        let user_is_member = matches!(&profile.signin, Signins::Known(signin) if signin.is_member);
+        let member = admission::member(config, &name, request, user.filter(|_| user_is_member));
+        // Sockudo's task ends before it looks at the signature.
+        if let Err(refusal @ (Refusal::NoMember(_) | Refusal::NoPresenceCache(_))) = member {
+            return Err(refusal);
+        }
+        admission::check_auth(config, &connection.socket_id, &name, request)?;
+        let member = member?;
+        if again {
+            self.confirm(id, &name);
+            return Ok(());
+        }
+        if let Some(member) = &member {
+            let max = options.max_members;
+            let room = match self.channels.get(&name) {
+                None => max > 0,
+                Some(channel) => channel.has_room_for(member, max),
+            };
+            if !room {
+                return Err(Refusal::ChannelFull { channel: name, max });
+            }
+        }
+        connection.channels.insert(name.clone());
+        let channel = self.channels.entry(name.clone()).or_insert_with(|| Channel::new(self.hasher_seed));
+        let is_new_user = channel.join(id, member.clone());
+        self.confirm(id, &name);
+        if let Some(member) = member.filter(|_| is_new_user) {
+            let frame = profile.member_added(&name, &member);
+            self.broadcast(&name, &frame, Some(id));
+        }
+        if self.caches(&name) {
+            let cached = self.cache.get(&name, self.now).cloned();
+            self.send(id, cached.unwrap_or_else(|| profile.cache_miss(&name)));
+        }
+        self.count_changed(&name);
+        Ok(())
+    }
+
+    fn confirm(&mut self, id: ConnectionId, name: &ChannelName) {
+        let Some(channel) = self.channels.get(name) else { return };
+        let profile = self.config.profile();
+        let success = match name.kind() {
+            ChannelKind::Public | ChannelKind::Private | ChannelKind::PrivateEncrypted => {
+                profile.subscription_succeeded(name)
+            }
+            ChannelKind::Presence => profile.presence_succeeded(name, channel),
+        };
+        self.send(id, success);
+    }
+
+    pub(super) fn unsubscribe(&mut self, id: ConnectionId, request: &Unsubscribe) -> Result<(), Refusal> {
+        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
+        let name = admission::channel_name(&request.channel, &self.config)?;
+        if !connection.channels.remove(&name) {
+            return Err(Refusal::NotSubscribed(name));
+        }
+        self.leave(id, &name);
+        Ok(())
+    }
+
+    pub(super) fn leave(&mut self, id: ConnectionId, name: &ChannelName) {
+        let Some(channel) = self.channels.get_mut(name) else { return };
+        let gone = channel.leave(id);
+        if channel.is_empty() {
+            self.channels.remove(name);
+            if self.config.profile().cache == Caching::WhileOccupied {
+                self.cache.remove(name);
+            }
+            return;
+        }
+        let zero_leaves = self.config.profile().members.zero_leaves;
+        if let Some(member) = gone.filter(|member| zero_leaves || member.id != "0") {
+            let frame = self.config.profile().member_removed(name, &member);
+            self.broadcast(name, &frame, None);
+        }
+        self.count_changed(name);
+    }
+
+    /// Sends a client event to the other subscribers. Cache channels do not keep it.
+    pub(super) fn forward(&mut self, id: ConnectionId, event: &ClientEvent<'_>) -> Result<(), Refusal> {
+        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
+        let (config, profile) = (&self.config, self.config.profile());
+        let (options, rules) = (config.options(), &profile.client_events);
+        let name = admission::channel_name(&event.channel, config)?;
+        if !options.client_events {
+            return Err(Refusal::ClientEventsDisabled(name));
+        }
+        if !connection.take_client_event(options, self.now) {
+            return Err(Refusal::ClientEventRate(name));
+        }
+        ClientEventName::new(event.event.as_ref()).map_err(Refusal::ClientEventName)?;
+        // The protocol does not prohibit them on encrypted channels; clients just have no way to encrypt.
+        if rules.needs_private_channel && name.kind() == ChannelKind::Public {
+            return Err(Refusal::ClientEventOnPublicChannel(name));
+        }
+        if rules.needs_subscription && !connection.channels.contains(&name) {
+            let socket_id = connection.socket_id.clone();
+            return Err(Refusal::ClientEventNotSubscribed { channel: name, socket_id });
+        }
+        if event.data.len() > options.max_event_len {
+            return Err(Refusal::ClientEventTooLarge { channel: name, max: options.max_event_len });
+        }
+        let data =
+            if rules.unwraps { profile.wire.value(&unwrapped(event.data)?).into_owned() } else { event.data.into() };
+        let sender = self.channels.get(&name).and_then(|channel| channel.member_of(id));
+        let frame = profile.client_event(event, &data, sender);
+        self.broadcast(&name, &frame, Some(id));
+        Ok(())
+    }
+
+    pub(super) fn publish(&mut self, event: &str, data: &str, name: &ChannelName, except: Option<&SocketId>) {
+        let except = except.and_then(|id| self.sockets.get(id).copied());
+        let frame = self.config.profile().event(event, name, data);
+        if self.caches(name) && self.is_kept(name) {
+            self.cache.put(name, &frame, self.now);
+        }
+        match self.connections_of_user(name) {
+            Some(connections) => connections.into_iter().for_each(|id| self.send(id, frame.clone())),
+            None => self.broadcast(name, &frame, except),
+        }
+    }
+
+    /// Whether the channel repeats its last event to who comes late.
+    fn caches(&self, name: &ChannelName) -> bool {
+        name.is_cache()
+            && match self.config.profile().cache {
+                Caching::Never => false,
+                Caching::Always => true,
+                Caching::WhileOccupied => name.kind() != ChannelKind::PrivateEncrypted,
+            }
+    }
+
+    fn is_kept(&self, name: &ChannelName) -> bool {
+        self.config.profile().cache != Caching::WhileOccupied || self.channels.contains_key(name)
+    }
+
+    pub(super) fn broadcast(&mut self, name: &ChannelName, frame: &Text, except: Option<ConnectionId>) {
+        let Some(channel) = self.channels.get(name) else { return };
+        let watch = self.config.profile().watch;
+        for subscriber in channel.subscribers().filter(|subscriber| Some(*subscriber) != except) {
+            if let Some(connection) = self.connections.get_mut(&subscriber) {
+                connection.notice(Sign::Sent, watch, self.now);
+            }
+            self.outbox.send(subscriber, frame.clone());
+        }
+    }
+
+    fn count_changed(&mut self, name: &ChannelName) {
+        let counts = self.counts() && name.kind() != ChannelKind::Presence && !name.starts_with('#');
+        let Some(channel) = self.channels.get_mut(name).filter(|_| counts) else { return };
+        let count = channel.count_changed(self.now);
+        self.tell_count(name, count);
+    }
+
+    /// Whether channels tell how many subscribers they have.
+    fn counts(&self) -> bool {
+        self.config.options().subscription_counts && self.config.profile().has_counts
+    }
+
+    pub(super) fn tell_count(&mut self, name: &ChannelName, count: Count) {
+        match count {
+            Count::Keep => return,
+            Count::Tell => {}
+            Count::TellAndPace(until) => self.timers.arm(until, Timer::Count(name.clone())),
+        }
+        let count = self.channels.get(name).map_or(0, |channel| channel.subscribers().len());
+        let frame = self.config.profile().subscription_count(name, count);
+        self.broadcast(name, &frame, None);
+    }
+
+    /// Removes a connection from all its channels, without a word to it.
+    pub(super) fn forget_channels(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let channels: Vec<ChannelName> = core::mem::take(&mut connection.channels).into_iter().collect();
+        for channel in &channels {
+            self.leave(id, channel);
+        }
+    }
+}
+
+/// An object, an array or null, also where it is the content of a string.
+fn unwrapped(data: &str) -> Result<Cow<'_, str>, Refusal> {
+    let data = match serde_json::from_str::<String>(data) {
+        Ok(inner) => Cow::Owned(inner),
+        Err(_) => Cow::Borrowed(data),
+    };
+    let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&data).is_ok();
+    if is_json && (data.trim_start().starts_with(['{', '[']) || data.trim() == "null") {
+        Ok(data)
+    } else {
+        Err(Refusal::InvalidData("A client event"))
+    }
+}

@@ -1,0 +1,124 @@
+//! What only some servers do, and no client brings about.
+
+use super::*;
+
+fn world(dialect: Dialect) -> World {
+    World::with(|builder| builder.dialect(dialect)).connected(2)
+}
+
+const PING: &str = r#"{"event":"pusher:ping","data":{}}"#;
+
+#[test]
+fn laravel_websockets_forgets_the_channels_of_who_pinged_once_and_stopped() {
+    let mut world = world(Dialect::LaravelWebsockets);
+    world.subscribe(1, "a");
+    world.subscribe(2, "a");
+    world.say(2, PING);
+    assert_eq!(world.advance(secs(119)), [""; 0]);
+    world.say(2, r#"{"event":"pusher:pong"}"#);
+    assert_eq!(world.trigger("a", "1"), ["1 e a 1", "2 e a 1"]);
+    assert_eq!(world.advance(secs(1)), [""; 0]);
+    assert_eq!(world.trigger("a", "2"), ["1 e a 2"]);
+    assert_eq!(world.server.connections().len(), 2);
+    // Who comes back without a ping does not stay.
+    world.subscribe(2, "a");
+    world.advance(secs(10));
+    assert_eq!(world.trigger("a", "3"), ["1 e a 3"]);
+    world.say(2, PING);
+    world.subscribe(2, "a");
+    world.advance(secs(110));
+    assert_eq!(world.trigger("a", "4").len(), 2);
+}
+
+#[test]
+fn soketi_closes_when_it_had_nothing_to_send() {
+    let mut world = world(Dialect::Soketi);
+    world.subscribe(2, "a");
+    assert_eq!(world.advance(secs(100)), [""; 0]);
+    world.server.handle_frame(ConnectionId::new(1), Frame::Ping, world.now);
+    world.trigger("a", "1");
+    assert_eq!(world.advance(secs(20)), ["1 closed 4201"]);
+    assert_eq!(world.say(2, PING), ["2 pusher:pong {}"]);
+    assert_eq!(world.advance(secs(119)), [""; 0]);
+    assert_eq!(world.advance(secs(1)), ["2 closed 4201"]);
+}
+
+#[test]
+fn reverb_pings_as_its_client_does_and_drops_who_does_not_answer() {
+    let mut world = world(Dialect::Reverb);
+    world.server.handle_frame(ConnectionId::new(2), Frame::Pong, world.now);
+    assert_eq!(world.advance(secs(60)), ["1 pusher:ping", "2 ping"]);
+    world.server.handle_frame(ConnectionId::new(2), Frame::Pong, world.now);
+    let error = r#"1 pusher:error {"code":4201,"message":"Pong reply not received in time"}"#;
+    assert_eq!(world.advance(secs(60)), [error, "1 dropped", "2 ping"]);
+}
+
+#[test]
+fn sockudo_pings_without_data_and_says_why_it_closes() {
+    let mut world = World::with(|builder| builder.dialect(Dialect::Sockudo)).connected(1);
+    assert_eq!(world.advance(secs(120)), ["1 pusher:ping"]);
+    let error = r#"1 pusher:error {"code":4201,"message":"Pong reply not received in time"}"#;
+    assert_eq!(world.advance(secs(30)), [error, "1 closed 4201"]);
+}
+
+#[test]
+fn a_socket_that_was_refused_and_stays_open_is_dead() {
+    for (dialect, target) in [(Dialect::LaravelWebsockets, "/app/other"), (Dialect::Reverb, "/app/key")] {
+        let mut world = World::with(|builder| builder.dialect(dialect).connection_quota(0));
+        world.server.handle_open(ConnectionId::new(1), target, world.now);
+        let sent = world.sent();
+        assert!(sent.len() == 1 && sent[0].starts_with("1 pusher:error "), "{sent:?}");
+        assert_eq!(world.say(1, PING), [""; 0]);
+    }
+}
+
+#[test]
+fn soketi_cannot_read_what_is_no_member() {
+    let mut world = world(Dialect::Soketi);
+    let error = r#"1 pusher:error presence-a {"code":4302,"message":"A server error has occured."}"#;
+    assert_eq!(world.enter(1, "presence-a", "{}"), [error]);
+    assert_eq!(world.server.connections().len(), 2);
+}
+
+#[test]
+fn reverb_does_not_list_members_among_whom_is_a_stranger() {
+    let mut world = world(Dialect::Reverb);
+    world.enter(1, "presence-a", r#"{"user_id":"ann"}"#);
+    let list = r#"{"presence":{"count":0,"ids":[],"hash":[]}}"#;
+    let sent = world.subscribe(2, "presence-a");
+    assert_eq!(sent, [format!("2 pusher_internal:subscription_succeeded presence-a {list}")]);
+}
+
+#[test]
+fn a_message_that_is_too_large_ends_the_connection_on_some_servers() {
+    let table = [
+        (Dialect::Pusher, "1 pusher:error"),
+        (Dialect::Reverb, "1 closed 1009"),
+        (Dialect::LaravelWebsockets, "1 dropped"),
+        (Dialect::Soketi, "1 dropped"),
+        (Dialect::Sockudo, "1 closed 1009"),
+    ];
+    for (dialect, expected) in table {
+        let mut world = World::with(|builder| builder.dialect(dialect).max_message_len(10)).connected(1);
+        assert!(world.say(1, PING)[0].starts_with(expected), "{dialect}");
+    }
+}
+
+#[test]
+fn calls_of_the_http_api_that_a_server_does_not_have() {
+    let event = |data: &str| Publication::new("e", [channel_name("a")], data.to_string());
+    let table = [
+        (Dialect::Pusher, None, None),
+        (Dialect::Reverb, Some(422), None),
+        (Dialect::LaravelWebsockets, None, Some(404)),
+        (Dialect::Soketi, Some(400), None),
+        (Dialect::Sockudo, None, None),
+    ];
+    for (dialect, empty, batch) in table {
+        let mut world = world(dialect);
+        let found = world.server.trigger(&event(""), world.now).map_err(|error| error.status()).err();
+        assert_eq!(found, empty, "{dialect}");
+        let found = world.server.trigger_batch(&[event("1")], world.now).map_err(|error| error.status()).err();
+        assert_eq!(found, batch, "{dialect}");
+    }
+}

@@ -1,0 +1,197 @@
+//! Signing in: users, their connections and who watches them.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use super::admission;
+use super::connection::User;
+use super::dialect::{Delivery, Signin, Signins, Terminate, Watchlist};
+use super::message::SignIn;
+use super::refusal::Refusal;
+use super::{ApiError, ConnectionId, Server};
+use crate::wire::read::{self, SERVER_TO_USER};
+use crate::{ChannelName, CloseFrame, Instant, InvalidName, Text};
+
+/// Returns the name of the channel that takes events for one user, for a [`Publication`](super::Publication).
+///
+/// # Errors
+///
+/// When the id is too long or contains a control character.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::server::{Publication, user_channel};
+///
+/// let notice = Publication::new("notice", [user_channel("ann")?], r#"{"text":"hi"}"#);
+/// assert_eq!(notice.channels[0].as_str(), "#server-to-user-ann");
+/// # Ok::<(), pusher_proto::InvalidName>(())
+/// ```
+pub fn user_channel(user_id: &str) -> Result<ChannelName, InvalidName> {
+    ChannelName::internal(read::server_to_user(user_id))
+}
+
+/// Who is signed in, and who wants to know.
+#[derive(Debug, Default)]
+pub(super) struct Users {
+    connections: BTreeMap<Text, BTreeSet<ConnectionId>>,
+    watchers: BTreeMap<Text, BTreeSet<ConnectionId>>,
+}
+
+impl Users {
+    /// Returns whether it is the user's first connection.
+    fn add(&mut self, id: ConnectionId, user: &User) -> bool {
+        for watched in &user.watchlist {
+            self.watchers.entry(watched.clone()).or_default().insert(id);
+        }
+        let connections = self.connections.entry(user.member.id.clone()).or_default();
+        connections.insert(id);
+        connections.len() == 1
+    }
+
+    /// Returns whether it was the user's last connection.
+    fn remove(&mut self, id: ConnectionId, user: &User) -> bool {
+        for watched in &user.watchlist {
+            remove(&mut self.watchers, watched, id);
+        }
+        remove(&mut self.connections, &user.member.id, id)
+    }
+
+    fn connections(&self, user_id: &str) -> impl Iterator<Item = ConnectionId> {
+        self.connections.get(user_id).into_iter().flatten().copied()
+    }
+
+    fn watchers(&self, user_id: &str) -> impl Iterator<Item = ConnectionId> {
+        self.watchers.get(user_id).into_iter().flatten().copied()
+    }
+
+    fn is_online(&self, user_id: &str) -> bool {
+        self.connections.contains_key(user_id)
+    }
+}
+
+/// Returns whether nothing is left under `key`.
+fn remove(map: &mut BTreeMap<Text, BTreeSet<ConnectionId>>, key: &Text, id: ConnectionId) -> bool {
+    let Some(ids) = map.get_mut(key) else { return false };
+    ids.remove(&id);
+    let is_empty = ids.is_empty();
+    if is_empty {
+        map.remove(key);
+    }
+    is_empty
+}
+
+impl Server {
+    /// Ends the connections of a user, as the server does: most end those on which the user is signed in, Reverb those
+    /// on which the user is a member of a presence channel. Returns how many there were.
+    ///
+    /// # Errors
+    ///
+    /// When the server has no such call.
+    pub fn terminate_connections(&mut self, user_id: &str, now: Instant) -> Result<usize, ApiError> {
+        self.advance(now);
+        let (ending, ids) = match self.config.profile().terminate {
+            Terminate::Unknown => return Err(ApiError::UnknownCall),
+            Terminate::SignedIn(ending) => (ending, self.users.connections(user_id).collect()),
+            Terminate::Members(ending) => (ending, self.connections_of_member(user_id)),
+        };
+        let ids: BTreeSet<ConnectionId> = ids;
+        for id in &ids {
+            let frame = CloseFrame { code: 4009, reason: Text::from_static("You got disconnected by the app.") };
+            self.end(*id, frame, ending);
+        }
+        Ok(ids.len())
+    }
+
+    fn connections_of_member(&self, user_id: &str) -> BTreeSet<ConnectionId> {
+        let is_user = |channel: &super::Channel, id| channel.member_of(id).is_some_and(|member| member.id == user_id);
+        let channels = self.channels.values();
+        channels.flat_map(|channel| channel.subscribers().filter(move |id| is_user(channel, *id))).collect()
+    }
+
+    /// The connections that get an event for a user; `None` if its channel's subscribers do.
+    pub(super) fn connections_of_user(&self, channel: &ChannelName) -> Option<Vec<ConnectionId>> {
+        let user_id = channel.strip_prefix(SERVER_TO_USER)?;
+        match &self.config.profile().signin {
+            Signins::Unknown => None,
+            Signins::Known(signin) => match signin.delivery {
+                Delivery::Subscribers => None,
+                Delivery::Connections => Some(self.users.connections(user_id).collect()),
+            },
+        }
+    }
+
+    pub(super) fn sign_in(&mut self, id: ConnectionId, request: &SignIn) -> Result<(), Refusal> {
+        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
+        let Signins::Known(signin) = &self.config.profile().signin else {
+            return Err(Refusal::UnknownEvent("pusher:signin".into()));
+        };
+        if !self.config.options().signin {
+            return Err(Refusal::SigninDisabled);
+        }
+        let mut user = admission::user(&self.config, &connection.socket_id, request, signin.numeric_ids)?;
+        let is_too_long = user.watchlist.len() > MAX_WATCHLIST_LEN;
+        if is_too_long || signin.watchlist == Watchlist::None {
+            user.watchlist.clear();
+        }
+        self.sign_out(id);
+        if self.users.add(id, &user) {
+            self.tell_watchers(signin, &user.member.id, "online");
+        }
+        let watched: Vec<Text> = user.watchlist.iter().cloned().collect();
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.user = Some(user);
+        }
+        let profile = self.config.profile();
+        let auth = signin.repeats_auth.then_some(request.auth.as_str());
+        let success = profile.signin_success(signin.success, auth, &request.user_data);
+        let (online, offline): (BTreeSet<&Text>, BTreeSet<&Text>) =
+            watched.iter().partition(|watched| self.users.is_online(watched));
+        let changes = [("online", online), ("offline", offline)].into_iter().filter(|(_, users)| !users.is_empty());
+        let changes: Vec<_> = changes.collect();
+        let frames = match signin.watchlist {
+            Watchlist::None => Vec::from([success]),
+            Watchlist::Events if changes.is_empty() => Vec::from([success]),
+            Watchlist::Events => Vec::from([success, profile.watchlist_events(&changes)]),
+            Watchlist::Notices => {
+                let notices = changes.iter().map(|(name, users)| profile.watchlist_notice(name, users));
+                notices.chain([success]).collect()
+            }
+        };
+        for frame in frames {
+            self.send(id, frame);
+        }
+        if is_too_long && signin.watchlist != Watchlist::None { Err(Refusal::WatchlistTooLong) } else { Ok(()) }
+    }
+
+    /// Forgets the user of a connection.
+    pub(super) fn sign_out(&mut self, id: ConnectionId) {
+        let user = self.connections.get_mut(&id).and_then(|connection| connection.user.take());
+        if let Some(user) = user {
+            self.user_left(id, &user);
+        }
+    }
+
+    /// A connection that had a user is gone.
+    pub(super) fn user_left(&mut self, id: ConnectionId, user: &User) {
+        let Signins::Known(signin) = &self.config.profile().signin else { return };
+        if self.users.remove(id, user) {
+            self.tell_watchers(signin, &user.member.id, "offline");
+        }
+    }
+
+    fn tell_watchers(&mut self, signin: &Signin, user_id: &Text, change: &str) {
+        match signin.watchlist {
+            Watchlist::None | Watchlist::Notices => return,
+            Watchlist::Events => {}
+        }
+        let frame = self.config.profile().watchlist_events(&[(change, [user_id].into())]);
+        let watchers: Vec<ConnectionId> = self.users.watchers(user_id).collect();
+        for watcher in watchers {
+            self.send(watcher, frame.clone());
+        }
+    }
+}
+
+/// Users that a watchlist may have (Pusher docs, *Watchlist events*).
+const MAX_WATCHLIST_LEN: usize = 100;
