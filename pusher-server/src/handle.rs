@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use pusher_proto::server::{ApiError, Attributes, Publication};
+use pusher_proto::signing::MasterKey;
 use pusher_proto::{ChannelName, CloseFrame, Text};
 
 use crate::hub::Shared;
@@ -25,7 +26,24 @@ impl Handle {
         self.shared.with_model(|model, now| model.trigger(publication, now))
     }
 
-    /// Closes every connection with a close frame. A reason above 123 bytes is cut short.
+    /// Ends the connections of a user, as `POST /apps/{id}/users/{user}/terminate_connections` does. Returns how many there
+    /// were.
+    ///
+    /// # Errors
+    ///
+    /// When the server's dialect has no such call.
+    pub fn terminate_connections(&self, user_id: &str) -> Result<usize, ApiError> {
+        self.shared.with_model(|model, now| model.terminate_connections(user_id, now))
+    }
+
+    /// Replaces the key that the auth endpoint derives the secrets of encrypted channels from. Clients that subscribed
+    /// before hold old secrets, and ask again when they cannot read an event that was encrypted with the new key.
+    pub fn rotate_master_key(&self, key: MasterKey) {
+        self.shared.rotate_master_key(key);
+    }
+
+    /// Closes every connection with this code and reason, as the server's dialect does when it stops: some drop the socket
+    /// without a close frame. A reason above 123 bytes is cut short.
     pub fn close_all(&self, code: u16, reason: impl Into<Text>) {
         let frame = CloseFrame { code, reason: reason.into() };
         self.shared.with_model(|model, now| model.close_all(&frame, now));
@@ -42,18 +60,18 @@ impl Handle {
         self.shared.with_model(|model, _| model.set_silent(silent));
     }
 
-    /// While given, every new socket is closed with this code and reason.
+    /// While given, every new socket is refused with this code and reason, as the server's dialect refuses.
     pub fn refuse_connections(&self, refusal: Option<(u16, &str)>) {
         let frame = refusal.map(|(code, reason)| CloseFrame { code, reason: reason.into() });
         self.shared.with_model(|model, _| model.set_refusal(frame));
     }
 
-    /// While refusing, the auth endpoint answers 403.
+    /// While refusing, the auth endpoints answer 403.
     pub fn refuse_auth(&self, refuse: bool) {
         self.auth_status(refuse.then_some(403));
     }
 
-    /// While given, the auth endpoint answers with this HTTP status, such as 500 or 429, and does not sign.
+    /// While given, the auth endpoints answer with this HTTP status, such as 500 or 429, and does not sign.
     pub fn auth_status(&self, status: Option<u16>) {
         self.shared.set_auth_status(status);
     }

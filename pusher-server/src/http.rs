@@ -11,11 +11,12 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use pusher_proto::server::{Attributes, ChannelState, Info, Publication};
+use pusher_proto::server::{Attributes, ChannelState, Info, Publication, user_channel};
 use pusher_proto::signing::ApiRequest;
-use pusher_proto::{ChannelName, SocketId};
+use pusher_proto::{ChannelName, InvalidName, SocketId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tracing::debug;
 
 use crate::auth;
 use crate::failure::Failure;
@@ -30,7 +31,9 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/apps/{id}/channels", get(channels))
         .route("/apps/{id}/channels/{channel}", get(channel))
         .route("/apps/{id}/channels/{channel}/users", get(users))
+        .route("/apps/{id}/users/{user}/terminate_connections", post(terminate_connections))
         .route("/pusher/auth", post(auth::authorize))
+        .route("/pusher/user-auth", post(auth::authenticate))
         .fallback(connect_elsewhere)
         .layer(DefaultBodyLimit::max(MAX_BODY_LEN))
         .with_state(shared)
@@ -106,7 +109,7 @@ struct EventBody {
 impl EventBody {
     fn publication(self) -> Result<Publication, Failure> {
         let channels = self.channels.unwrap_or_default().into_iter().chain(self.channel);
-        let channels: Result<Vec<_>, _> = channels.map(ChannelName::new).collect();
+        let channels: Result<Vec<_>, _> = channels.map(|name| channel_name(&name)).collect();
         // Data should be a string; other JSON is taken as it is.
         let data = serde_json::from_str(self.data.get()).unwrap_or_else(|_| self.data.get().to_owned());
         let mut publication = Publication::new(self.name, channels.map_err(Failure::bad_request)?, data);
@@ -149,6 +152,9 @@ struct User {
     id: String,
 }
 
+#[derive(Serialize)]
+struct Empty {}
+
 async fn events(State(shared): State<Arc<Shared>>, call: Call) -> Result<Json<EventAnswer>, Failure> {
     let publication = parse::<EventBody>(&call.body)?.publication()?;
     let infos = shared.with_model(|model, now| model.trigger(&publication, now))?;
@@ -189,6 +195,24 @@ async fn users(
     Ok(Json(UsersAnswer { users: users.into_iter().map(|id| User { id: id.to_string() }).collect() }))
 }
 
+async fn terminate_connections(
+    State(shared): State<Arc<Shared>>,
+    Path((_, user)): Path<(String, String)>,
+    _call: Call,
+) -> Result<Json<Empty>, Failure> {
+    let count = shared.with_model(|model, now| model.terminate_connections(&user, now))?;
+    debug!(user, count, "terminated connections");
+    Ok(Json(Empty {}))
+}
+
+/// The name of a channel, or of the one that takes events for a user.
+fn channel_name(name: &str) -> Result<ChannelName, InvalidName> {
+    match name.strip_prefix(SERVER_TO_USER) {
+        Some(user) => user_channel(user),
+        None => ChannelName::new(name),
+    }
+}
+
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Failure> {
     serde_json::from_slice(body).map_err(Failure::bad_request)
 }
@@ -196,6 +220,9 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Failure> {
 fn by_name(infos: BTreeMap<ChannelName, Attributes>) -> BTreeMap<String, Attributes> {
     infos.into_iter().map(|(channel, attributes)| (channel.to_string(), attributes)).collect()
 }
+
+/// How the channels of users begin.
+const SERVER_TO_USER: &str = "#server-to-user-";
 
 /// Largest body in bytes: a batch of ten events of 10 KB, with every byte escaped.
 const MAX_BODY_LEN: usize = 1_024 * 1_024;

@@ -1,16 +1,16 @@
 //! The model server behind its lock, and the way from its actions to the sockets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pusher_proto::server::{Action, ConnectionId, Server as Model};
-use pusher_proto::signing::App;
-use pusher_proto::{CloseFrame, Frame, Instant, Text};
+use pusher_proto::signing::{App, MasterKey};
+use pusher_proto::{ChannelName, CloseFrame, Frame, Instant, Text};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant as Clock, sleep_until};
-use tracing::{debug, warn};
+use tracing::{Level, debug, enabled, warn};
 
 use crate::options::{Authorize, Options};
 
@@ -32,8 +32,10 @@ struct State {
     sockets: BTreeMap<ConnectionId, Socket>,
     opened: u64,
     wake_at: watch::Sender<Option<Instant>>,
-    /// What the auth endpoint answers instead of signing.
+    /// What the auth endpoints answer instead of signing.
     auth_status: Option<u16>,
+    /// What they sign with. Its encryption master key may have been replaced.
+    signer: App,
 }
 
 /// The hub's end of a socket. Dropping it cuts the socket.
@@ -52,8 +54,12 @@ pub(crate) struct Lines {
 /// What waits to be sent.
 pub(crate) enum Outgoing {
     Text(Text),
+    /// A WebSocket ping.
+    Ping,
     /// The last one.
     Close(CloseFrame),
+    /// The last one too: an end without a close frame.
+    Drop,
 }
 
 impl Shared {
@@ -64,6 +70,7 @@ impl Shared {
             opened: 0,
             wake_at: watch::Sender::new(None),
             auth_status: None,
+            signer: options.config.app().clone(),
         };
         Self {
             app: options.config.app().clone(),
@@ -100,7 +107,21 @@ impl Shared {
     }
 
     pub(crate) fn receive(&self, id: ConnectionId, frame: Frame) {
+        let before = enabled!(Level::DEBUG).then(|| self.subscriptions(id));
         self.with_model(|model, now| model.handle_frame(id, frame, now));
+        if let Some(before) = before {
+            let after = self.subscriptions(id);
+            for channel in after.difference(&before) {
+                debug!(connection = %id, %channel, "subscribed");
+            }
+            for channel in before.difference(&after) {
+                debug!(connection = %id, %channel, "unsubscribed");
+            }
+        }
+    }
+
+    fn subscriptions(&self, id: ConnectionId) -> BTreeSet<ChannelName> {
+        self.state().model.subscriptions(id).cloned().collect()
     }
 
     pub(crate) fn closed(&self, id: ConnectionId) {
@@ -153,6 +174,16 @@ impl Shared {
         self.state().auth_status
     }
 
+    pub(crate) fn rotate_master_key(&self, key: MasterKey) {
+        let mut state = self.state();
+        state.signer = state.signer.clone().encryption_master_key(key);
+    }
+
+    /// The application as the auth endpoints know it.
+    pub(crate) fn signer(&self) -> App {
+        self.state().signer.clone()
+    }
+
     /// Seconds since the Unix epoch.
     pub(crate) fn timestamp() -> u64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
@@ -177,6 +208,11 @@ impl State {
                     debug!(connection = %id, code = frame.code, "closing");
                     self.enqueue(id, Outgoing::Close(frame), now);
                 }
+                Action::Drop(id) => {
+                    debug!(connection = %id, "dropping");
+                    self.enqueue(id, Outgoing::Drop, now);
+                }
+                Action::Ping(id) => self.enqueue(id, Outgoing::Ping, now),
                 Action::Schedule(at) => {
                     self.wake_at.send_replace(Some(at));
                 }
@@ -245,7 +281,9 @@ mod tests {
             let what = match lines.queue.recv().await {
                 Some(Outgoing::Text(text)) if text.contains("pusher:ping") => "ping",
                 Some(Outgoing::Text(_)) => "greeting",
+                Some(Outgoing::Ping) => "control ping",
                 Some(Outgoing::Close(_)) => "close",
+                Some(Outgoing::Drop) => "drop",
                 None => "end",
             };
             seen.push((what, start.elapsed().as_secs()));

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use pusher_proto::ChannelName;
-use pusher_proto::server::ServerConfig;
+use pusher_proto::server::{Dialect, ServerConfig};
 use pusher_proto::signing::{App, MasterKey};
 
 /// How a [`Server`](crate::Server) is set up.
@@ -47,6 +47,12 @@ impl Options {
             queue_len: 4_096,
             authorize: Arc::new(|channel| !channel.contains("forbidden")),
         }
+    }
+
+    /// Sets which server to speak like; limits that were set stay. Default hosted Pusher.
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.config = self.config.with_dialect(dialect);
+        self
     }
 
     /// Sets where the server listens. Default 127.0.0.1 and a free port.

@@ -71,7 +71,7 @@ impl Server {
                 debug!(%error, "serving ended");
             }
         });
-        info!(%address, key = %shared.app.key(), "listening");
+        info!(%address, key = %shared.app.key(), dialect = %options.config.dialect(), "listening");
         Ok(Self { address, handle: Handle { shared }, serving })
     }
 
@@ -102,13 +102,13 @@ impl Server {
         format!("ws://{}", self.address)
     }
 
-    /// Returns where the HTTP API and the auth endpoint are, such as `http://127.0.0.1:6001`.
+    /// Returns where the HTTP API and the auth endpoints are, such as `http://127.0.0.1:6001`.
     #[must_use]
     pub fn http_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Returns the application.
+    /// Returns the application as the server was started with it.
     #[must_use]
     pub fn app(&self) -> &App {
         &self.handle.shared.app

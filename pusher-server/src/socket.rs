@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::ws::{self, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use futures_util::SinkExt as _;
@@ -42,7 +43,7 @@ async fn run(mut socket: WebSocket, target: String, shared: Arc<Shared>) {
                     finish(&mut socket, &mut lines).await;
                     break;
                 }
-                Sent::Failed => break,
+                Sent::Dropped | Sent::Failed => break,
             },
         }
     }
@@ -66,6 +67,8 @@ enum Sent {
     All,
     /// A close frame was the last message.
     Last,
+    /// The socket ends without one.
+    Dropped,
     Failed,
 }
 
@@ -74,6 +77,11 @@ async fn send(socket: &mut WebSocket, lines: &mut Lines, batch: Vec<Outgoing>) -
         for outgoing in batch {
             match outgoing {
                 Outgoing::Text(text) => socket.feed(text_message(text)).await?,
+                Outgoing::Ping => socket.feed(Message::Ping(Bytes::new())).await?,
+                Outgoing::Drop => {
+                    socket.flush().await?;
+                    return Ok(Sent::Dropped);
+                }
                 Outgoing::Close(frame) => {
                     socket.send(close_message(&frame)).await?;
                     return Ok(Sent::Last);

@@ -2,6 +2,7 @@
 
 mod http;
 mod socket;
+mod users;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
