@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Parser, Subcommand};
+use pusher_server::pusher_proto::server::Dialect;
 use pusher_tokio::pusher_proto::signing::{InvalidMasterKey, MasterKey};
 use pusher_tokio::{ChannelName, Data, InvalidName, Secret, SocketId, Text};
 
@@ -48,6 +49,9 @@ pub(crate) struct DemoArgs {
     /// Secret of the application; better given by its environment variable, where nobody sees it
     #[arg(long, env = "PUSHER_SECRET", hide_env_values = true, value_parser = secret)]
     pub(crate) secret: Option<Secret>,
+    /// Let the development server speak like another: pusher, reverb, laravel-websockets, soketi or sockudo
+    #[arg(long, value_name = "NAME", default_value_t, conflicts_with = "url")]
+    pub(crate) dialect: Dialect,
     /// Print one JSON object per step: name, status (ok, failed or unsupported), millis, detail
     #[arg(long)]
     pub(crate) json: bool,
@@ -72,6 +76,12 @@ pub(crate) struct ServeArgs {
     /// Secret of the application
     #[arg(long, env = "PUSHER_SECRET", hide_env_values = true, default_value = "app-secret", value_parser = secret)]
     pub(crate) secret: Secret,
+    /// Encryption master key of the application [default: 32 bytes of value 7]
+    #[arg(long, env = "PUSHER_ENCRYPTION_MASTER_KEY", hide_env_values = true, value_name = "BASE64", value_parser = master_key)]
+    pub(crate) master_key: Option<MasterKey>,
+    /// Server to speak like: pusher, reverb, laravel-websockets, soketi or sockudo
+    #[arg(long, value_name = "NAME", default_value_t)]
+    pub(crate) dialect: Dialect,
 }
 
 /// Flags of `pusher listen`.
@@ -254,8 +264,8 @@ const DEMO_NOTES: &str = notes!(
 );
 
 const SERVE_NOTES: &str = notes!(
-    "The server has a WebSocket, the HTTP API, and an auth endpoint that signs every channel whose name does not \
-     contain \"forbidden\". It has one application, keeps nothing and is not made for production. Ctrl-C ends it.\n\n"
+    "The server has a WebSocket, the HTTP API, and endpoints that sign every user, and every channel whose name does \
+     not contain \"forbidden\". It has one application, keeps nothing and is not made for production. Ctrl-C ends it.\n\n"
 );
 
 const LISTEN_NOTES: &str = notes!(

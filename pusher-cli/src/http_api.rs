@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pusher_tokio::pusher_proto::signing::{ApiRequest, App};
-use pusher_tokio::{ChannelName, SocketId, Tls};
+use pusher_tokio::{SocketId, Tls};
 use reqwest::{Client, Method, Response, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -23,7 +23,8 @@ pub(crate) struct HttpApi {
 #[derive(Debug)]
 pub(crate) struct Publication<'a> {
     pub(crate) name: &'a str,
-    pub(crate) channels: &'a [ChannelName],
+    /// Channels, or `#server-to-user-` with the id of a user.
+    pub(crate) channels: &'a [&'a str],
     pub(crate) data: &'a str,
     pub(crate) socket_id: Option<&'a SocketId>,
 }
@@ -32,7 +33,7 @@ pub(crate) struct Publication<'a> {
 #[derive(Serialize)]
 struct Body<'a> {
     name: &'a str,
-    channels: Vec<&'a str>,
+    channels: &'a [&'a str],
     data: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     socket_id: Option<&'a str>,
@@ -57,7 +58,7 @@ impl HttpApi {
     pub(crate) async fn trigger(&self, publication: &Publication<'_>) -> Result<String, Failure> {
         let body = Body {
             name: publication.name,
-            channels: publication.channels.iter().map(ChannelName::as_str).collect(),
+            channels: publication.channels,
             data: publication.data,
             socket_id: publication.socket_id.map(SocketId::as_str),
         };

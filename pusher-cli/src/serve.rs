@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use pusher_server::pusher_proto::server::ServerConfig;
+use pusher_server::pusher_proto::server::{Dialect, ServerConfig};
 use pusher_server::{Options, Server};
-use pusher_tokio::pusher_proto::signing::App;
+use pusher_tokio::pusher_proto::signing::{App, MasterKey};
 
 use crate::args::ServeArgs;
 use crate::failure::Failure;
@@ -14,12 +14,14 @@ use crate::server_log;
 use crate::target::Target;
 
 pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
-    let app = App::new(args.app_id, args.key, args.secret)?;
+    let shows_master_key = args.master_key.is_none();
+    let master_key = args.master_key.unwrap_or_else(|| MasterKey::new([7; MasterKey::LEN]));
+    let app = App::new(args.app_id, args.key, args.secret)?.encryption_master_key(master_key);
     let address = SocketAddr::new(args.host, args.port);
-    let options = Options::new(ServerConfig::new(app)).address(address);
+    let options = Options::new(ServerConfig::new(app)).dialect(args.dialect).address(address);
     let server = Server::start(options).await;
     let server = server.map_err(|error| Failure::failed(format!("cannot listen on {address}: {error}")))?;
-    greet(&server)?;
+    greet(&server, args.dialect, shows_master_key)?;
 
     let api = HttpApi::new(server.app().clone(), Target::from_url(&server.ws_url())?)?;
     server_log::install();
@@ -31,13 +33,18 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     output::line(format_args!("{DIM}stopped{DIM:#}"))
 }
 
-fn greet(server: &Server) -> Result<(), Failure> {
+fn greet(server: &Server, dialect: Dialect, shows_master_key: bool) -> Result<(), Failure> {
     let (ws, http) = (server.ws_url(), server.http_url());
     let (id, key) = (printable(server.app().id()).into_owned(), printable(server.app().key().as_str()).into_owned());
     output::line(format_args!("{BOLD}Pusher development server{BOLD:#}, application {id} with key {key}"))?;
     output::line(format_args!("  WebSocket       {ws}"))?;
     output::line(format_args!("  HTTP API        {http}/apps/{id}"))?;
     output::line(format_args!("  auth endpoint   {http}/pusher/auth"))?;
+    output::line(format_args!("  for sign-ins    {http}/pusher/user-auth"))?;
+    output::line(format_args!("  dialect         {dialect}"))?;
+    if shows_master_key {
+        output::line(format_args!("  encryption      {DEFAULT_MASTER_KEY} (the master key, 32 bytes of value 7)"))?;
+    }
     output::line("")?;
     output::line("Listen to it with")?;
     output::line(format_args!(
@@ -52,6 +59,9 @@ fn greet(server: &Server) -> Result<(), Failure> {
     ))?;
     output::line("")
 }
+
+/// The master key of everybody who names none, in base64.
+const DEFAULT_MASTER_KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 
 /// The word as a shell takes it.
 fn quoted(word: &str) -> String {

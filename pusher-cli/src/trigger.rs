@@ -2,8 +2,8 @@
 
 use std::io::{self, Read as _};
 
-use pusher_tokio::ChannelKind;
-use pusher_tokio::pusher_proto::signing::App;
+use pusher_tokio::pusher_proto::signing::{App, MasterKey};
+use pusher_tokio::{ChannelKind, ChannelName};
 
 use crate::args::{Payload, TriggerArgs};
 use crate::failure::Failure;
@@ -21,24 +21,20 @@ pub(crate) async fn run(args: TriggerArgs) -> Result<(), Failure> {
         if args.channels.len() > 1 {
             return Err(Failure::usage(format!("{channel} has a key of its own: name no other channel with it")));
         }
-        data = key.seal(channel, &data, nonce()?).raw().to_owned();
+        data = seal(key, channel, &data)?;
     }
-    let answer = api
-        .trigger(&Publication {
-            name: &args.event,
-            channels: &args.channels,
-            data: &data,
-            socket_id: args.socket_id.as_ref(),
-        })
-        .await?;
+    let channels: Vec<_> = args.channels.iter().map(ChannelName::as_str).collect();
+    let socket_id = args.socket_id.as_ref();
+    let publication = Publication { name: &args.event, channels: &channels, data: &data, socket_id };
+    let answer = api.trigger(&publication).await?;
     output::line(output::printable(answer.trim()))
 }
 
-/// Bytes that are never drawn again.
-fn nonce() -> Result<[u8; 24], Failure> {
+/// Encrypts a payload, with bytes that are never drawn again.
+pub(crate) fn seal(key: &MasterKey, channel: &ChannelName, data: &str) -> Result<String, Failure> {
     let mut nonce = [0; 24];
     getrandom::fill(&mut nonce).map_err(|error| Failure::failed(format!("no random numbers: {error}")))?;
-    Ok(nonce)
+    Ok(key.seal(channel, data, nonce).raw().to_owned())
 }
 
 fn read(payload: Payload) -> Result<String, Failure> {

@@ -7,8 +7,10 @@ mod step;
 mod steps_cache;
 mod steps_channels;
 mod steps_connection;
+mod steps_encryption;
 mod steps_presence;
 mod steps_refusals;
+mod steps_user;
 mod tour;
 
 use std::time::Instant;
@@ -42,11 +44,13 @@ async fn walk(tour: &mut Tour, report: &mut Report, steps: &[&Step]) -> Result<(
 }
 
 /// In the order of the tour.
-const GROUPS: [&[Step]; 7] = [
+const GROUPS: [&[Step]; 9] = [
     steps_connection::ARRIVAL,
     steps_channels::STEPS,
     steps_presence::STEPS,
     steps_cache::STEPS,
+    steps_encryption::STEPS,
+    steps_user::STEPS,
     steps_refusals::STEPS,
     steps_connection::LOSS,
     steps_connection::GOODBYE,

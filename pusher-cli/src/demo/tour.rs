@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use pusher_server::pusher_proto::server::Dialect;
 use pusher_server::{Options, Server};
 use pusher_tokio::pusher_proto::signing::App;
 use pusher_tokio::{ChannelName, Client, Data, Endpoint, Events, InvalidName, Secret, Subscription};
 
-use super::auth::TourAuth;
+use super::auth::{MasterKeyCell, TourAuth};
 use super::proxy::Proxy;
 use super::step::{LIMIT, Miss};
 use crate::args::DemoArgs;
@@ -20,7 +21,10 @@ pub(super) struct Tour {
     pub(super) target: Target,
     /// The development server, if the tour has its own.
     pub(super) server: Option<Server>,
+    /// Whether the server need not support everything.
+    pub(super) is_lenient: bool,
     pub(super) api: HttpApi,
+    pub(super) master_key: MasterKeyCell,
     pub(super) proxy: Proxy,
     pub(super) names: Names,
     /// She goes through the proxy.
@@ -37,6 +41,7 @@ pub(super) struct Guest {
     pub(super) private: Option<Subscription>,
     pub(super) presence: Option<Subscription>,
     pub(super) cache: Option<Subscription>,
+    pub(super) encrypted: Option<Subscription>,
 }
 
 /// The channels of this tour, which nobody else has.
@@ -45,6 +50,7 @@ pub(super) struct Names {
     pub(super) private: ChannelName,
     pub(super) presence: ChannelName,
     pub(super) cache: ChannelName,
+    pub(super) encrypted: ChannelName,
     /// Nobody authorizes it.
     pub(super) forbidden: ChannelName,
     /// Its signature is wrong.
@@ -54,25 +60,26 @@ pub(super) struct Names {
 impl Tour {
     pub(super) async fn new(args: &DemoArgs) -> Result<Self, Failure> {
         let (target, app, server) = place(args).await?;
+        let is_lenient = server.is_none() || args.dialect != Dialect::Pusher;
         let proxy = Proxy::start(target.clone()).await?;
         let names = Names::new()?;
+        let master_key = MasterKeyCell::default();
         let endpoint = server.as_ref().map(|server| format!("{}/pusher/auth", server.http_url()));
         let guest = |id: &str, name: &str, line: Endpoint| {
             let info = Data::json_value(&serde_json::json!({ "name": name }))?;
             let auth = TourAuth::new(&app, endpoint.as_deref(), (id, &info), [&names.forbidden, &names.forged])?;
-            Guest::new(&app, line, auth)
+            Guest::new(&app, line, auth.master_key(&master_key))
         };
         let alice = guest("alice", "Alice", target.behind(proxy.port()))?;
         let bob = guest("bob", "Bob", target.endpoint())?;
         let carol = guest("carol", "Carol", target.endpoint())?;
         let api = HttpApi::new(app, target.clone())?;
-        Ok(Self { target, server, api, proxy, names, alice, bob, carol })
+        Ok(Self { target, server, is_lenient, api, master_key, proxy, names, alice, bob, carol })
     }
 
-    /// Publishes an event on one channel.
-    pub(super) async fn publish(&self, channel: &ChannelName, event: &str, data: &str) -> Result<(), Miss> {
-        let channels = std::slice::from_ref(channel);
-        let publication = Publication { name: event, channels, data, socket_id: None };
+    /// Publishes an event on one channel, or for one user.
+    pub(super) async fn publish(&self, channel: &str, event: &str, data: &str) -> Result<(), Miss> {
+        let publication = Publication { name: event, channels: &[channel], data, socket_id: None };
         match self.api.trigger(&publication).await {
             Ok(_) => Ok(()),
             // Nothing that follows works with a secret that is not the application's.
@@ -83,13 +90,13 @@ impl Tour {
 
     /// How long to wait for what not every server does.
     pub(super) fn optional_limit(&self) -> Duration {
-        if self.server.is_some() { LIMIT } else { OPTIONAL_LIMIT }
+        if self.is_lenient { OPTIONAL_LIMIT } else { LIMIT }
     }
 
     /// What it means that a server did not do what not every server does.
     pub(super) fn optional(&self, miss: Miss) -> Miss {
         match miss {
-            Miss::Late { .. } if self.server.is_none() => Miss::Unsupported(miss.to_string()),
+            Miss::Late { .. } if self.is_lenient => Miss::Unsupported(miss.to_string()),
             miss => miss,
         }
     }
@@ -107,7 +114,7 @@ impl Tour {
 /// The server of the tour, and the application on it.
 async fn place(args: &DemoArgs) -> Result<(Target, App, Option<Server>), Failure> {
     let Some(url) = &args.url else {
-        let server = Server::start(Options::default()).await;
+        let server = Server::start(Options::default().dialect(args.dialect)).await;
         let server = server.map_err(|error| Failure::failed(format!("cannot start a server: {error}")))?;
         return Ok((Target::from_url(&server.ws_url())?, server.app().clone(), Some(server)));
     };
@@ -118,10 +125,13 @@ async fn place(args: &DemoArgs) -> Result<(Target, App, Option<Server>), Failure
 
 impl Guest {
     fn new(app: &App, line: Endpoint, auth: TourAuth) -> Result<Self, Failure> {
-        let config = connect::config(app.key().as_str(), line).auto_connect(false).subscribe_timeout(SUBSCRIBE_TIMEOUT);
+        let config = connect::config(app.key().as_str(), line)
+            .auto_connect(false)
+            .subscribe_timeout(ANSWER_TIMEOUT)
+            .signin_timeout(ANSWER_TIMEOUT);
         let client = pusher_tokio::connect(config.build()?, auth)?;
         let events = client.events();
-        Ok(Self { client, events, public: None, private: None, presence: None, cache: None })
+        Ok(Self { client, events, public: None, private: None, presence: None, cache: None, encrypted: None })
     }
 
     /// Connects, unless that is done, and asks for a channel.
@@ -150,6 +160,7 @@ impl Names {
             private: name("private-")?,
             presence: name("presence-")?,
             cache: name("cache-")?,
+            encrypted: name("private-encrypted-")?,
             forbidden: name("private-forbidden-")?,
             forged: name("private-forged-")?,
         })
@@ -164,8 +175,9 @@ pub(super) fn subscription(channel: &mut Option<Subscription>) -> Result<&mut Su
 /// Long enough for any server that does it at all.
 const OPTIONAL_LIMIT: Duration = Duration::from_secs(2);
 
-/// How long a server may leave a subscription unanswered; less than a step waits, so that the client says so itself.
-const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long a server may leave a subscription or a sign-in unanswered; less than a step waits, so that the client says so
+/// itself.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How long a goodbye may take.
 pub(super) const GOODBYE: Duration = Duration::from_secs(3);

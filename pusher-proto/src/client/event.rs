@@ -157,7 +157,8 @@ pub enum Event {
         /// Why.
         error: DecryptionError,
     },
-    /// The user is signed in, for the first time or again.
+    /// The user is signed in, for the first time or again. The subscription of the user's own channel follows, and servers
+    /// that need it send nothing before; what is published for the user in that moment may be missed.
     SignedIn {
         /// The user's id.
         id: Text,

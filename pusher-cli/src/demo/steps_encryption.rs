@@ -1,0 +1,33 @@
+//! Encrypted channels, whose payloads no server can read.
+
+use serde_json::json;
+
+use super::step::{LIMIT, Miss, Outcome, Step, published, step};
+use super::tour::{Tour, subscription};
+use crate::trigger::seal;
+
+pub(super) const STEPS: &[Step] = &[step!("encrypted channel", encrypted), step!("key rotation", rotation)];
+
+async fn encrypted(tour: &mut Tour) -> Outcome {
+    tour.alice.encrypted = Some(tour.alice.join(&tour.names.encrypted).await?);
+    exchange(tour, "hush").await?;
+    Ok("sealed with the master key, opened by alice".into())
+}
+
+/// The publisher has a new key, and alice learns of it only by what she cannot open.
+async fn rotation(tour: &mut Tour) -> Outcome {
+    tour.master_key.rotate();
+    exchange(tour, "first with the new key").await?;
+    exchange(tour, "second with the new key").await?;
+    Ok("alice asked for the new key, and nothing was lost".into())
+}
+
+async fn exchange(tour: &mut Tour, words: &str) -> Result<(), Miss> {
+    let data = json!({ "secret": words }).to_string();
+    let sealed = seal(&tour.master_key.get(), &tour.names.encrypted, &data);
+    let sealed = sealed.map_err(|failure| Miss::failed(failure.message()))?;
+    tour.publish(&tour.names.encrypted, "secret", &sealed).await?;
+    let channel = subscription(&mut tour.alice.encrypted)?;
+    let arrived = published(channel, LIMIT, "encrypted event", "secret").await?;
+    if arrived == data { Ok(()) } else { Err(Miss::failed(format!("{arrived} arrived in place of {data}"))) }
+}
