@@ -131,8 +131,9 @@ pub(super) fn user(
         id_json,
         info: info.map(Text::from),
     };
+    let has_watchlist = data.watchlist.is_some();
     let watchlist: BTreeSet<Text> = data.watchlist.unwrap_or_default().into_iter().map(Text::from).collect();
-    Ok(User { member, watchlist })
+    Ok(User { member, watchlist, has_watchlist })
 }
 
 #[derive(Deserialize)]

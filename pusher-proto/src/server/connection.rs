@@ -32,6 +32,8 @@ pub(super) struct User {
     /// As presence channels show it.
     pub(super) member: Member,
     pub(super) watchlist: BTreeSet<Text>,
+    /// Whether the application named a watchlist, if only an empty one.
+    pub(super) has_watchlist: bool,
 }
 
 /// Something that may show that the connection is alive.

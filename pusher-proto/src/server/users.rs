@@ -136,7 +136,7 @@ impl Server {
         }
         self.sign_out(id);
         if self.users.add(id, &user) {
-            self.tell_watchers(signin, &user.member.id, "online");
+            self.tell_watchers(signin, &user, "online");
         }
         let watched: Vec<Text> = user.watchlist.iter().cloned().collect();
         if let Some(connection) = self.connections.get_mut(&id) {
@@ -176,16 +176,20 @@ impl Server {
     pub(super) fn user_left(&mut self, id: ConnectionId, user: &User) {
         let Signins::Known(signin) = &self.config.profile().signin else { return };
         if self.users.remove(id, user) {
-            self.tell_watchers(signin, &user.member.id, "offline");
+            self.tell_watchers(signin, user, "offline");
         }
     }
 
-    fn tell_watchers(&mut self, signin: &Signin, user_id: &Text, change: &str) {
-        match signin.watchlist {
+    fn tell_watchers(&mut self, signin: &Signin, user: &User, change: &str) {
+        let user_id = &user.member.id;
+        let profile = self.config.profile();
+        let frame = match signin.watchlist {
+            Watchlist::Events => profile.watchlist_events(&[(change, [user_id].into())]),
+            Watchlist::Notices if user.has_watchlist && change == "online" => {
+                profile.watchlist_notice(change, &[user_id].into())
+            }
             Watchlist::None | Watchlist::Notices => return,
-            Watchlist::Events => {}
-        }
-        let frame = self.config.profile().watchlist_events(&[(change, [user_id].into())]);
+        };
         let watchers: Vec<ConnectionId> = self.users.watchers(user_id).collect();
         for watcher in watchers {
             self.send(watcher, frame.clone());

@@ -255,7 +255,7 @@ pub(super) enum Watchlist {
     None,
     /// After the success and on every change, in `pusher_internal:watchlist_events`.
     Events,
-    /// Once, before the success, in events of their own without a channel.
+    /// Before the success, and when a user who has a watchlist too comes, in events of their own without a channel.
     Notices,
 }
 

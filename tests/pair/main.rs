@@ -1,0 +1,27 @@
+//! The client and the model server against each other, once for every dialect, on virtual time.
+//!
+//! A scenario is written once. Where servers differ it says so for each of them, and what is not listed must not happen.
+
+#[path = "../conformance/describe.rs"]
+mod describe;
+mod recorded;
+mod scenarios;
+mod stage;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+use pusher_proto::server::Dialect;
+
+fn main() -> ExitCode {
+    let mut trials = recorded::trials();
+    for (name, scenario) in scenarios::all() {
+        for dialect in Dialect::ALL {
+            trials.push(Trial::test(format!("{name}: {dialect}"), move || {
+                scenario(dialect);
+                Ok(())
+            }));
+        }
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}

@@ -1,0 +1,29 @@
+//! The list. A scenario that holds for all servers alike has no `match`; the others say for each server what it does.
+
+mod channels;
+mod client_events;
+mod connecting;
+mod encrypted;
+mod liveness;
+mod presence;
+mod refusals;
+mod users;
+
+use pusher_proto::server::Dialect;
+
+/// Panics where a server of this dialect, or the client, does something else than the scenario says.
+pub(crate) type Scenario = fn(Dialect);
+
+pub(crate) fn all() -> Vec<(&'static str, Scenario)> {
+    let parts: [&[(&str, Scenario)]; 8] = [
+        connecting::SCENARIOS,
+        channels::SCENARIOS,
+        refusals::SCENARIOS,
+        presence::SCENARIOS,
+        encrypted::SCENARIOS,
+        client_events::SCENARIOS,
+        users::SCENARIOS,
+        liveness::SCENARIOS,
+    ];
+    parts.concat()
+}

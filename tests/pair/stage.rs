@@ -1,0 +1,185 @@
+//! A world with one server and the words that scenarios are written in.
+
+use std::time::Duration;
+
+use pusher_proto::server::{Dialect, Publication, ServerConfig, ServerConfigBuilder, user_channel};
+use pusher_proto::signing::{App, MasterKey};
+use pusher_proto::{
+    Action, ChannelName, Client, ClientEventName, Config, ConfigBuilder, Data, Endpoint, Event, Frame, Instant,
+};
+use pusher_tests::world::{Authority, Who, World};
+
+use crate::describe;
+
+pub(crate) const A: Who = Who(0);
+pub(crate) const B: Who = Who(1);
+pub(crate) const C: Who = Who(2);
+
+pub(crate) const PING: &str = r#"{"event":"pusher:ping","data":{}}"#;
+pub(crate) const PONG: &str = r#"{"event":"pusher:pong","data":{}}"#;
+
+/// What a client says of a socket that ended without a close frame.
+pub(crate) const LOST: &str = "the connection was lost without a close frame";
+pub(crate) const LOST_ERROR: &str = "error the connection was lost without a close frame";
+pub(crate) const LOST_WAITING: &str = "waiting: the connection was lost without a close frame";
+
+/// How long everything takes to arrive.
+pub(crate) const TRIP: Duration = Duration::from_millis(20);
+
+/// Enough for anything that needs no deadline: some trips, authorizations between them.
+pub(crate) const MOMENT: Duration = Duration::from_millis(500);
+
+pub(crate) struct Stage {
+    pub(crate) world: World,
+    pub(crate) dialect: Dialect,
+}
+
+impl Stage {
+    pub(crate) fn new(dialect: Dialect) -> Self {
+        Self::with(dialect, |builder| builder)
+    }
+
+    pub(crate) fn with(dialect: Dialect, configure: impl FnOnce(ServerConfigBuilder) -> ServerConfigBuilder) -> Self {
+        let builder = ServerConfig::builder(app()).dialect(dialect).subscription_counts(false);
+        let config = configure(builder).build().expect("the scenario has a usable configuration");
+        Self { world: World::new(config, TRIP, 1), dialect }
+    }
+
+    /// Connects one client for each of these users.
+    pub(crate) fn connected(mut self, users: &[&str]) -> Self {
+        for user in users {
+            let who = self.add(user, |builder| builder);
+            self.client(who).connect();
+        }
+        self.pass(MOMENT);
+        for who in 0..users.len() {
+            self.expect(Who(who), &["connected"]);
+        }
+        self
+    }
+
+    pub(crate) fn add(&mut self, user: &str, configure: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Who {
+        let config = configure(Config::builder("app-key", endpoint(self.dialect)));
+        let config = config.build().expect("the scenario has a usable configuration");
+        self.world.add(config, Authority::new(app(), user))
+    }
+
+    pub(crate) fn client(&mut self, who: Who) -> &mut Client {
+        self.world.client(who)
+    }
+
+    pub(crate) fn authority(&mut self, who: Who) -> &mut Authority {
+        self.world.authority(who)
+    }
+
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.world.run(time);
+    }
+
+    pub(crate) fn connect(&mut self, who: Who) {
+        self.client(who).connect();
+        self.pass(MOMENT);
+    }
+
+    pub(crate) fn subscribe(&mut self, who: Who, name: &str) {
+        self.client(who).subscribe(channel(name));
+        self.pass(MOMENT);
+    }
+
+    /// Subscribes a channel without members and expects success.
+    pub(crate) fn subscribed(&mut self, who: Who, name: &str) {
+        self.subscribe(who, name);
+        self.expect(who, &[&format!("subscription_succeeded {name}")]);
+    }
+
+    pub(crate) fn unsubscribe(&mut self, who: Who, name: &str) {
+        self.client(who).unsubscribe(&channel(name));
+        self.pass(MOMENT);
+    }
+
+    pub(crate) fn trigger(&mut self, name: &str, event: &str, data: &str) {
+        self.publish(&Publication::new(event.to_owned(), [channel(name)], data.to_owned()));
+    }
+
+    pub(crate) fn trigger_for_user(&mut self, user: &str, event: &str, data: &str) {
+        let channel = user_channel(user).expect("the id of a user");
+        self.publish(&Publication::new(event.to_owned(), [channel], data.to_owned()));
+    }
+
+    pub(crate) fn publish(&mut self, publication: &Publication) {
+        let now = self.world.now();
+        self.world.server().trigger(publication, now).expect("the event is within the limits");
+        self.pass(MOMENT);
+    }
+
+    pub(crate) fn whisper(&mut self, who: Who, name: &str, event: &str, json: &str) {
+        let (now, event) = (self.world.now(), ClientEventName::new(event).expect("the name of a client event"));
+        let data = Data::from_json(json).expect("JSON");
+        self.client(who).trigger(&channel(name), &event, &data, now).expect("the channel is subscribed");
+        self.pass(MOMENT);
+    }
+
+    pub(crate) fn say(&mut self, who: Who, text: &str) {
+        self.world.say(who, Frame::Text(text.into()));
+        self.pass(MOMENT);
+    }
+
+    /// What the application of a client was told, in the words of transcripts, without attempts to connect and what
+    /// differs between any two runs.
+    pub(crate) fn heard(&mut self, who: Who) -> Vec<String> {
+        let heard: Vec<(Instant, Event)> = self.world.heard(who).collect();
+        let lines = heard.into_iter().filter_map(|(now, event)| describe::action(&Action::Emit(event), now));
+        lines.filter_map(|line| plain(line.trim_start_matches("* "))).collect()
+    }
+
+    /// Everything that the application was told since it was last asked.
+    #[track_caller]
+    pub(crate) fn expect(&mut self, who: Who, expected: &[&str]) {
+        assert_eq!(self.heard(who), expected, "{} at {}", who.0, self.world.now());
+    }
+
+    #[track_caller]
+    pub(crate) fn expect_silence(&mut self, who: Who) {
+        self.expect(who, &[]);
+    }
+
+    pub(crate) fn is_connected(&mut self, who: Who) -> bool {
+        self.client(who).state().is_connected()
+    }
+}
+
+/// Without ids, delays and times; nothing where only an attempt is told.
+fn plain(line: &str) -> Option<String> {
+    let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+    match word {
+        "connecting" => None,
+        "connected" => Some("connected".into()),
+        "waiting" => Some(format!("waiting: {}", rest.split_once(": ")?.1)),
+        "continuity_lost" => Some(format!("continuity_lost {}", rest.split_once(" since ")?.0)),
+        "user_continuity_lost" => Some("user_continuity_lost".into()),
+        _ => Some(line.to_owned()),
+    }
+}
+
+fn endpoint(dialect: Dialect) -> Endpoint {
+    match dialect {
+        Dialect::Pusher => Endpoint::cluster("eu"),
+        Dialect::Reverb => Endpoint::reverb("localhost").tls(false),
+        Dialect::LaravelWebsockets => Endpoint::laravel_websockets("localhost").tls(false),
+        Dialect::Soketi => Endpoint::soketi("localhost").tls(false),
+        Dialect::Sockudo => Endpoint::sockudo("localhost").tls(false),
+    }
+}
+
+pub(crate) fn app() -> App {
+    let app = App::new("1", "app-key", "app-secret").expect("the key is a name");
+    app.encryption_master_key(MasterKey::new([7; MasterKey::LEN]))
+}
+
+pub(crate) fn channel(name: &str) -> ChannelName {
+    ChannelName::new(name).expect("the name of a channel")
+}
+
+pub(crate) const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}

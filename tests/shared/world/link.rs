@@ -1,0 +1,48 @@
+//! One socket between a client and the server.
+
+use pusher_proto::SocketEpoch;
+
+use super::Who;
+
+/// A socket, as long as one side knows it.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) who: Who,
+    pub(super) epoch: SocketEpoch,
+    pub(super) is_dead: bool,
+    client_open: bool,
+    server_open: bool,
+}
+
+/// Where something arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Client,
+    Server,
+}
+
+impl Link {
+    pub(super) fn new(who: Who, epoch: SocketEpoch) -> Self {
+        Self { who, epoch, is_dead: false, client_open: true, server_open: true }
+    }
+
+    pub(super) fn is_open(&self, side: Side) -> bool {
+        match side {
+            Side::Client => self.client_open,
+            Side::Server => self.server_open,
+        }
+    }
+
+    /// Returns whether the side had it open.
+    pub(super) fn close(&mut self, side: Side) -> bool {
+        let open = match side {
+            Side::Client => &mut self.client_open,
+            Side::Server => &mut self.server_open,
+        };
+        core::mem::take(open)
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        !self.client_open && !self.server_open
+    }
+}
