@@ -69,7 +69,14 @@ impl Engine {
 
     /// Takes what handles have changed and what authorizers have answered.
     pub fn sync(&mut self) {
-        self.input(Buffer::Leave, State::take_changes);
+        let is_leaving = self.input(Buffer::Leave, |state, now| {
+            state.take_changes(now);
+            state.life != Life::Running
+        });
+        // The core drops what waits to be sent, so that was taken before.
+        if is_leaving {
+            self.input(Buffer::Leave, |state, _| state.core.disconnect());
+        }
     }
 
     /// The socket is open.
@@ -144,11 +151,12 @@ impl Engine {
         }
     }
 
-    fn input(&mut self, buffer: Buffer, input: impl FnOnce(&mut State, Instant)) {
+    fn input<T>(&mut self, buffer: Buffer, input: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.shared.lock();
-        input(&mut state, self.now);
+        let result = input(&mut state, self.now);
         let mut out = Drain { shared: &self.shared, delivery: &mut self.delivery };
         state.drain(self.now, buffer, &mut self.steps, &mut out);
+        result
     }
 }
 

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod addresses;
 mod auth;
 mod bindings;
 mod client;
@@ -9,6 +10,7 @@ mod engine;
 mod events;
 mod mailbox;
 mod options;
+mod proxy;
 mod routes;
 #[cfg(feature = "async")]
 mod runtime;
@@ -19,24 +21,27 @@ mod tls;
 #[cfg(feature = "tungstenite")]
 mod websocket;
 
-pub use auth::AuthCall;
-#[cfg(all(feature = "async", feature = "signing"))]
-pub use auth::LocalAuth;
 #[cfg(feature = "async")]
-pub use auth::{Authorizer, HttpAuth, HttpRequest, HttpResponse, NoAuth};
+pub use auth::Authorizer;
+#[cfg(feature = "signing")]
+pub use auth::LocalAuth;
+pub use auth::{AuthCall, HttpAuth, HttpRequest, HttpResponse, NoAuth};
 pub use bindings::{BindError, BindingId};
 pub use client::{ChannelInfo, Client, UserInfo, WeakClient};
 pub use events::Events;
 pub use options::{Options, Overflow};
+pub use proxy::{InvalidProxy, Proxy};
 pub use subscription::{SubscribeError, Subscription};
 #[cfg(feature = "tls")]
 pub use tls::Tls;
 
 /// What adapters are made of; applications do not need it.
 pub mod adapter {
+    pub use crate::addresses::{ATTEMPT_DELAY, take_turns};
     #[cfg(feature = "async")]
     pub use crate::connection::Connection;
     pub use crate::engine::{Engine, Step};
+    pub use crate::proxy::{Hop, Tunnel};
     #[cfg(feature = "async")]
     pub use crate::runtime::{Runtime, Socket, connect_any};
     #[cfg(feature = "tls")]

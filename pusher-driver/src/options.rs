@@ -2,6 +2,9 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
+use pusher_proto::Text;
+
+use crate::proxy::{Hop, InvalidProxy, Proxies, Proxy};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 
@@ -19,7 +22,8 @@ pub enum Overflow {
     Close,
 }
 
-/// How events wait for the application, which certificates are trusted, and where randomness comes from.
+/// How events wait for the application, which way connections take, which certificates are trusted, and where randomness
+/// comes from.
 ///
 /// # Examples
 ///
@@ -35,6 +39,7 @@ pub struct Options {
     pub(crate) mailbox_bytes: usize,
     pub(crate) overflow: Overflow,
     pub(crate) seed: Option<u64>,
+    proxies: Proxies,
     #[cfg(feature = "tls")]
     pub(crate) tls: Tls,
 }
@@ -47,6 +52,7 @@ impl Options {
             mailbox_bytes: MAILBOX_BYTES,
             overflow: Overflow::default(),
             seed: None,
+            proxies: Proxies::default(),
             #[cfg(feature = "tls")]
             tls: Tls::default(),
         }
@@ -80,6 +86,23 @@ impl Options {
         self
     }
 
+    /// Sends sockets and requests for authorization through a proxy. Default none, whatever the environment says.
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxies = Proxies::one(proxy);
+        self
+    }
+
+    /// Uses the proxies that the environment names: `HTTPS_PROXY` for TLS, `HTTP_PROXY` without, `ALL_PROXY` in their
+    /// place, each also in lower case, and none for the hosts in `NO_PROXY`.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is no proxy that can be used.
+    pub fn proxy_from_env(mut self) -> Result<Self, InvalidProxy> {
+        self.proxies = Proxies::from_env(|name| std::env::var(name).ok())?;
+        Ok(self)
+    }
+
     /// Sets which certificates are trusted. Default: those of webpki-roots.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: Tls) -> Self {
@@ -92,6 +115,19 @@ impl Options {
     #[doc(hidden)]
     pub fn trusted(&self) -> &Tls {
         &self.tls
+    }
+
+    /// Returns where a connection to a host goes first; for adapters.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn hop(&self, host: &Text, port: u16, tls: bool) -> Hop {
+        Hop::new(&self.proxies, host, port, tls)
+    }
+
+    /// Returns the proxy on the way to a host; for adapters.
+    #[doc(hidden)]
+    pub fn proxy_to(&self, host: &str, port: u16, tls: bool) -> Option<&Proxy> {
+        self.proxies.find(host, port, tls)
     }
 
     pub(crate) fn draw_seed(&self) -> u64 {

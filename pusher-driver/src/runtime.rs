@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use pusher_proto::{AuthError, CloseFrame, CloseReason, ConnectRequest, Frame, Text};
 
+use crate::addresses::{ATTEMPT_DELAY, take_turns};
 use crate::auth::{HttpRequest, HttpResponse};
 
 /// An asynchronous runtime, reduced to what the loop needs. An adapter decides nothing.
@@ -71,7 +72,8 @@ where
     let mut running: Vec<Pin<Box<C>>> = Vec::new();
     let mut delay: Option<Pin<Box<S>>> = None;
     let mut last = None;
-    poll_fn(|context| {
+    // Owning everything, since references to foreign functions keep the compiler from seeing that this is `Send`.
+    poll_fn(move |context| {
         loop {
             let mut failed = false;
             let mut at = 0;
@@ -106,26 +108,6 @@ where
     .await
 }
 
-/// Sorts addresses so that IPv6 and IPv4 take turns.
-fn take_turns(addresses: impl IntoIterator<Item = std::net::SocketAddr>) -> Vec<std::net::SocketAddr> {
-    let addresses: Vec<_> = addresses.into_iter().collect();
-    let first_is_v6 = addresses.first().is_some_and(std::net::SocketAddr::is_ipv6);
-    let (first, second): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
-    let mut turns = Vec::with_capacity(first.len() + second.len());
-    let (mut first, mut second) = (first.into_iter(), second.into_iter());
-    loop {
-        let pair = (first.next(), second.next());
-        if pair == (None, None) {
-            return turns;
-        }
-        turns.extend(pair.0);
-        turns.extend(pair.1);
-    }
-}
-
-/// Delay before the next address is tried (RFC 8305, section 5).
-const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
-
 #[cfg(test)]
 mod tests {
     use std::future::{pending, ready};
@@ -139,17 +121,7 @@ mod tests {
         SocketAddr::from(([127, 0, 0, number], 80))
     }
 
-    fn v6(number: u16) -> SocketAddr {
-        SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, number], 80))
-    }
-
     type Attempt = Pin<Box<dyn Future<Output = Result<u8, &'static str>> + Send>>;
-
-    #[test]
-    fn families_take_turns() {
-        let addresses = [v6(1), v6(2), v6(3), address(1)];
-        assert_eq!(take_turns(addresses), [v6(1), address(1), v6(2), v6(3)]);
-    }
 
     #[test]
     fn the_next_address_is_tried_after_a_delay_or_a_failure() {

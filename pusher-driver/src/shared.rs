@@ -127,14 +127,13 @@ impl State {
         }
     }
 
-    /// Says goodbye; a limit that was set before stays.
+    /// Wants the loop to say goodbye; a limit that was set before stays.
     pub(crate) fn leave(&mut self, limit: Option<Duration>) {
         self.life = match self.life {
             Life::Running => Life::Leaving(limit),
             Life::Leaving(earlier) => Life::Leaving(earlier.or(limit)),
             Life::Ended => Life::Ended,
         };
-        self.core.disconnect();
     }
 
     /// Hands over what came while the loop was busy.

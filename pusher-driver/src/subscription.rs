@@ -59,6 +59,9 @@ pub enum SubscribeError {
     /// The channel was unsubscribed meanwhile.
     #[error("the channel was unsubscribed")]
     Unsubscribed,
+    /// The caller does not wait any longer; the subscription may still come. Only where waiting takes a limit.
+    #[error("the subscription takes longer than the caller waits")]
+    Elapsed,
 }
 
 impl Subscription {

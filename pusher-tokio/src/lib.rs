@@ -10,7 +10,7 @@ pub use pusher_driver::Tls;
 use pusher_driver::adapter::Connection;
 pub use pusher_driver::{
     AuthCall, Authorizer, BindError, BindingId, ChannelInfo, Client, Events, HttpAuth, HttpRequest, HttpResponse,
-    NoAuth, Options, Overflow, SubscribeError, Subscription, UserInfo, WeakClient,
+    InvalidProxy, NoAuth, Options, Overflow, Proxy, SubscribeError, Subscription, UserInfo, WeakClient,
 };
 pub use pusher_proto;
 pub use pusher_proto::{

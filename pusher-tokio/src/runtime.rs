@@ -5,32 +5,24 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use pusher_driver::adapter::{Handshake, Limits, Runtime, WebSocket, connect_any};
+use pusher_driver::adapter::{Handshake, Hop, Limits, NonBlocking, Runtime, WebSocket, connect_any};
 use pusher_driver::{HttpRequest, HttpResponse, Options};
 use pusher_proto::{AuthError, CloseReason, Config, ConnectRequest, TransportError};
 use tokio::net::{TcpStream, lookup_host};
 
-use crate::stream::{Stream, Transport};
+use crate::stream::{Duplex, Stream};
 
 /// What one client needs of tokio.
 pub(crate) struct Tokio {
     limits: Limits,
-    #[cfg(feature = "tls")]
-    tls: pusher_driver::Tls,
+    options: Options,
     /// Made at the first use: clients of public channels never use it.
     http: Arc<OnceLock<Result<reqwest::Client, AuthError>>>,
 }
 
 impl Tokio {
     pub(crate) fn new(config: &Config, options: &Options) -> Self {
-        #[cfg(not(feature = "tls"))]
-        let _ = options;
-        Self {
-            limits: Limits::new(config),
-            #[cfg(feature = "tls")]
-            tls: options.trusted().clone(),
-            http: Arc::default(),
-        }
+        Self { limits: Limits::new(config), options: options.clone(), http: Arc::default() }
     }
 }
 
@@ -41,16 +33,11 @@ impl Runtime for Tokio {
         &self,
         request: ConnectRequest,
     ) -> impl Future<Output = Result<Self::Socket, CloseReason>> + Send + 'static {
-        let limits = self.limits;
-        #[cfg(feature = "tls")]
-        let tls = self.tls.clone();
+        let (limits, options) = (self.limits, self.options.clone());
         async move {
-            let tcp = connect_tcp(&request).await.map_err(CloseReason::Failed)?;
-            #[cfg(feature = "tls")]
-            let transport = if request.tls { connect_tls(tcp, &request, &tls).await? } else { Transport::Plain(tcp) };
-            #[cfg(not(feature = "tls"))]
-            let transport = if request.tls { return Err(CloseReason::TlsUnavailable) } else { Transport::Plain(tcp) };
-            let mut handshake = Handshake::new(Stream::new(transport), &request, limits);
+            let tcp = connect_tcp(options.hop(&request.host, request.port, request.tls)).await?;
+            let duplex = if request.tls { connect_tls(tcp, &request, &options).await? } else { tcp };
+            let mut handshake = Handshake::new(Stream::new(duplex), &request, limits);
             poll_fn(|context| handshake.poll(context.waker())).await
         }
     }
@@ -60,59 +47,67 @@ impl Runtime for Tokio {
     }
 
     fn post(&self, request: HttpRequest) -> impl Future<Output = Result<HttpResponse, AuthError>> + Send + 'static {
-        let http = Arc::clone(&self.http);
-        #[cfg(feature = "tls")]
-        let tls = self.tls.clone();
+        let (http, options) = (Arc::clone(&self.http), self.options.clone());
         async move {
-            #[cfg(feature = "tls")]
-            let client = http.get_or_init(|| http_client(&tls)).clone()?;
-            #[cfg(not(feature = "tls"))]
-            let client = http.get_or_init(http_client).clone()?;
+            let client = http.get_or_init(|| http_client(&options)).clone()?;
             post(&client, &request).await
         }
     }
 }
 
-async fn connect_tcp(request: &ConnectRequest) -> Result<TcpStream, TransportError> {
-    let dns = |error: io::Error| TransportError::Dns(error.to_string());
-    let addresses = lookup_host((request.host.as_str(), request.port)).await.map_err(dns)?;
-    let tcp = connect_any(addresses, TcpStream::connect, tokio::time::sleep).await.map_err(|error| match error {
-        Some(error) => TransportError::Io(error.to_string()),
-        None => TransportError::Dns("the name has no address".into()),
+async fn connect_tcp(hop: Hop) -> Result<Box<dyn Duplex>, CloseReason> {
+    let dns = |error: io::Error| CloseReason::Failed(TransportError::Dns(error.to_string()));
+    let addresses: Vec<_> = lookup_host((hop.host.as_str(), hop.port)).await.map_err(dns)?.collect();
+    let tcp = connect_any(addresses, TcpStream::connect, tokio::time::sleep).await.map_err(|error| {
+        CloseReason::Failed(match error {
+            Some(error) => TransportError::Io(error.to_string()),
+            None => TransportError::Dns("the name has no address".into()),
+        })
     })?;
-    tcp.set_nodelay(true).map_err(|error| TransportError::Io(error.to_string()))?;
-    Ok(tcp)
+    tcp.set_nodelay(true).map_err(|error| CloseReason::Failed(TransportError::Io(error.to_string())))?;
+    let Some(mut tunnel) = hop.tunnel else { return Ok(Box::new(tcp)) };
+    let mut stream = Stream::new(Box::new(tcp));
+    poll_fn(|context| {
+        stream.set_waker(context.waker());
+        tunnel.poll(&mut stream)
+    })
+    .await?;
+    Ok(stream.into_inner())
 }
 
 #[cfg(feature = "tls")]
 async fn connect_tls(
-    tcp: TcpStream,
+    tcp: Box<dyn Duplex>,
     request: &ConnectRequest,
-    tls: &pusher_driver::Tls,
-) -> Result<Transport, CloseReason> {
-    let config = tls.client_config().map_err(CloseReason::Failed)?;
+    options: &Options,
+) -> Result<Box<dyn Duplex>, CloseReason> {
+    let config = options.trusted().client_config().map_err(CloseReason::Failed)?;
     let name = rustls::pki_types::ServerName::try_from(request.host.to_string())
         .map_err(|error| CloseReason::Failed(TransportError::Tls(error.to_string())))?;
     let stream = tokio_rustls::TlsConnector::from(config).connect(name, tcp).await;
-    let stream = stream.map_err(|error| pusher_driver::adapter::handshake_error(&error))?;
-    Ok(Transport::Tls(Box::new(stream)))
+    Ok(Box::new(stream.map_err(|error| pusher_driver::adapter::handshake_error(&error))?))
 }
 
-#[cfg(feature = "tls")]
-fn http_client(tls: &pusher_driver::Tls) -> Result<reqwest::Client, AuthError> {
-    let config = tls.client_config().map_err(|error| AuthError::Handler(error.to_string()))?;
-    build(reqwest::Client::builder().tls_backend_preconfigured(rustls::ClientConfig::clone(&config)))
-}
-
+/// A server may ask a plain connection to come back with TLS.
 #[cfg(not(feature = "tls"))]
-fn http_client() -> Result<reqwest::Client, AuthError> {
-    build(reqwest::Client::builder())
+async fn connect_tls(_: Box<dyn Duplex>, _: &ConnectRequest, _: &Options) -> Result<Box<dyn Duplex>, CloseReason> {
+    Err(CloseReason::TlsUnavailable)
 }
 
-fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, AuthError> {
+fn http_client(options: &Options) -> Result<reqwest::Client, AuthError> {
+    let options_of_proxy = options.clone();
+    let proxy = reqwest::Proxy::custom(move |url| {
+        let (host, port) = (url.host_str()?, url.port_or_known_default()?);
+        Some(options_of_proxy.proxy_to(host, port, url.scheme() == "https")?.url().expose().to_owned())
+    });
     // Proxies of the environment are used only by those who ask for them.
-    let client = builder.redirect(reqwest::redirect::Policy::none()).no_proxy().build();
-    client.map_err(|error| AuthError::Handler(whole(&error)))
+    let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().proxy(proxy);
+    #[cfg(feature = "tls")]
+    let builder = {
+        let config = options.trusted().client_config().map_err(|error| AuthError::Handler(error.to_string()))?;
+        builder.tls_backend_preconfigured(rustls::ClientConfig::clone(&config))
+    };
+    builder.build().map_err(|error| AuthError::Handler(whole(&error)))
 }
 
 async fn post(client: &reqwest::Client, request: &HttpRequest) -> Result<HttpResponse, AuthError> {

@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use pusher_proto::{AuthError, AuthId, AuthRequest, AuthResponse};
 
-use super::{AuthCall, HttpRequest, HttpResponse};
+use super::{AuthCall, HttpAuth, HttpRequest, HttpResponse, NoAuth};
 use crate::runtime::Runtime;
 
 /// Decides whether a socket may subscribe to a private, encrypted or presence channel, and which user it belongs to;
@@ -45,13 +45,26 @@ pub trait Authorizer: Send + Sync + 'static {
     }
 }
 
-/// For clients of public channels: every other channel, and sign-in, fails with [`AuthError::NotConfigured`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct NoAuth;
-
 impl Authorizer for NoAuth {
     async fn authorize(&self, _call: &AuthCall) -> Result<AuthResponse, AuthError> {
         Err(AuthError::NotConfigured)
+    }
+}
+
+impl Authorizer for HttpAuth {
+    async fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
+        let mut response = call.post(self.request(call.request(), call.body())?).await?;
+        if self.renews(&response, call.request()) {
+            response = call.post(self.request(call.request(), call.body())?).await?;
+        }
+        response.authorization()
+    }
+}
+
+#[cfg(feature = "signing")]
+impl Authorizer for super::LocalAuth {
+    async fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
+        self.sign(call.request())
     }
 }
 

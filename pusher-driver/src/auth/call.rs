@@ -83,6 +83,10 @@ impl AuthCall {
     }
 }
 
+/// For clients of public channels: every other channel, and sign-in, fails with [`AuthError::NotConfigured`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NoAuth;
+
 impl Deref for AuthCall {
     type Target = AuthRequest;
 

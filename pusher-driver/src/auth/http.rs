@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use pusher_proto::{AuthBody, AuthError, AuthRequest, AuthResponse, AuthSubject, Secret, Text};
 
-use super::{AuthCall, Authorizer};
-
 /// Asks an HTTP endpoint of the application (Pusher docs, *Authorizing users*).
 ///
 /// The body is a form unless [`auth_body`](pusher_proto::ConfigBuilder::auth_body) says JSON. Redirects are not
@@ -31,7 +29,10 @@ pub struct HttpAuth {
     params: Vec<(Text, Secret)>,
     more_headers: Vec<Provider>,
     more_params: Vec<Provider>,
+    renew: Option<Renew>,
 }
+
+type Renew = Arc<dyn Fn(&AuthRequest) + Send + Sync>;
 
 type Provider = Arc<dyn Fn(&AuthRequest) -> Vec<(Text, Secret)> + Send + Sync>;
 
@@ -45,6 +46,7 @@ impl HttpAuth {
             params: Vec::new(),
             more_headers: Vec::new(),
             more_params: Vec::new(),
+            renew: None,
         }
     }
 
@@ -85,6 +87,22 @@ impl HttpAuth {
         self
     }
 
+    /// Calls a function after an answer of 401, such as one that forgets a token which has expired. The question is then
+    /// asked once more, with headers and parameters made anew. Without it, 401 is final.
+    pub fn on_unauthorized(mut self, renew: impl Fn(&AuthRequest) + Send + Sync + 'static) -> Self {
+        self.renew = Some(Arc::new(renew));
+        self
+    }
+
+    /// Whether a question must be asked once more; for adapters.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn renews(&self, response: &HttpResponse, request: &AuthRequest) -> bool {
+        let Some(renew) = self.renew.as_ref().filter(|_| response.status == UNAUTHORIZED) else { return false };
+        renew(request);
+        true
+    }
+
     /// Returns the HTTP request for one question.
     ///
     /// # Errors
@@ -104,13 +122,6 @@ impl HttpAuth {
             content_type: body.content_type(),
             body: Secret::from(request.body(body, &params)),
         })
-    }
-}
-
-impl Authorizer for HttpAuth {
-    async fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
-        let response = call.post(self.request(call.request(), call.body())?).await?;
-        AuthResponse::from_http(response.status, &response.body, response.retry_after.as_deref())
     }
 }
 
@@ -153,6 +164,15 @@ impl HttpResponse {
     /// Largest body in bytes that an adapter reads; an authorization has some hundred.
     pub const MAX_LEN: usize = 1_024 * 1_024;
 
+    /// Reads the answer.
+    ///
+    /// # Errors
+    ///
+    /// When it is none.
+    pub fn authorization(&self) -> Result<AuthResponse, AuthError> {
+        AuthResponse::from_http(self.status, &self.body, self.retry_after.as_deref())
+    }
+
     /// Adds a piece of the body.
     ///
     /// # Errors
@@ -167,3 +187,6 @@ impl HttpResponse {
         Ok(())
     }
 }
+
+/// The status that says that the caller is not known, or not any more (RFC 9110, section 15.5.2).
+const UNAUTHORIZED: u16 = 401;

@@ -4,8 +4,6 @@ use pusher_proto::signing::App;
 use pusher_proto::signing::SigningError;
 use pusher_proto::{AuthError, AuthRequest, AuthResponse, AuthSubject, ChannelKind, ChannelName, Data, SocketId, Text};
 
-use super::{AuthCall, Authorizer};
-
 /// Signs with the application's secret instead of asking a server: for programs that belong to the application, such as
 /// workers, and for tests. A secret in a program that users have is no secret.
 ///
@@ -50,7 +48,12 @@ impl LocalAuth {
         self
     }
 
-    fn sign(&self, request: &AuthRequest) -> Result<AuthResponse, AuthError> {
+    /// Answers one question.
+    ///
+    /// # Errors
+    ///
+    /// When the question is about a user and there is none, or about an encrypted channel and there is no master key.
+    pub fn sign(&self, request: &AuthRequest) -> Result<AuthResponse, AuthError> {
         let signed = match (&request.subject, &self.user) {
             (AuthSubject::Channel(channel), user) => self.sign_channel(&request.socket_id, channel, user.as_ref()),
             (AuthSubject::User, Some(user)) => self.app.authenticate_user(&request.socket_id, user.user_data.clone()),
@@ -74,11 +77,5 @@ impl LocalAuth {
                 self.app.authorize_channel(socket_id, channel)
             }
         }
-    }
-}
-
-impl Authorizer for LocalAuth {
-    async fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
-        self.sign(call.request())
     }
 }

@@ -3,17 +3,15 @@
 #[cfg(feature = "async")]
 mod authorizer;
 mod call;
-#[cfg(feature = "async")]
 mod http;
-#[cfg(all(feature = "async", feature = "signing"))]
+#[cfg(feature = "signing")]
 mod local;
 
 #[cfg(feature = "async")]
+pub use authorizer::Authorizer;
+#[cfg(feature = "async")]
 pub(crate) use authorizer::{Ask, Asked, Post};
-#[cfg(feature = "async")]
-pub use authorizer::{Authorizer, NoAuth};
-pub use call::AuthCall;
-#[cfg(feature = "async")]
+pub use call::{AuthCall, NoAuth};
 pub use http::{HttpAuth, HttpRequest, HttpResponse};
-#[cfg(all(feature = "async", feature = "signing"))]
+#[cfg(feature = "signing")]
 pub use local::LocalAuth;

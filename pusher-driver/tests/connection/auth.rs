@@ -64,6 +64,22 @@ fn a_refusal_of_the_endpoint_is_passed_on() {
 }
 
 #[test]
+fn a_token_that_has_expired_is_renewed_once() {
+    let (sender, renewals) = std::sync::mpsc::channel();
+    let auth = HttpAuth::new("https://example.com/auth")
+        .on_unauthorized(move |request| sender.send(request.subject.to_string()).unwrap());
+    let mut world = World::connected(auth);
+    world.outside().post_answer = answer(401, "");
+    let chat = world.client.subscribe("private-chat").unwrap();
+    world.run();
+    assert_eq!(renewals.try_iter().collect::<Vec<_>>(), ["private-chat"]);
+    assert_eq!(world.outside().posts.len(), 2);
+    let error = AuthError::Http { status: 401, excerpt: String::new(), retry_after: None };
+    let error = SubscribeError::Channel(SubscriptionError::Auth(error));
+    assert_eq!(now(chat.subscribed()), Poll::Ready(Err(error)));
+}
+
+#[test]
 fn a_call_that_nobody_waits_for_is_dropped() {
     let mut world = World::connected(HttpAuth::new("https://example.com/auth"));
     let first = world.client.subscribe("private-a").unwrap();

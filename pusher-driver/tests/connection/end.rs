@@ -4,9 +4,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pusher_driver::{NoAuth, Options, SubscribeError};
-use pusher_proto::ConnectionState;
+use pusher_proto::{AuthRequest, AuthResponse, ClientEventName, ConnectionState, Data};
 
-use crate::world::{World, config, now};
+use crate::world::{World, config, now, succeeded};
 
 #[test]
 fn the_last_handle_takes_the_connection_with_it() {
@@ -55,6 +55,21 @@ fn shutdown_says_goodbye_and_ends_everything() {
         assert_eq!(event.name(), "state_change");
     }
     panic!("the stream ends");
+}
+
+#[test]
+fn what_was_triggered_is_sent_before_the_goodbye() {
+    let mut world = World::connected(async |_: AuthRequest| Ok(AuthResponse::new("key:5a")));
+    let chat = world.client.subscribe("private-chat").unwrap();
+    world.run();
+    world.receive(&succeeded("private-chat"));
+    world.sent();
+    chat.trigger(&ClientEventName::new("client-bye").unwrap(), &Data::string("bye")).unwrap();
+    let context = &mut Context::from_waker(Waker::noop());
+    assert_eq!(world.client.poll_shutdown(Duration::from_secs(1), context), Poll::Pending);
+    assert!(!world.run());
+    assert_eq!(world.sent(), [r#"{"event":"client-bye","channel":"private-chat","data":"bye"}"#]);
+    assert_eq!(world.outside().closed[0].code, 1000);
 }
 
 #[test]

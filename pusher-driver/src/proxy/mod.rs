@@ -1,0 +1,253 @@
+//! Proxies on the way to the server.
+
+#[cfg(test)]
+mod tests;
+mod tunnel;
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+
+use pusher_proto::{Secret, Text};
+
+pub use self::tunnel::Tunnel;
+
+/// A proxy: HTTP with `CONNECT` (RFC 9110, section 9.3.6), or SOCKS 5 (RFC 1928).
+///
+/// The proxy resolves the server's name.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_driver::{Options, Proxy};
+///
+/// let proxy: Proxy = "socks5://user:password@localhost:1080".parse()?;
+/// assert_eq!(proxy, Proxy::socks5("localhost", 1080).credentials("user", "password"));
+/// let options = Options::new().proxy(proxy);
+/// # Ok::<(), pusher_driver::InvalidProxy>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Proxy {
+    protocol: Protocol,
+    host: Text,
+    port: u16,
+    credentials: Option<Credentials>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    Http,
+    Socks5,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Credentials {
+    user: Text,
+    password: Secret,
+}
+
+/// What is wrong with the URL of a proxy. The URL itself may hold a password and is not shown.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidProxy {
+    /// It is not `http://host:port` or `socks5://host:port`, with or without `user:password@`.
+    #[error("the proxy is not a URL such as http://host:port or socks5://user:password@host:port")]
+    Url,
+    /// The proxy's protocol is another one.
+    #[error("proxies by {0:?} are not supported, only http and socks5")]
+    Protocol(Text),
+    /// SOCKS 5 takes names and passwords of 1 to 255 bytes (RFC 1929), and no name may contain a colon in HTTP.
+    #[error("the proxy's protocol cannot transport these credentials")]
+    Credentials,
+}
+
+impl Proxy {
+    /// A proxy that takes HTTP's `CONNECT`.
+    pub fn http(host: impl Into<Text>, port: u16) -> Self {
+        Self { protocol: Protocol::Http, host: host.into(), port, credentials: None }
+    }
+
+    /// A proxy that speaks SOCKS 5.
+    pub fn socks5(host: impl Into<Text>, port: u16) -> Self {
+        Self { protocol: Protocol::Socks5, host: host.into(), port, credentials: None }
+    }
+
+    /// Sets the name and the password that the proxy wants.
+    pub fn credentials(mut self, user: impl Into<Text>, password: impl Into<Secret>) -> Self {
+        self.credentials = Some(Credentials { user: user.into(), password: password.into() });
+        self
+    }
+
+    /// Returns the proxy as a URL, with the credentials; for adapters whose HTTP client wants it so.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn url(&self) -> Secret {
+        let scheme = match self.protocol {
+            Protocol::Http => "http",
+            Protocol::Socks5 => "socks5h",
+        };
+        let credentials = self.credentials.as_ref().map_or_else(String::new, |credentials| {
+            format!("{}:{}@", percent_encoded(&credentials.user), percent_encoded(credentials.password.expose()))
+        });
+        Secret::from(format!("{scheme}://{credentials}{}", authority(&self.host, self.port)))
+    }
+
+    fn validate(self) -> Result<Self, InvalidProxy> {
+        let Some(Credentials { user, password }) = &self.credentials else { return Ok(self) };
+        let fits = |text: &str| (1..=MAX_SOCKS_CREDENTIAL_LEN).contains(&text.len());
+        let is_valid = match self.protocol {
+            Protocol::Http => !user.contains(':'),
+            Protocol::Socks5 => fits(user) && fits(password.expose()),
+        };
+        if is_valid { Ok(self) } else { Err(InvalidProxy::Credentials) }
+    }
+}
+
+/// Reads `http://host:port`, `socks5://host:port` and the same with `user:password@`, percent-encoded.
+impl FromStr for Proxy {
+    type Err = InvalidProxy;
+
+    fn from_str(url: &str) -> Result<Self, InvalidProxy> {
+        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+        let (protocol, port) = match scheme {
+            "http" => (Protocol::Http, 80),
+            "socks5" | "socks5h" => (Protocol::Socks5, 1080),
+            other => return Err(InvalidProxy::Protocol(other.into())),
+        };
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let (credentials, address) = match rest.rsplit_once('@') {
+            Some((credentials, address)) => (Some(credentials), address),
+            None => (None, rest),
+        };
+        let (host, port) = match address.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, port.parse().map_err(|_| InvalidProxy::Url)?),
+            _ => (address, port),
+        };
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let odd = |c: char| c.is_control() || c.is_whitespace() || "/?#@[]\\".contains(c);
+        if host.is_empty() || port == 0 || host.contains(odd) {
+            return Err(InvalidProxy::Url);
+        }
+        if host.contains(':') && host.parse::<Ipv6Addr>().is_err() {
+            return Err(InvalidProxy::Url);
+        }
+        let mut proxy = Self { protocol, host: host.into(), port, credentials: None };
+        if let Some(credentials) = credentials {
+            let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+            let decoded = |text| percent_decoded(text).ok_or(InvalidProxy::Url);
+            proxy = proxy.credentials(decoded(user)?, decoded(password)?);
+        }
+        proxy.validate()
+    }
+}
+
+/// Which proxy a connection takes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Proxies {
+    tls: Option<Proxy>,
+    plain: Option<Proxy>,
+    /// Hosts that are reached without one.
+    except: Vec<String>,
+}
+
+impl Proxies {
+    pub(crate) fn one(proxy: Proxy) -> Self {
+        Self { tls: Some(proxy.clone()), plain: Some(proxy), except: Vec::new() }
+    }
+
+    /// Reads `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in lower case first, as curl does.
+    pub(crate) fn from_env(var: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidProxy> {
+        let var = |name: &str| var(name).or_else(|| var(&name.to_ascii_uppercase())).filter(|value| !value.is_empty());
+        let proxy = |name| var(name).or_else(|| var("all_proxy")).map(|url| url.parse()).transpose();
+        let except = var("no_proxy").unwrap_or_default();
+        let except = except.split(',').map(|host| host.trim().to_ascii_lowercase());
+        let except = except.filter(|host| !host.is_empty()).collect();
+        Ok(Self { tls: proxy("https_proxy")?, plain: proxy("http_proxy")?, except })
+    }
+
+    pub(crate) fn find(&self, host: &str, port: u16, tls: bool) -> Option<&Proxy> {
+        let proxy = if tls { self.tls.as_ref() } else { self.plain.as_ref() }?;
+        let host = host.to_ascii_lowercase();
+        let is_excepted = self.except.iter().any(|except| is_excepted(except, &host, port));
+        (!is_excepted).then_some(proxy)
+    }
+}
+
+/// Whether an entry of `NO_PROXY` means this host: `*`, a host, a domain with its subdomains, each perhaps with a port.
+fn is_excepted(except: &str, host: &str, port: u16) -> bool {
+    let (name, only_port) = match except.rsplit_once(':') {
+        Some((name, number)) if !name.contains(':') || name.ends_with(']') => (name, number.parse::<u16>().ok()),
+        Some(_) | None => (except, None),
+    };
+    if only_port.is_some_and(|only| only != port) {
+        return false;
+    }
+    let name = name.trim_start_matches('[').trim_end_matches(']').trim_start_matches('.');
+    let is_subdomain = || host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
+    name == "*" || host == name || is_subdomain()
+}
+
+/// Where a connection goes first.
+#[derive(Debug)]
+pub struct Hop {
+    /// Name or IP address of the server or its proxy.
+    pub host: Text,
+    /// TCP port.
+    pub port: u16,
+    /// What to do with the TCP connection before it is one to the server.
+    pub tunnel: Option<Tunnel>,
+}
+
+impl Hop {
+    pub(crate) fn new(proxies: &Proxies, host: &Text, port: u16, tls: bool) -> Self {
+        match proxies.find(host, port, tls) {
+            None => Self { host: host.clone(), port, tunnel: None },
+            Some(proxy) => {
+                let tunnel = Some(Tunnel::new(proxy, host, port));
+                Self { host: proxy.host.clone(), port: proxy.port, tunnel }
+            }
+        }
+    }
+}
+
+fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(byte.into());
+        } else {
+            encoded += &format!("%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, behind @ ..] = rest {
+        rest = behind;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let (digits, behind) = rest.split_first_chunk::<2>()?;
+        bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+        rest = behind;
+    }
+    String::from_utf8(bytes).ok()
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&authority(&self.host, self.port))
+    }
+}
+
+/// Longest name and longest password in bytes (RFC 1929, section 2).
+const MAX_SOCKS_CREDENTIAL_LEN: usize = 255;

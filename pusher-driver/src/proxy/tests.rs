@@ -1,0 +1,138 @@
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::task::Poll;
+
+use pusher_proto::{CloseReason, Secret, Text, TransportError};
+
+use super::{Hop, InvalidProxy, Proxies, Proxy};
+
+/// A proxy that answers what the test says, one byte at a time.
+#[derive(Default)]
+struct Peer {
+    incoming: VecDeque<u8>,
+    sent: Vec<u8>,
+    blocks: bool,
+}
+
+impl Read for Peer {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.blocks = !self.blocks;
+        if self.blocks {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.incoming.read(buffer)
+    }
+}
+
+impl Write for Peer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.sent.push(bytes[0]);
+        Ok(1)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What was sent, how it ended, and what is left for the server.
+fn talk(proxy: Proxy, host: &str, answers: &[u8]) -> (Vec<u8>, Result<(), String>, Vec<u8>) {
+    let mut hop = Hop::new(&Proxies::one(proxy), &Text::from(host), 443, true);
+    let tunnel = hop.tunnel.as_mut().unwrap();
+    let mut peer = Peer { incoming: answers.iter().copied().collect(), ..Peer::default() };
+    let end = loop {
+        match tunnel.poll(&mut peer) {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) => break Ok(()),
+            Poll::Ready(Err(CloseReason::Failed(TransportError::Io(text)))) => break Err(text),
+            Poll::Ready(Err(other)) => panic!("{other:?}"),
+        }
+    };
+    (peer.sent, end, peer.incoming.into())
+}
+
+#[test]
+fn http_tunnels_end_behind_the_head_of_the_answer() {
+    let (sent, end, rest) = talk(Proxy::http("p", 1), "h", b"HTTP/1.1 200 OK\r\nX: y\r\n\r\nbehind");
+    assert_eq!(String::from_utf8(sent).unwrap(), "CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n");
+    assert_eq!((end, rest.as_slice()), (Ok(()), &b"behind"[..]));
+    let proxy = Proxy::http("p", 1).credentials("Aladdin", "open sesame");
+    let (sent, end, _) = talk(proxy, "::1", b"HTTP/1.0 407 No\r\n\r\n");
+    let sent = String::from_utf8(sent).unwrap();
+    assert!(sent.starts_with("CONNECT [::1]:443 HTTP/1.1\r\n"), "{sent}");
+    assert!(sent.contains("\r\nProxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"), "{sent}");
+    assert_eq!(end, Err("the proxy: refused with HTTP status 407".into()));
+    let (_, end, _) = talk(Proxy::http("p", 1), "h", b"SSH-2.0\r\n\r\n");
+    assert_eq!(end, Err("the proxy: no answer in HTTP".into()));
+    let (_, end, _) = talk(Proxy::http("p", 1), "h", b"HTTP/1.1 200");
+    assert_eq!(end, Err("the proxy: closed without an answer".into()));
+}
+
+#[test]
+fn socks_tunnels_end_behind_the_reply() {
+    let reply = b"\x05\x00\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50behind";
+    let (sent, end, rest) = talk(Proxy::socks5("p", 1), "name", reply);
+    assert_eq!(sent, b"\x05\x01\x00\x05\x01\x00\x03\x04name\x01\xbb");
+    assert_eq!((end, rest.as_slice()), (Ok(()), &b"behind"[..]));
+    let proxy = Proxy::socks5("p", 1).credentials("u", "pw");
+    let reply = b"\x05\x02\x01\x00\x05\x00\x00\x03\x02ab\x00\x50";
+    let (sent, end, _) = talk(proxy.clone(), "127.0.0.1", reply);
+    assert_eq!(sent, b"\x05\x02\x00\x02\x01\x01u\x02pw\x05\x01\x00\x01\x7f\x00\x00\x01\x01\xbb");
+    assert_eq!(end, Ok(()));
+    let (_, end, _) = talk(proxy, "h", b"\x05\x02\x01\x01");
+    assert_eq!(end, Err("the proxy: refused the credentials".into()));
+    let (_, end, _) = talk(Proxy::socks5("p", 1), "h", b"\x05\xff");
+    assert_eq!(end, Err("the proxy: wants other credentials".into()));
+    let (_, end, _) = talk(Proxy::socks5("p", 1), "h", b"\x05\x00\x05\x05");
+    assert_eq!(end, Err("the proxy: the server refused the connection".into()));
+}
+
+#[test]
+fn reads_urls_and_writes_them() {
+    let table = [
+        ("http://p:3128", Proxy::http("p", 3128), "http://p:3128"),
+        ("p", Proxy::http("p", 80), "http://p:80"),
+        ("socks5h://[::1]:9/", Proxy::socks5("::1", 9), "socks5h://[::1]:9"),
+        ("http://a%40b:c%3Ad@p", Proxy::http("p", 80).credentials("a@b", "c:d"), "http://a%40b:c%3Ad@p:80"),
+    ];
+    for (text, proxy, url) in table {
+        assert_eq!(proxy.url(), Secret::from(url));
+        assert_eq!(text.parse(), Ok(proxy), "{text}");
+    }
+    let long = format!("socks5://u:{}@p", "x".repeat(256));
+    let table = [
+        ("https://p", InvalidProxy::Protocol("https".into())),
+        ("http://", InvalidProxy::Url),
+        ("http://p:0", InvalidProxy::Url),
+        ("http://p:99999", InvalidProxy::Url),
+        ("http://u:%zz@p", InvalidProxy::Url),
+        ("socks5://u@p", InvalidProxy::Credentials),
+        (&long, InvalidProxy::Credentials),
+    ];
+    for (text, error) in table {
+        assert_eq!(text.parse::<Proxy>(), Err(error), "{text}");
+    }
+    assert!(!format!("{:?}", Proxy::http("p", 1).credentials("u", "pw")).contains("pw"));
+}
+
+#[test]
+fn the_environment_says_which_proxy_and_for_whom_none() {
+    let proxies = Proxies::from_env(|name| match name {
+        "HTTPS_PROXY" => Some("http://secure:1".into()),
+        "all_proxy" => Some("socks5://any:2".into()),
+        "NO_PROXY" => Some("localhost, .example.com,10.0.0.1:80,[::1]".into()),
+        _ => None,
+    });
+    let proxies = proxies.unwrap();
+    let secure = Proxy::http("secure", 1);
+    assert_eq!(proxies.find("h", 443, true), Some(&secure));
+    assert_eq!(proxies.find("h", 80, false), Some(&Proxy::socks5("any", 2)));
+    for (host, port) in [("localhost", 443), ("A.Example.com", 1), ("example.com", 1), ("10.0.0.1", 80), ("::1", 9)] {
+        assert_eq!(proxies.find(host, port, true), None, "{host}");
+    }
+    for (host, port) in [("myexample.com", 443), ("10.0.0.1", 443), ("h.localhost.org", 1)] {
+        assert_eq!(proxies.find(host, port, true), Some(&secure), "{host}");
+    }
+    assert!(Proxies::from_env(|_| Some("ftp://p".into())).is_err());
+    assert!(Proxies::from_env(|_| None).unwrap().find("h", 1, true).is_none());
+}
