@@ -1,0 +1,222 @@
+//! Authorization: who is asked, on helper threads that may wait.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use pusher_driver::{HttpAuth, HttpRequest, HttpResponse, NoAuth};
+use pusher_proto::{AuthBody, AuthError, AuthRequest, AuthResponse};
+
+use crate::http::Http;
+
+/// Decides whether a socket may subscribe to a private, encrypted or presence channel, and which user it belongs to;
+/// usually by asking the application's server. It may wait: it runs in a helper thread.
+///
+/// It is asked again for every new socket. [`AuthRequest::purpose`] tells the first time from later ones. An answer that
+/// comes after [`auth_timeout`](pusher_proto::ConfigBuilder::auth_timeout), or for an earlier socket, is ignored.
+///
+/// Ready-made are [`HttpAuth`], [`NoAuth`] for clients of public channels, and functions:
+///
+/// ```
+/// use pusher_blocking::{AuthError, AuthRequest, AuthResponse, Authorizer};
+///
+/// fn ask_the_user(request: &AuthRequest) -> Result<AuthResponse, AuthError> {
+///     Err(AuthError::Handler(format!("{} is for members only", request.subject)))
+/// }
+///
+/// fn takes(authorizer: impl Authorizer) {}
+/// takes(ask_the_user);
+/// ```
+pub trait Authorizer: Send + Sync + 'static {
+    /// Answers one call.
+    ///
+    /// # Errors
+    ///
+    /// When there is no authorization.
+    fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError>;
+
+    /// Answers all calls that came at once, so that an application's server can be asked for many channels in one
+    /// request.
+    ///
+    /// Unless overridden, [`authorize`](Self::authorize) runs for all of them at the same time, each in a thread. There are
+    /// never more than [`auth_window`](pusher_proto::ConfigBuilder::auth_window).
+    fn authorize_many(&self, mut calls: Vec<AuthCall>) {
+        let last = calls.pop();
+        let answer = |call: AuthCall| {
+            let answer = self.authorize(&call);
+            call.answer(answer);
+        };
+        thread::scope(|scope| {
+            for call in calls {
+                // A call without a thread is dropped, and so answered.
+                let _ = thread::Builder::new().name("pusher-auth".into()).spawn_scoped(scope, move || answer(call));
+            }
+            last.map(answer);
+        });
+    }
+}
+
+impl Authorizer for NoAuth {
+    fn authorize(&self, _call: &AuthCall) -> Result<AuthResponse, AuthError> {
+        Err(AuthError::NotConfigured)
+    }
+}
+
+impl Authorizer for HttpAuth {
+    fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
+        let mut response = call.post(&self.request(call.request(), call.body())?)?;
+        if self.renews(&response, call.request()) {
+            response = call.post(&self.request(call.request(), call.body())?)?;
+        }
+        response.authorization()
+    }
+}
+
+#[cfg(feature = "signing")]
+impl Authorizer for pusher_driver::LocalAuth {
+    fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
+        self.sign(call.request())
+    }
+}
+
+/// A function, or a closure.
+impl<F> Authorizer for F
+where
+    F: Fn(&AuthRequest) -> Result<AuthResponse, AuthError> + Send + Sync + 'static,
+{
+    fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
+        self(call.request())
+    }
+}
+
+/// One question to the application's server, which takes its own answer. It derefs to its [`AuthRequest`].
+///
+/// A call that is dropped without an answer counts as refused.
+pub struct AuthCall {
+    call: pusher_driver::AuthCall,
+    http: Arc<Http>,
+}
+
+impl AuthCall {
+    /// Gives the answer.
+    pub fn answer(self, answer: Result<AuthResponse, AuthError>) {
+        self.call.answer(answer);
+    }
+
+    /// Returns the question.
+    #[must_use]
+    pub fn request(&self) -> &AuthRequest {
+        self.call.request()
+    }
+
+    /// Returns how the configuration wants a request's body to be written.
+    #[must_use]
+    pub fn body(&self) -> AuthBody {
+        self.call.body()
+    }
+
+    /// Whether nobody waits for the answer any more.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.call.is_cancelled()
+    }
+
+    /// Sends a POST request through the client's connections, and waits for the answer.
+    ///
+    /// # Errors
+    ///
+    /// When the server was not reached, or its answer is unreasonably large.
+    pub fn post(&self, request: &HttpRequest) -> Result<HttpResponse, AuthError> {
+        self.http.post(request)
+    }
+}
+
+impl Deref for AuthCall {
+    type Target = AuthRequest;
+
+    fn deref(&self) -> &AuthRequest {
+        self.request()
+    }
+}
+
+impl fmt::Debug for AuthCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.call, f)
+    }
+}
+
+/// The threads that wait for authorizations. One ends when it finds nothing to do.
+pub(crate) struct Helpers {
+    authorizer: Arc<dyn Authorizer>,
+    http: Arc<Http>,
+    queue: Arc<Mutex<Queue>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    batches: VecDeque<Vec<AuthCall>>,
+    threads: usize,
+}
+
+impl Helpers {
+    pub(crate) fn new(authorizer: Arc<dyn Authorizer>, http: Http) -> Self {
+        Self { authorizer, http: Arc::new(http), queue: Arc::default() }
+    }
+
+    pub(crate) fn ask(&self, calls: Vec<pusher_driver::AuthCall>) {
+        let calls = calls.into_iter().map(|call| AuthCall { call, http: Arc::clone(&self.http) }).collect();
+        let mut queue = lock(&self.queue);
+        queue.batches.push_back(calls);
+        if queue.threads >= MAX_THREADS {
+            return;
+        }
+        queue.threads += 1;
+        drop(queue);
+        let (queue, authorizer) = (Arc::clone(&self.queue), Arc::clone(&self.authorizer));
+        let thread = thread::Builder::new().name("pusher-auth".into());
+        if let Err(error) = thread.spawn(move || work(&queue, authorizer.as_ref())) {
+            tracing::error!(%error, "no thread to authorize in");
+            let mut queue = lock(&self.queue);
+            queue.threads -= 1;
+            let unanswered = queue.batches.pop_back();
+            drop(queue);
+            drop(unanswered);
+        }
+    }
+}
+
+/// Ends the requests that are still on their way.
+impl Drop for Helpers {
+    fn drop(&mut self) {
+        let unanswered = std::mem::take(&mut lock(&self.queue).batches);
+        drop(unanswered);
+        self.http.shut_down();
+    }
+}
+
+fn work(queue: &Mutex<Queue>, authorizer: &dyn Authorizer) {
+    loop {
+        let mut waiting = lock(queue);
+        let Some(mut calls) = waiting.batches.pop_front() else {
+            waiting.threads -= 1;
+            return;
+        };
+        drop(waiting);
+        calls.retain(|call| !call.is_cancelled());
+        // A call that goes with a panic answers that it was not answered; the panic itself was printed already.
+        if catch_unwind(AssertUnwindSafe(|| authorizer.authorize_many(calls))).is_err() {
+            tracing::error!("an authorizer panicked");
+        }
+    }
+}
+
+fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Batches that wait for the application's server at the same time. There are several only if it answers so slowly that
+/// the connection was lost meanwhile.
+const MAX_THREADS: usize = 4;

@@ -1,0 +1,204 @@
+//! The handles, and how a thread waits on them.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use pusher_driver::SubscribeError;
+use pusher_proto::{ChannelName, Event, InvalidName};
+
+/// A Pusher client: cheap to clone, and usable from any thread.
+///
+/// It derefs to the [client of all adapters](pusher_driver::Client), which has everything that does not wait. What waits
+/// must not be called in a callback: the connection's thread would wait for itself.
+#[derive(Clone, Debug)]
+pub struct Client(pub(crate) pusher_driver::Client);
+
+/// A [`Client`] that does not keep the connection, for callbacks that need one.
+#[derive(Clone, Debug)]
+pub struct WeakClient(pusher_driver::WeakClient);
+
+/// One handle of a channel: an iterator over its events, and what is known of it.
+///
+/// It derefs to the [subscription of all adapters](pusher_driver::Subscription), which has everything that does not wait.
+/// A thread that reads needs a handle of its own; [`Client::subscribe`] gives any number for one channel.
+///
+/// # Examples
+///
+/// ```no_run
+/// # fn example(client: pusher_blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
+/// let mut chat = client.subscribe("private-chat")?;
+/// chat.subscribed(Duration::from_secs(10))?;
+/// let first = chat.recv_timeout(Duration::from_secs(60))?;
+/// for event in chat {
+///     println!("{event:?}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "dropping the last handle of a channel unsubscribes"]
+pub struct Subscription(pusher_driver::Subscription);
+
+/// An iterator over everything that happens to a client. It ends when the connection's thread does.
+#[derive(Debug)]
+#[must_use = "events are collected as long as this value lives"]
+pub struct Events(pusher_driver::Events);
+
+impl Client {
+    /// Subscribes to a channel, now or as soon as there is a connection, and again after every reconnect; see
+    /// [`Client::subscribe`](pusher_driver::Client::subscribe) of the driver.
+    ///
+    /// # Errors
+    ///
+    /// When the name is one that no server can mean.
+    pub fn subscribe<N>(&self, channel: N) -> Result<Subscription, InvalidName>
+    where
+        N: TryInto<ChannelName>,
+        InvalidName: From<N::Error>,
+    {
+        Ok(Subscription(self.0.subscribe(channel)?))
+    }
+
+    /// Returns an iterator over everything that happens from now on, on all channels and beside them.
+    pub fn events(&self) -> Events {
+        Events(self.0.events())
+    }
+
+    /// Returns a handle that does not keep the connection.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakClient {
+        WeakClient(self.0.downgrade())
+    }
+
+    /// Closes the connection for good: what was triggered is sent, the server is told, the streams end, and the thread with
+    /// them. Returns when that is done, or after `limit`, whatever is left then.
+    pub fn shutdown(&self, limit: Duration) {
+        wait(Some(limit), |context| self.0.poll_shutdown(limit, context));
+    }
+}
+
+impl Deref for Client {
+    type Target = pusher_driver::Client;
+
+    fn deref(&self) -> &pusher_driver::Client {
+        &self.0
+    }
+}
+
+impl WeakClient {
+    /// Returns the client, unless its connection is already closed.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Client> {
+        self.0.upgrade().map(Client)
+    }
+}
+
+impl Subscription {
+    /// Waits for the end of the present try to subscribe, at most for `limit`: returns at once if the channel is subscribed
+    /// or the try has failed. Losing the connection is no end, since the channel will be subscribed again.
+    ///
+    /// # Errors
+    ///
+    /// When the subscription was refused or not answered, cannot come because the client is disconnected or has failed, or
+    /// does not come in time.
+    pub fn subscribed(&self, limit: Duration) -> Result<(), SubscribeError> {
+        wait(Some(limit), |context| self.0.poll_subscribed(context)).unwrap_or(Err(SubscribeError::Elapsed))
+    }
+}
+
+impl Deref for Subscription {
+    type Target = pusher_driver::Subscription;
+
+    fn deref(&self) -> &pusher_driver::Subscription {
+        &self.0
+    }
+}
+
+/// The same three ways to take an event, and iteration, for both streams.
+macro_rules! receive {
+    ($stream:ident) => {
+        impl $stream {
+            /// Waits for the next event; returns `None` at the end.
+            pub fn recv(&mut self) -> Option<Event> {
+                wait(None, |context| self.0.poll_recv(context)).flatten()
+            }
+
+            /// Waits for the next event, at most for `limit`.
+            ///
+            /// # Errors
+            ///
+            /// When none comes in time, or the stream has ended.
+            pub fn recv_timeout(&mut self, limit: Duration) -> Result<Event, RecvTimeoutError> {
+                let received = wait(Some(limit), |context| self.0.poll_recv(context));
+                received.ok_or(RecvTimeoutError::Timeout)?.ok_or(RecvTimeoutError::Disconnected)
+            }
+
+            /// Takes an event that has come.
+            ///
+            /// # Errors
+            ///
+            /// When there is none at present, or the stream has ended.
+            pub fn try_recv(&mut self) -> Result<Event, TryRecvError> {
+                match self.0.poll_recv(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(event) => event.ok_or(TryRecvError::Disconnected),
+                    Poll::Pending => Err(TryRecvError::Empty),
+                }
+            }
+        }
+
+        impl Iterator for $stream {
+            type Item = Event;
+
+            fn next(&mut self) -> Option<Event> {
+                self.recv()
+            }
+        }
+    };
+}
+
+receive!(Subscription);
+receive!(Events);
+
+/// Wakes a thread that waits.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Parks this thread until there is a result, or the limit has passed.
+fn wait<T>(limit: Option<Duration>, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
+    let waker = waker();
+    let mut context = Context::from_waker(&waker);
+    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+    loop {
+        if let Poll::Ready(result) = poll(&mut context) {
+            return Some(result);
+        }
+        let Some(deadline) = deadline else {
+            thread::park();
+            continue;
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return None;
+        }
+        thread::park_timeout(left);
+    }
+}
+
+/// Returns what wakes this thread, made once per thread.
+fn waker() -> Waker {
+    thread_local! {
+        static WAKER: Waker = Waker::from(Arc::new(Unpark(thread::current())));
+    }
+    WAKER.with(Waker::clone)
+}

@@ -1,0 +1,279 @@
+//! The one loop, in a thread of its own.
+
+use std::io;
+use std::mem;
+use std::sync::Arc;
+use std::task::{Poll, Wake, Waker};
+use std::time;
+
+use mio::{Events, Token};
+use pusher_driver::Options;
+use pusher_driver::adapter::{Engine, Limits, Step, WebSocket};
+use pusher_proto::{CloseFrame, CloseReason, Config, ConnectRequest, Instant, SocketEpoch};
+use tracing::Span;
+
+use crate::auth::{Authorizer, Helpers};
+use crate::client::Client;
+use crate::http::Http;
+use crate::opening::Opening;
+use crate::stream::Stream;
+
+/// The loop of one client.
+pub(crate) struct Connection {
+    engine: Engine,
+    poll: mio::Poll,
+    /// Ends a wait of this loop at once, from any thread.
+    waker: Waker,
+    options: Options,
+    limits: Limits,
+    link: Link,
+    /// Sockets that are not used any more, on their way out, and until when they may take.
+    closing: Vec<(Box<WebSocket<Stream>>, time::Instant)>,
+    close_timeout: time::Duration,
+    timer: Option<Instant>,
+    helpers: Helpers,
+    /// The end of a goodbye that takes too long.
+    limit: Option<time::Instant>,
+    span: Span,
+}
+
+/// The present socket.
+enum Link {
+    None,
+    Opening(SocketEpoch, Box<Opening>),
+    Open(SocketEpoch, Box<WebSocket<Stream>>),
+}
+
+/// How far reading got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Read {
+    /// The socket has no more at present.
+    Drained,
+    /// The socket may have more; handles and timers have their turn first.
+    Yielded,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        config: Config,
+        authorizer: Arc<dyn Authorizer>,
+        options: &Options,
+    ) -> io::Result<(Client, Self)> {
+        let poll = mio::Poll::new()?;
+        let waker = Waker::from(Arc::new(Rouse(mio::Waker::new(poll.registry(), ROUSED)?)));
+        let span = tracing::debug_span!("pusher", key = %config.key());
+        let (limits, close_timeout) = (Limits::new(&config), config.close_timeout());
+        let (client, engine) = Engine::new(config, options);
+        let connection = Self {
+            engine,
+            poll,
+            waker,
+            options: options.clone(),
+            limits,
+            link: Link::None,
+            closing: Vec::new(),
+            close_timeout,
+            timer: None,
+            helpers: Helpers::new(authorizer, Http::new(options)),
+            limit: None,
+            span,
+        };
+        Ok((Client(client), connection))
+    }
+
+    /// Runs until the last handle is dropped or `shutdown` is called, and the socket is closed.
+    pub(crate) fn run(mut self) {
+        let span = self.span.clone();
+        let _entered = span.enter();
+        let mut events = Events::with_capacity(EVENTS_PER_WAIT);
+        loop {
+            self.engine.tick();
+            self.engine.sync();
+            self.settle();
+            let read = self.poll_link();
+            let now = time::Instant::now();
+            self.closing.retain_mut(|(socket, until)| socket.poll_close().is_pending() && now < *until);
+            if self.poll_timer() {
+                continue;
+            }
+            self.engine.wake_consumers();
+            if self.is_over() {
+                return;
+            }
+            if read == Read::Yielded || !self.engine.park(&self.waker) {
+                continue;
+            }
+            let patience = self.patience();
+            match self.poll.poll(&mut events, patience) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    tracing::error!(%error, "the poller failed, which ends the client");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Does what the last input asks for, then tells the application.
+    fn settle(&mut self) {
+        while let Some(step) = self.engine.next_step() {
+            match step {
+                Step::Connect(socket, request) => self.connect(socket, request),
+                Step::Send(socket, text) => {
+                    let Link::Open(open, link) = &mut self.link else { continue };
+                    if *open != socket {
+                        continue;
+                    }
+                    if let Err(reason) = link.send(&text) {
+                        self.lose(socket, reason);
+                    }
+                }
+                Step::Close(socket, frame) => self.close(socket, &frame),
+                Step::Authorize(calls) => self.helpers.ask(calls),
+                // The call knows, and a helper that works on it ends by its own limit.
+                Step::CancelAuth(_) => {}
+                Step::Schedule(at) => self.timer = Some(at),
+            }
+        }
+        self.engine.dispatch();
+    }
+
+    fn connect(&mut self, socket: SocketEpoch, request: ConnectRequest) {
+        let opening = Opening::new(request, &self.options, self.limits, &self.waker);
+        self.link = Link::Opening(socket, Box::new(opening));
+    }
+
+    fn close(&mut self, socket: SocketEpoch, frame: &CloseFrame) {
+        match mem::replace(&mut self.link, Link::None) {
+            Link::Open(open, mut link) if open == socket => {
+                link.close(frame);
+                self.retire(link);
+            }
+            Link::Opening(opening, _) if opening == socket => {}
+            other @ (Link::None | Link::Open(..) | Link::Opening(..)) => self.link = other,
+        }
+    }
+
+    /// Lets a socket end by itself.
+    fn retire(&mut self, socket: Box<WebSocket<Stream>>) {
+        self.closing.push((socket, time::Instant::now() + self.close_timeout));
+    }
+
+    fn lose(&mut self, socket: SocketEpoch, reason: CloseReason) {
+        if let Link::Open(_, link) = mem::replace(&mut self.link, Link::None) {
+            self.retire(link);
+        }
+        self.engine.handle_close(socket, reason);
+    }
+
+    fn poll_link(&mut self) -> Read {
+        if let Link::Opening(socket, opening) = &mut self.link {
+            let socket = *socket;
+            let Poll::Ready(opened) = opening.poll(self.poll.registry()) else { return Read::Drained };
+            match opened {
+                Ok(open) => {
+                    self.link = Link::Open(socket, Box::new(open));
+                    self.engine.handle_open(socket);
+                }
+                Err(reason) => {
+                    self.link = Link::None;
+                    self.engine.handle_close(socket, reason);
+                }
+            }
+            self.settle();
+        }
+        let read = self.read();
+        self.flush();
+        read
+    }
+
+    /// Handles every message as it comes: while one is held, its read buffer cannot be used again.
+    fn read(&mut self) -> Read {
+        for _ in 0..FRAMES_PER_TURN {
+            let Link::Open(socket, link) = &mut self.link else { return Read::Drained };
+            let socket = *socket;
+            match link.read() {
+                Poll::Pending => return Read::Drained,
+                Poll::Ready(Ok(frame)) => {
+                    let buffer_len = link.read_buffer_len();
+                    self.engine.handle_frame(socket, frame, buffer_len);
+                }
+                Poll::Ready(Err(reason)) => self.lose(socket, reason),
+            }
+            self.settle();
+        }
+        Read::Yielded
+    }
+
+    fn flush(&mut self) {
+        let Link::Open(socket, link) = &mut self.link else { return };
+        let socket = *socket;
+        if let Poll::Ready(Err(reason)) = link.flush() {
+            self.lose(socket, reason);
+            self.settle();
+        }
+    }
+
+    /// Returns whether a deadline has come.
+    fn poll_timer(&mut self) -> bool {
+        if self.timer.is_none_or(|at| self.engine.tick() < at) {
+            return false;
+        }
+        self.timer = None;
+        self.engine.handle_timeout();
+        self.settle();
+        true
+    }
+
+    /// Whether nobody needs the loop any more.
+    fn is_over(&mut self) -> bool {
+        if !self.engine.is_leaving() {
+            return false;
+        }
+        if matches!(self.link, Link::None) && self.closing.is_empty() {
+            return true;
+        }
+        if self.limit.is_none() {
+            self.limit = self.engine.leave_limit().and_then(|limit| time::Instant::now().checked_add(limit));
+        }
+        self.limit.is_some_and(|limit| limit <= time::Instant::now())
+    }
+
+    /// How long to wait when nothing happens.
+    fn patience(&mut self) -> Option<time::Duration> {
+        let tick = self.engine.tick();
+        let now = time::Instant::now();
+        let opening = match &self.link {
+            Link::Opening(_, opening) => opening.deadline(),
+            Link::None | Link::Open(..) => None,
+        };
+        let closing = self.closing.iter().map(|(_, until)| *until);
+        let waits = closing.chain(opening).chain(self.limit).map(|at| at.saturating_duration_since(now));
+        waits.chain(self.timer.map(|at| at.since(tick))).min()
+    }
+}
+
+/// Wakes the loop.
+struct Rouse(mio::Waker);
+
+impl Wake for Rouse {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if let Err(error) = self.0.wake() {
+            tracing::error!(%error, "the connection's thread was not woken");
+        }
+    }
+}
+
+/// Names the waker among what the poller watches.
+const ROUSED: Token = Token(0);
+
+/// Every wake-up looks at everything, so it does not matter how many reasons there are.
+const EVENTS_PER_WAIT: usize = 8;
+
+/// Messages after which handles and timers have their turn.
+const FRAMES_PER_TURN: usize = 256;

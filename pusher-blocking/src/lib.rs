@@ -1,0 +1,73 @@
+#![doc = include_str!("../README.md")]
+
+mod auth;
+mod client;
+mod connection;
+mod http;
+mod opening;
+mod stream;
+#[cfg(feature = "tls")]
+mod tls;
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+
+#[cfg(feature = "signing")]
+pub use pusher_driver::LocalAuth;
+#[cfg(feature = "tls")]
+pub use pusher_driver::Tls;
+pub use pusher_driver::{
+    BindError, BindingId, ChannelInfo, HttpAuth, HttpRequest, HttpResponse, InvalidProxy, NoAuth, Options, Overflow,
+    Proxy, SubscribeError, UserInfo,
+};
+pub use pusher_proto;
+pub use pusher_proto::{
+    AppKey, AuthBody, AuthError, AuthPurpose, AuthRequest, AuthResponse, AuthSubject, ChannelEvent, ChannelKind,
+    ChannelName, ClientEventName, CloseFrame, CloseReason, Config, ConfigBuilder, ConnectionError, ConnectionEvent,
+    ConnectionState, Data, DecryptionError, Diagnostic, Difference, Endpoint, Endpoints, Event, FailReason, Instant,
+    InvalidConfig, InvalidName, Member, Members, NetworkHint, Presence, ProtocolError, Secret, ServerError,
+    SigninError, SocketId, Stats, Strictness, SubscriptionError, Text, TransportError, TriggerError, UserEvent,
+};
+
+pub use crate::auth::{AuthCall, Authorizer};
+pub use crate::client::{Client, Events, Subscription, WeakClient};
+use crate::connection::Connection;
+
+/// Why a client was not started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration asks for what this build does not have.
+    #[error("{0}")]
+    Config(#[from] InvalidConfig),
+    /// The operating system gave no thread or no poller.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// Starts a client whose connection runs in a thread of its own.
+///
+/// It connects at once unless [`auto_connect`](ConfigBuilder::auto_connect) is off. The thread ends when the last handle is
+/// dropped or [`Client::shutdown`] is called.
+///
+/// # Errors
+///
+/// When the configuration asks for TLS and this crate was built without it, or the operating system gives no thread.
+pub fn connect(config: Config, authorizer: impl Authorizer) -> Result<Client, StartError> {
+    connect_with(config, authorizer, &Options::new())
+}
+
+/// Starts a client as [`connect`] does, with more options.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub fn connect_with(config: Config, authorizer: impl Authorizer, options: &Options) -> Result<Client, StartError> {
+    if cfg!(not(feature = "tls")) && config.needs_tls() {
+        return Err(InvalidConfig::TlsDisabled("tls").into());
+    }
+    let (client, connection) = Connection::new(config, Arc::new(authorizer), options)?;
+    thread::Builder::new().name("pusher".into()).spawn(move || connection.run())?;
+    Ok(client)
+}

@@ -1,0 +1,227 @@
+//! The way to an open WebSocket, step by step, without waiting.
+
+use std::collections::VecDeque;
+use std::io;
+use std::mem;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::mpsc::{self, Receiver, TryRecvError};
+use std::task::{Poll, Waker};
+use std::thread;
+use std::time::Instant;
+
+use mio::Registry;
+use mio::net::TcpStream;
+use pusher_driver::Options;
+use pusher_driver::adapter::{ATTEMPT_DELAY, Handshake, Hop, Limits, Tunnel, WebSocket, take_turns};
+use pusher_proto::{CloseReason, ConnectRequest, TransportError};
+
+use crate::stream::{Stream, watch};
+
+/// A WebSocket that is being opened. Dropping it gives it up.
+pub(crate) struct Opening {
+    request: ConnectRequest,
+    #[cfg(feature = "tls")]
+    tls: pusher_driver::Tls,
+    limits: Limits,
+    tunnel: Option<Tunnel>,
+    stage: Stage,
+}
+
+enum Stage {
+    Resolving(Receiver<io::Result<Vec<SocketAddr>>>),
+    Connecting(Race),
+    Tunnelling(TcpStream, Tunnel),
+    #[cfg(feature = "tls")]
+    Securing(Box<rustls::StreamOwned<rustls::ClientConnection, TcpStream>>),
+    Upgrading(Handshake<Stream>),
+    Ended,
+}
+
+/// How a stage ended.
+enum Next {
+    Stage(Stage),
+    Wait(Stage),
+    Open(WebSocket<Stream>),
+}
+
+impl Opening {
+    /// Starts with the name of the host, which a helper thread asks for: the operating system has no other way.
+    pub(crate) fn new(request: ConnectRequest, options: &Options, limits: Limits, waker: &Waker) -> Self {
+        let hop = options.hop(&request.host, request.port, request.tls);
+        let (sender, addresses) = mpsc::channel();
+        let tunnel = resolve(hop, sender, waker.clone());
+        Self {
+            request,
+            #[cfg(feature = "tls")]
+            tls: options.trusted().clone(),
+            limits,
+            tunnel,
+            stage: Stage::Resolving(addresses),
+        }
+    }
+
+    /// Goes on, until it says how it ended.
+    pub(crate) fn poll(&mut self, registry: &Registry) -> Poll<Result<WebSocket<Stream>, CloseReason>> {
+        loop {
+            match self.advance(registry) {
+                Ok(Next::Stage(stage)) => self.stage = stage,
+                Ok(Next::Wait(stage)) => {
+                    self.stage = stage;
+                    return Poll::Pending;
+                }
+                Ok(Next::Open(socket)) => return Poll::Ready(Ok(socket)),
+                Err(reason) => return Poll::Ready(Err(reason)),
+            }
+        }
+    }
+
+    /// Returns when to go on even if no stream is ready.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match &self.stage {
+            Stage::Connecting(race) => race.deadline(),
+            _ => None,
+        }
+    }
+
+    fn advance(&mut self, registry: &Registry) -> Result<Next, CloseReason> {
+        match mem::replace(&mut self.stage, Stage::Ended) {
+            Stage::Resolving(addresses) => match addresses.try_recv() {
+                Ok(Ok(addresses)) => Ok(Next::Stage(Stage::Connecting(Race::new(addresses)))),
+                Ok(Err(error)) => Err(CloseReason::Failed(TransportError::Dns(error.to_string()))),
+                Err(TryRecvError::Empty) => Ok(Next::Wait(Stage::Resolving(addresses))),
+                Err(error @ TryRecvError::Disconnected) => Err(failed(&error)),
+            },
+            Stage::Connecting(mut race) => match race.poll(registry) {
+                Poll::Pending => Ok(Next::Wait(Stage::Connecting(race))),
+                Poll::Ready(stream) => {
+                    let stream = stream?;
+                    stream.set_nodelay(true).map_err(|error| failed(&error))?;
+                    match self.tunnel.take() {
+                        Some(tunnel) => Ok(Next::Stage(Stage::Tunnelling(stream, tunnel))),
+                        None => self.secure(stream),
+                    }
+                }
+            },
+            Stage::Tunnelling(mut stream, mut tunnel) => match tunnel.poll(&mut stream) {
+                Poll::Pending => Ok(Next::Wait(Stage::Tunnelling(stream, tunnel))),
+                Poll::Ready(end) => {
+                    end?;
+                    self.secure(stream)
+                }
+            },
+            #[cfg(feature = "tls")]
+            Stage::Securing(mut stream) => match stream.conn.complete_io(&mut stream.sock) {
+                Ok(_) if stream.conn.is_handshaking() => Ok(Next::Stage(Stage::Securing(stream))),
+                Ok(_) => Ok(self.upgrade(Stream::Tls(stream))),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Next::Wait(Stage::Securing(stream))),
+                Err(error) => Err(pusher_driver::adapter::handshake_error(&error)),
+            },
+            Stage::Upgrading(mut handshake) => match handshake.poll(Waker::noop()) {
+                Poll::Pending => Ok(Next::Wait(Stage::Upgrading(handshake))),
+                Poll::Ready(socket) => Ok(Next::Open(socket?)),
+            },
+            Stage::Ended => Err(CloseReason::Dropped),
+        }
+    }
+
+    fn upgrade(&self, stream: Stream) -> Next {
+        Next::Stage(Stage::Upgrading(Handshake::new(stream, &self.request, self.limits)))
+    }
+
+    #[cfg(feature = "tls")]
+    fn secure(&self, stream: TcpStream) -> Result<Next, CloseReason> {
+        if !self.request.tls {
+            return Ok(self.upgrade(Stream::Plain(stream)));
+        }
+        let tls = |error: &dyn std::error::Error| CloseReason::Failed(TransportError::Tls(error.to_string()));
+        let config = self.tls.client_config().map_err(CloseReason::Failed)?;
+        let name =
+            rustls::pki_types::ServerName::try_from(self.request.host.to_string()).map_err(|error| tls(&error))?;
+        let connection = rustls::ClientConnection::new(config, name).map_err(|error| tls(&error))?;
+        Ok(Next::Stage(Stage::Securing(Box::new(rustls::StreamOwned::new(connection, stream)))))
+    }
+
+    /// A server may ask a plain connection to come back with TLS.
+    #[cfg(not(feature = "tls"))]
+    fn secure(&self, stream: TcpStream) -> Result<Next, CloseReason> {
+        if self.request.tls { Err(CloseReason::TlsUnavailable) } else { Ok(self.upgrade(Stream::Plain(stream))) }
+    }
+}
+
+/// Asks for the addresses of the first host on the way; returns what to do once it is reached.
+fn resolve(hop: Hop, addresses: mpsc::Sender<io::Result<Vec<SocketAddr>>>, waker: Waker) -> Option<Tunnel> {
+    let Hop { host, port, tunnel } = hop;
+    // A failure to spawn drops the sender, which the receiver takes for the answer that it is.
+    let _ = thread::Builder::new().name("pusher-dns".into()).spawn(move || {
+        let found = (host.as_str(), port).to_socket_addrs();
+        // The attempt may have been given up.
+        let _ = addresses.send(found.map(Iterator::collect));
+        waker.wake();
+    });
+    tunnel
+}
+
+/// Several addresses of one name, tried one after the other until the first success.
+struct Race {
+    waiting: VecDeque<SocketAddr>,
+    running: Vec<TcpStream>,
+    next_at: Instant,
+    last: Option<io::Error>,
+}
+
+impl Race {
+    fn new(addresses: Vec<SocketAddr>) -> Self {
+        Self { waiting: take_turns(addresses).into(), running: Vec::new(), next_at: Instant::now(), last: None }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        (!self.waiting.is_empty()).then_some(self.next_at)
+    }
+
+    fn poll(&mut self, registry: &Registry) -> Poll<Result<TcpStream, CloseReason>> {
+        loop {
+            let running = self.running.len();
+            for at in (0..running).rev() {
+                match is_connected(&self.running[at]) {
+                    Ok(true) => return Poll::Ready(Ok(self.running.swap_remove(at))),
+                    Ok(false) => {}
+                    Err(error) => {
+                        self.last = Some(error);
+                        drop(self.running.swap_remove(at));
+                    }
+                }
+            }
+            let failed_one = self.running.len() < running;
+            if !self.running.is_empty() && !failed_one && Instant::now() < self.next_at {
+                return Poll::Pending;
+            }
+            let Some(address) = self.waiting.pop_front() else {
+                if !self.running.is_empty() {
+                    return Poll::Pending;
+                }
+                return Poll::Ready(Err(match self.last.take() {
+                    Some(error) => failed(&error),
+                    None => CloseReason::Failed(TransportError::Dns("the name has no address".into())),
+                }));
+            };
+            self.next_at = Instant::now() + ATTEMPT_DELAY;
+            let connecting = TcpStream::connect(address);
+            match connecting.and_then(|mut stream| watch(&mut stream, registry).map(|()| stream)) {
+                Ok(stream) => self.running.push(stream),
+                Err(error) => self.last = Some(error),
+            }
+        }
+    }
+}
+
+fn is_connected(stream: &TcpStream) -> io::Result<bool> {
+    match stream.take_error()? {
+        Some(error) => Err(error),
+        // Systems differ in the error of a stream that is not connected yet.
+        None => Ok(stream.peer_addr().is_ok()),
+    }
+}
+
+fn failed(error: &dyn std::error::Error) -> CloseReason {
+    CloseReason::Failed(TransportError::Io(error.to_string()))
+}

@@ -1,0 +1,126 @@
+//! What only this adapter has: threads that wait.
+#![cfg(test)]
+
+use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pusher_blocking::{
+    ChannelName, Client, Config, ConnectionState, Endpoint, Event, HttpAuth, NoAuth, SubscribeError, connect,
+};
+use pusher_server::Server;
+use pusher_server::pusher_proto::server::Publication;
+use tokio::runtime::Runtime;
+
+/// Longer than anything takes on one machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct World {
+    server: Server,
+    _runtime: Runtime,
+}
+
+impl World {
+    fn new() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let server = runtime.block_on(Server::start(pusher_server::Options::default())).unwrap();
+        Self { server, _runtime: runtime }
+    }
+
+    fn client(&self) -> Client {
+        let endpoint = Endpoint::host("localhost").ws_port(self.server.address().port()).tls(false);
+        let config = Config::new("app-key", endpoint).unwrap();
+        connect(config, HttpAuth::new(format!("{}/pusher/auth", self.server.http_url()))).unwrap()
+    }
+
+    fn publish(&self, channel: &str, data: &str) {
+        let channel = ChannelName::new(channel).unwrap();
+        self.server.handle().trigger(&Publication::new("message", [channel], data)).unwrap();
+    }
+}
+
+fn texts(events: impl Iterator<Item = Event>) -> Vec<String> {
+    let message = |event| if let Event::Channel(event) = event { Some(event.data().text().into_owned()) } else { None };
+    events.filter_map(message).collect()
+}
+
+#[test]
+fn several_threads_iterate_over_their_own_handles_until_the_end() {
+    let world = World::new();
+    let client = world.client();
+    let readers: Vec<_> = ["chat", "private-chat", "private-chat"]
+        .into_iter()
+        .map(|channel| {
+            let subscription = client.subscribe(channel).unwrap();
+            subscription.subscribed(PATIENCE).unwrap();
+            thread::spawn(move || texts(subscription))
+        })
+        .collect();
+    world.publish("private-chat", "1");
+    world.publish("chat", "2");
+    let mut last = client.subscribe("last").unwrap();
+    last.subscribed(PATIENCE).unwrap();
+    world.publish("last", "3");
+    while !matches!(last.recv_timeout(PATIENCE).unwrap(), Event::Channel(_)) {}
+    client.shutdown(PATIENCE);
+    let seen: Vec<_> = readers.into_iter().map(|reader| reader.join().unwrap()).collect();
+    assert_eq!(seen, [["2"], ["1"], ["1"]]);
+    assert_eq!(last.recv(), None);
+}
+
+#[test]
+fn waiting_has_a_limit_and_looking_does_not_wait() {
+    let client = connect(
+        Config::builder("key", Endpoint::host("127.0.0.1").ws_port(9).tls(false)).auto_connect(false).build().unwrap(),
+        NoAuth,
+    )
+    .unwrap();
+    let mut chat = client.subscribe("chat").unwrap();
+    let soon = Duration::from_millis(1);
+    assert_eq!(chat.try_recv(), Err(TryRecvError::Empty));
+    assert_eq!(chat.recv_timeout(soon), Err(RecvTimeoutError::Timeout));
+    assert_eq!(chat.subscribed(soon), Err(SubscribeError::Elapsed));
+    client.shutdown(PATIENCE);
+    assert_eq!(chat.try_recv(), Err(TryRecvError::Disconnected));
+    assert_eq!(chat.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
+    assert_eq!(chat.subscribed(PATIENCE), Err(SubscribeError::Disconnected));
+    assert_eq!(client.state(), ConnectionState::Disconnected);
+}
+
+#[test]
+fn a_wish_takes_effect_at_once_while_the_thread_sleeps() {
+    let world = World::new();
+    let client = world.client();
+    client.subscribe("first").unwrap().subscribed(PATIENCE).unwrap();
+    let start = Instant::now();
+    for number in 0..50 {
+        client.subscribe(format!("channel-{number}").as_str()).unwrap().subscribed(PATIENCE).unwrap();
+    }
+    // With ticks, however short, each of the fifty would wait for one.
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_callback_runs_in_the_thread_of_the_connection_and_can_use_the_client() {
+    let world = World::new();
+    let client = world.client();
+    let (sender, names) = std::sync::mpsc::channel();
+    let weak = client.downgrade();
+    let chat = client.subscribe("chat").unwrap();
+    let binding = chat.bind("message", move |_| {
+        let other = weak.upgrade().map(|client| client.subscribe("other").is_ok());
+        sender.send((thread::current().name().map(str::to_owned), other)).unwrap();
+    });
+    binding.unwrap();
+    chat.subscribed(PATIENCE).unwrap();
+    world.publish("chat", "1");
+    assert_eq!(names.recv_timeout(PATIENCE).unwrap(), (Some("pusher".to_owned()), Some(true)));
+}
+
+#[cfg(not(feature = "tls"))]
+#[test]
+fn tls_without_its_feature_is_an_error_of_the_configuration() {
+    let config = Config::new("app-key", Endpoint::cluster("eu")).unwrap();
+    let refused = connect(config, NoAuth).unwrap_err();
+    assert!(refused.to_string().contains(r#"enable the feature "tls""#), "{refused}");
+}
