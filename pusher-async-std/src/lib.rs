@@ -1,0 +1,85 @@
+#![cfg_attr(feature = "async-std", doc = include_str!("../README.md"))]
+#![cfg_attr(not(feature = "async-std"), doc = "A Pusher Channels client for smol, and for executors of your own.")]
+
+mod http;
+mod runtime;
+#[cfg(feature = "smol")]
+pub mod smol;
+mod stream;
+
+use std::future::Future;
+
+#[cfg(feature = "signing")]
+pub use pusher_driver::LocalAuth;
+#[cfg(feature = "tls")]
+pub use pusher_driver::Tls;
+use pusher_driver::adapter::Connection;
+pub use pusher_driver::{
+    AuthCall, Authorizer, BindError, BindingId, ChannelInfo, Client, Events, HttpAuth, HttpRequest, HttpResponse,
+    InvalidProxy, NoAuth, Options, Overflow, Proxy, SubscribeError, Subscription, UserInfo, WeakClient,
+};
+pub use pusher_proto;
+pub use pusher_proto::{
+    AppKey, AuthBody, AuthError, AuthPurpose, AuthRequest, AuthResponse, AuthSubject, ChannelEvent, ChannelKind,
+    ChannelName, ClientEventName, CloseFrame, CloseReason, Config, ConfigBuilder, ConnectionError, ConnectionEvent,
+    ConnectionState, Data, DecryptionError, Diagnostic, Difference, Endpoint, Endpoints, Event, FailReason, Instant,
+    InvalidConfig, InvalidName, Member, Members, NetworkHint, Presence, ProtocolError, Secret, ServerError,
+    SigninError, SocketId, Stats, Strictness, SubscriptionError, Text, TransportError, TriggerError, UserEvent,
+};
+
+use crate::runtime::FuturesIo;
+
+/// Starts a client whose connection runs as a task of async-std.
+///
+/// It connects at once unless [`auto_connect`](ConfigBuilder::auto_connect) is off. The task ends when the last handle is
+/// dropped or [`Client::shutdown`] is called.
+///
+/// # Errors
+///
+/// When the configuration asks for TLS and this crate was built without it.
+#[cfg(feature = "async-std")]
+pub fn connect(config: Config, authorizer: impl Authorizer) -> Result<Client, InvalidConfig> {
+    connect_with(config, authorizer, &Options::new())
+}
+
+/// Starts a client as [`connect`] does, with more options.
+///
+/// # Errors
+///
+/// As [`connect`].
+#[cfg(feature = "async-std")]
+pub fn connect_with(config: Config, authorizer: impl Authorizer, options: &Options) -> Result<Client, InvalidConfig> {
+    let (client, connection) = connection(config, authorizer, options)?;
+    async_std::task::spawn(connection);
+    Ok(client)
+}
+
+/// Creates a client and its connection, a future for an executor of your own. Sockets and timers are those of async-io,
+/// which brings its own thread.
+///
+/// # Errors
+///
+/// When the configuration asks for TLS and this crate was built without it.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_async_std::{Config, Endpoint, NoAuth, Options};
+///
+/// let executor = async_executor::Executor::new();
+/// let config = Config::new("app-key", Endpoint::host("localhost").tls(false))?;
+/// let (client, connection) = pusher_async_std::connection(config, NoAuth, &Options::new())?;
+/// executor.spawn(connection).detach();
+/// # Ok::<(), pusher_async_std::InvalidConfig>(())
+/// ```
+pub fn connection(
+    config: Config,
+    authorizer: impl Authorizer,
+    options: &Options,
+) -> Result<(Client, impl Future<Output = ()> + Send + 'static), InvalidConfig> {
+    if cfg!(not(feature = "tls")) && config.needs_tls() {
+        return Err(InvalidConfig::TlsDisabled("tls"));
+    }
+    let runtime = FuturesIo::new(&config, options);
+    Ok(Connection::new(config, authorizer, runtime, options))
+}

@@ -1,0 +1,100 @@
+//! Sockets, time and HTTP by async-io, hyper and their like. Nothing here decides anything.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_io::Timer;
+use async_net::TcpStream;
+use pusher_driver::adapter::{Handshake, Hop, Limits, NonBlocking, Runtime, WebSocket, connect_any};
+use pusher_driver::{HttpRequest, HttpResponse, Options};
+use pusher_proto::{AuthError, CloseReason, Config, ConnectRequest, TransportError};
+
+use crate::http::Http;
+use crate::stream::{Duplex, Stream};
+
+/// What one client needs of an asynchronous runtime.
+pub(crate) struct FuturesIo {
+    limits: Limits,
+    options: Options,
+    http: Arc<Http>,
+}
+
+impl FuturesIo {
+    pub(crate) fn new(config: &Config, options: &Options) -> Self {
+        Self { limits: Limits::new(config), options: options.clone(), http: Arc::new(Http::new(options)) }
+    }
+}
+
+impl Runtime for FuturesIo {
+    type Socket = WebSocket<Stream>;
+
+    fn connect(
+        &self,
+        request: ConnectRequest,
+    ) -> impl Future<Output = Result<Self::Socket, CloseReason>> + Send + 'static {
+        let (limits, options) = (self.limits, self.options.clone());
+        async move {
+            let hop = options.hop(&request.host, request.port, request.tls);
+            let mut duplex = connect_tcp(hop).await?;
+            if request.tls {
+                duplex = connect_tls(duplex, &request.host, &options).await?;
+            }
+            let mut handshake = Handshake::new(Stream::new(duplex), &request, limits);
+            poll_fn(|context| handshake.poll(context.waker())).await
+        }
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
+        sleep(duration)
+    }
+
+    fn post(&self, request: HttpRequest) -> impl Future<Output = Result<HttpResponse, AuthError>> + Send + 'static {
+        let http = Arc::clone(&self.http);
+        async move { http.post(&request).await }
+    }
+}
+
+async fn sleep(duration: Duration) {
+    Timer::after(duration).await;
+}
+
+pub(crate) async fn connect_tcp(hop: Hop) -> Result<Box<dyn Duplex>, CloseReason> {
+    let dns = |error: io::Error| CloseReason::Failed(TransportError::Dns(error.to_string()));
+    let addresses = async_net::resolve((hop.host.to_string(), hop.port)).await.map_err(dns)?;
+    let tcp = connect_any(addresses, TcpStream::connect, sleep).await.map_err(|error| {
+        CloseReason::Failed(match error {
+            Some(error) => TransportError::Io(error.to_string()),
+            None => TransportError::Dns("the name has no address".into()),
+        })
+    })?;
+    tcp.set_nodelay(true).map_err(|error| CloseReason::Failed(TransportError::Io(error.to_string())))?;
+    let Some(mut tunnel) = hop.tunnel else { return Ok(Box::new(tcp)) };
+    let mut stream = Stream::new(Box::new(tcp));
+    poll_fn(|context| {
+        stream.set_waker(context.waker());
+        tunnel.poll(&mut stream)
+    })
+    .await?;
+    Ok(stream.into_inner())
+}
+
+#[cfg(feature = "tls")]
+pub(crate) async fn connect_tls(
+    tcp: Box<dyn Duplex>,
+    host: &str,
+    options: &Options,
+) -> Result<Box<dyn Duplex>, CloseReason> {
+    let config = options.trusted().client_config().map_err(CloseReason::Failed)?;
+    let name = rustls::pki_types::ServerName::try_from(host.to_owned())
+        .map_err(|error| CloseReason::Failed(TransportError::Tls(error.to_string())))?;
+    let stream = futures_rustls::TlsConnector::from(config).connect(name, tcp).await;
+    Ok(Box::new(stream.map_err(|error| pusher_driver::adapter::handshake_error(&error))?))
+}
+
+/// A server may ask a plain connection to come back with TLS.
+#[cfg(not(feature = "tls"))]
+pub(crate) async fn connect_tls(_: Box<dyn Duplex>, _: &str, _: &Options) -> Result<Box<dyn Duplex>, CloseReason> {
+    Err(CloseReason::TlsUnavailable)
+}

@@ -1,0 +1,43 @@
+//! The same for smol: connections run as tasks of its global executor.
+
+use crate::{Authorizer, Client, Config, InvalidConfig, Options, connection};
+
+/// Starts a client whose connection runs as a task of smol's global executor.
+///
+/// It connects at once unless [`auto_connect`](crate::ConfigBuilder::auto_connect) is off. The task ends when the last
+/// handle is dropped or [`Client::shutdown`] is called. For another executor, see [`connection`](crate::connection()).
+///
+/// # Errors
+///
+/// When the configuration asks for TLS and this crate was built without it.
+///
+/// # Examples
+///
+/// ```no_run
+/// use pusher_async_std::{Config, Endpoint, NoAuth};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// smol::block_on(async {
+///     let client = pusher_async_std::smol::connect(Config::new("app-key", Endpoint::cluster("eu"))?, NoAuth)?;
+///     let mut news = client.subscribe("news")?;
+///     while let Some(event) = news.recv().await {
+///         println!("{event:?}");
+///     }
+///     Ok(())
+/// })
+/// # }
+/// ```
+pub fn connect(config: Config, authorizer: impl Authorizer) -> Result<Client, InvalidConfig> {
+    connect_with(config, authorizer, &Options::new())
+}
+
+/// Starts a client as [`connect`] does, with more options.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub fn connect_with(config: Config, authorizer: impl Authorizer, options: &Options) -> Result<Client, InvalidConfig> {
+    let (client, connection) = connection(config, authorizer, options)?;
+    ::smol::spawn(connection).detach();
+    Ok(client)
+}
