@@ -116,23 +116,40 @@ impl Subscriptions {
         if error.message.starts_with(NO_SUBSCRIPTION) {
             return None;
         }
-        if let Some(channel) = error.message.strip_prefix(EXISTING_SUBSCRIPTION).map(str::trim)
+        let existing = error.message.strip_prefix(EXISTING_SUBSCRIPTION).map(str::trim);
+        if let Some(channel) = existing
             && self.table.get(channel).is_some_and(|entry| entry.phase.may_be_subscribed())
         {
             return self.handle_existing(channel, outbox);
         }
         outbox.offer(Event::ConnectionError(ConnectionError::Server(error.clone())));
+        if let Some(channel) = existing {
+            if !self.table.contains_key(channel) {
+                self.unsubscribe_stray(channel, outbox);
+            }
+            return None;
+        }
         if let Some(channel) = channel {
             if self.table.get(channel).is_some_and(|entry| matches!(entry.phase, Phase::Sent(_))) {
                 self.handle_refused(channel, error.clone(), outbox);
             }
         } else if !matches!(error.code, Some(CLIENT_EVENT_REJECTED | WATCHLIST_TOO_LONG))
             && !error.message.contains(read::SERVER_TO_USER)
+            && !self.is_about_another(&error.message)
         {
             let blamed = self.unanswered.blame(error, triggered_lately);
             self.blame(blamed.map(|asked| (asked, error.clone())), outbox);
         }
         None
+    }
+
+    /// Whether a message names a channel that no answer is awaited for, and none that one is awaited for.
+    fn is_about_another(&self, message: &str) -> bool {
+        let words = message.split(|c: char| c.is_whitespace() || "'\":/".contains(c));
+        let named = words
+            .filter_map(|word| self.table.get(word).or_else(|| self.table.get(word.trim_end_matches(PUNCTUATION))));
+        let mut named = named.map(|entry| matches!(entry.phase, Phase::Sent(_))).peekable();
+        named.peek().is_some() && !named.any(|is_awaited| is_awaited)
     }
 
     /// The sign-in was answered, which may tell what an earlier error was about.
@@ -316,6 +333,9 @@ const CLIENT_EVENT_REJECTED: u32 = 4301;
 
 /// Code of an error about a sign-in, which fails no subscription.
 const WATCHLIST_TOO_LONG: u32 = 4302;
+
+/// What a sentence may add to a name at its end.
+const PUNCTUATION: [char; 4] = ['.', ',', ';', '!'];
 
 /// Most names a server is told to unsubscribe that we did not subscribe, per socket.
 const MAX_STRAYS: usize = 1_024;

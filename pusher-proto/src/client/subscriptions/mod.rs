@@ -230,7 +230,9 @@ impl Subscriptions {
 
     /// The next subscription, as far as the window is open.
     pub(crate) fn poll_subscribe(&mut self, now: Instant) -> Option<Text> {
-        if self.to_send.is_empty() || self.unanswered.len() >= self.options.subscribe_window {
+        // The sign-in takes no place in the window.
+        let unanswered = self.unanswered.len() - usize::from(self.signin.is_some());
+        if self.to_send.is_empty() || unanswered >= self.options.subscribe_window {
             return None;
         }
         let (_, channel) = self.to_send.pop_first()?;
