@@ -1,0 +1,174 @@
+//! One client with its driver: hands over what arrives, does what it is told, and lets the ledger watch.
+
+use std::collections::VecDeque;
+
+use pusher_proto::{Action, AuthError, AuthId, AuthResponse, Client, CloseReason, Config, Frame, Instant, SocketEpoch};
+
+use super::authority::Authority;
+use super::describe;
+use super::frame::Seen;
+use super::journal::Journal;
+use super::ledger::Ledger;
+use super::mix::Limits;
+use super::network::{LinkId, Packet};
+
+pub(crate) struct Actor {
+    pub(crate) client: Client,
+    pub(crate) ledger: Ledger,
+    pub(crate) attention: Attention,
+    /// What arrived while the machine slept.
+    pub(crate) inbox: VecDeque<(LinkId, Packet)>,
+    pub(crate) user: String,
+    /// Whether it was last sent to the application that there is.
+    pub(crate) has_right_key: bool,
+    who: usize,
+    /// The wake-up that the client has asked for.
+    wake_at: Option<Instant>,
+    /// When the client has acted on its deadlines.
+    timed_out_at: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attention {
+    Awake,
+    /// Takes in, and is not polled.
+    NotPolling,
+    /// Takes nothing in.
+    Asleep,
+}
+
+impl Actor {
+    pub(crate) fn new(who: usize, config: Config, limits: Limits, seed: u64) -> Self {
+        Self {
+            client: Client::new(config, seed),
+            ledger: Ledger::new(who, limits),
+            attention: Attention::Awake,
+            inbox: VecDeque::new(),
+            // The third client is the first one's second device.
+            user: format!("u{}", who % 2),
+            has_right_key: true,
+            who,
+            wake_at: None,
+            timed_out_at: None,
+        }
+    }
+
+    pub(crate) fn open(&mut self, epoch: SocketEpoch, journal: &mut Journal, now: Instant) {
+        journal.note(self.who, || "< open".into());
+        self.client.handle_open(epoch, now);
+    }
+
+    pub(crate) fn hand_frame(&mut self, epoch: SocketEpoch, frame: Frame, journal: &mut Journal, now: Instant) {
+        let is_current = self.ledger.is_socket_open(epoch);
+        journal.note(self.who, || {
+            let mark = if is_current { "<" } else { "# from an old socket:" };
+            match &frame {
+                Frame::Text(text) => format!("{mark} {text}"),
+                Frame::Binary(_) => format!("{mark} binary"),
+                Frame::Ping => format!("{mark} ping"),
+                Frame::Pong => format!("{mark} pong"),
+            }
+        });
+        let seen = match &frame {
+            Frame::Text(text) => Seen::read(text),
+            Frame::Binary(_) | Frame::Ping | Frame::Pong => None,
+        };
+        self.ledger.hand(seen.as_ref(), is_current, journal, now);
+        self.change(now, |client| client.handle_frame(epoch, frame, now));
+    }
+
+    pub(crate) fn hand_end(&mut self, epoch: SocketEpoch, reason: &CloseReason, journal: &mut Journal, now: Instant) {
+        let is_current = self.ledger.is_socket_open(epoch);
+        journal.note(self.who, || {
+            let mark = if is_current { "<" } else { "# from an old socket:" };
+            match reason {
+                CloseReason::Closed(Some(frame)) => format!("{mark} closed {} {}", frame.code, frame.reason),
+                CloseReason::Dropped => format!("{mark} dropped"),
+                other => format!("{mark} failed {other}"),
+            }
+        });
+        if is_current {
+            self.ledger.hand_end(epoch, reason, journal, now);
+        }
+        let is_parallel = is_current && self.attention == Attention::Awake;
+        self.change(now, |client| client.handle_close(epoch, reason.clone(), now));
+        if is_parallel {
+            self.ledger.check_fatal(&self.client, reason, journal);
+        }
+    }
+
+    pub(crate) fn hand_auth(
+        &mut self,
+        id: AuthId,
+        (answer, words): (Result<AuthResponse, AuthError>, String),
+        journal: &mut Journal,
+        now: Instant,
+    ) {
+        let is_awaited = self.ledger.answered(id, journal);
+        journal.note(self.who, || format!("{}! auth #{id} {words}", if is_awaited { "" } else { "# too late: " }));
+        self.change(now, |client| client.handle_auth(id, answer, now));
+    }
+
+    /// The timer fires, if it is the one that was asked for last. Returns whether it did.
+    pub(crate) fn wake(&mut self, now: Instant) -> bool {
+        if self.attention == Attention::Asleep || self.wake_at.is_none_or(|at| at > now) {
+            return false;
+        }
+        self.wake_at = None;
+        self.timed_out_at = Some(now);
+        self.change(now, |client| client.handle_timeout(now));
+        true
+    }
+
+    /// Polls until there is nothing more to do, and returns what there is.
+    pub(crate) fn drain(&mut self, authority: &Authority, journal: &mut Journal, now: Instant) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if self.attention != Attention::Awake {
+            return actions;
+        }
+        self.ledger.begin_drain(journal, now);
+        loop {
+            let before = self.client.state().clone();
+            let action = self.client.poll_action(now);
+            self.ledger.observe(&before, &self.client, now);
+            let Some(action) = action else { break };
+            if let Some(line) = describe::action(&action, now) {
+                journal.note(self.who, || line);
+            }
+            self.ledger.act(&action, &self.client, authority, journal);
+            if let Action::Schedule(at) = action {
+                self.wake_at = Some(at);
+            }
+            actions.push(action);
+            if actions.len() > MAX_ACTIONS {
+                journal.violated(self.who, "a drain ends", "the client has always something more to do");
+                break;
+            }
+        }
+        self.ledger.end_drain(&self.client, journal);
+        self.check_deadline(journal, now);
+        actions
+    }
+
+    /// Calls the client, and looks at what became of its connection.
+    pub(crate) fn change<T>(&mut self, now: Instant, change: impl FnOnce(&mut Client) -> T) -> T {
+        let before = self.client.state().clone();
+        let result = change(&mut self.client);
+        self.ledger.observe(&before, &self.client, now);
+        result
+    }
+
+    fn check_deadline(&mut self, journal: &mut Journal, now: Instant) {
+        let Some(deadline) = self.client.poll_timeout() else { return };
+        if self.timed_out_at == Some(now) && deadline <= now {
+            journal.violated(self.who, "the deadline advances", format!("{deadline} at {now}"));
+        }
+        if self.wake_at.is_none_or(|at| at > deadline) {
+            let details = format!("{deadline}, but {:?} was asked for", self.wake_at);
+            journal.violated(self.who, "the deadline is announced", details);
+        }
+    }
+}
+
+/// More actions than any single input can cause.
+const MAX_ACTIONS: usize = 100_000;

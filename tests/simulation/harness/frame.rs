@@ -1,0 +1,84 @@
+//! Reading and writing the frames that pass between the two machines.
+
+use pusher_proto::Text;
+use serde_json::{Value, json};
+
+/// A frame as the harness understands it.
+pub(crate) struct Seen {
+    pub(crate) event: String,
+    pub(crate) channel: Option<String>,
+    /// With one string level taken away if that leaves JSON.
+    pub(crate) data: Value,
+}
+
+impl Seen {
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let mut frame: Value = serde_json::from_str(text).ok()?;
+        let event = frame.get("event")?.as_str()?.to_owned();
+        let channel = frame.get("channel").and_then(Value::as_str).map(str::to_owned);
+        let data = frame.get_mut("data").map(Value::take).unwrap_or_default();
+        let inner = data.as_str().and_then(|text| serde_json::from_str(text).ok());
+        Some(Self { event, channel, data: inner.unwrap_or(data) })
+    }
+
+    pub(crate) fn is(&self, event: &str) -> bool {
+        self.event == event
+    }
+
+    /// The channel that a message of a client is about.
+    pub(crate) fn target(&self) -> &str {
+        self.data.get("channel").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.data.get(name).and_then(Value::as_str)
+    }
+}
+
+/// The name of the event with this number.
+pub(crate) fn numbered(number: u64) -> String {
+    format!("e{number}")
+}
+
+/// The number in the name of an event, sent by the server or by a client.
+pub(crate) fn number_of(event: &str) -> Option<u64> {
+    event.strip_prefix("client-").unwrap_or(event).strip_prefix('e')?.parse().ok()
+}
+
+pub(crate) fn succeeded(channel: &str) -> Text {
+    json!({"event": SUCCEEDED, "channel": channel, "data": "{}"}).to_string().into()
+}
+
+pub(crate) fn error(code: Option<u16>, message: &str, channel: Option<&str>) -> Text {
+    let data = json!({"code": code, "message": message});
+    let frame = match channel {
+        None => json!({"event": "pusher:error", "data": data}),
+        Some(channel) => json!({"event": "pusher:error", "channel": channel, "data": data}),
+    };
+    frame.to_string().into()
+}
+
+pub(crate) fn subscription_error(channel: &str) -> Text {
+    let data = json!({"type": "AuthError", "error": "not today", "status": 401});
+    json!({"event": "pusher:subscription_error", "channel": channel, "data": data}).to_string().into()
+}
+
+pub(crate) fn signin_success(user_data: &str) -> Text {
+    let data = json!({"user_data": user_data}).to_string();
+    json!({"event": "pusher:signin_success", "data": data}).to_string().into()
+}
+
+pub(crate) fn watchlist(name: &str, user: &str) -> Text {
+    let data = json!({"events": [{"name": name, "user_ids": [user]}]}).to_string();
+    json!({"event": "pusher_internal:watchlist_events", "data": data}).to_string().into()
+}
+
+pub(crate) fn user_event(user: &str, number: u64) -> Text {
+    let channel = format!("{SERVER_TO_USER}{user}");
+    json!({"event": numbered(number), "channel": channel, "data": "{}"}).to_string().into()
+}
+
+pub(crate) const SUCCEEDED: &str = "pusher_internal:subscription_succeeded";
+
+/// How the names of users' own channels begin.
+pub(crate) const SERVER_TO_USER: &str = "#server-to-user-";

@@ -1,0 +1,258 @@
+//! What goes into the client: the application's wishes, frames, ends of sockets.
+
+use pusher_proto::{ChannelName, Client, CloseReason, ConnectionState, Instant, NetworkHint, SocketEpoch};
+
+use super::book::{Ending, OnSocket, Told};
+use super::{Input, Ledger, Wish};
+use crate::simulation::frame::{SUCCEEDED, Seen, number_of};
+use crate::simulation::journal::Journal;
+use crate::simulation::reached::Rare;
+
+/// The application.
+impl Ledger {
+    pub(crate) fn subscribe(&mut self, channel: &ChannelName) {
+        self.touched = true;
+        let book = self.books.entry(channel.clone()).or_default();
+        book.again |= book.wanted;
+        book.wish = Some(true);
+    }
+
+    pub(crate) fn unsubscribe(&mut self, channel: &ChannelName) {
+        self.touched = true;
+        if let Some(book) = self.books.get_mut(channel) {
+            book.wish = Some(false);
+        }
+    }
+
+    pub(crate) fn connect(&mut self) {
+        self.steer();
+        self.connection_wish = Some(true);
+    }
+
+    pub(crate) fn disconnect(&mut self) {
+        self.steer();
+        self.connection_wish = Some(false);
+    }
+
+    fn steer(&mut self) {
+        self.touched = true;
+        self.sockets.touch();
+    }
+
+    pub(crate) fn switch(&mut self, journal: &mut Journal) {
+        self.steer();
+        match self.state {
+            ConnectionState::Connected { .. } => journal.reach(Rare::SwitchedWhileConnected),
+            ConnectionState::Waiting { .. } => journal.reach(Rare::SwitchedWhileWaiting),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn hint(&mut self, hint: NetworkHint, journal: &mut Journal) {
+        self.touched = true;
+        if hint == NetworkHint::Online && !self.is_connected() {
+            self.sockets.touch();
+            if matches!(self.state, ConnectionState::Waiting { .. }) {
+                journal.reach(Rare::HintWhileWaiting);
+            }
+        }
+    }
+
+    pub(crate) fn signin(&mut self) {
+        self.touched = true;
+        self.user.wish = match self.user.wish {
+            None | Some(Wish::In) => Some(Wish::In),
+            Some(Wish::Out | Wish::Change) => Some(Wish::Change),
+        };
+    }
+
+    pub(crate) fn signout(&mut self) {
+        self.touched = true;
+        self.user.wish = Some(Wish::Out);
+    }
+
+    /// A call that wishes for nothing.
+    pub(crate) fn call(&mut self) {
+        self.touched = true;
+    }
+
+    pub(super) fn apply_wishes(&mut self, journal: &mut Journal) {
+        for book in self.books.values_mut() {
+            let again = std::mem::take(&mut book.again);
+            match book.wish.take() {
+                None => {}
+                Some(false) => book.drop_wish(),
+                Some(true) if !book.wanted => {
+                    book.wanted = true;
+                    if matches!(book.on_socket, OnSocket::Sent { .. }) {
+                        journal.reach(Rare::ResubscribedWhileSent);
+                    }
+                }
+                Some(true) if again && book.told == Told::Failed && self.state.is_connected() => {
+                    book.told = Told::Nothing;
+                    if let OnSocket::Ended(ending) = book.on_socket {
+                        book.failed_before = Some(ending);
+                    }
+                }
+                Some(true) => {}
+            }
+        }
+        let wish = self.user.wish.take();
+        if matches!(wish, Some(Wish::Out | Wish::Change)) {
+            self.user.wanted = false;
+            (self.user.signed_in, self.user.gap, self.user.failed) = (false, false, false);
+        }
+        if matches!(wish, Some(Wish::In | Wish::Change)) {
+            (self.user.wanted, self.user.failed) = (true, false);
+            if self.user.attached && !self.user.signed_in {
+                self.sockets.touch();
+                if self.is_connected() {
+                    journal.reach(Rare::UserChanged);
+                }
+            }
+        }
+    }
+}
+
+/// The network.
+impl Ledger {
+    /// A frame is about to be handed over; `is_current` says whether the client still uses its socket.
+    pub(crate) fn hand(&mut self, seen: Option<&Seen>, is_current: bool, journal: &mut Journal, now: Instant) {
+        self.now = now;
+        self.input = Input::Other;
+        if !is_current {
+            return journal.reach(Rare::OldSocket);
+        }
+        self.sockets.heard(now);
+        let Some(seen) = seen else { return };
+        let channel = seen.channel.as_deref().unwrap_or_default();
+        match seen.event.as_str() {
+            "pusher:connection_established" if self.is_connected() => journal.reach(Rare::SecondGreeting),
+            "pusher:connection_established" => {
+                let timeout = seen.data.get("activity_timeout").and_then(serde_json::Value::as_u64);
+                self.sockets.greeted(timeout, &self.limits, now);
+            }
+            SUCCEEDED if self.is_connected() => self.hand_success(channel, journal),
+            "pusher_internal:watchlist_events" if self.user.attached && !self.user.signed_in => {
+                journal.reach(Rare::NoticeBeforeSignin);
+            }
+            "pusher:error" | "pusher:subscription_error" => {
+                self.input = Input::Error;
+                self.doubt_abandoned();
+            }
+            "pusher:signin_success" => self.doubt_abandoned(),
+            event => {
+                let Some(number) = number_of(event) else { return };
+                let Some((_, book)) = self.books.iter_mut().find(|(name, _)| name.as_str() == channel) else { return };
+                book.doubtful |= self.blurred || book.on_socket == OnSocket::Unclear;
+                if book.is_listening() {
+                    book.owed.push_back(number);
+                }
+            }
+        }
+    }
+
+    fn hand_success(&mut self, channel: &str, journal: &mut Journal) {
+        self.input = Input::Success;
+        let is_abandoned = |(name, book): (&ChannelName, &super::Book)| name.as_str() == channel && !book.wanted;
+        if !self.books.iter().any(is_abandoned) {
+            self.doubt_abandoned();
+        }
+        let book = self.books.iter_mut().find(|(name, _)| name.as_str() == channel).map(|(_, book)| book);
+        let Some(book) = book else { return journal.reach(Rare::StraySuccess) };
+        match book.on_socket {
+            OnSocket::Sent { .. } | OnSocket::Ended(_) | OnSocket::Unclear if book.wanted => {
+                let is_pending = matches!(book.on_socket, OnSocket::Sent { .. });
+                match (book.on_socket, book.failed_before.take()) {
+                    (OnSocket::Ended(Ending::TimedOut), _) => journal.reach(Rare::LateSuccess),
+                    (OnSocket::Ended(Ending::Refused), _) => journal.reach(Rare::WrongRefusalHealed),
+                    (_, Some(Ending::Refused)) => journal.reach(Rare::RefusedThenRetried),
+                    (_, Some(Ending::TimedOut)) => journal.reach(Rare::TimedOutThenRetried),
+                    (_, None) => {}
+                }
+                // A channel that is to be authorized anew does not take an old answer.
+                if is_pending || book.told == Told::Failed && book.on_socket != OnSocket::Unclear {
+                    book.on_socket = OnSocket::Confirmed;
+                }
+            }
+            OnSocket::Nothing if !book.wanted => journal.reach(Rare::StraySuccess),
+            OnSocket::Sent { .. } => journal.reach(Rare::UnsubscribedWhileSent),
+            OnSocket::Nothing | OnSocket::Confirmed | OnSocket::Ended(_) | OnSocket::Unclear => {}
+        }
+    }
+
+    /// The refusal of a subscription that nobody wants is not told, and may have been what this frame means.
+    fn doubt_abandoned(&mut self) {
+        for book in self.books.values_mut().filter(|book| !book.wanted) {
+            if matches!(book.on_socket, OnSocket::Sent { .. }) {
+                book.on_socket = OnSocket::Unclear;
+            }
+        }
+    }
+
+    /// A socket is about to be reported as closed.
+    pub(crate) fn hand_end(&mut self, epoch: SocketEpoch, reason: &CloseReason, journal: &mut Journal, now: Instant) {
+        self.now = now;
+        let code = match reason {
+            CloseReason::Closed(Some(frame)) => Some(frame.code),
+            _ => None,
+        };
+        if code.is_some_and(|code| (4200..4300).contains(&code)) && !self.sockets.has_credit() {
+            journal.reach(Rare::CreditMissing);
+        }
+        self.sockets.closed(epoch, code);
+    }
+
+    /// A close code that forbids to come back was handed over on the live socket.
+    pub(crate) fn check_fatal(&self, client: &Client, reason: &CloseReason, journal: &mut Journal) {
+        let CloseReason::Closed(Some(frame)) = reason else { return };
+        let has_failed = matches!(client.state(), ConnectionState::Failed { .. });
+        if (4001..4100).contains(&frame.code) && !has_failed {
+            journal.violated(self.who, "4001-4099 are never retried", format!("{} and no failure", frame.code));
+        }
+    }
+
+    /// Compares the connection before and after an input, which tells when it was lost, whenever that is told.
+    pub(crate) fn observe(&mut self, before: &ConnectionState, client: &Client, now: Instant) {
+        let after = client.state();
+        if before == after {
+            return;
+        }
+        let had_socket = matches!(before, ConnectionState::Connected { .. } | ConnectionState::Connecting { .. });
+        if had_socket && !after.is_connected() || before.is_connected() {
+            self.sockets.left(now);
+        }
+        if before.is_connected() {
+            self.user.attached = false;
+            self.books.values_mut().for_each(super::book::Book::leave_socket);
+        }
+        if after.is_connected() {
+            self.sockets.entered(now);
+        }
+    }
+
+    /// The machine slept until now.
+    pub(crate) fn awake(&mut self, journal: &mut Journal, now: Instant) {
+        self.sockets.awoke(&self.limits, journal, now);
+        self.polled_again(now);
+    }
+
+    /// Nobody asked the client anything until now, so that no deadline could be kept.
+    pub(crate) fn polled_again(&mut self, now: Instant) {
+        self.now = now;
+        self.sockets.looked_at(now);
+        for book in self.books.values_mut() {
+            book.retry_at = book.retry_at.map(|at| at.max(now));
+            if let OnSocket::Sent { at } = &mut book.on_socket {
+                *at = now;
+            }
+        }
+        for asked in self.asked.values_mut() {
+            asked.at = now;
+        }
+    }
+
+    pub(crate) fn is_socket_open(&self, epoch: SocketEpoch) -> bool {
+        self.sockets.is_open(epoch)
+    }
+}

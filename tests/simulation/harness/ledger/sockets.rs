@@ -1,0 +1,160 @@
+//! The sockets of one client: how many, how often, and whether the live one lives.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use pusher_proto::{ConnectRequest, Instant, SocketEpoch};
+
+use crate::simulation::journal::Journal;
+use crate::simulation::mix::Limits;
+use crate::simulation::reached::Rare;
+
+pub(super) struct Sockets {
+    /// Sockets that neither side has closed, as far as the client may know.
+    open: BTreeSet<SocketEpoch>,
+    connecting_since: Option<Instant>,
+    connected_at: Option<Instant>,
+    heard_at: Instant,
+    activity: Duration,
+    last_connect: Option<Instant>,
+    last_host: Option<String>,
+    lost_at: Option<Instant>,
+    /// Whether one retry may come at once.
+    credit: bool,
+    credits_used: u32,
+    /// The application has had its hand in it since the last attempt, so that attempts may come quickly.
+    touched: bool,
+    wants_tls: bool,
+}
+
+impl Sockets {
+    pub(super) fn new() -> Self {
+        Self {
+            open: BTreeSet::new(),
+            connecting_since: None,
+            connected_at: None,
+            heard_at: Instant::ZERO,
+            activity: Duration::ZERO,
+            last_connect: None,
+            last_host: None,
+            lost_at: None,
+            credit: true,
+            credits_used: 0,
+            touched: true,
+            wants_tls: false,
+        }
+    }
+
+    pub(super) fn touch(&mut self) {
+        self.touched = true;
+    }
+
+    pub(super) fn is_open(&self, epoch: SocketEpoch) -> bool {
+        self.open.contains(&epoch)
+    }
+
+    /// The client opens one.
+    pub(super) fn connect(
+        &mut self,
+        epoch: SocketEpoch,
+        request: &ConnectRequest,
+        who: usize,
+        journal: &mut Journal,
+        now: Instant,
+    ) {
+        if let Some(other) = self.open.first() {
+            journal.violated(who, "never two sockets", format!("socket {epoch} is opened while {other} is open"));
+        }
+        self.open.insert(epoch);
+        let soon_after = |then: Option<Instant>| then.is_some_and(|then| now < then + BASE_DELAY);
+        let is_quick = soon_after(self.last_connect) || soon_after(self.lost_at);
+        if self.touched {
+            self.credit = true;
+        } else if is_quick && self.wants_tls && request.tls {
+            journal.reach(Rare::OverTls);
+        } else if is_quick && self.credit {
+            self.credit = false;
+            self.credits_used += 1;
+            journal.reach(if self.credits_used > 1 { Rare::CreditUsedTwice } else { Rare::CreditUsed });
+        } else if is_quick {
+            journal.violated(who, "attempts are bounded", "a retry came within the base delay, without a credit");
+        }
+        if self.last_host.as_deref().is_some_and(|host| host != &*request.host) && !self.touched {
+            journal.reach(Rare::RingAdvance);
+        }
+        self.last_host = Some(request.host.to_string());
+        self.last_connect = Some(now);
+        self.connecting_since = Some(now);
+        (self.touched, self.wants_tls) = (false, false);
+    }
+
+    /// Neither end uses it any more.
+    pub(super) fn closed(&mut self, epoch: SocketEpoch, code: Option<u16>) {
+        self.open.remove(&epoch);
+        self.wants_tls |= code == Some(4000);
+    }
+
+    /// Something was handed over.
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.heard_at = now;
+    }
+
+    pub(super) fn greeted(&mut self, server_timeout: Option<u64>, limits: &Limits, now: Instant) {
+        let server = server_timeout.map_or(limits.activity_timeout, Duration::from_secs);
+        self.activity = server.min(limits.activity_timeout);
+        self.heard_at = now;
+    }
+
+    /// The machine slept until now.
+    pub(super) fn awoke(&self, limits: &Limits, journal: &mut Journal, now: Instant) {
+        let connected = self.connected_at.is_some();
+        if connected && now > self.heard_at + self.activity + limits.pong_timeout + GRACE {
+            journal.reach(Rare::PongGrace);
+        }
+    }
+
+    /// Nobody could notice anything before now.
+    pub(super) fn looked_at(&mut self, now: Instant) {
+        self.heard_at = self.heard_at.max(now);
+        self.connecting_since = self.connecting_since.map(|_| now);
+    }
+
+    pub(super) fn entered(&mut self, now: Instant) {
+        self.connecting_since = None;
+        self.connected_at = Some(now);
+    }
+
+    pub(super) fn left(&mut self, now: Instant) {
+        if self.connected_at.take().is_some_and(|at| now >= at + STABLE_AFTER) {
+            self.credit = true;
+        }
+        self.connecting_since = None;
+        self.lost_at = Some(now);
+    }
+
+    pub(super) fn has_credit(&self) -> bool {
+        self.credit || self.touched
+    }
+
+    /// Whether the client should have noticed by now that nobody answers.
+    pub(super) fn check(&self, limits: &Limits, who: usize, journal: &mut Journal, now: Instant) {
+        if self.connected_at.is_some() && now > self.heard_at + self.activity + limits.pong_timeout + GRACE + EPSILON {
+            let silence = now.since(self.heard_at);
+            journal.violated(who, "a dead link is noticed", format!("silence for {silence:?}"));
+        }
+        if self.connecting_since.is_some_and(|since| now > since + HANDSHAKE_TIMEOUT + EPSILON) {
+            journal.violated(who, "a handshake times out", "the client still waits");
+        }
+    }
+}
+
+/// The base delay between attempts, and how long a connection must last to earn the credit.
+const BASE_DELAY: Duration = Duration::from_secs(1);
+const STABLE_AFTER: Duration = Duration::from_secs(10);
+
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What a late look at the clock adds to the pong timeout.
+const GRACE: Duration = Duration::from_secs(5);
+
+pub(super) const EPSILON: Duration = Duration::from_millis(100);

@@ -1,0 +1,288 @@
+//! Swarm testing: every seed has its own configuration and its own mix of troubles, many of them absent.
+
+use std::time::Duration;
+
+use pusher_proto::server::Dialect;
+use pusher_proto::{Config, Endpoint, Endpoints};
+
+use super::choices::Choices;
+
+/// What one run is made of.
+pub(crate) struct Mix {
+    pub(crate) clients: usize,
+    /// Steps before the network becomes good.
+    pub(crate) steps: usize,
+    /// How often each operation comes.
+    weights: Vec<usize>,
+    /// Longest time between two steps, in milliseconds.
+    longest_gap: usize,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) limits: Limits,
+    pub(crate) site: SiteMix,
+    /// Chances in 256.
+    pub(crate) auth_trouble: u8,
+    pub(crate) connect_trouble: u8,
+    /// Whether frames may still come from a socket that was closed.
+    pub(crate) late_packets: bool,
+    /// Longest way of a packet in milliseconds.
+    pub(crate) longest_way: usize,
+}
+
+/// How servers behave.
+#[derive(Clone)]
+pub(crate) struct SiteMix {
+    pub(crate) dialect: Dialect,
+    pub(crate) activity_timeout: Duration,
+    pub(crate) style: Style,
+    /// Whether a socket that is denied gets an error frame and stays open.
+    pub(crate) leaves_open: bool,
+    pub(crate) tls_only: bool,
+    /// Chances in 256 that a subscription or a sign-in is not simply passed on.
+    pub(crate) mischief: u8,
+    /// Chance in 256 that a success comes twice.
+    pub(crate) duplicates: u8,
+    /// Chance in 256 that a success is held back.
+    pub(crate) holds: u8,
+}
+
+/// How servers tell that something was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// With a message that names it.
+    Named,
+    /// With an error that names nothing.
+    Vague,
+    /// Not at all.
+    Mute,
+}
+
+/// What the client is told to keep to.
+#[derive(Clone)]
+pub(crate) struct Limits {
+    pub(crate) activity_timeout: Duration,
+    pub(crate) pong_timeout: Duration,
+    pub(crate) auth_window: usize,
+    pub(crate) subscribe_window: usize,
+    pub(crate) max_pending_events: usize,
+    held_encrypted_events: usize,
+    pub(crate) buffered_client_events: usize,
+    keep_client_events: bool,
+    max_attempts: Option<u32>,
+    auth_retries: u32,
+    presence_by_signin: bool,
+}
+
+/// What happens in a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Publish,
+    Subscribe,
+    Connect,
+    Unsubscribe,
+    Resubscribe,
+    Trigger,
+    Signin,
+    Signout,
+    Resignin,
+    Switch,
+    Disconnect,
+    Reconnect,
+    Hint,
+    StopPolling,
+    Sleep,
+    PublishToUser,
+    Cut,
+    Close,
+    ErrorThenDrop,
+    Sever,
+    StallDown,
+    StallUp,
+    Restart,
+    Hang,
+    Rotate,
+    ErrorFrame,
+    OddFrame,
+    Refuse,
+}
+
+/// Every operation with its usual weight.
+const OPS: [(Op, usize); 28] = [
+    (Op::Publish, 12),
+    (Op::Subscribe, 8),
+    (Op::Connect, 2),
+    (Op::Unsubscribe, 4),
+    (Op::Resubscribe, 2),
+    (Op::Trigger, 4),
+    (Op::Signin, 2),
+    (Op::Signout, 1),
+    (Op::Resignin, 1),
+    (Op::Switch, 1),
+    (Op::Disconnect, 1),
+    (Op::Reconnect, 1),
+    (Op::Hint, 2),
+    (Op::StopPolling, 1),
+    (Op::Sleep, 1),
+    (Op::PublishToUser, 3),
+    (Op::Cut, 2),
+    (Op::Close, 2),
+    (Op::ErrorThenDrop, 1),
+    (Op::Sever, 1),
+    (Op::StallDown, 2),
+    (Op::StallUp, 1),
+    (Op::Restart, 1),
+    (Op::Hang, 1),
+    (Op::Rotate, 2),
+    (Op::ErrorFrame, 3),
+    (Op::OddFrame, 2),
+    (Op::Refuse, 1),
+];
+
+/// The first few operations are never absent: without them nothing else matters.
+const INDISPENSABLE: usize = 3;
+
+impl Mix {
+    pub(crate) fn draw(choices: &mut Choices) -> Self {
+        let weights = OPS.iter().enumerate().map(|(at, (_, usual))| {
+            let factors: &[usize] = if at < INDISPENSABLE { &[1, 1, 2] } else { &[0, 0, 1, 1, 4] };
+            usual * choices.pick(factors)
+        });
+        let weights = weights.collect();
+        Self {
+            weights,
+            clients: 1 + choices.below(3),
+            steps: 20 + choices.below(180),
+            longest_gap: *choices.pick(&[300, 2_000, 10_000, 60_000]),
+            endpoints: endpoints(choices),
+            limits: Limits::draw(choices),
+            site: SiteMix::draw(choices),
+            auth_trouble: *choices.pick(&[0, 30, 110]),
+            connect_trouble: *choices.pick(&[0, 30, 110]),
+            late_packets: choices.chance(100),
+            longest_way: *choices.pick(&[30, 30, 400, 3_000]),
+        }
+    }
+
+    pub(crate) fn op(&self, choices: &mut Choices) -> Op {
+        let at = choices.weighted(self.weights.iter().copied());
+        at.map_or(Op::Publish, |at| OPS[at].0)
+    }
+
+    pub(crate) fn gap(&self, choices: &mut Choices) -> Duration {
+        let longest = if choices.chance(60) { self.longest_gap } else { self.longest_gap / 10 };
+        choices.millis(0, longest)
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        let Limits { activity_timeout, pong_timeout, .. } = self.limits;
+        let builder = Config::builder(KEY, self.endpoints.clone())
+            .client_version("0.1.0")
+            .activity_timeout(activity_timeout)
+            .pong_timeout(pong_timeout)
+            .auth_window(self.limits.auth_window)
+            .subscribe_window(self.limits.subscribe_window)
+            .max_pending_events(self.limits.max_pending_events)
+            .held_encrypted_events(self.limits.held_encrypted_events)
+            .max_buffered_client_events(self.limits.buffered_client_events)
+            .keep_client_events(self.limits.keep_client_events)
+            .max_attempts(self.limits.max_attempts)
+            .auth_retries(self.limits.auth_retries)
+            .presence_by_signin(self.limits.presence_by_signin);
+        builder.build().expect("every mix is a configuration")
+    }
+
+    /// The lines of a transcript that say the same.
+    pub(crate) fn options(&self) -> String {
+        let limits = &self.limits;
+        let mut text = String::new();
+        let ports = ["ws://a.test:80 wss_port 443", "ws://b.test:80 wss_port 443"];
+        for place in 0..self.endpoint_count() {
+            text += &format!("= endpoint {}\n", ports[place % ports.len()]);
+        }
+        for (name, value) in [
+            ("activity_timeout", format!("{}s", limits.activity_timeout.as_secs())),
+            ("pong_timeout", format!("{}s", limits.pong_timeout.as_secs())),
+            ("auth_window", limits.auth_window.to_string()),
+            ("subscribe_window", limits.subscribe_window.to_string()),
+            ("max_pending_events", limits.max_pending_events.to_string()),
+            ("held_encrypted_events", limits.held_encrypted_events.to_string()),
+            ("max_buffered_client_events", limits.buffered_client_events.to_string()),
+            ("keep_client_events", limits.keep_client_events.to_string()),
+            ("auth_retries", limits.auth_retries.to_string()),
+            ("presence_by_signin", limits.presence_by_signin.to_string()),
+        ] {
+            text += &format!("= {name} {value}\n");
+        }
+        if let Some(attempts) = limits.max_attempts {
+            text += &format!("= max_attempts {attempts}\n");
+        }
+        text
+    }
+
+    fn endpoint_count(&self) -> usize {
+        if self.endpoints == Endpoints::new([endpoint(0)]) { 1 } else { 2 }
+    }
+}
+
+impl SiteMix {
+    fn draw(choices: &mut Choices) -> Self {
+        let dialects = [
+            Dialect::Pusher,
+            Dialect::Pusher,
+            Dialect::Reverb,
+            Dialect::LaravelWebsockets,
+            Dialect::Soketi,
+            Dialect::Sockudo,
+        ];
+        let dialect = *choices.pick(&dialects);
+        // laravel-websockets forgets whoever has not pinged for two minutes, and therefore never asks for so much silence.
+        let longest = if dialect == Dialect::LaravelWebsockets { 30 } else { 120 };
+        Self {
+            dialect,
+            activity_timeout: Duration::from_secs(*choices.pick(&[longest, 30, 5])),
+            style: *choices.pick(&[Style::Named, Style::Vague, Style::Mute]),
+            leaves_open: choices.chance(80),
+            tls_only: choices.chance(40),
+            mischief: *choices.pick(&[0, 20, 80]),
+            duplicates: *choices.pick(&[0, 60]),
+            holds: *choices.pick(&[0, 0, 60]),
+        }
+    }
+
+    /// The same server on a good day.
+    pub(crate) fn be_good(&mut self) {
+        self.style = Style::Named;
+        (self.mischief, self.duplicates, self.holds) = (0, 0, 0);
+    }
+}
+
+impl Limits {
+    fn draw(choices: &mut Choices) -> Self {
+        Self {
+            activity_timeout: Duration::from_secs(*choices.pick(&[120, 20])),
+            pong_timeout: Duration::from_secs(*choices.pick(&[30, 8])),
+            auth_window: *choices.pick(&[8, 2]),
+            subscribe_window: *choices.pick(&[256, 2]),
+            max_pending_events: *choices.pick(&[4_096, 6]),
+            held_encrypted_events: *choices.pick(&[256, 3]),
+            buffered_client_events: *choices.pick(&[0, 3]),
+            keep_client_events: choices.chance(128),
+            max_attempts: *choices.pick(&[None, None, None, Some(3)]),
+            auth_retries: *choices.pick(&[3, 0]) as u32,
+            presence_by_signin: choices.chance(128),
+        }
+    }
+}
+
+fn endpoints(choices: &mut Choices) -> Endpoints {
+    if choices.chance(128) { Endpoints::new([endpoint(0), endpoint(1)]) } else { endpoint(0).into() }
+}
+
+/// The endpoint of a site.
+pub(crate) fn endpoint(site: usize) -> Endpoint {
+    Endpoint::host(HOSTS[site]).tls(false).ws_port(80).wss_port(443)
+}
+
+/// The application that every site serves.
+pub(crate) const KEY: &str = "KEY";
+
+pub(crate) const HOSTS: [&str; 2] = ["a.test", "b.test"];

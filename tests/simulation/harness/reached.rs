@@ -1,0 +1,83 @@
+//! The rare transitions that a run must have seen, or it proves little. All are observed from outside.
+
+macro_rules! rare {
+    ($($name:ident => $text:literal,)+) => {
+        /// A transition that happens only when several things go wrong in the right order.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[expect(missing_docs, reason = "its text says what it is")]
+        pub enum Rare {
+            $($name,)+
+        }
+
+        impl Rare {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// Returns what it is.
+            #[must_use]
+            pub const fn text(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)+
+                }
+            }
+        }
+    };
+}
+
+rare! {
+    LateSuccess => "a success after the timeout heals",
+    WrongRefusalHealed => "a success after a refusal of somebody else's heals",
+    HeldErrorAttributed => "a held error is attributed when a later subscription is answered",
+    ProbableCause => "a timeout names its probable cause",
+    RefusedThenRetried => "a refused channel is tried again and subscribed",
+    TimedOutThenRetried => "a channel that timed out is unsubscribed before it is tried again",
+    ExistingSubscription => "a presence channel that exists already is unsubscribed and subscribed again",
+    Resubscribed => "a channel is subscribed again on another socket",
+    EventBeforeSuccess => "continuity was lost, and an event comes before the success",
+    LongGap => "two losses are one gap",
+    UnsubscribedWhileSent => "a channel that was unsubscribed while sent is unsubscribed after the success",
+    ResubscribedWhileSent => "a channel that was unsubscribed while sent is wanted again before the answer",
+    UnsubscribedWhileAuthorizing => "a channel is unsubscribed while it is authorized",
+    StraySuccess => "a success that nobody waits for is answered with an unsubscription",
+    LostWhileAuthorizing => "the connection is lost while a channel is authorized",
+    StaleAuth => "an authorization is answered after it was cancelled",
+    AuthTimeout => "an authorization times out",
+    AuthRetry => "an authorization is asked for again",
+    AuthWindowFull => "authorizations wait for the window",
+    SubscribeWindowFull => "subscriptions wait for the window",
+    KeyRefreshed => "a newer key opens events that were held",
+    KeyRefreshFailed => "no newer key is to be had",
+    HeldOverflow => "too many events wait for a newer key",
+    LostWhileRefreshing => "the connection is lost while events wait for a newer key",
+    PongTimeout => "a ping is not answered",
+    PongGrace => "the machine slept, and the pong gets its grace",
+    HandshakeTimeout => "a handshake times out",
+    HandshakeRefused => "an error frame refuses the handshake",
+    CreditUsed => "a retry at once",
+    CreditUsedTwice => "a second retry at once, after the credit was earned again",
+    CreditMissing => "a retry at once is due, and there is no credit",
+    InferredClose => "an error frame explains a close without a code",
+    OverTls => "a server wants TLS and gets it",
+    RingAdvance => "the next endpoint of the ring is tried",
+    RetryAfter => "an upgrade is refused for some time",
+    Fatal => "a close code forbids to come back",
+    GaveUp => "the last attempt failed",
+    Unavailable => "an outage lasts",
+    SwitchedWhileConnected => "the endpoint changes while connected",
+    SwitchedWhileWaiting => "the endpoint changes while a retry waits",
+    HintWhileWaiting => "the network is back while a retry waits",
+    Lagged => "nobody polled, and events were counted",
+    BufferedEventSent => "a client event waited for its subscription",
+    BufferedEventDropped => "a client event waited in vain",
+    SignedInAgain => "a user is signed in on another socket, and the gap is told",
+    SigninRefused => "a sign-in is refused",
+    SigninTimeout => "a sign-in is not answered",
+    UserChanged => "a sign-in after a sign-out reconnects first",
+    NoticeBeforeSignin => "a notice about the user comes before the sign-in is confirmed",
+    AwaitedUser => "a presence channel waits for the sign-in",
+    RosterDifference => "a presence list has changed over an outage",
+    CachedEvent => "a cached event is repeated",
+    CacheMiss => "a cache is empty",
+    SecondGreeting => "a second greeting",
+    OldSocket => "something arrives from a socket that counts no more",
+}

@@ -1,0 +1,215 @@
+//! The second phase: the network is good, and everything must come to rest.
+
+use std::time::Duration;
+
+use pusher_proto::{ChannelKind, ChannelName, ConnectionState, Event, Instant};
+
+use super::actor::Attention;
+use super::agenda::Task;
+use super::mix::{HOSTS, KEY};
+use super::network::LinkId;
+use super::world::World;
+
+impl World {
+    /// Ends the troubles, and waits until everybody has what they want.
+    pub(crate) fn settle(&mut self) {
+        self.be_good();
+        let deadline = self.now + CONVERGENCE;
+        let mut missing = self.what_is_missing();
+        while missing.is_some() && self.journal.violation().is_none() && self.now <= deadline {
+            if !self.advance() {
+                break;
+            }
+            missing = self.what_is_missing();
+        }
+        if let Some((who, missing)) = missing {
+            let details = format!("{missing} at {}, {CONVERGENCE:?} after the troubles", self.now);
+            return self.journal.violated(who, "everything converges", details);
+        }
+        self.say_goodbye();
+    }
+
+    /// One more event on every channel reaches everybody.
+    fn say_goodbye(&mut self) {
+        let mut expected = Vec::new();
+        let channels = super::steps::CHANNELS.map(|name| ChannelName::new(name).expect("the name of a channel"));
+        for channel in &channels {
+            for site in 0..HOSTS.len() {
+                let number = self.publish_on(site, channel);
+                expected.push((site, channel, number));
+            }
+        }
+        let links: Vec<_> = (0..self.actors.len()).map(|who| self.live_link(who)).collect();
+        // Stalls that had begun before may last as long.
+        let deadline = self.now + LONGEST_STALL;
+        let mut unheard = self.unheard(&expected, &links);
+        while unheard.is_some() && self.journal.violation().is_none() && self.now <= deadline && self.advance() {
+            unheard = self.unheard(&expected, &links);
+        }
+        if let Some((who, details)) = unheard {
+            self.journal.violated(who, "the last events arrive", details);
+        }
+    }
+
+    /// Who has not heard of what, as long as nobody has changed the connection.
+    fn unheard(
+        &mut self,
+        expected: &[(usize, &ChannelName, u64)],
+        links: &[Option<LinkId>],
+    ) -> Option<(usize, String)> {
+        for (who, link) in links.iter().enumerate() {
+            let Some(link) = link.filter(|link| self.live_link(who) == Some(*link)) else { continue };
+            let Some(site) = self.network.get(link).map(|link| link.site) else { continue };
+            let ledger = &self.actors[who].ledger;
+            for (_, channel, number) in expected.iter().filter(|(at, ..)| *at == site) {
+                let heard = ledger.last_event(channel);
+                if ledger.is_wanted(channel) && heard != Some(*number) {
+                    return Some((who, format!("{channel}: {heard:?} and not {number}")));
+                }
+            }
+        }
+        None
+    }
+
+    fn be_good(&mut self) {
+        self.journal.remark(|| "the troubles are over".into());
+        self.is_good = true;
+        self.authority.be_good();
+        self.network.be_good(self.now);
+        for site in 0..self.sites.len() {
+            if self.sites[site].hangs {
+                self.kill_site(site);
+            }
+            self.sites[site].is_up = true;
+            self.sites[site].mix.be_good();
+            self.sites[site].server.set_refusal(None);
+            for link in std::mem::take(&mut self.sites[site].soiled) {
+                if self.network.get(link).is_some_and(|link| link.client_open || link.server_open) {
+                    self.cut(link);
+                }
+            }
+        }
+        for who in 0..self.actors.len() {
+            if self.actors[who].attention != Attention::Awake {
+                self.agenda.plan(self.now, Task::WakeUp(who));
+            }
+            // Applications that want nothing prove nothing.
+            self.agenda.plan(self.now + Duration::from_millis(1), Task::TryAgain(who, None));
+            self.agenda.plan(self.now + Duration::from_millis(1), Task::SigninAgain(who));
+            let failed: Vec<ChannelName> = {
+                let ledger = &self.actors[who].ledger;
+                ledger.wanted().filter(|channel| ledger.has_failed(channel)).cloned().collect()
+            };
+            for channel in failed {
+                self.agenda.plan(self.now + Duration::from_millis(2), Task::TryAgain(who, Some(channel)));
+            }
+        }
+    }
+
+    /// The application hears of something. On a good day it tries again whatever has failed.
+    pub(crate) fn told(&mut self, who: usize, event: &Event) {
+        if !self.is_good {
+            return;
+        }
+        let soon = self.now + Duration::from_secs(1);
+        match event {
+            Event::SubscriptionError { channel, .. } => {
+                self.agenda.plan(soon, Task::TryAgain(who, Some(channel.clone())));
+            }
+            Event::StateChanged { current: ConnectionState::Failed { .. }, .. } => {
+                self.agenda.plan(soon, Task::TryAgain(who, None));
+            }
+            Event::SigninError { .. } => self.agenda.plan(soon, Task::SigninAgain(who)),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn try_again(&mut self, who: usize, channel: Option<ChannelName>) {
+        let Some(channel) = channel else {
+            if !self.actors[who].has_right_key {
+                self.switch_to(who, KEY, who % HOSTS.len());
+            }
+            if !self.actors[who].client.state().is_connected() {
+                self.connect(who);
+            }
+            return;
+        };
+        let ledger = &self.actors[who].ledger;
+        if ledger.is_wanted(&channel) && ledger.has_failed(&channel) {
+            self.subscribe(who, &channel);
+            self.drain(who);
+        }
+    }
+
+    pub(crate) fn signin_again(&mut self, who: usize) {
+        if self.actors[who].ledger.signin_has_failed() {
+            self.signin(who);
+            self.drain(who);
+        }
+    }
+
+    /// What keeps the world from being at rest, and whom.
+    fn what_is_missing(&mut self) -> Option<(usize, String)> {
+        for who in 0..self.actors.len() {
+            if let Some(missing) = self.what_misses(who) {
+                return Some((who, missing));
+            }
+        }
+        None
+    }
+
+    fn what_misses(&mut self, who: usize) -> Option<String> {
+        let Some(link) = self.live_link(who) else { return Some("no live connection".into()) };
+        let actor = &self.actors[who];
+        if actor.ledger.signin_is_pending() || actor.ledger.signin_has_failed() {
+            return Some("not signed in".into());
+        }
+        if actor.ledger.open_requests() > 0 {
+            return Some("a request is open".into());
+        }
+        let site = self.network.get(link)?.site;
+        let server = &self.sites[site].server;
+        for name in super::steps::CHANNELS {
+            let name = ChannelName::new(name).expect("the name of a channel");
+            let wanted = actor.ledger.is_wanted(&name);
+            let subscribed = actor.client.channel(&name).is_some_and(|channel| channel.is_subscribed());
+            let known = server.is_subscribed(link.connection(), &name);
+            if wanted != subscribed || wanted != known {
+                return Some(format!("{name}: wanted {wanted}, subscribed {subscribed}, at the server {known}"));
+            }
+            if wanted && name.kind() == ChannelKind::Presence {
+                let channel = actor.client.channel(&name)?;
+                let mut here: Vec<String> = channel.members()?.ids().map(str::to_owned).collect();
+                let mut there: Vec<String> = server.users(&name).ok()?.iter().map(ToString::to_string).collect();
+                here.sort();
+                there.sort();
+                if here != there {
+                    return Some(format!("{name}: the roster is {here:?} here and {there:?} there"));
+                }
+            }
+        }
+        None
+    }
+
+    /// The link of a client that both ends use and that works.
+    fn live_link(&mut self, who: usize) -> Option<LinkId> {
+        if !self.actors[who].client.state().is_connected() {
+            return None;
+        }
+        let mut alive = self.network.alive();
+        alive.retain(|id| self.network.get(*id).is_some_and(|link| link.client == who && !link.severed));
+        alive.pop()
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.now.since(Instant::ZERO)
+    }
+}
+
+/// Within this time after the last trouble everything must be as it should be: a dead link is noticed in 155 s, then come
+/// the longest delay, a handshake, an authorization that nobody answers, its longest delay, and a subscription that
+/// nobody answers.
+const CONVERGENCE: Duration = Duration::from_secs(300);
+
+/// How long a direction of a socket may stand still, and a little more.
+const LONGEST_STALL: Duration = Duration::from_secs(50);

@@ -1,0 +1,344 @@
+//! What happens at random: the application's calls, and the troubles.
+
+use std::time::Duration;
+
+use pusher_proto::{
+    AppKey, ChannelName, ClientEventName, CloseFrame, CloseReason, Data, Frame, NetworkHint, TriggerError,
+};
+
+use super::actor::Attention;
+use super::agenda::Task;
+use super::frame;
+use super::mix::{HOSTS, KEY, Op, endpoint};
+use super::network::{Direction, LinkId, Packet};
+use super::world::World;
+
+impl World {
+    pub(crate) fn step(&mut self) {
+        let op = self.mix.op(&mut self.choices);
+        let who = self.choices.below(self.actors.len());
+        match op {
+            Op::Publish => self.publish(),
+            Op::PublishToUser => self.publish_to_users(),
+            Op::Cut | Op::Close | Op::ErrorThenDrop | Op::Sever | Op::StallDown | Op::StallUp => self.trouble_link(op),
+            Op::ErrorFrame | Op::OddFrame => self.send_odd_frame(op),
+            Op::Restart | Op::Hang | Op::Refuse => self.trouble_site(op),
+            Op::Rotate => {
+                let knows = self.choices.chance(160);
+                self.journal.remark(|| "new keys".into());
+                self.authority.rotate(knows);
+            }
+            Op::Subscribe
+            | Op::Connect
+            | Op::Unsubscribe
+            | Op::Resubscribe
+            | Op::Trigger
+            | Op::Signin
+            | Op::Signout
+            | Op::Resignin
+            | Op::Switch
+            | Op::Disconnect
+            | Op::Reconnect
+            | Op::Hint
+            | Op::StopPolling
+            | Op::Sleep => {
+                if self.actors[who].attention == Attention::Awake {
+                    self.call(who, op);
+                    self.drain(who);
+                }
+            }
+        }
+    }
+
+    fn call(&mut self, who: usize, op: Op) {
+        match op {
+            Op::Subscribe => {
+                for _ in 0..=self.choices.below(3) {
+                    let channel = self.channel();
+                    self.subscribe(who, &channel);
+                }
+            }
+            Op::Unsubscribe => {
+                let channel = self.wanted_channel(who);
+                self.unsubscribe(who, &channel);
+            }
+            Op::Resubscribe => {
+                let channel = self.wanted_channel(who);
+                self.unsubscribe(who, &channel);
+                // Without a poll between, this is no change.
+                if self.choices.chance(128) {
+                    self.drain(who);
+                }
+                self.subscribe(who, &channel);
+            }
+            Op::Trigger => {
+                for _ in 0..=self.choices.below(2) {
+                    self.trigger(who);
+                }
+            }
+            Op::Signin => self.signin(who),
+            Op::Signout => self.signout(who),
+            Op::Resignin => {
+                self.signout(who);
+                self.signin(who);
+            }
+            Op::Connect => self.connect(who),
+            Op::Disconnect => self.disconnect(who),
+            Op::Reconnect => {
+                self.disconnect(who);
+                self.connect(who);
+            }
+            Op::Switch => self.switch(who),
+            Op::Hint => {
+                let hint = *self.choices.pick(&[NetworkHint::Online, NetworkHint::Offline]);
+                self.journal.note(who, || format!("! {hint:?}").to_lowercase());
+                let actor = &mut self.actors[who];
+                actor.ledger.hint(hint, &mut self.journal);
+                actor.client.network_changed(hint);
+            }
+            Op::StopPolling | Op::Sleep => self.look_away(who, op),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn connect(&mut self, who: usize) {
+        self.journal.note(who, || "! connect".into());
+        self.actors[who].ledger.connect();
+        self.actors[who].client.connect();
+        self.drain(who);
+    }
+
+    fn disconnect(&mut self, who: usize) {
+        self.journal.note(who, || "! disconnect".into());
+        self.actors[who].ledger.disconnect();
+        self.actors[who].client.disconnect();
+    }
+
+    fn switch(&mut self, who: usize) {
+        let key = *self.choices.pick(&[KEY, KEY, KEY, "OTHER"]);
+        let site = self.choices.below(HOSTS.len());
+        self.switch_to(who, key, site);
+    }
+
+    pub(crate) fn switch_to(&mut self, who: usize, key: &'static str, site: usize) {
+        self.journal.note(who, || format!("! switch {key} ws://{}:80 wss_port 443", HOSTS[site]));
+        self.actors[who].has_right_key = key == KEY;
+        self.actors[who].ledger.switch(&mut self.journal);
+        self.actors[who].client.switch(AppKey::new(key).expect("a key is a key"), endpoint(site).into());
+    }
+
+    pub(crate) fn subscribe(&mut self, who: usize, channel: &ChannelName) {
+        self.journal.note(who, || format!("! subscribe {channel}"));
+        self.actors[who].ledger.subscribe(channel);
+        self.actors[who].client.subscribe(channel.clone());
+    }
+
+    fn unsubscribe(&mut self, who: usize, channel: &ChannelName) {
+        self.journal.note(who, || format!("! unsubscribe {channel}"));
+        self.actors[who].ledger.unsubscribe(channel);
+        self.actors[who].client.unsubscribe(channel);
+    }
+
+    pub(crate) fn signin(&mut self, who: usize) {
+        self.journal.note(who, || "! signin".into());
+        self.actors[who].ledger.signin();
+        self.actors[who].client.signin();
+    }
+
+    fn signout(&mut self, who: usize) {
+        self.journal.note(who, || "! signout".into());
+        self.actors[who].ledger.signout();
+        self.actors[who].client.signout();
+    }
+
+    fn trigger(&mut self, who: usize) {
+        let channel = self.wanted_channel(who);
+        self.last_event += 1;
+        let event = format!("client-{}", frame::numbered(self.last_event));
+        self.journal.note(who, || format!("! trigger {channel} {event} {{}}"));
+        let event = ClientEventName::new(event).expect("it begins as it must");
+        let data = Data::from_json("{}").expect("it is JSON");
+        let now = self.now;
+        self.actors[who].ledger.call();
+        let result = self.actors[who].change(now, |client| client.trigger(&channel, &event, &data, now));
+        match result {
+            Ok(()) | Err(TriggerError::QueueFull) => {}
+            Err(error) => self.journal.note(who, || format!("* trigger_error: {error}")),
+        }
+    }
+
+    fn look_away(&mut self, who: usize, op: Op) {
+        let longest = *self.choices.pick(&[500, 8_000, 60_000, 60_000]);
+        let time = self.choices.millis(longest / 4, longest);
+        let actor = &mut self.actors[who];
+        if op == Op::Sleep {
+            self.journal.note(who, || format!("# the machine sleeps for {time:?}"));
+            actor.attention = Attention::Asleep;
+        } else {
+            self.journal.note(who, || format!("# nobody polls for {time:?}"));
+            actor.attention = Attention::NotPolling;
+            actor.ledger.blur();
+        }
+        // A drink of the machine's sleep can be deep.
+        let times = if op == Op::Sleep { 1 + self.choices.below(5) as u32 } else { 1 };
+        self.agenda.plan(self.now + time * times, Task::WakeUp(who));
+    }
+
+    fn publish(&mut self) {
+        let channel = self.channel();
+        let site = self.choices.below(HOSTS.len());
+        for _ in 0..=self.choices.below(4) {
+            self.publish_on(site, &channel);
+        }
+    }
+
+    pub(crate) fn publish_on(&mut self, site: usize, channel: &ChannelName) -> u64 {
+        self.last_event += 1;
+        let (number, keys) = (self.last_event, self.authority.master_key());
+        if !self.sites[site].is_up {
+            return number;
+        }
+        let outputs = self.sites[site].publish(channel, number, &keys, &mut self.choices, self.now);
+        self.put_out(site, outputs);
+        number
+    }
+
+    fn publish_to_users(&mut self) {
+        let site = self.choices.below(HOSTS.len());
+        self.last_event += 1;
+        let outputs = self.sites[site].publish_to_users(self.last_event, &mut self.choices);
+        self.put_out(site, outputs);
+    }
+
+    fn trouble_link(&mut self, op: Op) {
+        let alive = self.network.alive();
+        if alive.is_empty() {
+            return;
+        }
+        let id = *self.choices.pick(&alive);
+        let until = self.now + self.choices.millis(500, 45_000);
+        self.journal.remark(|| format!("{op:?} of link {}", id.0));
+        match op {
+            Op::Cut => self.cut(id),
+            Op::Close => {
+                let code = *self.choices.pick(&CLOSE_CODES);
+                let frame = CloseFrame { code, reason: "trouble".into() };
+                self.end_from_site(id, CloseReason::Closed(Some(frame)));
+            }
+            Op::ErrorThenDrop => {
+                let code = *self.choices.pick(&[4200, 4201, 4100, 4009]);
+                let text = frame::error(Some(code), "trouble", None);
+                self.send_down(id, Packet::Frame(Frame::Text(text)), None);
+                self.end_from_site(id, CloseReason::Dropped);
+            }
+            Op::Sever => {
+                if let Some(link) = self.network.get(id) {
+                    link.severed = true;
+                }
+            }
+            Op::StallDown => self.network.stall(id, Direction::Down, until),
+            _ => self.network.stall(id, Direction::Up, until),
+        }
+    }
+
+    /// Both ends learn at once that the socket is gone.
+    pub(crate) fn cut(&mut self, id: LinkId) {
+        self.end_from_site(id, CloseReason::Dropped);
+        // What was on its way is lost.
+        let Some(link) = self.network.get(id).filter(|link| link.client_open) else { return };
+        link.severed = false;
+        self.arrive(id, Packet::End(CloseReason::Dropped));
+    }
+
+    fn end_from_site(&mut self, id: LinkId, reason: CloseReason) {
+        let Some(site) = self.network.get(id).map(|link| link.site) else { return };
+        self.send_down(id, Packet::End(reason), None);
+        if let Some(link) = self.network.get(id) {
+            link.server_open = false;
+        }
+        let outputs = self.sites[site].closed(id, &mut self.choices, self.now);
+        self.put_out(site, outputs);
+    }
+
+    fn send_odd_frame(&mut self, op: Op) {
+        let alive = self.network.alive();
+        if alive.is_empty() {
+            return;
+        }
+        let id = *self.choices.pick(&alive);
+        let channel = self.channel();
+        let text = |json: &str| Frame::Text(json.into());
+        let frame = if op == Op::ErrorFrame {
+            let code = *self.choices.pick(&[Some(4009), Some(4301), Some(4302), Some(4200), None]);
+            let message = *self.choices.pick(&["Unauthorized", "Invalid message format"]);
+            Frame::Text(frame::error(code, message, None))
+        } else {
+            match self.choices.below(8) {
+                0 => text("no JSON"),
+                1 => text(r#"{"event":"pusher:ping"}"#),
+                2 => Frame::Ping,
+                3 => Frame::Binary(vec![1].into()),
+                4 => text(r#"{"event":"pusher_internal:unheard_of","channel":"chat"}"#),
+                5 => text(r#"{"event":"pusher:connection_established","data":{"socket_id":"9.9"}}"#),
+                6 => Frame::Text(frame::subscription_error(&channel)),
+                _ => Frame::Text(frame::succeeded(&channel)),
+            }
+        };
+        if let Frame::Text(text) = &frame
+            && (text.contains(frame::SUCCEEDED) || text.contains("subscription_error"))
+        {
+            let site = self.network.get(id).map_or(0, |link| link.site);
+            self.sites[site].soiled.insert(id);
+        }
+        self.send_down(id, Packet::Frame(frame), None);
+    }
+
+    fn trouble_site(&mut self, op: Op) {
+        let site = self.choices.below(HOSTS.len());
+        let time = self.choices.millis(1_000, 60_000);
+        self.journal.remark(|| format!("{op:?} of {} for {time:?}", HOSTS[site]));
+        match op {
+            Op::Restart => {
+                self.kill_site(site);
+                self.sites[site].is_up = false;
+                self.agenda.plan(self.now + time, Task::SiteUp(site));
+            }
+            Op::Hang => {
+                self.sites[site].hang();
+                self.agenda.plan(self.now + time * 4, Task::SiteKilled(site));
+            }
+            _ => {
+                let code = *self.choices.pick(&CLOSE_CODES);
+                let frame = CloseFrame { code, reason: "trouble".into() };
+                self.sites[site].server.set_refusal(Some(frame));
+                self.agenda.plan(self.now + Duration::from_millis(1) + time, Task::SiteAdmits(site));
+            }
+        }
+    }
+
+    fn channel(&mut self) -> ChannelName {
+        ChannelName::new(*self.choices.pick(&CHANNELS)).expect("the name of a channel")
+    }
+
+    /// Mostly one that this client wants.
+    fn wanted_channel(&mut self, who: usize) -> ChannelName {
+        let wanted: Vec<ChannelName> = self.actors[who].ledger.wanted().cloned().collect();
+        if wanted.is_empty() || self.choices.chance(30) { self.channel() } else { self.choices.pick(&wanted).clone() }
+    }
+}
+
+/// The channels that there are: of every kind, and some whose names are parts of others.
+pub(crate) const CHANNELS: [&str; 10] = [
+    "chat",
+    "cache-news",
+    "private-chat",
+    "private-chat-2",
+    "private-cache-news",
+    "private-encrypted-a",
+    "private-encrypted-cache-b",
+    "presence-room",
+    "presence-room-2",
+    "news",
+];
+
+const CLOSE_CODES: [u16; 12] = [1000, 1001, 1006, 1011, 3000, 4001, 4009, 4100, 4200, 4201, 4301, 4400];
