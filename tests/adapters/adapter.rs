@@ -1,0 +1,136 @@
+//! The same program for every adapter.
+
+use std::ops::Deref;
+use std::sync::LazyLock;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
+
+use pusher_driver::{Client, HttpAuth, Options, SubscribeError, Subscription};
+use pusher_proto::{Config, Event, InvalidConfig};
+
+use crate::world::{PATIENCE, SERVERS};
+
+/// What differs between adapters: how to start, and how to wait.
+pub(crate) trait Adapter: Sized + 'static {
+    const NAME: &'static str;
+    type Client: Deref<Target = Client> + Clone + Send;
+    type Subscription: Deref<Target = Subscription> + Send;
+
+    fn connect(config: Config, auth: HttpAuth, options: &Options) -> Result<Self::Client, InvalidConfig>;
+    fn subscribe(client: &Self::Client, channel: &str) -> Self::Subscription;
+    fn subscribed(subscription: &Self::Subscription) -> Result<(), SubscribeError>;
+    /// The next event, or the end of the stream; `None` if neither comes within `limit`.
+    fn recv_within(subscription: &mut Self::Subscription, limit: Duration) -> Option<Option<Event>>;
+    fn shutdown(client: &Self::Client, limit: Duration);
+
+    /// The next event, or the end of the stream.
+    fn recv(subscription: &mut Self::Subscription) -> Option<Event> {
+        Self::recv_within(subscription, PATIENCE).expect("something comes")
+    }
+}
+
+/// The adapters whose handles are the driver's own; they differ in the runtime that waits.
+macro_rules! asynchronous {
+    ($adapter:ident, $name:literal, $connect:path, $within:path) => {
+        pub(crate) struct $adapter;
+
+        impl Adapter for $adapter {
+            const NAME: &'static str = $name;
+            type Client = Box<Client>;
+            type Subscription = Box<Subscription>;
+
+            fn connect(config: Config, auth: HttpAuth, options: &Options) -> Result<Box<Client>, InvalidConfig> {
+                let _entered = TOKIO.enter();
+                $connect(config, auth, options).map(Box::new)
+            }
+
+            fn subscribe(client: &Box<Client>, channel: &str) -> Box<Subscription> {
+                Box::new(client.subscribe(channel).unwrap())
+            }
+
+            fn subscribed(subscription: &Box<Subscription>) -> Result<(), SubscribeError> {
+                $within(subscription.subscribed(), PATIENCE).unwrap()
+            }
+
+            fn recv_within(subscription: &mut Box<Subscription>, limit: Duration) -> Option<Option<Event>> {
+                $within(subscription.recv(), limit)
+            }
+
+            fn shutdown(client: &Box<Client>, limit: Duration) {
+                $within(client.shutdown(limit), PATIENCE).unwrap();
+            }
+        }
+    };
+}
+
+asynchronous!(Tokio, "tokio", pusher_tokio::connect_with, in_tokio);
+asynchronous!(AsyncStd, "async-std", pusher_async_std::connect_with, in_async_std);
+asynchronous!(Smol, "smol", pusher_async_std::smol::connect_with, in_smol);
+
+static TOKIO: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
+
+/// Tasks of the tokio adapter that have not ended.
+pub(crate) fn tokio_tasks() -> usize {
+    TOKIO.metrics().num_alive_tasks()
+}
+
+fn in_tokio<T>(future: impl Future<Output = T>, limit: Duration) -> Option<T> {
+    TOKIO.block_on(async { tokio::time::timeout(limit, future).await.ok() })
+}
+
+fn in_async_std<T>(future: impl Future<Output = T>, limit: Duration) -> Option<T> {
+    async_std::task::block_on(async { async_std::future::timeout(limit, future).await.ok() })
+}
+
+fn in_smol<T>(future: impl Future<Output = T>, limit: Duration) -> Option<T> {
+    let late = async {
+        smol::Timer::after(limit).await;
+        None
+    };
+    smol::block_on(smol::future::or(async { Some(future.await) }, late))
+}
+
+/// Starts the threads of all runtimes, which live as long as the process.
+pub(crate) fn warm_up() {
+    let soon = Duration::from_nanos(1);
+    for runtime in [&TOKIO, &SERVERS] {
+        runtime.block_on(async { tokio::time::sleep(soon).await });
+    }
+    async_std::task::block_on(async_std::task::spawn(async_std::task::sleep(soon)));
+    smol::block_on(smol::spawn(smol::Timer::after(soon)));
+}
+
+pub(crate) struct Blocking;
+
+impl Adapter for Blocking {
+    const NAME: &'static str = "blocking";
+    type Client = pusher_blocking::Client;
+    type Subscription = pusher_blocking::Subscription;
+
+    fn connect(config: Config, auth: HttpAuth, options: &Options) -> Result<Self::Client, InvalidConfig> {
+        pusher_blocking::connect_with(config, auth, options).map_err(|error| match error {
+            pusher_blocking::StartError::Config(error) => error,
+            error => panic!("{error}"),
+        })
+    }
+
+    fn subscribe(client: &Self::Client, channel: &str) -> Self::Subscription {
+        client.subscribe(channel).unwrap()
+    }
+
+    fn subscribed(subscription: &Self::Subscription) -> Result<(), SubscribeError> {
+        subscription.subscribed(PATIENCE)
+    }
+
+    fn recv_within(subscription: &mut Self::Subscription, limit: Duration) -> Option<Option<Event>> {
+        match subscription.recv_timeout(limit) {
+            Ok(event) => Some(Some(event)),
+            Err(RecvTimeoutError::Disconnected) => Some(None),
+            Err(RecvTimeoutError::Timeout) => None,
+        }
+    }
+
+    fn shutdown(client: &Self::Client, limit: Duration) {
+        client.shutdown(limit);
+    }
+}

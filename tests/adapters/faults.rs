@@ -1,0 +1,135 @@
+//! A TCP proxy that makes faults on demand.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::world::SERVERS;
+
+/// Forwards to one address, from a port of its own.
+pub(crate) struct FaultProxy {
+    address: SocketAddr,
+    control: watch::Sender<Control>,
+    accepting: JoinHandle<()>,
+}
+
+#[derive(Clone, Copy)]
+struct Control {
+    flow: Flow,
+    /// Connections that were opened before this count changed are cut.
+    cuts: usize,
+    cut: Cut,
+}
+
+/// What happens to bytes, in both directions, on all connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    Pass,
+    /// They wait, and both ends believe that the other is there.
+    Silence,
+    /// A few at a time.
+    Trickle,
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// With the end of the stream.
+    Drop,
+    /// With a reset.
+    Reset,
+}
+
+impl FaultProxy {
+    pub(crate) fn new(target: SocketAddr) -> Self {
+        let control = watch::Sender::new(Control { flow: Flow::Pass, cuts: 0, cut: Cut::Drop });
+        let listener = SERVERS.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let subscriber = control.clone();
+        let accepting = SERVERS.spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(forward(client, target, subscriber.subscribe()));
+            }
+        });
+        Self { address, control, accepting }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn set(&self, flow: Flow) {
+        self.control.send_modify(|control| control.flow = flow);
+    }
+
+    /// Ends all connections. New ones are taken.
+    pub(crate) fn cut(&self, cut: Cut) {
+        self.control.send_modify(|control| {
+            control.cut = cut;
+            control.cuts += 1;
+        });
+    }
+}
+
+impl Drop for FaultProxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        self.cut(Cut::Drop);
+    }
+}
+
+async fn forward(mut client: TcpStream, target: SocketAddr, mut control: watch::Receiver<Control>) {
+    let Ok(mut server) = TcpStream::connect(target).await else { return };
+    client.set_nodelay(true).unwrap();
+    server.set_nodelay(true).unwrap();
+    let begin = control.borrow().cuts;
+    let pumps = (control.clone(), control.clone());
+    let (from_client, to_client) = client.split();
+    let (from_server, to_server) = server.split();
+    let cut = async {
+        // The proxy that goes cuts before.
+        control.wait_for(|control| control.cuts != begin).await.map(|control| control.cut).ok()
+    };
+    let cut = tokio::select! {
+        _ = pump(from_client, to_server, pumps.0) => None,
+        _ = pump(from_server, to_client, pumps.1) => None,
+        cut = cut => cut,
+    };
+    if cut == Some(Cut::Reset) {
+        client.set_zero_linger().unwrap();
+    }
+}
+
+async fn pump(
+    mut from: impl AsyncReadExt + Unpin,
+    mut to: impl AsyncWriteExt + Unpin,
+    mut control: watch::Receiver<Control>,
+) -> io::Result<()> {
+    let mut buffer = [0; 4_096];
+    loop {
+        let len = from.read(&mut buffer).await?;
+        let Ok(flow) = control.wait_for(|control| control.flow != Flow::Silence).await.map(|control| control.flow)
+        else {
+            return Ok(());
+        };
+        if len == 0 {
+            return Ok(());
+        }
+        if flow == Flow::Pass {
+            to.write_all(&buffer[..len]).await?;
+            continue;
+        }
+        for piece in buffer[..len].chunks(TRICKLE_LEN) {
+            to.write_all(piece).await?;
+            tokio::time::sleep(TRICKLE_DELAY).await;
+        }
+    }
+}
+
+const TRICKLE_LEN: usize = 7;
+const TRICKLE_DELAY: Duration = Duration::from_millis(1);

@@ -1,0 +1,62 @@
+//! One list of scenarios, written once and run over every adapter: real sockets on this machine, the development server,
+//! and a proxy between them that makes faults. After each scenario nothing may be left over.
+
+#[expect(clippy::unwrap_used, reason = "it fails the scenario")]
+mod adapter;
+#[expect(clippy::unwrap_used, reason = "it fails the scenario")]
+mod faults;
+mod leftovers;
+#[expect(clippy::unwrap_used, reason = "it fails the scenario")]
+mod proxies;
+#[expect(clippy::unwrap_used, reason = "it fails the scenario")]
+mod scenarios;
+#[expect(clippy::unwrap_used, reason = "it fails the scenario")]
+mod tls;
+#[expect(clippy::unwrap_used, reason = "it fails the scenario")]
+mod world;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+use crate::adapter::{Adapter, AsyncStd, Blocking, Smol, Tokio};
+use crate::world::World;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Leftovers are counted in the whole process.
+    arguments.test_threads = Some(1);
+    world::silence_wanted_panics();
+    let mut trials = Vec::new();
+    trials.extend(trials_of::<Tokio>());
+    trials.extend(trials_of::<AsyncStd>());
+    trials.extend(trials_of::<Smol>());
+    trials.extend(trials_of::<Blocking>());
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// A situation, and what must come of it.
+type Scenario<A> = (&'static str, fn(&mut World<A>));
+
+fn trials_of<A: Adapter>() -> Vec<Trial> {
+    let scenarios = scenarios::all::<A>().into_iter().chain(tls::all());
+    let mut trials: Vec<_> = scenarios.map(|scenario| trial(scenario, false)).collect();
+    for (program, scenario) in proxies::all::<A>() {
+        trials.push(trial(scenario, !proxies::is_installed(program)));
+    }
+    trials
+}
+
+fn trial<A: Adapter>((name, play): Scenario<A>, is_skipped: bool) -> Trial {
+    let title = format!("{}: {}", A::NAME, name.replace('_', " "));
+    let trial = Trial::test(title, move || {
+        adapter::warm_up();
+        let before = leftovers::Count::now();
+        let mut world = World::new();
+        play(&mut world);
+        world.end();
+        before.expect_nothing_more();
+        Ok(())
+    });
+    trial.with_ignored_flag(is_skipped)
+}

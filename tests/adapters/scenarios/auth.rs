@@ -1,0 +1,112 @@
+//! Auth servers, good and bad.
+
+use std::time::Duration;
+
+use pusher_driver::{Options, SubscribeError};
+use pusher_proto::{AuthError, ChannelName, Event, SubscriptionError};
+
+use crate::adapter::Adapter;
+use crate::faults::{Cut, Flow};
+use crate::world::{World, next, text};
+
+pub(super) fn a_slow_auth_server_holds_up_nobody_else<A: Adapter>(world: &mut World<A>) {
+    world.auth_proxy.set(Flow::Silence);
+    let user = world.user();
+    let mut orders = user.subscribe("private-orders");
+    world.await_asked(1);
+    let mut chat = user.subscribed("chat");
+    world.publish("chat", "1");
+    assert_eq!(text::<A>(&mut chat), "1");
+    assert!(!orders.is_subscribed());
+    world.auth_proxy.set(Flow::Pass);
+    A::subscribed(&orders).unwrap();
+    assert_eq!(next::<A>(&mut orders).name(), "pusher:subscription_succeeded");
+}
+
+pub(super) fn an_auth_server_that_takes_too_long_is_given_up<A: Adapter>(world: &mut World<A>) {
+    world.auth_proxy.set(Flow::Silence);
+    let config = world.config().auth_timeout(Duration::from_millis(20)).auth_retries(0);
+    let user = world.user_with(config, world.auth(), &Options::new());
+    user.client.connect();
+    let orders = user.subscribe("private-orders");
+    let timeout = SubscribeError::Channel(SubscriptionError::Auth(AuthError::Timeout));
+    assert_eq!(A::subscribed(&orders), Err(timeout));
+}
+
+pub(super) fn a_refusal_of_the_auth_server_is_an_error_of_the_channel<A: Adapter>(world: &mut World<A>) {
+    world.handle().refuse_auth(true);
+    let user = world.user();
+    let orders = user.subscribe("private-orders");
+    match A::subscribed(&orders) {
+        Err(SubscribeError::Channel(SubscriptionError::Auth(AuthError::Http { status: 403, .. }))) => {}
+        other => panic!("{other:?}"),
+    }
+    world.handle().refuse_auth(false);
+    let again = user.subscribe("private-orders");
+    A::subscribed(&again).unwrap();
+}
+
+pub(super) fn a_flapping_auth_server_is_asked_again<A: Adapter>(world: &mut World<A>) {
+    world.handle().auth_status(Some(503));
+    let user = world.user();
+    let orders = user.subscribe("private-orders");
+    // It is asked for the second time once the first answer has failed.
+    world.await_asked(2);
+    world.handle().auth_status(None);
+    A::subscribed(&orders).unwrap();
+}
+
+pub(super) fn an_expired_token_is_renewed_once<A: Adapter>(world: &mut World<A>) {
+    let handle = world.handle();
+    handle.auth_status(Some(401));
+    let renewing = handle.clone();
+    let auth = world.auth().on_unauthorized(move |_| renewing.auth_status(None));
+    let user = world.user_with(world.config(), auth, &Options::new());
+    user.client.connect();
+    A::subscribed(&user.subscribe("private-orders")).unwrap();
+
+    let auth = world.auth().on_unauthorized(|_| {});
+    handle.auth_status(Some(401));
+    let user = world.user_with(world.config(), auth, &Options::new());
+    user.client.connect();
+    match A::subscribed(&user.subscribe("private-orders")) {
+        Err(SubscribeError::Channel(SubscriptionError::Auth(AuthError::Http { status: 401, .. }))) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(super) fn an_answer_for_an_earlier_socket_is_not_used<A: Adapter>(world: &mut World<A>) {
+    world.auth_proxy.set(Flow::Silence);
+    let user = world.user();
+    user.until_connected();
+    let mut orders = user.subscribe("private-orders");
+    world.await_asked(1);
+    world.proxy.cut(Cut::Drop);
+    user.until_connected();
+    world.await_asked(2);
+    world.auth_proxy.set(Flow::Pass);
+    A::subscribed(&orders).unwrap();
+    // With the signature for the first socket, the server would have refused.
+    assert_eq!(next::<A>(&mut orders).name(), "pusher:subscription_succeeded");
+    assert!(!user.log.try_iter().any(|event| matches!(event, Event::SubscriptionError { .. })));
+}
+
+pub(super) fn a_channel_can_be_left_while_its_authorization_is_on_its_way<A: Adapter>(world: &mut World<A>) {
+    world.auth_proxy.set(Flow::Silence);
+    let user = world.user();
+    let mut orders = user.subscribe("private-orders");
+    world.await_asked(1);
+    let name = ChannelName::new("private-orders").unwrap();
+    user.client.unsubscribe(&name);
+    assert_eq!(A::subscribed(&orders), Err(SubscribeError::Unsubscribed));
+    assert_eq!(A::recv(&mut orders), None);
+    world.auth_proxy.set(Flow::Pass);
+    user.subscribed("private-other");
+    assert_eq!(user.client.channel(&name), None);
+    world.publish("private-orders", "1");
+    let mut chat = user.subscribed("chat");
+    world.publish("chat", "2");
+    assert_eq!(text::<A>(&mut chat), "2");
+    let is_stray = |event: &Event| event.channel() == Some(&name);
+    assert!(!user.log.try_iter().any(|event| is_stray(&event)));
+}

@@ -1,0 +1,160 @@
+//! Connections that come, go and come back.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::time::Duration;
+
+use pusher_driver::Options;
+use pusher_proto::{Config, ConnectionError, ConnectionState, Endpoint, Event, FailReason, TransportError};
+
+use crate::adapter::Adapter;
+use crate::faults::{Cut, Flow};
+use crate::world::{User, World, expect_recovery, next, quick, text};
+
+pub(super) fn a_client_waits_for_a_server_that_is_not_up_yet<A: Adapter>(world: &mut World<A>) {
+    let config = world.direct_config();
+    world.stop_server();
+    let user = world.user_with(config, world.auth(), &Options::new());
+    user.client.connect();
+    let refused = |state: &ConnectionState| {
+        let cause = ConnectionError::Transport(TransportError::Io(String::new()));
+        matches!(state, ConnectionState::Waiting { cause: found, .. }
+            if std::mem::discriminant(found) == std::mem::discriminant(&cause))
+    };
+    user.until_state("refused", refused);
+    world.start_server();
+    user.until_connected();
+    user.subscribed("chat");
+}
+
+pub(super) fn a_channel_can_be_wanted_before_the_connection<A: Adapter>(world: &mut World<A>) {
+    let user = world.user_with(world.config(), world.auth(), &Options::new());
+    let mut chat = user.subscribe("private-chat");
+    assert_eq!(user.client.state(), ConnectionState::Initialized);
+    user.client.connect();
+    A::subscribed(&chat).unwrap();
+    assert_eq!(next::<A>(&mut chat).name(), "pusher:subscription_succeeded");
+    world.publish("private-chat", "1");
+    assert_eq!(text::<A>(&mut chat), "1");
+}
+
+pub(super) fn the_upgrade_carries_prefix_and_headers_to_an_ipv6_address<A: Adapter>(world: &mut World<A>) {
+    // A machine without IPv6 has the same way over IPv4.
+    let listener = TcpListener::bind("[::1]:0").or_else(|_| TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    let endpoint = Endpoint::host(address.ip().to_string())
+        .ws_port(address.port())
+        .tls(false)
+        .path_prefix("realtime")
+        .header("Origin", "https://example.com")
+        .header("Authorization", "Bearer 1")
+        .header("User-Agent", "test");
+    let user = world.user_with(quick(Config::builder("app-key", endpoint)), world.auth(), &Options::new());
+    user.client.connect();
+    let (mut socket, _) = listener.accept().unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        socket.read_exact(&mut byte).unwrap();
+        head.extend(byte);
+    }
+    let head = String::from_utf8(head).unwrap().to_lowercase();
+    assert!(head.starts_with("get /realtime/app/app-key?protocol=7&"), "{head}");
+    for line in
+        [&format!("host: {address}"), "origin: https://example.com", "authorization: bearer 1", "user-agent: test"]
+    {
+        assert!(head.contains(&format!("\r\n{line}\r\n")), "{head}");
+    }
+    socket.write_all(b"HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n").unwrap();
+    let state = user.until_state("refused", |state| matches!(state, ConnectionState::Waiting { .. }));
+    let ConnectionState::Waiting { cause, .. } = state else { panic!("{state:?}") };
+    let refused = TransportError::Http { status: 503, retry_after: Some(Duration::from_secs(7)) };
+    assert_eq!(cause, ConnectionError::Transport(refused));
+}
+
+pub(super) fn events_arrive_on_every_kind_of_channel<A: Adapter>(world: &mut World<A>) {
+    let user = world.user();
+    for channel in ["chat", "private-chat", "presence-chat", "cache-chat", "private-cache-chat", "presence-cache-chat"]
+    {
+        let mut subscription = user.subscribe(channel);
+        A::subscribed(&subscription).unwrap();
+        world.publish(channel, channel);
+        let message = loop {
+            match next::<A>(&mut subscription) {
+                Event::Channel(event) => break event,
+                Event::SubscriptionSucceeded { .. } | Event::CacheMiss { .. } => {}
+                event => panic!("{event:?}"),
+            }
+        };
+        assert_eq!((message.channel().as_str(), &*message.data().text()), (channel, channel));
+    }
+    drop(user.subscribed("private-encrypted-chat"));
+}
+
+pub(super) fn a_dropped_connection_is_replaced<A: Adapter>(world: &mut World<A>) {
+    recovers_from(world, Cut::Drop);
+}
+
+pub(super) fn a_reset_connection_is_replaced<A: Adapter>(world: &mut World<A>) {
+    recovers_from(world, Cut::Reset);
+}
+
+fn recovers_from<A: Adapter>(world: &World<A>, cut: Cut) {
+    let user = world.user();
+    let (mut chat, mut orders) = (user.subscribed("chat"), user.subscribed("private-orders"));
+    let first = user.client.socket_id();
+    world.proxy.cut(cut);
+    expect_recovery(world, &mut chat);
+    expect_recovery(world, &mut orders);
+    assert_ne!(user.client.socket_id(), first);
+}
+
+pub(super) fn a_silent_connection_is_noticed_and_replaced<A: Adapter>(world: &mut World<A>) {
+    let user = world.user();
+    let mut chat = user.subscribed("chat");
+    world.proxy.set(Flow::Silence);
+    user.until("silence is noticed", |event| *event == Event::ConnectionError(ConnectionError::PongTimeout));
+    world.proxy.set(Flow::Pass);
+    expect_recovery(world, &mut chat);
+}
+
+pub(super) fn a_trickle_of_bytes_is_enough<A: Adapter>(world: &mut World<A>) {
+    world.proxy.set(Flow::Trickle);
+    world.auth_proxy.set(Flow::Trickle);
+    let user = world.user();
+    let mut chat = user.subscribed("private-chat");
+    world.publish("private-chat", "1");
+    assert_eq!(text::<A>(&mut chat), "1");
+}
+
+pub(super) fn every_range_of_close_codes_has_its_effect<A: Adapter>(world: &mut World<A>) {
+    let user = world.user();
+    let mut chat = user.subscribed("chat");
+    for code in [1000, 1001, 1011, 3000, 4100, 4200, 4300, 4400] {
+        world.handle().close_all(code, "as the scenario wants");
+        expect_recovery(world, &mut chat);
+    }
+    for code in [4000, 4001, 4009, 4099_u16] {
+        world.handle().close_all(code, "no");
+        expect_failure(&user, code.into());
+        user.client.connect();
+        A::subscribed(&chat).unwrap();
+        while next::<A>(&mut chat).name() != "pusher:subscription_succeeded" {}
+    }
+}
+
+fn expect_failure<A: Adapter>(user: &User<A>, code: u32) {
+    let state = user.until_state("failed", |state| matches!(state, ConnectionState::Failed { .. }));
+    let reason = FailReason::Fatal { code, message: "no".into() };
+    assert_eq!(state, ConnectionState::Failed { reason });
+}
+
+pub(super) fn a_restarted_server_gets_its_clients_back<A: Adapter>(world: &mut World<A>) {
+    let user = world.user();
+    let (mut chat, mut orders) = (user.subscribed("chat"), user.subscribed("private-orders"));
+    world.stop_server();
+    user.until_state("waiting", |state| matches!(state, ConnectionState::Waiting { .. }));
+    world.start_server();
+    expect_recovery(world, &mut chat);
+    expect_recovery(world, &mut orders);
+}

@@ -1,0 +1,86 @@
+//! Handles, mailboxes and callbacks.
+
+use std::sync::mpsc;
+
+use pusher_driver::{Options, Overflow};
+use pusher_proto::Event;
+
+use crate::adapter::Adapter;
+use crate::world::{PATIENCE, WANTED_PANIC, World, next, text};
+
+pub(super) fn two_handles_of_a_channel_share_it<A: Adapter>(world: &mut World<A>) {
+    let (ann, bob) = (world.user(), world.user());
+    let mut with_bob = bob.subscribed("presence-chat");
+    let mut first = ann.subscribed("presence-chat");
+    assert_eq!(next::<A>(&mut with_bob).name(), "pusher:member_added");
+    let mut second = ann.subscribe("presence-chat");
+    A::subscribed(&second).unwrap();
+    world.publish("presence-chat", "1");
+    for subscription in [&mut first, &mut second, &mut with_bob] {
+        assert_eq!(text::<A>(subscription), "1");
+    }
+    drop(first);
+    world.publish("presence-chat", "2");
+    assert_eq!((text::<A>(&mut second), text::<A>(&mut with_bob)), ("2".to_owned(), "2".to_owned()));
+    drop(second);
+    assert_eq!(next::<A>(&mut with_bob).name(), "pusher:member_removed");
+    drop(ann.subscribed("presence-chat"));
+}
+
+pub(super) fn a_slow_reader_loses_the_oldest_events<A: Adapter>(world: &mut World<A>) {
+    assert_eq!(read_late(world, Overflow::DropOldest), ["lost 7", "7", "8", "9"]);
+}
+
+pub(super) fn a_slow_reader_loses_the_newest_events<A: Adapter>(world: &mut World<A>) {
+    assert_eq!(read_late(world, Overflow::DropNewest), ["0", "1", "2", "lost 7"]);
+}
+
+pub(super) fn a_slow_reader_loses_its_stream<A: Adapter>(world: &mut World<A>) {
+    assert_eq!(read_late(world, Overflow::Close), ["0", "1", "2", "lost 7", "end"]);
+}
+
+/// What is left of ten events for a reader with room for three, who comes late. Others are not held up meanwhile.
+fn read_late<A: Adapter>(world: &World<A>, overflow: Overflow) -> Vec<String> {
+    let options = Options::new().mailbox_len(3).overflow(overflow);
+    let user = world.user_with(world.config(), world.auth(), &options);
+    user.client.connect();
+    let mut slow = user.subscribed("slow");
+    // A count may still be on its way, so all counts are over before the messages.
+    let mut quick = user.subscribed("quick");
+    while A::recv_within(&mut slow, std::time::Duration::ZERO).is_some() {}
+    for number in 0..10 {
+        world.publish("slow", &number.to_string());
+        world.publish("quick", &number.to_string());
+        assert_eq!(text::<A>(&mut quick), number.to_string());
+    }
+    let mut seen = Vec::new();
+    while let Some(event) = A::recv_within(&mut slow, std::time::Duration::ZERO) {
+        seen.push(match event {
+            Some(Event::Channel(event)) => event.data().text().into_owned(),
+            Some(Event::Lagged { missed }) => format!("lost {missed}"),
+            Some(event) => panic!("{event:?}"),
+            None => {
+                seen.push("end".to_owned());
+                break;
+            }
+        });
+    }
+    seen
+}
+
+pub(super) fn a_panicking_callback_stops_nobody<A: Adapter>(world: &mut World<A>) {
+    let user = world.user();
+    let mut chat = user.subscribed("chat");
+    chat.bind("message", |_| std::panic::panic_any(WANTED_PANIC)).unwrap();
+    let (sender, calls) = mpsc::channel();
+    chat.bind("message", move |event| sender.send(event.name().to_owned()).unwrap()).unwrap();
+    for number in ["1", "2"] {
+        world.publish("chat", number);
+        assert_eq!(calls.recv_timeout(PATIENCE).unwrap(), "message");
+        assert_eq!(text::<A>(&mut chat), number);
+    }
+    let name = chat.name().clone();
+    drop(chat);
+    // Bindings keep the channel.
+    assert!(user.client.channel(&name).is_some());
+}

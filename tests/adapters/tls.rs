@@ -1,0 +1,143 @@
+//! TLS, with certificates that only the tests know.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pusher_driver::{HttpAuth, Options, Tls};
+use pusher_proto::{Config, ConnectionError, Endpoint, Event, TransportError};
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use crate::Scenario;
+use crate::adapter::Adapter;
+use crate::world::{SERVERS, World, quick};
+
+pub(crate) fn all<A: Adapter>() -> Vec<Scenario<A>> {
+    vec![
+        ("tls_socket_and_authorization_accept_a_certificate_with_its_root", accepts::<A>),
+        ("tls_a_certificate_without_its_root_is_one_error", refuses_an_unknown_root::<A>),
+        ("tls_a_certificate_for_another_name_is_one_error", refuses_another_name::<A>),
+        ("tls_an_expired_certificate_is_one_error", refuses_an_expired_certificate::<A>),
+    ]
+}
+
+fn accepts<A: Adapter>(world: &mut World<A>) {
+    let front = Front::new(Certificate::new("localhost", 2100), world.server().address());
+    let user = world.user_with(quick(front.config()), front.auth(), &front.trusting());
+    user.client.connect();
+    drop(user.subscribed("private-orders"));
+    assert!(CryptoProvider::get_default().is_none(), "the process default is left alone");
+}
+
+fn refuses_an_unknown_root<A: Adapter>(world: &mut World<A>) {
+    let front = Front::new(Certificate::new("localhost", 2100), world.server().address());
+    expect_one_error(world, &front, &Options::new(), "UnknownIssuer");
+}
+
+fn refuses_another_name<A: Adapter>(world: &mut World<A>) {
+    let front = Front::new(Certificate::new("elsewhere.example", 2100), world.server().address());
+    expect_one_error(world, &front, &front.trusting(), "localhost");
+}
+
+fn refuses_an_expired_certificate<A: Adapter>(world: &mut World<A>) {
+    let front = Front::new(Certificate::new("localhost", 2001), world.server().address());
+    expect_one_error(world, &front, &front.trusting(), "expired");
+}
+
+/// One attempt, one error, and it says what is wrong.
+fn expect_one_error<A: Adapter>(world: &World<A>, front: &Front, options: &Options, excerpt: &str) {
+    let user =
+        world.user_with(quick(front.config()).reconnect_base(MINUTE).reconnect_cap(MINUTE), front.auth(), options);
+    user.client.connect();
+    let error = user.until("an error", |event| matches!(event, Event::ConnectionError(_)));
+    let Event::ConnectionError(ConnectionError::Transport(TransportError::Tls(text))) = error else {
+        panic!("{error:?}")
+    };
+    assert!(text.contains(excerpt), "{text}");
+    user.client.disconnect();
+    user.until_state("disconnected", |state| *state == pusher_proto::ConnectionState::Disconnected);
+    assert!(!user.log.try_iter().any(|event| matches!(event, Event::ConnectionError(_))));
+}
+
+/// Longer than a scenario: there is no second attempt.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A certificate, signed by itself.
+struct Certificate {
+    der: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl Certificate {
+    fn new(name: &str, last_year: i32) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.not_before = date_time_ymd(2000, 1, 1);
+        params.not_after = date_time_ymd(last_year, 1, 1);
+        let der = params.self_signed(&key).unwrap().der().clone();
+        Self { der, key: PrivateKeyDer::Pkcs8(key.serialize_der().into()) }
+    }
+}
+
+/// TLS in front of a server.
+struct Front {
+    port: u16,
+    root: CertificateDer<'static>,
+    accepting: JoinHandle<()>,
+}
+
+impl Front {
+    fn new(certificate: Certificate, server: SocketAddr) -> Self {
+        let tls = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
+        let root = certificate.der.clone();
+        let tls = tls.with_no_client_auth().with_single_cert(vec![certificate.der], certificate.key).unwrap();
+        let listener = SERVERS.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let accepting = SERVERS.spawn(accept(listener, TlsAcceptor::from(Arc::new(tls)), server));
+        Self { port, root, accepting }
+    }
+
+    fn config(&self) -> pusher_proto::ConfigBuilder {
+        Config::builder("app-key", Endpoint::host("localhost").wss_port(self.port))
+    }
+
+    fn auth(&self) -> HttpAuth {
+        HttpAuth::new(format!("https://localhost:{}/pusher/auth", self.port))
+    }
+
+    fn trusting(&self) -> Options {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.root.clone()).unwrap();
+        let tls = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
+        Options::new().tls(Tls::rustls_0_23(tls.with_root_certificates(roots).with_no_client_auth()))
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, acceptor: TlsAcceptor, server: SocketAddr) {
+    while let Ok((socket, _)) = listener.accept().await {
+        let acceptor = acceptor.clone();
+        tokio::spawn(async move {
+            // A client that does not trust the certificate ends the handshake.
+            let Ok(mut client) = acceptor.accept(socket).await else { return };
+            let Ok(mut server) = TcpStream::connect(server).await else { return };
+            drop(copy_bidirectional(&mut client, &mut server).await);
+        });
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
