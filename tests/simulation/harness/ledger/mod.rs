@@ -187,9 +187,9 @@ impl Ledger {
     /// Whether the client has a connection, or tries to get one.
     fn is_on(&self) -> bool {
         match self.state {
-            ConnectionState::Connecting { .. } | ConnectionState::Waiting { .. } | ConnectionState::Connected { .. } => {
-                true
-            }
+            ConnectionState::Connecting { .. }
+            | ConnectionState::Waiting { .. }
+            | ConnectionState::Connected { .. } => true,
             ConnectionState::Initialized | ConnectionState::Disconnected | ConnectionState::Failed { .. } => false,
         }
     }
