@@ -1,6 +1,5 @@
 //! Frames recorded from real servers: none is unreadable, and none ends a connection.
 
-use std::fs;
 use std::path::Path;
 
 use libtest_mimic::Trial;
@@ -9,29 +8,15 @@ use pusher_proto::{
 };
 use serde_json::Value;
 
+use crate::recorded::{Recording, recordings};
+
 /// One test for each client of each recording.
 pub(crate) fn trials(folder: &Path) -> Vec<Trial> {
-    let mut trials = Vec::new();
-    for path in super::files(folder, "jsonl") {
-        let text = fs::read_to_string(&path).expect("a recording is readable text");
-        let lines: Vec<Value> = text
-            .lines()
-            .map(|line| serde_json::from_str(line).expect("a recording has a JSON object a line"))
-            .collect();
-        let server = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let mut clients: Vec<String> = lines.iter().filter_map(|line| Some(line["client"].as_str()?.into())).collect();
-        clients.sort();
-        clients.dedup();
-        for client in clients {
-            let frames: Vec<String> = lines
-                .iter()
-                .filter(|line| line["client"] == client.as_str())
-                .filter_map(|line| Some(line["frame"].as_str()?.to_owned()))
-                .collect();
-            trials.push(Trial::test(format!("frames: {server} {client}"), move || Ok(replay(&frames)?)));
-        }
-    }
-    trials
+    let trial = |Recording { name, lines }| {
+        let frames: Vec<String> = lines.iter().filter_map(|line| Some(line["frame"].as_str()?.to_owned())).collect();
+        Trial::test(format!("frames: {name}"), move || Ok(replay(&frames)?))
+    };
+    recordings(folder).into_iter().map(trial).collect()
 }
 
 /// Feeds the frames to a client that wants every channel they name.

@@ -1,6 +1,7 @@
 //! Sessions recorded with real servers, played again: our client takes each step that a legal client can take, and the
 //! server's frames answer it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -13,25 +14,33 @@ use pusher_proto::{
 };
 use serde_json::Value;
 
-/// One test for each client of each recording.
-pub(crate) fn trials(folder: &Path) -> Vec<Trial> {
-    let mut trials = Vec::new();
+/// What one client sent and received.
+pub(crate) struct Recording {
+    pub(crate) name: String,
+    pub(crate) lines: Vec<Value>,
+}
+
+/// The clients of all recordings in a folder.
+pub(crate) fn recordings(folder: &Path) -> Vec<Recording> {
+    let mut recordings = Vec::new();
     for path in super::files(folder, "jsonl") {
         let text = fs::read_to_string(&path).expect("a recording is readable text");
-        let lines: Vec<Value> = text
-            .lines()
-            .map(|line| serde_json::from_str(line).expect("a recording has a JSON object a line"))
-            .collect();
+        let parse = |line| serde_json::from_str(line).expect("a recording has a JSON object a line");
+        let lines: Vec<Value> = text.lines().map(parse).collect();
         let server = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let mut clients: Vec<String> = lines.iter().filter_map(|line| Some(line["client"].as_str()?.into())).collect();
-        clients.sort();
-        clients.dedup();
-        for client in clients {
-            let lines = lines.iter().filter(|line| line["client"] == client.as_str()).cloned().collect::<Vec<_>>();
-            trials.push(Trial::test(format!("recorded: {server} {client}"), move || Ok(play(&lines)?)));
-        }
+        let clients: BTreeSet<&str> = lines.iter().filter_map(|line| line["client"].as_str()).collect();
+        recordings.extend(clients.into_iter().map(|client| Recording {
+            name: format!("{server} {client}"),
+            lines: lines.iter().filter(|line| line["client"] == client).cloned().collect(),
+        }));
     }
-    trials
+    recordings
+}
+
+/// One test for each client of each recording.
+pub(crate) fn trials(folder: &Path) -> Vec<Trial> {
+    let trial = |Recording { name, lines }| Trial::test(format!("recorded: {name}"), move || Ok(play(&lines)?));
+    recordings(folder).into_iter().map(trial).collect()
 }
 
 fn play(lines: &[Value]) -> Result<(), String> {
