@@ -106,4 +106,4 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Seeds of a run that nobody asked to be longer.
-const DEFAULT_SEEDS: u64 = 400;
+const DEFAULT_SEEDS: u64 = 2_000;

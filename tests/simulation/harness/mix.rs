@@ -120,7 +120,7 @@ const OPS: [(Op, usize); 28] = [
     (Op::Disconnect, 1),
     (Op::Reconnect, 1),
     (Op::Hint, 2),
-    (Op::StopPolling, 1),
+    (Op::StopPolling, 3),
     (Op::Sleep, 1),
     (Op::PublishToUser, 3),
     (Op::Cut, 2),
@@ -131,7 +131,7 @@ const OPS: [(Op, usize); 28] = [
     (Op::StallUp, 1),
     (Op::Restart, 1),
     (Op::Hang, 1),
-    (Op::Rotate, 2),
+    (Op::Rotate, 4),
     (Op::ErrorFrame, 3),
     (Op::OddFrame, 2),
     (Op::Refuse, 1),
@@ -147,14 +147,17 @@ impl Mix {
             usual * choices.pick(factors)
         });
         let weights = weights.collect();
+        let (mut limits, site) = (Limits::draw(choices), SiteMix::draw(choices));
+        // Reverb shows nobody the members of a channel where one of them has no channel_data.
+        limits.presence_by_signin &= site.dialect != Dialect::Reverb;
         Self {
             weights,
             clients: 1 + choices.below(3),
             steps: 20 + choices.below(180),
             longest_gap: *choices.pick(&[300, 2_000, 10_000, 60_000]),
             endpoints: endpoints(choices),
-            limits: Limits::draw(choices),
-            site: SiteMix::draw(choices),
+            limits,
+            site,
             auth_trouble: *choices.pick(&[0, 30, 110]),
             connect_trouble: *choices.pick(&[0, 30, 110]),
             late_packets: choices.chance(100),

@@ -237,7 +237,10 @@ impl World {
                 }
             }
             Op::StallDown => self.network.stall(id, Direction::Down, until),
-            _ => self.network.stall(id, Direction::Up, until),
+            _ => {
+                self.soil_if_forgetful(id);
+                self.network.stall(id, Direction::Up, until);
+            }
         }
     }
 

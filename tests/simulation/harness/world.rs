@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pusher_proto::server::Dialect;
 use pusher_proto::{Action, AuthRequest, CloseReason, ConnectRequest, Frame, Instant, SocketEpoch, TransportError};
 
 use super::actor::{Actor, Attention};
@@ -307,12 +308,23 @@ impl World {
             }
             Attention::Asleep => {
                 self.journal.note(who, || "# the machine is awake".into());
-                actor.ledger.awake(&mut self.journal, self.now);
+                for link in self.network.of_client(who) {
+                    self.soil_if_forgetful(link);
+                }
+                self.actors[who].ledger.awake(&mut self.journal, self.now);
                 while let Some((link, packet)) = self.actors[who].inbox.pop_front() {
                     self.arrive(link, packet);
                 }
                 self.wake(who);
             }
+        }
+    }
+
+    /// A server that forgets whoever is silent may have done so.
+    pub(crate) fn soil_if_forgetful(&mut self, id: LinkId) {
+        let Some(site) = self.network.get(id).map(|link| link.site) else { return };
+        if self.mix.site.dialect == Dialect::LaravelWebsockets {
+            self.sites[site].soiled.insert(id);
         }
     }
 
