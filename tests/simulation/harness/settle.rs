@@ -136,6 +136,7 @@ impl World {
         let Some(channel) = channel else {
             if !self.actors[who].has_right_key {
                 self.switch_to(who, KEY, who % HOSTS.len());
+                self.drain(who);
             }
             if !self.actors[who].client.state().is_connected() {
                 self.connect(who);

@@ -206,6 +206,7 @@ impl Ledger {
             return;
         }
         book.doubtful = false;
+        book.last_event = book.last_event.max(book.owed.back().copied());
         let lost = (book.owed.len() as u64).saturating_sub(std::mem::take(&mut book.excused));
         book.owed.clear();
         if lost <= self.lagged {
