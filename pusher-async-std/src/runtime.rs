@@ -2,12 +2,13 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_io::Timer;
 use async_net::TcpStream;
-use pusher_driver::adapter::{Handshake, Hop, Limits, NonBlocking, Runtime, WebSocket, connect_any};
+use pusher_driver::adapter::{Handshake, Hop, Limits, Polled, Runtime, WebSocket, connect_any};
 use pusher_driver::{HttpRequest, HttpResponse, Options};
 use pusher_proto::{AuthError, CloseReason, Config, ConnectRequest, TransportError};
 
@@ -28,7 +29,7 @@ impl FuturesIo {
 }
 
 impl Runtime for FuturesIo {
-    type Socket = WebSocket<Stream>;
+    type Socket = WebSocket<Polled<Stream>>;
 
     fn connect(
         &self,
@@ -41,7 +42,7 @@ impl Runtime for FuturesIo {
             if request.tls {
                 duplex = connect_tls(duplex, &request.host, &options).await?;
             }
-            let mut handshake = Handshake::new(Stream::new(duplex), &request, limits);
+            let mut handshake = Handshake::new(Polled::new(Stream(duplex)), &request, limits);
             poll_fn(|context| handshake.poll(context.waker())).await
         }
     }
@@ -63,21 +64,18 @@ async fn sleep(duration: Duration) {
 pub(crate) async fn connect_tcp(hop: Hop) -> Result<Box<dyn Duplex>, CloseReason> {
     let dns = |error: io::Error| CloseReason::Failed(TransportError::Dns(error.to_string()));
     let addresses = async_net::resolve((hop.host.to_string(), hop.port)).await.map_err(dns)?;
-    let tcp = connect_any(addresses, TcpStream::connect, sleep).await.map_err(|error| {
-        CloseReason::Failed(match error {
-            Some(error) => TransportError::Io(error.to_string()),
-            None => TransportError::Dns("the name has no address".into()),
-        })
-    })?;
-    tcp.set_nodelay(true).map_err(|error| CloseReason::Failed(TransportError::Io(error.to_string())))?;
-    let Some(mut tunnel) = hop.tunnel else { return Ok(Box::new(tcp)) };
-    let mut stream = Stream::new(Box::new(tcp));
-    poll_fn(|context| {
-        stream.set_waker(context.waker());
-        tunnel.poll(&mut stream)
-    })
-    .await?;
-    Ok(stream.into_inner())
+    let tcp = connect_any(addresses, dial, sleep).await?;
+    let mut stream = Stream(Box::new(tcp));
+    if let Some(tunnel) = hop.tunnel {
+        stream = tunnel.pass(stream).await?;
+    }
+    Ok(stream.0)
+}
+
+async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
+    let tcp = TcpStream::connect(address).await?;
+    tcp.set_nodelay(true)?;
+    Ok(tcp)
 }
 
 #[cfg(feature = "tls")]

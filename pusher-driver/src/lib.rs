@@ -10,6 +10,8 @@ mod engine;
 mod events;
 mod mailbox;
 mod options;
+#[cfg(feature = "tungstenite")]
+mod polled;
 mod proxy;
 mod routes;
 #[cfg(feature = "async")]
@@ -41,6 +43,8 @@ pub mod adapter {
     #[cfg(feature = "async")]
     pub use crate::connection::Connection;
     pub use crate::engine::{Engine, Step};
+    #[cfg(feature = "tungstenite")]
+    pub use crate::polled::{Duplex, Polled};
     pub use crate::proxy::{Hop, Tunnel};
     #[cfg(feature = "async")]
     pub use crate::runtime::{Runtime, Socket, connect_any};

@@ -1,11 +1,12 @@
 //! What an adapter provides for the loop.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use pusher_proto::{AuthError, CloseFrame, CloseReason, ConnectRequest, Frame, Text};
+use pusher_proto::{AuthError, CloseFrame, CloseReason, ConnectRequest, Frame, Text, TransportError};
 
 use crate::addresses::{ATTEMPT_DELAY, take_turns};
 use crate::auth::{HttpRequest, HttpResponse};
@@ -58,20 +59,20 @@ pub trait Socket: Send + 'static {
 ///
 /// # Errors
 ///
-/// The last failure, once all have failed; `None` if there is no address.
-pub async fn connect_any<T, E, C, S>(
+/// The last failure, once all have failed, or that there is no address.
+pub async fn connect_any<T, C, S>(
     addresses: impl IntoIterator<Item = std::net::SocketAddr>,
     connect: impl Fn(std::net::SocketAddr) -> C + Send,
     sleep: impl Fn(Duration) -> S + Send,
-) -> Result<T, Option<E>>
+) -> Result<T, CloseReason>
 where
-    C: Future<Output = Result<T, E>> + Send,
+    C: Future<Output = io::Result<T>> + Send,
     S: Future<Output = ()> + Send,
 {
     let mut waiting = take_turns(addresses).into_iter();
     let mut running: Vec<Pin<Box<C>>> = Vec::new();
     let mut delay: Option<Pin<Box<S>>> = None;
-    let mut last = None;
+    let mut last = TransportError::Dns("the name has no address".into());
     // Owning everything, since references to foreign functions keep the compiler from seeing that this is `Send`.
     poll_fn(move |context| {
         loop {
@@ -81,7 +82,7 @@ where
                 match running[at].as_mut().poll(context) {
                     Poll::Ready(Ok(connection)) => return Poll::Ready(Ok(connection)),
                     Poll::Ready(Err(error)) => {
-                        last = Some(error);
+                        last = TransportError::Io(error.to_string());
                         failed = true;
                         drop(running.swap_remove(at));
                     }
@@ -100,7 +101,7 @@ where
                     running.push(Box::pin(connect(address)));
                     delay = Some(Box::pin(sleep(ATTEMPT_DELAY)));
                 }
-                None if running.is_empty() => return Poll::Ready(Err(last.take())),
+                None if running.is_empty() => return Poll::Ready(Err(CloseReason::Failed(last.clone()))),
                 None => return Poll::Pending,
             }
         }
@@ -121,7 +122,7 @@ mod tests {
         SocketAddr::from(([127, 0, 0, number], 80))
     }
 
-    type Attempt = Pin<Box<dyn Future<Output = Result<u8, &'static str>> + Send>>;
+    type Attempt = Pin<Box<dyn Future<Output = io::Result<u8>> + Send>>;
 
     #[test]
     fn the_next_address_is_tried_after_a_delay_or_a_failure() {
@@ -132,7 +133,7 @@ mod tests {
             log.lock().unwrap().push(address);
             match address.ip() {
                 ip if ip == self::address(1).ip() => Box::pin(pending()),
-                ip if ip == self::address(2).ip() => Box::pin(ready(Err("refused"))),
+                ip if ip == self::address(2).ip() => Box::pin(ready(Err(io::Error::other("refused")))),
                 _ => Box::pin(ready(Ok(3))),
             }
         };
@@ -149,11 +150,13 @@ mod tests {
 
     #[test]
     fn the_last_failure_is_reported() {
-        let connect = |_| ready(Err::<u8, _>("refused"));
+        let connect = |_| ready(io::Result::<u8>::Err(io::Error::other("refused")));
         let mut race = Box::pin(connect_any([address(1), address(2)], connect, |_| pending()));
         let lost = race.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        assert_eq!(lost, Poll::Ready(Err(Some("refused"))));
+        assert_eq!(lost, Poll::Ready(Err(CloseReason::Failed(TransportError::Io("refused".into())))));
         let mut none = Box::pin(connect_any([], connect, |_| pending()));
-        assert_eq!(none.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Err(None)));
+        let nowhere = TransportError::Dns("the name has no address".into());
+        let lost = none.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert_eq!(lost, Poll::Ready(Err(CloseReason::Failed(nowhere))));
     }
 }

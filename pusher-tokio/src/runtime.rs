@@ -2,10 +2,11 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use pusher_driver::adapter::{Handshake, Hop, Limits, NonBlocking, Runtime, WebSocket, connect_any};
+use pusher_driver::adapter::{Handshake, Hop, Limits, Polled, Runtime, WebSocket, connect_any};
 use pusher_driver::{HttpRequest, HttpResponse, Options};
 use pusher_proto::{AuthError, CloseReason, Config, ConnectRequest, TransportError};
 use tokio::net::{TcpStream, lookup_host};
@@ -27,7 +28,7 @@ impl Tokio {
 }
 
 impl Runtime for Tokio {
-    type Socket = WebSocket<Stream>;
+    type Socket = WebSocket<Polled<Stream>>;
 
     fn connect(
         &self,
@@ -37,7 +38,7 @@ impl Runtime for Tokio {
         async move {
             let tcp = connect_tcp(options.hop(&request.host, request.port, request.tls)).await?;
             let duplex = if request.tls { connect_tls(tcp, &request, &options).await? } else { tcp };
-            let mut handshake = Handshake::new(Stream::new(duplex), &request, limits);
+            let mut handshake = Handshake::new(Polled::new(Stream(duplex)), &request, limits);
             poll_fn(|context| handshake.poll(context.waker())).await
         }
     }
@@ -58,21 +59,18 @@ impl Runtime for Tokio {
 async fn connect_tcp(hop: Hop) -> Result<Box<dyn Duplex>, CloseReason> {
     let dns = |error: io::Error| CloseReason::Failed(TransportError::Dns(error.to_string()));
     let addresses: Vec<_> = lookup_host((hop.host.as_str(), hop.port)).await.map_err(dns)?.collect();
-    let tcp = connect_any(addresses, TcpStream::connect, tokio::time::sleep).await.map_err(|error| {
-        CloseReason::Failed(match error {
-            Some(error) => TransportError::Io(error.to_string()),
-            None => TransportError::Dns("the name has no address".into()),
-        })
-    })?;
-    tcp.set_nodelay(true).map_err(|error| CloseReason::Failed(TransportError::Io(error.to_string())))?;
-    let Some(mut tunnel) = hop.tunnel else { return Ok(Box::new(tcp)) };
-    let mut stream = Stream::new(Box::new(tcp));
-    poll_fn(|context| {
-        stream.set_waker(context.waker());
-        tunnel.poll(&mut stream)
-    })
-    .await?;
-    Ok(stream.into_inner())
+    let tcp = connect_any(addresses, dial, tokio::time::sleep).await?;
+    let mut stream = Stream(Box::new(tcp));
+    if let Some(tunnel) = hop.tunnel {
+        stream = tunnel.pass(stream).await?;
+    }
+    Ok(stream.0)
+}
+
+async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
+    let tcp = TcpStream::connect(address).await?;
+    tcp.set_nodelay(true)?;
+    Ok(tcp)
 }
 
 #[cfg(feature = "tls")]

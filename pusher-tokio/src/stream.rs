@@ -1,10 +1,9 @@
-//! A tokio stream as the blocking-style stream that the WebSocket library reads.
+//! Any stream of tokio, as the driver polls it.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, ready};
 
-use pusher_driver::adapter::NonBlocking;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A TCP or TLS stream.
@@ -12,52 +11,21 @@ pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<D: AsyncRead + AsyncWrite + Send + Unpin + 'static> Duplex for D {}
 
-/// A stream that says `WouldBlock` instead of waiting.
-pub(crate) struct Stream {
-    duplex: Box<dyn Duplex>,
-    waker: Waker,
-}
+/// Named, since the compiler does not see that a future which holds the bare box is `Send`.
+pub(crate) struct Stream(pub(crate) Box<dyn Duplex>);
 
-impl Stream {
-    pub(crate) fn new(duplex: Box<dyn Duplex>) -> Self {
-        Self { duplex, waker: Waker::noop().clone() }
-    }
-
-    pub(crate) fn into_inner(self) -> Box<dyn Duplex> {
-        self.duplex
-    }
-
-    fn poll<T>(
-        &mut self,
-        poll: impl FnOnce(Pin<&mut dyn Duplex>, &mut Context<'_>) -> Poll<io::Result<T>>,
-    ) -> io::Result<T> {
-        match poll(Pin::new(self.duplex.as_mut()), &mut Context::from_waker(&self.waker)) {
-            Poll::Ready(result) => result,
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-        }
-    }
-}
-
-impl NonBlocking for Stream {
-    fn set_waker(&mut self, waker: &Waker) {
-        self.waker.clone_from(waker);
-    }
-}
-
-impl Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl pusher_driver::adapter::Duplex for Stream {
+    fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
-        self.poll(|duplex, context| duplex.poll_read(context, &mut buffer))?;
-        Ok(buffer.filled().len())
-    }
-}
-
-impl Write for Stream {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.poll(|duplex, context| duplex.poll_write(context, bytes))
+        ready!(AsyncRead::poll_read(Pin::new(&mut self.0), context, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().len()))
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        self.poll(AsyncWrite::poll_flush)
+    fn poll_write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        AsyncWrite::poll_write(Pin::new(&mut self.0), context, bytes)
+    }
+
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        AsyncWrite::poll_flush(Pin::new(&mut self.0), context)
     }
 }

@@ -1,0 +1,88 @@
+//! A runtime's stream as the blocking-style stream that the WebSocket library reads.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io::{self, Read, Write};
+use std::task::{Context, Poll, Waker};
+
+use pusher_proto::CloseReason;
+
+use crate::proxy::Tunnel;
+use crate::websocket::NonBlocking;
+
+/// A TCP or TLS stream of an asynchronous runtime, whose traits differ in names only.
+pub trait Duplex: Send + 'static {
+    /// Reads into `buffer` and returns how many bytes came, 0 at the end of the stream.
+    fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
+
+    /// Writes some of `bytes` and returns how many.
+    fn poll_write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
+
+    /// Sends what a layer on the way holds back.
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+/// A stream that says `WouldBlock` instead of waiting.
+pub struct Polled<D> {
+    duplex: D,
+    waker: Waker,
+}
+
+impl<D: Duplex> Polled<D> {
+    /// Wraps a stream. It wakes nobody until [`NonBlocking::set_waker`] says whom.
+    pub fn new(duplex: D) -> Self {
+        Self { duplex, waker: Waker::noop().clone() }
+    }
+
+    fn poll<T>(&mut self, poll: impl FnOnce(&mut D, &mut Context<'_>) -> Poll<io::Result<T>>) -> io::Result<T> {
+        match poll(&mut self.duplex, &mut Context::from_waker(&self.waker)) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl Tunnel {
+    /// Leads the whole conversation on a stream to the proxy, and returns the stream, now one to the server.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tunnel::poll`].
+    pub async fn pass<D: Duplex>(mut self, duplex: D) -> Result<D, CloseReason> {
+        let mut stream = Polled::new(duplex);
+        poll_fn(|context| {
+            stream.set_waker(context.waker());
+            self.poll(&mut stream)
+        })
+        .await?;
+        Ok(stream.duplex)
+    }
+}
+
+impl<D: Duplex> NonBlocking for Polled<D> {
+    fn set_waker(&mut self, waker: &Waker) {
+        self.waker.clone_from(waker);
+    }
+}
+
+impl<D: Duplex> Read for Polled<D> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.poll(|duplex, context| duplex.poll_read(context, buffer))
+    }
+}
+
+impl<D: Duplex> Write for Polled<D> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.poll(|duplex, context| duplex.poll_write(context, bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.poll(D::poll_flush)
+    }
+}
+
+impl<D> fmt::Debug for Polled<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Polled").finish_non_exhaustive()
+    }
+}
