@@ -9,6 +9,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
 use hyper::http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use hyper::{Request, Response};
+use pusher_driver::adapter::with_causes;
 use pusher_driver::{HttpRequest, HttpResponse, Options};
 use pusher_proto::{AuthError, CloseReason};
 
@@ -54,7 +55,7 @@ impl Http {
         }
         let mut connection = self.open(origin.clone()).await?;
         let answer = connection.exchange(write(request, &origin, path)?).await;
-        let answer = answer.map_err(|error| AuthError::Network(whole(&error)))?;
+        let answer = answer.map_err(|error| AuthError::Network(with_causes(&error)))?;
         self.keep(connection);
         answer
     }
@@ -68,7 +69,7 @@ impl Http {
             duplex = connect_tls(duplex, host, &self.options).await.map_err(network)?;
         }
         let opened = handshake(smol_hyper::rt::FuturesIo::new(duplex)).await;
-        let (sender, driver) = opened.map_err(|error| AuthError::Network(whole(&error)))?;
+        let (sender, driver) = opened.map_err(|error| AuthError::Network(with_causes(&error)))?;
         // Its failure is the request's too.
         let driver = Box::pin(async move { drop(driver.await) });
         Ok(Connection { origin, sender, driver })
@@ -158,17 +159,6 @@ fn network(reason: CloseReason) -> AuthError {
 /// A request that cannot be built will not be better next time.
 fn handler(error: &dyn std::error::Error) -> AuthError {
     AuthError::Handler(error.to_string())
-}
-
-/// The error and its causes: hyper's own text names only the outermost.
-fn whole(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// Connections that are kept: as many as requests are unanswered at a time, unless configured otherwise.

@@ -40,6 +40,7 @@ pub use tls::Tls;
 /// What adapters are made of; applications do not need it.
 pub mod adapter {
     pub use crate::addresses::{ATTEMPT_DELAY, take_turns};
+    pub use crate::auth::with_causes;
     #[cfg(feature = "async")]
     pub use crate::connection::Connection;
     pub use crate::engine::{Engine, Step};

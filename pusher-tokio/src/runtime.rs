@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use pusher_driver::adapter::{Handshake, Hop, Limits, Polled, Runtime, WebSocket, connect_any};
+use pusher_driver::adapter::{Handshake, Hop, Limits, Polled, Runtime, WebSocket, connect_any, with_causes};
 use pusher_driver::{HttpRequest, HttpResponse, Options};
 use pusher_proto::{AuthError, CloseReason, Config, ConnectRequest, TransportError};
 use tokio::net::{TcpStream, lookup_host};
@@ -105,7 +105,7 @@ fn http_client(options: &Options) -> Result<reqwest::Client, AuthError> {
         let config = options.trusted().client_config().map_err(|error| AuthError::Handler(error.to_string()))?;
         builder.tls_backend_preconfigured(rustls::ClientConfig::clone(&config))
     };
-    builder.build().map_err(|error| AuthError::Handler(whole(&error)))
+    builder.build().map_err(|error| AuthError::Handler(with_causes(&error)))
 }
 
 async fn post(client: &reqwest::Client, request: &HttpRequest) -> Result<HttpResponse, AuthError> {
@@ -126,17 +126,6 @@ async fn post(client: &reqwest::Client, request: &HttpRequest) -> Result<HttpRes
 fn failure(error: reqwest::Error) -> AuthError {
     let is_ours = error.is_builder();
     // The URL may carry what only the application should know.
-    let text = whole(&error.without_url());
+    let text = with_causes(&error.without_url());
     if is_ours { AuthError::Handler(text) } else { AuthError::Network(text) }
-}
-
-/// The error and its causes: reqwest's own text names only the outermost.
-fn whole(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -188,5 +188,17 @@ impl HttpResponse {
     }
 }
 
+/// Returns an error and its causes, as `request: connection: refused`: libraries of HTTP name only the outermost.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}
+
 /// The status that says that the caller is not known, or not any more (RFC 9110, section 15.5.2).
 const UNAUTHORIZED: u16 = 401;

@@ -12,6 +12,6 @@ pub use authorizer::Authorizer;
 #[cfg(feature = "async")]
 pub(crate) use authorizer::{Ask, Asked, Post};
 pub use call::{AuthCall, NoAuth};
-pub use http::{HttpAuth, HttpRequest, HttpResponse};
+pub use http::{HttpAuth, HttpRequest, HttpResponse, with_causes};
 #[cfg(feature = "signing")]
 pub use local::LocalAuth;
