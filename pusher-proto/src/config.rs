@@ -420,6 +420,13 @@ mod tests {
     }
 
     #[test]
+    fn silence_is_followed_by_a_ping_after_120_seconds_and_a_close_after_30_more() {
+        let config = builder().build().unwrap();
+        let recommended = (Duration::from_secs(120), Duration::from_secs(30));
+        assert_eq!((config.options.activity_timeout, config.options.pong_timeout), recommended);
+    }
+
+    #[test]
     fn pings_a_busy_server_only_where_one_may_need_it() {
         let auto = PingInterval::Auto;
         assert_eq!(auto.resolve(Some(Duration::from_secs(30))), Some(Duration::from_secs(90)));

@@ -391,6 +391,14 @@ mod tests {
     }
 
     #[test]
+    fn a_client_event_has_the_prefix_that_the_protocol_asks_for() {
+        assert_eq!(ClientEventName::new("client-moved").unwrap().as_str(), "client-moved");
+        for name in ["moved", "Client-moved", "client_moved", ""] {
+            assert!(ClientEventName::new(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
     fn knows_which_names_hosted_pusher_takes() {
         assert!(ChannelName::new("a-B_0=@,.;").unwrap().is_portable());
         assert!(!ChannelName::new("chat room").unwrap().is_portable());

@@ -11,7 +11,9 @@ pub(crate) fn trial(transcripts: &[PathBuf]) -> Trial {
     let mut tests: BTreeSet<String> = titles.collect();
     Trial::test("rules: every rule names a test that exists", move || {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        tests.extend(unit_tests(&root.join("pusher-proto/src")));
+        for sources in ["pusher-proto/src", "pusher-driver/src"] {
+            tests.extend(unit_tests(&root.join(sources)));
+        }
         let document = fs::read_to_string(root.join("docs/protocol.md")).expect("the document is part of the project");
         let rows: Vec<&str> = document.lines().filter(|line| line.starts_with("| ") && line.contains('`')).collect();
         let missing: Vec<&str> = rows.iter().copied().filter(|row| !tests.contains(named_test(row))).collect();

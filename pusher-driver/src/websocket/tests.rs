@@ -197,6 +197,20 @@ fn the_buffer_is_not_exchanged_inside_a_message_or_before_a_pong_is_sent() {
 }
 
 #[test]
+fn a_ping_frame_is_answered_with_a_pong_frame() {
+    let pipe = Pipe::default();
+    let mut socket = pipe.open();
+    pipe.give(&server_frame(PING, b"are you there"));
+    assert_eq!(socket.read(), Poll::Ready(Ok(Frame::Ping)));
+    assert_eq!(socket.read(), Poll::Pending);
+    let sent = pipe.sent();
+    let (head, rest) = sent.split_at(2);
+    let (mask, masked) = rest.split_at(4);
+    let payload: Vec<u8> = masked.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+    assert_eq!((head[0], payload.as_slice()), (0x8a, b"are you there".as_slice()));
+}
+
+#[test]
 fn every_end_has_its_reason() {
     let close = |payload: &[u8]| server_frame(CLOSE, payload);
     let reset = CloseReason::Dropped;
