@@ -1,5 +1,7 @@
 //! Authorization by the application's server, as data: what to ask, and what the answer means.
 
+mod batch;
+
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -136,23 +138,7 @@ impl AuthRequest {
         let channel = self.subject.channel().map(|channel| ("channel_name", channel.as_str()));
         let own = core::iter::once(("socket_id", self.socket_id.as_str())).chain(channel);
         let fields = own.chain(params.iter().map(|(key, value)| (key.as_ref(), value.as_ref())));
-        let mut text = String::new();
-        match body {
-            AuthBody::Form => {
-                for (key, value) in fields {
-                    let separator = if text.is_empty() { "" } else { "&" };
-                    text += &format!("{separator}{}={}", form_encoded(key), form_encoded(value));
-                }
-            }
-            AuthBody::Json => {
-                for (key, value) in fields {
-                    let separator = if text.is_empty() { "{" } else { "," };
-                    text += &format!("{separator}{}:{}", json_string(key), json_string(value));
-                }
-                text.push('}');
-            }
-        }
-        text
+        text_of(body, fields)
     }
 }
 
@@ -214,11 +200,11 @@ impl AuthResponse {
     pub fn from_http(status: u16, body: &[u8], retry_after: Option<&str>) -> Result<Self, AuthError> {
         let text = String::from_utf8_lossy(body);
         let text = text.trim_start_matches('\u{feff}').trim();
+        let inner = serde_json::from_str::<String>(text).map_or(Cow::Borrowed(text), Cow::Owned);
         if !(200..300).contains(&status) {
             let retry_after = retry_after.and_then(seconds);
-            return Err(AuthError::Http { status, excerpt: excerpt(text, MAX_EXCERPT_LEN), retry_after });
+            return Err(AuthError::Http { status, excerpt: excerpt(&inner, MAX_EXCERPT_LEN), retry_after });
         }
-        let inner = serde_json::from_str::<String>(text).map_or(Cow::Borrowed(text), Cow::Owned);
         let [auth, channel_data, shared_secret, user_data] =
             object::fields(&inner, ["auth", "channel_data", "shared_secret", "user_data"])
                 .ok_or_else(|| AuthError::InvalidJson { excerpt: excerpt(text, MAX_EXCERPT_LEN) })?;
@@ -321,6 +307,32 @@ pub(crate) fn seconds(header: &str) -> Option<Duration> {
 pub(crate) fn excerpt(text: &str, max: usize) -> String {
     let end = (0..=max.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
     text[..end].to_string()
+}
+
+/// The fields in the form that `body` says.
+fn text_of<'a>(body: AuthBody, fields: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    match body {
+        AuthBody::Form => {
+            let mut text = String::new();
+            for (key, value) in fields {
+                let separator = if text.is_empty() { "" } else { "&" };
+                text += &format!("{separator}{}={}", form_encoded(key), form_encoded(value));
+            }
+            text
+        }
+        AuthBody::Json => object_text(fields.map(|(key, value)| (key, json_string(value)))),
+    }
+}
+
+/// A JSON object of values that are JSON already.
+fn object_text<'a>(fields: impl Iterator<Item = (&'a str, String)>) -> String {
+    let mut text = String::from("{");
+    for (key, value) in fields {
+        let separator = if text.len() == 1 { "" } else { "," };
+        text += &format!("{separator}{}:{value}", json_string(key));
+    }
+    text.push('}');
+    text
 }
 
 fn form_encoded(text: &str) -> String {
