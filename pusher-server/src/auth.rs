@@ -11,7 +11,7 @@ use pusher_proto::signing::SigningError;
 use pusher_proto::{AuthResponse, ChannelKind, ChannelName, SocketId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::hub::Shared;
@@ -20,6 +20,15 @@ use crate::hub::Shared;
 struct Question {
     socket_id: String,
     channel_name: String,
+    #[serde(flatten)]
+    user: User,
+}
+
+/// About several channels at once, in the form of the plugin `pusher-js-auth`.
+#[derive(Deserialize)]
+struct BatchQuestion {
+    socket_id: String,
+    channel_name: Vec<String>,
     #[serde(flatten)]
     user: User,
 }
@@ -33,7 +42,7 @@ struct UserQuestion {
 }
 
 /// Who asks.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct User {
     user_id: Option<Value>,
     user_info: Option<Value>,
@@ -43,20 +52,41 @@ struct User {
 pub(crate) async fn authorize(State(shared): State<Arc<Shared>>, request: Request) -> Result<Response, Failure> {
     check_status(&shared)?;
     let Question { socket_id, channel_name, user } = read(request).await?;
-    let channel = ChannelName::new(channel_name).map_err(Failure::bad_request)?;
     let socket_id = SocketId::new(socket_id).map_err(Failure::bad_request)?;
+    Ok(json(sign(&shared, &socket_id, channel_name, user)?.to_json()))
+}
+
+/// Allows a connection to subscribe to several channels, each or not.
+pub(crate) async fn authorize_many(State(shared): State<Arc<Shared>>, request: Request) -> Result<Response, Failure> {
+    check_status(&shared)?;
+    let BatchQuestion { socket_id, channel_name: channels, user } = read(request).await?;
+    let socket_id = SocketId::new(socket_id).map_err(Failure::bad_request)?;
+    let entry = |channel: String| {
+        let entry = match sign(&shared, &socket_id, channel.clone(), user.clone()) {
+            Ok(response) => format!(r#"{{"status":200,"data":{}}}"#, response.to_json()),
+            Err(failure) => failure.to_entry(),
+        };
+        format!("{}:{entry}", Value::String(channel))
+    };
+    let entries: Vec<String> = channels.into_iter().map(entry).collect();
+    Ok(json(format!("{{{}}}", entries.join(","))))
+}
+
+fn sign(shared: &Shared, socket_id: &SocketId, channel: String, user: User) -> Result<AuthResponse, Failure> {
+    let channel = ChannelName::new(channel).map_err(Failure::bad_request)?;
     if !(shared.authorize)(&channel) {
         return Err(Failure::new(StatusCode::FORBIDDEN, format_args!("{channel} is forbidden")));
     }
     let app = shared.signer();
-    answer(match channel.kind() {
+    let response = match channel.kind() {
         ChannelKind::Public | ChannelKind::Private | ChannelKind::PrivateEncrypted => {
-            app.authorize_channel(&socket_id, &channel)
+            app.authorize_channel(socket_id, &channel)
         }
         ChannelKind::Presence => {
-            app.authorize_channel_with_data(&socket_id, &channel, user.describe("user_id", &socket_id).to_string())
+            app.authorize_channel_with_data(socket_id, &channel, user.describe("user_id", socket_id).to_string())
         }
-    })
+    };
+    response.map_err(failure)
 }
 
 /// Says who the user of a connection is.
@@ -68,7 +98,8 @@ pub(crate) async fn authenticate(State(shared): State<Arc<Shared>>, request: Req
     if let Some(watchlist) = watchlist {
         data["watchlist"] = users(watchlist);
     }
-    answer(shared.signer().authenticate_user(&socket_id, data.to_string()))
+    let response = shared.signer().authenticate_user(&socket_id, data.to_string());
+    Ok(json(response.map_err(failure)?.to_json()))
 }
 
 fn check_status(shared: &Shared) -> Result<(), Failure> {
@@ -77,12 +108,15 @@ fn check_status(shared: &Shared) -> Result<(), Failure> {
     Err(Failure::new(status, "authorization is switched off"))
 }
 
-fn answer(response: Result<AuthResponse, SigningError>) -> Result<Response, Failure> {
-    let response = response.map_err(|error| match error {
+fn failure(error: SigningError) -> Failure {
+    match error {
         SigningError::NoMasterKey => Failure::new(StatusCode::INTERNAL_SERVER_ERROR, error),
         error => Failure::bad_request(error),
-    })?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], response.to_json()).into_response())
+    }
+}
+
+fn json(body: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
@@ -99,7 +133,22 @@ async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
         let value = json.flatten().unwrap_or(Value::String(text));
         (name, value)
     });
-    serde_json::from_value(fields.collect()).map_err(Failure::bad_request)
+    serde_json::from_value(with_lists(fields)).map_err(Failure::bad_request)
+}
+
+/// Fields named `channel_name[0]` and so on are a list, as in PHP and Rails.
+fn with_lists(fields: impl Iterator<Item = (String, Value)>) -> Value {
+    let mut object = serde_json::Map::new();
+    for (name, value) in fields {
+        match name.split_once('[') {
+            Some((name, _)) => match object.entry(name).or_insert_with(|| Value::Array(Vec::new())) {
+                Value::Array(list) => list.push(value),
+                single => *single = value,
+            },
+            None => drop(object.insert(name, value)),
+        }
+    }
+    Value::Object(object)
 }
 
 impl User {
@@ -111,8 +160,8 @@ impl User {
             Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => socket_id.to_string(),
         };
         match self.user_info {
-            None => json!({ id: user_id }),
-            Some(info) => json!({ id: user_id, "user_info": info }),
+            None => serde_json::json!({ id: user_id }),
+            Some(info) => serde_json::json!({ id: user_id, "user_info": info }),
         }
     }
 }
@@ -121,7 +170,7 @@ impl User {
 fn users(watchlist: Value) -> Value {
     match watchlist {
         Value::String(list) => list.split(',').map(str::trim).filter(|user| !user.is_empty()).collect(),
-        Value::Number(user) => json!([user.to_string()]),
+        Value::Number(user) => serde_json::json!([user.to_string()]),
         other => other,
     }
 }

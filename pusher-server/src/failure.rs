@@ -24,6 +24,11 @@ impl Failure {
     pub(crate) fn bad_request(message: impl fmt::Display) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
+
+    /// Returns it as one channel's part of a batch.
+    pub(crate) fn to_entry(&self) -> String {
+        json!({ "status": self.status.as_u16(), "data": self.message }).to_string()
+    }
 }
 
 impl From<ApiError> for Failure {

@@ -33,6 +33,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/apps/{id}/channels/{channel}/users", get(users))
         .route("/apps/{id}/users/{user}/terminate_connections", post(terminate_connections))
         .route("/pusher/auth", post(auth::authorize))
+        .route("/pusher/auth/batch", post(auth::authorize_many))
         .route("/pusher/user-auth", post(auth::authenticate))
         .fallback(connect_elsewhere)
         .layer(DefaultBodyLimit::max(MAX_BODY_LEN))
