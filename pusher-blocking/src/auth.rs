@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use pusher_driver::{HttpAuth, HttpRequest, HttpResponse, NoAuth};
+use pusher_driver::{Credentials, HttpAuth, HttpRequest, HttpResponse, NoAuth};
 use pusher_proto::{AuthBody, AuthError, AuthRequest, AuthResponse};
 
 use crate::http::Http;
@@ -43,20 +44,24 @@ pub trait Authorizer: Send + Sync + 'static {
     ///
     /// Unless overridden, [`authorize`](Self::authorize) runs for all of them at the same time, each in a thread. There are
     /// never more than [`auth_window`](pusher_proto::ConfigBuilder::auth_window).
-    fn authorize_many(&self, mut calls: Vec<AuthCall>) {
-        let last = calls.pop();
-        let answer = |call: AuthCall| {
+    fn authorize_many(&self, calls: Vec<AuthCall>) {
+        in_threads(calls, |call| {
             let answer = self.authorize(&call);
             call.answer(answer);
-        };
-        thread::scope(|scope| {
-            for call in calls {
-                // A call without a thread is dropped, and so answered.
-                let _ = thread::Builder::new().name("pusher-auth".into()).spawn_scoped(scope, move || answer(call));
-            }
-            last.map(answer);
         });
     }
+}
+
+/// Does all jobs at the same time, each in a thread, and waits for them.
+fn in_threads<J: Send>(mut jobs: Vec<J>, work: impl Fn(J) + Sync) {
+    let (last, work) = (jobs.pop(), &work);
+    thread::scope(|scope| {
+        for job in jobs {
+            // A call without a thread is dropped, and so answered.
+            let _ = thread::Builder::new().name("pusher-auth".into()).spawn_scoped(scope, move || work(job));
+        }
+        last.map(work);
+    });
 }
 
 impl Authorizer for NoAuth {
@@ -67,12 +72,28 @@ impl Authorizer for NoAuth {
 
 impl Authorizer for HttpAuth {
     fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
-        let mut response = call.post(&self.request(call.request(), call.body())?)?;
-        if self.renews(&response, call.request()) {
-            response = call.post(&self.request(call.request(), call.body())?)?;
-        }
-        response.authorization()
+        exchange(self, slice::from_ref(call)).remove(0)
     }
+
+    fn authorize_many(&self, calls: Vec<AuthCall>) {
+        in_threads(self.grouped(calls), |calls| {
+            let answers = exchange(self, &calls);
+            for (call, answer) in calls.into_iter().zip(answers) {
+                call.answer(answer);
+            }
+        });
+    }
+}
+
+/// One request for all calls, which are at least one; an answer for each.
+fn exchange(http: &HttpAuth, calls: &[AuthCall]) -> Vec<Result<AuthResponse, AuthError>> {
+    let questions: Vec<&AuthRequest> = calls.iter().map(AuthCall::request).collect();
+    let post = || calls[0].post(&http.request(&questions, calls[0].body(), Credentials::new())?);
+    let mut response = post();
+    if http.renews(&response, questions[0]) {
+        response = post();
+    }
+    http.answers(response, &questions)
 }
 
 #[cfg(feature = "signing")]

@@ -23,11 +23,11 @@ mod tls;
 #[cfg(feature = "tungstenite")]
 mod websocket;
 
-#[cfg(feature = "async")]
-pub use auth::Authorizer;
 #[cfg(feature = "signing")]
 pub use auth::LocalAuth;
-pub use auth::{AuthCall, HttpAuth, HttpRequest, HttpResponse, NoAuth};
+pub use auth::{AuthCall, Credentials, HttpAuth, HttpRequest, HttpResponse, NoAuth};
+#[cfg(feature = "async")]
+pub use auth::{Authorizer, HttpAuthWith};
 pub use bindings::{BindError, BindingId};
 pub use client::{ChannelInfo, Client, UserInfo, WeakClient};
 pub use events::Events;

@@ -9,8 +9,9 @@ pub use pusher_driver::LocalAuth;
 pub use pusher_driver::Tls;
 use pusher_driver::adapter::Connection;
 pub use pusher_driver::{
-    AuthCall, Authorizer, BindError, BindingId, ChannelInfo, Client, Events, HttpAuth, HttpRequest, HttpResponse,
-    InvalidProxy, NoAuth, Options, Overflow, Proxy, SubscribeError, Subscription, UserInfo, WeakClient,
+    AuthCall, Authorizer, BindError, BindingId, ChannelInfo, Client, Credentials, Events, HttpAuth, HttpAuthWith,
+    HttpRequest, HttpResponse, InvalidProxy, NoAuth, Options, Overflow, Proxy, SubscribeError, Subscription, UserInfo,
+    WeakClient,
 };
 pub use pusher_proto;
 pub use pusher_proto::{

@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use pusher_proto::{AuthError, AuthId, AuthRequest, AuthResponse};
 
-use super::{AuthCall, HttpAuth, HttpRequest, HttpResponse, NoAuth};
+use super::{AuthCall, HttpRequest, HttpResponse, NoAuth};
 use crate::runtime::Runtime;
 
 /// Decides whether a socket may subscribe to a private, encrypted or presence channel, and which user it belongs to;
@@ -51,16 +51,6 @@ impl Authorizer for NoAuth {
     }
 }
 
-impl Authorizer for HttpAuth {
-    async fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
-        let mut response = call.post(self.request(call.request(), call.body())?).await?;
-        if self.renews(&response, call.request()) {
-            response = call.post(self.request(call.request(), call.body())?).await?;
-        }
-        response.authorization()
-    }
-}
-
 #[cfg(feature = "signing")]
 impl Authorizer for super::LocalAuth {
     async fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
@@ -79,33 +69,39 @@ where
     }
 }
 
-/// Runs `authorize` for each call, all at the same time; drops those that are cancelled.
+/// Runs `authorize` for each call.
 async fn authorize_each<A: Authorizer + ?Sized>(authorizer: &A, calls: Vec<AuthCall>) {
-    let mut running: Vec<_> = calls.into_iter().map(|call| Running::new(authorizer, call)).collect();
+    let running = |call: AuthCall| {
+        Running::new(vec![call.cancelled()], async move {
+            let answer = authorizer.authorize(&call).await;
+            call.answer(answer);
+        })
+    };
+    run(calls.into_iter().map(running).collect()).await;
+}
+
+/// Runs all at the same time; drops those that nobody waits for any more.
+pub(super) async fn run(mut running: Vec<Running<'_>>) {
     poll_fn(|context| {
-        running.retain_mut(|call| !call.is_cancelled() && call.answer.as_mut().poll(context).is_pending());
+        running.retain_mut(|running| !running.is_cancelled() && running.answers.as_mut().poll(context).is_pending());
         if running.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
 }
 
-struct Running<'a> {
-    cancelled: Arc<AtomicBool>,
-    answer: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
+/// Calls that are answered together.
+pub(super) struct Running<'a> {
+    cancelled: Vec<Arc<AtomicBool>>,
+    answers: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
 }
 
 impl<'a> Running<'a> {
-    fn new<A: Authorizer + ?Sized>(authorizer: &'a A, call: AuthCall) -> Self {
-        let cancelled = call.cancelled();
-        let answer = Box::pin(async move {
-            let answer = authorizer.authorize(&call).await;
-            call.answer(answer);
-        });
-        Self { cancelled, answer }
+    pub(super) fn new(cancelled: Vec<Arc<AtomicBool>>, answers: impl Future<Output = ()> + Send + 'a) -> Self {
+        Self { cancelled, answers: Box::pin(answers) }
     }
 
     fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
+        self.cancelled.iter().all(|cancelled| cancelled.load(Ordering::Relaxed))
     }
 }
 

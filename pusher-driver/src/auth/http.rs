@@ -1,9 +1,12 @@
 //! Authorization by an HTTP endpoint of the application.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use pusher_proto::{AuthBody, AuthError, AuthRequest, AuthResponse, AuthSubject, Secret, Text};
+
+use super::Credentials;
 
 /// Asks an HTTP endpoint of the application (Pusher docs, *Authorizing users*).
 ///
@@ -25,8 +28,8 @@ use pusher_proto::{AuthBody, AuthError, AuthRequest, AuthResponse, AuthSubject, 
 pub struct HttpAuth {
     url: Text,
     user_url: Option<Text>,
-    headers: Vec<(Text, Secret)>,
-    params: Vec<(Text, Secret)>,
+    batch_url: Option<Text>,
+    always: Credentials,
     more_headers: Vec<Provider>,
     more_params: Vec<Provider>,
     renew: Option<Renew>,
@@ -42,8 +45,8 @@ impl HttpAuth {
         Self {
             url: url.into(),
             user_url: None,
-            headers: Vec::new(),
-            params: Vec::new(),
+            batch_url: None,
+            always: Credentials::new(),
             more_headers: Vec::new(),
             more_params: Vec::new(),
             renew: None,
@@ -57,15 +60,26 @@ impl HttpAuth {
         self
     }
 
+    /// Asks the endpoint at this URL about channels instead, about all that are to be authorized at once: as many as
+    /// [`auth_window`](pusher_proto::ConfigBuilder::auth_window) in one request, in the form of
+    /// [`AuthRequest::batch_body`] and [`AuthResponse::batch_from_http`]. Laravel users know it from `pusher-js-auth`.
+    ///
+    /// A batch counts as one request for [`headers_with`](Self::headers_with) and the other functions, which get its first
+    /// question.
+    pub fn batch_endpoint(mut self, url: impl Into<Text>) -> Self {
+        self.batch_url = Some(url.into());
+        self
+    }
+
     /// Adds a header to every request.
     pub fn header(mut self, name: impl Into<Text>, value: impl Into<Secret>) -> Self {
-        self.headers.push((name.into(), value.into()));
+        self.always = self.always.header(name, value);
         self
     }
 
     /// Adds a parameter to the body of every request.
     pub fn param(mut self, name: impl Into<Text>, value: impl Into<Secret>) -> Self {
-        self.params.push((name.into(), value.into()));
+        self.always = self.always.param(name, value);
         self
     }
 
@@ -94,34 +108,81 @@ impl HttpAuth {
         self
     }
 
-    /// Whether a question must be asked once more; for adapters.
+    /// Puts together what one request can ask; for adapters.
     #[doc(hidden)]
     #[must_use]
-    pub fn renews(&self, response: &HttpResponse, request: &AuthRequest) -> bool {
-        let Some(renew) = self.renew.as_ref().filter(|_| response.status == UNAUTHORIZED) else { return false };
-        renew(request);
+    pub fn grouped<C: Deref<Target = AuthRequest>>(&self, calls: Vec<C>) -> Vec<Vec<C>> {
+        let mut groups: Vec<Vec<C>> = Vec::new();
+        for call in calls {
+            let batch = groups.iter_mut().find(|group| self.is_batched(&call) && self.is_batched(&group[0]));
+            match batch.filter(|group| group[0].socket_id == call.socket_id) {
+                Some(group) => group.push(call),
+                None => groups.push(vec![call]),
+            }
+        }
+        groups
+    }
+
+    /// Whether a request must be made once more; for adapters.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn renews(&self, response: &Result<HttpResponse, AuthError>, question: &AuthRequest) -> bool {
+        let is_unauthorized = response.as_ref().is_ok_and(|response| response.status == UNAUTHORIZED);
+        let Some(renew) = self.renew.as_ref().filter(|_| is_unauthorized) else { return false };
+        renew(question);
         true
     }
 
-    /// Returns the HTTP request for one question.
+    /// Returns the HTTP request for one group of questions; for adapters.
     ///
     /// # Errors
     ///
     /// When there is no endpoint for it.
-    pub fn request(&self, request: &AuthRequest, body: AuthBody) -> Result<HttpRequest, AuthError> {
-        let url = match &request.subject {
-            AuthSubject::Channel(_) => &self.url,
-            AuthSubject::User => self.user_url.as_ref().ok_or(AuthError::NotConfigured)?,
-        };
-        let made = |providers: &[Provider]| -> Vec<_> { providers.iter().flat_map(|make| make(request)).collect() };
-        let params = [self.params.clone(), made(&self.more_params)].concat();
+    #[doc(hidden)]
+    pub fn request(
+        &self,
+        questions: &[&AuthRequest],
+        body: AuthBody,
+        credentials: Credentials,
+    ) -> Result<HttpRequest, AuthError> {
+        let first = questions[0];
+        let made = |providers: &[Provider]| -> Vec<_> { providers.iter().flat_map(|make| make(first)).collect() };
+        let params = [self.always.params.clone(), made(&self.more_params), credentials.params].concat();
         let params: Vec<_> = params.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+        let (url, text) = match (&first.subject, &self.batch_url) {
+            (AuthSubject::Channel(_), Some(url)) => (url, AuthRequest::batch_body(questions, body, &params)),
+            (AuthSubject::Channel(_), None) => (&self.url, first.body(body, &params)),
+            (AuthSubject::User, _) => {
+                (self.user_url.as_ref().ok_or(AuthError::NotConfigured)?, first.body(body, &params))
+            }
+        };
         Ok(HttpRequest {
             url: url.clone(),
-            headers: [self.headers.clone(), made(&self.more_headers)].concat(),
+            headers: [self.always.headers.clone(), made(&self.more_headers), credentials.headers].concat(),
             content_type: body.content_type(),
-            body: Secret::from(request.body(body, &params)),
+            body: Secret::from(text),
         })
+    }
+
+    /// Reads what came of [`request`](Self::request): an answer for each question; for adapters.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn answers(
+        &self,
+        response: Result<HttpResponse, AuthError>,
+        questions: &[&AuthRequest],
+    ) -> Vec<Result<AuthResponse, AuthError>> {
+        match response {
+            Ok(HttpResponse { status, retry_after, body }) if self.is_batched(questions[0]) => {
+                AuthResponse::batch_from_http(status, &body, retry_after.as_deref(), questions)
+            }
+            Ok(response) => vec![response.authorization()],
+            Err(error) => questions.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    fn is_batched(&self, question: &AuthRequest) -> bool {
+        self.batch_url.is_some() && question.subject.channel().is_some()
     }
 }
 
@@ -130,8 +191,8 @@ impl fmt::Debug for HttpAuth {
         f.debug_struct("HttpAuth")
             .field("url", &self.url)
             .field("user_url", &self.user_url)
-            .field("headers", &self.headers)
-            .field("params", &self.params)
+            .field("batch_url", &self.batch_url)
+            .field("always", &self.always)
             .finish_non_exhaustive()
     }
 }

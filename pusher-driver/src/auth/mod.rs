@@ -3,6 +3,9 @@
 #[cfg(feature = "async")]
 mod authorizer;
 mod call;
+mod credentials;
+#[cfg(feature = "async")]
+mod exchange;
 mod http;
 #[cfg(feature = "signing")]
 mod local;
@@ -12,6 +15,9 @@ pub use authorizer::Authorizer;
 #[cfg(feature = "async")]
 pub(crate) use authorizer::{Ask, Asked, Post};
 pub use call::{AuthCall, NoAuth};
+pub use credentials::Credentials;
+#[cfg(feature = "async")]
+pub use exchange::HttpAuthWith;
 pub use http::{HttpAuth, HttpRequest, HttpResponse, with_causes};
 #[cfg(feature = "signing")]
 pub use local::LocalAuth;

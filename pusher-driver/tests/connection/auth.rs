@@ -4,7 +4,7 @@ use std::future::pending;
 use std::task::Poll;
 use std::time::Duration;
 
-use pusher_driver::{AuthCall, Authorizer, HttpAuth, HttpResponse, NoAuth, SubscribeError};
+use pusher_driver::{AuthCall, Authorizer, Credentials, HttpAuth, HttpResponse, NoAuth, SubscribeError};
 use pusher_proto::{AuthError, AuthPurpose, AuthRequest, AuthResponse, SubscriptionError};
 
 use crate::world::{World, now, succeeded};
@@ -34,6 +34,69 @@ fn the_endpoint_is_asked_with_headers_and_parameters() {
     assert_eq!(world.sent(), [r#"{"event":"pusher:subscribe","data":{"channel":"private-chat","auth":"key:5a"}}"#]);
     world.receive(&succeeded("private-chat"));
     assert_eq!(now(chat.subscribed()), Poll::Ready(Ok(())));
+}
+
+#[test]
+fn a_batch_endpoint_is_asked_once_for_all_channels() {
+    let auth = HttpAuth::new("https://example.com/auth")
+        .batch_endpoint("https://example.com/auth/batch")
+        .user_endpoint("https://example.com/user-auth")
+        .param("tenant", "7");
+    let mut world = World::connected(auth);
+    world.outside().post_answer = answer(200, r#"{"private-a":{"data":{"auth":"key:5a"}},"private-b":{"status":403}}"#);
+    let (first, second) = (world.client.subscribe("private-a").unwrap(), world.client.subscribe("private-b").unwrap());
+    world.client.signin();
+    world.run();
+    let posts: Vec<_> = world.outside().posts.drain(..).map(|post| (post.url, post.body.expose().to_owned())).collect();
+    let batch = "socket_id=1.1&channel_name%5B0%5D=private-a&channel_name%5B1%5D=private-b&tenant=7".to_owned();
+    let user = "socket_id=1.1&tenant=7".to_owned();
+    assert_eq!(
+        posts,
+        [("https://example.com/user-auth".into(), user), ("https://example.com/auth/batch".into(), batch)]
+    );
+    assert_eq!(world.sent(), [r#"{"event":"pusher:subscribe","data":{"channel":"private-a","auth":"key:5a"}}"#]);
+    world.receive(&succeeded("private-a"));
+    assert_eq!(now(first.subscribed()), Poll::Ready(Ok(())));
+    let error = AuthError::Http { status: 403, excerpt: String::new(), retry_after: None };
+    assert_eq!(now(second.subscribed()), Poll::Ready(Err(SubscribeError::Channel(SubscriptionError::Auth(error)))));
+}
+
+#[test]
+fn a_batch_that_fails_is_every_channels_failure() {
+    let auth = HttpAuth::new("https://example.com/auth").batch_endpoint("https://example.com/auth/batch");
+    let mut world = World::connected(auth);
+    world.outside().post_answer = Some(Err(AuthError::Handler("no way there".into())));
+    let both = ["private-a", "private-b"].map(|channel| world.client.subscribe(channel).unwrap());
+    world.run();
+    assert_eq!(world.outside().posts.len(), 1);
+    let error = SubscribeError::Channel(SubscriptionError::Auth(AuthError::Handler("no way there".into())));
+    for subscription in both {
+        assert_eq!(now(subscription.subscribed()), Poll::Ready(Err(error.clone())));
+    }
+}
+
+#[test]
+fn credentials_may_come_later_or_not_at_all() {
+    let auth = HttpAuth::new("https://example.com/auth").param("tenant", "7").credentials_with(
+        |request: AuthRequest| async move {
+            std::future::ready(()).await;
+            if request.subject.to_string() == "private-b" {
+                return Err(AuthError::Handler("no token".into()));
+            }
+            Ok(Credentials::new().header("Authorization", "Bearer 5a").param("who", "me"))
+        },
+    );
+    let mut world = World::connected(auth);
+    world.outside().post_answer = answer(200, r#"{"auth":"key:5a"}"#);
+    let _first = world.client.subscribe("private-a").unwrap();
+    let second = world.client.subscribe("private-b").unwrap();
+    world.run();
+    let post = world.outside().posts.remove(0);
+    assert_eq!(post.body.expose(), "socket_id=1.1&channel_name=private-a&tenant=7&who=me");
+    assert_eq!(post.headers, [("Authorization".into(), "Bearer 5a".into())]);
+    assert_eq!(world.outside().posts.len(), 0);
+    let error = SubscribeError::Channel(SubscriptionError::Auth(AuthError::Handler("no token".into())));
+    assert_eq!(now(second.subscribed()), Poll::Ready(Err(error)));
 }
 
 #[test]
