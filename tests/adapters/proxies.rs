@@ -11,13 +11,16 @@ use pusher_proto::{ConnectionError, Event, TransportError};
 
 use crate::Scenario;
 use crate::adapter::Adapter;
-use crate::world::{World, text, wait_until};
+use crate::tls::Front;
+use crate::world::{World, quick, text, wait_until};
 
 /// Scenarios, and the programs that they need.
 pub(crate) fn all<A: Adapter>() -> Vec<(&'static str, Scenario<A>)> {
     vec![
         (TINYPROXY, ("tinyproxy_socket_and_authorization_go_through_http_connect", through_http::<A>)),
         (TINYPROXY, ("tinyproxy_credentials_are_checked", through_http_with_credentials::<A>)),
+        (TINYPROXY, ("tinyproxy_tls_goes_through_http_connect", tls_through_http::<A>)),
+        (MICROSOCKS, ("microsocks_tls_goes_through_socks5", tls_through_socks::<A>)),
         (MICROSOCKS, ("microsocks_socket_and_authorization_go_through_socks5", through_socks::<A>)),
         (MICROSOCKS, ("microsocks_credentials_are_checked", through_socks_with_credentials::<A>)),
     ]
@@ -52,6 +55,26 @@ fn through_socks_with_credentials<A: Adapter>(world: &mut World<A>) {
     expect_way(world, Proxy::socks5("127.0.0.1", proxy.port).credentials("user", "secret"));
     expect_refusal(world, Proxy::socks5("127.0.0.1", proxy.port), "credentials");
     expect_refusal(world, Proxy::socks5("127.0.0.1", proxy.port).credentials("user", "wrong"), "credentials");
+}
+
+fn tls_through_http<A: Adapter>(world: &mut World<A>) {
+    let proxy = Running::tinyproxy("");
+    expect_way_with_tls(world, Proxy::http("127.0.0.1", proxy.port));
+}
+
+fn tls_through_socks<A: Adapter>(world: &mut World<A>) {
+    let proxy = Running::microsocks(&[]);
+    expect_way_with_tls(world, Proxy::socks5("127.0.0.1", proxy.port));
+}
+
+/// The client speaks TLS with the server, not with the proxy.
+fn expect_way_with_tls<A: Adapter>(world: &World<A>, proxy: Proxy) {
+    let front = Front::trusted(world.server().address());
+    let user = world.user_with(quick(front.config()), front.auth(), &front.trusting().proxy(proxy));
+    user.client.connect();
+    let mut orders = user.subscribed("private-orders");
+    world.publish("private-orders", "1");
+    assert_eq!(text::<A>(&mut orders), "1");
 }
 
 fn expect_way<A: Adapter>(world: &World<A>, proxy: Proxy) {

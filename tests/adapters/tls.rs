@@ -29,7 +29,7 @@ pub(crate) fn all<A: Adapter>() -> Vec<Scenario<A>> {
 }
 
 fn accepts<A: Adapter>(world: &mut World<A>) {
-    let front = Front::new(Certificate::new("localhost", 2100), world.server().address());
+    let front = Front::trusted(world.server().address());
     let user = world.user_with(quick(front.config()), front.auth(), &front.trusting());
     user.client.connect();
     drop(user.subscribed("private-orders"));
@@ -37,7 +37,7 @@ fn accepts<A: Adapter>(world: &mut World<A>) {
 }
 
 fn refuses_an_unknown_root<A: Adapter>(world: &mut World<A>) {
-    let front = Front::new(Certificate::new("localhost", 2100), world.server().address());
+    let front = Front::trusted(world.server().address());
     expect_one_error(world, &front, &Options::new(), "UnknownIssuer");
 }
 
@@ -87,13 +87,18 @@ impl Certificate {
 }
 
 /// TLS in front of a server.
-struct Front {
+pub(crate) struct Front {
     port: u16,
     root: CertificateDer<'static>,
     accepting: JoinHandle<()>,
 }
 
 impl Front {
+    /// One that clients trust who trust its root.
+    pub(crate) fn trusted(server: SocketAddr) -> Self {
+        Self::new(Certificate::new("localhost", 2100), server)
+    }
+
     fn new(certificate: Certificate, server: SocketAddr) -> Self {
         let tls = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
         let root = certificate.der.clone();
@@ -104,15 +109,15 @@ impl Front {
         Self { port, root, accepting }
     }
 
-    fn config(&self) -> pusher_proto::ConfigBuilder {
+    pub(crate) fn config(&self) -> pusher_proto::ConfigBuilder {
         Config::builder("app-key", Endpoint::host("localhost").wss_port(self.port))
     }
 
-    fn auth(&self) -> HttpAuth {
+    pub(crate) fn auth(&self) -> HttpAuth {
         HttpAuth::new(format!("https://localhost:{}/pusher/auth", self.port))
     }
 
-    fn trusting(&self) -> Options {
+    pub(crate) fn trusting(&self) -> Options {
         let mut roots = RootCertStore::empty();
         roots.add(self.root.clone()).unwrap();
         let tls = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();

@@ -97,15 +97,23 @@ impl<A: Adapter> World<A> {
 
     pub(crate) fn auth(&self) -> HttpAuth {
         let asked = Arc::clone(&self.asked);
-        HttpAuth::new(format!("http://{}/pusher/auth", self.auth_proxy.address())).params_with(move |_| {
+        HttpAuth::new(self.auth_url()).params_with(move |_| {
             asked.fetch_add(1, Ordering::SeqCst);
             Vec::new()
         })
     }
 
+    pub(crate) fn auth_url(&self) -> String {
+        format!("http://{}/pusher/auth", self.auth_proxy.address())
+    }
+
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
     /// Waits until the auth endpoint was asked so often.
     pub(crate) fn await_asked(&self, count: usize) {
-        wait_until("the auth endpoint is asked", || self.asked.load(Ordering::SeqCst) >= count);
+        wait_until("the auth endpoint is asked", || self.asked() >= count);
     }
 
     /// A client that connects through the proxy.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pusher_driver::{Options, SubscribeError};
-use pusher_proto::{AuthError, ChannelName, Event, SubscriptionError};
+use pusher_proto::{AuthBody, AuthError, ChannelName, Event, SubscriptionError};
 
 use crate::adapter::Adapter;
 use crate::faults::{Cut, Flow};
@@ -72,6 +72,29 @@ pub(super) fn an_expired_token_is_renewed_once<A: Adapter>(world: &mut World<A>)
     match A::subscribed(&user.subscribe("private-orders")) {
         Err(SubscribeError::Channel(SubscriptionError::Auth(AuthError::Http { status: 401, .. }))) => {}
         other => panic!("{other:?}"),
+    }
+}
+
+pub(super) fn many_channels_are_authorized_by_one_request<A: Adapter>(world: &mut World<A>) {
+    for body in [AuthBody::Form, AuthBody::Json] {
+        let asked = world.asked();
+        let auth = world.auth().batch_endpoint(format!("{}/batch", world.auth_url()));
+        let user = world.user_with(world.config().auth_body(body), auth, &Options::new());
+        let names = ["private-orders", "presence-chat", "private-encrypted-x"];
+        let granted = names.map(|channel| user.subscribe(channel));
+        let refused = user.subscribe("private-forbidden");
+        user.client.connect();
+        for mut subscription in granted {
+            A::subscribed(&subscription).unwrap();
+            assert_eq!(next::<A>(&mut subscription).name(), "pusher:subscription_succeeded");
+        }
+        match A::subscribed(&refused) {
+            Err(SubscribeError::Channel(SubscriptionError::Auth(AuthError::Http { status: 403, excerpt, .. }))) => {
+                assert_eq!(excerpt, "private-forbidden is forbidden");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(world.asked() - asked, 1);
     }
 }
 

@@ -68,6 +68,38 @@ fn read_late<A: Adapter>(world: &World<A>, overflow: Overflow) -> Vec<String> {
     seen
 }
 
+/// While nobody reads, as many events come as a channel with 33 a second has in ten minutes.
+pub(super) fn a_reader_that_stops_for_long_holds_up_nobody<A: Adapter>(world: &mut World<A>) {
+    const ROOM: usize = 1_000;
+    const ROUNDS: usize = 20;
+    let user = world.user_with(world.config(), world.auth(), &Options::new().mailbox_len(ROOM));
+    user.client.connect();
+    let mut stopped = user.subscribed("stopped");
+    let mut quick = user.subscribed("quick");
+    while A::recv_within(&mut stopped, std::time::Duration::ZERO).is_some() {}
+    let payload = "x".repeat(100);
+    for round in 0..ROUNDS {
+        for _ in 0..ROOM {
+            world.publish("stopped", &payload);
+        }
+        world.publish("quick", &round.to_string());
+        assert_eq!(text::<A>(&mut quick), round.to_string());
+        drop(user.subscribed(&format!("private-{round}")));
+    }
+    let lost = ROOM * (ROUNDS - 1);
+    match A::recv(&mut stopped) {
+        Some(Event::Lagged { missed }) => assert_eq!(missed, lost as u64),
+        other => panic!("{other:?}"),
+    }
+    for _ in 0..ROOM {
+        assert_eq!(text::<A>(&mut stopped), payload);
+    }
+    assert_eq!(A::recv_within(&mut stopped, std::time::Duration::ZERO), None, "no more than there is room for");
+    // A delayed answer to a ping would have ended the connection.
+    let is_loss = |event: &Event| matches!(event, Event::ContinuityLost { .. } | Event::ConnectionError(_));
+    assert!(!user.log.try_iter().any(|event| is_loss(&event)));
+}
+
 pub(super) fn a_panicking_callback_stops_nobody<A: Adapter>(world: &mut World<A>) {
     let user = world.user();
     let mut chat = user.subscribed("chat");

@@ -34,6 +34,7 @@ list! {
         a_refusal_of_the_auth_server_is_an_error_of_the_channel
         a_flapping_auth_server_is_asked_again
         an_expired_token_is_renewed_once
+        many_channels_are_authorized_by_one_request
         an_answer_for_an_earlier_socket_is_not_used
         a_channel_can_be_left_while_its_authorization_is_on_its_way;
     handles:
@@ -41,6 +42,7 @@ list! {
         a_slow_reader_loses_the_oldest_events
         a_slow_reader_loses_the_newest_events
         a_slow_reader_loses_its_stream
+        a_reader_that_stops_for_long_holds_up_nobody
         a_panicking_callback_stops_nobody;
     ends:
         a_goodbye_is_said_in_order
