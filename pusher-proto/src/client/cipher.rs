@@ -89,6 +89,8 @@ const TAG_LEN: usize = 16;
 mod tests {
     use alloc::format;
 
+    use base64::engine::general_purpose::STANDARD as STANDARD_BASE64;
+
     use super::*;
 
     fn data(nonce: &str, ciphertext: &str) -> Data {
@@ -130,6 +132,16 @@ mod tests {
         for (nonce, ciphertext) in EMPTY_MESSAGES {
             assert_eq!(open_with(KEY_D, nonce, ciphertext), Ok(r#"{"message":""}"#.into()), "{ciphertext}");
         }
+    }
+
+    #[test]
+    fn opens_an_empty_payload() {
+        let key = Key::from_base64(KEY_A).unwrap();
+        let nonce = [b'n'; NONCE_LEN];
+        let ciphertext = XSalsa20Poly1305::new((&*key.0).into()).encrypt((&nonce).into(), b"".as_slice()).unwrap();
+        assert_eq!(ciphertext.len(), TAG_LEN);
+        let data = data(&STANDARD_BASE64.encode(nonce), &STANDARD_BASE64.encode(ciphertext));
+        assert_eq!(open(&data, [&key]), Ok(String::new()));
     }
 
     #[test]

@@ -263,10 +263,18 @@ mod tests {
         assert_eq!(members.insert("1", "{}"), Inserted::Same);
         assert_eq!(members.insert("1", "[1]"), Inserted::Changed);
         assert_eq!(members.insert("3", "{}"), Inserted::New);
-        assert_eq!(members.insert("4", &"x".repeat(MAX_TEXT_LEN)), Inserted::Full);
+        assert_eq!((members.is_empty(), members.contains("3"), members.contains("4")), (false, true, false));
         assert_eq!(members.ids().collect::<Vec<_>>(), ["1", "2", "3"]);
         assert_eq!(members.get("1").unwrap().info.raw(), "[1]");
         assert!(members.get("2").unwrap().info.is_absent());
+    }
+
+    #[test]
+    fn takes_64_mebibytes_of_text_and_no_byte_more() {
+        let mut members = members(&[("1", "")]);
+        let rest = "x".repeat(64 * 1_024 * 1_024 - 2);
+        assert_eq!(members.insert("23", &rest), Inserted::Full);
+        assert_eq!(members.insert("2", &rest), Inserted::New);
     }
 
     #[test]
