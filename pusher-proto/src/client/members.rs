@@ -315,6 +315,10 @@ mod tests {
             members.remove(&format!("{n}-x"));
         }
         assert!(members.0.text.capacity() < 100, "{}", members.0.text.capacity());
-        assert!(members.get("1").is_some());
+        for n in 0..10_000 {
+            members.insert("1", &format!("[{n}]"));
+        }
+        assert!(members.0.text.capacity() < 100, "{}", members.0.text.capacity());
+        assert_eq!(members.get("1").unwrap().info.raw(), "[9999]");
     }
 }

@@ -137,6 +137,16 @@ mod tests {
     }
 
     #[test]
+    fn holds_256_diagnostics_beside_the_events_of_the_channels() {
+        let mut outbox = Outbox::new(1);
+        outbox.offer(miss("a"));
+        for _ in 0..300 {
+            outbox.offer(Event::Diagnostic(crate::Diagnostic::BinaryFrame));
+        }
+        assert_eq!(core::iter::from_fn(|| outbox.poll_event()).count(), 257);
+    }
+
+    #[test]
     fn forgets_one_channel_and_makes_room() {
         let mut outbox = Outbox::new(2);
         outbox.offer(miss("a"));

@@ -106,3 +106,23 @@ fn counts_what_happened() {
     };
     assert_eq!(end.client.stats(), stats);
 }
+
+#[test]
+fn what_waits_to_be_sent_goes_with_its_socket() {
+    let mut end = ClientEnd::connected();
+    let channel = ChannelName::new("private-chat").unwrap();
+    end.client.subscribe(channel.clone());
+    let request = core::iter::from_fn(|| end.client.poll_action(end.now)).find_map(|action| match action {
+        Action::RequestAuth(request) => Some(request),
+        _ => None,
+    });
+    end.client.handle_auth(request.unwrap().id, Ok(AuthResponse::new("key:5a")), end.now);
+    end.schedules();
+    end.receive(r#"{"event":"pusher_internal:subscription_succeeded","channel":"private-chat"}"#);
+    let event = ClientEventName::new("client-x").unwrap();
+    end.client.trigger(&channel, &event, &Data::string("1"), end.now).unwrap();
+    end.client.handle_close(end.socket, CloseReason::Dropped, end.now);
+    let actions: Vec<_> = core::iter::from_fn(|| end.client.poll_action(end.now)).collect();
+    assert!(!actions.iter().any(|action| matches!(action, Action::Send(..))), "{actions:?}");
+    assert!(actions.iter().any(|action| matches!(action, Action::Emit(Event::StateChanged { .. }))), "{actions:?}");
+}
