@@ -294,6 +294,8 @@ mod tests {
             r#"{"event":"e"}}"#,
             r#"{"event":"e","data":"x}"#,
             "{\"event\":\"e\",\"data\":\"\n\"}",
+            "{\"event\":\"a\u{1}b\"}",
+            "{\"event\":\"e\",\"channel\":\"a\tb\"}",
             r#"{"event":"e","channel":7}"#,
             r#"{"data":"x"}"#,
         ] {
