@@ -232,6 +232,8 @@ mod tests {
             (r#"{"user_id":7.0,"user_info":[]}"#, Some(("7", "[]"))),
             (r#"{"user_id":1e3}"#, Some(("1000", "null"))),
             (r#"{"user_id":12345678901234567890}"#, Some(("12345678901234567890", "null"))),
+            (r#"{"user_id":1.5}"#, Some(("1.5", "null"))),
+            (r#"{"user_id":-5}"#, Some(("-5", "null"))),
             (r#"{"user_id":1e300}"#, Some(("1e300", "null"))),
             (r#"{"user_id":""}"#, None),
             (r#"{"user_id":null}"#, None),
