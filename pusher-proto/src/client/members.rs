@@ -305,6 +305,9 @@ mod tests {
         assert_eq!(ids(&difference.joined), ["5"]);
         assert_eq!(ids(&difference.left), ["1"]);
         assert_eq!(difference.changed, [after.get("3").unwrap()]);
+        assert_ne!(after, before);
+        assert_ne!(members(&[("1", "[1]")]), members(&[("1", "[2]")]));
+        assert_ne!(members(&[("1", "[1]")]), members(&[("2", "[1]")]));
     }
 
     #[test]
