@@ -304,6 +304,9 @@ impl World {
             Attention::Awake => {}
             Attention::NotPolling => {
                 actor.ledger.polled_again(self.now);
+                for link in self.network.of_client(who) {
+                    self.soil_if_forgetful(link);
+                }
                 self.drain(who);
             }
             Attention::Asleep => {
@@ -320,7 +323,7 @@ impl World {
         }
     }
 
-    /// A server that forgets whoever is silent may have done so.
+    /// A server that forgets whoever is silent may have done so: no ping was sent meanwhile.
     pub(crate) fn soil_if_forgetful(&mut self, id: LinkId) {
         let Some(site) = self.network.get(id).map(|link| link.site) else { return };
         if self.mix.site.dialect == Dialect::LaravelWebsockets {

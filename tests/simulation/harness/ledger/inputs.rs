@@ -138,9 +138,9 @@ impl Ledger {
             }
             "pusher:error" | "pusher:subscription_error" => {
                 self.input = Input::Error;
-                self.doubt_abandoned();
+                self.doubt_abandoned(None);
             }
-            "pusher:signin_success" => self.doubt_abandoned(),
+            "pusher:signin_success" => self.doubt_abandoned(None),
             event => {
                 let Some(number) = number_of(event) else { return };
                 let Some((_, book)) = self.books.iter_mut().find(|(name, _)| name.as_str() == channel) else { return };
@@ -154,10 +154,7 @@ impl Ledger {
 
     fn hand_success(&mut self, channel: &str, journal: &mut Journal) {
         self.input = Input::Success;
-        let is_abandoned = |(name, book): (&ChannelName, &super::Book)| name.as_str() == channel && !book.wanted;
-        if !self.books.iter().any(is_abandoned) {
-            self.doubt_abandoned();
-        }
+        self.doubt_abandoned(Some(channel));
         let book = self.books.iter_mut().find(|(name, _)| name.as_str() == channel).map(|(_, book)| book);
         let Some(book) = book else { return journal.reach(Rare::StraySuccess) };
         match book.on_socket {
@@ -182,9 +179,9 @@ impl Ledger {
     }
 
     /// The refusal of a subscription that nobody wants is not told, and may have been what this frame means.
-    fn doubt_abandoned(&mut self) {
-        for book in self.books.values_mut().filter(|book| !book.wanted) {
-            if matches!(book.on_socket, OnSocket::Sent { .. }) {
+    fn doubt_abandoned(&mut self, answered: Option<&str>) {
+        for (name, book) in &mut self.books {
+            if !book.wanted && Some(name.as_str()) != answered && matches!(book.on_socket, OnSocket::Sent { .. }) {
                 book.on_socket = OnSocket::Unclear;
             }
         }
