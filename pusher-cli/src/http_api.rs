@@ -1,8 +1,8 @@
 //! The HTTP API of a server, for those who hold the application's secret.
 
-use std::error::Error;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use pusher_driver::adapter::with_causes;
 use pusher_tokio::pusher_proto::signing::{ApiRequest, App};
 use pusher_tokio::{SocketId, Tls};
 use reqwest::{Client, Method, Response, Url};
@@ -50,7 +50,7 @@ impl HttpApi {
             // A proxy of the environment would look for the server on its own machine.
             client = client.no_proxy();
         }
-        let client = client.build().map_err(|error| Failure::failed(whole(&error)))?;
+        let client = client.build().map_err(|error| Failure::failed(with_causes(&error)))?;
         Ok(Self { app, target, client })
     }
 
@@ -85,7 +85,10 @@ impl HttpApi {
         url.set_query(Some(&query.map_err(|error| Failure::failed(error.to_string()))?));
         let request = self.client.request(method, url).header("Content-Type", "application/json").body(body);
         let unreachable = |error: reqwest::Error| {
-            Failure::cannot_connect(format!("cannot reach the HTTP API at {origin}: {}", whole(&error.without_url())))
+            Failure::cannot_connect(format!(
+                "cannot reach the HTTP API at {origin}: {}",
+                with_causes(&error.without_url())
+            ))
         };
         let response = request.send().await.map_err(unreachable)?;
         check(response).await?.text().await.map_err(unreachable)
@@ -116,17 +119,6 @@ async fn check(response: Response) -> Result<Response, Failure> {
 
 fn seconds_since_epoch() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
-}
-
-/// The error and its causes: reqwest's own text names only the outermost.
-fn whole(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// How long a call may take.
