@@ -65,7 +65,8 @@ impl HttpAuth {
     /// [`AuthRequest::batch_body`] and [`AuthResponse::batch_from_http`]. Laravel users know it from `pusher-js-auth`.
     ///
     /// A batch counts as one request for [`headers_with`](Self::headers_with) and the other functions, which get its first
-    /// question.
+    /// question. [`on_unauthorized`](Self::on_unauthorized) is for an answer whose own status is 401; an entry with 401 refuses
+    /// its channel.
     pub fn batch_endpoint(mut self, url: impl Into<Text>) -> Self {
         self.batch_url = Some(url.into());
         self
