@@ -326,13 +326,14 @@ impl Subscriptions {
                 self.cancel_refresh(channel, outbox);
                 return outbox.forget(channel);
             }
-            Phase::Subscribed => outbox.send(write::unsubscribe(channel)),
+            // Whether an answer that did not come means a subscription is not known: the server must not be asked twice.
+            Phase::Subscribed | Phase::Failed(Failure::TimedOut) => outbox.send(write::unsubscribe(channel)),
             Phase::Idle
             | Phase::Queued
             | Phase::RetryingAuth
             | Phase::AwaitingUser(_)
             | Phase::Authorized(_)
-            | Phase::Failed(_) => {}
+            | Phase::Failed(Failure::Unsent | Failure::Refused) => {}
         }
         self.remove(channel, outbox);
     }
