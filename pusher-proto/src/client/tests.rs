@@ -22,6 +22,21 @@ impl ClientEnd {
         end
     }
 
+    /// Connected, and subscribed to a channel that allows client events.
+    fn in_private_channel() -> (Self, ChannelName) {
+        let mut end = Self::connected();
+        let channel = ChannelName::new("private-chat").unwrap();
+        end.client.subscribe(channel.clone());
+        let request = core::iter::from_fn(|| end.client.poll_action(end.now)).find_map(|action| match action {
+            Action::RequestAuth(request) => Some(request),
+            _ => None,
+        });
+        end.client.handle_auth(request.unwrap().id, Ok(AuthResponse::new("key:5a")), end.now);
+        end.schedules();
+        end.receive(r#"{"event":"pusher_internal:subscription_succeeded","channel":"private-chat"}"#);
+        (end, channel)
+    }
+
     fn receive(&mut self, frame: &str) {
         self.client.handle_frame(self.socket, Frame::Text(frame.into()), self.now);
     }
@@ -109,20 +124,25 @@ fn counts_what_happened() {
 
 #[test]
 fn what_waits_to_be_sent_goes_with_its_socket() {
-    let mut end = ClientEnd::connected();
-    let channel = ChannelName::new("private-chat").unwrap();
-    end.client.subscribe(channel.clone());
-    let request = core::iter::from_fn(|| end.client.poll_action(end.now)).find_map(|action| match action {
-        Action::RequestAuth(request) => Some(request),
-        _ => None,
-    });
-    end.client.handle_auth(request.unwrap().id, Ok(AuthResponse::new("key:5a")), end.now);
-    end.schedules();
-    end.receive(r#"{"event":"pusher_internal:subscription_succeeded","channel":"private-chat"}"#);
+    let (mut end, channel) = ClientEnd::in_private_channel();
     let event = ClientEventName::new("client-x").unwrap();
     end.client.trigger(&channel, &event, &Data::string("1"), end.now).unwrap();
     end.client.handle_close(end.socket, CloseReason::Dropped, end.now);
     let actions: Vec<_> = core::iter::from_fn(|| end.client.poll_action(end.now)).collect();
     assert!(!actions.iter().any(|action| matches!(action, Action::Send(..))), "{actions:?}");
     assert!(actions.iter().any(|action| matches!(action, Action::Emit(Event::StateChanged { .. }))), "{actions:?}");
+}
+
+#[test]
+fn only_so_many_client_events_wait_until_somebody_polls() {
+    let (mut end, channel) = ClientEnd::in_private_channel();
+    let event = ClientEventName::new("client-x").unwrap();
+    let fill = |end: &mut ClientEnd| {
+        let results = core::iter::repeat_with(|| end.client.trigger(&channel, &event, &Data::string("1"), end.now));
+        let taken = results.take(10_000).take_while(Result::is_ok).count();
+        (taken, end.client.trigger(&channel, &event, &Data::string("1"), end.now))
+    };
+    assert_eq!(fill(&mut end), (4_096, Err(TriggerError::QueueFull)));
+    end.schedules();
+    assert_eq!(fill(&mut end), (4_096, Err(TriggerError::QueueFull)), "a poll makes room");
 }
