@@ -56,13 +56,15 @@ fn mixture(corpus: &[Vec<u8>], rng: &mut fastrand::Rng) -> Vec<u8> {
 
 type Body = fn(&[u8]);
 
-const BODIES: [(&str, Body); 6] = [
+const BODIES: [(&str, Body); 8] = [
     ("auth", pusher_fuzz::auth),
     ("envelope", pusher_fuzz::envelope),
     ("frames", pusher_fuzz::frames),
+    ("pair", pusher_fuzz::pair),
     ("secretbox", pusher_fuzz::secretbox),
     ("server", pusher_fuzz::server),
     ("session", pusher_fuzz::session),
+    ("transcripts", pusher_fuzz::transcripts),
 ];
 
 const MIXTURES: usize = 500;

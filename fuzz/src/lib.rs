@@ -6,15 +6,19 @@
 mod auth;
 mod end;
 mod envelope;
+mod pair;
 mod secretbox;
 mod server;
 mod session;
+mod transcripts;
 
 pub use auth::auth;
 pub use envelope::envelope;
+pub use pair::pair;
 pub use secretbox::secretbox;
 pub use server::server;
 pub use session::session;
+pub use transcripts::transcripts;
 
 use end::End;
 

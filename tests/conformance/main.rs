@@ -37,12 +37,14 @@ fn play(path: &Path) -> impl Iterator<Item = Trial> {
 }
 
 fn bless(path: &Path) {
-    let blessed: Vec<String> = cases(path).iter().map(player::bless).collect();
+    let blessed: Result<Vec<String>, String> = cases(path).iter().map(player::bless).collect();
+    let blessed = blessed.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     fs::write(path, blessed.join("\n")).expect("transcripts can be written when blessed");
 }
 
 fn cases(path: &Path) -> Vec<Case> {
-    script::cases(&fs::read_to_string(path).expect("a transcript is readable text"))
+    let text = fs::read_to_string(path).expect("a transcript is readable text");
+    script::cases(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// The files of a folder with this ending, in order.

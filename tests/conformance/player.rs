@@ -8,14 +8,14 @@ use pusher_proto::{
     Strictness, TransportError,
 };
 
-use crate::describe;
-use crate::script::{Case, duration};
+use super::describe;
+use super::script::{Case, duration};
 
 /// Plays a transcript; says where it differs from what happened.
 pub(crate) fn play(case: &Case) -> Result<(), String> {
-    let mut player = Player::new(case);
+    let mut player = Player::new(case)?;
     for step in &case.steps {
-        let happened = player.step(&step.input);
+        let happened = player.step(&step.input)?;
         let same = happened.len() == step.outputs.len()
             && happened.iter().zip(&step.outputs).all(|(happened, expected)| matches(happened, expected));
         if !same {
@@ -28,8 +28,8 @@ pub(crate) fn play(case: &Case) -> Result<(), String> {
 }
 
 /// The transcript with what happened in place of what was expected.
-pub(crate) fn bless(case: &Case) -> String {
-    let mut player = Player::new(case);
+pub(crate) fn bless(case: &Case) -> Result<String, String> {
+    let mut player = Player::new(case)?;
     let mut text = format!("# {}\n", case.title);
     for remark in &case.remarks {
         text += &format!("# {remark}\n");
@@ -39,14 +39,14 @@ pub(crate) fn bless(case: &Case) -> String {
     }
     for step in &case.steps {
         text += &format!("{}\n", step.input);
-        let happened = player.step(&step.input);
+        let happened = player.step(&step.input)?;
         for (at, line) in happened.iter().enumerate() {
             // What was written by hand and holds stays as it was written.
             let written = step.outputs.get(at).filter(|expected| matches(line, expected));
             text += &format!("{}\n", written.unwrap_or(&ranged(line)));
         }
     }
-    text
+    Ok(text)
 }
 
 /// A delay that was drawn is blessed as the range that it must lie in.
@@ -59,7 +59,7 @@ fn ranged(line: &str) -> String {
     };
     let (delay, cause) = rest.split_once(": ").expect("describe writes a delay and a cause");
     let failures = what.strip_prefix("attempt=").and_then(|attempt| attempt.parse().ok()).unwrap_or(u32::MAX);
-    let range = match duration(delay).as_secs_f64() {
+    let range = match duration(delay).map_or(0.0, |delay| delay.as_secs_f64()) {
         0.0 => delay.to_owned(),
         1.0.. => format!("1s..{}s", 2_u64.saturating_pow(failures).min(30)),
         _ => "0s..1s".to_owned(),
@@ -81,7 +81,9 @@ fn matches(happened: &str, expected: &str) -> bool {
     let (high, after) = rest.split_once(':').unwrap_or((rest, ""));
     let Some(delay) = happened.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)) else { return false };
     let delay = duration(delay.trim_end_matches(':').trim());
-    (duration(low)..=duration(high)).contains(&delay)
+    delay.is_ok_and(|delay| {
+        duration(low).is_ok_and(|low| low <= delay) && duration(high).is_ok_and(|high| delay <= high)
+    })
 }
 
 struct Player {
@@ -94,35 +96,35 @@ struct Player {
 }
 
 impl Player {
-    fn new(case: &Case) -> Self {
+    fn new(case: &Case) -> Result<Self, String> {
         let (endpoints, options): (Vec<_>, Vec<_>) = case.options.iter().partition(|(name, _)| name == "endpoint");
         let endpoints = match endpoints.as_slice() {
             [] => Endpoint::cluster("eu").into(),
-            some => Endpoints::new(some.iter().map(|(_, value)| endpoint(value))),
+            some => Endpoints::new(some.iter().map(|(_, value)| endpoint(value)).collect::<Result<Vec<_>, _>>()?),
         };
         let mut builder = Config::builder("KEY", endpoints).client_version("0.1.0");
         for (name, value) in options {
-            builder = option(builder, name, value);
+            builder = option(builder, name, value)?;
         }
-        let config = builder.build().expect("a transcript has a usable configuration");
-        Self { client: Client::new(config, 1), now: Instant::ZERO, sockets: vec![], auths: vec![], retry_at: None }
+        let config = builder.build().map_err(|error| error.to_string())?;
+        Ok(Self { client: Client::new(config, 1), now: Instant::ZERO, sockets: vec![], auths: vec![], retry_at: None })
     }
 
     /// Plays one input and returns the lines of what followed.
-    fn step(&mut self, line: &str) -> Vec<String> {
+    fn step(&mut self, line: &str) -> Result<Vec<String>, String> {
         let (mark, rest) = line.split_at(1);
         let rest = rest.trim_start();
         let mut lines = Vec::new();
         match mark {
-            "!" => lines.extend(self.call(rest)),
-            "<" => self.receive(rest),
-            _ => self.wait(rest, &mut lines),
+            "!" => lines.extend(self.call(rest)?),
+            "<" => self.receive(rest)?,
+            _ => self.wait(rest, &mut lines)?,
         }
         self.drain(&mut lines);
-        lines
+        Ok(lines)
     }
 
-    fn call(&mut self, text: &str) -> Option<String> {
+    fn call(&mut self, text: &str) -> Result<Option<String>, String> {
         let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
         let client = &mut self.client;
         match verb {
@@ -132,11 +134,11 @@ impl Player {
                 client.disconnect();
                 client.connect();
             }
-            "subscribe" => client.subscribe(channel(rest)),
-            "unsubscribe" => client.unsubscribe(&channel(rest)),
+            "subscribe" => client.subscribe(channel(rest)?),
+            "unsubscribe" => client.unsubscribe(&channel(rest)?),
             "resubscribe" => {
-                client.unsubscribe(&channel(rest));
-                client.subscribe(channel(rest));
+                client.unsubscribe(&channel(rest)?);
+                client.subscribe(channel(rest)?);
             }
             "signin" => client.signin(),
             "signout" => client.signout(),
@@ -144,12 +146,12 @@ impl Player {
                 client.signout();
                 client.signin();
             }
-            "user" => return Some(format!("* {:?}", client.user())),
+            "user" => return Ok(Some(format!("* {:?}", client.user()))),
             "online" => client.network_changed(NetworkHint::Online),
             "offline" => client.network_changed(NetworkHint::Offline),
             "switch" => {
-                let (key, url) = rest.split_once(' ').expect("switch KEY URL");
-                client.switch(AppKey::new(key).expect("a key"), endpoint(url).into());
+                let (key, url) = rest.split_once(' ').ok_or("switch KEY URL")?;
+                client.switch(AppKey::new(key).map_err(|error| error.to_string())?, endpoint(url)?.into());
             }
             "disconnect_and_switch" => {
                 client.disconnect();
@@ -157,37 +159,40 @@ impl Player {
             }
             "trigger" => {
                 let mut words = rest.splitn(3, ' ');
-                let mut word = || words.next().expect("trigger CHANNEL EVENT JSON");
-                let (name, event, json) = (channel(word()), ClientEventName::new(word()), word());
-                let data = Data::from_json(json).expect("JSON");
-                let result = client.trigger(&name, &event.expect("the name of a client event"), &data, self.now);
-                return result.err().map(|error| format!("* trigger_error: {error}"));
+                let mut word = || words.next().ok_or("trigger CHANNEL EVENT JSON");
+                let name = channel(word()?)?;
+                let event = ClientEventName::new(word()?).map_err(|error| error.to_string())?;
+                let data = Data::from_json(word()?).map_err(|error| error.to_string())?;
+                let result = client.trigger(&name, &event, &data, self.now);
+                return Ok(result.err().map(|error| format!("* trigger_error: {error}")));
             }
             "auth" => {
-                let (number, answer) = rest.split_once(' ').expect("auth #N ANSWER");
-                let number: usize = number.trim_start_matches('#').parse().expect("auth #N ANSWER");
-                client.handle_auth(self.auths[number - 1], auth_answer(answer), self.now);
+                let (number, answer) = rest.split_once(' ').ok_or("auth #N ANSWER")?;
+                let number = number.trim_start_matches('#').parse::<usize>().ok();
+                let id = number.and_then(|number| self.auths.get(number.checked_sub(1)?)).ok_or("auth #N ANSWER")?;
+                client.handle_auth(*id, auth_answer(answer)?, self.now);
             }
             "show" => {
-                let Some(channel) = client.channel(&channel(rest)) else { return Some("* unknown".into()) };
+                let Some(channel) = client.channel(&channel(rest)?) else { return Ok(Some("* unknown".into())) };
                 let members = channel.members().map(|members| members.ids().collect::<Vec<_>>());
                 let (subscribed, count) = (channel.is_subscribed(), channel.count());
                 let me = channel.me().map(|me| me.id);
-                return Some(format!("* subscribed={subscribed} count={count:?} members={members:?} me={me:?}"));
+                return Ok(Some(format!("* subscribed={subscribed} count={count:?} members={members:?} me={me:?}")));
             }
-            "name" => return Some(format!("* {}", client.name())),
-            _ => panic!("{text:?} is no call"),
+            "name" => return Ok(Some(format!("* {}", client.name()))),
+            _ => return Err(format!("{text:?} is no call")),
         }
-        None
+        Ok(None)
     }
 
     /// `<` is the latest socket, `<1` the first one.
-    fn receive(&mut self, text: &str) {
+    fn receive(&mut self, text: &str) -> Result<(), String> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let socket = match text[..digits].parse::<usize>() {
-            Ok(number) => self.sockets[number - 1],
-            Err(_) => *self.sockets.last().expect("a socket was asked for"),
+            Ok(number) => number.checked_sub(1).and_then(|at| self.sockets.get(at)),
+            Err(_) => self.sockets.last(),
         };
+        let socket = *socket.ok_or("a socket was asked for")?;
         let text = text[digits..].trim_start();
         let (client, now) = (&mut self.client, self.now);
         let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
@@ -207,7 +212,7 @@ impl Player {
             "dropped" => client.handle_close(socket, CloseReason::Dropped, now),
             "too_large" => client.handle_close(socket, CloseReason::FrameTooLarge, now),
             "no_tls" => client.handle_close(socket, CloseReason::TlsUnavailable, now),
-            "failed" => client.handle_close(socket, CloseReason::Failed(transport_error(rest)), now),
+            "failed" => client.handle_close(socket, CloseReason::Failed(transport_error(rest)?), now),
             "ping" => client.handle_frame(socket, Frame::Ping, now),
             "pong" => client.handle_frame(socket, Frame::Pong, now),
             "binary" => client.handle_frame(socket, Frame::Binary([1, 2].to_vec().into()), now),
@@ -218,37 +223,46 @@ impl Player {
                 }
             }
             "repeat" => {
-                let (count, frame) = rest.split_once(' ').expect("repeat COUNT FRAME");
-                for _ in 0..count.parse::<usize>().expect("repeat COUNT FRAME") {
+                let (count, frame) = rest.split_once(' ').ok_or("repeat COUNT FRAME")?;
+                let count = count.parse::<usize>().ok().filter(|count| *count <= MOST).ok_or("repeat COUNT FRAME")?;
+                for _ in 0..count {
                     client.handle_frame(socket, Frame::Text(frame.into()), now);
                 }
             }
             _ => client.handle_frame(socket, Frame::Text(text.into()), now),
         }
+        Ok(())
     }
 
     /// `+ 5s` passes time with a punctual timer, `+ retry` passes what is left of a delay, `++ 5s` sleeps through it, and
     /// after `++_ 5s` the timer has not fired yet.
-    fn wait(&mut self, text: &str, lines: &mut Vec<String>) {
+    fn wait(&mut self, text: &str, lines: &mut Vec<String>) -> Result<(), String> {
         if let Some(unnoticed) = text.strip_prefix("+_") {
-            self.now = self.now + duration(unnoticed.trim());
-            return;
+            self.now = self.now + duration(unnoticed.trim())?;
+            return Ok(());
         }
         if let Some(slept) = text.strip_prefix('+') {
-            self.now = self.now + duration(slept.trim());
-            return self.client.handle_timeout(self.now);
+            self.now = self.now + duration(slept.trim())?;
+            self.client.handle_timeout(self.now);
+            return Ok(());
         }
         let target = match text {
-            "retry" => self.retry_at.expect("the client waits for a retry"),
-            text => self.now + duration(text),
+            "retry" => self.retry_at.ok_or("the client waits for a retry")?,
+            text => self.now + duration(text)?,
         };
+        let mut wakes = 0;
         while let Some(at) = self.client.poll_timeout().filter(|at| *at <= target) {
             assert!(at > self.now, "the deadline does not advance");
             self.now = at;
             self.client.handle_timeout(at);
             self.drain(lines);
+            wakes += 1;
+            if wakes > MOST {
+                return Err("too much happens in this time".into());
+            }
         }
-        self.now = target;
+        self.now = self.now.max(target);
+        Ok(())
     }
 
     fn drain(&mut self, lines: &mut Vec<String>) {
@@ -266,22 +280,22 @@ impl Player {
     }
 }
 
-fn channel(name: &str) -> ChannelName {
-    ChannelName::new(name).expect("the name of a channel")
+fn channel(name: &str) -> Result<ChannelName, String> {
+    ChannelName::new(name).map_err(|error| error.to_string())
 }
 
-fn endpoint(text: &str) -> Endpoint {
+fn endpoint(text: &str) -> Result<Endpoint, String> {
     let (url, wss_port) = text.split_once(" wss_port ").unwrap_or((text, ""));
     let endpoint: Endpoint = match url.split_once("cluster ") {
         Some((_, name)) => Endpoint::cluster(name),
-        None => url.parse().expect("an endpoint"),
+        None => url.parse().map_err(|_| format!("{url:?} is no endpoint"))?,
     };
-    wss_port.parse().map_or(endpoint.clone(), |port| endpoint.wss_port(port))
+    Ok(wss_port.parse().map_or(endpoint.clone(), |port| endpoint.wss_port(port)))
 }
 
-fn auth_answer(text: &str) -> Result<AuthResponse, AuthError> {
+fn auth_answer(text: &str) -> Result<Result<AuthResponse, AuthError>, String> {
     let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
-    match word {
+    Ok(match word {
         "network" => Err(AuthError::Network(rest.into())),
         "timeout" => Err(AuthError::Timeout),
         "handler" => Err(AuthError::Handler(rest.into())),
@@ -290,55 +304,63 @@ fn auth_answer(text: &str) -> Result<AuthResponse, AuthError> {
                 Some(rest) => rest.split_once(' ').map_or((Some(rest), ""), |(after, body)| (Some(after), body)),
                 None => (None, rest),
             };
-            AuthResponse::from_http(status.parse().expect("an HTTP status"), body.as_bytes(), retry_after)
+            AuthResponse::from_http(http_status(status)?, body.as_bytes(), retry_after)
         }
-    }
+    })
 }
 
-fn transport_error(text: &str) -> TransportError {
+fn http_status(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| format!("{text:?} is no HTTP status"))
+}
+
+fn transport_error(text: &str) -> Result<TransportError, String> {
     let (kind, rest) = text.split_once(' ').unwrap_or((text, ""));
-    match kind {
+    Ok(match kind {
         "dns" => TransportError::Dns(rest.into()),
         "tls" => TransportError::Tls(rest.into()),
         "http" => {
             let (status, retry_after) = rest.split_once(" retry-after=").unwrap_or((rest, ""));
             let retry_after = retry_after.parse().ok().map(Duration::from_secs);
-            TransportError::Http { status: status.parse().expect("an HTTP status"), retry_after }
+            TransportError::Http { status: http_status(status)?, retry_after }
         }
         _ => TransportError::Io(text.into()),
-    }
+    })
 }
 
-fn option(builder: ConfigBuilder, name: &str, value: &str) -> ConfigBuilder {
-    let number = || value.parse::<usize>().expect("a number");
-    let codes = || value.split(' ').map(|code| code.parse::<u16>().expect("a close code"));
+fn option(builder: ConfigBuilder, name: &str, value: &str) -> Result<ConfigBuilder, String> {
+    let number = || value.parse::<usize>().map_err(|_| format!("{value:?} is no number"));
+    let small = || value.parse::<u32>().map_err(|_| format!("{value:?} is no number"));
+    let codes = || value.split(' ').map(str::parse::<u16>).collect::<Result<Vec<_>, _>>().map_err(|_| "close codes");
     let strictness = || match value {
         "ignore" => Strictness::Ignore,
         "warn" => Strictness::Warn,
         _ => Strictness::Refuse,
     };
-    match name {
-        "activity_timeout" => builder.activity_timeout(duration(value)),
-        "pong_timeout" => builder.pong_timeout(duration(value)),
-        "unavailable_timeout" => builder.unavailable_timeout(duration(value)),
-        "max_ping_interval" => builder.max_ping_interval(duration(value)),
-        "max_attempts" => builder.max_attempts(number() as u32),
-        "auth_retries" => builder.auth_retries(number() as u32),
-        "auth_window" => builder.auth_window(number()),
-        "subscribe_window" => builder.subscribe_window(number()),
-        "max_buffered_client_events" => builder.max_buffered_client_events(number()),
+    Ok(match name {
+        "activity_timeout" => builder.activity_timeout(duration(value)?),
+        "pong_timeout" => builder.pong_timeout(duration(value)?),
+        "unavailable_timeout" => builder.unavailable_timeout(duration(value)?),
+        "max_ping_interval" => builder.max_ping_interval(duration(value)?),
+        "max_attempts" => builder.max_attempts(small()?),
+        "auth_retries" => builder.auth_retries(small()?),
+        "auth_window" => builder.auth_window(number()?),
+        "subscribe_window" => builder.subscribe_window(number()?),
+        "max_buffered_client_events" => builder.max_buffered_client_events(number()?),
         "keep_client_events" => builder.keep_client_events(value == "true"),
-        "client_event_rate" => builder.client_event_rate(number() as u32),
+        "client_event_rate" => builder.client_event_rate(small()?),
         "client_event_rate_limit" => builder.client_event_rate_limit(strictness()),
-        "max_client_event_len" => builder.max_client_event_len(number()),
+        "max_client_event_len" => builder.max_client_event_len(number()?),
         "client_event_len_limit" => builder.client_event_len_limit(strictness()),
-        "held_encrypted_events" => builder.held_encrypted_events(number()),
+        "held_encrypted_events" => builder.held_encrypted_events(number()?),
         "presence_by_signin" => builder.presence_by_signin(value == "true"),
         "strict_names" => builder.strict_names(strictness()),
-        "max_frame_len" => builder.max_frame_len(number()),
-        "max_pending_events" => builder.max_pending_events(number()),
-        "fatal_codes" => builder.fatal_codes(codes()),
-        "retry_codes" => builder.retry_codes(codes()),
-        _ => panic!("{name:?} is no option"),
-    }
+        "max_frame_len" => builder.max_frame_len(number()?),
+        "max_pending_events" => builder.max_pending_events(number()?),
+        "fatal_codes" => builder.fatal_codes(codes()?),
+        "retry_codes" => builder.retry_codes(codes()?),
+        _ => return Err(format!("{name:?} is no option")),
+    })
 }
+
+/// Most repetitions of a frame, and most wake-ups in one wait.
+const MOST: usize = 10_000;

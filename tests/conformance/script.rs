@@ -18,7 +18,7 @@ pub(crate) struct Step {
 }
 
 /// Splits a file into its transcripts. Each begins with `# ` and its title.
-pub(crate) fn cases(text: &str) -> Vec<Case> {
+pub(crate) fn cases(text: &str) -> Result<Vec<Case>, String> {
     let mut cases: Vec<Case> = Vec::new();
     let mut in_header = false;
     for (number, line) in text.lines().enumerate() {
@@ -33,34 +33,39 @@ pub(crate) fn cases(text: &str) -> Vec<Case> {
         }
         in_header = false;
         let Some(case) = cases.last_mut() else {
-            assert!(line.is_empty(), "line {}: a transcript begins with its title", number + 1);
-            continue;
+            if line.is_empty() {
+                continue;
+            }
+            return Err(format!("line {}: a transcript begins with its title", number + 1));
         };
         match line.chars().next() {
             None => {}
             Some('=') => {
-                let (name, value) = line[1..].trim().split_once(' ').expect("an option has a name and a value");
+                let (name, value) = line[1..].trim().split_once(' ').ok_or("an option has a name and a value")?;
                 case.options.push((name.to_owned(), value.to_owned()));
             }
             Some('!' | '<' | '+') => case.steps.push(Step { input: line.to_owned(), outputs: vec![] }),
             Some('>' | '*') => {
-                let step = case.steps.last_mut().expect("an output follows an input");
+                let step = case.steps.last_mut().ok_or("an output follows an input")?;
                 step.outputs.push(line.to_owned());
             }
-            Some(other) => panic!("line {}: {other:?} is no mark of a transcript", number + 1),
+            Some(other) => return Err(format!("line {}: {other:?} is no mark of a transcript", number + 1)),
         }
     }
-    cases
+    Ok(cases)
 }
 
 /// Reads `250ms`, `1.5s`, `2m`.
-pub(crate) fn duration(text: &str) -> Duration {
-    let parse = |number: &str| number.parse::<f64>().unwrap_or_else(|_| panic!("{text:?} is no duration"));
-    if let Some(number) = text.strip_suffix("ms") {
-        Duration::from_secs_f64(parse(number) / 1_000.0)
-    } else if let Some(number) = text.strip_suffix('m') {
-        Duration::from_secs_f64(parse(number) * 60.0)
-    } else {
-        Duration::from_secs_f64(parse(text.strip_suffix('s').unwrap_or(text)))
-    }
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match (text.strip_suffix("ms"), text.strip_suffix('m')) {
+        (Some(number), _) => (number, 0.001),
+        (None, Some(number)) => (number, 60.0),
+        (None, None) => (text.strip_suffix('s').unwrap_or(text), 1.0),
+    };
+    let seconds = number.parse::<f64>().ok().map(|number| number * unit);
+    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    duration.filter(|duration| *duration <= LONGEST).ok_or_else(|| format!("{text:?} is no duration"))
 }
+
+/// More than any transcript waits.
+const LONGEST: Duration = Duration::from_secs(1_000_000);

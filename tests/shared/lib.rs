@@ -3,4 +3,31 @@
 pub mod hot_path;
 #[path = "../simulation/harness/mod.rs"]
 pub mod simulation;
+#[path = "../conformance"]
+pub mod transcripts {
+    //! Transcripts as text, from whoever writes them.
+
+    mod describe;
+    mod player;
+    mod script;
+
+    /// Plays the inputs of a text twice: what followed them the first time must follow them again.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the text, if it is no transcript.
+    ///
+    /// # Panics
+    ///
+    /// When something else followed.
+    pub fn play_twice(text: &str) -> Result<(), String> {
+        for case in script::cases(text)? {
+            let once = player::bless(&case)?;
+            let cases = script::cases(&once)?;
+            let played = cases.iter().try_for_each(player::play);
+            assert_eq!(played, Ok(()), "{once}");
+        }
+        Ok(())
+    }
+}
 pub mod world;
