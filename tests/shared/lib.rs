@@ -7,7 +7,7 @@ pub mod simulation;
 pub mod transcripts {
     //! Transcripts as text, from whoever writes them.
 
-    mod describe;
+    pub(crate) mod describe;
     mod player;
     mod script;
 

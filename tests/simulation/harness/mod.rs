@@ -6,8 +6,6 @@ mod actor;
 mod agenda;
 mod authority;
 mod choices;
-#[path = "../../conformance/describe.rs"]
-mod describe;
 mod frame;
 mod journal;
 mod ledger;
@@ -29,6 +27,7 @@ pub use self::journal::Violation;
 pub use self::reached::Rare;
 pub use self::shrink::shrink;
 use self::world::World;
+use crate::transcripts::describe;
 
 /// How a run went.
 pub struct Outcome {
