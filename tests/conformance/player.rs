@@ -275,7 +275,9 @@ impl Player {
                 }
                 _ => {}
             }
-            lines.extend(describe::action(&action, self.now));
+            // What a server says may hold anything, and a line stays a line.
+            let line = describe::action(&action, self.now);
+            lines.extend(line.map(|line| line.replace(['\n', '\r'], " ").trim_end().to_owned()));
         }
     }
 }
