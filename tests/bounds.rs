@@ -1,0 +1,147 @@
+//! How much memory a peer can make the core hold, whatever it sends and however seldom the application polls.
+
+use pusher_proto::{
+    Action, AuthResponse, ChannelName, Client, Config, Endpoint, Frame, Instant, Members, SocketEpoch, Text,
+};
+
+/// A connected client with a channel of each kind whose frames the bounds are about.
+struct Victim {
+    client: Client,
+    socket: SocketEpoch,
+}
+
+impl Victim {
+    fn new() -> Self {
+        let config = Config::new("key", Endpoint::cluster("eu")).expect("the defaults are a configuration");
+        let mut victim = Self { client: Client::new(config, 1), socket: SocketEpoch::default() };
+        victim.client.connect();
+        victim.client.signin();
+        victim.poll();
+        victim.receive(r#"{"event":"pusher:connection_established","data":{"socket_id":"1.1"}}"#);
+        for name in ["chat", "presence-room", "private-encrypted-c"] {
+            victim.client.subscribe(ChannelName::new(name).expect("these are names"));
+        }
+        victim.poll();
+        let success = r#"{"event":"pusher_internal:subscription_succeeded","channel":"#;
+        victim.receive(&format!(r#"{success}"chat"}}"#));
+        victim.receive(&format!(r#"{success}"private-encrypted-c"}}"#));
+        victim.receive(&format!(
+            r#"{success}"presence-room","data":{{"presence":{{"count":1,"ids":["1"],"hash":{{"1":{{}}}}}}}}}}"#
+        ));
+        victim.poll();
+        victim
+    }
+
+    fn receive(&mut self, frame: &str) {
+        self.client.handle_frame(self.socket, Frame::Text(Text::from(frame)), NOW);
+    }
+
+    /// Does nothing but grant what is asked for.
+    fn poll(&mut self) {
+        while let Some(action) = self.client.poll_action(NOW) {
+            match action {
+                Action::Connect(socket, _) => self.socket = socket,
+                Action::RequestAuth(request) => {
+                    let answer = AuthResponse::from_http(
+                        200,
+                        br#"{"auth":"key:5a","channel_data":"{\"user_id\":\"1\"}","user_data":"{\"id\":\"1\"}",
+                             "shared_secret":"SXQgTXVzdCBCZSBUaGlydHkgVHdvIENoYXJhY3RlcnM="}"#,
+                        None,
+                    );
+                    self.client.handle_auth(request.id, answer, NOW);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// What comes without end, and the most bytes that the core may hold beyond what it held before, if nobody polls. A number
+/// in braces counts.
+const ENDLESS: [(&str, u64); 14] = [
+    (r#"{"event":"message","channel":"chat","data":"0123456789012345678901234567890123456789"}"#, 4 * MB),
+    (r#"{"event":"message","channel":"nobody-{}","data":"x"}"#, 4 * MB),
+    (r#"{"event":"message","data":"{}"}"#, 4 * MB),
+    (
+        r#"{"event":"message","channel":"private-encrypted-c","data":{"nonce":"YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh","ciphertext":"apL0qZR9te81NiHa/vGNcba/Nu4+759ecPfk5J5CnNwE7g=="}}"#,
+        4 * MB,
+    ),
+    (r##"{"event":"message","channel":"#server-to-user-1","data":"{}"}"##, 4 * MB),
+    (r#"{"event":"pusher:error","data":{"code":4009,"message":"no {}"}}"#, 4 * MB),
+    (r#"{"event":"pusher:error","data":{"message":"Existing subscription to channel {}"}}"#, 4 * MB),
+    (r#"{"event":"pusher:subscription_error","channel":"chat","data":{"error":"{}"}}"#, 4 * MB),
+    (r#"{"event":"pusher:ping","data":{}}"#, KB),
+    (r#"{"event":"pusher:signin_success","data":{"user_data":"{\"id\":\"{}\"}"}}"#, 4 * MB),
+    (r#"{"event":"pusher_internal:subscription_succeeded","channel":"stray-{}"}"#, 4 * MB),
+    (r#"{"event":"pusher_internal:subscription_count","channel":"chat","data":{"subscription_count":{}}}"#, 4 * MB),
+    (
+        r#"{"event":"pusher_internal:member_updated","channel":"presence-room","data":{"user_id":"1","user_info":{}}}"#,
+        4 * MB,
+    ),
+    ("this is not JSON {}", 4 * MB),
+];
+
+#[test]
+fn frames_without_end_that_nobody_polls_hold_a_few_megabytes() {
+    for (frame, bound) in ENDLESS {
+        let mut victim = Victim::new();
+        let held = allocation_counter::measure(|| {
+            for number in 0..MANY {
+                victim.receive(&frame.replace("{}", &number.to_string()));
+            }
+        });
+        println!("{:>9} of {bound:>9} bytes  {frame}", held.bytes_max);
+        assert!(held.bytes_max <= bound, "{} bytes for {frame}", held.bytes_max);
+    }
+}
+
+#[test]
+fn frames_without_end_that_are_polled_hold_next_to_nothing() {
+    for (frame, _) in ENDLESS {
+        let mut victim = Victim::new();
+        let held = allocation_counter::measure(|| {
+            for number in 0..MANY / 10 {
+                victim.receive(&frame.replace("{}", &number.to_string()));
+                victim.poll();
+            }
+        });
+        println!("{:>9} bytes  {frame}", held.bytes_max);
+        assert!(held.bytes_max <= 512 * KB, "{} bytes for {frame}", held.bytes_max);
+    }
+}
+
+#[test]
+fn a_roster_holds_its_text_and_little_more_and_ends_at_a_bound() {
+    let mut victim = Victim::new();
+    let members: Vec<String> = (0..100_000).map(|id| format!(r#""user-{id}":{{"name":"User {id}"}}"#)).collect();
+    let text: usize = members.iter().map(String::len).sum();
+    let frame = format!(
+        r#"{{"event":"pusher_internal:subscription_succeeded","channel":"presence-room","data":{{"presence":{{"hash":{{{}}}}}}}}}"#,
+        members.join(",")
+    );
+    let held = allocation_counter::measure(|| {
+        victim.receive(&frame);
+        victim.poll();
+    });
+    println!("{} bytes stay of a roster of {text}, {} at most", held.bytes_current, held.bytes_max);
+    let bound = 2 * text + 24 * 100_000;
+    assert!(held.bytes_current <= bound as i64, "{} bytes stay", held.bytes_current);
+    let room = victim.client.channel(&ChannelName::new("presence-room").expect("a name"));
+    assert_eq!(room.and_then(|channel| channel.members()).map(Members::len), Some(100_000));
+
+    let info = "x".repeat(10_000);
+    let held = allocation_counter::measure(|| {
+        for number in 0..20_000 {
+            victim.receive(&format!(r#"{{"event":"pusher_internal:member_added","channel":"presence-room","data":{{"user_id":"new-{number}","user_info":"{info}"}}}}"#));
+            victim.poll();
+        }
+    });
+    println!("{} bytes for members without end", held.bytes_max);
+    assert!(held.bytes_max <= 200 * MB, "{} bytes", held.bytes_max);
+}
+
+const NOW: Instant = Instant::ZERO;
+const KB: u64 = 1_024;
+const MB: u64 = 1_024 * KB;
+/// A million, as far as the machine is quick.
+const MANY: usize = if cfg!(debug_assertions) { 50_000 } else { 1_000_000 };
