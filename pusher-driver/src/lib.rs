@@ -18,6 +18,7 @@ mod routes;
 mod runtime;
 mod shared;
 mod subscription;
+mod sync;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "tungstenite")]

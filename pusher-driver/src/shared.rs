@@ -1,8 +1,7 @@
 //! What the handles and the loop share: the protocol's machine and the routes, behind one lock.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 use std::{fmt, mem, time};
@@ -16,6 +15,8 @@ use crate::engine::Step;
 use crate::mailbox::Budget;
 use crate::options::Options;
 use crate::routes::{Buffer, Delivery, Dispatch, Routes};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// What all handles and the loop of one client share.
 pub(crate) struct Shared {

@@ -3,13 +3,13 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use pusher_proto::{AuthError, AuthId, AuthRequest, AuthResponse};
 
 use super::{AuthCall, HttpRequest, HttpResponse, NoAuth};
 use crate::runtime::Runtime;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// Decides whether a socket may subscribe to a private, encrypted or presence channel, and which user it belongs to;
 /// usually by asking the application's server.

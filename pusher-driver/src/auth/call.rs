@@ -3,7 +3,6 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use pusher_proto::{AuthBody, AuthError, AuthRequest, AuthResponse};
 
@@ -12,6 +11,7 @@ use super::authorizer::Post;
 #[cfg(feature = "async")]
 use super::http::{HttpRequest, HttpResponse};
 use crate::shared::Shared;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// One question to the application's server, which takes its own answer. It derefs to its [`AuthRequest`].
 ///

@@ -1,0 +1,13 @@
+//! What threads share, under many schedules each: `RUSTFLAGS="--cfg shuttle" cargo test -p pusher-driver --test schedules`.
+#![cfg(shuttle)]
+
+#[cfg(test)]
+mod callbacks;
+#[cfg(test)]
+mod ends;
+#[cfg(test)]
+mod streams;
+#[cfg(test)]
+mod waits;
+#[cfg(test)]
+mod world;

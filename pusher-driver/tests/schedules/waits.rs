@@ -1,0 +1,90 @@
+//! Threads that wait for a subscription, and who ends their wait.
+
+use std::sync::Arc;
+
+use pusher_driver::{AuthCall, Authorizer, Client, Options, SubscribeError};
+use pusher_proto::{AuthError, AuthResponse, SubscriptionError};
+use shuttle::thread;
+
+use crate::world::{Server, World, explore, wait};
+
+type Waited = Result<(), SubscribeError>;
+
+/// How the waits of two threads for a channel end, when a third does `end`.
+fn waited(end: impl FnOnce(&Client, &Server)) -> [Waited; 2] {
+    let world = World::connected();
+    world.server.line().is_silent = true;
+    let chat = Arc::new(world.client.subscribe("chat").unwrap());
+    let (client, server, _running) = world.start();
+    let waiters = [(); 2].map(|()| {
+        let chat = Arc::clone(&chat);
+        thread::spawn(move || wait(|context| chat.poll_subscribed(context)))
+    });
+    end(&client, &server);
+    waiters.map(|waiter| waiter.join().unwrap())
+}
+
+#[test]
+fn a_confirmation_ends_all_waits() {
+    explore(|| {
+        let waited = waited(|_, server| {
+            let succeeded = r#"{"event":"pusher_internal:subscription_succeeded","channel":"chat","data":"{}"}"#;
+            server.send(succeeded);
+        });
+        assert_eq!(waited, [Ok(()), Ok(())]);
+    });
+}
+
+#[test]
+fn leaving_the_channel_ends_all_waits() {
+    explore(|| {
+        let waited = waited(|client, _| client.unsubscribe(&"chat".try_into().unwrap()));
+        assert_eq!(waited, [Err(SubscribeError::Unsubscribed), Err(SubscribeError::Unsubscribed)]);
+    });
+}
+
+#[test]
+fn a_disconnect_ends_all_waits() {
+    explore(|| {
+        let waited = waited(|client, _| client.disconnect());
+        assert_eq!(waited, [Err(SubscribeError::Disconnected), Err(SubscribeError::Disconnected)]);
+    });
+}
+
+/// Answers from a thread of its own.
+struct Elsewhere;
+
+impl Authorizer for Elsewhere {
+    async fn authorize(&self, _call: &AuthCall) -> Result<AuthResponse, AuthError> {
+        Err(AuthError::NotConfigured)
+    }
+
+    async fn authorize_many(&self, calls: Vec<AuthCall>) {
+        for call in calls {
+            thread::spawn(move || {
+                // What is dropped counts as refused.
+                if !call.subject.to_string().contains("refused") {
+                    call.answer(Ok(AuthResponse::new("key:5a")));
+                }
+            });
+        }
+    }
+}
+
+#[test]
+fn an_authorization_from_another_thread_is_heard() {
+    explore(|| {
+        let world = World::connected_with(Elsewhere, &Options::new());
+        let (client, _server, _running) = world.start();
+        let waiters = ["private-granted", "private-refused", "private-left"].map(|channel| {
+            let chat = client.subscribe(channel).unwrap();
+            thread::spawn(move || wait(|context| chat.poll_subscribed(context)))
+        });
+        client.unsubscribe(&"private-left".try_into().unwrap());
+        let [granted, refused, left] = waiters.map(|waiter| waiter.join().unwrap());
+        assert_eq!(granted, Ok(()));
+        let unanswered = AuthError::Handler("the authorizer gave no answer".into());
+        assert_eq!(refused, Err(SubscribeError::Channel(SubscriptionError::Auth(unanswered))));
+        assert!(matches!(left, Ok(()) | Err(SubscribeError::Unsubscribed)), "{left:?}");
+    });
+}
