@@ -133,7 +133,7 @@ impl Engine {
 
     /// Leaves a waker for the next change by a handle; returns false if one came since [`Engine::sync`].
     pub fn park(&self, waker: &Waker) -> bool {
-        self.shared.lock().park(waker)
+        self.shared.park(waker)
     }
 
     /// Whether the last handle is gone or `shutdown` was called: the loop ends once no socket is left.

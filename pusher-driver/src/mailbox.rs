@@ -163,10 +163,9 @@ impl Mailbox {
         if inner.intake == Intake::Ended {
             return Taken::Ended;
         }
-        match &mut inner.waker {
-            Some(waker) => waker.clone_from(context.waker()),
-            none => *none = Some(context.waker().clone()),
-        }
+        let replaced = replace_waker(&mut inner.waker, context.waker());
+        drop(inner);
+        drop(replaced);
         Taken::Nothing
     }
 
@@ -264,6 +263,15 @@ impl Drop for Mailbox {
         self.budget.used.fetch_sub(inner.bytes, Ordering::Relaxed);
         self.budget.mailboxes.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// Leaves a waker; returns the one before, which may own handles and must be dropped where no lock is held.
+#[must_use]
+pub(crate) fn replace_waker(place: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
+    if place.as_ref().is_some_and(|known| known.will_wake(waker)) {
+        return None;
+    }
+    place.replace(waker.clone())
 }
 
 /// The bytes that a waiting event holds, roughly. Lists of members are shared and count as nothing.

@@ -12,7 +12,7 @@ use pusher_proto::{
 
 use crate::auth::AuthCall;
 use crate::engine::Step;
-use crate::mailbox::Budget;
+use crate::mailbox::{Budget, replace_waker};
 use crate::options::Options;
 use crate::routes::{Buffer, Delivery, Dispatch, Routes};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -103,6 +103,18 @@ impl Shared {
         result
     }
 
+    /// Leaves a waker for the next change, unless one has come that the loop has not seen.
+    pub(crate) fn park(&self, waker: &Waker) -> bool {
+        let mut state = self.lock();
+        if state.changed {
+            return false;
+        }
+        let replaced = replace_waker(&mut state.loop_waker, waker);
+        drop(state);
+        drop(replaced);
+        true
+    }
+
     /// Takes the answer to an authorization, unless nobody waits for it any more.
     pub(crate) fn answer(&self, id: AuthId, answer: Result<AuthResponse, AuthError>) {
         self.change(|state| {
@@ -144,18 +156,6 @@ impl State {
             tracing::trace!(%id, ok = answer.is_ok(), "auth");
             self.core.handle_auth(id, answer, now);
         }
-    }
-
-    /// Leaves a waker for the next change, unless there already is one.
-    pub(crate) fn park(&mut self, waker: &Waker) -> bool {
-        if self.changed {
-            return false;
-        }
-        match &mut self.loop_waker {
-            Some(known) => known.clone_from(waker),
-            none => *none = Some(waker.clone()),
-        }
-        true
     }
 
     /// Takes everything that the core wants done.

@@ -307,10 +307,14 @@ impl futures_core::Stream for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.handle.0.change(|state| {
-            if state.routes.leave(&self.channel, self.route, &self.mailbox).is_some() {
+        let route = self.handle.0.change(|state| {
+            let route = state.routes.leave(&self.channel, self.route, &self.mailbox);
+            if route.is_some() {
                 state.core.unsubscribe(&self.channel);
             }
+            route
         });
+        // Its wakers may own handles, so they go without the lock.
+        drop(route);
     }
 }

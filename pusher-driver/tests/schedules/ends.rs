@@ -1,9 +1,10 @@
 //! The end of a client, from several threads at once.
 
 use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
-use pusher_driver::{Client, SubscribeError};
+use pusher_driver::{Client, SubscribeError, Subscription};
 use shuttle::sync::mpsc;
 use shuttle::thread::{self, JoinHandle};
 
@@ -108,5 +109,37 @@ fn shutdown_and_the_last_handle_close_the_socket_once() {
         gone.recv().unwrap();
         gone.recv().unwrap();
         assert_eq!(server.ends(), (vec![1000], 1));
+    });
+}
+
+/// A waker that owns a handle, as the waker of a simple executor owns the task.
+struct Owner(#[expect(dead_code, reason = "it is dropped")] Subscription);
+
+impl Wake for Owner {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[test]
+fn a_handle_may_go_with_a_waker_that_the_client_drops() {
+    explore(|| {
+        let mut world = World::connected();
+        let handles = [world.subscribe("chat"), world.subscribe("chat"), world.subscribe("chat")];
+        let mut stream = world.subscribe("chat");
+        let [left, replaced, parked] = handles.map(|handle| Waker::from(Arc::new(Owner(handle))));
+        world.server.line().is_silent = true;
+        let news = world.client.subscribe("news").unwrap();
+        world.poll(&parked);
+        let (client, server, running) = world.start();
+        assert!(news.poll_subscribed(&mut Context::from_waker(&left)).is_pending());
+        take(&mut stream);
+        assert!(stream.poll_recv(&mut Context::from_waker(&replaced)).is_pending());
+        drop((left, replaced, parked));
+        let sender = thread::spawn(move || server.send_numbered(1..=2));
+        let dropping = thread::spawn(move || drop(news));
+        assert!(wait(|context| stream.poll_recv(context)).is_some());
+        sender.join().unwrap();
+        dropping.join().unwrap();
+        drop((client, stream));
+        running.join().unwrap();
     });
 }

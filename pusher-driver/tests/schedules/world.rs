@@ -90,11 +90,16 @@ impl World {
         let waker = Waker::from(Arc::new(Count(Arc::clone(&wakes))));
         loop {
             let seen = *wakes.lock().unwrap();
-            assert!(Pin::new(&mut self.connection).poll(&mut Context::from_waker(&waker)).is_pending());
+            self.poll(&waker);
             if *wakes.lock().unwrap() == seen {
                 return;
             }
         }
+    }
+
+    /// Runs the loop once; it keeps the waker.
+    pub(crate) fn poll(&mut self, waker: &Waker) {
+        assert!(Pin::new(&mut self.connection).poll(&mut Context::from_waker(waker)).is_pending());
     }
 
     /// Gives the loop a thread.
