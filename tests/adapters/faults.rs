@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,6 +16,8 @@ use crate::world::SERVERS;
 pub(crate) struct FaultProxy {
     address: SocketAddr,
     control: watch::Sender<Control>,
+    /// Each holds a clone.
+    connections: Arc<()>,
     accepting: JoinHandle<()>,
 }
 
@@ -51,16 +54,28 @@ impl FaultProxy {
         let listener = SERVERS.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let subscriber = control.clone();
+        let connections = Arc::new(());
+        let connection = Arc::clone(&connections);
         let accepting = SERVERS.spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(forward(client, target, subscriber.subscribe()));
+                let (control, connection) = (subscriber.subscribe(), Arc::clone(&connection));
+                tokio::spawn(async move {
+                    forward(client, target, control).await;
+                    drop(connection);
+                });
             }
         });
-        Self { address, control, accepting }
+        Self { address, control, connections, accepting }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Connections that go through it.
+    pub(crate) fn connection_count(&self) -> usize {
+        // This handle and the listener hold it too.
+        Arc::strong_count(&self.connections) - 2
     }
 
     pub(crate) fn set(&self, flow: Flow) {

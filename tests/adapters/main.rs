@@ -52,7 +52,7 @@ fn trial<A: Adapter>((name, play): Scenario<A>, is_skipped: bool) -> Trial {
     let trial = Trial::test(title, move || {
         adapter::warm_up();
         let before = leftovers::Count::now();
-        let mut world = World::new();
+        let mut world = World::new(None);
         play(&mut world);
         world.end();
         before.expect_nothing_more();

@@ -25,9 +25,22 @@ pub(crate) static SERVERS: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().u
 /// Says that a panic is part of a scenario.
 pub(crate) const WANTED_PANIC: &str = "as the scenario wants";
 
+/// A server that is not ours. Scenarios can stop it and start it again where it was.
+pub(crate) trait Foreign {
+    fn address(&self) -> SocketAddr;
+    fn publish(&self, channel: &str, data: &str);
+    /// Whether it has channels of this kind.
+    fn takes(&self, channel: &str) -> bool;
+    fn stop(&self);
+    fn start(&self);
+}
+
 /// Everything that a scenario plays with.
 pub(crate) struct World<A> {
+    /// It authorizes, and clients connect to it unless there is a foreign one.
     server: Option<Server>,
+    foreign: Option<Box<dyn Foreign>>,
+    /// Where clients connect to.
     address: SocketAddr,
     /// In front of the WebSocket.
     pub(crate) proxy: FaultProxy,
@@ -47,14 +60,15 @@ pub(crate) struct User<A: Adapter> {
 }
 
 impl<A: Adapter> World<A> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(foreign: Option<Box<dyn Foreign>>) -> Self {
         let server = start(SocketAddr::from(([127, 0, 0, 1], 0)));
-        let address = server.address();
+        let address = foreign.as_ref().map_or(server.address(), |foreign| foreign.address());
         Self {
-            server: Some(server),
             address,
             proxy: FaultProxy::new(address),
-            auth_proxy: FaultProxy::new(address),
+            auth_proxy: FaultProxy::new(server.address()),
+            server: Some(server),
+            foreign,
             asked: Arc::default(),
             loops: Arc::default(),
             adapter: PhantomData,
@@ -69,14 +83,20 @@ impl<A: Adapter> World<A> {
         self.server().handle()
     }
 
-    /// Closes every connection with 4200 and frees the port.
+    /// Ends every connection and frees the port.
     pub(crate) fn stop_server(&mut self) {
+        if let Some(foreign) = &self.foreign {
+            return foreign.stop();
+        }
         let server = self.server.take().expect("the server is up");
         SERVERS.block_on(server.shutdown());
     }
 
     /// Starts the server again, where it was.
     pub(crate) fn start_server(&mut self) {
+        if let Some(foreign) = &self.foreign {
+            return foreign.start();
+        }
         self.server = Some(start(self.address));
     }
 
@@ -137,16 +157,32 @@ impl<A: Adapter> World<A> {
     }
 
     pub(crate) fn publish(&self, channel: &str, data: &str) {
+        if let Some(foreign) = &self.foreign {
+            return foreign.publish(channel, data);
+        }
         let channel = ChannelName::new(channel).unwrap();
         self.handle().trigger(&Publication::new("message", [channel], data)).unwrap();
+    }
+
+    /// Whether the server has channels of this kind.
+    pub(crate) fn takes(&self, channel: &str) -> bool {
+        self.foreign.as_ref().is_none_or(|foreign| foreign.takes(channel))
+    }
+
+    /// Connections that the server has, or where it does not tell, the proxy in front of it.
+    pub(crate) fn connection_count(&self) -> usize {
+        match &self.foreign {
+            Some(_) => self.proxy.connection_count(),
+            None => self.handle().connection_count(),
+        }
     }
 
     /// Checks that every loop has ended, and that the server knows.
     pub(crate) fn end(self) {
         self.proxy.set(Flow::Pass);
         wait_until("all loops end", || Arc::strong_count(&self.loops) == 1);
-        if let Some(server) = &self.server {
-            wait_until("all connections end", || server.handle().connection_count() == 0);
+        if self.server.is_some() {
+            wait_until("all connections end", || self.connection_count() == 0);
         }
     }
 }

@@ -76,6 +76,9 @@ pub(super) fn events_arrive_on_every_kind_of_channel<A: Adapter>(world: &mut Wor
     let user = world.user();
     for channel in ["chat", "private-chat", "presence-chat", "cache-chat", "private-cache-chat", "presence-cache-chat"]
     {
+        if !world.takes(channel) {
+            continue;
+        }
         let mut subscription = user.subscribe(channel);
         A::subscribed(&subscription).unwrap();
         world.publish(channel, channel);

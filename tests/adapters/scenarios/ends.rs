@@ -18,7 +18,7 @@ pub(super) fn a_goodbye_is_said_in_order<A: Adapter>(world: &mut World<A>) {
     assert_eq!(A::subscribed(&with_ann), Err(SubscribeError::Disconnected));
     while A::recv(&mut with_ann).is_some() {}
     assert_eq!(text::<A>(&mut with_bob), "bye");
-    wait_until("the server knows", || world.handle().connection_count() == 1);
+    wait_until("the server knows", || world.connection_count() == 1);
 }
 
 pub(super) fn a_goodbye_ends_at_its_deadline<A: Adapter>(world: &mut World<A>) {
@@ -42,9 +42,9 @@ pub(super) fn dropping_everything_closes_the_connection<A: Adapter>(world: &mut 
     world.publish("private-orders", "1");
     assert_eq!(text::<A>(&mut orders), "1");
     drop(chat);
-    assert_eq!(world.handle().connection_count(), 1);
+    assert_eq!(world.connection_count(), 1);
     drop(orders);
-    wait_until("the server knows", || world.handle().connection_count() == 0);
+    wait_until("the server knows", || world.connection_count() == 0);
 }
 
 pub(super) fn dropping_everything_ends_an_attempt_and_an_authorization<A: Adapter>(world: &mut World<A>) {

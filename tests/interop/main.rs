@@ -1,0 +1,48 @@
+//! The client against real servers, and in large numbers. `tests/interop/run` starts it and shows what it says: a line
+//! for every check, with tabs between its status, part, name, and more.
+
+#[path = "../adapters/adapter.rs"]
+mod adapter;
+mod api;
+#[path = "../adapters/faults.rs"]
+mod faults;
+#[path = "../adapters/leftovers.rs"]
+mod leftovers;
+mod one_node;
+mod process;
+mod report;
+#[path = "../adapters/scenarios/mod.rs"]
+mod scenarios;
+mod servers;
+#[path = "../adapters/world.rs"]
+mod world;
+
+use std::env;
+use std::process::ExitCode;
+
+use crate::servers::Programs;
+use crate::world::World;
+
+/// A situation, and what must come of it.
+type Scenario<A> = (&'static str, fn(&mut World<A>));
+
+fn main() -> ExitCode {
+    let program = |variable, name: &str| env::var(variable).unwrap_or_else(|_| name.to_owned());
+    let programs = Programs {
+        sockudo: program("SOCKUDO", "sockudo"),
+        redis: program("REDIS_SERVER", "redis-server"),
+        pusher: program("PUSHER", "pusher"),
+    };
+    process::end_all_on_signals();
+    world::silence_wanted_panics();
+    match env::args().nth(1).as_deref() {
+        Some("sockudo") => one_node::run(&programs),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+const USAGE: &str = "usage: interop sockudo";
