@@ -4,12 +4,16 @@
 #[path = "../adapters/adapter.rs"]
 mod adapter;
 mod api;
+mod cluster;
 #[path = "../adapters/faults.rs"]
 mod faults;
+mod figures;
+mod ledger;
 #[path = "../adapters/leftovers.rs"]
 mod leftovers;
 mod one_node;
 mod process;
+mod publisher;
 mod report;
 #[path = "../adapters/scenarios/mod.rs"]
 mod scenarios;
@@ -35,8 +39,11 @@ fn main() -> ExitCode {
     };
     process::end_all_on_signals();
     world::silence_wanted_panics();
-    match env::args().nth(1).as_deref() {
-        Some("sockudo") => one_node::run(&programs),
+    let args: Vec<_> = env::args().skip(1).collect();
+    match &*args.iter().map(String::as_str).collect::<Vec<_>>() {
+        ["sockudo"] => one_node::run(&programs),
+        ["cluster"] => cluster::run(&programs, cluster::SHORT),
+        ["cluster", "--full"] => cluster::run(&programs, cluster::FULL),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -1,0 +1,149 @@
+//! What clients got, held against what was published.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use pusher_driver::Subscription;
+use pusher_proto::Event;
+
+/// What one client got on one channel, in order.
+#[derive(Default)]
+pub(crate) struct Ledger(Mutex<Vec<Entry>>);
+
+#[derive(Clone, Copy)]
+enum Entry {
+    Event(Mark),
+    /// The notice that events may have been missed.
+    ContinuityLost,
+    Subscribed(Instant),
+}
+
+/// What is in an event: who published it, and how many it published before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Mark {
+    pub(crate) publisher: usize,
+    pub(crate) number: usize,
+}
+
+/// When each publisher began to publish each of its events.
+pub(crate) type Published = Vec<Vec<Instant>>;
+
+/// How events went that somebody else got. Each that did not come is in a gap that was told, or it is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Audit {
+    pub(crate) received: usize,
+    pub(crate) repeated: usize,
+    pub(crate) in_gaps: usize,
+    pub(crate) untold: usize,
+}
+
+impl Ledger {
+    /// Writes down what comes from now on.
+    pub(crate) fn of(subscription: &Subscription) -> Arc<Self> {
+        let ledger = Arc::new(Self::default());
+        let writer = Arc::clone(&ledger);
+        let entry = |event: &Event| match event {
+            Event::Channel(event) => Some(Entry::Event(Mark::read(&event.data().text()))),
+            Event::ContinuityLost { .. } => Some(Entry::ContinuityLost),
+            Event::SubscriptionSucceeded { .. } => Some(Entry::Subscribed(Instant::now())),
+            _ => None,
+        };
+        let write = move |event: &Event| writer.0.lock().unwrap().extend(entry(event));
+        subscription.bind_all(write).unwrap();
+        ledger
+    }
+
+    /// When the channel was last subscribed, if that was after `moment`.
+    pub(crate) fn subscribed_after(&self, moment: Instant) -> Option<Instant> {
+        self.0.lock().unwrap().iter().rev().find_map(|entry| match entry {
+            Entry::Subscribed(at) => Some(*at).filter(|at| *at > moment),
+            Entry::Event(_) | Entry::ContinuityLost => None,
+        })
+    }
+
+    /// How often a gap was told.
+    pub(crate) fn gaps(&self) -> usize {
+        self.0.lock().unwrap().iter().filter(|entry| matches!(entry, Entry::ContinuityLost)).count()
+    }
+
+    /// Whether the event came, looking at the latest first.
+    pub(crate) fn has(&self, mark: Mark) -> bool {
+        self.0.lock().unwrap().iter().rev().any(|entry| matches!(entry, Entry::Event(found) if *found == mark))
+    }
+
+    /// All events that came.
+    pub(crate) fn marks(&self) -> BTreeSet<Mark> {
+        self.0.lock().unwrap().iter().filter_map(Entry::mark).collect()
+    }
+
+    /// Holds this ledger against one of a client that was not disturbed.
+    pub(crate) fn audit(&self, published: &Published, control: &BTreeSet<Mark>) -> Audit {
+        let entries = self.0.lock().unwrap();
+        let received: BTreeSet<_> = entries.iter().filter_map(Entry::mark).collect();
+        let events = entries.iter().filter_map(Entry::mark).count();
+        let mut audit = Audit { received: received.len(), repeated: events - received.len(), ..Audit::default() };
+        for (publisher, starts) in published.iter().enumerate() {
+            let mut next = 0;
+            // A first subscription misses what came before it.
+            let mut is_told = true;
+            // When the channel was subscribed after the gap since the latest event.
+            let mut covered = None;
+            let mut account = |range: std::ops::Range<usize>, covered: Option<Instant>| {
+                for number in range {
+                    let mark = Mark { publisher, number };
+                    if !control.contains(&mark) || received.contains(&mark) {
+                        continue;
+                    }
+                    match covered {
+                        Some(covered) if starts[number] <= covered => audit.in_gaps += 1,
+                        Some(_) | None => audit.untold += 1,
+                    }
+                }
+            };
+            for entry in entries.iter() {
+                match entry {
+                    Entry::ContinuityLost => is_told = true,
+                    Entry::Subscribed(at) if is_told => (is_told, covered) = (false, Some(*at)),
+                    Entry::Subscribed(_) => {}
+                    Entry::Event(mark) if mark.publisher == publisher && mark.number >= next => {
+                        account(next..mark.number, covered);
+                        (next, covered) = (mark.number + 1, None);
+                    }
+                    Entry::Event(_) => {}
+                }
+            }
+            account(next..starts.len(), covered);
+        }
+        audit
+    }
+}
+
+impl Entry {
+    fn mark(&self) -> Option<Mark> {
+        match self {
+            Self::Event(mark) => Some(*mark),
+            Self::ContinuityLost | Self::Subscribed(_) => None,
+        }
+    }
+}
+
+impl Mark {
+    pub(crate) fn write(self) -> String {
+        format!("{}:{}", self.publisher, self.number)
+    }
+
+    fn read(text: &str) -> Self {
+        let (publisher, number) = text.split_once(':').expect("an event of ours");
+        Self { publisher: publisher.parse().unwrap(), number: number.parse().unwrap() }
+    }
+}
+
+impl std::ops::AddAssign for Audit {
+    fn add_assign(&mut self, other: Self) {
+        self.received += other.received;
+        self.repeated += other.repeated;
+        self.in_gaps += other.in_gaps;
+        self.untold += other.untold;
+    }
+}
