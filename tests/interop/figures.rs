@@ -10,9 +10,13 @@ pub(crate) fn spread(mut times: Vec<Duration>) -> String {
 }
 
 pub(crate) fn mebibytes(bytes: u64) -> f64 {
+    kibibytes(bytes) / 1_024.0
+}
+
+pub(crate) fn kibibytes(bytes: u64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a figure with one digit")]
     let bytes = bytes as f64;
-    bytes / f64::from(1 << 20)
+    bytes / 1_024.0
 }
 
 /// Waits, and tells how long it took.

@@ -11,6 +11,7 @@ mod figures;
 mod ledger;
 #[path = "../adapters/leftovers.rs"]
 mod leftovers;
+mod load;
 mod one_node;
 mod process;
 mod publisher;
@@ -24,7 +25,7 @@ mod world;
 use std::env;
 use std::process::ExitCode;
 
-use crate::servers::Programs;
+use crate::servers::{Programs, Server};
 use crate::world::World;
 
 /// A situation, and what must come of it.
@@ -44,6 +45,14 @@ fn main() -> ExitCode {
         ["sockudo"] => one_node::run(&programs),
         ["cluster"] => cluster::run(&programs, cluster::SHORT),
         ["cluster", "--full"] => cluster::run(&programs, cluster::FULL),
+        ["load", rest @ ..] => {
+            let count = if rest == ["--full"] { load::FULL } else { load::SHORT };
+            load::run("Sockudo", || Server::sockudo(&programs, None), count);
+        }
+        ["load-ours", rest @ ..] => {
+            let count = if rest == ["--full"] { load::FULL } else { load::SHORT };
+            load::run("pusher serve", || Server::ours(&programs), count);
+        }
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
