@@ -1,6 +1,7 @@
 //! What clients got, held against what was published.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -11,9 +12,12 @@ use pusher_proto::Event;
 #[derive(Default)]
 pub(crate) struct Ledger(Mutex<Vec<Entry>>);
 
-#[derive(Clone, Copy)]
 enum Entry {
-    Event(Mark),
+    /// Events of one publisher with numbers one after the other.
+    Events {
+        publisher: usize,
+        numbers: Range<usize>,
+    },
     /// The notice that events may have been missed.
     ContinuityLost,
     Subscribed(Instant),
@@ -43,13 +47,15 @@ impl Ledger {
     pub(crate) fn of(subscription: &Subscription) -> Arc<Self> {
         let ledger = Arc::new(Self::default());
         let writer = Arc::clone(&ledger);
-        let entry = |event: &Event| match event {
-            Event::Channel(event) => Some(Entry::Event(Mark::read(&event.data().text()))),
-            Event::ContinuityLost { .. } => Some(Entry::ContinuityLost),
-            Event::SubscriptionSucceeded { .. } => Some(Entry::Subscribed(Instant::now())),
-            _ => None,
+        let write = move |event: &Event| {
+            let mut entries = writer.0.lock().unwrap();
+            match event {
+                Event::Channel(event) => append(&mut entries, Mark::read(&event.data().text())),
+                Event::ContinuityLost { .. } => entries.push(Entry::ContinuityLost),
+                Event::SubscriptionSucceeded { .. } => entries.push(Entry::Subscribed(Instant::now())),
+                _ => {}
+            }
         };
-        let write = move |event: &Event| writer.0.lock().unwrap().extend(entry(event));
         subscription.bind_all(write).unwrap();
         ledger
     }
@@ -58,7 +64,7 @@ impl Ledger {
     pub(crate) fn subscribed_after(&self, moment: Instant) -> Option<Instant> {
         self.0.lock().unwrap().iter().rev().find_map(|entry| match entry {
             Entry::Subscribed(at) => Some(*at).filter(|at| *at > moment),
-            Entry::Event(_) | Entry::ContinuityLost => None,
+            Entry::Events { .. } | Entry::ContinuityLost => None,
         })
     }
 
@@ -69,19 +75,30 @@ impl Ledger {
 
     /// Whether the event came, looking at the latest first.
     pub(crate) fn has(&self, mark: Mark) -> bool {
-        self.0.lock().unwrap().iter().rev().any(|entry| matches!(entry, Entry::Event(found) if *found == mark))
+        self.0.lock().unwrap().iter().rev().any(|entry| match entry {
+            Entry::Events { publisher, numbers } => *publisher == mark.publisher && numbers.contains(&mark.number),
+            Entry::Subscribed(_) | Entry::ContinuityLost => false,
+        })
+    }
+
+    /// Whether this event of its publisher came, or a later one.
+    pub(crate) fn is_past(&self, mark: Mark) -> bool {
+        self.0.lock().unwrap().iter().rev().any(|entry| match entry {
+            Entry::Events { publisher, numbers } => *publisher == mark.publisher && numbers.end > mark.number,
+            Entry::Subscribed(_) | Entry::ContinuityLost => false,
+        })
     }
 
     /// All events that came.
     pub(crate) fn marks(&self) -> BTreeSet<Mark> {
-        self.0.lock().unwrap().iter().filter_map(Entry::mark).collect()
+        self.0.lock().unwrap().iter().flat_map(Entry::marks).collect()
     }
 
     /// Holds this ledger against one of a client that was not disturbed.
     pub(crate) fn audit(&self, published: &Published, control: &BTreeSet<Mark>) -> Audit {
         let entries = self.0.lock().unwrap();
-        let received: BTreeSet<_> = entries.iter().filter_map(Entry::mark).collect();
-        let events = entries.iter().filter_map(Entry::mark).count();
+        let received: BTreeSet<_> = entries.iter().flat_map(Entry::marks).collect();
+        let events = entries.iter().flat_map(Entry::marks).count();
         let mut audit = Audit { received: received.len(), repeated: events - received.len(), ..Audit::default() };
         for (publisher, starts) in published.iter().enumerate() {
             let mut next = 0;
@@ -89,7 +106,7 @@ impl Ledger {
             let mut is_told = true;
             // When the channel was subscribed after the gap since the latest event.
             let mut covered = None;
-            let mut account = |range: std::ops::Range<usize>, covered: Option<Instant>| {
+            let mut account = |range: Range<usize>, covered: Option<Instant>| {
                 for number in range {
                     let mark = Mark { publisher, number };
                     if !control.contains(&mark) || received.contains(&mark) {
@@ -106,11 +123,11 @@ impl Ledger {
                     Entry::ContinuityLost => is_told = true,
                     Entry::Subscribed(at) if is_told => (is_told, covered) = (false, Some(*at)),
                     Entry::Subscribed(_) => {}
-                    Entry::Event(mark) if mark.publisher == publisher && mark.number >= next => {
-                        account(next..mark.number, covered);
-                        (next, covered) = (mark.number + 1, None);
+                    Entry::Events { publisher: found, numbers } if *found == publisher && numbers.end > next => {
+                        account(next..numbers.start, covered);
+                        (next, covered) = (numbers.end, None);
                     }
-                    Entry::Event(_) => {}
+                    Entry::Events { .. } => {}
                 }
             }
             account(next..starts.len(), covered);
@@ -120,11 +137,21 @@ impl Ledger {
 }
 
 impl Entry {
-    fn mark(&self) -> Option<Mark> {
-        match self {
-            Self::Event(mark) => Some(*mark),
-            Self::ContinuityLost | Self::Subscribed(_) => None,
+    fn marks(&self) -> impl Iterator<Item = Mark> {
+        let (publisher, numbers) = match self {
+            Self::Events { publisher, numbers } => (*publisher, numbers.clone()),
+            Self::ContinuityLost | Self::Subscribed(_) => (0, 0..0),
+        };
+        numbers.map(move |number| Mark { publisher, number })
+    }
+}
+
+fn append(entries: &mut Vec<Entry>, mark: Mark) {
+    match entries.last_mut() {
+        Some(Entry::Events { publisher, numbers }) if *publisher == mark.publisher && numbers.end == mark.number => {
+            numbers.end += 1;
         }
+        _ => entries.push(Entry::Events { publisher: mark.publisher, numbers: mark.number..mark.number + 1 }),
     }
 }
 

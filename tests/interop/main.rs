@@ -19,6 +19,7 @@ mod report;
 #[path = "../adapters/scenarios/mod.rs"]
 mod scenarios;
 mod servers;
+mod soak;
 #[path = "../adapters/world.rs"]
 mod world;
 
@@ -53,6 +54,9 @@ fn main() -> ExitCode {
             let count = if rest == ["--full"] { load::FULL } else { load::SHORT };
             load::run("pusher serve", || Server::ours(&programs), count);
         }
+        ["soak"] => soak::run(&programs, soak::SHORT),
+        ["soak", "--full"] => soak::run(&programs, soak::FULL),
+        ["soak", adapter, port, seconds] => soak::run_one(adapter, port, seconds),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

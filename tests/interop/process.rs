@@ -40,6 +40,15 @@ impl Running {
         }
     }
 
+    /// Waits for its end, and returns what it said.
+    pub(crate) fn finish(self) -> String {
+        let is_over = || self.child.lock().unwrap().try_wait().unwrap().is_some();
+        while !is_over() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
     /// At once, with everything it holds.
     pub(crate) fn kill(&self) {
         end(&self.child);

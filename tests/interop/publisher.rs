@@ -31,10 +31,11 @@ pub(crate) struct Outcome {
 
 impl Publisher {
     /// The number of the publisher is its place in [`Published`](crate::ledger::Published).
-    pub(crate) fn start(number: usize, api: Api, channel: &'static str, interval: Duration) -> Self {
+    pub(crate) fn start(number: usize, api: Api, channel: &str, interval: Duration) -> Self {
         let starts = Arc::new(Mutex::new(Vec::new()));
         let is_stopped = Arc::new(AtomicBool::new(false));
         let (writing, stopping) = (Arc::clone(&starts), Arc::clone(&is_stopped));
+        let channel = channel.to_owned();
         let task = SERVERS.spawn(async move {
             let mut outcome = Outcome::default();
             while !stopping.load(Ordering::SeqCst) {
@@ -43,7 +44,7 @@ impl Publisher {
                     starts.push(Instant::now());
                     Mark { publisher: number, number: starts.len() - 1 }
                 };
-                match api.publish(channel, &mark.write()).await {
+                match api.publish(&channel, &mark.write()).await {
                     Ok(()) => outcome.last = Some(mark),
                     Err(_) => outcome.refused += 1,
                 }
