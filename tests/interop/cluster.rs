@@ -36,7 +36,7 @@ pub(crate) fn run(programs: &Programs, sizes: &[usize]) {
             times
         });
         if let Some(fall) = fall {
-            report.check(&format!("{size} clients: each gap is told, nothing comes twice"), || fall.audit());
+            report.check(&format!("{size} clients: gaps are told, nothing twice"), || fall.audit());
             report.check(&format!("{size} clients: presence converges"), || fall.presence());
         }
         cluster.a.kill();

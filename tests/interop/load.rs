@@ -34,7 +34,7 @@ pub(crate) fn run(name: &str, start: impl FnOnce() -> Server, count: usize) {
     let Some(server) = started else { return };
     let (own_before, server_before) = (own_memory(), server.memory());
     let mut crowd = None;
-    report.check(&format!("{name}: {count} clients subscribe at once"), || {
+    report.check(&format!("{name}: {count} subscribe at once"), || {
         let start = Instant::now();
         let crowd = crowd.insert(Crowd::new(&server, count));
         crowd.await_subscribed(start)
@@ -48,7 +48,7 @@ pub(crate) fn run(name: &str, start: impl FnOnce() -> Server, count: usize) {
         let other = per_client(server.memory(), server_before);
         format!("{:.1} KiB each, and {:.1} KiB in the server", kibibytes(own), kibibytes(other))
     });
-    report.check(&format!("{name}: all come back after a restart, spread out"), || {
+    report.check(&format!("{name}: all come back, spread out"), || {
         let ended_at = Instant::now();
         server.interrupt();
         server.start();
@@ -56,19 +56,19 @@ pub(crate) fn run(name: &str, start: impl FnOnce() -> Server, count: usize) {
         let times = crowd.await_subscribed(ended_at);
         format!("{times}; {}; server up after {:.2} s", crowd.histogram(ended_at), up.as_secs_f64())
     });
-    report.check(&format!("{name}: a gap is told to each, once"), || {
+    report.check(&format!("{name}: each is told of the gap once"), || {
         for (_, _, ledger) in &crowd.clients {
             assert_eq!(ledger.gaps(), 1);
         }
         String::new()
     });
-    report.check(&format!("{name}: one authorization for each connection"), || {
+    report.check(&format!("{name}: one authorization a connection"), || {
         let asked = crowd.asked.load(Ordering::SeqCst);
         let connections: u64 = crowd.clients.iter().map(|(client, ..)| client.stats().connections).sum();
         assert!(asked >= 2 * count && asked as u64 <= connections, "{asked} for {connections}");
         format!("{asked} for {connections}")
     });
-    report.check(&format!("{name}: a broadcast reaches all again"), || crowd.broadcast(&server, 1));
+    report.check(&format!("{name}: and one after the restart"), || crowd.broadcast(&server, 1));
 }
 
 struct Crowd {

@@ -2,25 +2,38 @@
 //! for every check, with tabs between its status, part, name, and more.
 
 #[path = "../adapters/adapter.rs"]
+#[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod adapter;
+#[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod api;
+#[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod cluster;
 #[path = "../adapters/faults.rs"]
+#[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod faults;
 mod figures;
+#[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod ledger;
 #[path = "../adapters/leftovers.rs"]
 mod leftovers;
+#[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod load;
+#[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod one_node;
+#[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod process;
+#[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod publisher;
 mod report;
 #[path = "../adapters/scenarios/mod.rs"]
+#[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod scenarios;
+#[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod servers;
+#[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod soak;
 #[path = "../adapters/world.rs"]
+#[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod world;
 
 use std::env;
@@ -41,21 +54,20 @@ fn main() -> ExitCode {
     };
     process::end_all_on_signals();
     world::silence_wanted_panics();
-    let args: Vec<_> = env::args().skip(1).collect();
-    match &*args.iter().map(String::as_str).collect::<Vec<_>>() {
+    let mut args: Vec<_> = env::args().skip(1).collect();
+    let is_full = args.pop_if(|arg| arg == "--full").is_some();
+    let args: Vec<_> = args.iter().map(String::as_str).collect();
+    match &*args {
         ["sockudo"] => one_node::run(&programs),
-        ["cluster"] => cluster::run(&programs, cluster::SHORT),
-        ["cluster", "--full"] => cluster::run(&programs, cluster::FULL),
-        ["load", rest @ ..] => {
-            let count = if rest == ["--full"] { load::FULL } else { load::SHORT };
-            load::run("Sockudo", || Server::sockudo(&programs, None), count);
+        ["cluster"] => cluster::run(&programs, if is_full { cluster::FULL } else { cluster::SHORT }),
+        ["load", server] => {
+            let count = if is_full { load::FULL } else { load::SHORT };
+            match *server {
+                "ours" => load::run("pusher serve", || Server::ours(&programs), count),
+                _ => load::run("Sockudo", || Server::sockudo(&programs, None), count),
+            }
         }
-        ["load-ours", rest @ ..] => {
-            let count = if rest == ["--full"] { load::FULL } else { load::SHORT };
-            load::run("pusher serve", || Server::ours(&programs), count);
-        }
-        ["soak"] => soak::run(&programs, soak::SHORT),
-        ["soak", "--full"] => soak::run(&programs, soak::FULL),
+        ["soak"] => soak::run(&programs, if is_full { soak::FULL } else { soak::SHORT }),
         ["soak", adapter, port, seconds] => soak::run_one(adapter, port, seconds),
         _ => {
             eprintln!("{USAGE}");
@@ -65,4 +77,4 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-const USAGE: &str = "usage: interop sockudo";
+const USAGE: &str = "usage: interop sockudo | cluster | load sockudo | load ours | soak, and --full after it";

@@ -27,7 +27,8 @@ pub(crate) const FULL: Duration = Duration::from_secs(20 * 60);
 /// Runs all adapters at the same time, each in a process of its own, against one Sockudo node.
 pub(crate) fn run(programs: &Programs, time: Duration) {
     let mut node = None;
-    Report::new("soak").check("Sockudo starts", || {
+    let report = Report::new("soak");
+    report.check("Sockudo starts", || {
         node = Some(Server::sockudo(programs, None));
         String::new()
     });
@@ -36,9 +37,16 @@ pub(crate) fn run(programs: &Programs, time: Duration) {
     let this = std::env::current_exe().unwrap();
     let start =
         |name: &str| Running::start(Command::new(&this).args(["soak", name, &port, &seconds]), &scratch.path(name));
-    for running in [Tokio::NAME, AsyncStd::NAME, Smol::NAME, Blocking::NAME].map(start) {
-        for line in running.finish().lines() {
-            if line.contains('\t') { println!("{line}") } else { eprintln!("{line}") }
+    let names = [Tokio::NAME, AsyncStd::NAME, Smol::NAME, Blocking::NAME];
+    for (name, running) in names.iter().zip(names.map(start)) {
+        let output = running.finish();
+        let (reports, rest): (Vec<_>, Vec<_>) = output.lines().partition(|line| line.contains('\t'));
+        for line in rest {
+            eprintln!("{line}");
+        }
+        match *reports {
+            [line] => println!("{line}"),
+            _ => report.check(name, || panic!("it ended without a result: {output}")),
         }
     }
 }
