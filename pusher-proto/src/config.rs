@@ -406,6 +406,7 @@ mod tests {
             (Config::builder("", Endpoint::cluster("eu")), InvalidConfig::Key(InvalidName::Empty)),
             (Config::builder("key", Endpoints::new([])), InvalidConfig::NoEndpoint),
             (Config::builder("key", Endpoint::host("a/b")), InvalidConfig::Host("a/b".into())),
+            (builder().activity_timeout(Duration::ZERO), InvalidConfig::Zero("activity_timeout")),
             (builder().pong_timeout(Duration::ZERO), InvalidConfig::Zero("pong_timeout")),
             (builder().max_ping_interval(Duration::ZERO), InvalidConfig::Zero("max_ping_interval")),
             (builder().max_attempts(0), InvalidConfig::Zero("max_attempts")),

@@ -343,6 +343,7 @@ fn option(builder: ConfigBuilder, name: &str, value: &str) -> Result<ConfigBuild
         "pong_timeout" => builder.pong_timeout(duration(value)?),
         "unavailable_timeout" => builder.unavailable_timeout(duration(value)?),
         "max_ping_interval" => builder.max_ping_interval(duration(value)?),
+        "reconnect_base" => builder.reconnect_base(duration(value)?),
         "max_attempts" => builder.max_attempts(small()?),
         "auth_retries" => builder.auth_retries(small()?),
         "auth_window" => builder.auth_window(number()?),
