@@ -308,6 +308,7 @@ mod tests {
         assert_ne!(after, before);
         assert_ne!(members(&[("1", "[1]")]), members(&[("1", "[2]")]));
         assert_ne!(members(&[("1", "[1]")]), members(&[("2", "[1]")]));
+        assert_ne!(members(&[("1", "[1]")]), members(&[("1", "[1]"), ("2", "[2]")]));
     }
 
     #[test]
