@@ -86,8 +86,12 @@ fn account(seen: &[i64]) -> i64 {
 }
 
 #[test]
-fn dropped_events_are_counted_to_the_last_one_in_their_place() {
+fn the_oldest_events_that_are_dropped_are_counted_in_their_place() {
     explore(|| assert_eq!(account(&read_lossy(Overflow::DropOldest)), 8));
+}
+
+#[test]
+fn the_newest_events_that_are_dropped_are_counted_in_their_place() {
     explore(|| assert_eq!(account(&read_lossy(Overflow::DropNewest)), 8));
 }
 
