@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use pusher_driver::{Client, LocalAuth, Options, Subscription};
 use pusher_proto::{ClientEventName, Config, Data, Endpoint, Endpoints, Event};
 
+use crate::adapter::warm_up;
 use crate::api::app;
 use crate::figures::{spread, wait_for};
 use crate::ledger::{Audit, Ledger, Mark, Published};
+use crate::play;
 use crate::publisher::Publisher;
 use crate::report::Report;
 use crate::servers::{Programs, Server};
@@ -21,6 +23,7 @@ pub(crate) const FULL: &[usize] = &[10, 1_000, 5_000];
 
 pub(crate) fn run(programs: &Programs, sizes: &[usize]) {
     let report = Report::new("cluster");
+    warm_up();
     let mut cluster = None;
     report.check("two nodes start over one Redis", || {
         cluster = Some(Cluster::start(programs));
@@ -28,6 +31,7 @@ pub(crate) fn run(programs: &Programs, sizes: &[usize]) {
     });
     let Some(cluster) = cluster else { return };
     report.check("events, presence and client events cross", || crosses(&cluster));
+    play::with_all_adapters(&report, &cluster.a, &cluster.b);
     for size in sizes {
         let mut fall = None;
         report.check(&format!("{size} clients of a killed node come back"), || {
@@ -47,7 +51,7 @@ pub(crate) fn run(programs: &Programs, sizes: &[usize]) {
 
 struct Cluster {
     redis: Server,
-    a: Server,
+    a: Arc<Server>,
     b: Server,
 }
 
@@ -55,7 +59,7 @@ impl Cluster {
     fn start(programs: &Programs) -> Self {
         let redis = Server::redis(programs);
         let (a, b) = (Server::sockudo(programs, Some(&redis)), Server::sockudo(programs, Some(&redis)));
-        Self { redis, a, b }
+        Self { redis, a: Arc::new(a), b }
     }
 }
 

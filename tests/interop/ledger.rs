@@ -174,3 +174,65 @@ impl std::ops::AddAssign for Audit {
         self.untold += other.untold;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Event `n` is begun in second `n`.
+    fn published() -> Published {
+        let start = Instant::now();
+        vec![(0..6).map(|second| start + Duration::from_secs(second)).collect()]
+    }
+
+    fn events(numbers: Range<usize>) -> Entry {
+        Entry::Events { publisher: 0, numbers }
+    }
+
+    fn audit(published: &Published, entries: Vec<Entry>) -> Audit {
+        let control = (0..6).map(|number| Mark { publisher: 0, number }).collect();
+        Ledger(Mutex::new(entries)).audit(published, &control)
+    }
+
+    #[test]
+    fn an_event_that_is_missing_without_a_notice_is_untold() {
+        let published = published();
+        let subscribed = Entry::Subscribed(published[0][0]);
+        let audit = audit(&published, vec![subscribed, events(0..2), events(3..6)]);
+        assert_eq!(audit, Audit { received: 5, untold: 1, ..Audit::default() });
+    }
+
+    #[test]
+    fn an_event_that_is_missing_at_the_end_is_untold() {
+        let published = published();
+        let audit = audit(&published, vec![Entry::Subscribed(published[0][0]), events(0..5)]);
+        assert_eq!(audit, Audit { received: 5, untold: 1, ..Audit::default() });
+    }
+
+    #[test]
+    fn only_what_was_begun_before_the_new_subscription_is_in_the_gap() {
+        let published = published();
+        let subscribed = Entry::Subscribed(published[0][0]);
+        let again = Entry::Subscribed(published[0][2]);
+        let audit = audit(&published, vec![subscribed, events(0..1), Entry::ContinuityLost, again, events(4..6)]);
+        assert_eq!(audit, Audit { received: 3, in_gaps: 2, untold: 1, ..Audit::default() });
+    }
+
+    #[test]
+    fn a_new_subscription_without_a_notice_is_no_gap() {
+        let published = published();
+        let subscribed = Entry::Subscribed(published[0][0]);
+        let again = Entry::Subscribed(published[0][2]);
+        let audit = audit(&published, vec![subscribed, events(0..1), again, events(3..6)]);
+        assert_eq!(audit, Audit { received: 4, untold: 2, ..Audit::default() });
+    }
+
+    #[test]
+    fn an_event_that_comes_again_is_repeated() {
+        let published = published();
+        let audit = audit(&published, vec![Entry::Subscribed(published[0][0]), events(0..6), events(2..3)]);
+        assert_eq!(audit, Audit { received: 6, repeated: 1, ..Audit::default() });
+    }
+}

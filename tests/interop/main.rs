@@ -21,6 +21,8 @@ mod load;
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod one_node;
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
+mod play;
+#[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod process;
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod publisher;

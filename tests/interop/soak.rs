@@ -12,7 +12,7 @@ use crate::adapter::{Adapter, AsyncStd, Blocking, Smol, Tokio, warm_up};
 use crate::api::Api;
 use crate::faults::{Cut, FaultProxy, Flow};
 use crate::figures::{mebibytes, wait_for};
-use crate::ledger::{Audit, Ledger};
+use crate::ledger::{Audit, Ledger, Mark};
 use crate::leftovers::Count;
 use crate::process::{Running, own_memory};
 use crate::publisher::Publisher;
@@ -110,10 +110,11 @@ fn soak<A: Adapter>(port: u16, time: Duration) -> String {
     let (mut cuts, mut first) = (0, None);
     for _ in 0..rounds {
         cuts += disturb(&proxies, time / u32::try_from(rounds).unwrap());
-        // Who has not noticed yet that the socket is gone gets a later one.
-        let latest = publisher.latest().expect("it publishes");
+        // One that is published when the last cut has taken effect.
+        let Mark { publisher: number, number: latest } = publisher.latest().expect("it publishes");
+        let later = Mark { publisher: number, number: latest + SETTLED };
         wait_for("events reach all", PATIENCE, || {
-            guests.iter().chain([&control]).all(|guest| guest.ledger.is_past(latest))
+            guests.iter().chain([&control]).all(|guest| guest.ledger.is_past(later))
         });
         match &first {
             None => first = Some((Count::now(), own_memory())),
@@ -175,6 +176,9 @@ const PROXIES: usize = 4;
 
 /// Between two events.
 const INTERVAL: Duration = Duration::from_millis(20);
+
+/// Events that are published while a cut takes effect, and more.
+const SETTLED: usize = 50;
 
 /// Between two looks at what is left over.
 const ROUND: Duration = Duration::from_secs(15);
