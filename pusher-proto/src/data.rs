@@ -231,6 +231,8 @@ mod tests {
     fn unwraps_a_string_once() {
         assert_eq!(data(r#""[1,2]""#).json::<Vec<u8>>().unwrap(), [1, 2]);
         assert_eq!(data(r#""\"abc\"""#).json::<String>().unwrap(), "abc");
+        assert_eq!(data(r#""\"[1]\"""#).json::<String>().unwrap(), "[1]");
+        assert_eq!(data(r#""[1,2]""#).raw(), r#""[1,2]""#, "nobody asked");
         assert_eq!(data(r#""just text""#).json::<String>().unwrap(), "just text");
         assert_eq!(data(r#""123""#).json::<u32>().unwrap(), 123);
         for text in ["12 apples", "2024-05-01", "[info] x", "true story"] {
