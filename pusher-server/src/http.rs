@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -16,6 +16,7 @@ use pusher_proto::signing::ApiRequest;
 use pusher_proto::{ChannelName, InvalidName, SocketId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 use tracing::debug;
 
 use crate::auth;
@@ -32,12 +33,24 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/apps/{id}/channels/{channel}", get(channel))
         .route("/apps/{id}/channels/{channel}/users", get(users))
         .route("/apps/{id}/users/{user}/terminate_connections", post(terminate_connections))
-        .route("/pusher/auth", post(auth::authorize))
-        .route("/pusher/auth/batch", post(auth::authorize_many))
-        .route("/pusher/user-auth", post(auth::authenticate))
+        .merge(auth_endpoints())
         .fallback(connect_elsewhere)
         .layer(DefaultBodyLimit::max(MAX_BODY_LEN))
         .with_state(shared)
+}
+
+/// For pages of every origin: a page under development has one of its own.
+fn auth_endpoints() -> Router<Arc<Shared>> {
+    let any_origin = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::POST])
+        // Not `Any`, which leaves out Authorization.
+        .allow_headers(AllowHeaders::mirror_request());
+    Router::new()
+        .route("/pusher/auth", post(auth::authorize))
+        .route("/pusher/auth/batch", post(auth::authorize_many))
+        .route("/pusher/user-auth", post(auth::authenticate))
+        .route_layer(any_origin)
 }
 
 async fn connect(State(shared): State<Arc<Shared>>, uri: Uri, upgrade: WebSocketUpgrade) -> Response {

@@ -95,3 +95,28 @@ async fn the_auth_endpoint_refuses_what_it_is_told_to() {
     assert_eq!(ask(&server, FORM, &form("private-a")).await.0, 200);
     assert_eq!(ask(&start().await, FORM, &form("private-forbidden")).await.0, 403);
 }
+
+#[tokio::test]
+async fn pages_of_other_origins_may_read_what_the_auth_endpoints_answer_and_nothing_else() {
+    let server = start().await;
+    let url = |path: &str| format!("{}{path}", server.http_url());
+    let origin = "http://localhost:3000";
+    for path in ["/pusher/auth", "/pusher/auth/batch", "/pusher/user-auth"] {
+        let preflight = http_client().request(reqwest::Method::OPTIONS, url(path));
+        let headers = [("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "authorization")];
+        let preflight = headers.into_iter().fold(preflight, |request, (name, value)| request.header(name, value));
+        let answer = preflight.header("Origin", origin).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), header(&answer, "access-control-allow-methods")), (200, "POST"));
+        assert_eq!(header(&answer, "access-control-allow-headers"), "authorization");
+
+        // A refusal can be read too.
+        let answer = http_client().post(url(path)).header("Origin", origin).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), header(&answer, "access-control-allow-origin")), (400, "*"));
+    }
+    let answer = http_client().get(url("/apps/app-id/channels")).header("Origin", origin).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), header(&answer, "access-control-allow-origin")), (401, ""));
+}
+
+fn header<'a>(answer: &'a reqwest::Response, name: &str) -> &'a str {
+    answer.headers().get(name).map_or("", |value| value.to_str().unwrap())
+}
