@@ -19,7 +19,7 @@ enum Entry {
         numbers: Range<usize>,
     },
     /// The notice that events may have been missed.
-    ContinuityLost,
+    ContinuityLost(Instant),
     Subscribed(Instant),
 }
 
@@ -51,7 +51,7 @@ impl Ledger {
             let mut entries = writer.0.lock().unwrap();
             match event {
                 Event::Channel(event) => append(&mut entries, Mark::read(&event.data().text())),
-                Event::ContinuityLost { .. } => entries.push(Entry::ContinuityLost),
+                Event::ContinuityLost { .. } => entries.push(Entry::ContinuityLost(Instant::now())),
                 Event::SubscriptionSucceeded { .. } => entries.push(Entry::Subscribed(Instant::now())),
                 _ => {}
             }
@@ -64,20 +64,20 @@ impl Ledger {
     pub(crate) fn subscribed_after(&self, moment: Instant) -> Option<Instant> {
         self.0.lock().unwrap().iter().rev().find_map(|entry| match entry {
             Entry::Subscribed(at) => Some(*at).filter(|at| *at > moment),
-            Entry::Events { .. } | Entry::ContinuityLost => None,
+            Entry::Events { .. } | Entry::ContinuityLost(_) => None,
         })
     }
 
     /// How often a gap was told.
     pub(crate) fn gaps(&self) -> usize {
-        self.0.lock().unwrap().iter().filter(|entry| matches!(entry, Entry::ContinuityLost)).count()
+        self.0.lock().unwrap().iter().filter(|entry| matches!(entry, Entry::ContinuityLost(_))).count()
     }
 
     /// Whether the event came, looking at the latest first.
     pub(crate) fn has(&self, mark: Mark) -> bool {
         self.0.lock().unwrap().iter().rev().any(|entry| match entry {
             Entry::Events { publisher, numbers } => *publisher == mark.publisher && numbers.contains(&mark.number),
-            Entry::Subscribed(_) | Entry::ContinuityLost => false,
+            Entry::Subscribed(_) | Entry::ContinuityLost(_) => false,
         })
     }
 
@@ -85,7 +85,7 @@ impl Ledger {
     pub(crate) fn is_past(&self, mark: Mark) -> bool {
         self.0.lock().unwrap().iter().rev().any(|entry| match entry {
             Entry::Events { publisher, numbers } => *publisher == mark.publisher && numbers.end > mark.number,
-            Entry::Subscribed(_) | Entry::ContinuityLost => false,
+            Entry::Subscribed(_) | Entry::ContinuityLost(_) => false,
         })
     }
 
@@ -102,10 +102,10 @@ impl Ledger {
         let mut audit = Audit { received: received.len(), repeated: events - received.len(), ..Audit::default() };
         for (publisher, starts) in published.iter().enumerate() {
             let mut next = 0;
-            // A first subscription misses what came before it.
-            let mut is_told = true;
-            // When the channel was subscribed after the gap since the latest event.
+            // A gap was told, and no event has come since: until when it covers what is missing.
             let mut covered = None;
+            // Nothing is promised before the first subscription.
+            let mut is_told = true;
             let mut account = |range: Range<usize>, covered: Option<Instant>| {
                 for number in range {
                     let mark = Mark { publisher, number };
@@ -120,12 +120,12 @@ impl Ledger {
             };
             for entry in entries.iter() {
                 match entry {
-                    Entry::ContinuityLost => is_told = true,
+                    Entry::ContinuityLost(at) => (is_told, covered) = (true, Some(*at)),
                     Entry::Subscribed(at) if is_told => (is_told, covered) = (false, Some(*at)),
                     Entry::Subscribed(_) => {}
                     Entry::Events { publisher: found, numbers } if *found == publisher && numbers.end > next => {
                         account(next..numbers.start, covered);
-                        (next, covered) = (numbers.end, None);
+                        (next, is_told, covered) = (numbers.end, false, None);
                     }
                     Entry::Events { .. } => {}
                 }
@@ -140,7 +140,7 @@ impl Entry {
     fn marks(&self) -> impl Iterator<Item = Mark> {
         let (publisher, numbers) = match self {
             Self::Events { publisher, numbers } => (*publisher, numbers.clone()),
-            Self::ContinuityLost | Self::Subscribed(_) => (0, 0..0),
+            Self::ContinuityLost(_) | Self::Subscribed(_) => (0, 0..0),
         };
         numbers.map(move |number| Mark { publisher, number })
     }
@@ -216,7 +216,19 @@ mod tests {
         let published = published();
         let subscribed = Entry::Subscribed(published[0][0]);
         let again = Entry::Subscribed(published[0][2]);
-        let audit = audit(&published, vec![subscribed, events(0..1), Entry::ContinuityLost, again, events(4..6)]);
+        let audit = audit(
+            &published,
+            vec![subscribed, events(0..1), Entry::ContinuityLost(published[0][1]), again, events(4..6)],
+        );
+        assert_eq!(audit, Audit { received: 3, in_gaps: 2, untold: 1, ..Audit::default() });
+    }
+
+    #[test]
+    fn a_told_gap_may_end_with_an_event_before_the_success() {
+        let published = published();
+        let subscribed = Entry::Subscribed(published[0][0]);
+        let (notice, again) = (Entry::ContinuityLost(published[0][3]), Entry::Subscribed(published[0][4]));
+        let audit = audit(&published, vec![subscribed, events(0..1), notice, events(3..4), again, events(5..6)]);
         assert_eq!(audit, Audit { received: 3, in_gaps: 2, untold: 1, ..Audit::default() });
     }
 

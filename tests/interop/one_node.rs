@@ -29,7 +29,7 @@ pub(crate) fn run(programs: &Programs) {
     report.check("tells that the secret is wrong", || {
         refusal(programs, &server, ["app-key", "other-secret"], "refused the id, key or secret")
     });
-    play::with_all_adapters(&report, &server, &server);
+    play::with_all_adapters(&report, &server, &server, &[]);
 }
 
 /// Runs `pusher demo`: its exit code, and what it said.
