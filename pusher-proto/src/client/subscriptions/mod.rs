@@ -309,7 +309,7 @@ impl Subscriptions {
             | Phase::Subscribed
             | Phase::Failed(_) => {}
         }
-        false
+        true
     }
 
     /// Ends a channel that is not wanted any more.
