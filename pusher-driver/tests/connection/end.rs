@@ -87,11 +87,11 @@ fn shutdown_does_not_wait_longer_than_it_may() {
 fn a_client_that_should_not_connect_by_itself_waits() {
     let mut world = World::new(config().auto_connect(false), NoAuth, &Options::new());
     world.run();
-    assert_eq!(world.outside().connects, 0);
+    assert_eq!(world.outside().hosts.len(), 0);
     assert_eq!(world.client.state(), ConnectionState::Initialized);
     world.client.connect();
     world.run();
-    assert_eq!(world.outside().connects, 1);
+    assert_eq!(world.outside().hosts.len(), 1);
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod callbacks;
 #[cfg(test)]
 mod end;
 #[cfg(test)]
+mod handles;
+#[cfg(test)]
 mod streams;
 #[cfg(test)]
 mod world;

@@ -23,8 +23,8 @@ pub(crate) struct World {
 
 #[derive(Default)]
 pub(crate) struct Outside {
-    /// Sockets that were asked for.
-    pub(crate) connects: usize,
+    /// Where sockets were wanted to.
+    pub(crate) hosts: Vec<Text>,
     pub(crate) refuses: bool,
     pub(crate) incoming: VecDeque<Result<Frame, CloseReason>>,
     pub(crate) sent: Vec<String>,
@@ -161,12 +161,12 @@ impl Runtime for Fake {
 
     fn connect(
         &self,
-        _request: ConnectRequest,
+        request: ConnectRequest,
     ) -> impl Future<Output = Result<FakeSocket, CloseReason>> + Send + 'static {
         let outside = Arc::clone(&self.0);
         async move {
             let mut world = outside.lock().unwrap();
-            world.connects += 1;
+            world.hosts.push(request.host);
             if world.refuses {
                 return Err(CloseReason::Failed(TransportError::Io("refused".into())));
             }

@@ -1,0 +1,166 @@
+//! What handles hand on to the loop, and what they tell of it.
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_core::Stream;
+use pusher_driver::{NoAuth, Options};
+use pusher_proto::{
+    AppKey, AuthRequest, AuthResponse, ClientEventName, ConnectionState, Data, Endpoint, Endpoints, Event,
+    InvalidConfig, Member, NetworkHint, SocketId,
+};
+
+use crate::world::{World, config, event, now, succeeded};
+
+#[test]
+fn a_presence_channel_tells_who_is_there_and_who_we_are() {
+    let answer = AuthResponse::new("key:5a").channel_data(r#"{"user_id":"2"}"#);
+    let mut world = World::connected(move |_: AuthRequest| std::future::ready(Ok(answer.clone())));
+    let room = world.client.subscribe("presence-room").unwrap();
+    assert_eq!((room.member_count(), room.me(), room.subscription_count()), (None, None, None));
+    world.run();
+    let data = r#"{\"presence\":{\"count\":2,\"ids\":[\"2\",\"1\"],\"hash\":{\"1\":{\"n\":1},\"2\":{\"n\":2}}}}"#;
+    world.receive_all([
+        &*event("presence-room", "pusher_internal:subscription_succeeded", data),
+        &*event("presence-room", "pusher_internal:subscription_count", r#"{\"subscription_count\":3}"#),
+    ]);
+    let member = |id: &str| Member { id: id.into(), info: Data::from_json(format!(r#"{{"n":{id}}}"#)).unwrap() };
+    assert_eq!(room.me(), Some(member("2")));
+    assert_eq!((room.member("1"), room.member("3")), (Some(member("1")), None));
+    assert_eq!(room.members().unwrap().iter().collect::<Vec<_>>(), [member("2"), member("1")]);
+    assert_eq!((room.member_count(), room.subscription_count()), (Some(2), Some(3)));
+    let [known] = &world.client.channels()[..] else { panic!("one channel is wanted") };
+    assert_eq!((known.name.as_str(), known.is_subscribed), ("presence-room", true));
+    assert_eq!((known.member_count, known.subscription_count), (Some(2), Some(3)));
+    assert_eq!(world.client.channel(room.name()).as_ref(), Some(known));
+}
+
+#[test]
+fn the_client_tells_what_the_loop_has_seen_of_the_connection() {
+    let mut world = World::new(config(), NoAuth, &Options::new());
+    assert_eq!((world.client.socket_id(), world.client.stats().frames), (None, 0));
+    world.run();
+    assert_eq!(world.client.state_name(), "connecting");
+    world.receive(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
+    assert_eq!(world.client.state_name(), "connected");
+    assert_eq!(world.client.socket_id(), Some(SocketId::new("1.1").unwrap()));
+    assert_eq!((world.client.stats().sockets, world.client.stats().frames), (1, 1));
+}
+
+#[test]
+fn a_connection_that_does_not_come_makes_the_client_unavailable() {
+    let mut world = World::new(config().unavailable_timeout(Duration::from_nanos(1)), NoAuth, &Options::new());
+    world.outside().refuses = true;
+    world.run();
+    assert!(!world.client.is_unavailable());
+    world.wake_sleepers();
+    assert!(world.client.is_unavailable());
+}
+
+#[test]
+fn a_user_signs_in_and_is_known_until_signed_out() {
+    let answer = AuthResponse::new("key:5a").user_data(r#"{"id":"7"}"#);
+    let mut world = World::connected(move |_: AuthRequest| std::future::ready(Ok(answer.clone())));
+    world.client.signin();
+    world.run();
+    world.sent();
+    world.receive(r#"{"event":"pusher:signin_success","data":"{\"user_data\":\"{\\\"id\\\":\\\"7\\\"}\"}"}"#);
+    let user = world.client.user().unwrap();
+    assert_eq!((user.id.as_str(), user.data.as_str()), ("7", r#"{"id":"7"}"#));
+    world.client.signout();
+    world.run();
+    assert_eq!(world.client.user(), None);
+}
+
+#[test]
+fn a_lost_network_makes_the_client_look_whether_the_server_is_there() {
+    let mut world = World::connected(NoAuth);
+    world.client.network_changed(NetworkHint::Offline);
+    world.run();
+    assert_eq!(world.sent(), [r#"{"event":"pusher:ping","data":{}}"#]);
+}
+
+#[test]
+fn a_switch_leads_to_the_other_server_or_is_refused_at_once() {
+    let mut world = World::connected(NoAuth);
+    let key = AppKey::new("other").unwrap();
+    let refused = world.client.switch(key.clone(), Endpoints::new([]));
+    assert!(matches!(refused, Err(InvalidConfig::NoEndpoint)), "{refused:?}");
+    world.client.switch(key, Endpoint::host("other.example").tls(false)).unwrap();
+    world.run();
+    assert_eq!(world.outside().hosts, ["localhost", "other.example"]);
+    assert_eq!(world.outside().closed.len(), 1);
+}
+
+#[test]
+fn a_client_event_goes_out_through_the_client_or_a_handle_of_its_channel() {
+    let mut world = World::connected(async |_: AuthRequest| Ok(AuthResponse::new("key:5a")));
+    let chat = world.client.subscribe("private-chat").unwrap();
+    world.run();
+    world.receive(&succeeded("private-chat"));
+    world.sent();
+    let typing = ClientEventName::new("client-typing").unwrap();
+    world.client.trigger(chat.name(), &typing, &Data::string("1")).unwrap();
+    chat.trigger(&typing, &Data::string("2")).unwrap();
+    world.run();
+    let sent =
+        ["1", "2"].map(|data| format!(r#"{{"event":"client-typing","channel":"private-chat","data":"{data}"}}"#));
+    assert_eq!(world.sent(), sent);
+    world.client.unsubscribe(chat.name());
+    assert!(chat.trigger(&typing, &Data::string("3")).is_err());
+}
+
+#[test]
+fn unbinding_tells_what_was_bound() {
+    let world = World::connected(NoAuth);
+    let chat = world.client.subscribe("chat").unwrap();
+    let of_client = world.client.bind("a", |_| {}).unwrap();
+    let of_channel = chat.bind("a", |_| {}).unwrap();
+    assert!(!world.client.unbind(of_channel) && !chat.unbind(of_client), "each knows its own");
+    assert!(world.client.unbind(of_client) && chat.unbind(of_channel));
+    for _ in 0..2 {
+        world.client.bind("a", |_| {}).unwrap();
+        chat.bind("a", |_| {}).unwrap();
+    }
+    assert_eq!((world.client.unbind_event("a"), chat.unbind_event("a")), (2, 2));
+    assert_eq!((world.client.unbind_event("a"), chat.unbind_event("a")), (0, 0));
+}
+
+#[test]
+fn handles_are_streams_as_well() {
+    let mut world = World::connected(NoAuth);
+    let (mut chat, mut events) = (world.client.subscribe("chat").unwrap(), world.client.events());
+    world.run();
+    world.receive(&succeeded("chat"));
+    let context = &mut Context::from_waker(Waker::noop());
+    let Poll::Ready(Some(first)) = pin!(&mut chat).poll_next(context) else { panic!("the channel is subscribed") };
+    assert_eq!(first.name(), "pusher:subscription_succeeded");
+    assert_eq!(pin!(&mut events).poll_next(context), Poll::Ready(Some(first)));
+    assert_eq!(pin!(&mut chat).poll_next(context), Poll::Pending);
+    assert_eq!(pin!(&mut events).poll_next(context), Poll::Pending);
+    world.drop_loop();
+    assert_eq!(pin!(&mut chat).poll_next(context), Poll::Ready(None));
+    assert_eq!(pin!(&mut events).poll_next(context), Poll::Ready(None));
+}
+
+#[test]
+fn dropped_handles_take_no_room_from_the_others() {
+    let mut world = World::new(config(), NoAuth, &Options::new().mailbox_bytes(20_000));
+    world.run();
+    world.receive(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
+    let mut chat = world.client.subscribe("chat").unwrap();
+    drop((world.client.subscribe("chat").unwrap(), world.client.events()));
+    world.run();
+    world.receive(&succeeded("chat"));
+    for _ in 0..14 {
+        world.receive(&event("chat", "message", &"x".repeat(1_000)));
+    }
+    let mut names = Vec::new();
+    while let Poll::Ready(Some(event)) = now(chat.recv()) {
+        assert!(!matches!(event, Event::Lagged { .. }), "everything has room");
+        names.push(event.name().to_owned());
+    }
+    assert_eq!(names.len(), 15);
+    assert!(matches!(world.client.state(), ConnectionState::Connected { .. }));
+}
