@@ -175,17 +175,17 @@ impl Fall {
         let interval = Duration::from_millis(20).max(Duration::from_micros(200) * u32::try_from(size).unwrap());
         let a = Publisher::start(0, cluster.a.api(), ROOM, interval);
         let b = Publisher::start(1, cluster.b.api(), ROOM, interval);
-        wait_for("traffic", PATIENCE, || b.latest().is_some_and(|mark| mark.number >= WARM_UP));
+        wait_for("traffic", LIMIT, || b.latest().is_some_and(|mark| mark.number >= WARM_UP));
         let killed_at = Instant::now();
         cluster.a.kill();
         drop(stranded);
         let back = |guest: &Guest| guest.ledger.subscribed_after(killed_at);
         wait_for("all come back", LIMIT, || cut.iter().all(|guest| back(guest).is_some()));
         let seen = b.latest().expect("it published before").number;
-        wait_for("traffic after it", PATIENCE, || b.latest().is_some_and(|mark| mark.number >= seen + WARM_UP));
+        wait_for("traffic after it", LIMIT, || b.latest().is_some_and(|mark| mark.number >= seen + WARM_UP));
         let outcomes = [a.stop(), b.stop()];
         let last = outcomes[1].last.expect("node B lives");
-        wait_for("the last event reaches all", PATIENCE, || all().all(|guest| guest.ledger.has(last)));
+        wait_for("the last event reaches all", LIMIT, || all().all(|guest| guest.ledger.has(last)));
 
         let times = cut.iter().filter_map(back).map(|at| at - killed_at).collect();
         let taken = outcomes.iter().map(|outcome| outcome.starts.len() - outcome.refused).sum();

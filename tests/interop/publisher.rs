@@ -14,8 +14,17 @@ use crate::world::SERVERS;
 pub(crate) struct Publisher {
     number: usize,
     starts: Arc<Mutex<Vec<Instant>>>,
-    is_stopped: Arc<AtomicBool>,
+    stop: Stop,
     task: JoinHandle<Outcome>,
+}
+
+/// Tells the publisher to stop when it goes, also if a check fails.
+struct Stop(Arc<AtomicBool>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 /// How the publishing went.
@@ -52,7 +61,7 @@ impl Publisher {
             }
             outcome
         });
-        Self { number, starts, is_stopped, task }
+        Self { number, starts, stop: Stop(is_stopped), task }
     }
 
     /// What was begun so far.
@@ -63,7 +72,7 @@ impl Publisher {
 
     /// Waits for the answer to the last event.
     pub(crate) fn stop(self) -> Outcome {
-        self.is_stopped.store(true, Ordering::SeqCst);
+        drop(self.stop);
         let mut outcome = SERVERS.block_on(self.task).unwrap();
         outcome.starts = std::mem::take(&mut *self.starts.lock().unwrap());
         outcome
