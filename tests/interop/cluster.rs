@@ -50,7 +50,8 @@ pub(crate) fn run(programs: &Programs, sizes: &[usize]) {
 }
 
 /// Scenarios in which the only subscriber of a channel comes back at the moment at which its old socket is cleaned up.
-/// Sockudo over Redis then may confirm the subscription and forget it: nothing more comes, whichever node publishes.
+/// Sockudo over Redis then may confirm the subscription and send nothing on it, whichever node publishes. It is rare with
+/// the first two, and usual with the last one.
 const FORGETTING: [&str; 3] = [
     "a_dropped_connection_is_replaced",
     "a_reset_connection_is_replaced",
