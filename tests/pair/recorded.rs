@@ -1,8 +1,8 @@
-//! The model server against recordings of the real ones: asked the same, it must answer the same.
+//! The model server against recordings: asked the same as the real servers, or by a real client, it must answer the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use libtest_mimic::Trial;
 use pusher_proto::server::{Action, ApiError, ConnectionId, Dialect, Publication, Server, ServerConfig, user_channel};
@@ -10,24 +10,32 @@ use pusher_proto::signing::{App, MasterKey};
 use pusher_proto::{ChannelName, Frame, Instant, SocketId};
 use serde_json::{Value, json};
 
-/// One test for each recording.
+/// One test for each recording: of the real servers, and of clients that were content with the model of hosted Pusher.
 pub(crate) fn trials() -> Vec<Trial> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/vectors/frames");
-    let entries = fs::read_dir(folder).expect("the folder is part of the package");
-    let mut paths: Vec<_> = entries.map(|entry| entry.expect("a folder that opens can be listed").path()).collect();
-    paths.sort();
-    paths
-        .into_iter()
-        .map(|path| {
-            let file = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let (dialect, _) = file.rsplit_once('-').expect("a recording is named by server and version");
-            let dialect: Dialect = dialect.parse().expect("there is a dialect for each recording");
-            Trial::test(format!("recorded: {file}"), move || {
+    let of_servers = recordings("frames").into_iter().map(|(name, path)| {
+        let (dialect, _) = name.rsplit_once('-').expect("a recording is named by server and version");
+        let dialect = dialect.parse().expect("there is a dialect for each recording");
+        (name, path, dialect)
+    });
+    let of_clients = recordings("clients").into_iter().map(|(name, path)| (name, path, Dialect::Pusher));
+    of_servers
+        .chain(of_clients)
+        .map(|(name, path, dialect)| {
+            Trial::test(format!("recorded: {name}"), move || {
                 let text = fs::read_to_string(&path)?;
                 Ok(Replay::new(dialect).run(&text)?)
             })
         })
         .collect()
+}
+
+/// The recordings of a folder, with their names and in order.
+fn recordings(folder: &str) -> Vec<(String, PathBuf)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/vectors").join(folder);
+    let entries = fs::read_dir(folder).expect("the folder is part of the package");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("a folder that opens can be listed").path()).collect();
+    paths.sort();
+    paths.into_iter().map(|path| (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), path)).collect()
 }
 
 struct Replay {
