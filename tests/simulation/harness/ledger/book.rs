@@ -95,8 +95,9 @@ impl Book {
 
     pub(super) fn fail(&mut self, error: &SubscriptionError) {
         self.retry_at = None;
-        // A complaint about a channel that is subscribed changes nothing.
-        if self.told == Told::Subscribed {
+        // A complaint about a channel that is subscribed changes nothing, nor one that the server was not asked about.
+        let is_unasked = self.on_socket == OnSocket::Nothing && matches!(error, SubscriptionError::Refused(_));
+        if self.told == Told::Subscribed || is_unasked {
             return;
         }
         self.told = Told::Failed;
