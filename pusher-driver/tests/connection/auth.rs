@@ -1,10 +1,12 @@
 //! Authorization on its way out and back.
 
 use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use pusher_driver::{AuthCall, Authorizer, Credentials, HttpAuth, HttpResponse, NoAuth, SubscribeError};
+use pusher_driver::{AuthCall, Authorizer, Credentials, HttpAuth, HttpResponse, NoAuth, Options, SubscribeError};
 use pusher_proto::{AuthError, AuthPurpose, AuthRequest, AuthResponse, SubscriptionError};
 
 use crate::world::{World, now, succeeded};
@@ -159,6 +161,15 @@ fn a_call_that_nobody_waits_for_is_dropped() {
 }
 
 #[test]
+fn a_channel_that_was_wanted_before_the_connection_is_authorized_with_the_greeting() {
+    let mut world = World::new(crate::world::config(), HttpAuth::new("https://example.com/auth"), &Options::new());
+    let _chat = world.client.subscribe("private-chat").unwrap();
+    world.run();
+    world.receive(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
+    assert_eq!(world.outside().posts.len(), 1);
+}
+
+#[test]
 fn a_function_may_authorize() {
     let mut world = World::connected(async |request: AuthRequest| {
         assert_eq!(request.purpose, AuthPurpose::Subscribe);
@@ -194,6 +205,41 @@ fn calls_that_come_together_can_be_answered_together() {
     assert!(sent.len() == 2 && sent.iter().all(|frame| frame.contains(r#""auth":"key:2""#)), "{sent:?}");
 }
 
+/// Never answers, and says when it is dropped.
+struct Stuck(Arc<AtomicUsize>);
+
+impl Authorizer for Stuck {
+    async fn authorize(&self, _call: &AuthCall) -> Result<AuthResponse, AuthError> {
+        pending().await
+    }
+
+    async fn authorize_many(&self, calls: Vec<AuthCall>) {
+        struct Guard<'a>(&'a AtomicUsize);
+        impl Drop for Guard<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let _guard = Guard(&self.0);
+        pending::<()>().await;
+        drop(calls);
+    }
+}
+
+#[test]
+fn calls_that_came_together_are_dropped_when_nobody_waits_for_any() {
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let mut world = World::connected(Stuck(Arc::clone(&dropped)));
+    let (first, second) = (world.client.subscribe("private-a").unwrap(), world.client.subscribe("private-b").unwrap());
+    world.run();
+    drop(first);
+    world.run();
+    assert_eq!(dropped.load(Ordering::Relaxed), 0);
+    drop(second);
+    world.run();
+    assert_eq!(dropped.load(Ordering::Relaxed), 1);
+}
+
 struct Silent;
 
 impl Authorizer for Silent {
@@ -216,8 +262,7 @@ fn a_panicking_authorizer_refuses_and_the_connection_goes_on() {
 #[test]
 fn an_endpoint_that_takes_too_long_is_given_up() {
     let config = crate::world::config().auth_timeout(Duration::from_nanos(1)).auth_retries(0);
-    let options = pusher_driver::Options::new();
-    let mut world = World::new(config, HttpAuth::new("https://example.com/auth"), &options);
+    let mut world = World::new(config, HttpAuth::new("https://example.com/auth"), &Options::new());
     world.run();
     world.receive(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
     let chat = world.client.subscribe("private-chat").unwrap();

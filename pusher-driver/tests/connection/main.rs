@@ -12,4 +12,6 @@ mod handles;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]
+mod turns;
+#[cfg(test)]
 mod world;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::{Future, pending, poll_fn};
+use std::mem;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -26,7 +27,13 @@ pub(crate) struct Outside {
     /// Where sockets were wanted to.
     pub(crate) hosts: Vec<Text>,
     pub(crate) refuses: bool,
+    /// Whether sockets take for ever to open.
+    pub(crate) stalls: bool,
+    /// Sockets that were given up while they opened.
+    pub(crate) given_up: usize,
     pub(crate) incoming: VecDeque<Result<Frame, CloseReason>>,
+    /// Messages that wait for a flush.
+    unsent: Vec<String>,
     pub(crate) sent: Vec<String>,
     pub(crate) closed: Vec<CloseFrame>,
     /// Whether the peer answers a close.
@@ -36,6 +43,12 @@ pub(crate) struct Outside {
     pub(crate) dropped_posts: usize,
     /// How often everything that slept was woken.
     pub(crate) naps: usize,
+}
+
+impl Outside {
+    fn flush(&mut self) {
+        self.sent.append(&mut self.unsent);
+    }
 }
 
 pub(crate) fn config() -> ConfigBuilder {
@@ -84,6 +97,14 @@ impl World {
         }
     }
 
+    /// Gives the loop one turn; returns whether it wants another at once.
+    pub(crate) fn turn(&mut self) -> bool {
+        let wakes = Arc::new(Wakes::default());
+        let connection = self.connection.as_mut().unwrap();
+        assert!(Pin::new(connection).poll(&mut Context::from_waker(&Waker::from(Arc::clone(&wakes)))).is_pending());
+        wakes.count() > 0
+    }
+
     /// Lets everything that sleeps wake, then runs the loop; returns whether it goes on.
     pub(crate) fn wake_sleepers(&mut self) -> bool {
         self.outside().naps += 1;
@@ -107,7 +128,7 @@ impl World {
     }
 
     pub(crate) fn sent(&self) -> Vec<String> {
-        std::mem::take(&mut self.outside().sent)
+        mem::take(&mut self.outside().sent)
     }
 
     /// Cuts everything off, as a runtime that shuts down does.
@@ -165,12 +186,18 @@ impl Runtime for Fake {
     ) -> impl Future<Output = Result<FakeSocket, CloseReason>> + Send + 'static {
         let outside = Arc::clone(&self.0);
         async move {
-            let mut world = outside.lock().unwrap();
-            world.hosts.push(request.host);
-            if world.refuses {
-                return Err(CloseReason::Failed(TransportError::Io("refused".into())));
+            let stalls = {
+                let mut world = outside.lock().unwrap();
+                world.hosts.push(request.host);
+                if world.refuses {
+                    return Err(CloseReason::Failed(TransportError::Io("refused".into())));
+                }
+                world.stalls
+            };
+            if stalls {
+                let _guard = OnDrop(Arc::clone(&outside), |outside| outside.given_up += 1);
+                return pending().await;
             }
-            drop(world);
             Ok(FakeSocket(outside))
         }
     }
@@ -182,7 +209,7 @@ impl Runtime for Fake {
     }
 
     fn post(&self, request: HttpRequest) -> impl Future<Output = Result<HttpResponse, AuthError>> + Send + 'static {
-        let guard = DropCount(Arc::clone(&self.0));
+        let guard = OnDrop(Arc::clone(&self.0), |outside| outside.dropped_posts += 1);
         async move {
             let answer = {
                 let mut outside = guard.0.lock().unwrap();
@@ -197,11 +224,11 @@ impl Runtime for Fake {
     }
 }
 
-struct DropCount(Arc<Mutex<Outside>>);
+struct OnDrop(Arc<Mutex<Outside>>, fn(&mut Outside));
 
-impl Drop for DropCount {
+impl Drop for OnDrop {
     fn drop(&mut self) {
-        self.0.lock().unwrap().dropped_posts += 1;
+        self.1(&mut self.0.lock().unwrap());
     }
 }
 
@@ -211,16 +238,19 @@ impl Socket for FakeSocket {
     }
 
     fn send(&mut self, text: Text) -> Result<(), CloseReason> {
-        self.0.lock().unwrap().sent.push(text.to_string());
+        self.0.lock().unwrap().unsent.push(text.to_string());
         Ok(())
     }
 
     fn poll_flush(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+        self.0.lock().unwrap().flush();
         Poll::Ready(Ok(()))
     }
 
     fn close(&mut self, frame: CloseFrame) {
-        self.0.lock().unwrap().closed.push(frame);
+        let mut outside = self.0.lock().unwrap();
+        outside.flush();
+        outside.closed.push(frame);
     }
 
     fn poll_close(&mut self, _context: &mut Context<'_>) -> Poll<()> {
