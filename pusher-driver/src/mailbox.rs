@@ -369,6 +369,56 @@ mod tests {
     }
 
     #[test]
+    fn a_loss_that_has_to_go_itself_is_still_counted() {
+        let mailbox = mailbox(&Options::new().mailbox_len(2));
+        for number in 1..=3 {
+            mailbox.put(usize::MAX / 2, || numbered(number));
+        }
+        fill(&mailbox, 4..=6);
+        assert_eq!(taken(&mailbox), [-4, 5, 6]);
+    }
+
+    #[test]
+    fn a_dropped_mailbox_gives_its_bytes_and_its_share_back() {
+        let budget = Budget::new(&Options::new().mailbox_bytes(1_000));
+        let (first, second) = (Mailbox::new(&budget), Mailbox::new(&budget));
+        fill(&first, 1..=2);
+        drop(first);
+        assert_eq!((budget.used.load(Ordering::Relaxed), budget.share()), (0, 1_000));
+        drop(second);
+    }
+
+    #[test]
+    fn the_memory_of_a_burst_is_given_back_and_that_of_a_few_events_kept() {
+        let mailbox = mailbox(&Options::new());
+        fill(&mailbox, 1..=10_000);
+        assert_eq!(taken(&mailbox).len(), 10_000);
+        assert!(mailbox.lock().queue.capacity() < 10);
+        fill(&mailbox, 1..=10);
+        assert_eq!(taken(&mailbox).len(), 10);
+        assert!(mailbox.lock().queue.capacity() >= 10);
+    }
+
+    #[test]
+    fn an_event_weighs_what_its_text_holds() {
+        let member = Member { id: "seven".into(), info: pusher_proto::Data::from_json("[1,2]").unwrap() };
+        let channel = pusher_proto::ChannelName::new("presence-c").unwrap();
+        let changes = [
+            Event::MemberAdded { channel: channel.clone(), member: member.clone() },
+            Event::MemberRemoved { channel: channel.clone(), member: member.clone() },
+            Event::MemberUpdated { channel, member },
+        ];
+        assert_eq!(changes.map(|event| weight(&event)), [size_of::<Event>() + 10; 3]);
+        let (event, data) = (pusher_proto::Text::from("hello"), pusher_proto::Data::from_json("[1,2,3]").unwrap());
+        let texts = [
+            Event::Connection(pusher_proto::ConnectionEvent { event: event.clone(), data: data.clone() }),
+            Event::User(pusher_proto::UserEvent { event, data }),
+        ];
+        assert_eq!(texts.map(|event| weight(&event)), [size_of::<Event>() + 12; 2]);
+        assert_eq!(weight(&numbered(1)), size_of::<Event>());
+    }
+
+    #[test]
     fn the_consumer_is_woken_once_per_batch() {
         let mailbox = mailbox(&Options::new());
         assert_eq!(mailbox.put(0, || numbered(1)), Put::Quiet, "nobody waits");

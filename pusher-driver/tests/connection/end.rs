@@ -77,10 +77,12 @@ fn shutdown_does_not_wait_longer_than_it_may() {
     let mut world = World::connected(NoAuth);
     world.outside().closes = false;
     let context = &mut Context::from_waker(Waker::noop());
-    assert_eq!(world.client.poll_shutdown(Duration::ZERO, context), Poll::Pending);
+    let limit = Duration::from_millis(123);
+    assert_eq!(world.client.poll_shutdown(limit, context), Poll::Pending);
     assert!(world.run());
+    assert!(world.outside().sleeps.contains(&limit));
     assert!(!world.wake_sleepers());
-    assert_eq!(world.client.poll_shutdown(Duration::ZERO, context), Poll::Ready(()));
+    assert_eq!(world.client.poll_shutdown(limit, context), Poll::Ready(()));
 }
 
 #[test]

@@ -73,6 +73,17 @@ fn a_disconnect_or_a_failure_ends_the_wait() {
 }
 
 #[test]
+fn a_complaint_about_a_subscribed_channel_is_no_reason_to_stop_waiting_for_it() {
+    let mut world = World::connected(NoAuth);
+    let mut chat = world.client.subscribe("chat").unwrap();
+    world.run();
+    world.receive_all([&*succeeded("chat"), &event("chat", "pusher:subscription_error", "{}")]);
+    assert_eq!(names(&mut chat), ["pusher:subscription_succeeded", "pusher:subscription_error"]);
+    world.lose_socket(CloseReason::Dropped);
+    assert_eq!(now(chat.subscribed()), Poll::Pending);
+}
+
+#[test]
 fn several_handles_of_a_channel_are_counted() {
     let mut world = World::connected(NoAuth);
     let (first, second) = (world.client.subscribe("chat").unwrap(), world.client.subscribe("chat").unwrap());
@@ -127,6 +138,22 @@ fn a_slow_consumer_learns_what_it_missed() {
     world.run();
     world.receive_all([&*succeeded("chat"), &event("chat", "a", ""), &event("chat", "b", ""), &event("chat", "c", "")]);
     assert_eq!(now(chat.recv()), Poll::Ready(Some(Event::Lagged { missed: 2 })));
+    assert_eq!(names(&mut chat), ["b", "c"]);
+}
+
+#[test]
+fn large_events_fill_a_mailbox_before_many_do() {
+    let mut world = World::new(config(), NoAuth, &Options::new().mailbox_bytes(5_000));
+    world.run();
+    world.receive(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
+    let mut chat = world.client.subscribe("chat").unwrap();
+    world.run();
+    world.receive(&succeeded("chat"));
+    assert_eq!(names(&mut chat).len(), 1);
+    for name in ["a", "b", "c"] {
+        world.receive(&event("chat", name, &"x".repeat(2_000)));
+    }
+    assert_eq!(now(chat.recv()), Poll::Ready(Some(Event::Lagged { missed: 1 })));
     assert_eq!(names(&mut chat), ["b", "c"]);
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Outside {
     pub(crate) posts: Vec<HttpRequest>,
     pub(crate) post_answer: Option<Result<HttpResponse, AuthError>>,
     pub(crate) dropped_posts: usize,
+    /// For how long the loop wanted to sleep, each time.
+    pub(crate) sleeps: Vec<Duration>,
     /// How often everything that slept was woken.
     pub(crate) naps: usize,
 }
@@ -202,9 +204,13 @@ impl Runtime for Fake {
         }
     }
 
-    fn sleep(&self, _duration: Duration) -> impl Future<Output = ()> + Send + 'static {
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
         let outside = Arc::clone(&self.0);
-        let begin = outside.lock().unwrap().naps;
+        let begin = {
+            let mut outside = outside.lock().unwrap();
+            outside.sleeps.push(duration);
+            outside.naps
+        };
         poll_fn(move |_| if outside.lock().unwrap().naps > begin { Poll::Ready(()) } else { Poll::Pending })
     }
 
