@@ -93,10 +93,15 @@ impl Guest {
         if let Some(lobby) = &guest.lobby {
             // Nobody reads it as a stream.
             lobby.bind_all(|_| {}).unwrap();
-            // Sockudo loses members who come at the same moment.
             wait_for("a member is subscribed", PATIENCE, || lobby.is_subscribed());
         }
         guest
+    }
+
+    /// Waits until others know this member: Sockudo loses some of those who come at the same moment.
+    fn is_met_by<'a>(&self, id: &str, others: &(impl Iterator<Item = &'a Self> + Clone)) {
+        let knows = |other: &Self| other.members().is_none_or(|members| members.contains(id));
+        wait_for("a member is known", PATIENCE, || others.clone().all(knows));
     }
 
     fn is_ready(&self) -> bool {
@@ -159,11 +164,20 @@ impl Fall {
     fn play(cluster: &Cluster, size: usize) -> (Self, String) {
         let ring = |first: &Server, second: &Server| [first.endpoint(), second.endpoint()];
         let control = Guest::new("control", [cluster.b.endpoint()], true);
-        let guests = |side: &str, ring: [Endpoint; 2]| -> Vec<_> {
-            (0..size).map(|n| Guest::new(&format!("{side}{n}"), ring.clone(), n < MEMBERS)).collect()
+        let guests = |side: &str, ring: [Endpoint; 2], before: &[Guest]| {
+            let mut guests = Vec::<Guest>::new();
+            for n in 0..size {
+                let id = format!("{side}{n}");
+                let guest = Guest::new(&id, ring.clone(), n < MEMBERS);
+                if n < MEMBERS {
+                    guest.is_met_by(&id, &guests.iter().chain(before).chain([&control]));
+                }
+                guests.push(guest);
+            }
+            guests
         };
-        let cut = guests("a", ring(&cluster.a, &cluster.b));
-        let spared = guests("b", ring(&cluster.b, &cluster.a));
+        let cut = guests("a", ring(&cluster.a, &cluster.b), &[]);
+        let spared = guests("b", ring(&cluster.b, &cluster.a), &cut);
         // It stays away once its node is gone.
         let stranded = Guest::new("stranded", [cluster.a.endpoint()], true);
         let all = || cut.iter().chain(&spared).chain([&control]);
