@@ -81,14 +81,14 @@ struct Guest {
 }
 
 impl Guest {
-    fn new(id: &str, endpoints: impl IntoIterator<Item = Endpoint>, is_member: bool) -> Self {
+    fn new(id: &str, endpoints: impl IntoIterator<Item = Endpoint>, lobby: Option<&str>) -> Self {
         let _entered = SERVERS.enter();
         let config = Config::new("app-key", Endpoints::new(endpoints)).unwrap();
         let auth = LocalAuth::new(app()).user(id, &Data::ABSENT);
         let client = pusher_tokio::connect_with(config, auth, &Options::new()).unwrap();
         let room = client.subscribe(ROOM).unwrap();
         let ledger = Ledger::of(&room);
-        let lobby = is_member.then(|| client.subscribe(LOBBY).unwrap());
+        let lobby = lobby.map(|lobby| client.subscribe(lobby).unwrap());
         let guest = Self { client, room, ledger, lobby };
         if let Some(lobby) = &guest.lobby {
             // Nobody reads it as a stream.
@@ -117,7 +117,10 @@ const ROOM: &str = "private-room";
 const LOBBY: &str = "presence-lobby";
 
 fn crosses(cluster: &Cluster) -> String {
-    let (ann, bob) = (Guest::new("ann", [cluster.a.endpoint()], true), Guest::new("bob", [cluster.b.endpoint()], true));
+    let (ann, bob) = (
+        Guest::new("ann", [cluster.a.endpoint()], Some(LOBBY)),
+        Guest::new("bob", [cluster.b.endpoint()], Some(LOBBY)),
+    );
     wait_for("both are subscribed", PATIENCE, || ann.is_ready() && bob.is_ready());
     let both = BTreeSet::from(["ann".to_owned(), "bob".to_owned()]);
     for guest in [&ann, &bob] {
@@ -163,12 +166,14 @@ impl Fall {
     /// As many clients are on node A as on node B. Both publish.
     fn play(cluster: &Cluster, size: usize) -> (Self, String) {
         let ring = |first: &Server, second: &Server| [first.endpoint(), second.endpoint()];
-        let control = Guest::new("control", [cluster.b.endpoint()], true);
+        // Each round has a channel of its own: a node may be told late that a member of the last one left.
+        let lobby = format!("{LOBBY}-{size}");
+        let control = Guest::new("control", [cluster.b.endpoint()], Some(&lobby));
         let guests = |side: &str, ring: [Endpoint; 2], before: &[Guest]| {
             let mut guests = Vec::<Guest>::new();
             for n in 0..size {
                 let id = format!("{side}{n}");
-                let guest = Guest::new(&id, ring.clone(), n < MEMBERS);
+                let guest = Guest::new(&id, ring.clone(), (n < MEMBERS).then_some(&*lobby));
                 if n < MEMBERS {
                     guest.is_met_by(&id, &guests.iter().chain(before).chain([&control]));
                 }
@@ -179,7 +184,7 @@ impl Fall {
         let cut = guests("a", ring(&cluster.a, &cluster.b), &[]);
         let spared = guests("b", ring(&cluster.b, &cluster.a), &cut);
         // It stays away once its node is gone.
-        let stranded = Guest::new("stranded", [cluster.a.endpoint()], true);
+        let stranded = Guest::new("stranded", [cluster.a.endpoint()], Some(&lobby));
         let all = || cut.iter().chain(&spared).chain([&control]);
         wait_for("all are subscribed", LIMIT, || stranded.is_ready() && all().all(Guest::is_ready));
         let count = 2 * size.min(MEMBERS) + 2;
@@ -266,7 +271,10 @@ const PRESENCE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Clients keep their sockets. What is published while Redis is away may be lost between the nodes.
 fn redis_restarts(cluster: &Cluster) -> String {
-    let guests = [Guest::new("ann", [cluster.a.endpoint()], true), Guest::new("bob", [cluster.b.endpoint()], true)];
+    let guests = [
+        Guest::new("ann", [cluster.a.endpoint()], Some(LOBBY)),
+        Guest::new("bob", [cluster.b.endpoint()], Some(LOBBY)),
+    ];
     wait_for("both are subscribed", PATIENCE, || guests.iter().all(Guest::is_ready));
     let interval = Duration::from_millis(20);
     let a = Publisher::start(0, cluster.a.api(), ROOM, interval);
