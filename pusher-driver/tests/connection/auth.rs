@@ -238,6 +238,11 @@ fn calls_that_came_together_are_dropped_when_nobody_waits_for_any() {
     drop(second);
     world.run();
     assert_eq!(dropped.load(Ordering::Relaxed), 1);
+    let third = world.client.subscribe("private-c").unwrap();
+    world.run();
+    drop(third);
+    world.run();
+    assert_eq!(dropped.load(Ordering::Relaxed), 2);
 }
 
 struct Silent;
