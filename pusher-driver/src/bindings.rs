@@ -179,6 +179,13 @@ mod tests {
     }
 
     #[test]
+    fn a_panic_says_its_message_if_that_is_text() {
+        assert_eq!(panic_message(&"a literal"), "a literal");
+        assert_eq!(panic_message(&String::from("a formatted text")), "a formatted text");
+        assert_eq!(panic_message(&7), "no message");
+    }
+
+    #[test]
     fn removes_by_id_and_by_event() {
         let (sender, calls) = mpsc::channel();
         let mut bindings = Bindings::default();

@@ -23,6 +23,7 @@ fn a_subscription_succeeds_and_gives_the_events_of_its_channel_only() {
     let mut world = World::connected(NoAuth);
     let mut chat = world.client.subscribe("chat").unwrap();
     assert_eq!(now(chat.subscribed()), Poll::Pending);
+    assert!(!chat.is_subscribed());
     world.run();
     assert_eq!(world.sent(), [r#"{"event":"pusher:subscribe","data":{"channel":"chat"}}"#]);
     world.receive_all([&*succeeded("chat"), &event("chat", "message", "hi"), &event("other", "message", "hi")]);
@@ -172,6 +173,30 @@ fn a_small_event_leaves_its_read_buffer_and_a_large_one_keeps_it() {
         let is_inside = frame.as_bytes().as_ptr_range().contains(&event.data().raw().as_ptr());
         assert_eq!(is_inside, keeps, "{len}");
     }
+}
+
+#[test]
+fn a_small_event_is_copied_once_for_all_who_get_it() {
+    let mut world = World::connected(NoAuth);
+    let mut handles = [(); 3].map(|()| world.client.subscribe("chat").unwrap());
+    let mut all = world.client.events();
+    world.run();
+    world.receive_all([&*succeeded("chat"), &event("chat", "message", "hi")]);
+    let mut places = Vec::new();
+    let mut note = |event| {
+        if let Event::Channel(event) = event {
+            places.push(event.data().raw().as_ptr());
+        }
+    };
+    for handle in &mut handles {
+        while let Poll::Ready(Some(event)) = now(handle.recv()) {
+            note(event);
+        }
+    }
+    while let Poll::Ready(Some(event)) = now(all.recv()) {
+        note(event);
+    }
+    assert_eq!(places, [places[0]; 4]);
 }
 
 #[test]
