@@ -149,6 +149,30 @@ mod tests {
     }
 
     #[test]
+    fn attempts_that_run_are_waited_for() {
+        let tried = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&tried);
+        let connect = move |address: SocketAddr| -> Attempt {
+            log.lock().unwrap().push(address);
+            if address == self::address(1) {
+                return Box::pin(ready(Err(io::Error::other("refused"))));
+            }
+            Box::pin(pending())
+        };
+        let mut race = Box::pin(connect_any([address(1), address(2), address(3)], connect, |_| pending()));
+        assert_eq!(race.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Pending);
+        assert_eq!(*tried.lock().unwrap(), [address(1), address(2)], "the third has to wait");
+        let connect = |address: SocketAddr| -> Attempt {
+            if address == self::address(1) {
+                return Box::pin(pending());
+            }
+            Box::pin(ready(Err(io::Error::other("refused"))))
+        };
+        let mut race = Box::pin(connect_any([address(1), address(2)], connect, |_| ready(())));
+        assert_eq!(race.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Pending, "the first goes on");
+    }
+
+    #[test]
     fn the_last_failure_is_reported() {
         let connect = |_| ready(io::Result::<u8>::Err(io::Error::other("refused")));
         let mut race = Box::pin(connect_any([address(1), address(2)], connect, |_| pending()));

@@ -264,3 +264,26 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
 
 /// The status that says that the caller is not known, or not any more (RFC 9110, section 15.5.2).
 const UNAUTHORIZED: u16 = 401;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_taken_up_to_its_limit_and_no_further() {
+        let mut response = HttpResponse { status: 200, retry_after: None, body: Vec::new() };
+        response.extend(&vec![0; HttpResponse::MAX_LEN - 1]).unwrap();
+        response.extend(&[0]).unwrap();
+        assert!(matches!(response.extend(&[0]), Err(AuthError::Handler(_))));
+        assert_eq!(response.body.len(), HttpResponse::MAX_LEN);
+    }
+
+    #[test]
+    fn an_error_is_told_with_all_its_causes() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{0}")]
+        struct Layer(&'static str, #[source] Option<Box<Layer>>);
+        let error = Layer("request", Some(Box::new(Layer("connection", Some(Box::new(Layer("refused", None)))))));
+        assert_eq!(with_causes(&error), "request: connection: refused");
+    }
+}

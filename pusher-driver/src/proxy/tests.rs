@@ -88,8 +88,54 @@ fn socks_tunnels_end_behind_the_reply() {
 }
 
 #[test]
+fn socks_replies_end_behind_the_address_of_each_kind() {
+    let addresses: [&[u8]; 3] = [b"\x01\x7f\x00\x00\x01", b"\x03\x0babc.example", &[&[4][..], &[7; 16]].concat()];
+    for address in addresses {
+        let answers = [b"\x05\x00\x05\x00\x00", address, b"\x00\x50behind"].concat();
+        let (_, end, rest) = talk(Proxy::socks5("p", 1), "h", &answers);
+        assert_eq!((end, rest.as_slice()), (Ok(()), &b"behind"[..]), "{address:?}");
+    }
+}
+
+#[test]
+fn each_reason_of_a_socks_proxy_is_told_apart() {
+    let reasons: std::collections::BTreeSet<_> = (1..=6)
+        .map(|code| {
+            let (_, end, _) = talk(Proxy::socks5("p", 1), "h", &[5, 0, 5, code]);
+            end.unwrap_err()
+        })
+        .collect();
+    assert_eq!(reasons.len(), 6);
+}
+
+#[test]
+fn an_interrupted_system_call_is_made_again() {
+    struct Interrupted(bool, Peer);
+    impl Read for Interrupted {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.1.read(buffer)
+        }
+    }
+    impl Write for Interrupted {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = !self.0;
+            if self.0 { Err(io::ErrorKind::Interrupted.into()) } else { self.1.write(bytes) }
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut hop = Hop::new(&Proxies::one(Proxy::http("p", 1)), &Text::from("h"), 443, true);
+    let tunnel = hop.tunnel.as_mut().unwrap();
+    let mut peer = Interrupted(false, Peer { incoming: b"HTTP/1.1 200 OK\r\n\r\n".to_vec().into(), ..Peer::default() });
+    let end = std::iter::repeat_with(|| tunnel.poll(&mut peer)).take(1_000).find(Poll::is_ready);
+    assert_eq!(end, Some(Poll::Ready(Ok(()))));
+}
+
+#[test]
 fn reads_urls_and_writes_them() {
     let table = [
+        ("http://[::1]", Proxy::http("::1", 80), "http://[::1]:80"),
         ("http://p:3128", Proxy::http("p", 3128), "http://p:3128"),
         ("p", Proxy::http("p", 80), "http://p:80"),
         ("socks5h://[::1]:9/", Proxy::socks5("::1", 9), "socks5h://[::1]:9"),
@@ -104,6 +150,8 @@ fn reads_urls_and_writes_them() {
         ("https://p", InvalidProxy::Protocol("https".into())),
         ("http://", InvalidProxy::Url),
         ("http://p:0", InvalidProxy::Url),
+        ("http://:80", InvalidProxy::Url),
+        ("http://a b:80", InvalidProxy::Url),
         ("http://p:99999", InvalidProxy::Url),
         ("http://u:%zz@p", InvalidProxy::Url),
         ("socks5://u@p", InvalidProxy::Credentials),
@@ -112,7 +160,9 @@ fn reads_urls_and_writes_them() {
     for (text, error) in table {
         assert_eq!(text.parse::<Proxy>(), Err(error), "{text}");
     }
-    assert!(!format!("{:?}", Proxy::http("p", 1).credentials("u", "pw")).contains("pw"));
+    let proxy = Proxy::http("::1", 1).credentials("u", "pw");
+    assert!(!format!("{proxy:?}").contains("pw"));
+    assert_eq!(proxy.to_string(), "[::1]:1");
 }
 
 #[test]

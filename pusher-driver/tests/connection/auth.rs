@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use pusher_driver::{AuthCall, Authorizer, Credentials, HttpAuth, HttpResponse, NoAuth, Options, SubscribeError};
-use pusher_proto::{AuthError, AuthPurpose, AuthRequest, AuthResponse, SubscriptionError};
+use pusher_proto::{AuthBody, AuthError, AuthPurpose, AuthRequest, AuthResponse, SubscriptionError};
 
 use crate::world::{World, now, succeeded};
 
@@ -36,6 +36,17 @@ fn the_endpoint_is_asked_with_headers_and_parameters() {
     assert_eq!(world.sent(), [r#"{"event":"pusher:subscribe","data":{"channel":"private-chat","auth":"key:5a"}}"#]);
     world.receive(&succeeded("private-chat"));
     assert_eq!(now(chat.subscribed()), Poll::Ready(Ok(())));
+}
+
+#[test]
+fn the_endpoint_is_asked_in_json_if_the_configuration_says_so() {
+    let config = crate::world::config().auth_body(AuthBody::Json);
+    let mut world = World::connected_with(config, HttpAuth::new("https://example.com/auth").param("tenant", "7"));
+    let _chat = world.client.subscribe("private-chat").unwrap();
+    world.run();
+    let post = world.outside().posts.remove(0);
+    assert_eq!(post.content_type, "application/json");
+    assert_eq!(post.body.expose(), r#"{"socket_id":"1.1","channel_name":"private-chat","tenant":"7"}"#);
 }
 
 #[test]
@@ -243,6 +254,34 @@ fn calls_that_came_together_are_dropped_when_nobody_waits_for_any() {
     drop(third);
     world.run();
     assert_eq!(dropped.load(Ordering::Relaxed), 2);
+}
+
+/// Gives its calls away, to be answered by nobody.
+struct Handing(std::sync::mpsc::Sender<AuthCall>);
+
+impl Authorizer for Handing {
+    async fn authorize(&self, _call: &AuthCall) -> Result<AuthResponse, AuthError> {
+        pending().await
+    }
+
+    async fn authorize_many(&self, calls: Vec<AuthCall>) {
+        for call in calls {
+            self.0.send(call).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_call_knows_whether_anybody_waits_for_it() {
+    let (sender, calls) = std::sync::mpsc::channel();
+    let mut world = World::connected(Handing(sender));
+    let chat = world.client.subscribe("private-chat").unwrap();
+    world.run();
+    let call = calls.recv().unwrap();
+    assert!(!call.is_cancelled());
+    drop(chat);
+    world.run();
+    assert!(call.is_cancelled());
 }
 
 struct Silent;
