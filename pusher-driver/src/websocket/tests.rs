@@ -16,6 +16,8 @@ struct Ends {
     from_client: Vec<u8>,
     is_closed: bool,
     is_stuffed: bool,
+    /// What every call fails with.
+    error: Option<io::ErrorKind>,
 }
 
 impl Pipe {
@@ -43,6 +45,9 @@ impl NonBlocking for Pipe {
 impl Read for Pipe {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut ends = self.0.lock().unwrap();
+        if let Some(error) = ends.error {
+            return Err(error.into());
+        }
         if ends.to_client.is_empty() && !ends.is_closed {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -53,6 +58,9 @@ impl Read for Pipe {
 impl Write for Pipe {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut ends = self.0.lock().unwrap();
+        if let Some(error) = ends.error {
+            return Err(error.into());
+        }
         if ends.is_stuffed {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -69,7 +77,10 @@ fn limits() -> Limits {
 }
 
 fn request() -> ConnectRequest {
-    let endpoint = Endpoint::host("::1").ws_port(80).tls(false).header("Origin", "https://example.com");
+    request_to(Endpoint::host("::1").ws_port(80).tls(false).header("Origin", "https://example.com"))
+}
+
+fn request_to(endpoint: Endpoint) -> ConnectRequest {
     let mut client = Client::new(Config::new("key", endpoint).unwrap(), 1);
     client.connect();
     loop {
@@ -103,6 +114,12 @@ fn server_frame(first_byte: u8, payload: &[u8]) -> Vec<u8> {
     }
     frame.extend(payload);
     frame
+}
+
+/// Payload of a short frame of the client, which is masked.
+fn unmasked(frame: &[u8]) -> Vec<u8> {
+    let (mask, masked) = frame[2..].split_at(4);
+    masked.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect()
 }
 
 fn text(len: usize) -> (Vec<u8>, Frame) {
@@ -165,6 +182,15 @@ fn the_buffer_grows_under_load_and_shrinks_in_silence_without_losing_a_byte() {
     }
     assert!(expected.is_empty());
     for _ in 0..100 {
+        let (bytes, frame) = text(20_000);
+        pipe.give(&bytes);
+        assert_eq!(socket.read(), Poll::Ready(Ok(frame)));
+        assert_eq!(socket.read(), Poll::Pending);
+    }
+    assert_eq!(socket.read_buffer_len(), 65_536, "there is still load");
+    // So that it is time to shrink in the middle of a message.
+    assert_eq!(socket.read(), Poll::Pending);
+    for _ in 0..100 {
         let (bytes, frame) = text(100);
         let (start, end) = bytes.split_at(60);
         pipe.give(start);
@@ -204,10 +230,7 @@ fn a_ping_frame_is_answered_with_a_pong_frame() {
     assert_eq!(socket.read(), Poll::Ready(Ok(Frame::Ping)));
     assert_eq!(socket.read(), Poll::Pending);
     let sent = pipe.sent();
-    let (head, rest) = sent.split_at(2);
-    let (mask, masked) = rest.split_at(4);
-    let payload: Vec<u8> = masked.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
-    assert_eq!((head[0], payload.as_slice()), (0x8a, b"are you there".as_slice()));
+    assert_eq!((sent[0], unmasked(&sent).as_slice()), (0x8a, b"are you there".as_slice()));
 }
 
 #[test]
@@ -263,4 +286,61 @@ fn what_the_stream_does_not_take_waits_up_to_a_bound() {
     assert_eq!(socket.flush(), Poll::Pending);
     let error = CloseReason::Failed(TransportError::Io("the server does not read".into()));
     assert_eq!(socket.send(&text), Err(error));
+}
+
+#[test]
+fn a_server_that_breaks_the_rules_is_told_which() {
+    let table: [(&[u8], u16); 3] = [
+        (&server_frame(TEXT, b"\xff"), 1007),
+        (&server_frame(0x83, b""), 1002),
+        (&server_frame(TEXT, &vec![b'x'; 1_000_001])[..10], 1009),
+    ];
+    for (bytes, code) in table {
+        let pipe = Pipe::default();
+        let mut socket = pipe.open();
+        pipe.give(bytes);
+        assert!(matches!(socket.read(), Poll::Ready(Err(_))));
+        let sent = pipe.sent();
+        assert_eq!((sent[0], &unmasked(&sent)[..2]), (CLOSE, &code.to_be_bytes()[..]));
+    }
+}
+
+#[test]
+fn an_error_of_the_stream_is_the_end_of_the_connection() {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
+    let failed = CloseReason::Failed(TransportError::Io(io::Error::from(TimedOut).to_string()));
+    let table = [
+        (BrokenPipe, CloseReason::Dropped),
+        (ConnectionAborted, CloseReason::Dropped),
+        (ConnectionReset, CloseReason::Dropped),
+        (UnexpectedEof, CloseReason::Dropped),
+        (TimedOut, failed),
+    ];
+    for (error, reason) in table {
+        let break_off = |pipe: &Pipe| pipe.0.lock().unwrap().error = Some(error);
+        let pipe = Pipe::default();
+        let mut socket = pipe.open();
+        break_off(&pipe);
+        assert_eq!(socket.read(), Poll::Ready(Err(reason.clone())));
+        assert!(socket.poll_close().is_ready());
+        let pipe = Pipe::default();
+        let mut socket = pipe.open();
+        break_off(&pipe);
+        assert_eq!(socket.send(&"x".into()), Ok(()));
+        assert_eq!(socket.flush(), Poll::Ready(Err(reason.clone())));
+        assert_eq!(socket.send(&"x".repeat(WRITE_BUFFER_LEN).into()), Err(reason));
+        assert!(socket.poll_close().is_ready());
+    }
+}
+
+#[test]
+fn a_host_header_of_the_application_takes_the_place_of_ours_and_others_are_all_sent() {
+    let endpoint =
+        Endpoint::host("::1").tls(false).header("Host", "front.example").header("X-A", "1").header("X-A", "2");
+    let pipe = Pipe::default();
+    assert!(Handshake::new(pipe.clone(), &request_to(endpoint), limits()).poll(Waker::noop()).is_pending());
+    let upgrade = String::from_utf8(pipe.sent()).unwrap().to_lowercase();
+    let lines = |start| upgrade.lines().filter(|line| line.starts_with(start)).collect::<Vec<_>>();
+    assert_eq!(lines("host: "), ["host: front.example"]);
+    assert_eq!(lines("x-a: "), ["x-a: 1", "x-a: 2"]);
 }
