@@ -146,3 +146,15 @@ const MAILBOX_LEN: usize = 65_536;
 
 /// Bytes that wait in all mailboxes of a client.
 const MAILBOX_BYTES: usize = 64 * 1_024 * 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_is_kept_and_without_one_each_client_draws_its_own() {
+        assert_eq!(Options::new().seed(7).draw_seed(), 7);
+        let drawn = [(); 3].map(|()| Options::new().draw_seed());
+        assert!(drawn[0] != drawn[1] && drawn[1] != drawn[2], "{drawn:?}");
+    }
+}

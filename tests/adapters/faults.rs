@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -16,6 +17,7 @@ use crate::world::SERVERS;
 pub(crate) struct FaultProxy {
     address: SocketAddr,
     control: watch::Sender<Control>,
+    accepted: Arc<AtomicUsize>,
     /// Each holds a clone.
     connections: Arc<()>,
     accepting: JoinHandle<()>,
@@ -54,10 +56,13 @@ impl FaultProxy {
         let listener = SERVERS.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let subscriber = control.clone();
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&accepted);
         let connections = Arc::new(());
         let connection = Arc::clone(&connections);
         let accepting = SERVERS.spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::Relaxed);
                 let (control, connection) = (subscriber.subscribe(), Arc::clone(&connection));
                 tokio::spawn(async move {
                     forward(client, target, control).await;
@@ -65,11 +70,16 @@ impl FaultProxy {
                 });
             }
         });
-        Self { address, control, connections, accepting }
+        Self { address, control, accepted, connections, accepting }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Connections so far.
+    pub(crate) fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
     }
 
     /// Connections that go through it.

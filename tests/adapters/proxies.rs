@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -11,8 +11,9 @@ use pusher_proto::{ConnectionError, Event, TransportError};
 
 use crate::Scenario;
 use crate::adapter::Adapter;
+use crate::faults::FaultProxy;
 use crate::tls::Front;
-use crate::world::{World, quick, text, wait_until};
+use crate::world::{User, World, quick, text, wait_until};
 
 /// Scenarios, and the programs that they need.
 pub(crate) fn all<A: Adapter>() -> Vec<(&'static str, Scenario<A>)> {
@@ -35,54 +36,58 @@ const MICROSOCKS: &str = "microsocks";
 
 fn through_http<A: Adapter>(world: &mut World<A>) {
     let proxy = Running::tinyproxy("");
-    expect_way(world, Proxy::http("127.0.0.1", proxy.port));
+    expect_way(world, &proxy, |port| Proxy::http("127.0.0.1", port));
 }
 
 fn through_http_with_credentials<A: Adapter>(world: &mut World<A>) {
     let proxy = Running::tinyproxy("BasicAuth user secret\n");
-    expect_way(world, Proxy::http("127.0.0.1", proxy.port).credentials("user", "secret"));
+    expect_way(world, &proxy, |port| Proxy::http("127.0.0.1", port).credentials("user", "secret"));
     expect_refusal(world, Proxy::http("127.0.0.1", proxy.port), "407");
     expect_refusal(world, Proxy::http("127.0.0.1", proxy.port).credentials("user", "wrong"), "40");
 }
 
 fn through_socks<A: Adapter>(world: &mut World<A>) {
     let proxy = Running::microsocks(&[]);
-    expect_way(world, Proxy::socks5("127.0.0.1", proxy.port));
+    expect_way(world, &proxy, |port| Proxy::socks5("127.0.0.1", port));
 }
 
 fn through_socks_with_credentials<A: Adapter>(world: &mut World<A>) {
     let proxy = Running::microsocks(&["-u", "user", "-P", "secret"]);
-    expect_way(world, Proxy::socks5("127.0.0.1", proxy.port).credentials("user", "secret"));
+    expect_way(world, &proxy, |port| Proxy::socks5("127.0.0.1", port).credentials("user", "secret"));
     expect_refusal(world, Proxy::socks5("127.0.0.1", proxy.port), "credentials");
     expect_refusal(world, Proxy::socks5("127.0.0.1", proxy.port).credentials("user", "wrong"), "credentials");
 }
 
 fn tls_through_http<A: Adapter>(world: &mut World<A>) {
     let proxy = Running::tinyproxy("");
-    expect_way_with_tls(world, Proxy::http("127.0.0.1", proxy.port));
+    expect_way_with_tls(world, &proxy, |port| Proxy::http("127.0.0.1", port));
 }
 
 fn tls_through_socks<A: Adapter>(world: &mut World<A>) {
     let proxy = Running::microsocks(&[]);
-    expect_way_with_tls(world, Proxy::socks5("127.0.0.1", proxy.port));
+    expect_way_with_tls(world, &proxy, |port| Proxy::socks5("127.0.0.1", port));
 }
 
 /// The client speaks TLS with the server, not with the proxy.
-fn expect_way_with_tls<A: Adapter>(world: &World<A>, proxy: Proxy) {
+fn expect_way_with_tls<A: Adapter>(world: &World<A>, proxy: &Running, at: fn(u16) -> Proxy) {
     let front = Front::trusted(world.server().address());
-    let user = world.user_with(quick(front.config()), front.auth(), &front.trusting().proxy(proxy));
-    user.client.connect();
-    let mut orders = user.subscribed("private-orders");
-    world.publish("private-orders", "1");
-    assert_eq!(text::<A>(&mut orders), "1");
+    let way = FaultProxy::new(proxy.address());
+    let user = world.user_with(quick(front.config()), front.auth(), &front.trusting().proxy(at(way.address().port())));
+    expect_events(world, &user, &way);
 }
 
-fn expect_way<A: Adapter>(world: &World<A>, proxy: Proxy) {
-    let user = world.user_with(world.config(), world.auth(), &Options::new().proxy(proxy));
+fn expect_way<A: Adapter>(world: &World<A>, proxy: &Running, at: fn(u16) -> Proxy) {
+    let way = FaultProxy::new(proxy.address());
+    let user = world.user_with(world.config(), world.auth(), &Options::new().proxy(at(way.address().port())));
+    expect_events(world, &user, &way);
+}
+
+fn expect_events<A: Adapter>(world: &World<A>, user: &User<A>, way: &FaultProxy) {
     user.client.connect();
     let mut orders = user.subscribed("private-orders");
     world.publish("private-orders", "1");
     assert_eq!(text::<A>(&mut orders), "1");
+    assert_eq!(way.accepted(), 2, "the socket and the authorization");
 }
 
 fn expect_refusal<A: Adapter>(world: &World<A>, proxy: Proxy, excerpt: &str) {
@@ -103,6 +108,10 @@ struct Running {
 }
 
 impl Running {
+    fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
     fn tinyproxy(more: &str) -> Self {
         let port = free_port();
         let path = env::temp_dir().join(format!("tinyproxy-{}-{port}.conf", std::process::id()));

@@ -109,6 +109,26 @@ fn each_reason_of_a_socks_proxy_is_told_apart() {
 }
 
 #[test]
+fn an_error_of_the_stream_ends_the_tunnel() {
+    struct Broken;
+    impl Read for Broken {
+        fn read(&mut self, _buffer: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::ConnectionReset.into())
+        }
+    }
+    impl Write for Broken {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut hop = Hop::new(&Proxies::one(Proxy::http("p", 1)), &Text::from("h"), 443, true);
+    assert!(matches!(hop.tunnel.as_mut().unwrap().poll(&mut Broken), Poll::Ready(Err(_))));
+}
+
+#[test]
 fn an_interrupted_system_call_is_made_again() {
     struct Interrupted(bool, Peer);
     impl Read for Interrupted {

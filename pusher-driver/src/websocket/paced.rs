@@ -241,3 +241,40 @@ fn payload_len(header: &[u8]) -> u64 {
 
 /// Longest header of a frame without a mask, in bytes.
 const MAX_HEADER_LEN: usize = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_of_messages_are_known_wherever_reads_end() {
+        let frame = |first: u8, header: &[u8], len: usize| [&[first][..], header, &vec![0; len]].concat();
+        let messages = [
+            frame(0x81, &[10], 10),
+            frame(0x81, &[0], 0),
+            [
+                frame(0x01, &[126, 0, 200], 200),
+                frame(0x89, &[4], 4),
+                frame(0x00, &[0], 0),
+                frame(0x80, &[127, 0, 0, 0, 0, 0, 1, 0, 2], 65_538),
+            ]
+            .concat(),
+            frame(0x82, &[126, 1, 0], 256),
+        ];
+        for read_len in [1, 2, 3, 7, 100, 1_000, 100_000] {
+            let mut scan = Scan::new();
+            for message in &messages {
+                let mut rest = &message[..];
+                while !rest.is_empty() {
+                    let len = if scan.is_at_boundary() { read_len } else { read_len.min(scan.to_boundary()) };
+                    assert!(len > 0, "there is more of the message");
+                    let (read, behind) = rest.split_at(len.min(rest.len()));
+                    scan.advance(read);
+                    rest = behind;
+                    assert_eq!(scan.is_at_boundary(), rest.is_empty(), "{} left, read by {read_len}", rest.len());
+                    assert!(scan.to_boundary() <= rest.len(), "the next message is not touched");
+                }
+            }
+        }
+    }
+}
