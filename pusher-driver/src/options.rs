@@ -152,6 +152,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_proxies_of_the_environment_leave_other_options_alone() {
+        let options = Options::new().mailbox_len(5).seed(7).proxy_from_env().unwrap();
+        assert_eq!((options.mailbox_len, options.seed), (5, Some(7)));
+    }
+
+    #[test]
     fn a_seed_is_kept_and_without_one_each_client_draws_its_own() {
         assert_eq!(Options::new().seed(7).draw_seed(), 7);
         let drawn = [(); 3].map(|()| Options::new().draw_seed());

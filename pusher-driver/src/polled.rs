@@ -86,3 +86,67 @@ impl<D> fmt::Debug for Polled<D> {
         f.debug_struct("Polled").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    use super::*;
+
+    /// A stream that moves two bytes when it is ready, and keeps who waits for it.
+    #[derive(Default)]
+    struct Fake {
+        is_ready: bool,
+        waiting: Option<Waker>,
+    }
+
+    impl Fake {
+        fn poll<T>(&mut self, context: &Context<'_>, value: T) -> Poll<io::Result<T>> {
+            if self.is_ready {
+                return Poll::Ready(Ok(value));
+            }
+            self.waiting = Some(context.waker().clone());
+            Poll::Pending
+        }
+    }
+
+    impl Duplex for Fake {
+        fn poll_read(&mut self, context: &mut Context<'_>, _buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+            self.poll(context, 2)
+        }
+
+        fn poll_write(&mut self, context: &mut Context<'_>, _bytes: &[u8]) -> Poll<io::Result<usize>> {
+            self.poll(context, 2)
+        }
+
+        fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.poll(context, ())
+        }
+    }
+
+    struct Nobody;
+
+    impl Wake for Nobody {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn a_stream_that_is_not_ready_would_block_and_knows_whom_to_wake() {
+        let mut stream = Polled::new(Fake::default());
+        let calls = [
+            |stream: &mut Polled<Fake>| stream.read(&mut [0; 4]),
+            |stream: &mut Polled<Fake>| stream.write(&[0; 4]),
+            |stream: &mut Polled<Fake>| stream.flush().map(|()| 2),
+        ];
+        for call in calls {
+            let waker = Waker::from(Arc::new(Nobody));
+            stream.set_waker(&waker);
+            stream.duplex.is_ready = false;
+            assert_eq!(call(&mut stream).map_err(|error| error.kind()), Err(io::ErrorKind::WouldBlock));
+            assert!(stream.duplex.waiting.take().is_some_and(|waiting| waiting.will_wake(&waker)));
+            stream.duplex.is_ready = true;
+            assert_eq!(call(&mut stream).ok(), Some(2));
+        }
+    }
+}

@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::task::Context;
 
 use pusher_proto::{Action, Client, Endpoint, Instant, TransportError};
 use tungstenite::handshake::derive_accept_key;
@@ -16,6 +17,9 @@ struct Ends {
     from_client: Vec<u8>,
     is_closed: bool,
     is_stuffed: bool,
+    is_flushed: bool,
+    /// Who waits for the stream.
+    waker: Option<Waker>,
     /// What every call fails with.
     error: Option<io::ErrorKind>,
 }
@@ -39,7 +43,9 @@ impl Pipe {
 }
 
 impl NonBlocking for Pipe {
-    fn set_waker(&mut self, _waker: &Waker) {}
+    fn set_waker(&mut self, waker: &Waker) {
+        self.0.lock().unwrap().waker = Some(waker.clone());
+    }
 }
 
 impl Read for Pipe {
@@ -64,10 +70,12 @@ impl Write for Pipe {
         if ends.is_stuffed {
             return Err(io::ErrorKind::WouldBlock.into());
         }
+        ends.is_flushed = false;
         ends.from_client.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.0.lock().unwrap().is_flushed = true;
         Ok(())
     }
 }
@@ -343,4 +351,35 @@ fn a_host_header_of_the_application_takes_the_place_of_ours_and_others_are_all_s
     let lines = |start| upgrade.lines().filter(|line| line.starts_with(start)).collect::<Vec<_>>();
     assert_eq!(lines("host: "), ["host: front.example"]);
     assert_eq!(lines("x-a: "), ["x-a: 1", "x-a: 2"]);
+}
+
+#[cfg(feature = "async")]
+#[test]
+fn the_loop_has_all_of_the_socket_and_is_woken_by_its_stream() {
+    use crate::runtime::Socket;
+
+    let pipe = Pipe::default();
+    let mut socket = pipe.open();
+    let asks =
+        |pipe: &Pipe, waker: &Waker| pipe.0.lock().unwrap().waker.take().is_some_and(|known| known.will_wake(waker));
+    let wakers = [(); 3].map(|()| Waker::from(Arc::new(Nobody)));
+    assert_eq!(socket.poll_frame(&mut Context::from_waker(&wakers[0])), Poll::Pending);
+    assert!(asks(&pipe, &wakers[0]));
+    assert_eq!(Socket::send(&mut socket, "hello".into()), Ok(()));
+    assert_eq!(pipe.sent(), [0; 0]);
+    assert_eq!(socket.poll_flush(&mut Context::from_waker(&wakers[1])), Poll::Ready(Ok(())));
+    assert!(asks(&pipe, &wakers[1]));
+    assert!(pipe.0.lock().unwrap().is_flushed);
+    assert_eq!(unmasked(&pipe.sent()), b"hello");
+    assert_eq!(Socket::read_buffer_len(&socket), WebSocket::read_buffer_len(&socket));
+    Socket::close(&mut socket, CloseFrame { code: 1000, reason: Text::default() });
+    assert_eq!(pipe.sent()[0], CLOSE);
+    assert_eq!(Socket::poll_close(&mut socket, &mut Context::from_waker(&wakers[2])), Poll::Pending);
+    assert!(asks(&pipe, &wakers[2]));
+}
+
+struct Nobody;
+
+impl std::task::Wake for Nobody {
+    fn wake(self: Arc<Self>) {}
 }
