@@ -9,6 +9,7 @@ mod api;
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod cluster;
 #[path = "../adapters/faults.rs"]
+#[expect(dead_code, reason = "scenarios of the adapters count connections")]
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod faults;
 mod figures;
