@@ -176,7 +176,7 @@ fn a_channel_that_was_wanted_before_the_connection_is_authorized_with_the_greeti
     let mut world = World::new(crate::world::config(), HttpAuth::new("https://example.com/auth"), &Options::new());
     let _chat = world.client.subscribe("private-chat").unwrap();
     world.run();
-    world.receive(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
+    world.greet();
     assert_eq!(world.outside().posts.len(), 1);
 }
 
@@ -308,7 +308,7 @@ fn an_endpoint_that_takes_too_long_is_given_up() {
     let config = crate::world::config().auth_timeout(Duration::from_nanos(1)).auth_retries(0);
     let mut world = World::new(config, HttpAuth::new("https://example.com/auth"), &Options::new());
     world.run();
-    world.receive(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
+    world.greet();
     let chat = world.client.subscribe("private-chat").unwrap();
     world.run();
     assert_eq!(world.outside().posts.len(), 1);

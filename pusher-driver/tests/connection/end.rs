@@ -4,9 +4,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pusher_driver::{NoAuth, Options, SubscribeError};
-use pusher_proto::{AuthRequest, AuthResponse, ClientEventName, ConnectionState, Data};
+use pusher_proto::{ClientEventName, ConnectionState, Data};
 
-use crate::world::{World, config, now, succeeded};
+use crate::world::{World, config, now};
 
 #[test]
 fn the_last_handle_takes_the_connection_with_it() {
@@ -59,11 +59,7 @@ fn shutdown_says_goodbye_and_ends_everything() {
 
 #[test]
 fn what_was_triggered_is_sent_before_the_goodbye() {
-    let mut world = World::connected(async |_: AuthRequest| Ok(AuthResponse::new("key:5a")));
-    let chat = world.client.subscribe("private-chat").unwrap();
-    world.run();
-    world.receive(&succeeded("private-chat"));
-    world.sent();
+    let (mut world, chat) = World::in_private_chat();
     chat.trigger(&ClientEventName::new("client-bye").unwrap(), &Data::string("bye")).unwrap();
     let context = &mut Context::from_waker(Waker::noop());
     assert_eq!(world.client.poll_shutdown(Duration::from_secs(1), context), Poll::Pending);

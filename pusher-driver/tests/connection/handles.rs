@@ -42,7 +42,7 @@ fn the_client_tells_what_the_loop_has_seen_of_the_connection() {
     assert_eq!((world.client.socket_id(), world.client.stats().frames), (None, 0));
     world.run();
     assert_eq!(world.client.state_name(), "connecting");
-    world.receive(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
+    world.greet();
     assert_eq!(world.client.state_name(), "connected");
     assert_eq!(world.client.socket_id(), Some(SocketId::new("1.1").unwrap()));
     assert_eq!((world.client.stats().sockets, world.client.stats().frames), (1, 1));
@@ -95,11 +95,7 @@ fn a_switch_leads_to_the_other_server_or_is_refused_at_once() {
 
 #[test]
 fn a_client_event_goes_out_through_the_client_or_a_handle_of_its_channel() {
-    let mut world = World::connected(async |_: AuthRequest| Ok(AuthResponse::new("key:5a")));
-    let chat = world.client.subscribe("private-chat").unwrap();
-    world.run();
-    world.receive(&succeeded("private-chat"));
-    world.sent();
+    let (mut world, chat) = World::in_private_chat();
     let typing = ClientEventName::new("client-typing").unwrap();
     world.client.trigger(chat.name(), &typing, &Data::string("1")).unwrap();
     chat.trigger(&typing, &Data::string("2")).unwrap();
@@ -148,7 +144,7 @@ fn handles_are_streams_as_well() {
 fn dropped_handles_take_no_room_from_the_others() {
     let mut world = World::new(config(), NoAuth, &Options::new().mailbox_bytes(20_000));
     world.run();
-    world.receive(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
+    world.greet();
     let mut chat = world.client.subscribe("chat").unwrap();
     drop((world.client.subscribe("chat").unwrap(), world.client.events()));
     world.run();

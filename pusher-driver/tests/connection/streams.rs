@@ -134,7 +134,7 @@ fn a_slow_consumer_learns_what_it_missed() {
     let options = Options::new().mailbox_len(2);
     let mut world = World::new(config(), NoAuth, &options);
     world.run();
-    world.receive(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
+    world.greet();
     let mut chat = world.client.subscribe("chat").unwrap();
     world.run();
     world.receive_all([&*succeeded("chat"), &event("chat", "a", ""), &event("chat", "b", ""), &event("chat", "c", "")]);
@@ -146,7 +146,7 @@ fn a_slow_consumer_learns_what_it_missed() {
 fn large_events_fill_a_mailbox_before_many_do() {
     let mut world = World::new(config(), NoAuth, &Options::new().mailbox_bytes(5_000));
     world.run();
-    world.receive(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
+    world.greet();
     let mut chat = world.client.subscribe("chat").unwrap();
     world.run();
     world.receive(&succeeded("chat"));
@@ -205,7 +205,7 @@ fn the_client_wide_stream_has_everything_and_ends_with_the_loop() {
     let mut events = world.client.events();
     let _chat = world.client.subscribe("chat").unwrap();
     world.run();
-    world.receive(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
+    world.greet();
     world.receive_all([&*succeeded("chat"), &event("chat", "message", "")]);
     world.drop_loop();
     let mut names = Vec::new();

@@ -10,9 +10,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use pusher_driver::adapter::{Connection, Runtime, Socket};
-use pusher_driver::{Authorizer, Client, HttpRequest, HttpResponse, Options};
+use pusher_driver::{Authorizer, Client, HttpRequest, HttpResponse, Options, Subscription};
 use pusher_proto::{
-    AuthError, CloseFrame, CloseReason, Config, ConfigBuilder, ConnectRequest, Endpoint, Frame, Text, TransportError,
+    AuthError, AuthRequest, AuthResponse, CloseFrame, CloseReason, Config, ConfigBuilder, ConnectRequest, Endpoint,
+    Frame, Text, TransportError,
 };
 
 /// One client and everything around it.
@@ -73,9 +74,24 @@ impl World {
     pub(crate) fn connected_with(config: ConfigBuilder, authorizer: impl Authorizer) -> Self {
         let mut world = Self::new(config, authorizer, &Options::new());
         world.run();
-        world.receive(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
+        world.greet();
         assert!(world.client.state().is_connected());
         world
+    }
+
+    /// Connected, and subscribed to a channel that takes client events.
+    pub(crate) fn in_private_chat() -> (Self, Subscription) {
+        let mut world = Self::connected(async |_: AuthRequest| Ok(AuthResponse::new("key:5a")));
+        let chat = world.client.subscribe("private-chat").unwrap();
+        world.run();
+        world.receive(&succeeded("private-chat"));
+        world.sent();
+        (world, chat)
+    }
+
+    /// The server says that it is there.
+    pub(crate) fn greet(&mut self) {
+        self.receive(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
     }
 
     pub(crate) fn outside(&self) -> MutexGuard<'_, Outside> {
