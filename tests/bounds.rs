@@ -75,7 +75,7 @@ const ENDLESS: [(&str, u64); 14] = [
     (r#"{"event":"pusher_internal:subscription_succeeded","channel":"stray-{}"}"#, 4 * MB),
     (r#"{"event":"pusher_internal:subscription_count","channel":"chat","data":{"subscription_count":{}}}"#, 4 * MB),
     (
-        r#"{"event":"pusher_internal:member_updated","channel":"presence-room","data":{"user_id":"1","user_info":{}}}"#,
+        r#"{"event":"pusher_internal:member_added","channel":"presence-room","data":{"user_id":"1","user_info":{}}}"#,
         4 * MB,
     ),
     ("this is not JSON {}", 4 * MB),
