@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 /// What can happen next. Some of it is possible in some states only, see [`Reference::is_possible`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Subscribe(Name),
     Unsubscribe(Name),
@@ -37,14 +37,14 @@ pub(crate) enum Name {
 }
 
 /// A message of the client.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Request {
     Subscribe(Name),
     Unsubscribe(Name),
 }
 
 /// A message of the server; with `true` the other user is in the presence channel.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Message {
     Succeeded(Name, bool),
     Event(Name),
@@ -54,7 +54,7 @@ pub(crate) enum Message {
 }
 
 /// What the application hears.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Notice {
     Succeeded(Name),
     Failed(Name),
