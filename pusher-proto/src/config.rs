@@ -421,6 +421,12 @@ mod tests {
     }
 
     #[test]
+    fn delays_may_stay_as_they_begin() {
+        let same = Duration::from_secs(5);
+        assert!(builder().reconnect_base(same).reconnect_cap(same).build().is_ok());
+    }
+
+    #[test]
     fn silence_is_followed_by_a_ping_after_120_seconds_and_a_close_after_30_more() {
         let config = builder().build().unwrap();
         let recommended = (Duration::from_secs(120), Duration::from_secs(30));

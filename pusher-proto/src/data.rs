@@ -251,6 +251,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_otherwise_is_not_equal() {
+        let forms = [Data::ABSENT, data("1"), data(r#""1""#), data("[1]"), data("[ 1]")];
+        for (place, one) in forms.iter().enumerate() {
+            let equal: Vec<_> = (0..forms.len()).filter(|&other| *one == forms[other]).collect();
+            assert_eq!(equal, [place], "{one:?}");
+        }
+    }
+
+    #[test]
     fn unescapes_everything_that_json_knows() {
         let text = data(r#""\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00""#);
         assert_eq!(text.text(), "\"\\/\u{8}\u{c}\n\r\té😀");

@@ -352,6 +352,20 @@ mod tests {
     }
 
     #[test]
+    fn switches_to_a_tls_port_that_is_known() {
+        let plain = |endpoint: Endpoint| endpoint.tls(false);
+        let table = [
+            (plain(Endpoint::cluster("eu")), true),
+            (Endpoint::cluster("eu"), false),
+            (plain(Endpoint::host("h").wss_port(8443)), true),
+            (plain(Endpoint::host("h")), false),
+        ];
+        for (endpoint, can_switch) in table {
+            assert_eq!(endpoint.can_switch_to_tls(), can_switch, "{endpoint:?}");
+        }
+    }
+
+    #[test]
     fn headers_must_be_headers_and_do_not_print() {
         let endpoint = Endpoint::host("h").header("Authorization", "Bearer 1");
         assert_eq!(endpoint.validate(), Ok(()));

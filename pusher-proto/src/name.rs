@@ -391,6 +391,12 @@ mod tests {
     }
 
     #[test]
+    fn takes_the_longest_names() {
+        assert_eq!(ChannelName::new("x".repeat(1_024)).unwrap().as_str().len(), 1_024);
+        assert!(ChannelName::new("x".repeat(164)).unwrap().is_portable());
+    }
+
+    #[test]
     fn a_client_event_has_the_prefix_that_the_protocol_asks_for() {
         assert_eq!(ClientEventName::new("client-moved").unwrap().as_str(), "client-moved");
         for name in ["moved", "Client-moved", "client_moved", ""] {

@@ -81,6 +81,19 @@ mod tests {
     }
 
     #[test]
+    fn an_event_whose_time_is_over_makes_room_for_another() {
+        let [a, b, c] = ["cache-a", "cache-b", "cache-c"].map(|name| ChannelName::new(name).unwrap());
+        let mut cache = Cache::new(2, Duration::from_secs(10));
+        cache.put(&a, &"a".into(), secs(0));
+        cache.put(&b, &"b".into(), secs(5));
+        cache.put(&c, &"c".into(), secs(10));
+        assert_eq!(
+            [&a, &b, &c].map(|channel| cache.get(channel, secs(10)).map(Text::as_str)),
+            [None, Some("b"), Some("c")]
+        );
+    }
+
+    #[test]
     fn a_cache_without_room_keeps_nothing() {
         let channel = ChannelName::new("cache-a").unwrap();
         let mut cache = Cache::new(0, Duration::from_secs(10));

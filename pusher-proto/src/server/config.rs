@@ -215,6 +215,7 @@ mod tests {
         for (builder, error) in table {
             assert_eq!(builder.build().unwrap_err(), error);
         }
+        assert!(builder().activity_timeout(Duration::from_secs(1)).build().is_ok());
         assert!(builder().max_members(0).client_event_rate(0).build().is_ok());
     }
 

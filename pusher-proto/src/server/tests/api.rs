@@ -40,7 +40,9 @@ fn an_answer_tells_the_counts_that_were_asked_for() {
 
     let presences = world.server.channels("presence-", info).unwrap();
     assert_eq!(presences.into_iter().collect::<Vec<_>>(), [(channel_name("presence-a"), presence)]);
-    assert_eq!(world.server.channels("", Info::default()).unwrap().len(), 2);
+    let both = world.server.channels("", Info::default()).unwrap();
+    let unasked = ["a", "presence-a"].map(|name| (channel_name(name), Attributes::default()));
+    assert_eq!(both.into_iter().collect::<Vec<_>>(), unasked);
     let state = ChannelState { occupied: true, attributes: presence };
     assert_eq!(world.server.channel(&channel_name("presence-a"), info), Ok(state));
     let nobody = world.server.channel(&channel_name("b"), Info::default()).unwrap();
@@ -78,6 +80,16 @@ fn refuses_what_passes_a_limit_or_makes_no_sense() {
     let name = channel_name("a b");
     let refused = world.server.trigger(&Publication::new("e", [name.clone()], ""), world.now);
     assert_eq!(refused, Err(ApiError::ChannelName(name)));
+}
+
+#[test]
+fn takes_as_much_as_the_limits_allow() {
+    let mut world = World::new().connected(1);
+    world.subscribe(1, "a");
+    let channels = (0..100).map(|number| channel_name(if number == 0 { "a" } else { "b" }));
+    let batch = alloc::vec![Publication::new("x".repeat(200), channels, "x".repeat(10_240)); 10];
+    assert!(world.server.trigger_batch(&batch, world.now).is_ok());
+    assert_eq!(world.sent().len(), 10);
 }
 
 #[test]

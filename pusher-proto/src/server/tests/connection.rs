@@ -30,6 +30,13 @@ fn two_servers_of_one_seed_say_the_same() {
 }
 
 #[test]
+fn no_two_connections_have_one_socket_id() {
+    let world = World::new().connected(3_000);
+    let ids: BTreeSet<SocketId> = (1..=3_000).map(|client| world.socket_id(client)).collect();
+    assert_eq!(ids.len(), 3_000);
+}
+
+#[test]
 fn refuses_a_connection_with_the_code_of_its_reason() {
     let with = |build: fn(ServerConfigBuilder) -> ServerConfigBuilder| World::with(build).connected(1);
     let table = [
@@ -74,6 +81,7 @@ fn tells_what_is_wrong_with_a_message_and_goes_on() {
     let mut world = World::with(|builder| builder.max_message_len(30)).connected(1);
     assert_eq!(world.say(1, "{"), error(1, "Messages must be JSON objects with an event"));
     assert_eq!(world.say(1, r#"{"event":"pusher:x"}"#), error(1, "Unknown event pusher:x"));
+    assert_eq!(world.say(1, &" ".repeat(30)), error(1, "Messages must be JSON objects with an event"));
     assert_eq!(world.say(1, &" ".repeat(31)), error(1, "A message of 31 bytes is larger than 30 bytes"));
     world.server.handle_frame(ConnectionId::new(1), Frame::Binary([1].to_vec().into()), world.now);
     assert_eq!(world.sent(), error(1, "Binary messages are not supported"));

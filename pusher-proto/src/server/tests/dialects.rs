@@ -90,6 +90,18 @@ fn reverb_does_not_list_members_among_whom_is_a_stranger() {
 }
 
 #[test]
+fn reverb_keeps_the_last_event_of_a_channel_while_somebody_is_there() {
+    let mut world = world(Dialect::Reverb);
+    let succeeded = |client: u64| format!("{client} pusher_internal:subscription_succeeded cache-a {{}}");
+    world.subscribe(1, "cache-a");
+    world.trigger("cache-a", "1");
+    assert_eq!(world.subscribe(2, "cache-a"), [succeeded(2), "2 e cache-a 1".into()]);
+    world.unsubscribe(1, "cache-a");
+    world.close(2);
+    assert_eq!(world.subscribe(1, "cache-a"), [succeeded(1), "1 pusher:cache_miss cache-a".into()]);
+}
+
+#[test]
 fn a_message_that_is_too_large_ends_the_connection_on_some_servers() {
     let table = [
         (Dialect::Pusher, "1 pusher:error"),

@@ -7,6 +7,7 @@ mod presence;
 mod subscription;
 mod users;
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -89,11 +90,14 @@ impl World {
     }
 
     pub(super) fn advance(&mut self, time: Duration) -> Vec<String> {
-        self.now = self.now + time;
-        self.server.handle_timeout(self.now);
-        let sent = self.sent();
-        assert!(self.server.poll_timeout().is_none_or(|at| at > self.now), "a deadline did not advance");
-        sent
+        let end = self.now + time;
+        while let Some(at) = self.server.poll_timeout().filter(|&at| at <= end) {
+            self.now = at;
+            self.server.handle_timeout(at);
+            assert!(self.server.poll_timeout().is_none_or(|next| next > at), "a deadline did not advance");
+        }
+        self.now = end;
+        self.sent()
     }
 
     /// What the server did, as `client event channel data user_id`, without what is missing.

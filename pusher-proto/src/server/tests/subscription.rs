@@ -16,6 +16,8 @@ fn says_when_a_subscription_exists_or_does_not() {
     world.subscribe(1, "a");
     assert_eq!(world.subscribe(1, "a"), error(1, "Existing subscription to channel a"));
     assert_eq!(world.unsubscribe(1, "a"), [""; 0]);
+    assert!(!world.server.is_subscribed(ConnectionId::new(1), &channel_name("a")));
+    assert!(!world.server.channel(&channel_name("a"), Info::default()).unwrap().occupied);
     let none = "No current subscription to channel a, or subscription in progress";
     assert_eq!(world.unsubscribe(1, "a"), error(1, none));
 }
