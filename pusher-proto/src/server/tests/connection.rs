@@ -59,6 +59,7 @@ fn old_protocols_get_an_error_before_the_close() {
     assert_eq!(sent, [error, "1 closed 4001"]);
     let sent = open(&mut World::new(), 1, "/app/key?protocol=5");
     assert!(!sent[0].contains("activity_timeout"), "{sent:?}");
+    assert_eq!(open(&mut World::new(), 1, "/app/other?protocol=6"), ["1 closed 4001"]);
 }
 
 #[test]
