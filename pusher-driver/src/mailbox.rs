@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Waker};
 
-use pusher_proto::{Event, Member};
+use pusher_proto::Event;
 
 use crate::options::{Options, Overflow};
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -236,7 +236,7 @@ impl Mailbox {
 
     fn pop(&self, inner: &mut Inner) -> Option<Event> {
         let event = inner.queue.pop_front()?;
-        let weight = weight(&event).min(inner.bytes);
+        let weight = event.weight().min(inner.bytes);
         inner.bytes -= weight;
         self.budget.used.fetch_sub(weight, Ordering::Relaxed);
         if inner.queue.is_empty() && inner.queue.capacity() > IDLE_CAPACITY {
@@ -274,21 +274,6 @@ pub(crate) fn replace_waker(place: &mut Option<Waker>, waker: &Waker) -> Option<
     place.replace(waker.clone())
 }
 
-/// The bytes that a waiting event holds, roughly. Lists of members are shared and count as nothing.
-pub(crate) fn weight(event: &Event) -> usize {
-    let member = |member: &Member| member.id.len() + member.info.raw().len();
-    let text = match event {
-        Event::Channel(event) => event.event().len() + event.data().raw().len(),
-        Event::Connection(event) => event.event.len() + event.data.raw().len(),
-        Event::User(event) => event.event.len() + event.data.raw().len(),
-        Event::MemberAdded { member: who, .. }
-        | Event::MemberRemoved { member: who, .. }
-        | Event::MemberUpdated { member: who, .. } => member(who),
-        _ => 0,
-    };
-    size_of::<Event>() + text
-}
-
 const LAGGED_WEIGHT: usize = size_of::<Event>();
 
 /// Events that an empty mailbox keeps room for; a burst's memory is given back.
@@ -309,7 +294,7 @@ mod tests {
     fn fill(mailbox: &Mailbox, numbers: std::ops::RangeInclusive<u64>) {
         for number in numbers {
             let event = numbered(number);
-            mailbox.put(weight(&event), || event);
+            mailbox.put(event.weight(), || event);
         }
     }
 
@@ -397,25 +382,6 @@ mod tests {
         fill(&mailbox, 1..=10);
         assert_eq!(taken(&mailbox).len(), 10);
         assert!(mailbox.lock().queue.capacity() >= 10);
-    }
-
-    #[test]
-    fn an_event_weighs_what_its_text_holds() {
-        let member = Member { id: "seven".into(), info: pusher_proto::Data::from_json("[1,2]").unwrap() };
-        let channel = pusher_proto::ChannelName::new("presence-c").unwrap();
-        let changes = [
-            Event::MemberAdded { channel: channel.clone(), member: member.clone() },
-            Event::MemberRemoved { channel: channel.clone(), member: member.clone() },
-            Event::MemberUpdated { channel, member },
-        ];
-        assert_eq!(changes.map(|event| weight(&event)), [size_of::<Event>() + 10; 3]);
-        let (event, data) = (pusher_proto::Text::from("hello"), pusher_proto::Data::from_json("[1,2,3]").unwrap());
-        let texts = [
-            Event::Connection(pusher_proto::ConnectionEvent { event: event.clone(), data: data.clone() }),
-            Event::User(pusher_proto::UserEvent { event, data }),
-        ];
-        assert_eq!(texts.map(|event| weight(&event)), [size_of::<Event>() + 12; 2]);
-        assert_eq!(weight(&numbered(1)), size_of::<Event>());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use pusher_proto::{ChannelName, ConnectionState, Event, SubscriptionError};
 
 use crate::bindings::Bindings;
-use crate::mailbox::{Mailbox, Put, weight};
+use crate::mailbox::{Mailbox, Put};
 
 /// Names one stay of a channel in the table: after `unsubscribe`, the same name gets another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,7 +222,7 @@ struct Parcel<'a> {
 impl Parcel<'_> {
     fn put(&mut self, mailbox: &Arc<Mailbox>, out: &mut Delivery) {
         self.takers = self.takers.saturating_sub(1);
-        match mailbox.put(weight(self.event), || self.take()) {
+        match mailbox.put(self.event.weight(), || self.take()) {
             Put::Quiet => {}
             Put::Wakes => out.filled.push(Arc::clone(mailbox)),
         }

@@ -188,7 +188,8 @@ options! {
     max_client_event_len: usize = 10 * 1_024;
     /// Sets what happens above [`max_client_event_len`](Self::max_client_event_len). Default warn.
     client_event_len_limit: Strictness = Strictness::Warn;
-    /// Sets how many events of an encrypted channel wait while a newer key is asked for. Default 256.
+    /// Sets how many events of an encrypted channel wait while a newer key is asked for; together they hold at most
+    /// 16 MiB. Default 256.
     held_encrypted_events: usize = 256;
     /// Sets what happens to channel names that hosted Pusher does not take. Default warn.
     strict_names: Strictness = Strictness::Warn;
@@ -196,7 +197,7 @@ options! {
     /// [`ProtocolError`](crate::ProtocolError). Default 16 MiB: a list of members is large.
     max_frame_len: usize = 16 * 1_024 * 1_024;
     /// Sets how many channel events wait to be polled before further ones become one
-    /// [`Event::Lagged`](crate::Event::Lagged). Default 4,096.
+    /// [`Event::Lagged`](crate::Event::Lagged); so they do if those hold more than 64 MiB. Default 4,096.
     max_pending_events: usize = 4_096;
     /// Sets how long an adapter waits for the peer's side of a close. Default 5 s.
     close_timeout: Duration = Duration::from_secs(5);

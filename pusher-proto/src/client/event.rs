@@ -277,6 +277,27 @@ impl Event {
         }
     }
 
+    /// Returns the bytes that the event holds while it waits, roughly. Lists of members are shared and count as nothing.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let text = match self {
+            Self::Channel(event) => event.event().len() + event.data().raw().len(),
+            Self::Connection(ConnectionEvent { event, data }) | Self::User(UserEvent { event, data }) => {
+                event.len() + data.raw().len()
+            }
+            Self::Watchlist { name, user_ids, data } => {
+                let ids = user_ids.iter().map(|id| size_of::<Text>() + id.len());
+                name.len() + ids.sum::<usize>() + data.raw().len()
+            }
+            Self::MemberAdded { member, .. }
+            | Self::MemberRemoved { member, .. }
+            | Self::MemberUpdated { member, .. } => member.id.len() + member.info.raw().len(),
+            Self::DecryptionError { event, .. } => event.len(),
+            _ => 0,
+        };
+        size_of::<Self>() + text
+    }
+
     /// Returns Pusher's name of the event, which is what handlers are bound to.
     ///
     /// Events that Pusher has no name for are named in the same way: `pusher:continuity_lost`, `pusher:lagged`.

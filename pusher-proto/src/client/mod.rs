@@ -600,7 +600,8 @@ impl Client {
                 None => self.missing_field("pusher_internal:member_removed", "user_id"),
             },
             event if event.starts_with("pusher_internal:") => {
-                outbox.offer(Event::Diagnostic(Diagnostic::UnknownInternalEvent(event.into())));
+                let event = excerpt(event, MAX_EXCERPT_LEN).into();
+                outbox.offer(Event::Diagnostic(Diagnostic::UnknownInternalEvent(event)));
             }
             _ => self.handle_user_event(envelope, now),
         }

@@ -8,8 +8,9 @@ use crate::{AuthId, ChannelName, Text};
 /// Events in the order in which they happened, and what the parts have to send.
 pub(crate) struct Outbox {
     events: VecDeque<Waiting>,
-    /// How many of `events` were offered.
+    /// How many of `events` were offered, and the bytes that these hold.
     offered: usize,
+    offered_bytes: usize,
     max_offered: usize,
     missed: u64,
     sends: VecDeque<Text>,
@@ -18,8 +19,8 @@ pub(crate) struct Outbox {
 
 struct Waiting {
     event: Event,
-    /// A peer can cause such events without end, so that their number is bounded.
-    offered: bool,
+    /// The bytes that it holds, if it was offered: a peer can cause such events without end.
+    offered: Option<usize>,
 }
 
 impl Outbox {
@@ -27,6 +28,7 @@ impl Outbox {
         Self {
             events: VecDeque::new(),
             offered: 0,
+            offered_bytes: 0,
             max_offered,
             missed: 0,
             sends: VecDeque::new(),
@@ -36,7 +38,7 @@ impl Outbox {
 
     /// Tells the application something that must not be lost.
     pub(crate) fn emit(&mut self, event: Event) {
-        self.events.push_back(Waiting { event, offered: false });
+        self.events.push_back(Waiting { event, offered: None });
     }
 
     /// Tells the application something that a peer can cause without end; it is counted if too much waits already.
@@ -45,9 +47,11 @@ impl Outbox {
             if self.events.len() < self.offered + MAX_DIAGNOSTICS {
                 self.emit(event);
             }
-        } else if self.offered < self.max_offered {
+        } else if self.offered < self.max_offered && self.offered_bytes < MAX_OFFERED_BYTES {
+            let weight = event.weight();
             self.offered += 1;
-            self.events.push_back(Waiting { event, offered: true });
+            self.offered_bytes += weight;
+            self.events.push_back(Waiting { event, offered: Some(weight) });
         } else {
             self.lag(1);
         }
@@ -67,7 +71,8 @@ impl Outbox {
             return;
         }
         self.events.retain(|waiting| waiting.event.channel() != Some(channel));
-        self.offered = self.events.iter().filter(|waiting| waiting.offered).count();
+        let offered = || self.events.iter().filter_map(|waiting| waiting.offered);
+        (self.offered, self.offered_bytes) = (offered().count(), offered().sum());
     }
 
     /// Takes back what only the socket that is gone could have sent.
@@ -77,7 +82,8 @@ impl Outbox {
 
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
         let Waiting { event, offered } = self.events.pop_front()?;
-        self.offered -= usize::from(offered);
+        self.offered -= usize::from(offered.is_some());
+        self.offered_bytes -= offered.unwrap_or(0);
         Some(event)
     }
 
@@ -109,6 +115,9 @@ impl Outbox {
     }
 }
 
+/// The events that were offered hold at most this and one more event.
+const MAX_OFFERED_BYTES: usize = 64 * 1_024 * 1_024;
+
 /// Most diagnostics, and other events that are not offered, that wait before further diagnostics are dropped. They say
 /// nothing that an application must know.
 const MAX_DIAGNOSTICS: usize = 256;
@@ -116,6 +125,7 @@ const MAX_DIAGNOSTICS: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{ConnectionEvent, Data, DecryptionError, Member, UserEvent};
 
     fn miss(channel: &str) -> Event {
         Event::CacheMiss { channel: ChannelName::new(channel).unwrap() }
@@ -134,6 +144,39 @@ mod tests {
         assert_eq!(outbox.poll_event(), Some(Event::Unavailable));
         assert_eq!(outbox.poll_event(), Some(miss("d")));
         assert_eq!(outbox.poll_event(), None);
+    }
+
+    #[test]
+    fn an_event_weighs_what_its_text_holds() {
+        let json = |json: &str| Data::from_json(json).unwrap();
+        let channel = ChannelName::new("presence-c").unwrap();
+        let member = Member { id: "seven".into(), info: json("[1,2]") };
+        let user_ids = alloc::vec!["1".into(), "23".into()];
+        let events = [
+            (Event::MemberAdded { channel: channel.clone(), member: member.clone() }, 10),
+            (Event::MemberRemoved { channel: channel.clone(), member: member.clone() }, 10),
+            (Event::MemberUpdated { channel: channel.clone(), member }, 10),
+            (Event::Connection(ConnectionEvent { event: "hello".into(), data: json("[1,2,3]") }), 12),
+            (Event::User(UserEvent { event: "hello".into(), data: json("[1,2,3]") }), 12),
+            (Event::Watchlist { name: "online".into(), user_ids, data: json("{}") }, 11 + 2 * size_of::<Text>()),
+            (Event::DecryptionError { channel, event: "hello".into(), error: DecryptionError::WrongKey }, 5),
+            (miss("a"), 0),
+        ];
+        for (event, text) in events {
+            assert_eq!(event.weight(), size_of::<Event>() + text, "{event:?}");
+        }
+    }
+
+    #[test]
+    fn large_events_are_bounded_by_their_bytes() {
+        let mut outbox = Outbox::new(100);
+        let large = || Event::Connection(ConnectionEvent { event: "x".repeat(30 << 20).into(), data: Data::ABSENT });
+        for _ in 0..5 {
+            outbox.offer(large());
+        }
+        assert_eq!(core::iter::from_fn(|| outbox.poll_event()).count(), 4);
+        outbox.offer(large());
+        assert_eq!(outbox.poll_event(), Some(large()));
     }
 
     #[test]

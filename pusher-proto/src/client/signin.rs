@@ -214,8 +214,9 @@ impl Signin {
     pub(crate) fn handle_event(&mut self, envelope: Envelope, outbox: &mut Outbox) -> Option<Envelope> {
         match &self.phase {
             Phase::Sent { .. } if is_about_a_user(&envelope) => {
-                if self.held.len() < MAX_HELD {
-                    self.held.push_back(envelope);
+                let bytes: usize = self.held.iter().map(Envelope::len).sum();
+                if self.held.len() < MAX_HELD && bytes + envelope.len() <= MAX_HELD_BYTES {
+                    self.held.push_back(envelope.detached());
                 } else {
                     outbox.lag(1);
                 }
@@ -361,3 +362,4 @@ const WATCHLIST: &str = "pusher_internal:watchlist_events";
 
 /// Most frames about the user that wait for the sign-in to be confirmed.
 const MAX_HELD: usize = 64;
+const MAX_HELD_BYTES: usize = 16 * 1_024 * 1_024;

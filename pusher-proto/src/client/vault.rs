@@ -1,6 +1,7 @@
 //! The keys of one encrypted channel, and the events that wait for a newer one.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::cipher::{self, Key};
@@ -32,7 +33,7 @@ pub(crate) enum Opened {
     /// It waits for a newer key; `ask` whether that must be asked for. `dropped` had to make room.
     Held {
         ask: bool,
-        dropped: Option<Envelope>,
+        dropped: Vec<Envelope>,
     },
     Failed(Envelope, DecryptionError),
 }
@@ -42,10 +43,10 @@ impl Vault {
         Self { key, previous: None, refresh: Refresh::None, held: VecDeque::new(), asked_at: None, gap: MIN_GAP }
     }
 
-    /// Takes an event, at most `max_held` of which wait.
+    /// Takes an event, at most `max_held` of which wait, and at most 16 MiB.
     pub(crate) fn receive(&mut self, envelope: Envelope, max_held: usize, now: Instant) -> Opened {
         if self.refresh != Refresh::None {
-            let dropped = if self.held.len() >= max_held { self.held.pop_front() } else { None };
+            let dropped = self.make_room(envelope.len(), max_held);
             self.held.push_back(envelope.detached());
             return Opened::Held { ask: false, dropped };
         }
@@ -55,7 +56,7 @@ impl Vault {
                 self.gap = if self.asked_at.is_some() { (self.gap * 2).min(MAX_GAP) } else { MIN_GAP };
                 self.asked_at = Some(now);
                 self.held.push_back(envelope.detached());
-                Opened::Held { ask: true, dropped: None }
+                Opened::Held { ask: true, dropped: Vec::new() }
             }
             Opened::Event(envelope) => {
                 self.gap = MIN_GAP;
@@ -95,6 +96,18 @@ impl Vault {
         (asked, core::mem::take(&mut self.held).len())
     }
 
+    /// Gives up the oldest events that do not fit beside one of `len` bytes.
+    fn make_room(&mut self, len: usize, max_held: usize) -> Vec<Envelope> {
+        let mut bytes: usize = self.held.iter().map(Envelope::len).sum();
+        let mut dropped = Vec::new();
+        while self.held.len() >= max_held || bytes + len > MAX_HELD_BYTES {
+            let Some(oldest) = self.held.pop_front() else { break };
+            bytes -= oldest.len();
+            dropped.push(oldest);
+        }
+        dropped
+    }
+
     fn may_ask(&self, now: Instant) -> bool {
         self.asked_at.is_none_or(|asked_at| now >= asked_at + self.gap)
     }
@@ -110,6 +123,9 @@ impl Vault {
         }
     }
 }
+
+/// The bytes of the events that wait, unless a single one is larger.
+const MAX_HELD_BYTES: usize = 16 * 1_024 * 1_024;
 
 /// Least and most time between two requests for a newer key.
 const MIN_GAP: Duration = Duration::from_secs(1);

@@ -55,6 +55,11 @@ impl Envelope {
         fields.into_envelope(source.into())
     }
 
+    /// Bytes of the frame that it came in.
+    pub(crate) fn len(&self) -> usize {
+        self.data.source().len()
+    }
+
     /// The same event in a buffer of its own.
     pub(crate) fn detached(self) -> Self {
         Self { data: self.data.detached(), ..self }

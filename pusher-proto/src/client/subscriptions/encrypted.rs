@@ -109,8 +109,12 @@ fn deliver(entry: &mut Entry, channel: &ChannelName, opened: Opened, outbox: &mu
             entry.close_gap(channel, outbox);
             return outbox.offer(Event::Channel(envelope.into_channel_event(channel.clone())));
         }
-        Opened::Held { dropped: None, .. } => return,
-        Opened::Held { dropped: Some(envelope), .. } => (envelope, DecryptionError::Overflow),
+        Opened::Held { dropped, .. } => {
+            for envelope in dropped {
+                deliver(entry, channel, Opened::Failed(envelope, DecryptionError::Overflow), outbox);
+            }
+            return;
+        }
         Opened::Failed(envelope, error) => (envelope, error),
     };
     entry.close_gap(channel, outbox);

@@ -13,6 +13,7 @@ use entry::{Failure, Phase};
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 
+use crate::auth::excerpt;
 use crate::client::backoff::Backoff;
 use crate::client::cipher::Key;
 use crate::client::event::{Diagnostic, Event};
@@ -168,7 +169,7 @@ impl Subscriptions {
         let channel = envelope.channel().unwrap_or_default();
         let Some((_, name, entry)) = self.table.get_full_mut(channel).filter(|(_, _, entry)| entry.is_listening())
         else {
-            let (channel, event) = (channel.into(), envelope.event().into());
+            let [channel, event] = [channel, envelope.event()].map(|name| excerpt(name, ChannelName::MAX_LEN).into());
             outbox.offer(Event::Diagnostic(Diagnostic::NotSubscribed { channel, event }));
             return false;
         };
