@@ -138,9 +138,7 @@ impl Reference {
     fn act(&mut self, step: Step) {
         match step {
             Step::Subscribe(name) => {
-                if self.wanted.insert(name) {
-                    self.strays.remove(&name);
-                }
+                self.wanted.insert(name);
                 self.failed.remove(&name);
             }
             Step::Unsubscribe(name) => {
@@ -187,6 +185,7 @@ impl Reference {
                     continue;
                 }
                 if self.unanswered.remove(&name) {
+                    self.strays.insert(name);
                     self.requests.push_back(Request::Unsubscribe(name));
                 }
                 match name {
@@ -204,6 +203,7 @@ impl Reference {
 
     fn ask(&mut self, name: Name) {
         self.asked.insert(name);
+        self.strays.remove(&name);
         self.requests.push_back(Request::Subscribe(name));
     }
 
@@ -220,7 +220,7 @@ impl Reference {
                     if self.subscribed.contains(&name) && name == Name::Room {
                         self.sees_other = with_other;
                     }
-                    if !self.wanted.contains(&name) && self.strays.insert(name) {
+                    if !self.subscribed.contains(&name) && self.strays.insert(name) {
                         self.requests.push_back(Request::Unsubscribe(name));
                     }
                     return;

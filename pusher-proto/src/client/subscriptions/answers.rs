@@ -70,6 +70,7 @@ impl Subscriptions {
                 }
                 None
             }
+            // Of an earlier try that seemed to fail; this one comes after it.
             Phase::Idle
             | Phase::Queued
             | Phase::Authorizing(_)
@@ -77,6 +78,7 @@ impl Subscriptions {
             | Phase::AwaitingUser(_)
             | Phase::Authorized(_)
             | Phase::Failed(Failure::Unsent) => {
+                self.unsubscribe_stray(channel, outbox);
                 let event = Text::from_static("pusher_internal:subscription_succeeded");
                 outbox.offer(Event::Diagnostic(Diagnostic::NotSubscribed { channel: channel.into(), event }));
                 None

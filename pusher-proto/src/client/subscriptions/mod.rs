@@ -52,7 +52,8 @@ pub(crate) struct Subscriptions {
     signin: Option<u64>,
     refused_signin: Option<ServerError>,
     timers: BTreeMap<(Instant, u64), ChannelName>,
-    /// Names that the server thinks are subscribed and that were sent an unsubscribe, on this socket.
+    /// Names whose success nobody waited for, or waits for any more: the server was told to unsubscribe them, and was not
+    /// asked to subscribe them since, on this socket.
     strays: BTreeSet<Text>,
     backoff: Backoff,
 }
@@ -95,7 +96,6 @@ impl Subscriptions {
             entry.retry = true;
         } else {
             self.last_order += 1;
-            self.strays.remove(channel.as_str());
             self.table.insert(channel.clone(), Entry::new(self.last_order));
         }
         self.touch(channel);
@@ -239,6 +239,7 @@ impl Subscriptions {
         let (_, channel) = self.to_send.pop_first()?;
         let entry = self.table.get_mut(&channel)?;
         let order = self.unanswered.push(Asked::Channel(channel.clone()));
+        self.strays.remove(channel.as_str());
         let text = match core::mem::replace(&mut entry.phase, Phase::Sent(order)) {
             Phase::Authorized(auth) => write::subscribe(&channel, Some(&auth)),
             _ => write::subscribe(&channel, None),
@@ -297,6 +298,7 @@ impl Subscriptions {
             Phase::Idle => self.start(channel, outbox),
             Phase::Failed(failure) if retry => {
                 if failure == Failure::TimedOut {
+                    self.strays.insert(channel.as_str().into());
                     outbox.send(write::unsubscribe(channel));
                 }
                 self.start(channel, outbox);
