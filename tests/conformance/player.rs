@@ -125,6 +125,10 @@ impl Player {
     }
 
     fn call(&mut self, text: &str) -> Result<Option<String>, String> {
+        if let Some((first, rest)) = text.split_once(" & ") {
+            self.call(first)?;
+            return self.call(rest);
+        }
         let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
         let client = &mut self.client;
         match verb {

@@ -104,6 +104,11 @@ impl Connection {
         self.wish = Wish::Disconnect;
     }
 
+    /// Whether the application wants to be offline, which has not happened yet.
+    pub(crate) fn is_leaving(&self) -> bool {
+        matches!(self.wish, Wish::Disconnect)
+    }
+
     pub(crate) fn switch(&mut self, key: AppKey, endpoints: Endpoints) {
         self.switch = Some((key, endpoints));
     }

@@ -432,7 +432,7 @@ impl Client {
     fn reconcile(&mut self, now: Instant) {
         let connected = self.connection.is_connected();
         self.with_signin(|signin, _, outbox| signin.reconcile(outbox));
-        if self.signin.must_reconnect(connected) {
+        if self.signin.must_reconnect(connected) && !self.connection.is_leaving() {
             self.connection.disconnect();
             self.connection.connect();
         }
@@ -575,9 +575,11 @@ impl Client {
                 if let Some(channel) = subscriptions.handle_succeeded(channel, data, outbox) {
                     self.client_events.flush(&channel, now, outbox);
                 }
+                self.end_refused_signin();
             }
             "pusher:subscription_error" | "pusher_internal:subscription_error" => {
                 subscriptions.handle_refused(channel, read::subscription_error(data), outbox);
+                self.end_refused_signin();
             }
             "pusher_internal:subscription_count" => match read::subscription_count(data) {
                 Some(count) => subscriptions.handle_count(channel, count, outbox),
@@ -629,6 +631,11 @@ impl Client {
         if let Some(channel) = self.subscriptions.handle_error(error, channel, triggered_lately, &mut self.outbox) {
             self.client_events.flush(&channel, now, &mut self.outbox);
         }
+        self.end_refused_signin();
+    }
+
+    /// An error, or the answer to a later subscription, may have told that the sign-in was refused.
+    fn end_refused_signin(&mut self) {
         if let Some(error) = self.subscriptions.take_refused_signin() {
             self.with_signin(|signin, subscriptions, outbox| {
                 signin.handle_refused(error, outbox);
