@@ -164,6 +164,10 @@ impl<S: NonBlocking> WebSocket<S> {
 
     /// Ends when both sides have closed, or nothing more can be done.
     pub fn poll_close(&mut self) -> Poll<()> {
+        // The library does not send by itself what the stream did not take when the close began.
+        if let Poll::Ready(Err(_)) = self.flush() {
+            return Poll::Ready(());
+        }
         loop {
             match self.context.read(&mut self.stream) {
                 // The peer's answer to our close; after a close of the peer's, nothing comes.

@@ -301,6 +301,22 @@ fn what_the_stream_does_not_take_waits_up_to_a_bound() {
 }
 
 #[test]
+fn what_the_stream_does_not_take_is_sent_before_the_close_ends() {
+    let pipe = Pipe::default();
+    let mut socket = pipe.open();
+    pipe.0.lock().unwrap().is_stuffed = true;
+    assert_eq!(socket.send(&"x".into()), Ok(()));
+    socket.close(&CloseFrame { code: 1000, reason: Text::default() });
+    assert_eq!(socket.poll_close(), Poll::Pending);
+    assert_eq!(pipe.sent(), [0; 0]);
+    pipe.0.lock().unwrap().is_stuffed = false;
+    assert_eq!(socket.poll_close(), Poll::Pending);
+    let sent = pipe.sent();
+    let kinds: Vec<u8> = [0, 7].map(|at| sent[at]).into();
+    assert_eq!((kinds, sent.len()), ([TEXT | 0x80, CLOSE].into(), 7 + 8));
+}
+
+#[test]
 fn a_server_that_breaks_the_rules_is_told_which() {
     let table: [(&[u8], u16); 3] = [
         (&server_frame(TEXT, b"\xff"), 1007),
