@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use pusher_proto::{Event, Text};
@@ -48,24 +49,36 @@ impl Filter {
     }
 }
 
-/// A function of the application.
-pub(crate) type Callback = Arc<Mutex<dyn FnMut(&Event) + Send>>;
-
 /// One callback and the events it gets.
 #[derive(Clone)]
 pub(crate) struct Binding {
     id: BindingId,
     filter: Filter,
-    callback: Callback,
+    callback: Arc<Callback<dyn FnMut(&Event) + Send>>,
+}
+
+/// A function of the application.
+struct Callback<F: ?Sized> {
+    is_bound: AtomicBool,
+    function: Mutex<F>,
 }
 
 impl Binding {
     pub(crate) fn new(id: BindingId, filter: Filter, callback: impl FnMut(&Event) + Send + 'static) -> Self {
-        Self { id, filter, callback: Arc::new(Mutex::new(callback)) }
+        let callback = Callback { is_bound: AtomicBool::new(true), function: Mutex::new(callback) };
+        Self { id, filter, callback: Arc::new(callback) }
+    }
+
+    fn is_bound(&self) -> bool {
+        self.callback.is_bound.load(Ordering::Relaxed)
+    }
+
+    fn unbind(&self) {
+        self.callback.is_bound.store(false, Ordering::Relaxed);
     }
 }
 
-/// Callbacks in the order of their registration. A clone is a snapshot: later changes do not reach it.
+/// Callbacks in the order of their registration. A clone is a snapshot, which still tells who was unbound since.
 #[derive(Clone, Default)]
 pub(crate) struct Bindings(Option<Arc<Vec<Binding>>>);
 
@@ -101,13 +114,28 @@ impl Bindings {
         self.0.is_none()
     }
 
+    /// Those that were not unbound since the snapshot was taken.
+    pub(crate) fn still_bound(&self) -> Self {
+        match &self.0 {
+            Some(bindings) if !bindings.iter().all(Binding::is_bound) => {
+                Self(Some(Arc::new(bindings.iter().filter(|binding| binding.is_bound()).cloned().collect())))
+            }
+            _ => self.clone(),
+        }
+    }
+
+    /// No snapshot calls them any more.
+    pub(crate) fn unbind(&self) {
+        self.0.iter().flat_map(|bindings| bindings.iter()).for_each(Binding::unbind);
+    }
+
     /// Calls everybody who takes the event.
     pub(crate) fn call(&self, event: &Event) {
         let Some(bindings) = &self.0 else { return };
         let name = event.name();
         for binding in bindings.iter().filter(|binding| binding.filter.takes(name)) {
             // A callback that panicked before is called again: its next event may be another matter.
-            let mut callback = binding.callback.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut callback = binding.callback.function.lock().unwrap_or_else(PoisonError::into_inner);
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| callback(event))) {
                 tracing::error!(event = name, panic = panic_message(panic.as_ref()), "a callback panicked");
             }
@@ -118,6 +146,7 @@ impl Bindings {
         let Some(bindings) = &mut self.0 else { return Removed(Vec::new()) };
         let (gone, stay): (Vec<_>, Vec<_>) = bindings.iter().cloned().partition(goes);
         self.0 = (!stay.is_empty()).then(|| Arc::new(stay));
+        gone.iter().for_each(Binding::unbind);
         Removed(gone)
     }
 }

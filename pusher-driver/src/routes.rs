@@ -64,10 +64,11 @@ impl Audience {
         self.client.is_empty() && self.channel.is_empty()
     }
 
-    /// Calls the client-wide callbacks, then those of the channel.
+    /// Calls the client-wide callbacks, then those of the channel. Who is unbound meanwhile is still called.
     pub(crate) fn call(&self, event: &Event) {
-        self.client.call(event);
-        self.channel.call(event);
+        let (client, channel) = (self.client.still_bound(), self.channel.still_bound());
+        client.call(event);
+        channel.call(event);
     }
 }
 
@@ -107,7 +108,9 @@ impl Routes {
     }
 
     pub(crate) fn remove(&mut self, channel: &ChannelName) -> Option<Route> {
-        self.channels.swap_remove(channel)
+        let route = self.channels.swap_remove(channel)?;
+        route.bindings.unbind();
+        Some(route)
     }
 
     pub(crate) fn get(&self, channel: &ChannelName, id: RouteId) -> Option<&Route> {
@@ -145,20 +148,26 @@ impl Routes {
         }
     }
 
+    /// No channel will be subscribed: nobody waits any longer.
+    pub(crate) fn stop_waiting(&mut self, out: &mut Delivery) {
+        for route in self.channels.values_mut() {
+            out.wakers.append(&mut route.waiting);
+        }
+    }
+
     fn observe_state(&mut self, state: &ConnectionState, out: &mut Delivery) {
         match state {
-            ConnectionState::Disconnected | ConnectionState::Failed { .. } => {
-                for route in self.channels.values_mut() {
-                    out.wakers.append(&mut route.waiting);
-                }
-            }
             // Every channel is tried again.
             ConnectionState::Connected { .. } => {
                 for route in self.channels.values_mut() {
                     route.failure = None;
                 }
             }
-            ConnectionState::Initialized | ConnectionState::Connecting { .. } | ConnectionState::Waiting { .. } => {}
+            ConnectionState::Initialized
+            | ConnectionState::Connecting { .. }
+            | ConnectionState::Waiting { .. }
+            | ConnectionState::Disconnected
+            | ConnectionState::Failed { .. } => {}
         }
     }
 

@@ -201,19 +201,21 @@ impl State {
         if !calls.is_empty() {
             steps.extend([Step::Authorize(calls)]);
         }
+        // Not by events: a handle may have wished to connect, and not to, since the last time.
+        self.ended = match self.core.state() {
+            ConnectionState::Disconnected => Some(Ended::Disconnected),
+            ConnectionState::Failed { reason } => Some(Ended::Failed(reason.clone())),
+            ConnectionState::Initialized
+            | ConnectionState::Connecting { .. }
+            | ConnectionState::Waiting { .. }
+            | ConnectionState::Connected { .. } => None,
+        };
+        if self.ended.is_some() {
+            self.routes.stop_waiting(out.delivery);
+        }
     }
 
     fn emit(&mut self, event: Event, buffer: Buffer, out: &mut Delivery) {
-        if let Event::StateChanged { current, .. } = &event {
-            self.ended = match current {
-                ConnectionState::Disconnected => Some(Ended::Disconnected),
-                ConnectionState::Failed { reason } => Some(Ended::Failed(reason.clone())),
-                ConnectionState::Initialized
-                | ConnectionState::Connecting { .. }
-                | ConnectionState::Waiting { .. }
-                | ConnectionState::Connected { .. } => None,
-            };
-        }
         let core = &self.core;
         let is_subscribed = |channel: &_| core.channel(channel).is_some_and(|channel| channel.is_subscribed());
         self.routes.observe(&event, is_subscribed, out);

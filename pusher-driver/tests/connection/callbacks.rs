@@ -55,6 +55,39 @@ fn a_callback_may_use_the_client_and_unbind_itself_for_later_events() {
 }
 
 #[test]
+fn who_is_unbound_hears_nothing_more_of_what_happened_at_once() {
+    let (mut world, chat) = subscribed();
+    let (sender, calls) = mpsc::channel();
+    let weak = world.client.downgrade();
+    let state = sender.clone();
+    world
+        .client
+        .bind("state_change", move |_| {
+            weak.upgrade().unwrap().unbind_event("state_change");
+            state.send("state_change").unwrap();
+        })
+        .unwrap();
+    world.client.disconnect();
+    world.client.connect();
+    world.run();
+    world.greet();
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), ["state_change"]);
+
+    let weak = world.client.downgrade();
+    let news = sender.clone();
+    world
+        .client
+        .bind("pusher:continuity_lost", move |event| {
+            weak.upgrade().unwrap().unsubscribe(event.channel().unwrap());
+            news.send("continuity_lost").unwrap();
+        })
+        .unwrap();
+    chat.bind("pusher:subscription_succeeded", move |_| sender.send("succeeded").unwrap()).unwrap();
+    world.receive(&succeeded("chat"));
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), ["continuity_lost"]);
+}
+
+#[test]
 fn a_binding_keeps_its_channel_until_it_is_unbound() {
     let (mut world, chat) = subscribed();
     let (sender, calls) = mpsc::channel();

@@ -1,17 +1,19 @@
 //! What handles hand on to the loop, and what they tell of it.
 
+use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_core::Stream;
-use pusher_driver::{NoAuth, Options};
+use pusher_driver::{NoAuth, Options, SubscribeError};
 use pusher_proto::{
     AppKey, AuthRequest, AuthResponse, ClientEventName, ConnectionState, Data, Endpoint, Endpoints, Event,
     InvalidConfig, Member, NetworkHint, SocketId,
 };
 
-use crate::world::{World, config, event, now, succeeded};
+use crate::world::{Wakes, World, config, event, now, succeeded};
 
 #[test]
 fn a_presence_channel_tells_who_is_there_and_who_we_are() {
@@ -46,6 +48,24 @@ fn the_client_tells_what_the_loop_has_seen_of_the_connection() {
     assert_eq!(world.client.state_name(), "connected");
     assert_eq!(world.client.socket_id(), Some(SocketId::new("1.1").unwrap()));
     assert_eq!((world.client.stats().sockets, world.client.stats().frames), (1, 1));
+}
+
+#[test]
+fn who_waits_for_a_subscription_is_told_that_a_wish_to_connect_was_taken_back() {
+    let mut world = World::connected(NoAuth);
+    let chat = world.client.subscribe("chat").unwrap();
+    world.client.disconnect();
+    world.run();
+    world.client.connect();
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    let mut subscribed = pin!(chat.subscribed());
+    let context = &mut Context::from_waker(&waker);
+    assert_eq!(subscribed.as_mut().poll(context), Poll::Pending);
+    world.client.disconnect();
+    world.run();
+    assert_eq!(wakes.count(), 1);
+    assert_eq!(subscribed.poll(context), Poll::Ready(Err(SubscribeError::Disconnected)));
 }
 
 #[test]
