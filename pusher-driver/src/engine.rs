@@ -69,14 +69,12 @@ impl Engine {
 
     /// Takes what handles have changed and what authorizers have answered.
     pub fn sync(&mut self) {
-        let is_leaving = self.input(Buffer::Leave, |state, now| {
+        self.input(Buffer::Leave, |state, now| {
             state.take_changes(now);
-            state.life != Life::Running
+            if state.life != Life::Running {
+                state.core.disconnect();
+            }
         });
-        // The core drops what waits to be sent, so that was taken before.
-        if is_leaving {
-            self.input(Buffer::Leave, |state, _| state.core.disconnect());
-        }
     }
 
     /// The socket is open.

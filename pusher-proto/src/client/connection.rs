@@ -105,8 +105,13 @@ impl Connection {
     }
 
     /// Whether the application wants to be offline, which has not happened yet.
-    pub(crate) fn is_leaving(&self) -> bool {
+    pub(crate) const fn will_disconnect(&self) -> bool {
         matches!(self.wish, Wish::Disconnect)
+    }
+
+    /// Whether the present socket is about to be given up for what the application wants.
+    pub(crate) const fn will_leave(&self) -> bool {
+        matches!(self.wish, Wish::Disconnect | Wish::Reconnect) || self.switch.is_some()
     }
 
     pub(crate) fn switch(&mut self, key: AppKey, endpoints: Endpoints) {

@@ -311,7 +311,11 @@ impl Client {
     /// Call it until it returns `None` after every `handle_*` call and every change by the application.
     pub fn poll_action(&mut self, now: Instant) -> Option<Action> {
         let now = self.advance(now);
-        if core::mem::take(&mut self.is_dirty) {
+        if self.is_dirty {
+            if let Some(text) = self.poll_farewell() {
+                return Some(text);
+            }
+            self.is_dirty = false;
             self.reconcile(now);
         }
         if let Some(socket) = self.connection.poll_close() {
@@ -429,13 +433,19 @@ impl Client {
         self.now
     }
 
-    fn reconcile(&mut self, now: Instant) {
+    /// What was triggered before the application left the server goes out first.
+    fn poll_farewell(&mut self) -> Option<Action> {
         let connected = self.connection.is_connected();
         self.with_signin(|signin, _, outbox| signin.reconcile(outbox));
-        if self.signin.must_reconnect(connected) && !self.connection.is_leaving() {
+        if self.signin.must_reconnect(connected) && !self.connection.will_disconnect() {
             self.connection.disconnect();
             self.connection.connect();
         }
+        let socket = self.connection.socket().filter(|_| self.connection.will_leave())?;
+        Some(Action::Send(socket, self.outbox.poll_send()?))
+    }
+
+    fn reconcile(&mut self, now: Instant) {
         self.with_connection(now, |connection, outbox| connection.reconcile(now, outbox));
         match (self.hint.take(), self.connection.is_connected()) {
             (None, _) | (Some(NetworkHint::Offline), false) => {}
