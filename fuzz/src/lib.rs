@@ -6,6 +6,7 @@
 mod auth;
 mod end;
 mod envelope;
+mod line;
 mod pair;
 mod secretbox;
 mod server;
