@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use pusher_proto::signing::MasterKey;
 use pusher_proto::{
-    Action, AuthId, AuthRequest, AuthResponse, AuthSubject, ChannelName, Client, Config, Endpoint, Event, Frame,
-    Instant, SocketEpoch,
+    Action, AuthId, AuthRequest, AuthResponse, AuthSubject, ChannelName, Client, CloseReason, Config, Endpoint, Event,
+    Frame, Instant, SocketEpoch,
 };
 
 pub(crate) struct End {
@@ -17,17 +17,20 @@ pub(crate) struct End {
     pub(crate) events: Vec<Event>,
     /// Whether the socket that was asked for has not been closed by either side.
     is_open: bool,
+    /// Whether it has ended by itself since the last drain: the client may have wanted to close it before.
+    is_lost: bool,
 }
 
 pub(crate) const CHANNELS: [&str; 5] = ["chat", "private-a", "presence-b", "private-encrypted-c", "cache-d"];
 
 impl End {
     pub(crate) fn new() -> Self {
-        let config =
-            Config::builder("key", Endpoint::host("h").tls(false)).max_pending_events(64).presence_by_signin(true);
+        let config = Config::builder("key", Endpoint::host("h").tls(false))
+            .max_pending_events(MAX_PENDING)
+            .presence_by_signin(true);
         let client = Client::new(config.build().expect("a configuration"), 1);
         let (now, socket) = (Instant::ZERO, SocketEpoch::default());
-        Self { client, now, socket, auths: vec![], events: vec![], is_open: false }
+        Self { client, now, socket, auths: vec![], events: vec![], is_open: false, is_lost: false }
     }
 
     /// Connected, with a channel of each kind on its way and a sign-in.
@@ -40,6 +43,7 @@ impl End {
         }
         end.drain();
         end.receive(r#"{"event":"pusher:connection_established","data":{"socket_id":"1.1"}}"#);
+        end.drain();
         for request in std::mem::take(&mut end.auths) {
             end.client.handle_auth(request.id, Ok(answer(&request)), end.now);
         }
@@ -49,28 +53,33 @@ impl End {
 
     pub(crate) fn receive(&mut self, frame: &str) {
         self.client.handle_frame(self.socket, Frame::Text(frame.into()), self.now);
-        self.drain();
     }
 
     pub(crate) fn wait(&mut self, duration: Duration) {
         self.now = self.now + duration;
         self.client.handle_timeout(self.now);
-        self.drain();
     }
 
     pub(crate) fn auth(&mut self, id: AuthId, answer: Result<AuthResponse, pusher_proto::AuthError>) {
         self.client.handle_auth(id, answer, self.now);
-        self.drain();
     }
 
-    pub(crate) fn lost(&mut self) {
-        self.is_open = false;
+    /// The socket ended by itself.
+    pub(crate) fn lose(&mut self, reason: CloseReason) {
+        self.is_lost |= std::mem::take(&mut self.is_open);
+        self.client.handle_close(self.socket, reason, self.now);
     }
 
+    /// Does what the client says.
     pub(crate) fn drain(&mut self) {
         let mut is_scheduled = false;
+        let mut offered = 0;
         for _ in 0..MAX_ACTIONS {
-            let Some(action) = self.client.poll_action(self.now) else { return };
+            let Some(action) = self.client.poll_action(self.now) else {
+                self.is_lost = false;
+                assert!(offered <= MAX_PENDING, "{offered} events waited");
+                return;
+            };
             assert!(!is_scheduled, "{action:?} comes behind a wake-up");
             match action {
                 Action::Connect(socket, _) => {
@@ -80,7 +89,8 @@ impl End {
                     self.is_open = true;
                 }
                 Action::Close(socket, _) => {
-                    assert!(self.is_open && socket == self.socket, "the wrong socket is closed");
+                    let is_known = self.is_open || self.is_lost;
+                    assert!(is_known && socket == self.socket, "the wrong socket is closed");
                     self.is_open = false;
                 }
                 Action::Send(socket, text) => {
@@ -97,7 +107,10 @@ impl End {
                     assert!(at > self.now, "a wake-up in the past");
                     is_scheduled = true;
                 }
-                Action::Emit(event) => self.events.push(event),
+                Action::Emit(event) => {
+                    offered += usize::from(matches!(event, Event::Channel(_) | Event::Connection(_)));
+                    self.events.push(event);
+                }
             }
         }
         panic!("the client never stops");
@@ -105,6 +118,7 @@ impl End {
 
     /// After a timeout and a drain, the next deadline lies ahead.
     pub(crate) fn check(&mut self) {
+        self.drain();
         self.client.handle_timeout(self.now);
         self.drain();
         assert!(self.client.poll_timeout().is_none_or(|at| at > self.now), "the deadline stands still");
@@ -127,6 +141,9 @@ pub(crate) fn answer(request: &AuthRequest) -> AuthResponse {
         }
     }
 }
+
+/// Events of channels and the like that may wait to be polled.
+const MAX_PENDING: usize = 64;
 
 /// Most actions of one drain.
 const MAX_ACTIONS: usize = 10_000;

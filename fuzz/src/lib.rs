@@ -18,7 +18,7 @@ pub use envelope::envelope;
 pub use pair::pair;
 pub use secretbox::secretbox;
 pub use server::server;
-pub use session::session;
+pub use session::{session, session_with};
 pub use transcripts::transcripts;
 
 use end::End;

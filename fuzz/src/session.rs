@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
 use pusher_proto::{
-    AppKey, AuthError, ClientEventName, CloseFrame, CloseReason, Data, Endpoint, NetworkHint, TransportError,
+    AppKey, AuthError, ClientEventName, CloseFrame, CloseReason, Data, Endpoint, Event, NetworkHint, TransportError,
 };
 
 use crate::end::{CHANNELS, End, answer, channel};
@@ -33,22 +33,40 @@ enum Input {
     Fail(u16),
     Answer(u8, u8),
     Wait(u16),
-    WithoutDrain,
+    /// Nothing is polled from here on,
+    Hold,
+    /// to here.
+    Drain,
 }
 
 /// Plays a session that is made of the bytes.
 pub fn session(data: &[u8]) {
+    session_with(data, |_| ());
+}
+
+/// The same for one who wants to know what the application hears.
+pub fn session_with(data: &[u8], mut hear: impl FnMut(&Event)) {
     let mut bytes = Unstructured::new(data);
     let mut end = End::new();
+    let mut is_held = false;
     for _ in 0..MAX_INPUTS {
-        let Ok(input) = Input::arbitrary(&mut bytes) else { return };
-        let skips_drain = matches!(input, Input::WithoutDrain);
+        if bytes.is_empty() {
+            break;
+        }
+        let Ok(input) = Input::arbitrary(&mut bytes) else { break };
+        is_held = match input {
+            Input::Hold => true,
+            Input::Drain => false,
+            _ => is_held,
+        };
         play(&mut end, input);
-        if !skips_drain {
+        if !is_held {
             end.drain();
+            end.events.iter().for_each(&mut hear);
             end.check();
         }
     }
+    end.check();
 }
 
 fn play(end: &mut End, input: Input) {
@@ -107,12 +125,12 @@ fn play(end: &mut End, input: Input) {
         }
         Input::Close(code) => {
             let frame = CloseFrame { code, reason: "why".into() };
-            lose(end, CloseReason::Closed(Some(frame)));
+            end.lose(CloseReason::Closed(Some(frame)));
         }
-        Input::Drop => lose(end, CloseReason::Dropped),
+        Input::Drop => end.lose(CloseReason::Dropped),
         Input::Fail(status) => {
             let retry_after = Some(Duration::from_secs(status.into()));
-            lose(end, CloseReason::Failed(TransportError::Http { status, retry_after }));
+            end.lose(CloseReason::Failed(TransportError::Http { status, retry_after }));
         }
         Input::Answer(number, kind) => {
             if end.auths.is_empty() {
@@ -127,14 +145,8 @@ fn play(end: &mut End, input: Input) {
             end.auth(request.id, result);
         }
         Input::Wait(seconds) => end.wait(Duration::from_secs(seconds.into())),
-        Input::WithoutDrain => {}
+        Input::Hold | Input::Drain => {}
     }
-}
-
-fn lose(end: &mut End, reason: CloseReason) {
-    let (socket, now) = (end.socket, end.now);
-    end.lost();
-    end.client.handle_close(socket, reason, now);
 }
 
 /// Longest session.
