@@ -1,18 +1,261 @@
-//! Payloads of encrypted channels.
+//! Payloads of an encrypted channel, keys that change, and auth servers that refuse them.
 
-use pusher_proto::Event;
+use std::time::Duration;
 
-use crate::end::End;
+use arbitrary::{Arbitrary, Unstructured};
+use pusher_proto::signing::MasterKey;
+use pusher_proto::{AuthError, AuthPurpose, AuthResponse, CloseReason, Event};
 
-/// Nothing that the key did not seal reaches the application.
-pub fn secretbox(data: &[u8]) {
-    let mut end = End::connected();
-    end.receive(r#"{"event":"pusher_internal:subscription_succeeded","channel":"private-encrypted-c"}"#);
-    end.events.clear();
-    let payload = String::from_utf8_lossy(data);
-    for payload in [payload.as_ref(), &serde_json::Value::from(payload.as_ref()).to_string()] {
-        end.receive(&format!(r#"{{"event":"e","channel":"private-encrypted-c","data":{payload}}}"#));
-    }
-    let is_event = |event: &&Event| matches!(event, Event::Channel(event) if event.event() == "e");
-    assert_eq!(end.events.iter().find(is_event), None, "a payload that nobody sealed");
+use crate::end::{End, channel};
+use crate::line::{Line, string};
+
+#[derive(Arbitrary, Debug)]
+enum Input<'a> {
+    /// Any payload.
+    Any(Line<'a>),
+    /// A sealed payload.
+    Sealed(u8, Form, Line<'a>),
+    /// The answer to the request for a newer key.
+    Grant(u8),
+    Refuse(Refusal),
+    Wait(u8),
+    Reconnect(u8),
 }
+
+#[derive(Arbitrary, Debug)]
+enum Form {
+    Object,
+    String,
+    /// One byte was changed on the way.
+    Changed(u8),
+}
+
+#[derive(Arbitrary, Debug)]
+enum Refusal {
+    Timeout,
+    Denied,
+    NoSecret,
+    BadSecret,
+}
+
+/// What one of the channel's keys sealed reaches the application in order, and nothing else does.
+pub fn secretbox(data: &[u8]) {
+    let mut bytes = Unstructured::new(data);
+    let mut stage = Stage::connected();
+    for _ in 0..MAX_INPUTS {
+        if bytes.is_empty() {
+            break;
+        }
+        let Ok(input) = Input::arbitrary(&mut bytes) else { break };
+        stage.play(input);
+        stage.end.check();
+    }
+}
+
+struct Stage {
+    end: End,
+    key: u8,
+    /// What waits for a newer key, while one is asked for.
+    held: Vec<Payload>,
+}
+
+/// An event as it was sent.
+struct Payload {
+    json: String,
+    /// The key that it can be opened with, and what it says then.
+    sealed: Option<(u8, String)>,
+}
+
+/// What the application hears of one event: its text, or that it cannot be opened.
+type Told = Result<String, ()>;
+
+impl Stage {
+    fn connected() -> Self {
+        let mut end = End::new();
+        end.client.connect();
+        end.client.subscribe(channel(CHANNEL));
+        end.drain();
+        let mut stage = Self { end, key: 0, held: vec![] };
+        stage.enter(0);
+        stage
+    }
+
+    fn play(&mut self, input: Input<'_>) {
+        match input {
+            Input::Any(data) => self.receive(Payload { json: data.json().into_owned(), sealed: None }),
+            Input::Sealed(key, form, text) => self.receive(Payload::sealed(key % KEYS, &form, &text.0)),
+            Input::Grant(key) => self.grant(key % KEYS),
+            Input::Refuse(refusal) => self.refuse(&refusal),
+            Input::Wait(seconds) => self.wait(Duration::from_secs((seconds % MAX_WAIT_SECS).into())),
+            Input::Reconnect(key) => self.reconnect(key % KEYS),
+        }
+    }
+
+    fn receive(&mut self, payload: Payload) {
+        let was_held = self.is_refreshing();
+        self.end.receive(&format!(r#"{{"event":"e","channel":"{CHANNEL}","data":{}}}"#, payload.json));
+        self.end.drain();
+        let told = self.told();
+        if was_held || self.is_refreshing() {
+            assert_eq!(told, [], "what waits for a key was told: {}", payload.json);
+            assert!(was_held || payload.open(&[self.key]).is_err(), "a key is asked for in vain");
+            self.held.push(payload);
+        } else {
+            assert_eq!(told, [payload.open(&[self.key])], "{}", payload.json);
+        }
+    }
+
+    fn grant(&mut self, key: u8) {
+        if self.answer(Ok(granted(key))) {
+            let keys = [key, self.key];
+            self.key = key;
+            let expected: Vec<Told> = self.held.drain(..).map(|payload| payload.open(&keys)).collect();
+            assert_eq!(self.told(), expected, "after another key");
+        }
+    }
+
+    fn refuse(&mut self, refusal: &Refusal) {
+        let answer = match refusal {
+            Refusal::Timeout => Err(AuthError::Timeout),
+            Refusal::Denied => Err(AuthError::Handler("no".into())),
+            Refusal::NoSecret => Ok(AuthResponse::new("key:signature")),
+            Refusal::BadSecret => {
+                let mut answer = AuthResponse::new("key:signature");
+                answer.shared_secret = Some("c2hvcnQ=".into());
+                Ok(answer)
+            }
+        };
+        if self.answer(answer) {
+            self.given_up();
+        }
+    }
+
+    /// Without a newer key, the event that asked for it is lost.
+    fn given_up(&mut self) {
+        let mut held = self.held.drain(..);
+        let first = held.next().map(|_| Err(()));
+        let expected: Vec<Told> = first.into_iter().chain(held.map(|payload| payload.open(&[self.key]))).collect();
+        assert_eq!(self.told(), expected, "after a refused key");
+    }
+
+    /// Answers the request for a newer key. Returns whether there was one.
+    fn answer(&mut self, answer: Result<AuthResponse, AuthError>) -> bool {
+        let Some(at) = self.end.auths.iter().position(|request| request.purpose == AuthPurpose::KeyRefresh) else {
+            return false;
+        };
+        let request = self.end.auths.remove(at);
+        self.end.auth(request.id, answer);
+        self.end.drain();
+        true
+    }
+
+    fn wait(&mut self, duration: Duration) {
+        let was_refreshing = self.is_refreshing();
+        // The connection shall not end for its silence.
+        self.end.receive(r#"{"event":"pusher:ping"}"#);
+        self.end.wait(duration);
+        self.end.drain();
+        if was_refreshing && !self.is_refreshing() {
+            self.given_up();
+        }
+        assert_eq!(self.told(), [], "nothing arrived");
+    }
+
+    /// What waits is lost with the connection.
+    fn reconnect(&mut self, key: u8) {
+        let socket = self.end.socket;
+        self.end.lose(CloseReason::Dropped);
+        self.end.drain();
+        self.held.clear();
+        for _ in 0..MAX_WAITS {
+            if self.end.socket > socket {
+                break;
+            }
+            self.end.wait(Duration::from_secs(1));
+            self.end.drain();
+        }
+        assert!(self.end.socket > socket, "no second socket");
+        assert_eq!(self.told(), [], "nothing arrived");
+        self.enter(key);
+    }
+
+    /// Greets the client and confirms its channel.
+    fn enter(&mut self, key: u8) {
+        self.end.receive(r#"{"event":"pusher:connection_established","data":{"socket_id":"1.1"}}"#);
+        self.end.drain();
+        let request = self.end.auths.pop().expect("the channel needs an authorization");
+        self.end.auth(request.id, Ok(granted(key)));
+        self.end.drain();
+        self.end.receive(&format!(r#"{{"event":"pusher_internal:subscription_succeeded","channel":"{CHANNEL}"}}"#));
+        self.end.drain();
+        assert_eq!(self.told(), [], "nothing was sent");
+        self.key = key;
+    }
+
+    fn is_refreshing(&self) -> bool {
+        self.end.auths.iter().any(|request| request.purpose == AuthPurpose::KeyRefresh)
+    }
+
+    fn told(&mut self) -> Vec<Told> {
+        let told = self.end.events.drain(..).filter_map(|event| match event {
+            Event::Channel(event) => Some(Ok(event.data().text().into_owned())),
+            Event::DecryptionError { .. } => Some(Err(())),
+            _ => None,
+        });
+        told.collect()
+    }
+}
+
+impl Payload {
+    fn sealed(key: u8, form: &Form, text: &str) -> Self {
+        let sealed = master(key).seal(&channel(CHANNEL), text, [key; 24]);
+        let json = match form {
+            Form::Object => sealed.raw().to_owned(),
+            Form::String => string(sealed.raw()),
+            Form::Changed(at) => return Self { json: changed(sealed.raw(), usize::from(*at)), sealed: None },
+        };
+        Self { json, sealed: Some((key, text.to_owned())) }
+    }
+
+    fn open(&self, keys: &[u8]) -> Told {
+        let sealed = self.sealed.as_ref().filter(|(key, _)| keys.contains(key));
+        sealed.map(|(_, text)| text.clone()).ok_or(())
+    }
+}
+
+/// The same with another letter in nonce or ciphertext. The last four may stand for bits that do not count.
+fn changed(json: &str, at: usize) -> String {
+    let nonce = r#"{"nonce":""#.len();
+    let ciphertext = nonce + NONCE_CHARS + r#"","ciphertext":""#.len();
+    let letters = (nonce..nonce + NONCE_CHARS).chain(ciphertext..json.len() - r#"====""}"#.len());
+    let at = letters.clone().nth(at % letters.count()).expect("a remainder is less");
+    let letter = if json.as_bytes()[at] == b'A' { "B" } else { "A" };
+    format!("{}{letter}{}", &json[..at], &json[at + 1..])
+}
+
+fn granted(key: u8) -> AuthResponse {
+    let mut answer = AuthResponse::new("key:signature");
+    answer.shared_secret = Some(master(key).shared_secret(&channel(CHANNEL)));
+    answer
+}
+
+fn master(key: u8) -> MasterKey {
+    MasterKey::new([key; MasterKey::LEN])
+}
+
+const CHANNEL: &str = "private-encrypted-c";
+
+/// Keys that the channel may have.
+const KEYS: u8 = 4;
+
+/// Letters of a nonce in base64, without padding.
+const NONCE_CHARS: usize = 32;
+
+/// Less than the silence after which the client pings.
+const MAX_WAIT_SECS: u8 = 60;
+
+/// Seconds within which the client opens another socket.
+const MAX_WAITS: usize = 100;
+
+/// Most inputs: fewer than events may wait.
+const MAX_INPUTS: usize = 60;
