@@ -7,6 +7,7 @@ mod auth;
 mod end;
 mod envelope;
 mod line;
+mod naive;
 mod pair;
 mod secretbox;
 mod server;
