@@ -1,38 +1,65 @@
-//! The bodies of the fuzz targets on stable Rust: the committed corpus, and new ground from a seed.
+//! The bodies of the fuzz targets on stable Rust: the committed corpus, and mixtures of it from a seed, each within a bound
+//! of memory.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 /// Everything that a fuzzer has found stays found.
 #[test]
 fn the_corpus_passes() {
-    let mut played = 0;
     for (name, body) in BODIES {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(name);
-        for entry in fs::read_dir(&folder).expect("each target has a corpus") {
-            let path = entry.expect("a folder that can be opened can be listed").path();
-            body(&fs::read(&path).expect("a corpus is readable"));
-            played += 1;
-        }
+        let corpus = corpus(name);
+        assert!(!corpus.is_empty(), "{name} has no corpus");
+        let peak = corpus.iter().map(|input| play(name, body, input)).max();
+        println!("{name}: {} inputs, at most {} bytes", corpus.len(), peak.unwrap_or_default());
     }
-    assert!(played >= BODIES.len(), "{played} inputs");
 }
 
 #[test]
 fn pieces_of_the_corpus_in_any_mixture_pass() {
-    let mut rng = fastrand::Rng::with_seed(7);
+    let seed = std::env::var("PUSHER_FIRST_SEED").map_or(7, |seed| seed.parse().expect("a seed is a number"));
+    println!("PUSHER_FIRST_SEED={seed}");
+    let mut rng = fastrand::Rng::with_seed(seed);
     for (name, body) in BODIES {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(name);
-        let mut files: Vec<_> = fs::read_dir(&folder)
-            .expect("each target has a corpus")
-            .map(|entry| entry.expect("a folder that can be opened can be listed").path())
-            .collect();
-        files.sort();
-        let corpus: Vec<Vec<u8>> = files.iter().map(|path| fs::read(path).expect("a corpus is readable")).collect();
+        let corpus = corpus(name);
         for _ in 0..MIXTURES {
-            body(&mixture(&corpus, &mut rng));
+            play(name, body, &mixture(&corpus, &mut rng));
         }
     }
+}
+
+/// A corpus that has become unreadable after a change of its form would pass everything.
+#[test]
+fn the_corpus_of_sessions_reaches_what_a_channel_can_become() {
+    let mut heard = BTreeSet::new();
+    for input in corpus("session") {
+        pusher_fuzz::session_with(&input, |event| {
+            let channel = event.channel().map_or("", |channel| channel.as_str());
+            heard.insert(format!("{} {channel}", event.name()).trim_end().to_owned());
+        });
+    }
+    let missing: Vec<_> = REACHED.iter().filter(|event| !heard.contains(**event)).collect();
+    assert!(missing.is_empty(), "{missing:?} is missing in {heard:?}");
+}
+
+/// Plays an input. Returns the most bytes that were allocated at a time.
+fn play(name: &str, body: Body, input: &[u8]) -> u64 {
+    let held = allocation_counter::measure(|| body(input)).bytes_max;
+    let bound = FIXED + PER_BYTE * input.len() as u64;
+    assert!(held <= bound, "{name}: {held} of {bound} bytes for {input:?}");
+    held
+}
+
+/// The inputs of a target, in order.
+fn corpus(name: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(name);
+    let mut files: Vec<_> = fs::read_dir(&folder)
+        .expect("each target has a corpus")
+        .map(|entry| entry.expect("a folder that can be opened can be listed").path())
+        .collect();
+    files.sort();
+    files.iter().map(|path| fs::read(path).expect("a corpus is readable")).collect()
 }
 
 /// A few pieces, some of their bytes changed.
@@ -67,4 +94,22 @@ const BODIES: [(&str, Body); 8] = [
     ("transcripts", pusher_fuzz::transcripts),
 ];
 
+/// What the application hears in the sessions of the corpus, at least.
+const REACHED: [&str; 10] = [
+    "pusher:subscription_succeeded chat",
+    "pusher:subscription_succeeded private-a",
+    "pusher:subscription_succeeded presence-b",
+    "pusher:subscription_succeeded private-encrypted-c",
+    "pusher:member_added presence-b",
+    "pusher:member_removed presence-b",
+    "pusher:cache_miss cache-d",
+    "pusher:signin_success",
+    "pusher:subscription_error private-a",
+    "e private-encrypted-c",
+];
+
 const MIXTURES: usize = 500;
+
+/// Bytes that a body may hold at a time: connected clients and a server, and a few events for every byte of the input.
+const FIXED: u64 = 64 * 1_024;
+const PER_BYTE: u64 = 256;
