@@ -155,6 +155,9 @@ impl Server {
         self.advance(now);
         self.forget(connection);
         if let Some(frame) = self.refusal.clone() {
+            if self.outbox.is_silent() {
+                return;
+            }
             let ending = self.config.profile().refusal;
             return self.end_with(connection, None, frame, ending);
         }
@@ -328,6 +331,9 @@ impl Server {
 
     /// Does what the dialect does about a message that has no effect.
     fn refuse(&mut self, id: ConnectionId, refusal: &Refusal) {
+        if self.outbox.is_silent() {
+            return;
+        }
         let profile = self.config.profile();
         let answer = (profile.refuse)(refusal);
         if let Some(text) = profile.says(&answer.says) {

@@ -117,6 +117,20 @@ fn a_message_that_is_too_large_ends_the_connection_on_some_servers() {
 }
 
 #[test]
+fn a_silent_server_ends_nothing_by_itself() {
+    let frame = CloseFrame { code: 4200, reason: "restart".into() };
+    for dialect in Dialect::ALL {
+        let mut world = World::with(|builder| builder.dialect(dialect).max_message_len(10)).connected(1);
+        world.server.set_silent(true);
+        world.server.set_refusal(Some(frame.clone()));
+        assert_eq!(world.say(1, PING), [""; 0], "{dialect}");
+        world.server.handle_open(ConnectionId::new(2), "/app/key?protocol=7", world.now);
+        assert_eq!(world.sent(), [""; 0], "{dialect}");
+        assert_eq!(world.server.connections().len(), 1, "{dialect}");
+    }
+}
+
+#[test]
 fn calls_of_the_http_api_that_a_server_does_not_have() {
     let event = |data: &str| Publication::new("e", [channel_name("a")], data.to_string());
     let table = [
