@@ -504,7 +504,7 @@ impl Client {
             return Some(text);
         }
         if let Some(text) = self.signin.poll_signin(now) {
-            self.subscriptions.push_signin();
+            self.subscriptions.push_signin(now + self.config.options.signin_timeout);
             return Some(text);
         }
         self.subscriptions.poll_subscribe(now)

@@ -48,8 +48,8 @@ pub(crate) struct Subscriptions {
     to_refresh: VecDeque<ChannelName>,
     refreshing: BTreeMap<AuthId, (ChannelName, Instant)>,
     unanswered: Unanswered,
-    /// The number under which the sign-in was sent, and an error that was about it.
-    signin: Option<u64>,
+    /// The number under which the sign-in was sent, until when it may be answered, and an error that was about it.
+    signin: Option<(u64, Instant)>,
     refused_signin: Option<ServerError>,
     timers: BTreeMap<(Instant, u64), ChannelName>,
     /// Names whose success nobody waited for, or waits for any more: the server was told to unsubscribe them, and was not
@@ -248,14 +248,15 @@ impl Subscriptions {
         Some(text)
     }
 
-    /// The sign-in goes out now.
-    pub(crate) fn push_signin(&mut self) {
-        self.signin = Some(self.unanswered.push(Asked::Signin));
+    /// The sign-in goes out now. Its answer is awaited until `deadline`, also if the application gives it up.
+    pub(crate) fn push_signin(&mut self, deadline: Instant) {
+        self.signin = Some((self.unanswered.push(Asked::Signin), deadline));
     }
 
     /// Nobody answered the sign-in; returns the error that may be the reason.
     pub(crate) fn expire_signin(&mut self) -> Option<ServerError> {
-        self.unanswered.expired(self.signin.take()?)
+        let (order, _) = self.signin.take()?;
+        self.unanswered.expired(order)
     }
 
     /// The error that was about the sign-in, once.
@@ -266,7 +267,8 @@ impl Subscriptions {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let timer = self.timers.first_key_value().map(|((at, _), _)| *at);
         let refresh = self.refreshing.first_key_value().map(|(_, (_, at))| *at);
-        timer.into_iter().chain(refresh).min()
+        let signin = self.signin.map(|(_, deadline)| deadline);
+        timer.into_iter().chain(refresh).chain(signin).min()
     }
 
     pub(crate) fn get(&self, channel: &ChannelName) -> Option<(&ChannelName, &Entry)> {
