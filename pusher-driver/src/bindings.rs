@@ -54,14 +54,16 @@ impl Filter {
 pub(crate) struct Binding {
     id: BindingId,
     filter: Filter,
-    callback: Arc<Callback<dyn FnMut(&Event) + Send>>,
+    callback: Arc<Callback<Function>>,
 }
 
-/// A function of the application.
+/// What is bound, and whether it still is.
 struct Callback<F: ?Sized> {
     is_bound: AtomicBool,
     function: Mutex<F>,
 }
+
+type Function = dyn FnMut(&Event) + Send;
 
 impl Binding {
     pub(crate) fn new(id: BindingId, filter: Filter, callback: impl FnMut(&Event) + Send + 'static) -> Self {

@@ -33,8 +33,12 @@ pub(crate) struct Route {
     /// Why the last try to subscribe failed, until the next one.
     pub(crate) failure: Option<SubscriptionError>,
     /// Who waits for the end of a try.
-    pub(crate) waiting: Vec<Waker>,
+    waiting: Vec<(Option<WaitId>, Waker)>,
 }
+
+/// Names one call that waits for a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WaitId(pub(crate) u64);
 
 /// What is left to do outside of the lock.
 #[derive(Debug, Default)]
@@ -135,15 +139,20 @@ impl Routes {
             Event::SubscriptionSucceeded { channel, .. } => {
                 let Some(route) = self.channels.get_mut(channel) else { return };
                 route.failure = None;
-                out.wakers.append(&mut route.waiting);
+                out.wakers.extend(route.take_waiting());
             }
             // The server may also complain about a channel that is subscribed.
             Event::SubscriptionError { channel, error } if !is_subscribed(channel) => {
                 let Some(route) = self.channels.get_mut(channel) else { return };
                 route.failure = Some(error.clone());
-                out.wakers.append(&mut route.waiting);
+                out.wakers.extend(route.take_waiting());
             }
-            Event::StateChanged { current, .. } => self.observe_state(current, out),
+            // Every channel is tried again.
+            Event::StateChanged { current: ConnectionState::Connected { .. }, .. } => {
+                for route in self.channels.values_mut() {
+                    route.failure = None;
+                }
+            }
             _ => {}
         }
     }
@@ -151,23 +160,7 @@ impl Routes {
     /// No channel will be subscribed: nobody waits any longer.
     pub(crate) fn stop_waiting(&mut self, out: &mut Delivery) {
         for route in self.channels.values_mut() {
-            out.wakers.append(&mut route.waiting);
-        }
-    }
-
-    fn observe_state(&mut self, state: &ConnectionState, out: &mut Delivery) {
-        match state {
-            // Every channel is tried again.
-            ConnectionState::Connected { .. } => {
-                for route in self.channels.values_mut() {
-                    route.failure = None;
-                }
-            }
-            ConnectionState::Initialized
-            | ConnectionState::Connecting { .. }
-            | ConnectionState::Waiting { .. }
-            | ConnectionState::Disconnected
-            | ConnectionState::Failed { .. } => {}
+            out.wakers.extend(route.take_waiting());
         }
     }
 
@@ -211,9 +204,33 @@ impl Route {
         remove_stream(&mut self.streams, mailbox);
     }
 
+    /// Waits for the end of a try; returns the waker of the same call, or task, from before.
+    pub(crate) fn wait(&mut self, id: Option<WaitId>, waker: &Waker) -> Option<Waker> {
+        let is_same = |(known, other): &&mut (Option<WaitId>, Waker)| match id {
+            Some(_) => *known == id,
+            None => known.is_none() && other.will_wake(waker),
+        };
+        if let Some((_, known)) = self.waiting.iter_mut().find(is_same) {
+            return Some(mem::replace(known, waker.clone()));
+        }
+        self.waiting.push((id, waker.clone()));
+        None
+    }
+
+    /// The call is over.
+    #[cfg(feature = "async")]
+    pub(crate) fn stop_waiting(&mut self, id: WaitId) -> Option<Waker> {
+        let at = self.waiting.iter().position(|(known, _)| *known == Some(id))?;
+        Some(self.waiting.swap_remove(at).1)
+    }
+
+    fn take_waiting(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        mem::take(&mut self.waiting).into_iter().map(|(_, waker)| waker)
+    }
+
     /// Ends the channel's streams; returns who must be told.
     pub(crate) fn end(&mut self) -> Vec<Waker> {
-        let mut wakers = mem::take(&mut self.waiting);
+        let mut wakers: Vec<_> = self.take_waiting().collect();
         wakers.extend(self.streams.drain(..).filter_map(|mailbox| mailbox.end()));
         wakers
     }

@@ -8,9 +8,8 @@ use pusher_proto::{
 };
 
 use crate::bindings::{BindError, Binding, BindingId, Filter};
-use crate::client::add_waker;
 use crate::mailbox::{Mailbox, Taken};
-use crate::routes::RouteId;
+use crate::routes::{RouteId, WaitId};
 use crate::shared::{Ended, Handle, Life};
 
 /// One handle of a channel: a stream of its events, and what is known of it.
@@ -100,7 +99,8 @@ impl Subscription {
     /// failed.
     #[cfg(feature = "async")]
     pub async fn subscribed(&self) -> Result<(), SubscribeError> {
-        std::future::poll_fn(|context| self.poll_subscribed(context)).await
+        let mut wait = Wait { subscription: self, id: None };
+        std::future::poll_fn(|context| wait.poll(context)).await
     }
 
     /// Looks for the end of the present try to subscribe, as `subscribed` does.
@@ -109,6 +109,12 @@ impl Subscription {
     ///
     /// The same.
     pub fn poll_subscribed(&self, context: &mut Context<'_>) -> Poll<Result<(), SubscribeError>> {
+        self.poll_wait(None, context)
+    }
+
+    fn poll_wait(&self, id: Option<WaitId>, context: &Context<'_>) -> Poll<Result<(), SubscribeError>> {
+        // Outlives the lock: a waker may own the last handle.
+        let _replaced;
         let mut state = self.handle.0.lock();
         let is_subscribed = state.core.channel(&self.channel).is_some_and(|channel| channel.is_subscribed());
         let (life, ended) = (state.life, state.ended.clone());
@@ -128,7 +134,7 @@ impl Subscription {
         if let Some(error) = &route.failure {
             return Poll::Ready(Err(SubscribeError::Channel(error.clone())));
         }
-        add_waker(&mut route.waiting, context);
+        _replaced = route.wait(id, context.waker());
         Poll::Pending
     }
 
@@ -302,6 +308,31 @@ impl futures_core::Stream for Subscription {
 
     fn poll_next(self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
         self.get_mut().poll_recv(context)
+    }
+}
+
+/// A call of `subscribed`, which leaves no waker behind.
+#[cfg(feature = "async")]
+struct Wait<'a> {
+    subscription: &'a Subscription,
+    id: Option<WaitId>,
+}
+
+#[cfg(feature = "async")]
+impl Wait<'_> {
+    fn poll(&mut self, context: &Context<'_>) -> Poll<Result<(), SubscribeError>> {
+        let id = *self.id.get_or_insert_with(|| WaitId(self.subscription.handle.0.next_id()));
+        self.subscription.poll_wait(Some(id), context)
+    }
+}
+
+#[cfg(feature = "async")]
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        let Some(id) = self.id else { return };
+        let Subscription { handle, channel, route, .. } = self.subscription;
+        // Outlives the lock, which the statement holds.
+        let _waker = handle.0.lock().routes.get_mut(channel, *route).and_then(|route| route.stop_waiting(id));
     }
 }
 

@@ -69,6 +69,29 @@ fn who_waits_for_a_subscription_is_told_that_a_wish_to_connect_was_taken_back() 
 }
 
 #[test]
+fn who_gives_up_waiting_for_a_subscription_leaves_nothing_behind() {
+    let mut world = World::new(config(), NoAuth, &Options::new());
+    let chat = world.client.subscribe("chat").unwrap();
+    let (given_up, waits) = (Arc::new(Wakes::default()), Arc::new(Wakes::default()));
+    let waker = Waker::from(Arc::clone(&waits));
+    let mut other = pin!(chat.subscribed());
+    assert_eq!(other.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending);
+    for waker in [&given_up, &waits] {
+        let waker = Waker::from(Arc::clone(waker));
+        let mut subscribed = pin!(chat.subscribed());
+        for _ in 0..2 {
+            assert_eq!(subscribed.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending);
+        }
+    }
+    assert_eq!(Arc::strong_count(&given_up), 1);
+    world.run();
+    world.greet();
+    world.receive(&succeeded("chat"));
+    assert_eq!(waits.count(), 1, "another wait of the same task goes on");
+    assert_eq!(other.poll(&mut Context::from_waker(&waker)), Poll::Ready(Ok(())));
+}
+
+#[test]
 fn a_connection_that_does_not_come_makes_the_client_unavailable() {
     let mut world = World::new(config().unavailable_timeout(Duration::from_nanos(1)), NoAuth, &Options::new());
     world.outside().refuses = true;
