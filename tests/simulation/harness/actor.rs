@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use pusher_proto::{Action, AuthError, AuthId, AuthResponse, Client, CloseReason, Config, Frame, Instant, SocketEpoch};
+use pusher_proto::{
+    Action, AuthError, AuthId, AuthResponse, Client, CloseReason, Config, ConnectionState, Frame, Instant, SocketEpoch,
+};
 
 use super::authority::Authority;
 use super::describe;
@@ -11,6 +13,7 @@ use super::journal::Journal;
 use super::ledger::Ledger;
 use super::mix::Limits;
 use super::network::{LinkId, Packet};
+use super::reached::Rare;
 
 pub(crate) struct Actor {
     pub(crate) client: Client,
@@ -73,8 +76,17 @@ impl Actor {
             Frame::Text(text) => Seen::read(text),
             Frame::Binary(_) | Frame::Ping | Frame::Pong => None,
         };
+        let is_greeting = matches!(self.client.state(), ConnectionState::Connecting { .. });
         self.ledger.hand(seen.as_ref(), is_current, journal, now);
         self.change(now, |client| client.handle_frame(epoch, frame, now));
+        let refusal = seen.filter(|seen| seen.is("pusher:error") && is_greeting);
+        let code = refusal.and_then(|seen| seen.data.get("code")?.as_u64());
+        if let Some(code) = code.filter(|_| is_current && self.attention == Attention::Awake) {
+            if (4001..4100).contains(&code) {
+                journal.reach(Rare::RefusedForGood);
+            }
+            self.ledger.check_fatal(&self.client, code, journal);
+        }
     }
 
     pub(crate) fn hand_end(&mut self, epoch: SocketEpoch, reason: &CloseReason, journal: &mut Journal, now: Instant) {
@@ -92,8 +104,10 @@ impl Actor {
         }
         let is_parallel = is_current && self.attention == Attention::Awake;
         self.change(now, |client| client.handle_close(epoch, reason.clone(), now));
-        if is_parallel {
-            self.ledger.check_fatal(&self.client, reason, journal);
+        if let CloseReason::Closed(Some(frame)) = reason
+            && is_parallel
+        {
+            self.ledger.check_fatal(&self.client, frame.code.into(), journal);
         }
     }
 

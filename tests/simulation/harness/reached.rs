@@ -53,6 +53,7 @@ rare! {
     PongGrace => "the machine slept, and the pong gets its grace",
     HandshakeTimeout => "a handshake times out",
     HandshakeRefused => "an error frame refuses the handshake",
+    RefusedForGood => "an error frame during the handshake forbids to come back",
     CreditUsed => "a retry at once",
     CreditUsedTwice => "a second retry at once, after the credit was earned again",
     CreditMissing => "a retry at once is due, and there is no credit",

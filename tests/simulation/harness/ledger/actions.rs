@@ -15,6 +15,11 @@ impl Ledger {
             let details = format!("{action:?} while {:?}", self.state);
             journal.violated(self.who, "nothing after the end", details);
         }
+        let needs_connection = matches!(action, Action::Connect(..) | Action::Send(..) | Action::RequestAuth(_));
+        if needs_connection && (self.must_stay_off || !self.is_on()) {
+            let details = format!("{action:?} while {:?}, and nobody wants a connection", self.state);
+            journal.violated(self.who, "nothing after the end", details);
+        }
         match action {
             Action::Connect(epoch, request) => {
                 if !matches!(self.state, ConnectionState::Connecting { .. }) {

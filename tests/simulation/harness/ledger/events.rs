@@ -93,6 +93,10 @@ impl Ledger {
             ConnectionState::Initialized | ConnectionState::Connecting { .. } => {}
         }
         self.state = current.clone();
+        if self.must_stay_off && self.is_on() {
+            let details = format!("{previous:?} becomes {current:?}, and nobody wants a connection");
+            journal.violated(who, "nothing after the end", details);
+        }
     }
 
     fn tell_of_channel(&mut self, name: &ChannelName, event: &Event, journal: &mut Journal) {

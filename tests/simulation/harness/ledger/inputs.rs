@@ -200,12 +200,11 @@ impl Ledger {
         self.sockets.closed(epoch, code);
     }
 
-    /// A close code that forbids to come back was handed over on the live socket.
-    pub(crate) fn check_fatal(&self, client: &Client, reason: &CloseReason, journal: &mut Journal) {
-        let CloseReason::Closed(Some(frame)) = reason else { return };
+    /// The live socket ended with this code, or the server refused the handshake with it.
+    pub(crate) fn check_fatal(&self, client: &Client, code: u64, journal: &mut Journal) {
         let has_failed = matches!(client.state(), ConnectionState::Failed { .. });
-        if (4001..4100).contains(&frame.code) && !has_failed {
-            journal.violated(self.who, "4001-4099 are never retried", format!("{} and no failure", frame.code));
+        if (4001..4100).contains(&code) && !has_failed {
+            journal.violated(self.who, "4001-4099 are never retried", format!("{code} and no failure"));
         }
     }
 

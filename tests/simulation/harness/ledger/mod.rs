@@ -42,6 +42,8 @@ pub(crate) struct Ledger {
     touched: bool,
     /// Nothing may come out of the drain that runs, since there is no connection and nobody called.
     must_be_quiet: bool,
+    /// Whatever else was called, nobody wants a connection: none may be begun, and nothing asked or sent.
+    must_stay_off: bool,
     /// The client was not polled for a while, so that inputs and events do not run in parallel.
     blurred: bool,
 }
@@ -92,6 +94,7 @@ impl Ledger {
             connection_wish: None,
             touched: false,
             must_be_quiet: false,
+            must_stay_off: false,
             blurred: false,
         }
     }
@@ -104,7 +107,11 @@ impl Ledger {
     pub(crate) fn begin_drain(&mut self, journal: &mut Journal, now: Instant) {
         self.now = now;
         self.apply_wishes(journal);
-        self.must_be_quiet = !self.is_on() && !self.touched && !self.blurred;
+        self.must_be_quiet = !self.is_on() && !self.touched;
+        self.must_stay_off = match self.connection_wish {
+            Some(wants_connection) => !wants_connection,
+            None => !self.is_on(),
+        };
         self.touched = false;
         self.events_in_drain = 0;
     }
