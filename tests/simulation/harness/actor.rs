@@ -62,7 +62,7 @@ impl Actor {
     }
 
     pub(crate) fn hand_frame(&mut self, epoch: SocketEpoch, frame: Frame, journal: &mut Journal, now: Instant) {
-        let is_current = self.ledger.is_socket_open(epoch);
+        let is_current = self.ledger.is_current(epoch);
         journal.note(self.who, || {
             let mark = if is_current { "<" } else { "# from an old socket:" };
             match &frame {
@@ -77,7 +77,11 @@ impl Actor {
             Frame::Binary(_) | Frame::Ping | Frame::Pong => None,
         };
         let is_greeting = matches!(self.client.state(), ConnectionState::Connecting { .. });
-        self.ledger.hand(seen.as_ref(), is_current, journal, now);
+        if is_current {
+            self.ledger.hand(seen.as_ref(), &self.client, journal, now);
+        } else {
+            journal.reach(Rare::OldSocket);
+        }
         self.change(now, |client| client.handle_frame(epoch, frame, now));
         let refusal = seen.filter(|seen| seen.is("pusher:error") && is_greeting);
         let code = refusal.and_then(|seen| seen.data.get("code")?.as_u64());
@@ -90,7 +94,7 @@ impl Actor {
     }
 
     pub(crate) fn hand_end(&mut self, epoch: SocketEpoch, reason: &CloseReason, journal: &mut Journal, now: Instant) {
-        let is_current = self.ledger.is_socket_open(epoch);
+        let is_current = self.ledger.is_current(epoch);
         journal.note(self.who, || {
             let mark = if is_current { "<" } else { "# from an old socket:" };
             match reason {

@@ -64,7 +64,7 @@ pub(crate) struct Limits {
     pub(crate) auth_window: usize,
     pub(crate) subscribe_window: usize,
     pub(crate) max_pending_events: usize,
-    held_encrypted_events: usize,
+    pub(crate) held_encrypted_events: usize,
     pub(crate) buffered_client_events: usize,
     keep_client_events: bool,
     max_attempts: Option<u32>,

@@ -159,10 +159,11 @@ impl World {
         let event = ClientEventName::new(event).expect("it begins as it must");
         let data = Data::from_json("{}").expect("it is JSON");
         let now = self.now;
-        self.actors[who].ledger.call();
+        self.actors[who].ledger.trigger();
         let result = self.actors[who].change(now, |client| client.trigger(&channel, &event, &data, now));
         match result {
-            Ok(()) | Err(TriggerError::QueueFull) => {}
+            Ok(()) => self.actors[who].ledger.triggered(&channel, &event),
+            Err(TriggerError::QueueFull) => {}
             Err(error) => self.journal.note(who, || format!("* trigger_error: {error}")),
         }
     }

@@ -77,6 +77,7 @@ impl Ledger {
                 if !allowed {
                     journal.violated(who, "client events are sent on subscribed channels", text);
                 }
+                self.triggered.retain(|(_, waiting)| waiting.as_str() != event);
                 if self.input == super::Input::Success {
                     journal.reach(Rare::BufferedEventSent);
                 }

@@ -32,6 +32,8 @@ pub(super) struct Book {
     pub(super) left_while_sent: bool,
     /// The latest event that was told, readable or not.
     pub(super) last_event: Option<u64>,
+    /// The same among those that were published, on this socket: the server gives them in this order.
+    pub(super) last_published: Option<u64>,
     /// Events that were opened since a newer key came.
     pub(super) opened: u32,
 }

@@ -52,7 +52,17 @@ impl Ledger {
                     book.retry_at = Some(*retry_at);
                 }
             }
-            Event::Diagnostic(Diagnostic::ClientEventsDropped { .. }) => journal.reach(Rare::BufferedEventDropped),
+            Event::Diagnostic(Diagnostic::ClientEventsDropped { channel, count }) => {
+                journal.reach(Rare::BufferedEventDropped);
+                let before = self.triggered.len();
+                self.triggered.retain(|(name, _)| name != channel);
+                let known = before - self.triggered.len();
+                if *count < known {
+                    let details = format!("{count} client events of {channel} were dropped, and {known} waited");
+                    journal.violated(self.who, "no client event is lost without a notice", details);
+                }
+            }
+            Event::Connection(_) => self.events_in_drain += 1,
             _ => {}
         }
     }
@@ -69,6 +79,7 @@ impl Ledger {
                     book.losses += 1;
                 }
                 book.told = Told::Nothing;
+                book.last_published = None;
             }
             self.user.gap |= self.user.signed_in;
             (self.user.signed_in, self.user.failed) = (false, false);
@@ -159,11 +170,10 @@ impl Ledger {
             }
             Event::Channel(event) => {
                 self.events_in_drain += 1;
-                let Some(number) = number_of(event.event()) else { return };
                 if self.input == Input::Other && name.is_cache() {
                     journal.reach(Rare::CachedEvent);
                 }
-                self.pay(name, number, journal);
+                self.pay(name, event.event(), journal);
             }
             Event::DecryptionError { event, error, .. } => {
                 self.events_in_drain += 1;
@@ -172,8 +182,7 @@ impl Ledger {
                     DecryptionError::Overflow => journal.reach(Rare::HeldOverflow),
                     _ => {}
                 }
-                let Some(number) = number_of(event) else { return };
-                self.pay(name, number, journal);
+                self.pay(name, event, journal);
             }
             Event::CacheMiss { .. } => {
                 self.events_in_drain += 1;
@@ -193,9 +202,15 @@ impl Ledger {
         }
     }
 
-    /// The event with this number was passed on: it must be the oldest that is owed, but for those that were counted.
-    fn pay(&mut self, name: &ChannelName, number: u64, journal: &mut Journal) {
-        let Some(book) = self.books.get_mut(name) else { return };
+    /// This event was passed on: it must be the oldest that is owed, but for those that were counted.
+    fn pay(&mut self, name: &ChannelName, event: &str, journal: &mut Journal) {
+        let (Some(number), Some(book)) = (number_of(event), self.books.get_mut(name)) else { return };
+        // What clients send has its number before it reaches the server, and a cache may repeat its last event.
+        let is_late = |last: u64| last > number || last == number && !name.is_cache();
+        if !event.starts_with("client-") && book.last_published.replace(number).is_some_and(is_late) {
+            let details = format!("event {number} of {name} is told after a later one");
+            journal.violated(self.who, "events keep their order, and none is lost without a notice", details);
+        }
         if !book.is_refreshing() && name.kind() == pusher_proto::ChannelKind::PrivateEncrypted {
             book.opened += 1;
             if book.opened == 2 && book.owed.len() > 1 {
@@ -211,12 +226,12 @@ impl Ledger {
                 let skipped = skipped as u64 - excused;
                 if skipped <= self.lagged {
                     self.lagged -= skipped;
-                } else if !self.blurred {
+                } else {
                     let details = format!("{skipped} events of {name} before {number}");
                     journal.violated(self.who, "events keep their order, and none is lost without a notice", details);
                 }
             }
-            None if self.blurred || book.doubtful => {}
+            None if book.doubtful => {}
             None => {
                 let details = format!("event {number} of {name} is told, and it was not its turn");
                 journal.violated(self.who, "events keep their order, and none is lost without a notice", details);

@@ -1,6 +1,8 @@
 //! What goes into the client: the application's wishes, frames, ends of sockets.
 
-use pusher_proto::{ChannelName, Client, CloseReason, ConnectionState, Instant, NetworkHint, SocketEpoch};
+use pusher_proto::{
+    ChannelName, Client, ClientEventName, CloseReason, ConnectionState, Instant, NetworkHint, SocketEpoch,
+};
 
 use super::book::{Ending, OnSocket, Told};
 use super::{Input, Ledger, Wish};
@@ -71,9 +73,14 @@ impl Ledger {
         self.user.wish = Some(Wish::Out);
     }
 
-    /// A call that wishes for nothing.
-    pub(crate) fn call(&mut self) {
+    /// A client event is about to be triggered.
+    pub(crate) fn trigger(&mut self) {
         self.touched = true;
+    }
+
+    /// The client has taken it.
+    pub(crate) fn triggered(&mut self, channel: &ChannelName, event: &ClientEventName) {
+        self.triggered.push((channel.clone(), event.clone()));
     }
 
     pub(super) fn apply_wishes(&mut self, journal: &mut Journal) {
@@ -116,13 +123,10 @@ impl Ledger {
 
 /// The network.
 impl Ledger {
-    /// A frame is about to be handed over; `is_current` says whether the client still uses its socket.
-    pub(crate) fn hand(&mut self, seen: Option<&Seen>, is_current: bool, journal: &mut Journal, now: Instant) {
+    /// A frame of a socket that the client still uses is about to be handed over.
+    pub(crate) fn hand(&mut self, seen: Option<&Seen>, client: &Client, journal: &mut Journal, now: Instant) {
         self.now = now;
         self.input = Input::Other;
-        if !is_current {
-            return journal.reach(Rare::OldSocket);
-        }
         self.sockets.heard(now);
         let Some(seen) = seen else { return };
         let channel = seen.channel.as_deref().unwrap_or_default();
@@ -143,9 +147,15 @@ impl Ledger {
             "pusher:signin_success" => self.doubt_abandoned(None),
             event => {
                 let Some(number) = number_of(event) else { return };
-                let Some((_, book)) = self.books.iter_mut().find(|(name, _)| name.as_str() == channel) else { return };
-                book.doubtful |= self.blurred || book.on_socket == OnSocket::Unclear;
-                if book.is_listening() {
+                let Some((name, book)) = self.books.iter_mut().find(|(name, _)| name.as_str() == channel) else { return };
+                // What nobody was told yet, only the getters say.
+                let is_listening = if self.blurred {
+                    client.channel(name).is_some_and(|channel| channel.is_subscribed())
+                } else {
+                    book.is_listening()
+                };
+                book.doubtful |= book.on_socket == OnSocket::Unclear || self.blurred && !is_listening;
+                if is_listening {
                     book.owed.push_back(number);
                 }
             }
@@ -248,7 +258,7 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn is_socket_open(&self, epoch: SocketEpoch) -> bool {
-        self.sockets.is_open(epoch)
+    pub(crate) fn is_current(&self, epoch: SocketEpoch) -> bool {
+        self.sockets.is_current(epoch)
     }
 }

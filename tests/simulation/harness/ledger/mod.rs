@@ -11,7 +11,7 @@ mod sockets;
 
 use std::collections::BTreeMap;
 
-use pusher_proto::{AuthId, ChannelKind, ChannelName, Client, ConnectionState, Instant};
+use pusher_proto::{AuthId, ChannelKind, ChannelName, Client, ClientEventName, ConnectionState, Instant};
 
 use self::asked::Asked;
 use self::book::{Book, OnSocket, Told};
@@ -31,6 +31,8 @@ pub(crate) struct Ledger {
     books: BTreeMap<ChannelName, Book>,
     asked: BTreeMap<AuthId, Asked>,
     user: UserBook,
+    /// Client events that were taken and not yet sent.
+    triggered: Vec<(ChannelName, ClientEventName)>,
     /// Events that were counted and not told, in this drain.
     lagged: u64,
     events_in_drain: usize,
@@ -87,6 +89,7 @@ impl Ledger {
             books: BTreeMap::new(),
             asked: BTreeMap::new(),
             user: UserBook::default(),
+            triggered: Vec::new(),
             lagged: 0,
             events_in_drain: 0,
             unavailable: false,
@@ -126,8 +129,16 @@ impl Ledger {
         if self.connection_wish.take().is_some_and(|wish| wish != self.is_on()) {
             journal.violated(who, "wishes are obeyed", format!("it is {:?}", self.state));
         }
-        if self.events_in_drain > self.limits.max_pending_events && !self.blurred {
+        if self.events_in_drain > self.limits.max_pending_events {
             let details = format!("{} events waited", self.events_in_drain);
+            journal.violated(who, "queues are bounded", details);
+        }
+        if self.blurred {
+            // What was sent on a socket that is gone before anybody polled is lost, and nobody can see that.
+            self.triggered.clear();
+        }
+        if self.triggered.len() > self.limits.buffered_client_events {
+            let details = format!("{} client events wait", self.triggered.len());
             journal.violated(who, "queues are bounded", details);
         }
         let names: Vec<ChannelName> = self.books.keys().cloned().collect();
@@ -210,6 +221,10 @@ impl Ledger {
         let Some(book) = self.books.get_mut(name) else { return };
         if book.is_refreshing() {
             book.excused += self.lagged;
+            let held = (book.owed.len() as u64).saturating_sub(book.excused);
+            if held > self.limits.held_encrypted_events as u64 {
+                journal.violated(self.who, "queues are bounded", format!("{held} events of {name} wait for a key"));
+            }
             return;
         }
         book.doubtful = false;
@@ -218,7 +233,7 @@ impl Ledger {
         book.owed.clear();
         if lost <= self.lagged {
             self.lagged -= lost;
-        } else if !self.blurred {
+        } else {
             let details = format!("{lost} events of {name} are missing, {} were counted", self.lagged);
             journal.violated(self.who, "no event is lost without a notice", details);
         }

@@ -12,6 +12,8 @@ use crate::simulation::reached::Rare;
 pub(super) struct Sockets {
     /// Sockets that neither side has closed, as far as the client may know.
     open: BTreeSet<SocketEpoch>,
+    /// The one among them that the client has not left.
+    current: Option<SocketEpoch>,
     connecting_since: Option<Instant>,
     connected_at: Option<Instant>,
     heard_at: Instant,
@@ -31,6 +33,7 @@ impl Sockets {
     pub(super) fn new() -> Self {
         Self {
             open: BTreeSet::new(),
+            current: None,
             connecting_since: None,
             connected_at: None,
             heard_at: Instant::ZERO,
@@ -53,6 +56,11 @@ impl Sockets {
         self.open.contains(&epoch)
     }
 
+    /// Whether what comes from this socket counts. Nobody may have polled the close since the client left it.
+    pub(super) fn is_current(&self, epoch: SocketEpoch) -> bool {
+        self.is_open(epoch) && self.current == Some(epoch)
+    }
+
     /// The client opens one.
     pub(super) fn connect(
         &mut self,
@@ -66,6 +74,7 @@ impl Sockets {
             journal.violated(who, "never two sockets", format!("socket {epoch} is opened while {other} is open"));
         }
         self.open.insert(epoch);
+        self.current = Some(epoch);
         let soon_after = |then: Option<Instant>| then.is_some_and(|then| now < then + BASE_DELAY);
         let is_quick = soon_after(self.last_connect) || soon_after(self.lost_at);
         if self.touched {
@@ -129,6 +138,7 @@ impl Sockets {
             self.credit = true;
         }
         self.connecting_since = None;
+        self.current = None;
         self.lost_at = Some(now);
     }
 
