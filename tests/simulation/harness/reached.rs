@@ -45,7 +45,7 @@ rare! {
     AuthRetry => "an authorization is asked for again",
     AuthWindowFull => "authorizations wait for the window",
     SubscribeWindowFull => "subscriptions wait for the window",
-    KeyRefreshed => "a newer key opens events that were held",
+    KeyRefreshed => "a newer key opens the event that it was asked for",
     KeyRefreshFailed => "no newer key is to be had",
     HeldOverflow => "too many events wait for a newer key",
     LostWhileRefreshing => "the connection is lost while events wait for a newer key",

@@ -29,8 +29,21 @@ impl World {
         self.say_goodbye();
     }
 
-    /// One more event on every channel reaches everybody.
+    /// The last events reach everybody. They are sealed with new keys, which everybody who can read the second one has.
     fn say_goodbye(&mut self) {
+        self.authority.rotate(true);
+        let links: Vec<_> = (0..self.actors.len()).map(|who| self.live_link(who)).collect();
+        self.publish_last(&links, Last::Told);
+        let next = self.now + LONGEST_KEY_GAP;
+        while self.journal.violation().is_none() && self.now < next && self.advance() {}
+        self.publish_last(&links, Last::Read);
+    }
+
+    /// One more event on every channel.
+    fn publish_last(&mut self, links: &[Option<LinkId>], last: Last) {
+        if self.journal.violation().is_some() {
+            return;
+        }
         let mut expected = Vec::new();
         let channels = super::steps::CHANNELS.map(|name| ChannelName::new(name).expect("the name of a channel"));
         for channel in &channels {
@@ -39,12 +52,11 @@ impl World {
                 expected.push((site, channel, number));
             }
         }
-        let links: Vec<_> = (0..self.actors.len()).map(|who| self.live_link(who)).collect();
         // Stalls that had begun before may last as long.
         let deadline = self.now + LONGEST_STALL;
-        let mut unheard = self.unheard(&expected, &links);
+        let mut unheard = self.unheard(&expected, links, last);
         while unheard.is_some() && self.journal.violation().is_none() && self.now <= deadline && self.advance() {
-            unheard = self.unheard(&expected, &links);
+            unheard = self.unheard(&expected, links, last);
         }
         if let Some((who, details)) = unheard {
             self.journal.violated(who, "the last events arrive", details);
@@ -56,13 +68,17 @@ impl World {
         &mut self,
         expected: &[(usize, &ChannelName, u64)],
         links: &[Option<LinkId>],
+        last: Last,
     ) -> Option<(usize, String)> {
         for (who, link) in links.iter().enumerate() {
             let Some(link) = link.filter(|link| self.live_link(who) == Some(*link)) else { continue };
             let Some(site) = self.network.get(link).map(|link| link.site) else { continue };
             let ledger = &self.actors[who].ledger;
             for (_, channel, number) in expected.iter().filter(|(at, ..)| *at == site) {
-                let heard = ledger.last_event(channel);
+                let heard = match last {
+                    Last::Told => ledger.last_told(channel),
+                    Last::Read => ledger.last_read(channel),
+                };
                 if ledger.is_wanted(channel) && heard != Some(*number) {
                     return Some((who, format!("{channel}: {heard:?} and not {number}")));
                 }
@@ -214,6 +230,18 @@ impl World {
         self.now.since(Instant::ZERO)
     }
 }
+
+/// What must become of an event.
+#[derive(Clone, Copy)]
+enum Last {
+    /// The application hears of it, even if no key opens it: the client may have asked for one a moment ago.
+    Told,
+    /// The application can read it.
+    Read,
+}
+
+/// The longest time between two requests for a key of one channel, and a little more.
+const LONGEST_KEY_GAP: Duration = Duration::from_secs(31);
 
 /// Within this time after the last trouble everything must be as it should be: a dead link is noticed in 155 s, then come
 /// the longest delay, a handshake, an authorization that nobody answers, its longest delay, and a subscription that

@@ -314,11 +314,12 @@ impl World {
                 for link in self.network.of_client(who) {
                     self.soil_if_forgetful(link);
                 }
-                self.actors[who].ledger.awake(&mut self.journal, self.now);
+                self.actors[who].ledger.polled_again(self.now);
                 while let Some((link, packet)) = self.actors[who].inbox.pop_front() {
                     self.arrive(link, packet);
                 }
                 self.wake(who);
+                self.actors[who].ledger.awoke(&mut self.journal, self.now);
             }
         }
     }

@@ -61,6 +61,7 @@ impl Ledger {
                 self.check_signature(&seen, Some(seen.target()), client, signatures, journal);
                 self.subscribe_sent(&seen, journal);
             }
+            "pusher:ping" => self.sockets.pinged(self.now),
             "pusher:unsubscribe" => self.unsubscribe_sent(seen.target(), journal),
             "pusher:signin" => {
                 self.user.attached = true;

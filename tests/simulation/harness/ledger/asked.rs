@@ -88,6 +88,5 @@ impl Ledger {
     fn forget_request(&mut self, asked: &Asked, id: AuthId) {
         let Some(book) = asked.channel.as_ref().and_then(|channel| self.books.get_mut(channel)) else { return };
         book.asked = book.asked.filter(|(open, _)| *open != id);
-        book.opened = 0;
     }
 }

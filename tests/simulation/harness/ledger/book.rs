@@ -31,11 +31,13 @@ pub(super) struct Book {
     /// Whether the client was on this socket when it was wanted no longer.
     pub(super) left_while_sent: bool,
     /// The latest event that was told, readable or not.
-    pub(super) last_event: Option<u64>,
+    pub(super) last_told: Option<u64>,
+    /// The latest event that the application could read.
+    pub(super) last_read: Option<u64>,
     /// The same among those that were published, on this socket: the server gives them in this order.
     pub(super) last_published: Option<u64>,
-    /// Events that were opened since a newer key came.
-    pub(super) opened: u32,
+    /// The event that no key opened, so that a newer one was asked for.
+    pub(super) sealed: Option<u64>,
 }
 
 /// What the client has said to the server on this socket, and what came back.

@@ -173,6 +173,7 @@ impl Ledger {
                 if self.input == Input::Other && name.is_cache() {
                     journal.reach(Rare::CachedEvent);
                 }
+                self.open(name, event.event(), journal);
                 self.pay(name, event.event(), journal);
             }
             Event::DecryptionError { event, error, .. } => {
@@ -202,6 +203,15 @@ impl Ledger {
         }
     }
 
+    /// This event can be read.
+    fn open(&mut self, name: &ChannelName, event: &str, journal: &mut Journal) {
+        let (Some(number), Some(book)) = (number_of(event), self.books.get_mut(name)) else { return };
+        book.last_read = book.last_read.max(Some(number));
+        if book.sealed == Some(number) {
+            journal.reach(Rare::KeyRefreshed);
+        }
+    }
+
     /// This event was passed on: it must be the oldest that is owed, but for those that were counted.
     fn pay(&mut self, name: &ChannelName, event: &str, journal: &mut Journal) {
         let (Some(number), Some(book)) = (number_of(event), self.books.get_mut(name)) else { return };
@@ -211,13 +221,10 @@ impl Ledger {
             let details = format!("event {number} of {name} is told after a later one");
             journal.violated(self.who, "events keep their order, and none is lost without a notice", details);
         }
-        if !book.is_refreshing() && name.kind() == pusher_proto::ChannelKind::PrivateEncrypted {
-            book.opened += 1;
-            if book.opened == 2 && book.owed.len() > 1 {
-                journal.reach(Rare::KeyRefreshed);
-            }
+        book.last_told = book.last_told.max(Some(number));
+        if book.sealed == Some(number) {
+            book.sealed = None;
         }
-        book.last_event = book.last_event.max(Some(number));
         match book.owed.iter().position(|owed| *owed == number) {
             Some(skipped) => {
                 book.owed.drain(..=skipped);

@@ -237,10 +237,9 @@ impl Ledger {
         }
     }
 
-    /// The machine slept until now.
-    pub(crate) fn awake(&mut self, journal: &mut Journal, now: Instant) {
+    /// The machine slept until now, and the client has been given what arrived meanwhile, and the time.
+    pub(crate) fn awoke(&self, journal: &mut Journal, now: Instant) {
         self.sockets.awoke(&self.limits, journal, now);
-        self.polled_again(now);
     }
 
     /// Nobody asked the client anything until now, so that no deadline could be kept.

@@ -180,9 +180,14 @@ impl Ledger {
         self.books.get(channel).is_some_and(|book| book.told == Told::Failed)
     }
 
-    /// The number of the latest event that the application was told of a channel.
-    pub(crate) fn last_event(&self, channel: &ChannelName) -> Option<u64> {
-        self.books.get(channel).and_then(|book| book.last_event)
+    /// The number of the latest event that the application was told of a channel, readable or not.
+    pub(crate) fn last_told(&self, channel: &ChannelName) -> Option<u64> {
+        self.books.get(channel).and_then(|book| book.last_told)
+    }
+
+    /// The number of the latest event that the application could read.
+    pub(crate) fn last_read(&self, channel: &ChannelName) -> Option<u64> {
+        self.books.get(channel).and_then(|book| book.last_read)
     }
 
     pub(crate) fn wanted(&self) -> impl Iterator<Item = &ChannelName> {
@@ -225,10 +230,12 @@ impl Ledger {
             if held > self.limits.held_encrypted_events as u64 {
                 journal.violated(self.who, "queues are bounded", format!("{held} events of {name} wait for a key"));
             }
+            if book.sealed.is_none() && !book.doubtful && book.excused == 0 {
+                book.sealed = book.owed.front().copied();
+            }
             return;
         }
         book.doubtful = false;
-        book.last_event = book.last_event.max(book.owed.back().copied());
         let lost = (book.owed.len() as u64).saturating_sub(std::mem::take(&mut book.excused));
         book.owed.clear();
         if lost <= self.lagged {

@@ -17,6 +17,8 @@ pub(super) struct Sockets {
     connecting_since: Option<Instant>,
     connected_at: Option<Instant>,
     heard_at: Instant,
+    /// When a ping was sent that nothing has followed.
+    pinged_at: Option<Instant>,
     activity: Duration,
     last_connect: Option<Instant>,
     last_host: Option<String>,
@@ -37,6 +39,7 @@ impl Sockets {
             connecting_since: None,
             connected_at: None,
             heard_at: Instant::ZERO,
+            pinged_at: None,
             activity: Duration::ZERO,
             last_connect: None,
             last_host: None,
@@ -106,6 +109,11 @@ impl Sockets {
     /// Something was handed over.
     pub(super) fn heard(&mut self, now: Instant) {
         self.heard_at = now;
+        self.pinged_at = None;
+    }
+
+    pub(super) fn pinged(&mut self, now: Instant) {
+        self.pinged_at = Some(now);
     }
 
     pub(super) fn greeted(&mut self, server_timeout: Option<u64>, limits: &Limits, now: Instant) {
@@ -114,10 +122,10 @@ impl Sockets {
         self.heard_at = now;
     }
 
-    /// The machine slept until now.
+    /// The machine slept until now, and the client has looked at the clock.
     pub(super) fn awoke(&self, limits: &Limits, journal: &mut Journal, now: Instant) {
-        let connected = self.connected_at.is_some();
-        if connected && now > self.heard_at + self.activity + limits.pong_timeout + GRACE {
+        let is_overdue = self.pinged_at.is_some_and(|at| now > at + limits.pong_timeout + GRACE);
+        if self.connected_at.is_some() && is_overdue {
             journal.reach(Rare::PongGrace);
         }
     }
@@ -131,6 +139,7 @@ impl Sockets {
     pub(super) fn entered(&mut self, now: Instant) {
         self.connecting_since = None;
         self.connected_at = Some(now);
+        self.pinged_at = None;
     }
 
     pub(super) fn left(&mut self, now: Instant) {
