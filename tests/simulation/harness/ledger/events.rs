@@ -103,7 +103,11 @@ impl Ledger {
             }
             ConnectionState::Initialized | ConnectionState::Connecting { .. } => {}
         }
+        let was_on = self.is_on();
         self.state = current.clone();
+        if !was_on && self.is_on() {
+            self.sockets.attempts.start_over();
+        }
         if self.must_stay_off && self.is_on() {
             let details = format!("{previous:?} becomes {current:?}, and nobody wants a connection");
             journal.violated(who, "nothing after the end", details);

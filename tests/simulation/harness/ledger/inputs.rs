@@ -27,22 +27,23 @@ impl Ledger {
     }
 
     pub(crate) fn connect(&mut self) {
-        self.steer();
+        self.touched = true;
         self.connection_wish = Some(true);
+        if matches!(self.state, ConnectionState::Waiting { .. }) {
+            self.sockets.attempts.hasten();
+        }
     }
 
     pub(crate) fn disconnect(&mut self) {
-        self.steer();
+        self.touched = true;
         self.connection_wish = Some(false);
     }
 
-    fn steer(&mut self) {
-        self.touched = true;
-        self.sockets.touch();
-    }
-
     pub(crate) fn switch(&mut self, journal: &mut Journal) {
-        self.steer();
+        self.touched = true;
+        if self.is_on() {
+            self.sockets.attempts.start_over();
+        }
         match self.state {
             ConnectionState::Connected { .. } => journal.reach(Rare::SwitchedWhileConnected),
             ConnectionState::Waiting { .. } => journal.reach(Rare::SwitchedWhileWaiting),
@@ -52,11 +53,9 @@ impl Ledger {
 
     pub(crate) fn hint(&mut self, hint: NetworkHint, journal: &mut Journal) {
         self.touched = true;
-        if hint == NetworkHint::Online && !self.is_connected() {
-            self.sockets.touch();
-            if matches!(self.state, ConnectionState::Waiting { .. }) {
-                journal.reach(Rare::HintWhileWaiting);
-            }
+        if hint == NetworkHint::Online && matches!(self.state, ConnectionState::Waiting { .. }) {
+            self.sockets.attempts.hasten();
+            journal.reach(Rare::HintWhileWaiting);
         }
     }
 
@@ -111,11 +110,8 @@ impl Ledger {
         }
         if matches!(wish, Some(Wish::In | Wish::Change)) {
             (self.user.wanted, self.user.failed) = (true, false);
-            if self.user.attached && !self.user.signed_in {
-                self.sockets.touch();
-                if self.is_connected() {
-                    journal.reach(Rare::UserChanged);
-                }
+            if self.user.attached && !self.user.signed_in && self.is_connected() {
+                journal.reach(Rare::UserChanged);
             }
         }
     }
@@ -142,12 +138,17 @@ impl Ledger {
             }
             "pusher:error" | "pusher:subscription_error" => {
                 self.input = Input::Error;
+                if !self.is_connected() && seen.data.get("code").is_some_and(|code| code == 4000) {
+                    self.sockets.attempts.wants_tls();
+                }
                 self.doubt_abandoned(None);
             }
             "pusher:signin_success" => self.doubt_abandoned(None),
             event => {
                 let Some(number) = number_of(event) else { return };
-                let Some((name, book)) = self.books.iter_mut().find(|(name, _)| name.as_str() == channel) else { return };
+                let Some((name, book)) = self.books.iter_mut().find(|(name, _)| name.as_str() == channel) else {
+                    return;
+                };
                 // What nobody was told yet, only the getters say.
                 let is_listening = if self.blurred {
                     client.channel(name).is_some_and(|channel| channel.is_subscribed())
@@ -204,7 +205,7 @@ impl Ledger {
             CloseReason::Closed(Some(frame)) => Some(frame.code),
             _ => None,
         };
-        if code.is_some_and(|code| (4200..4300).contains(&code)) && !self.sockets.has_credit() {
+        if code.is_some_and(|code| (4200..4300).contains(&code)) && !self.sockets.attempts.has_credit() {
             journal.reach(Rare::CreditMissing);
         }
         self.sockets.closed(epoch, code);
@@ -227,6 +228,9 @@ impl Ledger {
         let had_socket = matches!(before, ConnectionState::Connected { .. } | ConnectionState::Connecting { .. });
         if had_socket && !after.is_connected() || before.is_connected() {
             self.sockets.left(now);
+        }
+        if matches!(after, ConnectionState::Connecting { .. }) {
+            self.sockets.attempts.begun(now);
         }
         if before.is_connected() {
             self.user.attached = false;

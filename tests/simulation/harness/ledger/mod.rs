@@ -4,6 +4,7 @@
 
 mod actions;
 mod asked;
+mod attempts;
 mod book;
 mod events;
 mod inputs;

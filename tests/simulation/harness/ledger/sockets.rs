@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pusher_proto::{ConnectRequest, Instant, SocketEpoch};
 
+use super::attempts::Attempts;
 use crate::simulation::journal::Journal;
 use crate::simulation::mix::Limits;
 use crate::simulation::reached::Rare;
@@ -20,15 +21,7 @@ pub(super) struct Sockets {
     /// When a ping was sent that nothing has followed.
     pinged_at: Option<Instant>,
     activity: Duration,
-    last_connect: Option<Instant>,
-    last_host: Option<String>,
-    lost_at: Option<Instant>,
-    /// Whether one retry may come at once.
-    credit: bool,
-    credits_used: u32,
-    /// The application has had its hand in it since the last attempt, so that attempts may come quickly.
-    touched: bool,
-    wants_tls: bool,
+    pub(super) attempts: Attempts,
 }
 
 impl Sockets {
@@ -41,18 +34,8 @@ impl Sockets {
             heard_at: Instant::ZERO,
             pinged_at: None,
             activity: Duration::ZERO,
-            last_connect: None,
-            last_host: None,
-            lost_at: None,
-            credit: true,
-            credits_used: 0,
-            touched: true,
-            wants_tls: false,
+            attempts: Attempts::new(),
         }
-    }
-
-    pub(super) fn touch(&mut self) {
-        self.touched = true;
     }
 
     pub(super) fn is_open(&self, epoch: SocketEpoch) -> bool {
@@ -78,32 +61,16 @@ impl Sockets {
         }
         self.open.insert(epoch);
         self.current = Some(epoch);
-        let soon_after = |then: Option<Instant>| then.is_some_and(|then| now < then + BASE_DELAY);
-        let is_quick = soon_after(self.last_connect) || soon_after(self.lost_at);
-        if self.touched {
-            self.credit = true;
-        } else if is_quick && self.wants_tls && request.tls {
-            journal.reach(Rare::OverTls);
-        } else if is_quick && self.credit {
-            self.credit = false;
-            self.credits_used += 1;
-            journal.reach(if self.credits_used > 1 { Rare::CreditUsedTwice } else { Rare::CreditUsed });
-        } else if is_quick {
-            journal.violated(who, "attempts are bounded", "a retry came within the base delay, without a credit");
-        }
-        if self.last_host.as_deref().is_some_and(|host| host != &*request.host) && !self.touched {
-            journal.reach(Rare::RingAdvance);
-        }
-        self.last_host = Some(request.host.to_string());
-        self.last_connect = Some(now);
+        self.attempts.make(request, who, journal, now);
         self.connecting_since = Some(now);
-        (self.touched, self.wants_tls) = (false, false);
     }
 
     /// Neither end uses it any more.
     pub(super) fn closed(&mut self, epoch: SocketEpoch, code: Option<u16>) {
         self.open.remove(&epoch);
-        self.wants_tls |= code == Some(4000);
+        if code == Some(4000) {
+            self.attempts.wants_tls();
+        }
     }
 
     /// Something was handed over.
@@ -143,16 +110,10 @@ impl Sockets {
     }
 
     pub(super) fn left(&mut self, now: Instant) {
-        if self.connected_at.take().is_some_and(|at| now >= at + STABLE_AFTER) {
-            self.credit = true;
-        }
+        let was_stable = self.connected_at.take().is_some_and(|at| now >= at + STABLE_AFTER);
+        self.attempts.lost(was_stable, now);
         self.connecting_since = None;
         self.current = None;
-        self.lost_at = Some(now);
-    }
-
-    pub(super) fn has_credit(&self) -> bool {
-        self.credit || self.touched
     }
 
     /// Whether the client should have noticed by now that nobody answers.
@@ -167,8 +128,7 @@ impl Sockets {
     }
 }
 
-/// The base delay between attempts, and how long a connection must last to earn the credit.
-const BASE_DELAY: Duration = Duration::from_secs(1);
+/// How long a connection must last to earn the credit.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
