@@ -29,13 +29,15 @@ impl World {
         self.say_goodbye();
     }
 
-    /// The last events reach everybody. They are sealed with new keys, which everybody who can read the second one has.
+    /// The last events reach everybody. They are sealed with new keys, which everybody gets who can read the second one.
     fn say_goodbye(&mut self) {
         self.authority.rotate(true);
         let links: Vec<_> = (0..self.actors.len()).map(|who| self.live_link(who)).collect();
         self.publish_last(&links, Last::Told);
         let next = self.now + LONGEST_KEY_GAP;
         while self.journal.violation().is_none() && self.now < next && self.advance() {}
+        // The second time no client can have asked for a key again: it must have kept the one that it got.
+        self.publish_last(&links, Last::Read);
         self.publish_last(&links, Last::Read);
     }
 
@@ -154,8 +156,14 @@ impl World {
                 self.switch_to(who, KEY, who % HOSTS.len());
                 self.drain(who);
             }
-            if !self.actors[who].client.state().is_connected() {
-                self.connect(who);
+            // Whoever waits must come back unaided.
+            match self.actors[who].client.state() {
+                ConnectionState::Initialized | ConnectionState::Disconnected | ConnectionState::Failed { .. } => {
+                    self.connect(who);
+                }
+                ConnectionState::Connecting { .. }
+                | ConnectionState::Waiting { .. }
+                | ConnectionState::Connected { .. } => {}
             }
             return;
         };

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use pusher_proto::{AuthId, Instant, SubscriptionError};
 
+use super::roster::Roster;
+
 #[derive(Default)]
 pub(super) struct Book {
     /// What the application has said since the last poll.
@@ -23,6 +25,8 @@ pub(super) struct Book {
     pub(super) doubtful: bool,
     /// Events that were counted as missed while others waited for a newer key.
     pub(super) excused: u64,
+    /// The members of a presence channel.
+    pub(super) roster: Roster,
     /// An unanswered request, and whether it is for a newer key.
     pub(super) asked: Option<(AuthId, bool)>,
     pub(super) retry_at: Option<Instant>,

@@ -1,8 +1,8 @@
 //! What the application is told.
 
 use pusher_proto::{
-    ChannelName, ConnectionError, ConnectionState, DecryptionError, Diagnostic, Event, FailReason, Presence,
-    SigninError, SubscriptionError, TransportError,
+    ChannelName, ConnectionError, ConnectionState, DecryptionError, Diagnostic, Event, FailReason, SigninError,
+    SubscriptionError, TransportError,
 };
 
 use super::book::Told;
@@ -38,6 +38,7 @@ impl Ledger {
             }
             Event::Lagged { missed } => {
                 self.lagged += missed;
+                self.lost_some = true;
                 if self.blurred {
                     journal.reach(Rare::Lagged);
                 }
@@ -154,8 +155,8 @@ impl Ledger {
                 if std::mem::replace(&mut book.was_subscribed, true) {
                     journal.reach(Rare::Resubscribed);
                 }
-                if presence.as_ref().is_some_and(has_changed) {
-                    journal.reach(Rare::RosterDifference);
+                if let Some(presence) = presence {
+                    book.roster.replace(name, presence, who, journal);
                 }
             }
             Event::SubscriptionError { error, .. } => {
@@ -192,6 +193,18 @@ impl Ledger {
             Event::CacheMiss { .. } => {
                 self.events_in_drain += 1;
                 journal.reach(Rare::CacheMiss);
+            }
+            Event::MemberAdded { member, .. } => {
+                self.events_in_drain += 1;
+                book.roster.add(name, member, who, journal);
+            }
+            Event::MemberUpdated { member, .. } => {
+                self.events_in_drain += 1;
+                book.roster.update(name, member, who, journal);
+            }
+            Event::MemberRemoved { member, .. } => {
+                self.events_in_drain += 1;
+                book.roster.remove(name, member, who, journal);
             }
             _ => self.events_in_drain += 1,
         }
@@ -292,12 +305,6 @@ impl Ledger {
             _ => {}
         }
     }
-}
-
-fn has_changed(presence: &Presence) -> bool {
-    presence.difference.as_ref().is_some_and(|difference| {
-        !difference.joined.is_empty() || !difference.left.is_empty() || !difference.changed.is_empty()
-    })
 }
 
 /// The longest delay between attempts.

@@ -168,6 +168,8 @@ impl Ledger {
         self.doubt_abandoned(Some(channel));
         let book = self.books.iter_mut().find(|(name, _)| name.as_str() == channel).map(|(_, book)| book);
         let Some(book) = book else { return journal.reach(Rare::StraySuccess) };
+        // A list for whoever is subscribed replaces the one before, and nobody is told.
+        book.roster.is_replaced = true;
         match book.on_socket {
             OnSocket::Sent { .. } | OnSocket::Ended(_) | OnSocket::Unclear if book.wanted => {
                 let is_pending = matches!(book.on_socket, OnSocket::Sent { .. });
@@ -249,6 +251,7 @@ impl Ledger {
     /// Nobody asked the client anything until now, so that no deadline could be kept.
     pub(crate) fn polled_again(&mut self, now: Instant) {
         self.now = now;
+        self.looked_at = now;
         self.sockets.looked_at(now);
         for book in self.books.values_mut() {
             book.retry_at = book.retry_at.map(|at| at.max(now));

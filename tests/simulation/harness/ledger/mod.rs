@@ -8,6 +8,7 @@ mod attempts;
 mod book;
 mod events;
 mod inputs;
+mod roster;
 mod sockets;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,8 @@ pub(crate) struct Ledger {
     who: usize,
     limits: Limits,
     now: Instant,
+    /// When the client was polled again, or its machine awoke.
+    looked_at: Instant,
     /// What the application was told last.
     state: ConnectionState,
     sockets: Sockets,
@@ -36,6 +39,8 @@ pub(crate) struct Ledger {
     triggered: Vec<(ChannelName, ClientEventName)>,
     /// Events that were counted and not told, in this drain.
     lagged: u64,
+    /// Whether there were such.
+    lost_some: bool,
     events_in_drain: usize,
     unavailable: bool,
     input: Input,
@@ -85,6 +90,7 @@ impl Ledger {
             who,
             limits,
             now: Instant::ZERO,
+            looked_at: Instant::ZERO,
             state: ConnectionState::Initialized,
             sockets: Sockets::new(),
             books: BTreeMap::new(),
@@ -92,6 +98,7 @@ impl Ledger {
             user: UserBook::default(),
             triggered: Vec::new(),
             lagged: 0,
+            lost_some: false,
             events_in_drain: 0,
             unavailable: false,
             input: Input::Other,
@@ -149,6 +156,7 @@ impl Ledger {
             self.check_progress(name, client, journal);
         }
         self.lagged = 0;
+        self.lost_some = false;
         self.input = Input::Other;
         self.blurred = false;
     }
@@ -157,6 +165,11 @@ impl Ledger {
     pub(crate) fn check(&mut self, journal: &mut Journal, now: Instant) {
         self.now = now;
         self.sockets.check(&self.limits, self.who, journal, now);
+        if let ConnectionState::Waiting { retry_at, .. } = self.state
+            && now > retry_at.max(self.looked_at) + EPSILON
+        {
+            journal.violated(self.who, "every delay ends", format!("the client waits since {retry_at}"));
+        }
         for (name, book) in &self.books {
             if let OnSocket::Sent { at } = book.on_socket
                 && now > at + SUBSCRIBE_TIMEOUT + EPSILON
@@ -254,6 +267,9 @@ impl Ledger {
         if channel.is_some() != book.wanted {
             let details = format!("{name} wanted: {}, known: {}", book.wanted, channel.is_some());
             journal.violated(self.who, "wishes are shown", details);
+        }
+        if let Some(members) = channel.and_then(|channel| channel.members()) {
+            book.roster.compare(name, members, self.lost_some, self.who, journal);
         }
         let is_subscribed = channel.is_some_and(|channel| channel.is_subscribed());
         if is_subscribed != (book.told == Told::Subscribed) {

@@ -118,7 +118,7 @@ impl Sockets {
 
     /// Whether the client should have noticed by now that nobody answers.
     pub(super) fn check(&self, limits: &Limits, who: usize, journal: &mut Journal, now: Instant) {
-        if self.connected_at.is_some() && now > self.heard_at + self.activity + limits.pong_timeout + GRACE + EPSILON {
+        if self.connected_at.is_some() && now > self.heard_at + self.activity + limits.pong_timeout + EPSILON {
             let silence = now.since(self.heard_at);
             journal.violated(who, "a dead link is noticed", format!("silence for {silence:?}"));
         }
