@@ -99,6 +99,7 @@ impl Actor {
             let mark = if is_current { "<" } else { "# from an old socket:" };
             match reason {
                 CloseReason::Closed(Some(frame)) => format!("{mark} closed {} {}", frame.code, frame.reason),
+                CloseReason::Closed(None) => format!("{mark} closed"),
                 CloseReason::Dropped => format!("{mark} dropped"),
                 other => format!("{mark} failed {other}"),
             }

@@ -43,7 +43,39 @@ pub(crate) struct SiteMix {
     pub(crate) duplicates: u8,
     /// Chance in 256 that a success is held back.
     pub(crate) holds: u8,
+    /// What there is too little of, if anything.
+    pub(crate) scarcity: Option<Scarcity>,
 }
+
+/// A limit of the server that is so low that it refuses by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scarcity {
+    Enabled,
+    Quota,
+    Capacity,
+    Authorization,
+    ClientEventRate,
+    ClientEvents,
+    Signin,
+    Members,
+    Subscriptions,
+    CacheTtl,
+    CachedEvents,
+}
+
+const SCARCITIES: [Scarcity; 11] = [
+    Scarcity::Quota,
+    Scarcity::Capacity,
+    Scarcity::Authorization,
+    Scarcity::ClientEventRate,
+    Scarcity::ClientEvents,
+    Scarcity::Signin,
+    Scarcity::Members,
+    Scarcity::Subscriptions,
+    Scarcity::CacheTtl,
+    Scarcity::CachedEvents,
+    Scarcity::Enabled,
+];
 
 /// How servers tell that something was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -248,6 +280,7 @@ impl SiteMix {
             mischief: *choices.pick(&[0, 20, 80]),
             duplicates: *choices.pick(&[0, 60]),
             holds: *choices.pick(&[0, 0, 60]),
+            scarcity: if choices.chance(60) { Some(*choices.pick(&SCARCITIES)) } else { None },
         }
     }
 
@@ -255,6 +288,7 @@ impl SiteMix {
     pub(crate) fn be_good(&mut self) {
         self.style = Style::Named;
         (self.mischief, self.duplicates, self.holds) = (0, 0, 0);
+        self.scarcity = None;
     }
 }
 

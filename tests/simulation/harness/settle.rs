@@ -103,11 +103,13 @@ impl World {
             }
         }
         for site in 0..self.sites.len() {
-            if self.sites[site].hangs {
+            // Limits are lifted by a restart.
+            let is_limited = self.sites[site].mix.scarcity.is_some();
+            self.sites[site].mix.be_good();
+            if self.sites[site].hangs || is_limited {
                 self.kill_site(site);
             }
             self.sites[site].is_up = true;
-            self.sites[site].mix.be_good();
             self.sites[site].server.set_refusal(None);
             for link in std::mem::take(&mut self.sites[site].soiled) {
                 if self.network.get(link).is_some_and(|link| link.client_open || link.server_open) {

@@ -10,7 +10,7 @@ use pusher_proto::{ChannelKind, ChannelName, CloseFrame, CloseReason, Frame, Ins
 use super::authority::app;
 use super::choices::Choices;
 use super::frame::{self, SERVER_TO_USER, SUCCEEDED, Seen};
-use super::mix::{SiteMix, Style};
+use super::mix::{Scarcity, SiteMix, Style};
 use super::network::LinkId;
 
 pub(crate) struct Site {
@@ -118,7 +118,7 @@ impl Site {
                 }
                 outputs
             }
-            "pusher:signin" => self.signin(link, &seen, choices),
+            "pusher:signin" if self.mix.scarcity != Some(Scarcity::Signin) => self.signin(link, &seen, choices),
             _ => self.pass(link, frame, choices, now),
         }
     }
@@ -298,5 +298,19 @@ impl Site {
 
 fn server(mix: &SiteMix, seed: u64) -> Server {
     let builder = ServerConfig::builder(app()).dialect(mix.dialect).activity_timeout(mix.activity_timeout);
+    let builder = match mix.scarcity {
+        None => builder,
+        Some(Scarcity::Enabled) => builder.enabled(false),
+        Some(Scarcity::Quota) => builder.connection_quota(1),
+        Some(Scarcity::Capacity) => builder.capacity(1),
+        Some(Scarcity::Authorization) => builder.authorization_timeout(Duration::from_secs(10)),
+        Some(Scarcity::ClientEventRate) => builder.client_event_rate(1),
+        Some(Scarcity::ClientEvents) => builder.client_events(false),
+        Some(Scarcity::Signin) => builder.signin(false),
+        Some(Scarcity::Members) => builder.max_members(1),
+        Some(Scarcity::Subscriptions) => builder.max_subscriptions(2),
+        Some(Scarcity::CacheTtl) => builder.cache_ttl(Duration::from_secs(5)),
+        Some(Scarcity::CachedEvents) => builder.max_cached_events(1),
+    };
     Server::new(builder.build().expect("every mix is a configuration"), seed)
 }

@@ -222,9 +222,12 @@ impl World {
         match op {
             Op::Cut => self.cut(id),
             Op::Close => {
-                let code = *self.choices.pick(&CLOSE_CODES);
-                let frame = CloseFrame { code, reason: "trouble".into() };
-                self.end_from_site(id, CloseReason::Closed(Some(frame)));
+                let reason = match self.choices.below(8) {
+                    0 => CloseReason::Closed(None),
+                    1 => CloseReason::FrameTooLarge,
+                    _ => CloseReason::Closed(Some(self.close_frame())),
+                };
+                self.end_from_site(id, reason);
             }
             Op::ErrorThenDrop => {
                 let code = *self.choices.pick(&[4200, 4201, 4100, 4009]);
@@ -312,12 +315,17 @@ impl World {
                 self.agenda.plan(self.now + time * 4, Task::SiteKilled(site));
             }
             _ => {
-                let code = *self.choices.pick(&CLOSE_CODES);
-                let frame = CloseFrame { code, reason: "trouble".into() };
+                let frame = self.close_frame();
                 self.sites[site].server.set_refusal(Some(frame));
                 self.agenda.plan(self.now + Duration::from_millis(1) + time, Task::SiteAdmits(site));
             }
         }
+    }
+
+    /// Any code of any range.
+    fn close_frame(&mut self) -> CloseFrame {
+        let first = *self.choices.pick(&CODE_RANGES);
+        CloseFrame { code: first + self.choices.below(100) as u16, reason: "trouble".into() }
     }
 
     fn channel(&mut self) -> ChannelName {
@@ -345,4 +353,5 @@ pub(crate) const CHANNELS: [&str; 10] = [
     "news",
 ];
 
-const CLOSE_CODES: [u16; 12] = [1000, 1001, 1006, 1011, 3000, 4001, 4009, 4100, 4200, 4201, 4301, 4400];
+/// Where ranges of close codes begin that mean something else each.
+const CODE_RANGES: [u16; 8] = [1000, 3000, 4000, 4100, 4200, 4200, 4300, 4400];

@@ -175,12 +175,23 @@ impl World {
         if !self.choices.chance(trouble) {
             return self.agenda.plan(self.now + way, Task::Opened(link));
         }
-        let error = match self.choices.below(6) {
+        let error = match self.choices.below(7) {
             0 => TransportError::Dns("no such host".into()),
             1 => TransportError::Tls("unknown issuer".into()),
             2 => TransportError::Io("connection refused".into()),
-            3 => TransportError::Http { status: 502, retry_after: None },
-            4 => TransportError::Http { status: 503, retry_after: Some(Duration::from_secs(20)) },
+            3 => {
+                let status = *self.choices.pick(&[502, 401, 403, 404, 429, 500]);
+                TransportError::Http { status, retry_after: None }
+            }
+            4 => {
+                let status = *self.choices.pick(&[503, 429]);
+                let retry_after = *self.choices.pick(&[20, 0, 3_600]);
+                TransportError::Http { status, retry_after: Some(Duration::from_secs(retry_after)) }
+            }
+            5 if request.tls => {
+                let packet = Packet::End(CloseReason::TlsUnavailable);
+                return self.agenda.plan(self.now, Task::Failed(link, packet));
+            }
             // The packets vanish.
             _ => return,
         };
