@@ -49,11 +49,12 @@ fn many() -> Result<(), Failed> {
         let _ = writeln!(text, "{:>8} {}", reached.get(rare).copied().unwrap_or_default(), rare.text());
     }
     println!("{text}");
-    if let Some((invariant, seeds)) = failures.iter().next() {
-        for (invariant, seeds) in &failures {
-            println!("{} of {count} seeds break {invariant:?}: {:?}", seeds.len(), &seeds[..seeds.len().min(8)]);
-        }
-        return Err(explain(seeds[0], invariant).into());
+    for (invariant, seeds) in &failures {
+        println!("{} of {count} seeds break {invariant:?}: {:?}", seeds.len(), &seeds[..seeds.len().min(8)]);
+    }
+    if !failures.is_empty() {
+        let explained = failures.iter().map(|(invariant, seeds)| explain(seeds[0], invariant));
+        return Err(explained.collect::<Vec<_>>().join("\n").into());
     }
     let missing: Vec<_> = Rare::ALL.iter().filter(|rare| !reached.contains_key(rare)).collect();
     if count >= DEFAULT_SEEDS && !missing.is_empty() {

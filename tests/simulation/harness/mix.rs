@@ -108,6 +108,19 @@ pub(crate) struct Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
     Publish,
+    PublishToUser,
+    Rotate,
+    Call(Call),
+    Link(LinkTrouble),
+    Site(SiteTrouble),
+    /// An error frame that nothing is the reason for.
+    Error,
+    OddFrame,
+}
+
+/// What an application does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
     Subscribe,
     Connect,
     Unsubscribe,
@@ -122,51 +135,57 @@ pub(crate) enum Op {
     Hint,
     StopPolling,
     Sleep,
-    PublishToUser,
+}
+
+/// What becomes of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkTrouble {
     Cut,
     Close,
     ErrorThenDrop,
     Sever,
     StallDown,
     StallUp,
+}
+
+/// What becomes of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SiteTrouble {
     Restart,
     Hang,
-    Rotate,
-    ErrorFrame,
-    OddFrame,
     Refuse,
 }
 
 /// Every operation with its usual weight.
 const OPS: [(Op, usize); 28] = [
     (Op::Publish, 12),
-    (Op::Subscribe, 8),
-    (Op::Connect, 2),
-    (Op::Unsubscribe, 4),
-    (Op::Resubscribe, 2),
-    (Op::Trigger, 4),
-    (Op::Signin, 2),
-    (Op::Signout, 1),
-    (Op::Resignin, 1),
-    (Op::Switch, 1),
-    (Op::Disconnect, 1),
-    (Op::Reconnect, 1),
-    (Op::Hint, 2),
-    (Op::StopPolling, 3),
-    (Op::Sleep, 1),
+    (Op::Call(Call::Subscribe), 8),
+    (Op::Call(Call::Connect), 2),
+    (Op::Call(Call::Unsubscribe), 4),
+    (Op::Call(Call::Resubscribe), 2),
+    (Op::Call(Call::Trigger), 4),
+    (Op::Call(Call::Signin), 2),
+    (Op::Call(Call::Signout), 1),
+    (Op::Call(Call::Resignin), 1),
+    (Op::Call(Call::Switch), 1),
+    (Op::Call(Call::Disconnect), 1),
+    (Op::Call(Call::Reconnect), 1),
+    (Op::Call(Call::Hint), 2),
+    (Op::Call(Call::StopPolling), 3),
+    (Op::Call(Call::Sleep), 1),
     (Op::PublishToUser, 3),
-    (Op::Cut, 2),
-    (Op::Close, 2),
-    (Op::ErrorThenDrop, 1),
-    (Op::Sever, 1),
-    (Op::StallDown, 2),
-    (Op::StallUp, 1),
-    (Op::Restart, 1),
-    (Op::Hang, 1),
+    (Op::Link(LinkTrouble::Cut), 2),
+    (Op::Link(LinkTrouble::Close), 2),
+    (Op::Link(LinkTrouble::ErrorThenDrop), 1),
+    (Op::Link(LinkTrouble::Sever), 1),
+    (Op::Link(LinkTrouble::StallDown), 2),
+    (Op::Link(LinkTrouble::StallUp), 1),
+    (Op::Site(SiteTrouble::Restart), 1),
+    (Op::Site(SiteTrouble::Hang), 1),
     (Op::Rotate, 4),
-    (Op::ErrorFrame, 3),
+    (Op::Error, 3),
     (Op::OddFrame, 2),
-    (Op::Refuse, 1),
+    (Op::Site(SiteTrouble::Refuse), 1),
 ];
 
 /// The first few operations are never absent: without them nothing else matters.

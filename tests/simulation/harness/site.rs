@@ -67,9 +67,7 @@ impl Site {
     /// Begins anew and knows nobody.
     pub(crate) fn restart(&mut self) {
         self.starts += 1_000;
-        let mut mix = self.mix.clone();
-        std::mem::swap(&mut mix, &mut self.mix);
-        *self = Self { soiled: std::mem::take(&mut self.soiled), ..Self::new(mix, self.starts) };
+        *self = Self { soiled: std::mem::take(&mut self.soiled), ..Self::new(self.mix.clone(), self.starts) };
     }
 
     pub(crate) fn hang(&mut self) {

@@ -9,7 +9,7 @@ use pusher_proto::{
 use super::actor::Attention;
 use super::agenda::Task;
 use super::frame;
-use super::mix::{HOSTS, KEY, Op, endpoint};
+use super::mix::{Call, HOSTS, KEY, LinkTrouble, Op, SiteTrouble, endpoint};
 use super::network::{Direction, LinkId, Packet};
 use super::world::World;
 
@@ -20,49 +20,37 @@ impl World {
         match op {
             Op::Publish => self.publish(),
             Op::PublishToUser => self.publish_to_users(),
-            Op::Cut | Op::Close | Op::ErrorThenDrop | Op::Sever | Op::StallDown | Op::StallUp => self.trouble_link(op),
-            Op::ErrorFrame | Op::OddFrame => self.send_odd_frame(op),
-            Op::Restart | Op::Hang | Op::Refuse => self.trouble_site(op),
             Op::Rotate => {
                 let knows = self.choices.chance(160);
                 self.journal.remark(|| "new keys".into());
                 self.authority.rotate(knows);
             }
-            Op::Subscribe
-            | Op::Connect
-            | Op::Unsubscribe
-            | Op::Resubscribe
-            | Op::Trigger
-            | Op::Signin
-            | Op::Signout
-            | Op::Resignin
-            | Op::Switch
-            | Op::Disconnect
-            | Op::Reconnect
-            | Op::Hint
-            | Op::StopPolling
-            | Op::Sleep => {
+            Op::Call(call) => {
                 if self.actors[who].attention == Attention::Awake {
-                    self.call(who, op);
+                    self.call(who, call);
                     self.drain(who);
                 }
             }
+            Op::Link(trouble) => self.trouble_link(trouble),
+            Op::Site(trouble) => self.trouble_site(trouble),
+            Op::Error => self.send_error(),
+            Op::OddFrame => self.send_odd_frame(),
         }
     }
 
-    fn call(&mut self, who: usize, op: Op) {
-        match op {
-            Op::Subscribe => {
+    fn call(&mut self, who: usize, call: Call) {
+        match call {
+            Call::Subscribe => {
                 for _ in 0..=self.choices.below(3) {
                     let channel = self.channel();
                     self.subscribe(who, &channel);
                 }
             }
-            Op::Unsubscribe => {
+            Call::Unsubscribe => {
                 let channel = self.wanted_channel(who);
                 self.unsubscribe(who, &channel);
             }
-            Op::Resubscribe => {
+            Call::Resubscribe => {
                 let channel = self.wanted_channel(who);
                 self.unsubscribe(who, &channel);
                 // Without a poll between, this is no change.
@@ -71,33 +59,33 @@ impl World {
                 }
                 self.subscribe(who, &channel);
             }
-            Op::Trigger => {
+            Call::Trigger => {
                 for _ in 0..=self.choices.below(2) {
                     self.trigger(who);
                 }
             }
-            Op::Signin => self.signin(who),
-            Op::Signout => self.signout(who),
-            Op::Resignin => {
+            Call::Signin => self.signin(who),
+            Call::Signout => self.signout(who),
+            Call::Resignin => {
                 self.signout(who);
                 self.signin(who);
             }
-            Op::Connect => self.connect(who),
-            Op::Disconnect => self.disconnect(who),
-            Op::Reconnect => {
+            Call::Connect => self.connect(who),
+            Call::Disconnect => self.disconnect(who),
+            Call::Reconnect => {
                 self.disconnect(who);
                 self.connect(who);
             }
-            Op::Switch => self.switch(who),
-            Op::Hint => {
+            Call::Switch => self.switch(who),
+            Call::Hint => {
                 let hint = *self.choices.pick(&[NetworkHint::Online, NetworkHint::Offline]);
                 self.journal.note(who, || format!("! {hint:?}").to_lowercase());
                 let actor = &mut self.actors[who];
                 actor.ledger.hint(hint, &mut self.journal);
                 actor.client.network_changed(hint);
             }
-            Op::StopPolling | Op::Sleep => self.look_away(who, op),
-            _ => {}
+            Call::StopPolling => self.stop_polling(who),
+            Call::Sleep => self.sleep(who),
         }
     }
 
@@ -168,21 +156,24 @@ impl World {
         }
     }
 
-    fn look_away(&mut self, who: usize, op: Op) {
+    fn stop_polling(&mut self, who: usize) {
+        let time = self.short_or_long();
+        self.journal.note(who, || format!("# nobody polls for {time:?}"));
+        self.actors[who].attention = Attention::NotPolling;
+        self.actors[who].ledger.blur();
+        self.agenda.plan(self.now + time, Task::WakeUp(who));
+    }
+
+    fn sleep(&mut self, who: usize) {
+        let time = self.short_or_long() * (1 + self.choices.below(5) as u32);
+        self.journal.note(who, || format!("# the machine sleeps for {time:?}"));
+        self.actors[who].attention = Attention::Asleep;
+        self.agenda.plan(self.now + time, Task::WakeUp(who));
+    }
+
+    fn short_or_long(&mut self) -> Duration {
         let longest = *self.choices.pick(&[500, 8_000, 60_000, 60_000]);
-        let time = self.choices.millis(longest / 4, longest);
-        let actor = &mut self.actors[who];
-        if op == Op::Sleep {
-            self.journal.note(who, || format!("# the machine sleeps for {time:?}"));
-            actor.attention = Attention::Asleep;
-        } else {
-            self.journal.note(who, || format!("# nobody polls for {time:?}"));
-            actor.attention = Attention::NotPolling;
-            actor.ledger.blur();
-        }
-        // A drink of the machine's sleep can be deep.
-        let times = if op == Op::Sleep { 1 + self.choices.below(5) as u32 } else { 1 };
-        self.agenda.plan(self.now + time * times, Task::WakeUp(who));
+        self.choices.millis(longest / 4, longest)
     }
 
     fn publish(&mut self) {
@@ -211,17 +202,17 @@ impl World {
         self.put_out(site, outputs);
     }
 
-    fn trouble_link(&mut self, op: Op) {
+    fn trouble_link(&mut self, trouble: LinkTrouble) {
         let alive = self.network.alive();
         if alive.is_empty() {
             return;
         }
         let id = *self.choices.pick(&alive);
         let until = self.now + self.choices.millis(500, 45_000);
-        self.journal.remark(|| format!("{op:?} of link {}", id.0));
-        match op {
-            Op::Cut => self.cut(id),
-            Op::Close => {
+        self.journal.remark(|| format!("{trouble:?} of link {}", id.0));
+        match trouble {
+            LinkTrouble::Cut => self.cut(id),
+            LinkTrouble::Close => {
                 let reason = match self.choices.below(8) {
                     0 => CloseReason::Closed(None),
                     1 => CloseReason::FrameTooLarge,
@@ -229,19 +220,19 @@ impl World {
                 };
                 self.end_from_site(id, reason);
             }
-            Op::ErrorThenDrop => {
+            LinkTrouble::ErrorThenDrop => {
                 let code = *self.choices.pick(&[4200, 4201, 4100, 4009]);
                 let text = frame::error(Some(code), "trouble", None);
                 self.send_down(id, Packet::Frame(Frame::Text(text)), None);
                 self.end_from_site(id, CloseReason::Dropped);
             }
-            Op::Sever => {
+            LinkTrouble::Sever => {
                 if let Some(link) = self.network.get(id) {
                     link.severed = true;
                 }
             }
-            Op::StallDown => self.network.stall(id, Direction::Down, until),
-            _ => {
+            LinkTrouble::StallDown => self.network.stall(id, Direction::Down, until),
+            LinkTrouble::StallUp => {
                 self.soil_if_forgetful(id);
                 self.network.stall(id, Direction::Up, until);
             }
@@ -267,7 +258,18 @@ impl World {
         self.put_out(site, outputs);
     }
 
-    fn send_odd_frame(&mut self, op: Op) {
+    fn send_error(&mut self) {
+        let alive = self.network.alive();
+        if alive.is_empty() {
+            return;
+        }
+        let id = *self.choices.pick(&alive);
+        let code = *self.choices.pick(&[Some(4009), Some(4301), Some(4302), Some(4200), None]);
+        let message = *self.choices.pick(&["Unauthorized", "Invalid message format"]);
+        self.send_down(id, Packet::Frame(Frame::Text(frame::error(code, message, None))), None);
+    }
+
+    fn send_odd_frame(&mut self) {
         let alive = self.network.alive();
         if alive.is_empty() {
             return;
@@ -275,21 +277,15 @@ impl World {
         let id = *self.choices.pick(&alive);
         let channel = self.channel();
         let text = |json: &str| Frame::Text(json.into());
-        let frame = if op == Op::ErrorFrame {
-            let code = *self.choices.pick(&[Some(4009), Some(4301), Some(4302), Some(4200), None]);
-            let message = *self.choices.pick(&["Unauthorized", "Invalid message format"]);
-            Frame::Text(frame::error(code, message, None))
-        } else {
-            match self.choices.below(8) {
-                0 => text("no JSON"),
-                1 => text(r#"{"event":"pusher:ping"}"#),
-                2 => Frame::Ping,
-                3 => Frame::Binary(vec![1].into()),
-                4 => text(r#"{"event":"pusher_internal:unheard_of","channel":"chat"}"#),
-                5 => text(r#"{"event":"pusher:connection_established","data":{"socket_id":"9.9"}}"#),
-                6 => Frame::Text(frame::subscription_error(&channel)),
-                _ => Frame::Text(frame::succeeded(&channel)),
-            }
+        let frame = match self.choices.below(8) {
+            0 => text("no JSON"),
+            1 => text(r#"{"event":"pusher:ping"}"#),
+            2 => Frame::Ping,
+            3 => Frame::Binary(vec![1].into()),
+            4 => text(r#"{"event":"pusher_internal:unheard_of","channel":"chat"}"#),
+            5 => text(r#"{"event":"pusher:connection_established","data":{"socket_id":"9.9"}}"#),
+            6 => Frame::Text(frame::subscription_error(&channel)),
+            _ => Frame::Text(frame::succeeded(&channel)),
         };
         if let Frame::Text(text) = &frame
             && (text.contains(frame::SUCCEEDED) || text.contains("subscription_error"))
@@ -300,21 +296,21 @@ impl World {
         self.send_down(id, Packet::Frame(frame), None);
     }
 
-    fn trouble_site(&mut self, op: Op) {
+    fn trouble_site(&mut self, trouble: SiteTrouble) {
         let site = self.choices.below(HOSTS.len());
         let time = self.choices.millis(1_000, 60_000);
-        self.journal.remark(|| format!("{op:?} of {} for {time:?}", HOSTS[site]));
-        match op {
-            Op::Restart => {
+        self.journal.remark(|| format!("{trouble:?} of {} for {time:?}", HOSTS[site]));
+        match trouble {
+            SiteTrouble::Restart => {
                 self.kill_site(site);
                 self.sites[site].is_up = false;
                 self.agenda.plan(self.now + time, Task::SiteUp(site));
             }
-            Op::Hang => {
+            SiteTrouble::Hang => {
                 self.sites[site].hang();
                 self.agenda.plan(self.now + time * 4, Task::SiteKilled(site));
             }
-            _ => {
+            SiteTrouble::Refuse => {
                 let frame = self.close_frame();
                 self.sites[site].server.set_refusal(Some(frame));
                 self.agenda.plan(self.now + Duration::from_millis(1) + time, Task::SiteAdmits(site));

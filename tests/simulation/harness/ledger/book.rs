@@ -32,8 +32,6 @@ pub(super) struct Book {
     pub(super) retry_at: Option<Instant>,
     /// How the try before this one ended, on the same socket.
     pub(super) failed_before: Option<Ending>,
-    /// Whether the client was on this socket when it was wanted no longer.
-    pub(super) left_while_sent: bool,
     /// The latest event that was told, readable or not.
     pub(super) last_told: Option<u64>,
     /// The latest event that the application could read.
@@ -76,20 +74,18 @@ pub(super) enum Told {
 impl Book {
     /// The application does not want it any more.
     pub(super) fn drop_wish(&mut self) {
-        let left_while_sent = matches!(self.on_socket, OnSocket::Sent { .. });
         // Whoever wants it again starts afresh; only what is under way is remembered.
         let on_socket = match self.on_socket {
             OnSocket::Ended(_) | OnSocket::Nothing => OnSocket::Nothing,
             OnSocket::Sent { .. } | OnSocket::Confirmed | OnSocket::Unclear => self.on_socket,
         };
-        *self = Self { on_socket, asked: self.asked, left_while_sent, ..Self::default() };
+        *self = Self { on_socket, asked: self.asked, ..Self::default() };
     }
 
     /// The socket is gone. What was told, and what is owed, is settled in the order of events.
     pub(super) fn leave_socket(&mut self) {
         self.on_socket = OnSocket::Nothing;
         self.failed_before = None;
-        self.left_while_sent = false;
         self.retry_at = None;
     }
 
