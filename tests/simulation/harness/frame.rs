@@ -63,6 +63,11 @@ pub(crate) fn subscription_error(channel: &str) -> Text {
     json!({"event": "pusher:subscription_error", "channel": channel, "data": data}).to_string().into()
 }
 
+pub(crate) fn member_added(channel: &str, user: &str, version: usize) -> Text {
+    let data = json!({"user_id": user, "user_info": {"version": version}}).to_string();
+    json!({"event": "pusher_internal:member_added", "channel": channel, "data": data}).to_string().into()
+}
+
 pub(crate) fn signin_success(user_data: &str) -> Text {
     let data = json!({"user_data": user_data}).to_string();
     json!({"event": "pusher:signin_success", "data": data}).to_string().into()

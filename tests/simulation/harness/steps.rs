@@ -277,7 +277,7 @@ impl World {
         let id = *self.choices.pick(&alive);
         let channel = self.channel();
         let text = |json: &str| Frame::Text(json.into());
-        let frame = match self.choices.below(8) {
+        let frame = match self.choices.below(9) {
             0 => text("no JSON"),
             1 => text(r#"{"event":"pusher:ping"}"#),
             2 => Frame::Ping,
@@ -285,10 +285,11 @@ impl World {
             4 => text(r#"{"event":"pusher_internal:unheard_of","channel":"chat"}"#),
             5 => text(r#"{"event":"pusher:connection_established","data":{"socket_id":"9.9"}}"#),
             6 => Frame::Text(frame::subscription_error(&channel)),
+            7 => Frame::Text(frame::member_added(&channel, "u0", self.choices.below(3))),
             _ => Frame::Text(frame::succeeded(&channel)),
         };
         if let Frame::Text(text) = &frame
-            && (text.contains(frame::SUCCEEDED) || text.contains("subscription_error"))
+            && (text.contains(frame::SUCCEEDED) || text.contains("subscription_error") || text.contains("member_added"))
         {
             let site = self.network.get(id).map_or(0, |link| link.site);
             self.sites[site].soiled.insert(id);
