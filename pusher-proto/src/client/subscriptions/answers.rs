@@ -145,16 +145,13 @@ impl Subscriptions {
         None
     }
 
-    /// Whether a message names a channel that no answer is awaited for, and none that one is awaited for. The name of a
-    /// public channel may be any word of the message.
+    /// Whether a message names a channel that no answer is awaited for, and none that one is awaited for.
     fn is_about_another(&self, message: &str) -> bool {
         let words = message.split(|c: char| c.is_whitespace() || "'\":/".contains(c));
-        let named = words.filter_map(|word| {
-            self.table.get_key_value(word).or_else(|| self.table.get_key_value(word.trim_end_matches(PUNCTUATION)))
-        });
-        let named = named.map(|(name, entry)| (name.kind().needs_auth(), matches!(entry.phase, Phase::Sent(_))));
-        let mut named = named.filter(|(needs_auth, is_awaited)| *needs_auth || *is_awaited).peekable();
-        named.peek().is_some() && !named.any(|(_, is_awaited)| is_awaited)
+        let named = words
+            .filter_map(|word| self.table.get(word).or_else(|| self.table.get(word.trim_end_matches(PUNCTUATION))));
+        let mut named = named.map(|entry| matches!(entry.phase, Phase::Sent(_))).peekable();
+        named.peek().is_some() && !named.any(|is_awaited| is_awaited)
     }
 
     /// The sign-in was answered, which may tell what an earlier error was about.
