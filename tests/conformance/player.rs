@@ -117,6 +117,10 @@ impl Player {
         let mut lines = Vec::new();
         match mark {
             "!" => lines.extend(self.call(rest)?),
+            "<" if rest.starts_with('_') => {
+                self.receive(&rest[1..])?;
+                return Ok(lines);
+            }
             "<" => self.receive(rest)?,
             _ => self.wait(rest, &mut lines)?,
         }

@@ -26,7 +26,13 @@ impl World {
                 self.authority.rotate(knows);
             }
             Op::Call(call) => {
-                if self.actors[who].attention == Attention::Awake {
+                let may_call = match self.actors[who].attention {
+                    Attention::Awake => true,
+                    // What is given up before the next poll counts for what waits to be polled.
+                    Attention::NotPolling => matches!(call, Call::Unsubscribe),
+                    Attention::Asleep => false,
+                };
+                if may_call {
                     self.call(who, call);
                     self.drain(who);
                 }
