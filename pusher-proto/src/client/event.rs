@@ -281,17 +281,17 @@ impl Event {
     #[must_use]
     pub fn weight(&self) -> usize {
         let text = match self {
-            Self::Channel(event) => event.event().len() + event.data().raw().len(),
+            Self::Channel(event) => event.data.source().len(),
             Self::Connection(ConnectionEvent { event, data }) | Self::User(UserEvent { event, data }) => {
-                event.len() + data.raw().len()
+                event.len() + data.source().len()
             }
             Self::Watchlist { name, user_ids, data } => {
                 let ids = user_ids.iter().map(|id| size_of::<Text>() + id.len());
-                name.len() + ids.sum::<usize>() + data.raw().len()
+                name.len() + ids.sum::<usize>() + data.source().len()
             }
             Self::MemberAdded { member, .. }
             | Self::MemberRemoved { member, .. }
-            | Self::MemberUpdated { member, .. } => member.id.len() + member.info.raw().len(),
+            | Self::MemberUpdated { member, .. } => member.id.len() + member.info.source().len(),
             Self::DecryptionError { event, .. } => event.len(),
             _ => 0,
         };

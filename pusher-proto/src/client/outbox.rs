@@ -19,8 +19,8 @@ pub(crate) struct Outbox {
 
 struct Waiting {
     event: Event,
-    /// The bytes that it holds, if it was offered: a peer can cause such events without end.
-    offered: Option<usize>,
+    /// The bytes that it holds if it was offered, since a peer can cause such events without end; otherwise 0.
+    offered: usize,
 }
 
 impl Outbox {
@@ -38,7 +38,7 @@ impl Outbox {
 
     /// Tells the application something that must not be lost.
     pub(crate) fn emit(&mut self, event: Event) {
-        self.events.push_back(Waiting { event, offered: None });
+        self.events.push_back(Waiting { event, offered: 0 });
     }
 
     /// Tells the application something that a peer can cause without end; it is counted if too much waits already.
@@ -51,7 +51,7 @@ impl Outbox {
             let weight = event.weight();
             self.offered += 1;
             self.offered_bytes += weight;
-            self.events.push_back(Waiting { event, offered: Some(weight) });
+            self.events.push_back(Waiting { event, offered: weight });
         } else {
             self.lag(1);
         }
@@ -71,7 +71,7 @@ impl Outbox {
             return;
         }
         self.events.retain(|waiting| waiting.event.channel() != Some(channel));
-        let offered = || self.events.iter().filter_map(|waiting| waiting.offered);
+        let offered = || self.events.iter().map(|waiting| waiting.offered).filter(|weight| *weight > 0);
         (self.offered, self.offered_bytes) = (offered().count(), offered().sum());
     }
 
@@ -82,8 +82,8 @@ impl Outbox {
 
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
         let Waiting { event, offered } = self.events.pop_front()?;
-        self.offered -= usize::from(offered.is_some());
-        self.offered_bytes -= offered.unwrap_or(0);
+        self.offered -= usize::from(offered > 0);
+        self.offered_bytes -= offered;
         Some(event)
     }
 
