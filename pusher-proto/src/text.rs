@@ -130,3 +130,17 @@ impl fmt::Debug for Text {
         fmt::Debug::fmt(self.as_str(), f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wraps_a_buffer_and_gives_it_back() {
+        let bytes = Bytes::from_static("hé".as_bytes());
+        let text = Text::from_utf8(bytes.clone()).unwrap();
+        assert!(text == "hé" && text == *"hé" && text != "h" && text != *"he");
+        assert_eq!((AsRef::<str>::as_ref(&text), text.clone().into_bytes()), ("hé", bytes));
+        assert!(Text::from_utf8(Bytes::from_static(b"\xff")).is_err());
+    }
+}

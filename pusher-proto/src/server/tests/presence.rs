@@ -47,6 +47,21 @@ fn a_presence_channel_needs_to_know_who_subscribes() {
 }
 
 #[test]
+fn a_member_may_be_as_large_as_the_limits_allow_and_no_larger() {
+    let mut world = World::new().connected(1);
+    let member = |id: usize, len: usize| {
+        let data = format!(r#"{{"user_id":"{}","user_info":""}}"#, "é".repeat(id));
+        let info = "x".repeat(len - data.len());
+        data.replace(r#""""#, &format!(r#""{info}""#))
+    };
+    assert_eq!(world.enter(1, "presence-a", &member(128, 1_024)).len(), 1);
+    let long = "The user_id for presence-b is longer than 128 characters";
+    assert_eq!(world.enter(1, "presence-b", &member(129, 1_024)), error(1, long));
+    let large = "The channel_data for presence-b is larger than 1024 bytes";
+    assert_eq!(world.enter(1, "presence-b", &member(1, 1_025)), error(1, large));
+}
+
+#[test]
 fn a_cache_channel_may_have_members() {
     let mut world = World::new().connected(1);
     let sent = world.enter(1, "presence-cache-a", BOB);

@@ -97,6 +97,8 @@ fn forwards_client_events_to_the_others() {
     let public = "Client event rejected - only supported on private and presence channels";
     assert_eq!(world.say(1, &event("a")), error(1, public));
     let long = format!(r#"{{"event":"client-x","channel":"private-a","data":"{}"}}"#, "x".repeat(10_239));
+    let largest = format!(r#"{{"event":"client-x","channel":"private-a","data":"{}"}}"#, "x".repeat(10_238));
+    assert_eq!(world.say(1, &largest).len(), 1);
     let too_large = "The data content of this event exceeds the allowed maximum (10240 bytes)";
     assert_eq!(world.say(1, &long), error(1, too_large));
     let mut disabled = World::with(|builder| builder.client_events(false)).connected(1);

@@ -54,6 +54,19 @@ fn watchers_learn_who_is_there_and_who_comes_and_goes() {
 }
 
 #[test]
+fn a_watchlist_may_have_a_hundred_users() {
+    let user = |count: usize| {
+        let watchlist: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+        serde_json::json!({"id": "ann", "watchlist": watchlist}).to_string()
+    };
+    let mut world = World::new().connected(2);
+    let sent = world.sign_in(1, &user(100));
+    assert!(sent.len() == 2 && sent[1].contains(r#""offline""#), "{sent:?}");
+    let sent = world.sign_in(2, &user(101));
+    assert!(sent.len() == 2 && sent[1].contains(r#""code":4302"#), "{sent:?}");
+}
+
+#[test]
 fn a_presence_channel_takes_the_user_who_is_signed_in() {
     let mut world = World::new().connected(1);
     world.sign_in(1, ANN);
