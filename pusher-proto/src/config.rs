@@ -422,6 +422,21 @@ mod tests {
     }
 
     #[test]
+    fn tells_adapters_what_was_set() {
+        let plain = || Config::builder("key", Endpoint::host("h").tls(false));
+        let quick = plain().auth_body(AuthBody::Json).close_timeout(Duration::from_secs(7)).auto_connect(false);
+        let table = [
+            (builder(), (true, AuthBody::Form, Duration::from_secs(5), true)),
+            (quick, (false, AuthBody::Json, Duration::from_secs(7), false)),
+        ];
+        for (builder, expected) in table {
+            let config = builder.build().unwrap();
+            let told = (config.needs_tls(), config.auth_body(), config.close_timeout(), config.auto_connect());
+            assert_eq!(told, expected);
+        }
+    }
+
+    #[test]
     fn delays_may_stay_as_they_begin() {
         let same = Duration::from_secs(5);
         assert!(builder().reconnect_base(same).reconnect_cap(same).build().is_ok());

@@ -72,3 +72,16 @@ const fn nanos(duration: Duration) -> u64 {
     let nanos = duration.as_nanos();
     if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_time_stays_where_it_is() {
+        let end = Instant::from_elapsed(Duration::MAX);
+        assert_eq!(end.elapsed(), Duration::from_nanos(u64::MAX));
+        assert_eq!([end + Duration::MAX, Instant::ZERO + Duration::MAX], [end; 2]);
+        assert_eq!(end.since(Instant::ZERO + Duration::from_secs(1)), end.elapsed() - Duration::from_secs(1));
+    }
+}

@@ -80,6 +80,15 @@ pub enum AuthBody {
 
 impl AuthBody {
     /// Returns the `Content-Type` that belongs to it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pusher_proto::AuthBody;
+    ///
+    /// assert_eq!(AuthBody::Form.content_type(), "application/x-www-form-urlencoded");
+    /// assert_eq!(AuthBody::Json.content_type(), "application/json");
+    /// ```
     #[must_use]
     pub const fn content_type(self) -> &'static str {
         match self {
