@@ -54,7 +54,8 @@ fn a_member_may_be_as_large_as_the_limits_allow_and_no_larger() {
         let info = "x".repeat(len - data.len());
         data.replace(r#""""#, &format!(r#""{info}""#))
     };
-    assert_eq!(world.enter(1, "presence-a", &member(128, 1_024)).len(), 1);
+    let sent = world.enter(1, "presence-a", &member(128, 1_024));
+    assert!(sent[0].starts_with("1 pusher_internal:subscription_succeeded presence-a"), "{sent:?}");
     let long = "The user_id for presence-b is longer than 128 characters";
     assert_eq!(world.enter(1, "presence-b", &member(129, 1_024)), error(1, long));
     let large = "The channel_data for presence-b is larger than 1024 bytes";
