@@ -87,6 +87,8 @@ fn reverb_does_not_list_members_among_whom_is_a_stranger() {
     let list = r#"{"presence":{"count":0,"ids":[],"hash":[]}}"#;
     let sent = world.subscribe(2, "presence-a");
     assert_eq!(sent, [format!("2 pusher_internal:subscription_succeeded presence-a {list}")]);
+    let sent = world.enter(1, "presence-b", "{}");
+    assert_eq!(sent, [format!("1 pusher_internal:subscription_succeeded presence-b {list}")]);
 }
 
 #[test]
