@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn the_end_of_time_stays_where_it_is() {
-        let end = Instant::from_elapsed(Duration::MAX);
+        let end = Instant::from_elapsed(Duration::from_secs(1 << 40));
         assert_eq!(end.elapsed(), Duration::from_nanos(u64::MAX));
         assert_eq!([end + Duration::MAX, Instant::ZERO + Duration::MAX], [end; 2]);
         assert_eq!(end.since(Instant::ZERO + Duration::from_secs(1)), end.elapsed() - Duration::from_secs(1));

@@ -103,6 +103,19 @@ fn pings_after_silence_and_closes_without_an_answer() {
 }
 
 #[test]
+fn announces_the_next_deadline_when_one_has_passed() {
+    for late in [0, 1] {
+        let mut world = World::new().connected(1);
+        world.now = Instant::ZERO + secs(130 + late);
+        world.server.handle_timeout(world.now);
+        let actions: Vec<_> = core::iter::from_fn(|| world.server.poll_action(world.now)).collect();
+        assert_eq!(actions.last(), Some(&Action::Schedule(world.now + secs(30))));
+        world.server.handle_timeout(world.now + secs(1));
+        assert_eq!(world.server.poll_action(world.now + secs(1)), None);
+    }
+}
+
+#[test]
 fn a_silent_server_hangs() {
     let mut world = World::new().connected(2);
     world.server.set_silent(true);
