@@ -73,6 +73,18 @@ fn a_socket_that_was_refused_and_stays_open_is_dead() {
 }
 
 #[test]
+fn an_empty_channel_name_is_a_success_on_some_servers() {
+    for dialect in [Dialect::Reverb, Dialect::Sockudo] {
+        let mut world = world(dialect);
+        for (name, event) in [("", "1 pusher_internal:subscription_succeeded"), (r"a\nb", "1 pusher:error")] {
+            let text = format!(r#"{{"event":"pusher:subscribe","data":{{"channel":"{name}"}}}}"#);
+            let sent = world.say(1, &text);
+            assert!(sent.len() == 1 && sent[0].starts_with(event), "{dialect}: {sent:?}");
+        }
+    }
+}
+
+#[test]
 fn soketi_cannot_read_what_is_no_member() {
     let mut world = world(Dialect::Soketi);
     let error = r#"1 pusher:error presence-a {"code":4302,"message":"A server error has occured."}"#;
