@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use pusher_driver::{NoAuth, Options, SubscribeError};
 use pusher_proto::{
-    AppKey, AuthRequest, AuthResponse, ClientEventName, ConnectionState, Data, Endpoint, Endpoints, Event,
+    AppKey, AuthRequest, AuthResponse, ClientEventName, CloseReason, ConnectionState, Data, Endpoint, Endpoints, Event,
     InvalidConfig, Member, NetworkHint, SocketId,
 };
 
@@ -72,23 +72,41 @@ fn who_waits_for_a_subscription_is_told_that_a_wish_to_connect_was_taken_back() 
 fn who_gives_up_waiting_for_a_subscription_leaves_nothing_behind() {
     let mut world = World::new(config(), NoAuth, &Options::new());
     let chat = world.client.subscribe("chat").unwrap();
-    let (given_up, waits) = (Arc::new(Wakes::default()), Arc::new(Wakes::default()));
-    let waker = Waker::from(Arc::clone(&waits));
-    let mut other = pin!(chat.subscribed());
-    assert_eq!(other.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending);
-    for waker in [&given_up, &waits] {
-        let waker = Waker::from(Arc::clone(waker));
-        let mut subscribed = pin!(chat.subscribed());
+    let tasks: [_; 4] = std::array::from_fn(|_| Arc::new(Wakes::default()));
+    let [waits, gives_up, polls, polls_too] = tasks.each_ref().map(|wakes| Waker::from(Arc::clone(wakes)));
+    let mut waiting = pin!(chat.subscribed());
+    assert_eq!(waiting.as_mut().poll(&mut Context::from_waker(&waits)), Poll::Pending);
+    for waker in [&polls, &polls_too] {
+        assert_eq!(chat.poll_subscribed(&mut Context::from_waker(waker)), Poll::Pending);
+    }
+    let held = || tasks.each_ref().map(Arc::strong_count);
+    assert_eq!(held(), [3, 2, 3, 3]);
+    for waker in [&gives_up, &waits, &polls] {
+        let mut given_up = pin!(chat.subscribed());
         for _ in 0..2 {
-            assert_eq!(subscribed.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending);
+            assert_eq!(given_up.as_mut().poll(&mut Context::from_waker(waker)), Poll::Pending);
         }
     }
-    assert_eq!(Arc::strong_count(&given_up), 1);
+    assert_eq!(held(), [3, 2, 3, 3]);
     world.run();
     world.greet();
     world.receive(&succeeded("chat"));
-    assert_eq!(waits.count(), 1, "another wait of the same task goes on");
-    assert_eq!(other.poll(&mut Context::from_waker(&waker)), Poll::Ready(Ok(())));
+    assert_eq!(tasks.each_ref().map(|wakes| wakes.count()), [1, 0, 1, 1]);
+    assert_eq!(waiting.poll(&mut Context::from_waker(&waits)), Poll::Ready(Ok(())));
+}
+
+#[test]
+fn a_failed_subscription_is_waited_for_again_on_the_next_connection() {
+    let soon = Duration::from_nanos(1);
+    let mut world = World::connected_with(config().reconnect_base(soon).reconnect_cap(soon), NoAuth);
+    let chat = world.client.subscribe("chat").unwrap();
+    world.run();
+    world.receive(r#"{"event":"pusher:subscription_error","channel":"chat","data":{"error":"no"}}"#);
+    assert!(matches!(now(chat.subscribed()), Poll::Ready(Err(SubscribeError::Channel(_)))));
+    world.lose_socket(CloseReason::Dropped);
+    world.wake_sleepers();
+    world.greet();
+    assert_eq!(now(chat.subscribed()), Poll::Pending);
 }
 
 #[test]
