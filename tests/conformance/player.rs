@@ -138,32 +138,16 @@ impl Player {
         match verb {
             "connect" => client.connect(),
             "disconnect" => client.disconnect(),
-            "reconnect" => {
-                client.disconnect();
-                client.connect();
-            }
             "subscribe" => client.subscribe(channel(rest)?),
             "unsubscribe" => client.unsubscribe(&channel(rest)?),
-            "resubscribe" => {
-                client.unsubscribe(&channel(rest)?);
-                client.subscribe(channel(rest)?);
-            }
             "signin" => client.signin(),
             "signout" => client.signout(),
-            "resignin" => {
-                client.signout();
-                client.signin();
-            }
             "user" => return Ok(Some(format!("* {:?}", client.user()))),
             "online" => client.network_changed(NetworkHint::Online),
             "offline" => client.network_changed(NetworkHint::Offline),
             "switch" => {
                 let (key, url) = rest.split_once(' ').ok_or("switch KEY URL")?;
                 client.switch(AppKey::new(key).map_err(|error| error.to_string())?, endpoint(url)?.into());
-            }
-            "disconnect_and_switch" => {
-                client.disconnect();
-                return self.call(&format!("switch {rest}"));
             }
             "trigger" => {
                 let mut words = rest.splitn(3, ' ');
@@ -224,12 +208,6 @@ impl Player {
             "ping" => client.handle_frame(socket, Frame::Ping, now),
             "pong" => client.handle_frame(socket, Frame::Pong, now),
             "binary" => client.handle_frame(socket, Frame::Binary([1, 2].to_vec().into()), now),
-            "both" => {
-                for frame in rest.split_inclusive("} {").map(|part| part.trim_end_matches(" {")) {
-                    let frame = if frame.starts_with('{') { frame.to_owned() } else { format!("{{{frame}") };
-                    client.handle_frame(socket, Frame::Text(frame.into()), now);
-                }
-            }
             "repeat" => {
                 let (count, frame) = rest.split_once(' ').ok_or("repeat COUNT FRAME")?;
                 let count = count.parse::<usize>().ok().filter(|count| *count <= MOST).ok_or("repeat COUNT FRAME")?;
