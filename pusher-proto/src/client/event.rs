@@ -278,6 +278,16 @@ impl Event {
     }
 
     /// Returns the bytes that the event holds while it waits, roughly. Lists of members are shared and count as nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pusher_proto::{ConnectionEvent, Data, Event};
+    ///
+    /// let event = Event::Connection(ConnectionEvent { event: "hello".into(), data: Data::from_json("[1,2]")? });
+    /// assert_eq!(event.weight(), size_of::<Event>() + 10);
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn weight(&self) -> usize {
         let text = match self {

@@ -312,8 +312,9 @@ impl Client {
     pub fn poll_action(&mut self, now: Instant) -> Option<Action> {
         let now = self.advance(now);
         if self.is_dirty {
-            if let Some(text) = self.poll_farewell() {
-                return Some(text);
+            self.reconcile_signin();
+            if let Some(farewell) = self.poll_farewell() {
+                return Some(farewell);
             }
             self.is_dirty = false;
             self.reconcile(now);
@@ -433,14 +434,18 @@ impl Client {
         self.now
     }
 
-    /// What was triggered before the application left the server goes out first.
-    fn poll_farewell(&mut self) -> Option<Action> {
+    /// A sign-in may need another socket.
+    fn reconcile_signin(&mut self) {
         let connected = self.connection.is_connected();
         self.with_signin(|signin, _, outbox| signin.reconcile(outbox));
         if self.signin.must_reconnect(connected) && !self.connection.will_disconnect() {
             self.connection.disconnect();
             self.connection.connect();
         }
+    }
+
+    /// What was triggered before the application left the server goes out first.
+    fn poll_farewell(&mut self) -> Option<Action> {
         let socket = self.connection.socket().filter(|_| self.connection.will_leave())?;
         Some(Action::Send(socket, self.outbox.poll_send()?))
     }
