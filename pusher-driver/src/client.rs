@@ -11,6 +11,7 @@ use pusher_proto::{
 
 use crate::bindings::{BindError, Binding, BindingId, Filter};
 use crate::events::Events;
+use crate::routes::Route;
 use crate::shared::{Handle, Life};
 use crate::subscription::Subscription;
 
@@ -118,12 +119,14 @@ impl Client {
 
     /// Leaves a channel, whoever still has a handle of it: their streams end and their bindings go.
     pub fn unsubscribe(&self, channel: &ChannelName) {
-        let route = self.handle.0.change(|state| {
+        // The route's callbacks own values of the application, so it goes without the lock.
+        let (_route, wakers) = self.handle.0.change(|state| {
             state.core.unsubscribe(channel);
-            state.routes.remove(channel)
+            let mut route = state.routes.remove(channel);
+            let wakers = route.as_mut().map(Route::end);
+            (route, wakers)
         });
-        let Some(mut route) = route else { return };
-        for waker in route.end() {
+        for waker in wakers.into_iter().flatten() {
             waker.wake();
         }
     }

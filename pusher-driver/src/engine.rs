@@ -163,15 +163,12 @@ impl Drop for Engine {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.life = Life::Ended;
-        let (bindings, mut routes) = state.routes.end(&mut self.delivery);
+        // Under the same lock: who learns that the loop is gone must not find a stream that goes on.
+        let ended = state.routes.end(&mut self.delivery);
         self.delivery.wakers.append(&mut state.mourners);
         drop(state);
         // Callbacks own values of the application, so they go without the lock.
-        drop(bindings);
-        for route in &mut routes {
-            self.delivery.wakers.append(&mut route.end());
-        }
-        drop(routes);
+        drop(ended);
         self.wake_consumers();
     }
 }

@@ -183,7 +183,10 @@ impl Routes {
 
     /// Ends every stream; the callbacks come back, to be dropped outside of the lock.
     pub(crate) fn end(&mut self, out: &mut Delivery) -> (Bindings, Vec<Route>) {
-        let routes: Vec<_> = mem::take(&mut self.channels).into_values().collect();
+        let mut routes: Vec<_> = mem::take(&mut self.channels).into_values().collect();
+        for route in &mut routes {
+            out.wakers.append(&mut route.end());
+        }
         for mailbox in mem::take(&mut self.streams) {
             out.wakers.extend(mailbox.end());
         }

@@ -1,7 +1,7 @@
 //! The end of a client, from several threads at once.
 
 use std::sync::Arc;
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use pusher_driver::{Client, SubscribeError, Subscription};
@@ -57,11 +57,17 @@ fn everybody_hears(start: fn(World) -> (Client, Server, JoinHandle<()>), end: im
     let mut world = World::connected();
     let mut old = world.subscribe("chat");
     take(&mut old);
+    let mut unread = world.subscribe("chat");
+    take(&mut unread);
     let (client, _server, running) = start(world);
     let reader = thread::spawn(move || wait(|context| old.poll_recv(context)));
     let mourner = {
         let client = client.clone();
-        thread::spawn(move || wait(|context| client.poll_shutdown(Duration::ZERO, context)))
+        thread::spawn(move || {
+            wait(|context| client.poll_shutdown(Duration::ZERO, context));
+            let mut context = Context::from_waker(Waker::noop());
+            (unread.poll_recv(&mut context), unread.poll_subscribed(&mut context))
+        })
     };
     let late = {
         let client = client.clone();
@@ -74,7 +80,7 @@ fn everybody_hears(start: fn(World) -> (Client, Server, JoinHandle<()>), end: im
     };
     end(&client);
     running.join().unwrap();
-    mourner.join().unwrap();
+    assert_eq!(mourner.join().unwrap(), (Poll::Ready(None), Poll::Ready(Err(SubscribeError::Disconnected))));
     assert_eq!(reader.join().unwrap(), None);
     assert_eq!(late.join().unwrap(), Err(SubscribeError::Disconnected));
 }

@@ -1,12 +1,13 @@
 //! Threads that wait for a subscription, and who ends their wait.
 
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use pusher_driver::{AuthCall, Authorizer, Client, Options, SubscribeError};
 use pusher_proto::{AuthError, AuthResponse, SubscriptionError};
 use shuttle::thread;
 
-use crate::world::{Server, World, explore, wait};
+use crate::world::{Server, World, explore, take, wait};
 
 type Waited = Result<(), SubscribeError>;
 
@@ -40,6 +41,22 @@ fn leaving_the_channel_ends_all_waits() {
     explore(|| {
         let waited = waited(|client, _| client.unsubscribe(&"chat".try_into().unwrap()));
         assert_eq!(waited, [Err(SubscribeError::Unsubscribed), Err(SubscribeError::Unsubscribed)]);
+    });
+}
+
+#[test]
+fn who_learns_that_a_channel_was_left_finds_its_streams_ended() {
+    explore(|| {
+        let mut world = World::connected();
+        let mut chat = world.subscribe("chat");
+        take(&mut chat);
+        let client = world.client.clone();
+        let leaving = thread::spawn(move || client.unsubscribe(&"chat".try_into().unwrap()));
+        let mut context = Context::from_waker(Waker::noop());
+        if chat.poll_subscribed(&mut context) == Poll::Ready(Err(SubscribeError::Unsubscribed)) {
+            assert_eq!(chat.poll_recv(&mut context), Poll::Ready(None));
+        }
+        leaving.join().unwrap();
     });
 }
 
