@@ -3,7 +3,7 @@
 
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pusher_blocking::{
     ChannelName, Client, Config, ConnectionState, Endpoint, Event, HttpAuth, NoAuth, SubscribeError, connect,
@@ -88,16 +88,14 @@ fn waiting_has_a_limit_and_looking_does_not_wait() {
 }
 
 #[test]
-fn a_wish_takes_effect_at_once_while_the_thread_sleeps() {
+fn a_wish_wakes_the_thread_that_sleeps() {
     let world = World::new();
     let client = world.client();
     client.subscribe("first").unwrap().subscribed(PATIENCE).unwrap();
-    let start = Instant::now();
+    // By itself the thread would sleep until the server has been silent for too long, which is longer than this test waits.
     for number in 0..50 {
         client.subscribe(format!("channel-{number}").as_str()).unwrap().subscribed(PATIENCE).unwrap();
     }
-    // With ticks, however short, each of the fifty would wait for one.
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }
 
 #[test]
