@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::adapter::tokio_tasks;
-use crate::world::{PATIENCE, SERVERS};
+use crate::world::{PATIENCE, SERVERS, wait_until};
 
 /// What there is at one moment.
 #[derive(Debug)]
@@ -17,6 +17,13 @@ pub(crate) struct Count {
 }
 
 impl Count {
+    /// Counts as soon as every thread goes by its own name: it starts with the program's, which only the first one keeps.
+    pub(crate) fn settled() -> Self {
+        let program = fs::read_to_string("/proc/self/comm").unwrap_or_default();
+        wait_until("threads have their names", || threads().iter().filter(|name| **name == program).count() <= 1);
+        Self::now()
+    }
+
     pub(crate) fn now() -> Self {
         Self {
             threads: threads(),
