@@ -46,13 +46,14 @@ async fn says_what_a_server_does_not_support() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn goes_on_after_a_step_that_is_not_observed() {
-    let config = ServerConfig::builder(App::new("1", "k", "s").unwrap()).max_members(1).build().unwrap();
+    let config = ServerConfig::builder(App::new("1", "k", "s").unwrap()).max_members(0).build().unwrap();
     let server = Server::start(config).await.unwrap();
     let run = demo(&server.ws_url(), ["1", "k", "s"], &["--json"]).await;
-    run.expect_failure(1, "not observed: member joins, member leaves, roster difference");
+    let missed = ["presence channel", "member joins", "member leaves", "changes meanwhile", "roster difference"];
+    run.expect_failure(1, &format!("not observed: {}", missed.join(", ")));
     let steps = run.json();
     let failed: Vec<_> = steps.iter().filter(|step| step["status"] == "failed").map(|step| &step["name"]).collect();
-    assert_eq!(failed, ["member joins", "member leaves", "roster difference"]);
+    assert_eq!(failed, missed);
     assert!(steps[7]["detail"].as_str().is_some_and(|detail| detail.contains("is full")), "{run:?}");
 }
 
