@@ -149,7 +149,7 @@ impl Client {
     /// When the channel cannot take it at present; nothing of it is kept then.
     pub fn trigger(&self, channel: &ChannelName, event: &ClientEventName, data: &Data) -> Result<(), TriggerError> {
         let now = self.handle.0.now();
-        self.handle.0.change(|state| state.core.trigger(channel, event, data, now))
+        self.handle.0.change(|state| state.trigger(channel, event, data, now))
     }
 
     /// Returns a stream of everything that happens from now on, on all channels and beside them.

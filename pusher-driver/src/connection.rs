@@ -22,7 +22,7 @@ use crate::runtime::{Runtime, Socket};
 /// The loop of one client: a future for the runtime to run.
 ///
 /// It ends when the last handle is dropped or [`Client::shutdown`] is called, and the socket is closed. Dropping it cuts the
-/// connection and ends all streams.
+/// connection and ends all streams; the client is disconnected then, and no callback is told.
 #[must_use = "nothing happens unless a runtime runs this future"]
 pub struct Connection<R: Runtime> {
     runtime: Arc<R>,

@@ -163,6 +163,10 @@ impl Drop for Engine {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.life = Life::Ended;
+        // A loop that is cut off says no goodbye, but its handles must not believe that it goes on.
+        state.core.disconnect();
+        let mut out = Drain { shared: &self.shared, delivery: &mut self.delivery };
+        state.drain(self.now, Buffer::Leave, &mut self.steps, &mut out);
         // Under the same lock: who learns that the loop is gone must not find a stream that goes on.
         let ended = state.routes.end(&mut self.delivery);
         self.delivery.wakers.append(&mut state.mourners);

@@ -7,7 +7,8 @@ use std::time::Duration;
 use std::{fmt, mem, time};
 
 use pusher_proto::{
-    Action, AuthBody, AuthError, AuthId, AuthResponse, ChannelName, Config, ConnectionState, Event, FailReason, Instant,
+    Action, AuthBody, AuthError, AuthId, AuthResponse, ChannelName, ClientEventName, Config, ConnectionState, Data,
+    Event, FailReason, Instant, TriggerError,
 };
 
 use crate::auth::AuthCall;
@@ -147,6 +148,20 @@ impl State {
             Life::Leaving(earlier) => Life::Leaving(earlier.or(limit)),
             Life::Ended => Life::Ended,
         };
+    }
+
+    /// Sends a client event, if there is a loop that will.
+    pub(crate) fn trigger(
+        &mut self,
+        channel: &ChannelName,
+        event: &ClientEventName,
+        data: &Data,
+        now: Instant,
+    ) -> Result<(), TriggerError> {
+        match self.life {
+            Life::Running => self.core.trigger(channel, event, data, now),
+            Life::Leaving(_) | Life::Ended => Err(TriggerError::NotConnected),
+        }
     }
 
     /// Hands over what came while the loop was busy.

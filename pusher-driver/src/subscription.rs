@@ -224,7 +224,7 @@ impl Subscription {
             if state.routes.get(&self.channel, self.route).is_none() {
                 return Err(TriggerError::NotSubscribed);
             }
-            state.core.trigger(&self.channel, event, data, now)
+            state.trigger(&self.channel, event, data, now)
         })
     }
 

@@ -4,7 +4,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pusher_driver::{NoAuth, Options, SubscribeError};
-use pusher_proto::{ClientEventName, ConnectionState, Data};
+use pusher_proto::{ClientEventName, ConnectionState, Data, Event, TriggerError};
 
 use crate::world::{World, config, now};
 
@@ -66,6 +66,34 @@ fn what_was_triggered_is_sent_before_the_goodbye() {
     assert!(!world.run());
     assert_eq!(world.sent(), [r#"{"event":"client-bye","channel":"private-chat","data":"bye"}"#]);
     assert_eq!(world.outside().closed[0].code, 1000);
+}
+
+#[test]
+fn what_is_triggered_after_the_goodbye_is_refused() {
+    let world = World::connected_with(config().max_buffered_client_events(9), NoAuth);
+    let chat = world.client.subscribe("private-chat").unwrap();
+    let (name, data) = (ClientEventName::new("client-late").unwrap(), Data::string("late"));
+    assert_eq!(chat.trigger(&name, &data), Ok(()), "it waits for the subscription");
+    let context = &mut Context::from_waker(Waker::noop());
+    assert_eq!(world.client.poll_shutdown(Duration::from_secs(1), context), Poll::Pending);
+    assert_eq!(chat.trigger(&name, &data), Err(TriggerError::NotConnected));
+    assert_eq!(world.client.trigger(chat.name(), &name, &data), Err(TriggerError::NotConnected));
+}
+
+#[test]
+fn a_loop_that_is_cut_off_leaves_a_client_that_knows() {
+    let (mut world, mut chat) = World::in_private_chat();
+    let mut events = world.client.events();
+    world.drop_loop();
+    assert_eq!(world.client.state(), ConnectionState::Disconnected);
+    assert!(!chat.is_subscribed());
+    let (name, data) = (ClientEventName::new("client-late").unwrap(), Data::string("late"));
+    assert_eq!(world.client.trigger(chat.name(), &name, &data), Err(TriggerError::NotConnected));
+    while let Poll::Ready(Some(_)) = now(chat.recv()) {}
+    assert_eq!(now(chat.recv()), Poll::Ready(None));
+    let Poll::Ready(Some(Event::StateChanged { current, .. })) = now(events.recv()) else { panic!("the last change") };
+    assert_eq!(current, ConnectionState::Disconnected);
+    assert_eq!(now(events.recv()), Poll::Ready(None));
 }
 
 #[test]

@@ -198,6 +198,8 @@ fn handles_are_streams_as_well() {
     assert_eq!(pin!(&mut events).poll_next(context), Poll::Pending);
     world.drop_loop();
     assert_eq!(pin!(&mut chat).poll_next(context), Poll::Ready(None));
+    let last = pin!(&mut events).poll_next(context);
+    assert!(matches!(last, Poll::Ready(Some(event)) if event.name() == "state_change"));
     assert_eq!(pin!(&mut events).poll_next(context), Poll::Ready(None));
 }
 
