@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::adapter::tokio_tasks;
-use crate::world::{PATIENCE, SERVERS, wait_until};
+use crate::world::{PATIENCE, SERVERS};
 
 /// What there is at one moment.
 #[derive(Debug)]
@@ -17,13 +17,6 @@ pub(crate) struct Count {
 }
 
 impl Count {
-    /// Counts as soon as every thread goes by its own name: it starts with the program's, which only the first one keeps.
-    pub(crate) fn settled() -> Self {
-        let program = fs::read_to_string("/proc/self/comm").unwrap_or_default();
-        wait_until("threads have their names", || threads().iter().filter(|name| **name == program).count() <= 1);
-        Self::now()
-    }
-
     pub(crate) fn now() -> Self {
         Self {
             threads: threads(),
@@ -61,8 +54,9 @@ fn threads() -> Vec<String> {
     names
 }
 
-/// Threads for blocking calls, such as the resolution of names, and workers; runtimes keep them for a while.
-const POOLS: [&str; 3] = ["blocking-", "tokio-", "async-std/"];
+/// Threads for blocking calls, such as the resolution of names, and workers: runtimes keep them for a while or for good. The
+/// latter may not go by their names yet when a scenario begins.
+const POOLS: [&str; 5] = ["blocking-", "tokio-", "async-std/", "async-io", "smol-"];
 
 fn file_descriptors() -> usize {
     fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)

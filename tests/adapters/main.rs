@@ -51,7 +51,7 @@ fn trial<A: Adapter>((name, play): Scenario<A>, is_skipped: bool) -> Trial {
     let title = format!("{}: {}", A::NAME, name.replace('_', " "));
     let trial = Trial::test(title, move || {
         adapter::warm_up();
-        let before = leftovers::Count::settled();
+        let before = leftovers::Count::now();
         let mut world = World::new(None);
         play(&mut world);
         world.end();
