@@ -188,8 +188,8 @@ options! {
     max_client_event_len: usize = 10 * 1_024;
     /// Sets what happens above [`max_client_event_len`](Self::max_client_event_len). Default warn.
     client_event_len_limit: Strictness = Strictness::Warn;
-    /// Sets how many events of an encrypted channel wait while a newer key is asked for; together they hold at most
-    /// 16 MiB. Default 256.
+    /// Sets how many events of an encrypted channel wait while a newer key is asked for; at most
+    /// [`max_pending_events`](Self::max_pending_events), and together at most 16 MiB. Default 256.
     held_encrypted_events: usize = 256;
     /// Sets what happens to channel names that hosted Pusher does not take. Default warn.
     strict_names: Strictness = Strictness::Warn;

@@ -19,7 +19,8 @@ impl Subscriptions {
         now: Instant,
         outbox: &mut Outbox,
     ) {
-        let max_held = self.options.held_encrypted_events;
+        // All of them are told at once when the key comes.
+        let max_held = self.options.held_encrypted_events.min(self.options.max_pending_events);
         let Some(entry) = self.table.get_mut(channel) else { return };
         let Some(vault) = &mut entry.vault else {
             return deliver(entry, channel, Opened::Failed(envelope, DecryptionError::WrongKey), outbox);

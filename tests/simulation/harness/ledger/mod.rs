@@ -241,7 +241,7 @@ impl Ledger {
         if book.is_refreshing() {
             book.excused += self.lagged;
             let held = (book.owed.len() as u64).saturating_sub(book.excused);
-            if held > self.limits.held_encrypted_events as u64 {
+            if held > self.limits.held_encrypted_events.min(self.limits.max_pending_events) as u64 {
                 journal.violated(self.who, "queues are bounded", format!("{held} events of {name} wait for a key"));
             }
             if book.sealed.is_none() && !book.doubtful && book.excused == 0 {
