@@ -1,7 +1,6 @@
 #![cfg_attr(feature = "async-std", doc = include_str!("../README.md"))]
 #![cfg_attr(not(feature = "async-std"), doc = "A Pusher Channels client for smol, and for executors of your own.")]
 
-mod http;
 mod runtime;
 #[cfg(feature = "smol")]
 pub mod smol;

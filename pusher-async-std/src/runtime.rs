@@ -1,4 +1,4 @@
-//! Sockets, time and HTTP by async-io, hyper and their like. Nothing here decides anything.
+//! Sockets and time by async-io and its like. Nothing here decides anything.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -8,23 +8,22 @@ use std::time::Duration;
 
 use async_io::Timer;
 use async_net::TcpStream;
-use pusher_driver::adapter::{Handshake, Hop, Limits, Polled, Runtime, WebSocket, connect_any};
+use pusher_driver::adapter::{Handshake, Hop, HttpClient, Limits, Polled, Runtime, WebSocket, connect_any};
 use pusher_driver::{HttpRequest, HttpResponse, Options};
-use pusher_proto::{AuthError, CloseReason, Config, ConnectRequest, TransportError};
+use pusher_proto::{AuthError, CloseReason, Config, ConnectRequest, Text, TransportError};
 
-use crate::http::Http;
 use crate::stream::{Duplex, Stream};
 
 /// What one client needs of an asynchronous runtime.
 pub(crate) struct FuturesIo {
     limits: Limits,
     options: Options,
-    http: Arc<Http>,
+    http: Arc<HttpClient>,
 }
 
 impl FuturesIo {
     pub(crate) fn new(config: &Config, options: &Options) -> Self {
-        Self { limits: Limits::new(config), options: options.clone(), http: Arc::new(Http::new(options)) }
+        Self { limits: Limits::new(config), options: options.clone(), http: Arc::default() }
     }
 }
 
@@ -37,12 +36,8 @@ impl Runtime for FuturesIo {
     ) -> impl Future<Output = Result<Self::Socket, CloseReason>> + Send + 'static {
         let (limits, options) = (self.limits, self.options.clone());
         async move {
-            let hop = options.hop(&request.host, request.port, request.tls);
-            let mut duplex = connect_tcp(hop).await?;
-            if request.tls {
-                duplex = connect_tls(duplex, &request.host, &options).await?;
-            }
-            let mut handshake = Handshake::new(Polled::new(Stream(duplex)), &request, limits);
+            let stream = open(options, request.host.clone(), request.port, request.tls).await?;
+            let mut handshake = Handshake::new(Polled::new(stream), &request, limits);
             poll_fn(|context| handshake.poll(context.waker())).await
         }
     }
@@ -52,8 +47,8 @@ impl Runtime for FuturesIo {
     }
 
     fn post(&self, request: HttpRequest) -> impl Future<Output = Result<HttpResponse, AuthError>> + Send + 'static {
-        let http = Arc::clone(&self.http);
-        async move { http.post(&request).await }
+        let (http, options) = (Arc::clone(&self.http), self.options.clone());
+        async move { http.post(&request, |host, port, tls| open(options, host, port, tls)).await }
     }
 }
 
@@ -61,7 +56,13 @@ async fn sleep(duration: Duration) {
     Timer::after(duration).await;
 }
 
-pub(crate) async fn connect_tcp(hop: Hop) -> Result<Box<dyn Duplex>, CloseReason> {
+/// Opens the way to a server.
+async fn open(options: Options, host: Text, port: u16, tls: bool) -> Result<Stream, CloseReason> {
+    let tcp = connect_tcp(options.hop(&host, port, tls)).await?;
+    Ok(Stream(if tls { connect_tls(tcp, &host, &options).await? } else { tcp }))
+}
+
+async fn connect_tcp(hop: Hop) -> Result<Box<dyn Duplex>, CloseReason> {
     let dns = |error: io::Error| CloseReason::Failed(TransportError::Dns(error.to_string()));
     let addresses = async_net::resolve((hop.host.to_string(), hop.port)).await.map_err(dns)?;
     let tcp = connect_any(addresses, dial, sleep).await?;
@@ -79,11 +80,7 @@ async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
 }
 
 #[cfg(feature = "tls")]
-pub(crate) async fn connect_tls(
-    tcp: Box<dyn Duplex>,
-    host: &str,
-    options: &Options,
-) -> Result<Box<dyn Duplex>, CloseReason> {
+async fn connect_tls(tcp: Box<dyn Duplex>, host: &str, options: &Options) -> Result<Box<dyn Duplex>, CloseReason> {
     let config = options.trusted().client_config().map_err(CloseReason::Failed)?;
     let name = rustls::pki_types::ServerName::try_from(host.to_owned())
         .map_err(|error| CloseReason::Failed(TransportError::Tls(error.to_string())))?;
@@ -93,6 +90,6 @@ pub(crate) async fn connect_tls(
 
 /// A server may ask a plain connection to come back with TLS.
 #[cfg(not(feature = "tls"))]
-pub(crate) async fn connect_tls(_: Box<dyn Duplex>, _: &str, _: &Options) -> Result<Box<dyn Duplex>, CloseReason> {
+async fn connect_tls(_: Box<dyn Duplex>, _: &str, _: &Options) -> Result<Box<dyn Duplex>, CloseReason> {
     Err(CloseReason::TlsUnavailable)
 }

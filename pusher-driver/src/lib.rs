@@ -8,6 +8,8 @@ mod client;
 mod connection;
 mod engine;
 mod events;
+#[cfg(feature = "hyper")]
+mod http;
 mod mailbox;
 mod options;
 #[cfg(feature = "tungstenite")]
@@ -45,6 +47,8 @@ pub mod adapter {
     #[cfg(feature = "async")]
     pub use crate::connection::Connection;
     pub use crate::engine::{Engine, Step};
+    #[cfg(feature = "hyper")]
+    pub use crate::http::HttpClient;
     #[cfg(feature = "tungstenite")]
     pub use crate::polled::{Duplex, Polled};
     pub use crate::proxy::{Hop, Tunnel};

@@ -1,5 +1,8 @@
-//! POST requests by hyper, on connections that are kept.
+//! POST requests by hyper, on connections that are kept, over whatever streams an adapter opens.
 
+mod io;
+
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,15 +12,16 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
 use hyper::http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use hyper::{Request, Response};
-use pusher_driver::adapter::with_causes;
-use pusher_driver::{HttpRequest, HttpResponse, Options};
-use pusher_proto::{AuthError, CloseReason};
+use pusher_proto::{AuthError, CloseReason, Text};
 
-use crate::runtime::{connect_tcp, connect_tls};
+use self::io::Io;
+use crate::auth::{HttpRequest, HttpResponse, with_causes};
+use crate::polled::Duplex;
 
-/// The HTTP client of one client.
-pub(crate) struct Http {
-    options: Options,
+/// The HTTP client of one Pusher client. An adapter opens its connections, through a proxy and with TLS where they are
+/// asked for.
+#[derive(Default)]
+pub struct HttpClient {
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -37,12 +41,28 @@ struct Origin {
     authority: Authority,
 }
 
-impl Http {
-    pub(crate) fn new(options: &Options) -> Self {
-        Self { options: options.clone(), idle: Mutex::default() }
+impl HttpClient {
+    /// Returns a client without connections.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    pub(crate) async fn post(&self, request: &HttpRequest) -> Result<HttpResponse, AuthError> {
+    /// Sends a POST request on a connection that was kept, or on one that `open` opens to a host and a port, with TLS if
+    /// the last argument says so. Redirects are not followed. Dropping the future closes the connection.
+    ///
+    /// # Errors
+    ///
+    /// When the server is not reached, or its answer is longer than [`HttpResponse::MAX_LEN`].
+    pub async fn post<D, F>(
+        &self,
+        request: &HttpRequest,
+        open: impl FnOnce(Text, u16, bool) -> F,
+    ) -> Result<HttpResponse, AuthError>
+    where
+        D: Duplex,
+        F: Future<Output = Result<D, CloseReason>>,
+    {
         let url: Uri = request.url.parse().map_err(|error| handler(&error))?;
         let origin = Origin::new(&url)?;
         let path = url.path_and_query().map_or("/", PathAndQuery::as_str);
@@ -53,26 +73,11 @@ impl Http {
                 return answer;
             }
         }
-        let mut connection = self.open(origin.clone()).await?;
+        let mut connection = Connection::open(origin.clone(), open).await?;
         let answer = connection.exchange(write(request, &origin, path)?).await;
         let answer = answer.map_err(|error| AuthError::Network(with_causes(&error)))?;
         self.keep(connection);
         answer
-    }
-
-    async fn open(&self, origin: Origin) -> Result<Connection, AuthError> {
-        let host = origin.authority.host();
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let port = origin.authority.port_u16().unwrap_or(if origin.tls { 443 } else { 80 });
-        let mut duplex = connect_tcp(self.options.hop(&host.into(), port, origin.tls)).await.map_err(network)?;
-        if origin.tls {
-            duplex = connect_tls(duplex, host, &self.options).await.map_err(network)?;
-        }
-        let opened = handshake(smol_hyper::rt::FuturesIo::new(duplex)).await;
-        let (sender, driver) = opened.map_err(|error| AuthError::Network(with_causes(&error)))?;
-        // Its failure is the request's too.
-        let driver = Box::pin(async move { drop(driver.await) });
-        Ok(Connection { origin, sender, driver })
     }
 
     fn take_idle(&self, origin: &Origin) -> Option<Connection> {
@@ -94,6 +99,22 @@ impl Http {
 }
 
 impl Connection {
+    async fn open<D, F>(origin: Origin, open: impl FnOnce(Text, u16, bool) -> F) -> Result<Self, AuthError>
+    where
+        D: Duplex,
+        F: Future<Output = Result<D, CloseReason>>,
+    {
+        let host = origin.authority.host();
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let port = origin.authority.port_u16().unwrap_or(if origin.tls { 443 } else { 80 });
+        let stream = open(host.into(), port, origin.tls).await.map_err(network)?;
+        let opened = handshake(Io::new(stream)).await;
+        let (sender, driver) = opened.map_err(|error| AuthError::Network(with_causes(&error)))?;
+        // Its failure is the request's too.
+        let driver = Box::pin(async move { drop(driver.await) });
+        Ok(Self { origin, sender, driver })
+    }
+
     /// Sends the request and reads the answer, while the connection runs.
     async fn exchange(&mut self, request: Request<String>) -> Result<Result<HttpResponse, AuthError>, hyper::Error> {
         let Self { sender, driver, .. } = self;
@@ -147,6 +168,12 @@ async fn read(response: Response<Incoming>) -> Result<Result<HttpResponse, AuthE
         }
     }
     Ok(Ok(answer))
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClient").finish_non_exhaustive()
+    }
 }
 
 fn network(reason: CloseReason) -> AuthError {
