@@ -190,9 +190,16 @@ pub enum SigninError {
         /// An error of that time that may be the answer, if there was one.
         probable_cause: Option<ServerError>,
     },
-    /// Pusher confirmed a user without an id.
-    #[error("the server confirmed a user without an id")]
+    /// The `user_data` of the application's server, or of the confirmation, is not a JSON object with an `id`. The server
+    /// was not asked in the first case.
+    #[error("the user_data is not a JSON object with an id")]
     InvalidUserData,
+    /// Pusher confirmed another user than the one in the `user_data` of the application's server.
+    #[error("the server confirmed another user: {id}")]
+    AnotherUser {
+        /// The id of that user, at most 200 bytes.
+        id: Text,
+    },
 }
 
 /// Why an event of an encrypted channel could not be read. The event is lost; later ones are not held up.

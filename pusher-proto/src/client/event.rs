@@ -453,6 +453,22 @@ pub enum Diagnostic {
         /// The event.
         event: Text,
     },
+    /// An event of the connection came with a channel, so that whoever publishes on the channel may have made it up.
+    #[error("ignored the event {event} of {channel}, which only counts without a channel")]
+    NotOfChannel {
+        /// The channel.
+        channel: Text,
+        /// The event.
+        event: Text,
+    },
+    /// An event of an encrypted channel with a name of Pusher's, whose payload is never encrypted.
+    #[error("ignored the event {event} of {channel}, which is not encrypted")]
+    NotEncrypted {
+        /// The channel.
+        channel: ChannelName,
+        /// The event.
+        event: Text,
+    },
     /// The server greeted a second time, with another socket id.
     #[error("ignored a second greeting with the socket id {0}")]
     SecondGreeting(Text),

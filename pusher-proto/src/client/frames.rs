@@ -32,6 +32,9 @@ impl Client {
 
     /// Before the greeting a server may ping or refuse; anything else is ignored until the handshake times out.
     fn handle_greeting(&mut self, envelope: &Envelope, now: Instant) {
+        if channel_of(envelope).is_some() {
+            return;
+        }
         match envelope.event() {
             "pusher:connection_established" => {
                 let established = read::established(&envelope.data);
@@ -58,6 +61,12 @@ impl Client {
     }
 
     fn handle_pusher(&mut self, envelope: Envelope, now: Instant) {
+        if let Some(channel) = channel_of(&envelope)
+            && CONNECTION_EVENTS.contains(&envelope.event())
+        {
+            let [channel, event] = [channel, envelope.event()].map(|name| excerpt(name, MAX_EXCERPT_LEN).into());
+            return self.outbox.offer(Event::Diagnostic(Diagnostic::NotOfChannel { channel, event }));
+        }
         let Self { subscriptions, outbox, .. } = self;
         let data = &envelope.data;
         let channel = envelope.channel().unwrap_or_default();
@@ -68,7 +77,7 @@ impl Client {
                     self.stats.last_round_trip = Some(round_trip);
                 }
             }
-            "pusher:error" => self.handle_error(&read::error(&envelope.data), envelope.channel(), now),
+            "pusher:error" => self.handle_error(&read::error(&envelope.data), channel_of(&envelope), now),
             "pusher:connection_established" => self.handle_second_greeting(&envelope.data),
             "pusher_internal:subscription_succeeded" => {
                 if let Some(channel) = subscriptions.handle_succeeded(channel, data, outbox) {
@@ -123,9 +132,12 @@ impl Client {
         }
     }
 
-    /// An error frame never ends a connection: servers use any code for small things too.
+    /// An error frame never ends a connection: servers use any code for small things too. With a channel, as soketi
+    /// refuses a presence channel, it is about that channel alone.
     fn handle_error(&mut self, error: &ServerError, channel: Option<&str>, now: Instant) {
-        self.connection.note_error(error, now);
+        if channel.is_none() {
+            self.connection.note_error(error, now);
+        }
         let triggered_lately = self.client_events.sent_lately(now);
         if let Some(channel) = self.subscriptions.handle_error(error, channel, triggered_lately, &mut self.outbox) {
             self.client_events.flush(&channel, now, &mut self.outbox);
@@ -159,6 +171,22 @@ impl Client {
         self.outbox.offer(Event::ConnectionError(ConnectionError::Protocol(error)));
     }
 }
+
+/// The channel of a frame. A frame that says it has the channel `""` has none, since no channel has that name.
+fn channel_of(envelope: &Envelope) -> Option<&str> {
+    envelope.channel().filter(|channel| !channel.is_empty())
+}
+
+/// What only the server itself says, and never on a channel. A server that passes on whatever a backend publishes would
+/// otherwise let it sign this client in as somebody, or keep a dead connection alive. `pusher:error` is not among them:
+/// soketi sends it with the channel that it is about.
+const CONNECTION_EVENTS: [&str; 5] = [
+    "pusher:connection_established",
+    "pusher:ping",
+    "pusher:pong",
+    "pusher:signin_success",
+    "pusher_internal:watchlist_events",
+];
 
 /// Longest excerpt of an unreadable frame, in bytes.
 const MAX_EXCERPT_LEN: usize = 200;

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::backoff::Backoff;
 use super::event::{Diagnostic, Event, UserEvent};
 use super::outbox::Outbox;
+use crate::auth::excerpt;
 use crate::config::Options;
 use crate::wire::envelope::Envelope;
 use crate::wire::{read, write};
@@ -44,8 +45,13 @@ enum Phase {
         retry_at: Instant,
     },
     /// Waits to be sent.
-    Authenticated(AuthResponse),
+    Authenticated {
+        auth: AuthResponse,
+        id: Text,
+    },
+    /// The server was asked to sign in the user with this id.
     Sent {
+        id: Text,
         deadline: Instant,
     },
     SignedIn {
@@ -146,7 +152,7 @@ impl Signin {
             Phase::Requested
             | Phase::Queued { .. }
             | Phase::RetryingAuth { .. }
-            | Phase::Authenticated(_)
+            | Phase::Authenticated { .. }
             | Phase::Sent { .. }
             | Phase::Failed => {}
         }
@@ -167,10 +173,11 @@ impl Signin {
             return false;
         }
         match answer {
-            Ok(auth) if auth.user_data.is_none() => {
-                self.fail(SigninError::Auth(AuthError::MissingField("user_data")), outbox);
-            }
-            Ok(auth) => self.phase = Phase::Authenticated(auth.clone()),
+            Ok(auth) => match auth.user_data.as_deref().map(read::user_id) {
+                Some(Some(id)) => self.phase = Phase::Authenticated { auth: auth.clone(), id: id.into() },
+                Some(None) => self.fail(SigninError::InvalidUserData, outbox),
+                None => self.fail(SigninError::Auth(AuthError::MissingField("user_data")), outbox),
+            },
             Err(error) if error.is_retryable() && failures < self.options.auth_retries => {
                 let failures = failures + 1;
                 let delay = self.backoff.delay(failures).max(error.retry_after());
@@ -183,14 +190,15 @@ impl Signin {
         true
     }
 
-    /// The server confirmed.
+    /// The server confirmed. It says as whom, and that must be the one whom the application's server named.
     pub(crate) fn handle_success(&mut self, data: &Data, outbox: &mut Outbox) {
-        if !matches!(self.phase, Phase::Sent { .. }) {
-            return;
-        }
+        let Phase::Sent { id: expected, .. } = &self.phase else { return };
         let Some((id, user_data)) = read::signed_in(data) else {
             return self.fail(SigninError::InvalidUserData, outbox);
         };
+        if *expected != *id {
+            return self.fail(SigninError::AnotherUser { id: excerpt(&id, MAX_ID_LEN).into() }, outbox);
+        }
         let (id, data) = (Text::from(id), Text::from(user_data));
         outbox.send(write::subscribe_name(&read::server_to_user(&id)));
         if let Some(since) = self.lost_at.take() {
@@ -231,7 +239,7 @@ impl Signin {
             | Phase::Queued { .. }
             | Phase::Authenticating { .. }
             | Phase::RetryingAuth { .. }
-            | Phase::Authenticated(_)
+            | Phase::Authenticated { .. }
             | Phase::Sent { .. }
             | Phase::SignedIn { .. }
             | Phase::Failed => Some(envelope),
@@ -250,7 +258,7 @@ impl Signin {
                 self.phase = Phase::Queued { failures };
                 false
             }
-            Phase::Sent { deadline } => deadline <= now,
+            Phase::Sent { deadline, .. } => deadline <= now,
             _ => false,
         }
     }
@@ -269,21 +277,21 @@ impl Signin {
 
     /// The sign-in, if it is to be sent now.
     pub(crate) fn poll_signin(&mut self, now: Instant) -> Option<Text> {
-        let Phase::Authenticated(auth) = &self.phase else { return None };
+        let Phase::Authenticated { auth, id } = &self.phase else { return None };
         let text = write::signin(auth);
         self.attached = true;
-        self.phase = Phase::Sent { deadline: now + self.options.signin_timeout };
+        self.phase = Phase::Sent { id: id.clone(), deadline: now + self.options.signin_timeout };
         Some(text)
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Authenticating { deadline, .. } | Phase::Sent { deadline } => Some(deadline),
+            Phase::Authenticating { deadline, .. } | Phase::Sent { deadline, .. } => Some(deadline),
             Phase::RetryingAuth { retry_at, .. } => Some(retry_at),
             Phase::NotRequested
             | Phase::Requested
             | Phase::Queued { .. }
-            | Phase::Authenticated(_)
+            | Phase::Authenticated { .. }
             | Phase::SignedIn { .. }
             | Phase::Failed => None,
         }
@@ -296,7 +304,7 @@ impl Signin {
             | Phase::Queued { .. }
             | Phase::Authenticating { .. }
             | Phase::RetryingAuth { .. }
-            | Phase::Authenticated(_)
+            | Phase::Authenticated { .. }
             | Phase::Sent { .. } => UserStatus::Pending,
             Phase::SignedIn { id, data } => UserStatus::SignedIn { id, data },
         }
@@ -313,7 +321,8 @@ impl Signin {
 
     fn fail(&mut self, error: SigninError, outbox: &mut Outbox) {
         match error {
-            SigninError::Auth(_) | SigninError::InvalidUserData => {}
+            // The server has a user of this socket, whoever that is.
+            SigninError::Auth(_) | SigninError::InvalidUserData | SigninError::AnotherUser { .. } => {}
             SigninError::Refused(_) | SigninError::Timeout { .. } => self.attached = false,
         }
         self.phase = Phase::Failed;
@@ -359,6 +368,9 @@ fn deliver(envelope: Envelope, channel: &str, outbox: &mut Outbox) -> Option<Env
 
 /// The event that carries changes of the watchlist.
 const WATCHLIST: &str = "pusher_internal:watchlist_events";
+
+/// Longest id of another user that is reported, in bytes.
+const MAX_ID_LEN: usize = 200;
 
 /// Most frames about the user that wait for the sign-in to be confirmed.
 const MAX_HELD: usize = 64;

@@ -80,9 +80,14 @@ pub(crate) fn signed_in(data: &Data) -> Option<(String, String)> {
     let text = inner(data);
     let [user_data] = object::fields(&text, ["user_data"])?;
     let user_data = string(user_data?).map_or_else(|| user_data.map(|raw| raw.get().into()), Some)?;
-    let [id] = object::fields(&user_data, ["id"])?;
-    let id = self::id(id?).filter(|id| !id.is_empty())?.into_owned();
+    let id = user_id(&user_data)?;
     Some((id, user_data.into_owned()))
+}
+
+/// The id that a `user_data` names.
+pub(crate) fn user_id(user_data: &str) -> Option<String> {
+    let [id] = object::fields(user_data, ["id"])?;
+    Some(id.and_then(self::id).filter(|id| !id.is_empty())?.into_owned())
 }
 
 /// The changes of a watchlist notice: name, users, and the entry as it was sent.

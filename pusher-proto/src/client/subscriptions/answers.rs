@@ -119,6 +119,8 @@ impl Subscriptions {
             return None;
         }
         let existing = error.message.strip_prefix(EXISTING_SUBSCRIPTION).map(str::trim);
+        // An error with a channel says nothing about another one.
+        let existing = existing.filter(|existing| channel.is_none_or(|channel| channel == *existing));
         if let Some(channel) = existing
             && self.table.get(channel).is_some_and(|entry| entry.phase.may_be_subscribed())
         {
