@@ -170,7 +170,8 @@ options! {
     reconnect_cap: Duration = Duration::from_secs(30);
     /// Sets how long a connection must last to count as good: failures before it are then forgotten. Default 10 s.
     reconnect_reset_after: Duration = Duration::from_secs(10);
-    /// Sets how many requests for authorization may be unanswered at a time. Default 8.
+    /// Sets how many requests for authorization may be unanswered at a time, those for newer keys of encrypted channels
+    /// included. Default 8.
     auth_window: usize = 8;
     /// Sets how many subscriptions may be unanswered at a time. Default 256.
     subscribe_window: usize = 256;
@@ -189,7 +190,7 @@ options! {
     /// Sets what happens above [`max_client_event_len`](Self::max_client_event_len). Default warn.
     client_event_len_limit: Strictness = Strictness::Warn;
     /// Sets how many events of an encrypted channel wait while a newer key is asked for; at most
-    /// [`max_pending_events`](Self::max_pending_events), and together at most 16 MiB. Default 256.
+    /// [`max_pending_events`](Self::max_pending_events), at most 16 MiB, and of all channels at most 64 MiB. Default 256.
     held_encrypted_events: usize = 256;
     /// Sets what happens to channel names that hosted Pusher does not take. Default warn.
     strict_names: Strictness = Strictness::Warn;

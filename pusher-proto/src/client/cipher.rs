@@ -15,6 +15,7 @@ use crate::wire::read;
 use crate::{Data, DecryptionError};
 
 /// The key of one channel, wiped on drop.
+#[derive(PartialEq, Eq)]
 pub(crate) struct Key(Zeroizing<[u8; KEY_LEN]>);
 
 impl Key {

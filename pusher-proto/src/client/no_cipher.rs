@@ -4,6 +4,7 @@ use alloc::string::String;
 
 use crate::{Data, DecryptionError};
 
+#[derive(PartialEq, Eq)]
 pub(crate) struct Key;
 
 impl Key {

@@ -14,6 +14,8 @@ pub(crate) struct Vault {
     previous: Option<Key>,
     refresh: Refresh,
     held: VecDeque<Envelope>,
+    /// Bytes of `held`.
+    held_bytes: usize,
     /// When a newer key was asked for, and how long it must be until the next time.
     asked_at: Option<Instant>,
     gap: Duration,
@@ -25,6 +27,13 @@ enum Refresh {
     None,
     Wanted,
     Asked(AuthId),
+}
+
+/// How much may wait for one key.
+#[derive(Clone, Copy)]
+pub(crate) struct Room {
+    pub(crate) events: usize,
+    pub(crate) bytes: usize,
 }
 
 /// What becomes of an event.
@@ -40,44 +49,54 @@ pub(crate) enum Opened {
 
 impl Vault {
     pub(crate) fn new(key: Key) -> Self {
-        Self { key, previous: None, refresh: Refresh::None, held: VecDeque::new(), asked_at: None, gap: MIN_GAP }
+        Self {
+            key,
+            previous: None,
+            refresh: Refresh::None,
+            held: VecDeque::new(),
+            held_bytes: 0,
+            asked_at: None,
+            gap: MIN_GAP,
+        }
     }
 
-    /// Takes an event, at most `max_held` of which wait, and at most 16 MiB.
-    pub(crate) fn receive(&mut self, envelope: Envelope, max_held: usize, now: Instant) -> Opened {
+    /// Takes an event. If it has to wait, there is `room` for it and for those that wait already.
+    pub(crate) fn receive(&mut self, envelope: Envelope, room: Room, now: Instant) -> Opened {
         if self.refresh != Refresh::None {
-            let dropped = self.make_room(envelope.len(), max_held);
-            self.held.push_back(envelope.detached());
-            return Opened::Held { ask: false, dropped };
+            return Opened::Held { ask: false, dropped: self.hold(envelope, room) };
         }
         match self.open(envelope, None) {
             Opened::Failed(envelope, DecryptionError::WrongKey) if self.may_ask(now) => {
+                if envelope.len() > room.bytes {
+                    return Opened::Failed(envelope, DecryptionError::Overflow);
+                }
                 self.refresh = Refresh::Wanted;
                 self.gap = if self.asked_at.is_some() { (self.gap * 2).min(MAX_GAP) } else { MIN_GAP };
                 self.asked_at = Some(now);
-                self.held.push_back(envelope.detached());
-                Opened::Held { ask: true, dropped: Vec::new() }
-            }
-            Opened::Event(envelope) => {
-                self.gap = MIN_GAP;
-                Opened::Event(envelope)
+                Opened::Held { ask: true, dropped: self.hold(envelope, room) }
             }
             opened => opened,
         }
     }
 
-    /// There is a newer key: opens what waited, in order. Older events may need the key before.
+    /// The application's server answered with a key: opens what waited, in order. Older events may need the key before.
+    ///
+    /// Only another key ends the pause between requests. Events cannot: a server may repeat one that the key opens as
+    /// often as it likes, between others that no key opens.
     pub(crate) fn rotate(&mut self, key: Key) -> impl Iterator<Item = Opened> {
         self.refresh = Refresh::None;
+        if key != self.key {
+            self.gap = MIN_GAP;
+        }
         self.previous = Some(core::mem::replace(&mut self.key, key));
-        let held = core::mem::take(&mut self.held);
+        let held = self.take_held();
         held.into_iter().map(|envelope| self.open(envelope, self.previous.as_ref()))
     }
 
     /// There is no newer key: the event that asked for it is lost, the others may be older ones.
     pub(crate) fn give_up(&mut self, error: DecryptionError) -> impl Iterator<Item = Opened> {
         self.refresh = Refresh::None;
-        let mut held = core::mem::take(&mut self.held).into_iter();
+        let mut held = self.take_held().into_iter();
         let head = held.next().map(|envelope| Opened::Failed(envelope, error));
         head.into_iter().chain(held.map(|envelope| self.open(envelope, None)))
     }
@@ -93,39 +112,48 @@ impl Vault {
             Refresh::None | Refresh::Wanted => None,
             Refresh::Asked(id) => Some(id),
         };
-        (asked, core::mem::take(&mut self.held).len())
+        (asked, self.take_held().len())
     }
 
-    /// Gives up the oldest events that do not fit beside one of `len` bytes.
-    fn make_room(&mut self, len: usize, max_held: usize) -> Vec<Envelope> {
-        let mut bytes: usize = self.held.iter().map(Envelope::len).sum();
+    /// Bytes of the events that wait.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    /// Keeps an event, and gives up the oldest ones that do not fit beside it, or the event itself.
+    fn hold(&mut self, envelope: Envelope, room: Room) -> Vec<Envelope> {
+        let len = envelope.len();
         let mut dropped = Vec::new();
-        while self.held.len() >= max_held || bytes + len > MAX_HELD_BYTES {
+        while self.held.len() >= room.events || self.held_bytes + len > room.bytes {
             let Some(oldest) = self.held.pop_front() else { break };
-            bytes -= oldest.len();
+            self.held_bytes -= oldest.len();
             dropped.push(oldest);
         }
+        if len > room.bytes {
+            dropped.push(envelope);
+        } else {
+            self.held_bytes += len;
+            self.held.push_back(envelope.detached());
+        }
         dropped
+    }
+
+    fn take_held(&mut self) -> VecDeque<Envelope> {
+        self.held_bytes = 0;
+        core::mem::take(&mut self.held)
     }
 
     fn may_ask(&self, now: Instant) -> bool {
         self.asked_at.is_none_or(|asked_at| now >= asked_at + self.gap)
     }
 
-    /// Names that begin with `pusher:` are the server's and not encrypted.
     fn open(&self, envelope: Envelope, previous: Option<&Key>) -> Opened {
-        if envelope.event().starts_with("pusher:") {
-            return Opened::Event(envelope);
-        }
         match cipher::open(&envelope.data, [&self.key].into_iter().chain(previous)) {
             Ok(text) => Opened::Event(envelope.with_text(&text)),
             Err(error) => Opened::Failed(envelope, error),
         }
     }
 }
-
-/// The bytes of the events that wait, unless a single one is larger.
-const MAX_HELD_BYTES: usize = 16 * 1_024 * 1_024;
 
 /// Least and most time between two requests for a newer key.
 const MIN_GAP: Duration = Duration::from_secs(1);

@@ -1,35 +1,51 @@
 //! Encrypted channels: events that need a key, and newer keys.
 
 use super::{Entry, Subscriptions};
+use crate::auth::excerpt;
 use crate::client::cipher::Key;
-use crate::client::event::Event;
+use crate::client::event::{Diagnostic, Event};
 use crate::client::outbox::Outbox;
-use crate::client::vault::{Opened, Vault};
+use crate::client::vault::{Opened, Room, Vault};
 use crate::wire::envelope::Envelope;
 use crate::{
     AuthError, AuthId, AuthPurpose, AuthRequest, AuthResponse, AuthSubject, ChannelName, DecryptionError, Instant,
 };
 
 impl Subscriptions {
-    /// An event of an encrypted channel. Neither ciphertext nor anything that was never encrypted gets through.
+    /// An event of an encrypted channel. Neither ciphertext nor anything that was never encrypted gets through. Returns
+    /// whether it was taken for the application.
     pub(super) fn handle_encrypted(
         &mut self,
         channel: &ChannelName,
         envelope: Envelope,
         now: Instant,
         outbox: &mut Outbox,
-    ) {
-        // All of them are told at once when the key comes.
-        let max_held = self.options.held_encrypted_events.min(self.options.max_pending_events);
-        let Some(entry) = self.table.get_mut(channel) else { return };
+    ) -> bool {
+        let Some(entry) = self.table.get_mut(channel) else { return false };
+        // Names that begin with `pusher:` are the server's, and nothing of theirs is encrypted. The application must not
+        // take one for an event that was.
+        if envelope.event().starts_with("pusher:") {
+            let (channel, event) = (channel.clone(), excerpt(envelope.event(), ChannelName::MAX_LEN).into());
+            outbox.offer(Event::Diagnostic(Diagnostic::NotEncrypted { channel, event }));
+            return false;
+        }
         let Some(vault) = &mut entry.vault else {
-            return deliver(entry, channel, Opened::Failed(envelope, DecryptionError::WrongKey), outbox);
+            deliver(entry, channel, Opened::Failed(envelope, DecryptionError::WrongKey), outbox);
+            return true;
         };
-        let opened = vault.receive(envelope, max_held, now);
+        let before = vault.held_bytes();
+        let room = Room {
+            // All of them are emitted at once when the key comes.
+            events: self.options.held_encrypted_events.min(self.options.max_pending_events),
+            bytes: MAX_HELD_BYTES.min(MAX_ALL_HELD_BYTES - (self.held_bytes - before)),
+        };
+        let opened = vault.receive(envelope, room, now);
+        self.held_bytes = self.held_bytes - before + vault.held_bytes();
         if matches!(opened, Opened::Held { ask: true, .. }) {
             self.to_refresh.push_back(channel.clone());
         }
         deliver(entry, channel, opened, outbox);
+        true
     }
 
     /// The answer to a request for a newer key.
@@ -41,6 +57,7 @@ impl Subscriptions {
     ) {
         let Some(entry) = self.table.get_mut(channel) else { return };
         let Some(mut vault) = entry.vault.take() else { return };
+        self.held_bytes -= vault.held_bytes();
         match answer.and_then(|auth| key(&auth)) {
             Ok(key) => vault.rotate(key).for_each(|opened| deliver(entry, channel, opened, outbox)),
             Err(error) => {
@@ -51,7 +68,7 @@ impl Subscriptions {
         entry.vault = Some(vault);
     }
 
-    /// The next request for a newer key. It waits for no window: events wait for it.
+    /// The next request for a newer key.
     pub(super) fn poll_refresh(&mut self, now: Instant) -> Option<AuthRequest> {
         let channel = self.to_refresh.pop_front()?;
         let socket_id = self.socket_id.clone()?;
@@ -73,11 +90,12 @@ impl Subscriptions {
     pub(super) fn cancel_refresh(&mut self, channel: &ChannelName, outbox: &mut Outbox) {
         let Some(entry) = self.table.get_mut(channel) else { return };
         let Some(vault) = &mut entry.vault else { return };
+        self.held_bytes -= vault.held_bytes();
         let (asked, lost) = vault.stop_waiting();
         if let Some(id) = asked {
             self.refreshing.remove(&id);
             outbox.cancel_auth(id);
-        } else if lost > 0 {
+        } else {
             self.to_refresh.retain(|waiting| waiting != channel);
         }
         if entry.wanted && lost > 0 {
@@ -122,3 +140,8 @@ fn deliver(entry: &mut Entry, channel: &ChannelName, opened: Opened, outbox: &mu
     let (channel, event) = (channel.clone(), envelope.event().into());
     outbox.offer(Event::DecryptionError { channel, event, error });
 }
+
+/// The bytes of the events of one channel that wait for a newer key, and of all channels together: a server can make all of
+/// them wait at once.
+const MAX_HELD_BYTES: usize = 16 * 1_024 * 1_024;
+const MAX_ALL_HELD_BYTES: usize = 64 * 1_024 * 1_024;

@@ -47,6 +47,10 @@ pub(crate) struct Subscriptions {
     /// Encrypted channels that need a newer key, and those that have asked, with the deadline.
     to_refresh: VecDeque<ChannelName>,
     refreshing: BTreeMap<AuthId, (ChannelName, Instant)>,
+    /// Whether the latest request was for a newer key, so that a channel comes next.
+    refreshed_last: bool,
+    /// Bytes of all events that wait for a newer key.
+    held_bytes: usize,
     unanswered: Unanswered,
     /// The number under which the sign-in was sent, until when it may be answered, and an error that was about it.
     signin: Option<(u64, Instant)>,
@@ -80,6 +84,8 @@ impl Subscriptions {
             last_auth: 0,
             to_refresh: VecDeque::new(),
             refreshing: BTreeMap::new(),
+            refreshed_last: false,
+            held_bytes: 0,
             unanswered: Unanswered::default(),
             signin: None,
             refused_signin: None,
@@ -139,6 +145,7 @@ impl Subscriptions {
         self.unanswered = Unanswered::default();
         self.signin = None;
         self.to_refresh.clear();
+        self.held_bytes = 0;
         let refreshing = core::mem::take(&mut self.refreshing).into_keys();
         for id in core::mem::take(&mut self.authorizing).into_keys().chain(refreshing) {
             outbox.cancel_auth(id);
@@ -175,8 +182,7 @@ impl Subscriptions {
         };
         if name.kind() == ChannelKind::PrivateEncrypted {
             let name = name.clone();
-            self.handle_encrypted(&name, envelope, now, outbox);
-            return true;
+            return self.handle_encrypted(&name, envelope, now, outbox);
         }
         entry.close_gap(name, outbox);
         let event = envelope.into_channel_event(name.clone());
@@ -212,11 +218,17 @@ impl Subscriptions {
 
     /// The next request for authorization, as far as the window is open.
     pub(crate) fn poll_auth(&mut self, now: Instant) -> Option<AuthRequest> {
-        if !self.to_refresh.is_empty() {
-            return self.poll_refresh(now);
-        }
-        if self.to_authorize.is_empty() || self.authorizing.len() >= self.options.auth_window {
+        if self.to_refresh.is_empty() && self.to_authorize.is_empty() {
             return None;
+        }
+        if self.authorizing.len() + self.refreshing.len() >= self.options.auth_window {
+            return None;
+        }
+        // Events wait for a newer key, but a server that makes it needed all the time must not keep channels out.
+        let (key_waits, channel_waits) = (!self.to_refresh.is_empty(), !self.to_authorize.is_empty());
+        self.refreshed_last = key_waits && (!channel_waits || !self.refreshed_last);
+        if self.refreshed_last {
+            return self.poll_refresh(now);
         }
         let socket_id = self.socket_id.clone()?;
         let (_, channel) = self.to_authorize.pop_first()?;

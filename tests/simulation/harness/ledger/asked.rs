@@ -81,8 +81,7 @@ impl Ledger {
 
     /// Requests that the window is for.
     pub(super) fn open_channel_requests(&self) -> usize {
-        let counts = |asked: &&Asked| asked.channel.is_some() && asked.purpose != AuthPurpose::KeyRefresh;
-        self.asked.values().filter(counts).count()
+        self.asked.values().filter(|asked| asked.channel.is_some()).count()
     }
 
     fn forget_request(&mut self, asked: &Asked, id: AuthId) {

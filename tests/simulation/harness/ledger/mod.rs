@@ -237,8 +237,12 @@ impl Ledger {
 
     /// What was handed over must have been passed on, unless it was counted as missed or waits for a newer key.
     fn settle_debts(&mut self, name: &ChannelName, journal: &mut Journal) {
+        // A request for a newer key waits for the window, and events wait for the request.
+        let may_wait = name.kind() == ChannelKind::PrivateEncrypted
+            && self.is_connected()
+            && self.open_channel_requests() >= self.limits.auth_window;
         let Some(book) = self.books.get_mut(name) else { return };
-        if book.is_refreshing() {
+        if book.is_refreshing() || may_wait && book.is_listening() && !book.owed.is_empty() {
             book.excused += self.lagged;
             let held = (book.owed.len() as u64).saturating_sub(book.excused);
             if held > self.limits.held_encrypted_events.min(self.limits.max_pending_events) as u64 {
