@@ -55,6 +55,13 @@ impl Activity {
         self.pong = None;
     }
 
+    /// A part of a message arrived. Its end may be a long way off, and the pong comes after it.
+    pub(crate) fn handle_part(&mut self, now: Instant) {
+        let Some(pong) = &mut self.pong else { return };
+        let latest = self.pinged_at + MAX_PART_TIME;
+        pong.deadline = pong.deadline.max((now + self.pong_timeout).min(latest));
+    }
+
     pub(crate) fn handle_ping(&mut self) {
         self.pong_due = true;
     }
@@ -129,6 +136,10 @@ const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Time for an answer after the network came back.
 const QUICK_PONG_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long parts of a message postpone the deadline of one ping. A peer that lets a byte drip every few seconds is given up
+/// then; 16 MB arrive in this time at 55 KB/s.
+const MAX_PART_TIME: Duration = Duration::from_secs(5 * 60);
 
 /// Time to read what waits after the machine slept.
 const GRACE: Duration = Duration::from_secs(5);

@@ -264,6 +264,17 @@ impl Client {
         }
     }
 
+    /// Bytes arrived that do not complete a WebSocket message.
+    ///
+    /// They are a sign of life: a large message on a slow link takes longer than a pong may. While bytes keep coming, the
+    /// deadline of a ping is postponed, for five minutes at most.
+    pub fn handle_part(&mut self, socket: SocketEpoch, now: Instant) {
+        let now = self.advance(now);
+        if self.connection.socket() == Some(socket) {
+            self.activity.handle_part(now);
+        }
+    }
+
     /// The socket ended, or could not be opened.
     pub fn handle_close(&mut self, socket: SocketEpoch, reason: CloseReason, now: Instant) {
         let now = self.advance(now);
