@@ -4,18 +4,19 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{self, Duration};
 
 use async_io::Timer;
 use async_net::TcpStream;
 use pusher_driver::adapter::{Handshake, Hop, HttpClient, Limits, Polled, Runtime, WebSocket, connect_any};
 use pusher_driver::{HttpRequest, HttpResponse, Options};
-use pusher_proto::{AuthError, CloseReason, Config, ConnectRequest, Text, TransportError};
+use pusher_proto::{AuthError, CloseReason, Config, ConnectRequest, Instant, Text, TransportError};
 
-use crate::stream::{Duplex, Stream};
+use crate::stream::{Duplex, Stream, Tcp};
 
 /// What one client needs of an asynchronous runtime.
 pub(crate) struct FuturesIo {
+    origin: time::Instant,
     limits: Limits,
     options: Options,
     http: Arc<HttpClient>,
@@ -23,12 +24,21 @@ pub(crate) struct FuturesIo {
 
 impl FuturesIo {
     pub(crate) fn new(config: &Config, options: &Options) -> Self {
-        Self { limits: Limits::new(config), options: options.clone(), http: Arc::default() }
+        Self {
+            origin: time::Instant::now(),
+            limits: Limits::new(config),
+            options: options.clone(),
+            http: Arc::default(),
+        }
     }
 }
 
 impl Runtime for FuturesIo {
     type Socket = WebSocket<Polled<Stream>>;
+
+    fn now(&self) -> Instant {
+        Instant::from_elapsed(self.origin.elapsed())
+    }
 
     fn connect(
         &self,
@@ -73,10 +83,10 @@ async fn connect_tcp(hop: Hop) -> Result<Box<dyn Duplex>, CloseReason> {
     Ok(stream.0)
 }
 
-async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
+async fn dial(address: SocketAddr) -> io::Result<Tcp> {
     let tcp = TcpStream::connect(address).await?;
     tcp.set_nodelay(true)?;
-    Ok(tcp)
+    Ok(Tcp::new(tcp))
 }
 
 #[cfg(feature = "tls")]

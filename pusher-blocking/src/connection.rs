@@ -8,7 +8,7 @@ use std::time;
 
 use mio::{Events, Token};
 use pusher_driver::Options;
-use pusher_driver::adapter::{Engine, Limits, Step, WebSocket};
+use pusher_driver::adapter::{Engine, Limits, Received, Step, WebSocket};
 use pusher_proto::{CloseFrame, CloseReason, Config, ConnectRequest, Instant, SocketEpoch};
 use tracing::Span;
 
@@ -28,12 +28,12 @@ pub(crate) struct Connection {
     limits: Limits,
     link: Link,
     /// Sockets that are not used any more, on their way out, and until when they may take.
-    closing: Vec<(Box<WebSocket<Stream>>, time::Instant)>,
+    closing: Vec<(Box<WebSocket<Stream>>, Instant)>,
     close_timeout: time::Duration,
     timer: Option<Instant>,
     helpers: Helpers,
     /// The end of a goodbye that takes too long.
-    limit: Option<time::Instant>,
+    limit: Option<Instant>,
     span: Span,
 }
 
@@ -63,7 +63,8 @@ impl Connection {
         let waker = Waker::from(Arc::new(Rouse(mio::Waker::new(poll.registry(), ROUSED)?)));
         let span = tracing::debug_span!("pusher", key = %config.key());
         let (limits, close_timeout) = (Limits::new(&config), config.close_timeout());
-        let (client, engine) = Engine::new(config, options);
+        let origin = time::Instant::now();
+        let (client, engine) = Engine::new(config, options, move || Instant::from_elapsed(origin.elapsed()));
         let connection = Self {
             engine,
             poll,
@@ -90,16 +91,20 @@ impl Connection {
             self.engine.tick();
             self.engine.sync();
             self.settle();
-            let read = self.poll_link();
-            let now = time::Instant::now();
-            self.closing.retain_mut(|(socket, until)| socket.poll_close().is_pending() && now < *until);
-            if self.poll_timer() {
-                continue;
+            // Before anything is read: what a peer sends does not put off the end.
+            if self.is_late() {
+                return;
             }
-            self.engine.wake_consumers();
+            let read = self.poll_link();
+            self.poll_closing();
+            let timed_out = self.poll_timer();
             if self.is_over() {
                 return;
             }
+            if timed_out {
+                continue;
+            }
+            self.engine.wake_consumers();
             if read == Read::Yielded || !self.engine.park(&self.waker) {
                 continue;
             }
@@ -157,7 +162,7 @@ impl Connection {
 
     /// Lets a socket end by itself.
     fn retire(&mut self, socket: Box<WebSocket<Stream>>) {
-        self.closing.push((socket, time::Instant::now() + self.close_timeout));
+        self.closing.push((socket, self.engine.now() + self.close_timeout));
     }
 
     fn lose(&mut self, socket: SocketEpoch, reason: CloseReason) {
@@ -190,18 +195,30 @@ impl Connection {
 
     /// Handles every message as it comes: while one is held, its read buffer cannot be used again.
     fn read(&mut self) -> Read {
-        for _ in 0..FRAMES_PER_TURN {
+        let begin = self.engine.now();
+        for turn in 1..=FRAMES_PER_TURN {
+            if self.engine.now().since(begin) >= TIME_PER_TURN {
+                break;
+            }
             let Link::Open(socket, link) = &mut self.link else { return Read::Drained };
             let socket = *socket;
             match link.read() {
                 Poll::Pending => return Read::Drained,
-                Poll::Ready(Ok(frame)) => {
+                Poll::Ready(Received::Frame(frame)) => {
                     let buffer_len = link.read_buffer_len();
                     self.engine.handle_frame(socket, frame, buffer_len);
                 }
-                Poll::Ready(Err(reason)) => self.lose(socket, reason),
+                Poll::Ready(Received::Part) => self.engine.handle_part(socket),
+                Poll::Ready(Received::Yielded) => {
+                    self.engine.handle_part(socket);
+                    break;
+                }
+                Poll::Ready(Received::Closed(reason)) => self.lose(socket, reason),
             }
             self.settle();
+            if turn % FRAMES_PER_TICK == 0 {
+                self.engine.tick();
+            }
         }
         Read::Yielded
     }
@@ -215,9 +232,15 @@ impl Connection {
         }
     }
 
+    fn poll_closing(&mut self) {
+        let now = self.engine.now();
+        self.closing.retain_mut(|(socket, until)| now < *until && socket.poll_close(&self.waker).is_pending());
+    }
+
     /// Returns whether a deadline has come.
     fn poll_timer(&mut self) -> bool {
-        if self.timer.is_none_or(|at| self.engine.tick() < at) {
+        let now = self.engine.tick();
+        if self.timer.is_none_or(|at| now < at) {
             return false;
         }
         self.timer = None;
@@ -235,22 +258,27 @@ impl Connection {
             return true;
         }
         if self.limit.is_none() {
-            self.limit = self.engine.leave_limit().and_then(|limit| time::Instant::now().checked_add(limit));
+            self.limit = self.engine.leave_limit().map(|limit| self.engine.now() + limit);
         }
-        self.limit.is_some_and(|limit| limit <= time::Instant::now())
+        self.is_late()
+    }
+
+    /// Whether `shutdown` has taken as long as it may.
+    fn is_late(&self) -> bool {
+        self.limit.is_some_and(|limit| limit <= self.engine.now())
     }
 
     /// How long to wait when nothing happens.
     fn patience(&mut self) -> Option<time::Duration> {
-        let tick = self.engine.tick();
-        let now = time::Instant::now();
+        let now = self.engine.tick();
         let opening = match &self.link {
             Link::Opening(_, opening) => opening.deadline(),
             Link::None | Link::Open(..) => None,
         };
+        let opening = opening.map(|at| at.saturating_duration_since(time::Instant::now()));
         let closing = self.closing.iter().map(|(_, until)| *until);
-        let waits = closing.chain(opening).chain(self.limit).map(|at| at.saturating_duration_since(now));
-        waits.chain(self.timer.map(|at| at.since(tick))).min()
+        let deadlines = closing.chain(self.timer).chain(self.limit).map(|at| at.since(now));
+        deadlines.chain(opening).min()
     }
 }
 
@@ -277,3 +305,9 @@ const EVENTS_PER_WAIT: usize = 8;
 
 /// Messages after which handles and timers have their turn.
 const FRAMES_PER_TURN: usize = 256;
+
+/// Time after which they have it: callbacks may be slow.
+const TIME_PER_TURN: time::Duration = time::Duration::from_millis(20);
+
+/// Messages that count as arrived at the same time: reading the clock costs as much as handling a short one.
+const FRAMES_PER_TICK: usize = 32;

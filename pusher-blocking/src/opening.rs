@@ -15,7 +15,7 @@ use pusher_driver::Options;
 use pusher_driver::adapter::{ATTEMPT_DELAY, Handshake, Hop, Limits, Tunnel, WebSocket, take_turns};
 use pusher_proto::{CloseReason, ConnectRequest, TransportError};
 
-use crate::stream::{Stream, watch};
+use crate::stream::{Stream, Tcp, watch};
 
 /// A WebSocket that is being opened. Dropping it gives it up.
 pub(crate) struct Opening {
@@ -24,15 +24,17 @@ pub(crate) struct Opening {
     tls: pusher_driver::Tls,
     limits: Limits,
     tunnel: Option<Tunnel>,
+    /// Wakes the loop.
+    waker: Waker,
     stage: Stage,
 }
 
 enum Stage {
     Resolving(Receiver<io::Result<Vec<SocketAddr>>>),
     Connecting(Race),
-    Tunnelling(TcpStream, Tunnel),
+    Tunnelling(Tcp, Tunnel),
     #[cfg(feature = "tls")]
-    Securing(Box<rustls::StreamOwned<rustls::ClientConnection, TcpStream>>),
+    Securing(Box<rustls::StreamOwned<rustls::ClientConnection, Tcp>>),
     Upgrading(Handshake<Stream>),
     Ended,
 }
@@ -56,6 +58,7 @@ impl Opening {
             tls: options.trusted().clone(),
             limits,
             tunnel,
+            waker: waker.clone(),
             stage: Stage::Resolving(addresses),
         }
     }
@@ -96,6 +99,7 @@ impl Opening {
                 Poll::Ready(stream) => {
                     let stream = stream?;
                     stream.set_nodelay(true).map_err(|error| failed(&error))?;
+                    let stream = Tcp::new(stream, self.waker.clone());
                     match self.tunnel.take() {
                         Some(tunnel) => Ok(Next::Stage(Stage::Tunnelling(stream, tunnel))),
                         None => self.secure(stream),
@@ -116,7 +120,7 @@ impl Opening {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Next::Wait(Stage::Securing(stream))),
                 Err(error) => Err(pusher_driver::adapter::handshake_error(&error)),
             },
-            Stage::Upgrading(mut handshake) => match handshake.poll(Waker::noop()) {
+            Stage::Upgrading(mut handshake) => match handshake.poll(&self.waker) {
                 Poll::Pending => Ok(Next::Wait(Stage::Upgrading(handshake))),
                 Poll::Ready(socket) => Ok(Next::Open(socket?)),
             },
@@ -129,7 +133,7 @@ impl Opening {
     }
 
     #[cfg(feature = "tls")]
-    fn secure(&self, stream: TcpStream) -> Result<Next, CloseReason> {
+    fn secure(&self, stream: Tcp) -> Result<Next, CloseReason> {
         if !self.request.tls {
             return Ok(self.upgrade(Stream::Plain(stream)));
         }
@@ -143,7 +147,7 @@ impl Opening {
 
     /// A server may ask a plain connection to come back with TLS.
     #[cfg(not(feature = "tls"))]
-    fn secure(&self, stream: TcpStream) -> Result<Next, CloseReason> {
+    fn secure(&self, stream: Tcp) -> Result<Next, CloseReason> {
         if self.request.tls { Err(CloseReason::TlsUnavailable) } else { Ok(self.upgrade(Stream::Plain(stream))) }
     }
 }

@@ -5,13 +5,56 @@ use std::task::Waker;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
-use pusher_driver::adapter::NonBlocking;
+use pusher_driver::adapter::{NonBlocking, Pace};
 
 /// A stream that says `WouldBlock` instead of waiting.
 pub(crate) enum Stream {
-    Plain(TcpStream),
+    Plain(Tcp),
     #[cfg(feature = "tls")]
-    Tls(Box<rustls::StreamOwned<rustls::ClientConnection, TcpStream>>),
+    Tls(Box<rustls::StreamOwned<rustls::ClientConnection, Tcp>>),
+}
+
+/// A TCP stream that pauses from time to time, below all libraries that read it.
+pub(crate) struct Tcp {
+    stream: TcpStream,
+    pace: Pace,
+    /// Wakes the loop, to go on after a pause: the poller says nothing of what it has said before.
+    waker: Waker,
+}
+
+impl Tcp {
+    pub(crate) const fn new(stream: TcpStream, waker: Waker) -> Self {
+        Self { stream, pace: Pace::stream(), waker }
+    }
+}
+
+impl Read for Tcp {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.pace.pauses() {
+            self.waker.wake_by_ref();
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let read = self.stream.read(buffer);
+        match &read {
+            Ok(len) => self.pace.count(*len),
+            Err(_) => self.pace.rest(),
+        }
+        read
+    }
+}
+
+impl Write for Tcp {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn write_vectored(&mut self, pieces: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        self.stream.write_vectored(pieces)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
 }
 
 /// Begins to watch a stream, for as long as it lives. The poller tells changes, so whoever waits must have read and

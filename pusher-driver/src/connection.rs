@@ -17,6 +17,7 @@ use crate::bindings::panic_message;
 use crate::client::Client;
 use crate::engine::{Engine, Step, len};
 use crate::options::Options;
+use crate::received::Received;
 use crate::runtime::{Runtime, Socket};
 
 /// The loop of one client: a future for the runtime to run.
@@ -33,10 +34,13 @@ pub struct Connection<R: Runtime> {
     /// Sockets that are not used any more, on their way out.
     closing: Vec<Closing<R::Socket>>,
     close_timeout: Duration,
-    timer: Option<Timer>,
+    /// When the core has something to do.
+    timer: Option<Instant>,
+    /// Wakes the loop for the earliest deadline, or earlier. Whether a deadline has come, only the clock tells.
+    alarm: Option<Alarm>,
     calls: Vec<Asked>,
     /// The end of a goodbye that takes too long.
-    limit: Option<Work<()>>,
+    limit: Option<Instant>,
     /// Whether a step began something that has not been polled yet.
     began: bool,
     span: Span,
@@ -53,10 +57,10 @@ enum Link<S> {
 
 struct Closing<S> {
     socket: S,
-    timeout: Work<()>,
+    until: Instant,
 }
 
-struct Timer {
+struct Alarm {
     at: Instant,
     sleep: Work<()>,
 }
@@ -75,8 +79,9 @@ impl<R: Runtime> Connection<R> {
     pub fn new(config: Config, authorizer: impl Authorizer, runtime: R, options: &Options) -> (Client, Self) {
         let span = tracing::debug_span!("pusher", key = %config.key());
         let close_timeout = config.close_timeout();
-        let (client, engine) = Engine::new(config, options);
         let runtime = Arc::new(runtime);
+        let clock = Arc::clone(&runtime);
+        let (client, engine) = Engine::new(config, options, move || clock.now());
         let connection = Self {
             http: Arc::<R>::clone(&runtime),
             runtime,
@@ -86,6 +91,7 @@ impl<R: Runtime> Connection<R> {
             closing: Vec::new(),
             close_timeout,
             timer: None,
+            alarm: None,
             calls: Vec::new(),
             limit: None,
             began: false,
@@ -95,31 +101,37 @@ impl<R: Runtime> Connection<R> {
     }
 
     fn run(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        loop {
+        for _ in 0..ROUNDS_PER_TURN {
             self.began = false;
             self.engine.tick();
             self.engine.sync();
             self.settle();
+            // Before anything is read: what a peer sends does not put off the end.
+            if self.is_late() {
+                return Poll::Ready(());
+            }
             self.poll_calls(context);
             let read = self.poll_link(context);
             self.poll_closing(context);
-            let timed_out = self.poll_timer(context);
+            let timed_out = self.poll_timer();
+            if self.is_over() {
+                return Poll::Ready(());
+            }
+            if read == Read::Yielded {
+                break;
+            }
             if timed_out || self.began {
                 continue;
             }
             self.engine.wake_consumers();
-            if self.is_over(context) {
-                return Poll::Ready(());
-            }
-            match read {
-                Read::Yielded => {
-                    context.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Read::Drained if self.engine.park(context.waker()) => return Poll::Pending,
-                Read::Drained => {}
+            if self.poll_alarm(context).is_pending() && self.engine.park(context.waker()) {
+                return Poll::Pending;
             }
         }
+        // There is more to do, but others on the same thread have their turn first.
+        self.engine.wake_consumers();
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Does what the last input asks for, then tells the application.
@@ -139,7 +151,7 @@ impl<R: Runtime> Connection<R> {
                 Step::Close(socket, frame) => self.close(socket, frame),
                 Step::Authorize(calls) => self.authorize(calls),
                 Step::CancelAuth(id) => self.cancel(id),
-                Step::Schedule(at) => self.schedule(at),
+                Step::Schedule(at) => self.timer = Some(at),
             }
         }
         self.engine.dispatch();
@@ -164,8 +176,7 @@ impl<R: Runtime> Connection<R> {
     /// Lets a socket end by itself.
     fn retire(&mut self, socket: R::Socket) {
         self.began = true;
-        let timeout = Box::pin(self.runtime.sleep(self.close_timeout));
-        self.closing.push(Closing { socket, timeout });
+        self.closing.push(Closing { socket, until: self.engine.now() + self.close_timeout });
     }
 
     fn lose(&mut self, socket: SocketEpoch, reason: CloseReason) {
@@ -190,12 +201,6 @@ impl<R: Runtime> Connection<R> {
             asked.ids.retain(|other| *other != id);
         }
         self.calls.retain(|asked| !asked.ids.is_empty());
-    }
-
-    fn schedule(&mut self, at: Instant) {
-        self.began = true;
-        let delay = at.since(self.engine.tick());
-        self.timer = Some(Timer { at, sleep: Box::pin(self.runtime.sleep(delay)) });
     }
 
     fn poll_calls(&mut self, context: &mut Context<'_>) {
@@ -234,21 +239,27 @@ impl<R: Runtime> Connection<R> {
 
     /// Handles every message as it comes: while one is held, its read buffer cannot be used again.
     fn read(&mut self, context: &mut Context<'_>) -> Read {
+        let begin = self.engine.now();
         let mut bytes = 0;
         for turn in 1..=FRAMES_PER_TURN {
-            if bytes > BYTES_PER_TURN {
+            if bytes > BYTES_PER_TURN || self.engine.now().since(begin) >= TIME_PER_TURN {
                 break;
             }
             let Link::Open(socket, link) = &mut self.link else { return Read::Drained };
             let socket = *socket;
             match link.poll_frame(context) {
                 Poll::Pending => return Read::Drained,
-                Poll::Ready(Ok(frame)) => {
+                Poll::Ready(Received::Frame(frame)) => {
                     let buffer_len = link.read_buffer_len();
                     bytes += len(&frame);
                     self.engine.handle_frame(socket, frame, buffer_len);
                 }
-                Poll::Ready(Err(reason)) => self.lose(socket, reason),
+                Poll::Ready(Received::Part) => self.engine.handle_part(socket),
+                Poll::Ready(Received::Yielded) => {
+                    self.engine.handle_part(socket);
+                    break;
+                }
+                Poll::Ready(Received::Closed(reason)) => self.lose(socket, reason),
             }
             self.settle();
             if turn % FRAMES_PER_TICK == 0 {
@@ -268,31 +279,43 @@ impl<R: Runtime> Connection<R> {
     }
 
     fn poll_closing(&mut self, context: &mut Context<'_>) {
-        self.closing.retain_mut(|closing| {
-            closing.socket.poll_close(context).is_pending() && closing.timeout.as_mut().poll(context).is_pending()
-        });
+        let now = self.engine.now();
+        self.closing.retain_mut(|closing| now < closing.until && closing.socket.poll_close(context).is_pending());
     }
 
     /// Returns whether a deadline has come.
-    fn poll_timer(&mut self, context: &mut Context<'_>) -> bool {
-        let Some(timer) = &mut self.timer else { return false };
-        if timer.sleep.as_mut().poll(context).is_pending() {
+    fn poll_timer(&mut self) -> bool {
+        let now = self.engine.tick();
+        if self.timer.is_none_or(|at| now < at) {
             return false;
         }
-        let at = timer.at;
         self.timer = None;
-        if self.engine.tick() < at {
-            // The runtime's clock is coarser than ours.
-            self.schedule(at);
-            return true;
-        }
         self.engine.handle_timeout();
         self.settle();
         true
     }
 
+    /// Sets the alarm for the earliest deadline; ready if it rings.
+    fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let closing = self.closing.iter().map(|closing| closing.until);
+        let Some(at) = closing.chain(self.timer).chain(self.limit).min() else { return Poll::Pending };
+        let alarm = match &mut self.alarm {
+            Some(alarm) if alarm.at <= at => alarm,
+            alarm => {
+                let sleep = self.runtime.sleep(at.since(self.engine.now()));
+                alarm.insert(Alarm { at, sleep: Box::pin(sleep) })
+            }
+        };
+        let rings = alarm.sleep.as_mut().poll(context);
+        if rings.is_ready() {
+            // It is set anew if it came too early: for a deadline that is gone, or by a clock that is coarser than ours.
+            self.alarm = None;
+        }
+        rings
+    }
+
     /// Whether nobody needs the loop any more.
-    fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+    fn is_over(&mut self) -> bool {
         if !self.engine.is_leaving() {
             return false;
         }
@@ -300,11 +323,14 @@ impl<R: Runtime> Connection<R> {
             return true;
         }
         if self.limit.is_none() {
-            let Some(limit) = self.engine.leave_limit() else { return false };
-            self.limit = Some(Box::pin(self.runtime.sleep(limit)));
+            self.limit = self.engine.leave_limit().map(|limit| self.engine.now() + limit);
         }
-        let Some(limit) = &mut self.limit else { return false };
-        limit.as_mut().poll(context).is_ready()
+        self.is_late()
+    }
+
+    /// Whether `shutdown` has taken as long as it may.
+    fn is_late(&self) -> bool {
+        self.limit.is_some_and(|limit| limit <= self.engine.now())
     }
 }
 
@@ -328,11 +354,17 @@ impl<R: Runtime> fmt::Debug for Connection<R> {
     }
 }
 
+/// How often the loop begins anew before others on the same thread have their turn.
+const ROUNDS_PER_TURN: usize = 16;
+
 /// Messages after which others on the same thread have their turn.
 const FRAMES_PER_TURN: usize = 256;
 
 /// Bytes after which they have it: what waits for a consumer should still lie in the cache when it comes.
 const BYTES_PER_TURN: usize = 64 * 1_024;
+
+/// Time after which they have it: callbacks may be slow.
+const TIME_PER_TURN: Duration = Duration::from_millis(20);
 
 /// Messages that count as arrived at the same time: reading the clock costs as much as handling a short one.
 const FRAMES_PER_TICK: usize = 32;

@@ -44,10 +44,16 @@ pub struct Engine {
 
 impl Engine {
     /// Creates a client's handle and the engine that serves it. The client connects if the configuration says so.
+    ///
+    /// `clock` is the one that the loop's timers go by. Handles ask it too, on any thread.
     #[must_use]
-    pub fn new(config: Config, options: &Options) -> (Client, Self) {
+    pub fn new(
+        config: Config,
+        options: &Options,
+        clock: impl Fn() -> Instant + Send + Sync + 'static,
+    ) -> (Client, Self) {
         let auto_connect = config.auto_connect();
-        let shared = Shared::new(config, options);
+        let shared = Shared::new(config, options, Box::new(clock));
         let engine = Self {
             shared: Arc::clone(&shared),
             now: Instant::ZERO,
@@ -59,6 +65,12 @@ impl Engine {
             client.connect();
         }
         (client, engine)
+    }
+
+    /// Returns the time of the last look at the clock.
+    #[must_use]
+    pub const fn now(&self) -> Instant {
+        self.now
     }
 
     /// Looks at the clock. Everything until the next look happens now.
@@ -91,6 +103,11 @@ impl Engine {
         self.input(buffer, |state, now| state.core.handle_frame(socket, frame, now));
     }
 
+    /// Bytes came that do not complete a message.
+    pub fn handle_part(&mut self, socket: SocketEpoch) {
+        self.input(Buffer::Leave, |state, now| state.core.handle_part(socket, now));
+    }
+
     /// The socket ended, or could not be opened.
     pub fn handle_close(&mut self, socket: SocketEpoch, reason: CloseReason) {
         tracing::trace!(%socket, %reason, "closed");
@@ -109,12 +126,16 @@ impl Engine {
         self.steps.pop_front()
     }
 
-    /// Runs the callbacks for what was handled.
+    /// Runs the callbacks for what was handled. They take time, so the clock is looked at again afterwards.
     pub fn dispatch(&mut self) {
+        if self.delivery.dispatches.is_empty() {
+            return;
+        }
         for dispatch in &self.delivery.dispatches {
             dispatch.audience.call(&dispatch.event);
         }
         self.delivery.dispatches.clear();
+        self.tick();
     }
 
     /// Wakes everybody who got something since the last call.

@@ -12,9 +12,11 @@ mod events;
 mod http;
 mod mailbox;
 mod options;
+mod pace;
 #[cfg(feature = "tungstenite")]
 mod polled;
 mod proxy;
+mod received;
 mod routes;
 #[cfg(feature = "async")]
 mod runtime;
@@ -49,9 +51,11 @@ pub mod adapter {
     pub use crate::engine::{Engine, Step};
     #[cfg(feature = "hyper")]
     pub use crate::http::HttpClient;
+    pub use crate::pace::Pace;
     #[cfg(feature = "tungstenite")]
     pub use crate::polled::{Duplex, Polled};
     pub use crate::proxy::{Hop, Tunnel};
+    pub use crate::received::Received;
     #[cfg(feature = "async")]
     pub use crate::runtime::{Runtime, Socket, connect_any};
     #[cfg(feature = "tls")]

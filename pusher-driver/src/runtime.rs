@@ -6,15 +6,19 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use pusher_proto::{AuthError, CloseFrame, CloseReason, ConnectRequest, Frame, Text, TransportError};
+use pusher_proto::{AuthError, CloseFrame, CloseReason, ConnectRequest, Instant, Text, TransportError};
 
 use crate::addresses::{ATTEMPT_DELAY, take_turns};
 use crate::auth::{HttpRequest, HttpResponse};
+use crate::received::Received;
 
 /// An asynchronous runtime, reduced to what the loop needs. An adapter decides nothing.
 pub trait Runtime: Send + Sync + 'static {
     /// An open WebSocket.
     type Socket: Socket;
+
+    /// Returns the time on the clock that [`sleep`](Self::sleep) goes by, from any origin. Handles ask it too, on any thread.
+    fn now(&self) -> Instant;
 
     /// Opens a WebSocket. Dropping the future gives it up.
     fn connect(
@@ -31,8 +35,12 @@ pub trait Runtime: Send + Sync + 'static {
 
 /// An open WebSocket.
 pub trait Socket: Send + 'static {
-    /// Reads the next message. After an error, only [`poll_close`](Self::poll_close) is called.
-    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Result<Frame, CloseReason>>;
+    /// Reads the next message.
+    ///
+    /// One call does a bounded amount of work, whatever the peer sends: it returns [`Received::Yielded`] when there is
+    /// more. Bytes of an incomplete message are reported once, as [`Received::Part`]. After [`Received::Closed`], only
+    /// [`poll_close`](Self::poll_close) is called.
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Received>;
 
     /// Takes a text message, to be sent by [`poll_flush`](Self::poll_flush) at the latest.
     ///
@@ -47,7 +55,8 @@ pub trait Socket: Send + 'static {
     /// Begins to close. Only [`poll_close`](Self::poll_close) is called afterwards.
     fn close(&mut self, frame: CloseFrame);
 
-    /// Ends when both sides have closed, or nothing more can be done.
+    /// Ends when both sides have closed, or nothing more can be done. One call does a bounded amount of work; if there is
+    /// more, it wakes the task.
     fn poll_close(&mut self, context: &mut Context<'_>) -> Poll<()>;
 
     /// Returns the size in bytes of the buffer that the last message lay in.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
-use std::{fmt, mem, time};
+use std::{fmt, mem};
 
 use pusher_proto::{
     Action, AuthBody, AuthError, AuthId, AuthResponse, ChannelName, ClientEventName, Config, ConnectionState, Data,
@@ -22,7 +22,7 @@ use crate::sync::{Mutex, MutexGuard};
 /// What all handles and the loop of one client share.
 pub(crate) struct Shared {
     state: Mutex<State>,
-    origin: time::Instant,
+    clock: Clock,
     last_id: AtomicU64,
     pub(crate) budget: Arc<Budget>,
     pub(crate) auth_body: AuthBody,
@@ -62,16 +62,19 @@ pub(crate) enum Life {
     Ended,
 }
 
+/// The clock that the loop's timers go by.
+pub(crate) type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
+
 /// Counts as one of those whose last one takes the connection with it.
 pub(crate) struct Handle(pub(crate) Arc<Shared>);
 
 impl Shared {
-    pub(crate) fn new(config: Config, options: &Options) -> Arc<Self> {
+    pub(crate) fn new(config: Config, options: &Options, clock: Clock) -> Arc<Self> {
         let auth_body = config.auth_body();
         let core = pusher_proto::Client::new(config, options.draw_seed());
         Arc::new(Self {
             state: Mutex::new(State::new(core)),
-            origin: time::Instant::now(),
+            clock,
             last_id: AtomicU64::new(0),
             budget: Budget::new(options),
             auth_body,
@@ -79,7 +82,7 @@ impl Shared {
     }
 
     pub(crate) fn now(&self) -> Instant {
-        Instant::from_elapsed(self.origin.elapsed())
+        (self.clock)()
     }
 
     /// Returns a number that this client has not used yet.

@@ -8,26 +8,42 @@ use std::time::Duration;
 
 use pusher_driver::adapter::{Handshake, Hop, HttpClient, Limits, Polled, Runtime, WebSocket, connect_any};
 use pusher_driver::{HttpRequest, HttpResponse, Options};
-use pusher_proto::{AuthError, CloseReason, Config, ConnectRequest, Text, TransportError};
+use pusher_proto::{AuthError, CloseReason, Config, ConnectRequest, Instant, Text, TransportError};
 use tokio::net::{TcpStream, lookup_host};
+use tokio::runtime::Handle;
 
-use crate::stream::{Duplex, Stream};
+use crate::stream::{Duplex, Stream, Tcp};
 
 /// What one client needs of tokio.
 pub(crate) struct Tokio {
+    handle: Handle,
+    origin: tokio::time::Instant,
     limits: Limits,
     options: Options,
     http: Arc<HttpClient>,
 }
 
 impl Tokio {
+    /// Takes the runtime that it is called in.
     pub(crate) fn new(config: &Config, options: &Options) -> Self {
-        Self { limits: Limits::new(config), options: options.clone(), http: Arc::default() }
+        Self {
+            handle: Handle::current(),
+            origin: tokio::time::Instant::now(),
+            limits: Limits::new(config),
+            options: options.clone(),
+            http: Arc::default(),
+        }
     }
 }
 
 impl Runtime for Tokio {
     type Socket = WebSocket<Polled<Stream>>;
+
+    /// A test may have paused the clock. Only the runtime's own threads see that, but handles ask on any thread.
+    fn now(&self) -> Instant {
+        let _entered = self.handle.enter();
+        Instant::from_elapsed(self.origin.elapsed())
+    }
 
     fn connect(
         &self,
@@ -68,10 +84,10 @@ async fn connect_tcp(hop: Hop) -> Result<Box<dyn Duplex>, CloseReason> {
     Ok(stream.0)
 }
 
-async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
+async fn dial(address: SocketAddr) -> io::Result<Tcp> {
     let tcp = TcpStream::connect(address).await?;
     tcp.set_nodelay(true)?;
-    Ok(tcp)
+    Ok(Tcp::new(tcp))
 }
 
 #[cfg(feature = "tls")]

@@ -29,6 +29,26 @@ struct Control {
     /// Connections that were opened before this count changed are cut.
     cuts: usize,
     cut: Cut,
+    /// Connections that were opened before this count changed are flooded.
+    floods: usize,
+    flood: Flood,
+}
+
+/// What a connection gets from a server that ignores what it says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flood {
+    /// Once.
+    pub(crate) begin: &'static [u8],
+    /// Without end.
+    pub(crate) repeat: &'static [u8],
+}
+
+impl Flood {
+    /// Ping frames.
+    pub(crate) const PINGS: Self = Self { begin: &[], repeat: &[0x89, 0] };
+
+    /// A message in empty frames, none of which is the last one.
+    pub(crate) const FRAGMENTS: Self = Self { begin: &[0x01, 0], repeat: &[0, 0] };
 }
 
 /// What happens to bytes, in both directions, on all connections.
@@ -52,7 +72,8 @@ pub(crate) enum Cut {
 
 impl FaultProxy {
     pub(crate) fn new(target: SocketAddr) -> Self {
-        let control = watch::Sender::new(Control { flow: Flow::Pass, cuts: 0, cut: Cut::Drop });
+        let control =
+            watch::Sender::new(Control { flow: Flow::Pass, cuts: 0, cut: Cut::Drop, floods: 0, flood: Flood::PINGS });
         let listener = SERVERS.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let subscriber = control.clone();
@@ -92,6 +113,14 @@ impl FaultProxy {
         self.control.send_modify(|control| control.flow = flow);
     }
 
+    /// Lets all connections be flooded from now on. New ones are not.
+    pub(crate) fn flood(&self, flood: Flood) {
+        self.control.send_modify(|control| {
+            control.flood = flood;
+            control.floods += 1;
+        });
+    }
+
     /// Ends all connections. New ones are taken.
     pub(crate) fn cut(&self, cut: Cut) {
         self.control.send_modify(|control| {
@@ -112,21 +141,42 @@ async fn forward(mut client: TcpStream, target: SocketAddr, mut control: watch::
     let Ok(mut server) = TcpStream::connect(target).await else { return };
     client.set_nodelay(true).unwrap();
     server.set_nodelay(true).unwrap();
-    let begin = control.borrow().cuts;
-    let pumps = (control.clone(), control.clone());
-    let (from_client, to_client) = client.split();
+    let begin = *control.borrow();
+    let mut flooding = control.clone();
+    let (mut from_client, mut to_client) = client.split();
     let (from_server, to_server) = server.split();
     let cut = async {
         // The proxy that goes cuts before.
-        control.wait_for(|control| control.cuts != begin).await.map(|control| control.cut).ok()
+        control.wait_for(|control| control.cuts != begin.cuts).await.map(|control| control.cut).ok()
+    };
+    let passing = async {
+        let pumps = (flooding.clone(), flooding.clone());
+        let flood = tokio::select! {
+            _ = pump(&mut from_client, to_server, pumps.0) => return,
+            _ = pump(from_server, &mut to_client, pumps.1) => return,
+            control = flooding.wait_for(|control| control.floods != begin.floods) => control.map(|control| control.flood),
+        };
+        let Ok(flood) = flood else { return };
+        let mut buffer = [0; 4_096];
+        tokio::select! {
+            () = async { while from_client.read(&mut buffer).await.is_ok_and(|len| len > 0) {} } => {}
+            _ = pour(to_client, flood) => {}
+        }
     };
     let cut = tokio::select! {
-        _ = pump(from_client, to_server, pumps.0) => None,
-        _ = pump(from_server, to_client, pumps.1) => None,
+        () = passing => None,
         cut = cut => cut,
     };
     if cut == Some(Cut::Reset) {
         client.set_zero_linger().unwrap();
+    }
+}
+
+async fn pour(mut to: impl AsyncWriteExt + Unpin, flood: Flood) -> io::Result<()> {
+    to.write_all(flood.begin).await?;
+    let piece = flood.repeat.repeat(16 * 1_024);
+    loop {
+        to.write_all(&piece).await?;
     }
 }
 

@@ -7,14 +7,15 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::task::{Poll, Waker};
 
-use pusher_proto::{CloseFrame, CloseReason, Config, ConnectRequest, Frame, Text};
+use pusher_proto::{CloseFrame, CloseReason, Config, ConnectRequest, Text, TransportError};
 use tungstenite::handshake::{HandshakeError, MidHandshake};
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{ClientHandshake, Error, Message, Utf8Bytes};
 
 use self::convert::{close_code, close_reason, frame, upgrade_request};
-use self::paced::Paced;
+use self::paced::{MAX_FRAGMENTS, Paced, Stop};
+use crate::received::Received;
 
 /// A stream that says `WouldBlock` and remembers whom to wake then.
 pub trait NonBlocking: Read + Write + Send + 'static {
@@ -65,7 +66,8 @@ impl<S: NonBlocking> Handshake<S> {
         Self { upgrade: Some(upgrade), limits }
     }
 
-    /// Goes on with the upgrade, until it says how it ended.
+    /// Goes on with the upgrade, until it says how it ended. One call does a bounded amount of work; if there is more, it
+    /// wakes.
     pub fn poll(&mut self, waker: &Waker) -> Poll<Result<WebSocket<S>, CloseReason>> {
         let mut upgrade = match self.upgrade.take() {
             Some(Ok(upgrade)) => upgrade,
@@ -75,7 +77,10 @@ impl<S: NonBlocking> Handshake<S> {
         upgrade.get_mut().get_mut().stream.set_waker(waker);
         match upgrade.handshake() {
             Ok((socket, _)) => Poll::Ready(Ok(WebSocket::new(socket.into_inner(), self.limits))),
-            Err(HandshakeError::Interrupted(upgrade)) => {
+            Err(HandshakeError::Interrupted(mut upgrade)) => {
+                if upgrade.get_mut().get_mut().take_stop() == Stop::Yielded {
+                    waker.wake_by_ref();
+                }
                 self.upgrade = Some(Ok(upgrade));
                 Poll::Pending
             }
@@ -110,26 +115,32 @@ impl<S: NonBlocking> WebSocket<S> {
     }
 
     /// Reads the next message. Answers to pings leave with the next call.
-    pub fn read(&mut self) -> Poll<Result<Frame, CloseReason>> {
+    ///
+    /// One call does a bounded amount of work, whatever the peer sends: it returns [`Received::Yielded`] when there is more.
+    pub fn read(&mut self) -> Poll<Received> {
         loop {
             match self.context.read(&mut self.stream) {
                 Ok(Message::Close(peer)) => {
-                    return Poll::Ready(Err(CloseReason::Closed(peer.as_ref().map(convert::peer_frame))));
+                    let peer = peer.as_ref().map(convert::peer_frame);
+                    return Poll::Ready(Received::Closed(CloseReason::Closed(peer)));
                 }
                 Ok(message) => {
                     if let Some(frame) = frame(message) {
-                        return Poll::Ready(Ok(frame));
+                        // The message is a sign of life; so the beginning of the next one need not be reported.
+                        self.stream.take_part();
+                        return Poll::Ready(Received::Frame(frame));
                     }
                 }
-                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if !self.stream.is_held() {
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => match self.stream.take_stop() {
+                    Stop::Drained if self.stream.take_part() => return Poll::Ready(Received::Part),
+                    Stop::Drained => {
                         self.calm_down();
                         return Poll::Pending;
                     }
-                    self.exchange_buffer((self.size + 1).min(READ_BUFFER_LENS.len() - 1));
-                    self.stream.go_on();
-                }
-                Err(error) => return Poll::Ready(Err(self.fail(error))),
+                    Stop::Held => self.exchange_buffer((self.size + 1).min(READ_BUFFER_LENS.len() - 1)),
+                    Stop::Yielded => return Poll::Ready(Received::Yielded),
+                },
+                Err(error) => return Poll::Ready(Received::Closed(self.fail(error))),
             }
         }
     }
@@ -162,8 +173,10 @@ impl<S: NonBlocking> WebSocket<S> {
         self.begin_close(CloseCode::from(frame.code), &frame.reason);
     }
 
-    /// Ends when both sides have closed, or nothing more can be done.
-    pub fn poll_close(&mut self) -> Poll<()> {
+    /// Ends when both sides have closed, or nothing more can be done. One call does a bounded amount of work; if there is
+    /// more, it wakes.
+    pub fn poll_close(&mut self, waker: &Waker) -> Poll<()> {
+        self.set_waker(waker);
         // The library does not send by itself what the stream did not take when the close began.
         if let Poll::Ready(Err(_)) = self.flush() {
             return Poll::Ready(());
@@ -173,12 +186,14 @@ impl<S: NonBlocking> WebSocket<S> {
                 // The peer's answer to our close; after a close of the peer's, nothing comes.
                 Ok(Message::Close(_)) => return Poll::Ready(()),
                 Ok(_) => {}
-                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if !self.stream.is_held() {
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => match self.stream.take_stop() {
+                    Stop::Held => {}
+                    Stop::Drained => return Poll::Pending,
+                    Stop::Yielded => {
+                        waker.wake_by_ref();
                         return Poll::Pending;
                     }
-                    self.stream.go_on();
-                }
+                },
                 Err(_) => return Poll::Ready(()),
             }
         }
@@ -216,6 +231,11 @@ impl<S: NonBlocking> WebSocket<S> {
 
     /// Tells the peer what is wrong with what it sent.
     fn fail(&mut self, error: Error) -> CloseReason {
+        if self.stream.is_in_splinters() {
+            self.begin_close(CloseCode::Policy, "");
+            let text = format!("a message in more than {MAX_FRAGMENTS} frames");
+            return CloseReason::Failed(TransportError::WebSocket(text));
+        }
         if let Some(code) = close_code(&error) {
             self.begin_close(code, "");
         }
@@ -231,7 +251,7 @@ impl<S: NonBlocking> WebSocket<S> {
 
 #[cfg(feature = "async")]
 impl<S: NonBlocking> crate::runtime::Socket for WebSocket<S> {
-    fn poll_frame(&mut self, context: &mut std::task::Context<'_>) -> Poll<Result<Frame, CloseReason>> {
+    fn poll_frame(&mut self, context: &mut std::task::Context<'_>) -> Poll<Received> {
         self.set_waker(context.waker());
         self.read()
     }
@@ -250,8 +270,7 @@ impl<S: NonBlocking> crate::runtime::Socket for WebSocket<S> {
     }
 
     fn poll_close(&mut self, context: &mut std::task::Context<'_>) -> Poll<()> {
-        self.set_waker(context.waker());
-        Self::poll_close(self)
+        Self::poll_close(self, context.waker())
     }
 
     fn read_buffer_len(&self) -> usize {

@@ -1,8 +1,13 @@
-//! A stream that knows where WebSocket frames end, so that a reader's buffer can be exchanged between two of them.
+//! A stream that knows where WebSocket frames end, so that a reader's buffer can be exchanged between two of them, and
+//! that stops its reader after a while.
 
 use std::io::{self, Read, Write};
+use std::mem;
 
-/// Passes bytes on, and on request stops reading at the end of a message.
+use crate::pace::Pace;
+
+/// Passes bytes on. It stops reading, with `WouldBlock`, at the end of a message on request, and in any case after as much
+/// as one turn may read.
 pub(super) struct Paced<S> {
     pub(super) stream: S,
     /// The HTTP answer, until its end. Nothing behind it is passed on in the same read.
@@ -14,10 +19,24 @@ pub(super) struct Paced<S> {
     buffer_len: Option<usize>,
     /// Whether a read has filled the buffer, so that a larger one pays.
     is_filled: bool,
-    /// Whether reading has stopped at the end of a message.
-    held: bool,
+    pace: Pace,
+    /// Why reading has stopped.
+    stop: Stop,
+    /// Whether bytes came since [`Paced::take_part`].
+    is_fresh: bool,
     /// Bytes since [`Paced::take_len`].
     len: usize,
+}
+
+/// Why a read says `WouldBlock`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The stream has no more for now.
+    Drained,
+    /// The buffer should grow: the reader has everything, and it is whole.
+    Held,
+    /// As much was read as one turn may take. The stream may have more.
+    Yielded,
 }
 
 impl<S> Paced<S> {
@@ -29,7 +48,9 @@ impl<S> Paced<S> {
             scan: Scan::new(),
             buffer_len,
             is_filled: false,
-            held: false,
+            pace: Pace::turn(),
+            stop: Stop::Drained,
+            is_fresh: false,
             len: 0,
         }
     }
@@ -39,16 +60,23 @@ impl<S> Paced<S> {
         self.buffer_len = len;
     }
 
-    /// Whether reading has stopped, with `WouldBlock`, because the buffer should grow: the reader has everything, and it
-    /// is whole.
-    pub(super) const fn is_held(&self) -> bool {
-        self.held
+    /// Returns why the last read said `WouldBlock`, and lets the next one go on.
+    pub(super) const fn take_stop(&mut self) -> Stop {
+        let stop = mem::replace(&mut self.stop, Stop::Drained);
+        if matches!(stop, Stop::Held) {
+            self.is_filled = false;
+        }
+        stop
     }
 
-    /// Goes on after [`Paced::is_held`].
-    pub(super) const fn go_on(&mut self) {
-        self.held = false;
-        self.is_filled = false;
+    /// Whether bytes came since the last call that belong to a message which is not complete.
+    pub(super) const fn take_part(&mut self) -> bool {
+        mem::replace(&mut self.is_fresh, false) && !self.scan.is_at_boundary()
+    }
+
+    /// Whether the message that is being read has more frames than any sender needs.
+    pub(super) const fn is_in_splinters(&self) -> bool {
+        self.scan.fragments > MAX_FRAGMENTS
     }
 
     /// Whether what was read so far ends with a whole message.
@@ -58,7 +86,7 @@ impl<S> Paced<S> {
 
     /// Returns how many bytes were read since the last call.
     pub(super) const fn take_len(&mut self) -> usize {
-        std::mem::replace(&mut self.len, 0)
+        mem::replace(&mut self.len, 0)
     }
 }
 
@@ -81,28 +109,49 @@ impl<S: Read> Paced<S> {
         }
         self.stream.read(buffer)
     }
-}
 
-impl<S: Read> Read for Paced<S> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn read_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.head.is_some() {
             return self.read_head(buffer);
         }
         let wanted = if self.is_filled { self.scan.to_boundary() } else { buffer.len() };
         if wanted == 0 {
-            self.held = true;
-            return Err(io::ErrorKind::WouldBlock.into());
+            return self.stop(Stop::Held);
         }
         let room = buffer.len();
         let buffer = &mut buffer[..wanted.min(room)];
         let len = self.read_frames(buffer)?;
         self.scan.advance(&buffer[..len]);
+        if self.is_in_splinters() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        self.is_fresh |= len > 0;
         self.len += len;
         // The room shrinks from read to read until the reader starts over, so a small one says nothing.
         if len == room && self.buffer_len.is_some_and(|len| room >= len / 2) {
             self.is_filled = true;
         }
         Ok(len)
+    }
+
+    fn stop(&mut self, stop: Stop) -> io::Result<usize> {
+        self.stop = stop;
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+impl<S: Read> Read for Paced<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.pace.pauses() {
+            return self.stop(Stop::Yielded);
+        }
+        let read = self.read_some(buffer);
+        match &read {
+            Ok(len) => self.pace.count(*len),
+            Err(_) if self.stop == Stop::Drained => self.pace.rest(),
+            Err(_) => {}
+        }
+        read
     }
 }
 
@@ -144,8 +193,8 @@ impl Head {
 /// Where in a sequence of frames we are (RFC 6455, section 5.2). Servers do not mask.
 struct Scan {
     place: Place,
-    /// Whether a message has begun whose last frame has not come.
-    is_fragmented: bool,
+    /// Frames of the message that has begun, and whose last frame has not come.
+    fragments: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -158,17 +207,17 @@ enum Place {
 
 impl Scan {
     const fn new() -> Self {
-        Self { place: Place::START, is_fragmented: false }
+        Self { place: Place::START, fragments: 0 }
     }
 
     const fn is_at_boundary(&self) -> bool {
-        matches!(self.place, Place::Header(_, 0)) && !self.is_fragmented
+        matches!(self.place, Place::Header(_, 0)) && self.fragments == 0
     }
 
     /// Returns how many bytes can be read without passing the end of a message.
     fn to_boundary(&self) -> usize {
         match self.place {
-            Place::Header(_, 0) if !self.is_fragmented => 0,
+            Place::Header(_, 0) if self.fragments == 0 => 0,
             Place::Header(header, len) => header_len(&header[..len]) - len,
             Place::Payload(rest) => usize::try_from(rest).unwrap_or(usize::MAX),
         }
@@ -208,7 +257,8 @@ impl Scan {
     fn enter(&mut self, header: &[u8]) {
         let is_control = header[0] & 0x08 != 0;
         if !is_control {
-            self.is_fragmented = header[0] & 0x80 == 0;
+            let is_last = header[0] & 0x80 != 0;
+            self.fragments = if is_last { 0 } else { self.fragments.saturating_add(1) };
         }
         self.place = match payload_len(header) {
             0 => Place::START,
@@ -238,6 +288,10 @@ fn payload_len(header: &[u8]) -> u64 {
     }
     extended.iter().fold(0, |len, byte| len << 8 | u64::from(*byte))
 }
+
+/// Most frames of one message: twice as many as the test suite Autobahn cuts its largest message into (9.3.1). Frames may be
+/// empty, so a bound in bytes alone never ends a message that goes on for ever.
+pub(super) const MAX_FRAGMENTS: u32 = 128 * 1_024;
 
 /// Longest header of a frame without a mask, in bytes.
 const MAX_HEADER_LEN: usize = 10;

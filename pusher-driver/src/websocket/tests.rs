@@ -1,8 +1,9 @@
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Context;
 
-use pusher_proto::{Action, Client, Endpoint, Instant, TransportError};
+use pusher_proto::{Action, Client, Endpoint, Frame, Instant, TransportError};
 use tungstenite::handshake::derive_accept_key;
 
 use super::*;
@@ -18,6 +19,8 @@ struct Ends {
     is_closed: bool,
     is_stuffed: bool,
     is_flushed: bool,
+    /// Whether the peer never stops, see [`Flood`].
+    floods: bool,
     /// Who waits for the stream.
     waker: Option<Waker>,
     /// What every call fails with.
@@ -135,6 +138,70 @@ fn text(len: usize) -> (Vec<u8>, Frame) {
     (server_frame(TEXT, text.as_bytes()), Frame::Text(text.into()))
 }
 
+/// A stream that always has more of the same.
+struct Flood {
+    pipe: Pipe,
+    bytes: &'static [u8],
+    at: usize,
+    reads: Arc<Mutex<usize>>,
+}
+
+impl Flood {
+    /// An open socket that goes on with such frames, and how often it was read.
+    fn open(bytes: &'static [u8]) -> (WebSocket<Self>, Arc<Mutex<usize>>) {
+        let reads = Arc::new(Mutex::new(0));
+        let pipe = Pipe::default();
+        let flood = Self { pipe: pipe.clone(), bytes, at: 0, reads: Arc::clone(&reads) };
+        let mut handshake = Handshake::new(flood, &request(), limits());
+        assert!(handshake.poll(Waker::noop()).is_pending());
+        pipe.give(switching_protocols(&String::from_utf8(pipe.sent()).unwrap()).as_bytes());
+        let Poll::Ready(Ok(socket)) = handshake.poll(Waker::noop()) else { panic!("the handshake is complete") };
+        pipe.0.lock().unwrap().floods = true;
+        (socket, reads)
+    }
+}
+
+impl NonBlocking for Flood {
+    fn set_waker(&mut self, waker: &Waker) {
+        self.pipe.set_waker(waker);
+    }
+}
+
+impl Read for Flood {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if !self.pipe.0.lock().unwrap().floods {
+            return self.pipe.read(buffer);
+        }
+        *self.reads.lock().unwrap() += 1;
+        for byte in &mut *buffer {
+            *byte = self.bytes[self.at];
+            self.at = (self.at + 1) % self.bytes.len();
+        }
+        Ok(buffer.len())
+    }
+}
+
+impl Write for Flood {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.pipe.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.pipe.flush()
+    }
+}
+
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl std::task::Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// An empty frame that neither begins nor ends a message.
+const CONTINUATION: [u8; 2] = [0x00, 0x00];
 const TEXT: u8 = 0x81;
 const PING: u8 = 0x89;
 const CLOSE: u8 = 0x88;
@@ -157,10 +224,10 @@ fn what_comes_together_with_the_upgrade_is_not_lost() {
     assert!(handshake.poll(Waker::noop()).is_pending());
     pipe.give(end);
     let Poll::Ready(Ok(mut socket)) = handshake.poll(Waker::noop()) else { panic!("the handshake is complete") };
-    assert_eq!(socket.read(), Poll::Ready(Ok(first_frame)));
+    assert_eq!(socket.read(), Poll::Ready(Received::Frame(first_frame)));
     assert_eq!(socket.read(), Poll::Pending);
     pipe.give(&second[50..]);
-    assert_eq!(socket.read(), Poll::Ready(Ok(second_frame)));
+    assert_eq!(socket.read(), Poll::Ready(Received::Frame(second_frame)));
 }
 
 #[test]
@@ -184,15 +251,20 @@ fn the_buffer_grows_under_load_and_shrinks_in_silence_without_losing_a_byte() {
         pipe.give(&bytes);
         expected.push_back(frame);
     }
-    while let Poll::Ready(frame) = socket.read() {
-        assert_eq!(frame.ok(), expected.pop_front());
+    loop {
+        match socket.read() {
+            Poll::Ready(Received::Frame(frame)) => assert_eq!(Some(frame), expected.pop_front()),
+            Poll::Ready(Received::Yielded | Received::Part) => {}
+            Poll::Ready(Received::Closed(reason)) => panic!("{reason}"),
+            Poll::Pending => break,
+        }
         lens.push(socket.read_buffer_len());
     }
     assert!(expected.is_empty());
     for _ in 0..100 {
         let (bytes, frame) = text(20_000);
         pipe.give(&bytes);
-        assert_eq!(socket.read(), Poll::Ready(Ok(frame)));
+        assert_eq!(socket.read(), Poll::Ready(Received::Frame(frame)));
         assert_eq!(socket.read(), Poll::Pending);
         assert_eq!(socket.read_buffer_len(), 65_536, "there is still load");
     }
@@ -202,9 +274,10 @@ fn the_buffer_grows_under_load_and_shrinks_in_silence_without_losing_a_byte() {
         let (bytes, frame) = text(100);
         let (start, end) = bytes.split_at(60);
         pipe.give(start);
+        assert_eq!(socket.read(), Poll::Ready(Received::Part));
         assert_eq!(socket.read(), Poll::Pending);
         pipe.give(end);
-        assert_eq!(socket.read(), Poll::Ready(Ok(frame)));
+        assert_eq!(socket.read(), Poll::Ready(Received::Frame(frame)));
         assert_eq!(socket.read(), Poll::Pending);
         lens.push(socket.read_buffer_len());
     }
@@ -221,8 +294,8 @@ fn the_buffer_is_not_exchanged_inside_a_message_or_before_a_pong_is_sent() {
     pipe.give(&server_frame(PING, b"p"));
     pipe.give(&server_frame(0x80, &[b'b'; 5_000]));
     let whole = "a".repeat(5_000) + &"b".repeat(5_000);
-    assert_eq!(socket.read(), Poll::Ready(Ok(Frame::Ping)));
-    assert_eq!(socket.read(), Poll::Ready(Ok(Frame::Text(whole.into()))));
+    assert_eq!(socket.read(), Poll::Ready(Received::Frame(Frame::Ping)));
+    assert_eq!(socket.read(), Poll::Ready(Received::Frame(Frame::Text(whole.into()))));
     assert_eq!(socket.read(), Poll::Pending);
     assert_eq!(socket.read_buffer_len(), 4_096, "the pong is not sent yet");
     pipe.0.lock().unwrap().is_stuffed = false;
@@ -235,7 +308,7 @@ fn a_ping_frame_is_answered_with_a_pong_frame() {
     let pipe = Pipe::default();
     let mut socket = pipe.open();
     pipe.give(&server_frame(PING, b"are you there"));
-    assert_eq!(socket.read(), Poll::Ready(Ok(Frame::Ping)));
+    assert_eq!(socket.read(), Poll::Ready(Received::Frame(Frame::Ping)));
     assert_eq!(socket.read(), Poll::Pending);
     let sent = pipe.sent();
     assert_eq!((sent[0], unmasked(&sent).as_slice()), (0x8a, b"are you there".as_slice()));
@@ -258,8 +331,62 @@ fn every_end_has_its_reason() {
         let mut socket = pipe.open();
         pipe.give(&bytes);
         pipe.0.lock().unwrap().is_closed = true;
-        assert_eq!(socket.read(), Poll::Ready(Err(expected)));
-        assert!(socket.poll_close().is_ready());
+        assert_eq!(socket.read(), Poll::Ready(Received::Closed(expected)));
+        assert!(socket.poll_close(Waker::noop()).is_ready());
+    }
+}
+
+#[test]
+fn a_peer_that_never_stops_is_read_in_turns() {
+    let (mut socket, reads) = Flood::open(&[0x82, 2, 0, 0]);
+    for _ in 0..3 {
+        let begin = *reads.lock().unwrap();
+        let mut frames = 0;
+        while let Poll::Ready(Received::Frame(_)) = socket.read() {
+            frames += 1;
+        }
+        let reads = *reads.lock().unwrap() - begin;
+        assert!((1..=64).contains(&reads), "{reads} reads");
+        assert!((1_000..100_000).contains(&frames), "{frames} messages");
+    }
+}
+
+#[test]
+fn a_message_that_never_ends_is_read_in_turns_up_to_a_bound() {
+    let (mut socket, reads) = Flood::open(&CONTINUATION);
+    socket.stream.stream.pipe.give(&[0x01, 0x00]);
+    socket.stream.stream.pipe.0.lock().unwrap().floods = false;
+    assert_eq!(socket.read(), Poll::Ready(Received::Part));
+    socket.stream.stream.pipe.0.lock().unwrap().floods = true;
+    let mut turns = 0;
+    let reason = loop {
+        let begin = *reads.lock().unwrap();
+        match socket.read() {
+            Poll::Ready(Received::Yielded) => turns += 1,
+            Poll::Ready(Received::Closed(reason)) => break reason,
+            other => panic!("{other:?}"),
+        }
+        let reads = *reads.lock().unwrap() - begin;
+        assert!(reads <= 64, "{reads} reads in one turn");
+    };
+    assert!(turns > 1, "{turns} turns");
+    assert_eq!(reason, CloseReason::Failed(TransportError::WebSocket("a message in more than 131072 frames".into())));
+    let sent = socket.stream.stream.pipe.sent();
+    assert_eq!((sent[0], &unmasked(&sent)[..2]), (CLOSE, &1008_u16.to_be_bytes()[..]));
+}
+
+#[test]
+fn a_close_that_is_ignored_is_waited_for_in_turns() {
+    let (mut socket, reads) = Flood::open(&[0x82, 2, 0, 0]);
+    socket.close(&CloseFrame { code: 1000, reason: Text::default() });
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    for turn in 1..=3 {
+        let begin = *reads.lock().unwrap();
+        assert_eq!(socket.poll_close(&waker), Poll::Pending);
+        let reads = *reads.lock().unwrap() - begin;
+        assert!((1..=64).contains(&reads), "{reads} reads in one turn");
+        assert_eq!(wakes.0.load(Ordering::Relaxed), turn, "it wants another turn");
     }
 }
 
@@ -269,19 +396,19 @@ fn a_close_is_answered_and_an_answer_ends_ours() {
     let mut socket = pipe.open();
     socket.close(&CloseFrame { code: 1000, reason: Text::default() });
     assert_eq!(pipe.sent()[0], CLOSE);
-    assert_eq!(socket.poll_close(), Poll::Pending);
+    assert_eq!(socket.poll_close(Waker::noop()), Poll::Pending);
     pipe.give(&text(5_000).0);
     pipe.give(&server_frame(CLOSE, b"\x03\xe8"));
-    assert_eq!(socket.poll_close(), Poll::Ready(()));
+    assert_eq!(socket.poll_close(Waker::noop()), Poll::Ready(()));
 
     let pipe = Pipe::default();
     let mut socket = pipe.open();
     pipe.give(&server_frame(CLOSE, b"\x03\xe8"));
-    assert!(matches!(socket.read(), Poll::Ready(Err(CloseReason::Closed(Some(_))))));
-    assert_eq!(socket.poll_close(), Poll::Pending);
+    assert!(matches!(socket.read(), Poll::Ready(Received::Closed(CloseReason::Closed(Some(_))))));
+    assert_eq!(socket.poll_close(Waker::noop()), Poll::Pending);
     assert_eq!(pipe.sent()[0], CLOSE);
     pipe.0.lock().unwrap().is_closed = true;
-    assert_eq!(socket.poll_close(), Poll::Ready(()));
+    assert_eq!(socket.poll_close(Waker::noop()), Poll::Ready(()));
 }
 
 #[test]
@@ -307,10 +434,10 @@ fn what_the_stream_does_not_take_is_sent_before_the_close_ends() {
     pipe.0.lock().unwrap().is_stuffed = true;
     assert_eq!(socket.send(&"x".into()), Ok(()));
     socket.close(&CloseFrame { code: 1000, reason: Text::default() });
-    assert_eq!(socket.poll_close(), Poll::Pending);
+    assert_eq!(socket.poll_close(Waker::noop()), Poll::Pending);
     assert_eq!(pipe.sent(), [0; 0]);
     pipe.0.lock().unwrap().is_stuffed = false;
-    assert_eq!(socket.poll_close(), Poll::Pending);
+    assert_eq!(socket.poll_close(Waker::noop()), Poll::Pending);
     let sent = pipe.sent();
     let kinds: Vec<u8> = [0, 7].map(|at| sent[at]).into();
     assert_eq!((kinds, sent.len()), ([TEXT | 0x80, CLOSE].into(), 7 + 8));
@@ -327,7 +454,7 @@ fn a_server_that_breaks_the_rules_is_told_which() {
         let pipe = Pipe::default();
         let mut socket = pipe.open();
         pipe.give(bytes);
-        assert!(matches!(socket.read(), Poll::Ready(Err(_))));
+        assert!(matches!(socket.read(), Poll::Ready(Received::Closed(_))));
         let sent = pipe.sent();
         assert_eq!((sent[0], &unmasked(&sent)[..2]), (CLOSE, &code.to_be_bytes()[..]));
     }
@@ -349,15 +476,15 @@ fn an_error_of_the_stream_is_the_end_of_the_connection() {
         let pipe = Pipe::default();
         let mut socket = pipe.open();
         break_off(&pipe);
-        assert_eq!(socket.read(), Poll::Ready(Err(reason.clone())));
-        assert!(socket.poll_close().is_ready());
+        assert_eq!(socket.read(), Poll::Ready(Received::Closed(reason.clone())));
+        assert!(socket.poll_close(Waker::noop()).is_ready());
         let pipe = Pipe::default();
         let mut socket = pipe.open();
         break_off(&pipe);
         assert_eq!(socket.send(&"x".into()), Ok(()));
         assert_eq!(socket.flush(), Poll::Ready(Err(reason.clone())));
         assert_eq!(socket.send(&"x".repeat(WRITE_BUFFER_LEN).into()), Err(reason));
-        assert!(socket.poll_close().is_ready());
+        assert!(socket.poll_close(Waker::noop()).is_ready());
     }
 }
 

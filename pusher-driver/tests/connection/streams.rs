@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use pusher_driver::adapter::Received;
 use pusher_driver::{NoAuth, Options, SubscribeError, Subscription};
 use pusher_proto::{AuthError, CloseReason, Event, Frame, SubscriptionError, Text};
 
@@ -167,7 +168,7 @@ fn a_small_event_leaves_its_read_buffer_and_a_large_one_keeps_it() {
     assert_eq!(names(&mut chat).len(), 1);
     for (len, keeps) in [(100, false), (3_000, true)] {
         let frame = Text::from(event("chat", "message", &"x".repeat(len)));
-        world.outside().incoming.push_back(Ok(Frame::Text(frame.clone())));
+        world.outside().incoming.push_back(Received::Frame(Frame::Text(frame.clone())));
         world.run();
         let Poll::Ready(Some(Event::Channel(event))) = now(chat.recv()) else { panic!("a message came") };
         let is_inside = frame.as_bytes().as_ptr_range().contains(&event.data().raw().as_ptr());

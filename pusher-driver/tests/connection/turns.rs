@@ -1,17 +1,19 @@
 //! How the loop divides its time, and what it does with sockets and timers that come to nothing.
 
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
+use pusher_driver::adapter::Received;
 use pusher_driver::{NoAuth, Options};
 use pusher_proto::{ConnectionState, Frame, Text};
 
-use crate::world::{World, config, event};
+use crate::world::{World, config, event, succeeded};
 
 /// Events that lie ready in the socket, and how many of them the loop takes before it lets others run.
 fn taken_in_a_turn(count: usize, data_len: usize) -> usize {
     let mut world = World::connected(NoAuth);
     let text = event("chat", "message", &"x".repeat(data_len));
-    let frames = std::iter::repeat_n(text, count).map(|text| Ok(Frame::Text(Text::from(text))));
+    let frames = std::iter::repeat_n(text, count).map(|text| Received::Frame(Frame::Text(Text::from(text))));
     world.outside().incoming.extend(frames);
     assert!(world.turn(), "there is more to read");
     let left = world.outside().incoming.len();
@@ -42,20 +44,90 @@ fn a_socket_that_opens_is_given_up_when_nobody_wants_it_any_more() {
 }
 
 #[test]
-fn a_timer_that_comes_too_early_is_set_again() {
-    let silence = Duration::from_millis(20);
-    let begin = Instant::now();
+fn a_timer_that_fires_too_early_is_set_again() {
+    let silence = Duration::from_secs(20);
     let mut world = World::connected_with(config().activity_timeout(silence), NoAuth);
-    world.wake_sleepers();
-    let ping = r#"{"event":"pusher:ping","data":{}}"#;
-    let sent = loop {
-        let sent = world.sent();
-        if !sent.is_empty() || begin.elapsed() > Duration::from_secs(20) {
-            break sent;
-        }
-        std::thread::yield_now();
-        world.wake_sleepers();
-    };
-    assert_eq!(sent, [ping]);
-    assert!(begin.elapsed() >= silence);
+    world.pass(silence - Duration::from_millis(1));
+    world.wake_too_early();
+    assert_eq!(world.sent(), [""; 0]);
+    assert_eq!(world.outside().sleeps.last(), Some(&Duration::from_millis(1)));
+    world.pass(Duration::from_millis(1));
+    world.run();
+    assert_eq!(world.sent(), [PING]);
 }
+
+#[test]
+fn deadlines_are_met_while_the_peer_sends_without_completing_a_message() {
+    let (silence, patience) = (Duration::from_secs(20), Duration::from_secs(5 * 60));
+    let mut world = World::connected_with(config().activity_timeout(silence), NoAuth);
+    world.outside().floods = true;
+    // The runtime's timers do not fire: only the clock tells.
+    world.pass(silence);
+    assert!(world.turn() && world.turn());
+    assert_eq!(world.sent(), [PING]);
+    for _ in 0..patience.as_secs() {
+        assert!(world.client.state().is_connected(), "bytes are a sign of life");
+        world.pass(Duration::from_secs(1));
+        assert!(world.turn() && world.turn());
+    }
+    assert!(!world.client.state().is_connected());
+    assert_eq!(world.outside().closed[0].code, 1000);
+}
+
+#[test]
+fn slow_callbacks_do_not_hold_up_deadlines() {
+    let silence = Duration::from_secs(20);
+    let mut world = World::connected_with(config().activity_timeout(silence).max_ping_interval(silence), NoAuth);
+    let _chat = world.client.subscribe("chat").unwrap();
+    world.run();
+    world.receive(&succeeded("chat"));
+    world.sent();
+    let clock = world.clock();
+    world.client.bind_all(move |_| clock.lock().unwrap().now += Duration::from_secs(1));
+    world.run();
+    let text = Text::from(event("chat", "message", ""));
+    world.outside().incoming.extend(std::iter::repeat_n(Received::Frame(Frame::Text(text)), 100));
+    for taken in 1..=20 {
+        assert_eq!(world.sent(), [""; 0]);
+        assert!(world.turn());
+        assert_eq!(world.outside().incoming.len(), 100 - taken, "a turn ends after a callback that takes long");
+    }
+    assert!(world.turn());
+    assert_eq!(world.sent(), [PING]);
+}
+
+#[test]
+fn a_socket_that_ignores_our_close_and_goes_on_sending_holds_up_nothing() {
+    let mut world = World::connected(NoAuth);
+    {
+        let mut outside = world.outside();
+        outside.closes = false;
+        outside.floods = true;
+    }
+    world.client.disconnect();
+    assert!(world.turn());
+    assert_eq!(world.client.state(), ConnectionState::Disconnected);
+    world.client.connect();
+    assert!(world.turn());
+    assert_eq!(world.outside().hosts.len(), 2);
+    let limit = Duration::from_secs(1);
+    assert_eq!(world.client.poll_shutdown(limit, &mut Context::from_waker(Waker::noop())), Poll::Pending);
+    assert!(world.turn());
+    world.pass(limit);
+    assert!(!world.run());
+}
+
+#[test]
+fn a_socket_that_does_not_close_is_dropped_after_the_close_timeout() {
+    let timeout = Duration::from_secs(3);
+    let mut world = World::connected_with(config().close_timeout(timeout), NoAuth);
+    world.outside().closes = false;
+    world.client.disconnect();
+    world.run();
+    assert_eq!(world.outside().dropped, 0);
+    world.pass(timeout);
+    world.wake_sleepers();
+    assert_eq!(world.outside().dropped, 1);
+}
+
+const PING: &str = r#"{"event":"pusher:ping","data":{}}"#;

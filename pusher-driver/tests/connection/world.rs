@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use pusher_driver::adapter::{Connection, Runtime, Socket};
+use pusher_driver::adapter::{Connection, Received, Runtime, Socket};
 use pusher_driver::{Authorizer, Client, HttpRequest, HttpResponse, Options, Subscription};
 use pusher_proto::{
     AuthError, AuthRequest, AuthResponse, CloseFrame, CloseReason, Config, ConfigBuilder, ConnectRequest, Endpoint,
-    Frame, Text, TransportError,
+    Frame, Instant, Text, TransportError,
 };
 
 /// One client and everything around it.
@@ -32,11 +32,15 @@ pub(crate) struct Outside {
     pub(crate) stalls: bool,
     /// Sockets that were given up while they opened.
     pub(crate) given_up: usize,
-    pub(crate) incoming: VecDeque<Result<Frame, CloseReason>>,
+    pub(crate) incoming: VecDeque<Received>,
+    /// Whether the peer sends without end, and completes no message.
+    pub(crate) floods: bool,
     /// Messages that wait for a flush.
     unsent: Vec<String>,
     pub(crate) sent: Vec<String>,
     pub(crate) closed: Vec<CloseFrame>,
+    /// Sockets that are gone.
+    pub(crate) dropped: usize,
     /// Whether the peer answers a close.
     pub(crate) closes: bool,
     pub(crate) posts: Vec<HttpRequest>,
@@ -44,8 +48,12 @@ pub(crate) struct Outside {
     pub(crate) dropped_posts: usize,
     /// For how long the loop wanted to sleep, each time.
     pub(crate) sleeps: Vec<Duration>,
-    /// How often everything that slept was woken.
-    pub(crate) naps: usize,
+    /// The clock.
+    pub(crate) now: Duration,
+    /// When the latest sleep ends.
+    alarm: Duration,
+    /// How often everything that slept was woken too early.
+    naps: usize,
 }
 
 impl Outside {
@@ -94,6 +102,11 @@ impl World {
         self.receive(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
     }
 
+    /// What the loop sees as time, for callbacks that take some.
+    pub(crate) fn clock(&self) -> Arc<Mutex<Outside>> {
+        Arc::clone(&self.outside)
+    }
+
     pub(crate) fn outside(&self) -> MutexGuard<'_, Outside> {
         self.outside.lock().unwrap()
     }
@@ -123,10 +136,23 @@ impl World {
         wakes.count() > 0
     }
 
-    /// Lets everything that sleeps wake, then runs the loop; returns whether it goes on.
+    /// Lets time pass until the loop wants to wake, then runs it; returns whether it goes on.
     pub(crate) fn wake_sleepers(&mut self) -> bool {
-        self.outside().naps += 1;
+        let mut outside = self.outside();
+        outside.now = outside.now.max(outside.alarm);
+        drop(outside);
         self.run()
+    }
+
+    /// Lets everything that sleeps wake although no time has passed, then runs the loop.
+    pub(crate) fn wake_too_early(&mut self) {
+        self.outside().naps += 1;
+        self.run();
+    }
+
+    /// Lets time pass.
+    pub(crate) fn pass(&self, duration: Duration) {
+        self.outside().now += duration;
     }
 
     pub(crate) fn receive(&mut self, text: &str) {
@@ -135,13 +161,13 @@ impl World {
 
     /// Messages that one read brings.
     pub(crate) fn receive_all<'a>(&mut self, texts: impl IntoIterator<Item = &'a str>) {
-        let frames = texts.into_iter().map(|text| Ok(Frame::Text(Text::from(text))));
+        let frames = texts.into_iter().map(|text| Received::Frame(Frame::Text(Text::from(text))));
         self.outside().incoming.extend(frames);
         self.run();
     }
 
     pub(crate) fn lose_socket(&mut self, reason: CloseReason) {
-        self.outside().incoming.push_back(Err(reason));
+        self.outside().incoming.push_back(Received::Closed(reason));
         self.run();
     }
 
@@ -198,6 +224,10 @@ pub(crate) struct FakeSocket(Arc<Mutex<Outside>>);
 impl Runtime for Fake {
     type Socket = FakeSocket;
 
+    fn now(&self) -> Instant {
+        Instant::from_elapsed(self.0.lock().unwrap().now)
+    }
+
     fn connect(
         &self,
         request: ConnectRequest,
@@ -222,12 +252,16 @@ impl Runtime for Fake {
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
         let outside = Arc::clone(&self.0);
-        let begin = {
+        let (begin, end) = {
             let mut outside = outside.lock().unwrap();
             outside.sleeps.push(duration);
-            outside.naps
+            outside.alarm = outside.now.saturating_add(duration);
+            (outside.naps, outside.alarm)
         };
-        poll_fn(move |_| if outside.lock().unwrap().naps > begin { Poll::Ready(()) } else { Poll::Pending })
+        poll_fn(move |_| {
+            let outside = outside.lock().unwrap();
+            if outside.naps > begin || outside.now >= end { Poll::Ready(()) } else { Poll::Pending }
+        })
     }
 
     fn post(&self, request: HttpRequest) -> impl Future<Output = Result<HttpResponse, AuthError>> + Send + 'static {
@@ -255,8 +289,13 @@ impl Drop for OnDrop {
 }
 
 impl Socket for FakeSocket {
-    fn poll_frame(&mut self, _context: &mut Context<'_>) -> Poll<Result<Frame, CloseReason>> {
-        self.0.lock().unwrap().incoming.pop_front().map_or(Poll::Pending, Poll::Ready)
+    fn poll_frame(&mut self, _context: &mut Context<'_>) -> Poll<Received> {
+        let mut outside = self.0.lock().unwrap();
+        match outside.incoming.pop_front() {
+            Some(received) => Poll::Ready(received),
+            None if outside.floods => Poll::Ready(Received::Yielded),
+            None => Poll::Pending,
+        }
     }
 
     fn send(&mut self, text: Text) -> Result<(), CloseReason> {
@@ -275,11 +314,24 @@ impl Socket for FakeSocket {
         outside.closed.push(frame);
     }
 
-    fn poll_close(&mut self, _context: &mut Context<'_>) -> Poll<()> {
-        if self.0.lock().unwrap().closes { Poll::Ready(()) } else { Poll::Pending }
+    fn poll_close(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let outside = self.0.lock().unwrap();
+        if outside.floods {
+            context.waker().wake_by_ref();
+        }
+        if outside.closes { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn read_buffer_len(&self) -> usize {
         4_096
+    }
+}
+
+impl Drop for FakeSocket {
+    fn drop(&mut self) {
+        // A test that fails may have poisoned it.
+        if let Ok(mut outside) = self.0.lock() {
+            outside.dropped += 1;
+        }
     }
 }

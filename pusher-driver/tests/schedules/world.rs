@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use pusher_driver::adapter::{Connection, Runtime, Socket};
+use pusher_driver::adapter::{Connection, Received, Runtime, Socket};
 use pusher_driver::{Authorizer, Client, HttpRequest, HttpResponse, NoAuth, Options, Subscription};
-use pusher_proto::{AuthError, CloseFrame, CloseReason, Config, ConnectRequest, Endpoint, Event, Frame, Text};
+use pusher_proto::{AuthError, CloseFrame, CloseReason, Config, ConnectRequest, Endpoint, Event, Frame, Instant, Text};
 use shuttle::Runner;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler, Scheduler};
 use shuttle::sync::{Mutex, MutexGuard};
@@ -197,6 +197,10 @@ struct FakeSocket(Server);
 impl Runtime for Fake {
     type Socket = FakeSocket;
 
+    fn now(&self) -> Instant {
+        Instant::ZERO
+    }
+
     fn connect(
         &self,
         _request: ConnectRequest,
@@ -214,10 +218,10 @@ impl Runtime for Fake {
 }
 
 impl Socket for FakeSocket {
-    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Result<Frame, CloseReason>> {
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Received> {
         let mut line = self.0.line();
         if let Some(frame) = line.incoming.pop_front() {
-            return Poll::Ready(Ok(frame));
+            return Poll::Ready(Received::Frame(frame));
         }
         line.reader = Some(context.waker().clone());
         Poll::Pending

@@ -2,14 +2,14 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pusher_driver::Options;
 use pusher_proto::{Config, ConnectionError, ConnectionState, Endpoint, Event, FailReason, TransportError};
 
 use crate::adapter::Adapter;
-use crate::faults::{Cut, Flow};
-use crate::world::{User, World, expect_recovery, next, quick, text};
+use crate::faults::{Cut, Flood, Flow};
+use crate::world::{PATIENCE, User, World, expect_recovery, next, quick, text};
 
 pub(super) fn a_client_waits_for_a_server_that_is_not_up_yet<A: Adapter>(world: &mut World<A>) {
     let config = world.direct_config();
@@ -119,6 +119,36 @@ pub(super) fn a_silent_connection_is_noticed_and_replaced<A: Adapter>(world: &mu
     user.until("silence is noticed", |event| *event == Event::ConnectionError(ConnectionError::PongTimeout));
     world.proxy.set(Flow::Pass);
     expect_recovery(world, &mut chat);
+}
+
+pub(super) fn a_message_that_never_ends_is_given_up<A: Adapter>(world: &mut World<A>) {
+    let user = world.user();
+    let mut chat = user.subscribed("chat");
+    world.proxy.flood(Flood::FRAGMENTS);
+    let is_given_up = |event: &Event| {
+        matches!(event, Event::ConnectionError(ConnectionError::Transport(TransportError::WebSocket(_))))
+    };
+    user.until("the message is given up", is_given_up);
+    expect_recovery(world, &mut chat);
+}
+
+pub(super) fn a_flood_that_goes_on_after_our_close_holds_up_nothing<A: Adapter>(world: &mut World<A>) {
+    let user = world.user_with(world.config().close_timeout(PATIENCE), world.auth(), &Options::new());
+    user.client.connect();
+    drop(user.subscribed("chat"));
+    world.proxy.flood(Flood::PINGS);
+    user.client.disconnect();
+    user.until_state("disconnected", |state| *state == ConnectionState::Disconnected);
+    user.client.connect();
+    user.until_connected();
+    let mut chat = user.subscribed("chat");
+    world.publish("chat", "1");
+    assert_eq!(text::<A>(&mut chat), "1");
+    world.proxy.flood(Flood::PINGS);
+    let start = Instant::now();
+    A::shutdown(&user.client, Duration::from_millis(50));
+    assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
+    assert_eq!(user.client.state(), ConnectionState::Disconnected);
 }
 
 pub(super) fn a_trickle_of_bytes_is_enough<A: Adapter>(world: &mut World<A>) {

@@ -25,6 +25,8 @@ list! {
         a_dropped_connection_is_replaced
         a_reset_connection_is_replaced
         a_silent_connection_is_noticed_and_replaced
+        a_message_that_never_ends_is_given_up
+        a_flood_that_goes_on_after_our_close_holds_up_nothing
         a_trickle_of_bytes_is_enough
         every_range_of_close_codes_has_its_effect
         a_restarted_server_gets_its_clients_back;
