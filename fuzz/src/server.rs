@@ -161,13 +161,15 @@ impl Stage {
         let channel = pick(&CHANNELS, channel);
         let name = name(channel);
         let user = json!({"user_id": pick(&USERS, user), "user_info": {"n": user}}).to_string();
-        let is_presence = name.kind() == ChannelKind::Presence;
+        let signature = if name.kind().needs_auth() { signature } else { &Signature::None };
         let answer = self.sign(id, channel, signature, |app, socket_id| {
-            let signed = match is_presence {
-                true => app.authorize_channel_with_data(socket_id, &name, user.as_str()),
-                false => app.authorize_channel(socket_id, &name),
+            let signed = match name.kind() {
+                ChannelKind::Presence => app.authorize_channel_with_data(socket_id, &name, user.as_str()),
+                ChannelKind::Public | ChannelKind::Private | ChannelKind::PrivateEncrypted => {
+                    app.authorize_channel(socket_id, &name)
+                }
             };
-            signed.expect("a socket id of the server's, and a master key")
+            signed.expect("a socket id of the server's, a name that is signed, and a master key")
         });
         let auth = answer.as_ref().map(|answer| answer.auth.expose());
         let channel_data = answer.as_ref().and_then(|answer| answer.channel_data.as_deref());

@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut body = Vec::new();
     io::stdin().read_to_end(&mut body)?;
     match *args {
-        ["sign", key, secret] => println!("{}", App::new("", key, secret)?.sign_webhook(&body)),
+        ["sign", key, secret] => println!("{}", App::new("", key, secret)?.sign_webhook(&body)?),
         ["verify", key, secret, sent_key, signature] => {
             App::new("", key, secret)?.verify_webhook(sent_key, signature, &body)?;
         }

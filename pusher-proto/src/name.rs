@@ -92,8 +92,12 @@ impl ChannelName {
     /// conventions*).
     #[must_use]
     pub fn is_portable(&self) -> bool {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-=@,.;".contains(&byte);
-        self.text.len() <= MAX_PORTABLE_LEN && self.text.bytes().all(allowed)
+        self.text.len() <= MAX_PORTABLE_LEN && self.has_portable_characters()
+    }
+
+    /// Whether all characters are of hosted Pusher's set.
+    pub(crate) fn has_portable_characters(&self) -> bool {
+        self.text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-=@,.;".contains(&byte))
     }
 
     /// Returns the name.

@@ -52,7 +52,8 @@ impl LocalAuth {
     ///
     /// # Errors
     ///
-    /// When the question is about a user and there is none, or about an encrypted channel and there is no master key.
+    /// When the question is about a user and there is none, about an encrypted channel and there is no master key, or about
+    /// a name that [`App::authorize_channel`] does not sign.
     pub fn sign(&self, request: &AuthRequest) -> Result<AuthResponse, AuthError> {
         let signed = match (&request.subject, &self.user) {
             (AuthSubject::Channel(channel), user) => self.sign_channel(&request.socket_id, channel, user.as_ref()),
@@ -77,5 +78,23 @@ impl LocalAuth {
                 self.app.authorize_channel(socket_id, channel)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs_nothing_that_is_valid_for_another_channel() {
+        let auth = LocalAuth::new(App::new("1", "key", "secret").unwrap()).user("ann", &Data::ABSENT);
+        let sign = |channel: &str| {
+            let (socket_id, channel) = (SocketId::new("1.2").unwrap(), ChannelName::new(channel).unwrap());
+            auth.sign_channel(&socket_id, &channel, auth.user.as_ref()).map(drop)
+        };
+        for channel in ["private-admin:x", r#"presence-a:{"user_id":"root"}"#, "public"] {
+            assert_eq!(sign(channel), Err(SigningError::ChannelName), "{channel}");
+        }
+        assert_eq!((sign("private-admin"), sign("presence-a")), (Ok(()), Ok(())));
     }
 }

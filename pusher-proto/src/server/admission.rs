@@ -16,6 +16,7 @@ use super::refusal::Refusal;
 use crate::auth::excerpt;
 use crate::data::json_string;
 use crate::signing::InvalidAuth;
+use crate::signing::strings::{object, user_id};
 use crate::wire::read::SERVER_TO_USER;
 use crate::{ChannelKind, ChannelName, InvalidName, SocketId, Text};
 
@@ -58,12 +59,15 @@ pub(super) fn check_auth(
     config.app().verify_channel(socket_id, channel, channel_data, auth).map_err(|error| match error {
         InvalidAuth::Malformed => Refusal::MalformedAuth(channel.clone()),
         InvalidAuth::Key => Refusal::WrongKey { channel: channel.clone(), key: excerpt(key, MAX_ECHO_LEN) },
-        InvalidAuth::Signature => Refusal::WrongSignature {
-            socket_id: socket_id.clone(),
-            channel: channel.clone(),
-            with_data: channel_data.is_some(),
-            signature: excerpt(signature, MAX_ECHO_LEN),
-        },
+        // The server gave this id and took this name. A `:` in the name is refused as a wrong signature would be.
+        InvalidAuth::SocketId | InvalidAuth::ChannelName | InvalidAuth::Body | InvalidAuth::Signature => {
+            Refusal::WrongSignature {
+                socket_id: socket_id.clone(),
+                channel: channel.clone(),
+                with_data: channel_data.is_some(),
+                signature: excerpt(signature, MAX_ECHO_LEN),
+            }
+        }
     })
 }
 
@@ -99,7 +103,7 @@ fn read_member(config: &ServerConfig, channel: &ChannelName, channel_data: &str)
         return Err(Refusal::MemberTooLarge { channel: channel.clone(), max: limits.max_member_len });
     }
     let invalid = || Refusal::InvalidMember(channel.clone());
-    let data: ChannelData<'_> = serde_json::from_str(channel_data).map_err(|_| invalid())?;
+    let data: ChannelData<'_> = object(channel_data.as_bytes()).ok_or_else(invalid)?;
     let id = user_id(data.user_id.get(), config.profile().members.numeric_ids).ok_or_else(invalid)?;
     if id.chars().count() > limits.max_user_id_len {
         return Err(Refusal::UserIdTooLong { channel: channel.clone(), max: limits.max_user_id_len });
@@ -121,7 +125,7 @@ pub(super) fn user(
 ) -> Result<User, Refusal> {
     let verified = config.app().verify_user(socket_id, &request.user_data, &request.auth);
     verified.map_err(|_| Refusal::InvalidSignin { socket_id: socket_id.clone() })?;
-    let data: UserData<'_> = serde_json::from_str(&request.user_data).map_err(|_| Refusal::InvalidUser)?;
+    let data: UserData<'_> = object(request.user_data.as_bytes()).ok_or(Refusal::InvalidUser)?;
     let id = user_id(data.id.get(), numeric_ids).ok_or(Refusal::InvalidUser)?;
     let id_json = Text::from(json_string(&id));
     let info = data.user_info.map(RawValue::get);
@@ -151,16 +155,6 @@ struct ChannelData<'a> {
     user_id: &'a RawValue,
     #[serde(borrow)]
     user_info: Option<&'a RawValue>,
-}
-
-/// The id in a JSON string, or an integer's digits: many applications number their users.
-fn user_id(json: &str, may_be_number: bool) -> Option<Text> {
-    if json.starts_with('"') {
-        let id = serde_json::from_str::<String>(json).ok()?;
-        return (!id.is_empty()).then(|| Text::from(id));
-    }
-    let digits = json.strip_prefix('-').unwrap_or(json);
-    (may_be_number && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| Text::from(json))
 }
 
 #[cfg(test)]
@@ -199,9 +193,17 @@ mod tests {
         let long_id = format!(r#"{{"user_id":"{}"}}"#, "é".repeat(129));
         let long_info = format!(r#"{{"user_id":"1","user_info":"{}"}}"#, "x".repeat(1_000));
         let read = |json: &str| read_member(&config(), &channel, json).unwrap_err();
-        for json in
-            ["", "[]", "{}", r#"{"user_id":""}"#, r#"{"user_id":null}"#, r#"{"user_id":1.0}"#, r#"{"user_id":[]}"#]
-        {
+        for json in [
+            "",
+            "[]",
+            r#"["1",null]"#,
+            "{}",
+            r#"{"user_id":"1","user_id":"2"}"#,
+            r#"{"user_id":""}"#,
+            r#"{"user_id":null}"#,
+            r#"{"user_id":1.0}"#,
+            r#"{"user_id":[]}"#,
+        ] {
             assert_eq!(read(json), Refusal::InvalidMember(channel.clone()), "{json}");
         }
         assert_eq!(read(&long_id), Refusal::UserIdTooLong { channel: channel.clone(), max: 128 });

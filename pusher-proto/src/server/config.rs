@@ -51,7 +51,8 @@ impl ServerConfig {
         self.dialect
     }
 
-    /// Returns the application.
+    /// Returns the application. It signs and accepts the names of channels that the server takes (see
+    /// [`App::relaxed_channel_names`]).
     #[must_use]
     pub fn app(&self) -> &App {
         &self.app
@@ -78,7 +79,9 @@ impl ServerConfig {
     }
 
     fn resolve(app: App, dialect: Dialect, changes: Changes) -> Self {
-        let options = Options::new(&dialect.profile().limits, &changes);
+        let profile = dialect.profile();
+        let options = Options::new(&profile.limits, &changes);
+        let app = app.relaxed_channel_names(!profile.names.charset || !options.strict_names);
         Self { app, dialect, changes, options }
     }
 }

@@ -31,7 +31,8 @@ impl App {
     ///
     /// # Errors
     ///
-    /// When a name in `params` is one of the parameters that authenticate.
+    /// When a name in `params` is one of the parameters that authenticate, or when the signature of this call would also be
+    /// one of another call: names and values are signed without escapes (see [`InvalidRequest`]).
     ///
     /// # Examples
     ///
@@ -52,10 +53,9 @@ impl App {
         request: &ApiRequest<'_>,
         params: &[(&str, &str)],
         timestamp: u64,
-    ) -> Result<String, InvalidParam> {
-        let reserved = |name: &str| RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name));
-        if let Some((name, _)) = params.iter().find(|(name, _)| reserved(name)) {
-            return Err(InvalidParam { name: name.to_string() });
+    ) -> Result<String, InvalidRequest> {
+        if let Some((name, _)) = params.iter().find(|(name, _)| RESERVED.contains(name)) {
+            return Err(InvalidRequest::Reserved { name: name.to_string() });
         }
         let timestamp = timestamp.to_string();
         let md5 = body_md5(request.body);
@@ -68,12 +68,12 @@ impl App {
         if !request.body.is_empty() {
             params.push(("body_md5", md5.as_str()));
         }
-        params.sort_by_key(|(name, _)| name.to_lowercase());
+        params.sort_unstable();
+        let signature = self.sign(string_to_sign(request, &params)?.as_bytes());
         let mut query = String::new();
         for (name, value) in &params {
             query += &format!("{}={}&", escape(name), escape(value));
         }
-        let signature = self.sign(string_to_sign(request, &params).as_bytes());
         Ok(query + "auth_signature=" + &signature)
     }
 
@@ -83,11 +83,12 @@ impl App {
     ///
     /// The first thing that is wrong; a server answers it with the status 401.
     pub fn verify_request(&self, request: &ApiRequest<'_>, query: &str, now: u64) -> Result<(), ApiAuthError> {
-        let mut params: Vec<(String, Cow<'_, str>)> = query.split('&').filter_map(parameter).collect();
-        params.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let params = query.split('&').filter(|part| !part.is_empty()).map(parameter);
+        let mut params: Vec<(String, String)> = params.collect::<Option<_>>().ok_or(ApiAuthError::Encoding)?;
+        params.sort_unstable();
         let find = |name: &'static str| {
             let found = params.iter().find(|(key, _)| key == name);
-            found.map(|(_, value)| value.as_ref()).ok_or(ApiAuthError::Missing(name))
+            found.map(|(_, value)| value.as_str()).ok_or(ApiAuthError::Missing(name))
         };
         if find("auth_key")? != self.key().as_str() {
             return Err(ApiAuthError::UnknownKey);
@@ -100,13 +101,19 @@ impl App {
         if difference > MAX_TIMESTAMP_DIFFERENCE {
             return Err(ApiAuthError::Timestamp { difference });
         }
-        if !request.body.is_empty() && find("body_md5")? != body_md5(request.body) {
-            return Err(ApiAuthError::BodyMd5);
+        match find("body_md5") {
+            // A digest that was signed is of this body also where there is none: it may have been taken away.
+            Ok(digest) if digest != body_md5(request.body) => return Err(ApiAuthError::BodyMd5),
+            Err(missing) if !request.body.is_empty() => return Err(missing),
+            Ok(_) | Err(_) => {}
         }
         let signature = find("auth_signature")?;
-        let signed = params.iter().filter(|(name, _)| name != "auth_signature");
-        let signed: Vec<_> = signed.map(|(name, value)| (name.as_str(), value.as_ref())).collect();
-        let expected = self.sign(string_to_sign(request, &signed).as_bytes());
+        let mut signed = params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect::<Vec<_>>();
+        signed.retain(|(name, _)| *name != "auth_signature");
+        if signed.len() + 1 != params.len() {
+            return Err(ApiAuthError::Ambiguous(InvalidRequest::Param { name: "auth_signature".into() }));
+        }
+        let expected = self.sign(string_to_sign(request, &signed).map_err(ApiAuthError::Ambiguous)?.as_bytes());
         if bool::from(expected.as_bytes().ct_eq(signature.as_bytes())) { Ok(()) } else { Err(ApiAuthError::Signature) }
     }
 }
@@ -117,16 +124,36 @@ pub fn body_md5(body: &[u8]) -> String {
     hex(&Md5::digest(body))
 }
 
-/// A parameter that authenticates a call cannot be given by hand.
+/// Why a call of the HTTP API is not signed.
+///
+/// What is signed are the method, the path and all `name=value` in order of their names, without escapes and with `&`
+/// between them. So the same signature could be valid for several calls, and only those are signed and accepted whose parts
+/// can be told apart.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the parameter {name} is set by the signature")]
-pub struct InvalidParam {
-    /// The parameter.
-    pub name: String,
+#[non_exhaustive]
+pub enum InvalidRequest {
+    /// The parameter is one of those that authenticate; the signature sets it.
+    #[error("the parameter {name} is set by the signature")]
+    Reserved {
+        /// The parameter.
+        name: String,
+    },
+    /// The name of the parameter is empty, contains a capital letter, `=` or `&`, or comes twice; or its value contains
+    /// `&`.
+    #[error(
+        "the parameter {name:?} cannot be signed: names are unique, in lower case and without = and &, values without &"
+    )]
+    Param {
+        /// The parameter.
+        name: String,
+    },
+    /// The method is not of capital letters, or the path does not start with `/` or contains `?` or a control character.
+    #[error("a method must be of capital letters, and a path start with / and contain no ? and no control character")]
+    Target,
 }
 
 /// Why a call of the HTTP API is not authenticated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiAuthError {
     /// The query lacks a parameter.
@@ -138,7 +165,7 @@ pub enum ApiAuthError {
     /// The version is not `1.0`.
     #[error("auth_version must be 1.0")]
     Version,
-    /// The timestamp is no number of seconds.
+    /// The timestamp is not a number of seconds.
     #[error("auth_timestamp must be a number of seconds")]
     InvalidTimestamp,
     /// The caller's clock and this one are too far apart.
@@ -150,6 +177,12 @@ pub enum ApiAuthError {
     /// The body is not the one that was signed.
     #[error("body_md5 does not fit the body")]
     BodyMd5,
+    /// The query does not escape UTF-8.
+    #[error("the query is not UTF-8")]
+    Encoding,
+    /// The signature could be one of another call.
+    #[error(transparent)]
+    Ambiguous(InvalidRequest),
     /// The signature does not fit.
     #[error("auth_signature does not fit")]
     Signature,
@@ -158,32 +191,43 @@ pub enum ApiAuthError {
 /// How far the timestamp of a call may be from the server's time (Pusher docs, *HTTP API reference, Authentication*).
 pub const MAX_TIMESTAMP_DIFFERENCE: Duration = Duration::from_secs(600);
 
-/// `params` are sorted by their names in lower case and not escaped.
-fn string_to_sign(request: &ApiRequest<'_>, params: &[(&str, &str)]) -> String {
-    let mut string = format!("{}\n{}\n", request.method, request.path);
-    for (at, (name, value)) in params.iter().enumerate() {
-        let separator = if at == 0 { "" } else { "&" };
-        string += &format!("{separator}{}={value}", name.to_lowercase());
+/// `params` are sorted and not escaped.
+///
+/// The official libraries sign the names in lower case; names that are not would have the signature of those that are.
+fn string_to_sign(request: &ApiRequest<'_>, params: &[(&str, &str)]) -> Result<String, InvalidRequest> {
+    let ApiRequest { method, path, body: _ } = request;
+    let is_method = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase());
+    if !is_method || !path.starts_with('/') || path.contains(|char: char| char == '?' || char.is_control()) {
+        return Err(InvalidRequest::Target);
     }
-    string
+    let mut string = format!("{method}\n{path}\n");
+    let mut last = "";
+    for (at, &(name, value)) in params.iter().enumerate() {
+        // An empty name is equal to `last` at first.
+        if name == last || name.contains(['=', '&']) || name.to_lowercase() != name || value.contains('&') {
+            return Err(InvalidRequest::Param { name: name.to_string() });
+        }
+        let separator = if at == 0 { "" } else { "&" };
+        string += &format!("{separator}{name}={value}");
+        last = name;
+    }
+    Ok(string)
 }
 
-/// The name in lower case and the value of one part of a query; none for an empty part.
-fn parameter(part: &str) -> Option<(String, Cow<'_, str>)> {
+/// The name and the value of one part of a query, if they are UTF-8.
+fn parameter(part: &str) -> Option<(String, String)> {
     let (name, value) = part.split_once('=').unwrap_or((part, ""));
-    (!part.is_empty()).then(|| (unescape(name).to_lowercase(), unescape(value)))
+    Some((unescape(name)?, unescape(value)?))
 }
 
 fn escape(text: &str) -> String {
     utf8_percent_encode(text, UNRESERVED).to_string()
 }
 
-fn unescape(text: &str) -> Cow<'_, str> {
-    if text.contains('+') {
-        let spaced = text.replace('+', " ");
-        return Cow::Owned(percent_decode_str(&spaced).decode_utf8_lossy().into_owned());
-    }
-    percent_decode_str(text).decode_utf8_lossy()
+fn unescape(text: &str) -> Option<String> {
+    let text = text.replace('+', " ");
+    // Not lossy: two texts would become the same.
+    percent_decode_str(&text).decode_utf8().ok().map(Cow::into_owned)
 }
 
 /// The only version that there is (Pusher docs, as above).
@@ -210,9 +254,9 @@ mod tests {
 
     #[test]
     fn a_signed_query_is_accepted_within_ten_minutes() {
-        let params = [("info", "a,b"), ("Name", "Something else+é&=")];
+        let params = [("name", "Something else+é\n=?"), ("info", "a,b")];
         let query = app().sign_request(&request("body"), &params, NOW).unwrap();
-        assert!(query.contains("info=a%2Cb&Name=Something%20else%2B%C3%A9%26%3D&"), "{query}");
+        assert!(query.contains("info=a%2Cb&name=Something%20else%2B%C3%A9%0A%3D%3F&"), "{query}");
         for (now, result) in [
             (NOW - 600, Ok(())),
             (NOW + 600, Ok(())),
@@ -234,7 +278,8 @@ mod tests {
         assert_eq!(verify(&query.replace("=1000000", "=1e6"), "body"), Err(ApiAuthError::InvalidTimestamp));
         assert_eq!(verify(&query.replace("body_md5", "x"), "body"), Err(ApiAuthError::Missing("body_md5")));
         assert_eq!(verify("", "body"), Err(ApiAuthError::Missing("auth_key")));
-        assert_eq!(verify("%ff=%ff&&=&+", "body"), Err(ApiAuthError::Missing("auth_key")));
+        assert_eq!(verify("&&=&+", "body"), Err(ApiAuthError::Missing("auth_key")));
+        assert_eq!(verify(&(query.clone() + "&a=%ff"), "body"), Err(ApiAuthError::Encoding));
     }
 
     #[test]
@@ -244,8 +289,51 @@ mod tests {
     }
 
     #[test]
+    fn a_body_cannot_be_taken_away() {
+        let query = app().sign_request(&request("body"), &[], NOW).unwrap();
+        assert_eq!(app().verify_request(&request(""), &query, NOW), Err(ApiAuthError::BodyMd5));
+    }
+
+    #[test]
     fn names_of_authenticating_parameters_are_taken() {
-        let error = InvalidParam { name: "Auth_Key".into() };
-        assert_eq!(app().sign_request(&request(""), &[("Auth_Key", "x")], NOW), Err(error));
+        for name in RESERVED {
+            let error = InvalidRequest::Reserved { name: name.into() };
+            assert_eq!(app().sign_request(&request(""), &[(name, "x")], NOW), Err(error));
+        }
+    }
+
+    #[test]
+    fn signs_no_call_that_has_the_signature_of_another() {
+        let param = |name: &str| InvalidRequest::Param { name: name.into() };
+        let target = |method, path| ApiRequest { method, path, body: b"" };
+        let get = request("");
+        let table: [(_, &[(&str, &str)], _); 11] = [
+            (get, &[("a", "1&b=2")], param("a")),
+            (get, &[("a&b", "1")], param("a&b")),
+            (get, &[("a=b", "1")], param("a=b")),
+            (get, &[("Info", "1")], param("Info")),
+            (get, &[("Auth_Key", "other")], param("Auth_Key")),
+            (get, &[("a", "1"), ("a", "2")], param("a")),
+            (get, &[("", "1")], param("")),
+            (target("GET", "/a\nb"), &[], InvalidRequest::Target),
+            (target("GET", "/a?b=c"), &[], InvalidRequest::Target),
+            (target("1.2:private-a:GET", "/a"), &[], InvalidRequest::Target),
+            (target("GET", ""), &[], InvalidRequest::Target),
+        ];
+        for (call, params, error) in table {
+            assert_eq!(app().sign_request(&call, params, NOW), Err(error), "{call:?} {params:?}");
+        }
+    }
+
+    #[test]
+    fn accepts_no_other_call_with_the_signature_of_one() {
+        let query = app().sign_request(&request("body"), &[("a", "1"), ("b", "2")], NOW).unwrap();
+        let verify = |query: &str| app().verify_request(&request("body"), query, NOW);
+        let param = |name: &str| Err(ApiAuthError::Ambiguous(InvalidRequest::Param { name: name.into() }));
+        assert_eq!(verify(&query), Ok(()));
+        assert_eq!(verify(&query.replace("a=1&", "").replace("b=2", "a=1%26b%3D2")), param("a"));
+        assert_eq!(verify(&query.replace("a=1", "A=1")), param("A"));
+        assert_eq!(verify(&(query.clone() + "&auth_signature=00")), param("auth_signature"));
+        assert_eq!(verify(&(query + "&a=1")), param("a"));
     }
 }

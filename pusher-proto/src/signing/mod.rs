@@ -3,9 +3,14 @@
 //! An [`App`] authorizes channels and authenticates users for an auth endpoint, signs and checks webhooks, and signs and
 //! checks calls of the HTTP API. A [`MasterKey`] gives encrypted channels their shared secrets. Everything compares in
 //! constant time.
+//!
+//! A signature means one thing: what could be read as the signature of another channel, user, webhook or call is neither
+//! signed nor accepted, whoever asks for it. Names that may contain a `:` would make a signature of one channel one of
+//! another; a webhook that is not a JSON object could be anything.
 
 mod http;
 mod master_key;
+pub(crate) mod strings;
 #[cfg(test)]
 mod vectors;
 
@@ -17,10 +22,11 @@ use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
+use self::strings::{Unsigned, check_member, check_user, is_json_object, user_string};
 use crate::data::json_string;
 use crate::{AppKey, AuthResponse, ChannelKind, ChannelName, InvalidName, Secret, SocketId, Text};
 
-pub use http::{ApiAuthError, ApiRequest, InvalidParam, MAX_TIMESTAMP_DIFFERENCE, body_md5};
+pub use http::{ApiAuthError, ApiRequest, InvalidRequest, MAX_TIMESTAMP_DIFFERENCE, body_md5};
 pub use master_key::{InvalidMasterKey, MasterKey};
 
 /// The credentials of an application, as the dashboard of Pusher or the configuration of a server shows them.
@@ -53,6 +59,7 @@ pub struct App {
     key: AppKey,
     secret: Secret,
     master_key: Option<MasterKey>,
+    relaxed_channel_names: bool,
 }
 
 impl App {
@@ -62,13 +69,29 @@ impl App {
     ///
     /// When the key is empty, longer than 1,024 bytes or contains a control character.
     pub fn new(id: impl Into<Text>, key: impl Into<Text>, secret: impl Into<Secret>) -> Result<Self, InvalidName> {
-        Ok(Self { id: id.into(), key: AppKey::new(key)?, secret: secret.into(), master_key: None })
+        Ok(Self {
+            id: id.into(),
+            key: AppKey::new(key)?,
+            secret: secret.into(),
+            master_key: None,
+            relaxed_channel_names: false,
+        })
     }
 
     /// Sets the key that the shared secrets of encrypted channels are derived from.
     #[must_use]
     pub fn encryption_master_key(mut self, key: MasterKey) -> Self {
         self.master_key = Some(key);
+        self
+    }
+
+    /// Also signs and accepts names of channels with characters outside of `A-Z a-z 0-9 _ - = @ , . ;`.
+    ///
+    /// Hosted Pusher, soketi and Sockudo refuse such names; Laravel Reverb and laravel-websockets accept them. A name with
+    /// a `:` stays refused, since its signature would be valid for another channel. Default off.
+    #[must_use]
+    pub fn relaxed_channel_names(mut self, relaxed: bool) -> Self {
+        self.relaxed_channel_names = relaxed;
         self
     }
 
@@ -88,18 +111,32 @@ impl App {
     ///
     /// # Errors
     ///
-    /// When the socket id is not of the form `digits.digits`, or the channel is encrypted and there is no master key.
+    /// When the socket id is not of the form `digits.digits`, the channel is public or its name has a character that is not
+    /// signed (see [`App::relaxed_channel_names`]), or the channel is encrypted and there is no master key.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use pusher_proto::signing::{App, SigningError};
+    /// # use pusher_proto::{ChannelName, SocketId};
+    /// # let app = App::new("1", "key", "secret")?;
+    /// // It would be a signature of `private-admin` with the data `x`.
+    /// let channel = ChannelName::new("private-admin:x")?;
+    /// assert_eq!(app.authorize_channel(&SocketId::new("1.2")?, &channel), Err(SigningError::ChannelName));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn authorize_channel(&self, socket_id: &SocketId, channel: &ChannelName) -> Result<AuthResponse, SigningError> {
         self.authorize(socket_id, channel, None)
     }
 
     /// Allows `socket_id` to subscribe to `channel` with `channel_data`, as presence channels need it.
     ///
-    /// The data is a JSON object with a `user_id` and perhaps a `user_info`. It is signed and returned byte for byte.
+    /// On a presence channel the data is a JSON object with a `user_id`, a non-empty string or an integer, and a
+    /// `user_info`, which may be null: Reverb refuses a member without. It is signed and returned byte for byte.
     ///
     /// # Errors
     ///
-    /// As [`App::authorize_channel`].
+    /// As [`App::authorize_channel`], and when the data of a presence channel is not such an object.
     ///
     /// # Examples
     ///
@@ -119,31 +156,36 @@ impl App {
         channel: &ChannelName,
         channel_data: impl Into<Text>,
     ) -> Result<AuthResponse, SigningError> {
-        self.authorize(socket_id, channel, Some(channel_data.into()))
+        let channel_data = channel_data.into();
+        if channel.kind() == ChannelKind::Presence {
+            check_member(&channel_data)?;
+        }
+        self.authorize(socket_id, channel, Some(channel_data))
     }
 
     /// Returns the `auth` value that signs the user of `user_data` in on `socket_id`.
     ///
-    /// The data is a JSON object with an `id`. It must be sent on byte for byte.
+    /// The data is a JSON object with an `id`, a non-empty string. It must be sent on byte for byte.
     ///
     /// # Errors
     ///
-    /// When the socket id is not of the form `digits.digits`.
+    /// When the socket id is not of the form `digits.digits`, or the data is not such an object.
     pub fn authenticate_user(
         &self,
         socket_id: &SocketId,
         user_data: impl Into<Text>,
     ) -> Result<AuthResponse, SigningError> {
-        check_socket_id(socket_id)?;
         let user_data = user_data.into();
-        Ok(AuthResponse::new(self.token(&user_string(socket_id, &user_data))).user_data(user_data))
+        check_user(&user_data)?;
+        Ok(AuthResponse::new(self.token(&user_string(socket_id, &user_data)?)).user_data(user_data))
     }
 
     /// Checks the `auth` value of a subscription.
     ///
     /// # Errors
     ///
-    /// When it is not `key:signature`, is of another key, or its signature does not fit.
+    /// When it is not `key:signature`, is of another key, or its signature does not fit; and whatever its signature, when
+    /// the socket id or the channel is one that [`App::authorize_channel`] refuses.
     pub fn verify_channel(
         &self,
         socket_id: &SocketId,
@@ -151,22 +193,26 @@ impl App {
         channel_data: Option<&str>,
         auth: &str,
     ) -> Result<(), InvalidAuth> {
-        self.verify_token(&channel_string(socket_id, channel, channel_data), auth)
+        self.verify_token(&self.channel_string(socket_id, channel, channel_data)?, auth)
     }
 
     /// Checks the `auth` value of a sign-in.
     ///
     /// # Errors
     ///
-    /// As [`App::verify_channel`].
+    /// When it is not `key:signature`, is of another key, or its signature does not fit; and when the socket id is not of
+    /// the form `digits.digits`.
     pub fn verify_user(&self, socket_id: &SocketId, user_data: &str, auth: &str) -> Result<(), InvalidAuth> {
-        self.verify_token(&user_string(socket_id, user_data), auth)
+        self.verify_token(&user_string(socket_id, user_data)?, auth)
     }
 
     /// Returns the `X-Pusher-Signature` of a webhook with this raw body; its `X-Pusher-Key` is [`App::key`].
-    #[must_use]
-    pub fn sign_webhook(&self, body: &[u8]) -> String {
-        self.sign(body)
+    ///
+    /// # Errors
+    ///
+    /// When the body is not a JSON object.
+    pub fn sign_webhook(&self, body: &[u8]) -> Result<String, SigningError> {
+        if is_json_object(body) { Ok(self.sign(body)) } else { Err(SigningError::Webhook) }
     }
 
     /// Checks a webhook by its `X-Pusher-Key`, its `X-Pusher-Signature` and its raw body (Pusher docs, *Webhooks*).
@@ -175,12 +221,14 @@ impl App {
     ///
     /// # Errors
     ///
-    /// When the webhook is of another key or its signature does not fit.
+    /// When the webhook is of another key, its signature does not fit, or its body is not a JSON object: every client has
+    /// signatures of its own channels, which are no webhooks.
     pub fn verify_webhook(&self, key: &str, signature: &str, body: &[u8]) -> Result<(), InvalidAuth> {
         if key != self.key.as_str() {
             return Err(InvalidAuth::Key);
         }
-        self.verify_signature(body, signature)
+        self.verify_signature(body, signature)?;
+        if is_json_object(body) { Ok(()) } else { Err(InvalidAuth::Body) }
     }
 
     fn authorize(
@@ -189,17 +237,16 @@ impl App {
         channel: &ChannelName,
         channel_data: Option<Text>,
     ) -> Result<AuthResponse, SigningError> {
-        check_socket_id(socket_id)?;
+        let string = self.channel_string(socket_id, channel, channel_data.as_deref())?;
         let shared_secret = match (channel.kind(), &self.master_key) {
             (ChannelKind::PrivateEncrypted, None) => return Err(SigningError::NoMasterKey),
             (ChannelKind::PrivateEncrypted, Some(key)) => Some(key.shared_secret(channel)),
             (ChannelKind::Public | ChannelKind::Private | ChannelKind::Presence, _) => None,
         };
-        let auth = self.token(&channel_string(socket_id, channel, channel_data.as_deref()));
-        Ok(AuthResponse { auth, channel_data, shared_secret, user_data: None })
+        Ok(AuthResponse { auth: self.token(&string), channel_data, shared_secret, user_data: None })
     }
 
-    fn token(&self, string: &str) -> Secret {
+    pub(crate) fn token(&self, string: &str) -> Secret {
         Secret::from(format!("{}:{}", self.key, self.sign(string.as_bytes())))
     }
 
@@ -250,6 +297,21 @@ pub enum SigningError {
     /// The socket id is not `digits.digits`. Signing any other text could sign for another channel or user.
     #[error("a socket id must have the form digits.digits")]
     SocketId,
+    /// The channel is public, or its name has a character that is not signed: a `:` would sign for another channel or a
+    /// user, others only the servers take that [`App::relaxed_channel_names`] is for.
+    #[error("only private and presence channels are signed, with names of A-Z a-z 0-9 _ - = @ , . ;")]
+    ChannelName,
+    /// The data of a presence channel does not name a member.
+    #[error(
+        "channel_data of a presence channel must be a JSON object with a user_id, a non-empty string or an integer"
+    )]
+    ChannelData,
+    /// The data of a sign-in does not name a user.
+    #[error("user_data must be a JSON object with an id, a non-empty string")]
+    UserData,
+    /// The body of a webhook is not a JSON object.
+    #[error("the body of a webhook must be a JSON object")]
+    Webhook,
     /// The channel is encrypted and the application has no master key.
     #[error("an encrypted channel needs an encryption master key")]
     NoMasterKey,
@@ -268,24 +330,32 @@ pub enum InvalidAuth {
     /// The signature is not the one of this text and this secret.
     #[error("the signature does not fit")]
     Signature,
+    /// The socket id is not `digits.digits`, so its signature could be meant for another channel or user.
+    #[error("a socket id must have the form digits.digits")]
+    SocketId,
+    /// The channel is public or has a name that is not signed, so the signature could be meant for another one.
+    #[error("signatures are only for private and presence channels, with names of A-Z a-z 0-9 _ - = @ , . ;")]
+    ChannelName,
+    /// The signature fits, and the body is not a webhook's: it must be a JSON object.
+    #[error("the body of a webhook must be a JSON object")]
+    Body,
 }
 
-fn channel_string(socket_id: &str, channel: &str, channel_data: Option<&str>) -> String {
-    match channel_data {
-        None => format!("{socket_id}:{channel}"),
-        Some(data) => format!("{socket_id}:{channel}:{data}"),
+impl From<Unsigned> for SigningError {
+    fn from(unsigned: Unsigned) -> Self {
+        match unsigned {
+            Unsigned::SocketId => Self::SocketId,
+            Unsigned::ChannelName => Self::ChannelName,
+        }
     }
 }
 
-fn user_string(socket_id: &str, user_data: &str) -> String {
-    format!("{socket_id}::user::{user_data}")
-}
-
-fn check_socket_id(socket_id: &SocketId) -> Result<(), SigningError> {
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    match socket_id.split_once('.') {
-        Some((first, second)) if digits(first) && digits(second) => Ok(()),
-        _ => Err(SigningError::SocketId),
+impl From<Unsigned> for InvalidAuth {
+    fn from(unsigned: Unsigned) -> Self {
+        match unsigned {
+            Unsigned::SocketId => Self::SocketId,
+            Unsigned::ChannelName => Self::ChannelName,
+        }
     }
 }
 
@@ -311,7 +381,101 @@ mod tests {
         for id in ["1", "1.", ".1", "1.a", "1.2.3", "1.2:private-b", " 1.2", "1.2\u{a0}", "١.٢"] {
             let id = SocketId::new(id).unwrap();
             assert_eq!(app().authorize_channel(&id, &channel), Err(SigningError::SocketId), "{id}");
-            assert_eq!(app().authenticate_user(&id, "{}"), Err(SigningError::SocketId), "{id}");
+            assert_eq!(app().authenticate_user(&id, r#"{"id":"1"}"#), Err(SigningError::SocketId), "{id}");
+            assert_eq!(app().verify_channel(&id, &channel, None, "key:00"), Err(InvalidAuth::SocketId), "{id}");
+            assert_eq!(app().verify_user(&id, "{}", "key:00"), Err(InvalidAuth::SocketId), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_signature_is_for_one_channel_or_user() {
+        let id = SocketId::new("1.2").unwrap();
+        let names = [
+            (r#":user::{"id":"admin"}"#, false),
+            ("private-admin:x", false),
+            (r#"presence-admin:{"user_id":"root"}"#, false),
+            ("private-encrypted-a:", false),
+            ("public", false),
+            ("Private-a", false),
+            ("private-a b", true),
+            ("private-é", true),
+            ("private-{1}", true),
+        ];
+        for (name, is_relaxed) in names {
+            let channel = ChannelName::new(name).unwrap();
+            // What a backend without this check would have signed.
+            let forged = app().token(&format!("1.2:{name}"));
+            for relaxed in [false, true] {
+                let app = app().encryption_master_key(MasterKey::new([7; 32])).relaxed_channel_names(relaxed);
+                let signed = app.authorize_channel(&id, &channel).map(drop);
+                let accepted = app.verify_channel(&id, &channel, None, forged.expose());
+                if relaxed && is_relaxed {
+                    assert_eq!((signed, accepted), (Ok(()), Ok(())), "{name}");
+                } else {
+                    let refused = (Err(SigningError::ChannelName), Err(InvalidAuth::ChannelName));
+                    assert_eq!((signed, accepted), refused, "{name}");
+                }
+            }
+            let with_data = app().authorize_channel_with_data(&id, &channel, r#"{"user_id":"1"}"#);
+            assert_eq!(with_data, Err(SigningError::ChannelName), "{name}");
+        }
+    }
+
+    #[test]
+    fn signs_in_only_who_has_an_id() {
+        let id = SocketId::new("1.2").unwrap();
+        let sign_in = |data: &str| app().authenticate_user(&id, data).map(drop);
+        for data in [
+            "",
+            "null",
+            "111",
+            "[]",
+            r#"["1"]"#,
+            "{}",
+            r#"{"id":123}"#,
+            r#"{"id":""}"#,
+            r#"{"id":null}"#,
+            r#"{"id":"1","id":"admin"}"#,
+            r#"{"id":"1","\u0069d":"admin"}"#,
+            r#"{"id":"1"} x"#,
+        ] {
+            assert_eq!(sign_in(data), Err(SigningError::UserData), "{data}");
+        }
+        assert_eq!(sign_in(r#" {"user_info":{},"id":"1","watchlist":["2"]}"#), Ok(()));
+    }
+
+    #[test]
+    fn signs_only_members_with_an_id() {
+        let id = SocketId::new("1.2").unwrap();
+        let sign = |channel: &str, data: &str| {
+            app().authorize_channel_with_data(&id, &ChannelName::new(channel).unwrap(), data).map(drop)
+        };
+        for data in [
+            "",
+            "x",
+            "null",
+            r#"["1"]"#,
+            "{}",
+            r#"{"user_id":""}"#,
+            r#"{"user_id":1.5}"#,
+            r#"{"user_id":"1","user_id":"2"}"#,
+        ] {
+            assert_eq!(sign("presence-a", data), Err(SigningError::ChannelData), "{data}");
+        }
+        assert_eq!(sign("presence-a", r#"{"user_id":10}"#), Ok(()));
+        assert_eq!(sign("private-a", "anything"), Ok(()));
+    }
+
+    #[test]
+    fn a_clients_own_signature_makes_no_webhook() {
+        let (id, channel) = (SocketId::new("1.2").unwrap(), ChannelName::new("private-a").unwrap());
+        let response = app().authorize_channel(&id, &channel).unwrap();
+        let (_, signature) = response.auth.expose().split_once(':').unwrap();
+        assert_eq!(app().verify_webhook("key", signature, b"1.2:private-a"), Err(InvalidAuth::Body));
+        for body in ["", "1.2:private-a", "null", "[]", "{", "{}x", "GET\n/apps/1/channels\nauth_key=key"] {
+            assert_eq!(app().sign_webhook(body.as_bytes()), Err(SigningError::Webhook), "{body}");
+            let signature = app().sign(body.as_bytes());
+            assert_eq!(app().verify_webhook("key", &signature, body.as_bytes()), Err(InvalidAuth::Body), "{body}");
         }
     }
 

@@ -97,6 +97,23 @@ async fn the_auth_endpoint_refuses_what_it_is_told_to() {
 }
 
 #[tokio::test]
+async fn the_auth_endpoints_sign_nothing_that_is_valid_for_something_else() {
+    let app = App::new("1", "key", "secret").unwrap();
+    let options = Options::new(ServerConfig::new(app)).authorize(|channel| channel.as_str() != "private-admin");
+    let server = Server::start(options).await.unwrap();
+    for channel in [r#":user::{"id":"admin"}"#, "private-admin:x", r#"presence-a:{"user_id":"root"}"#, "public"] {
+        let question = json!({ "socket_id": "1.2", "channel_name": channel });
+        let (status, answer) = ask(&server, "application/json", &question.to_string()).await;
+        assert_eq!((status, &answer["auth"]), (400, &Value::Null), "{channel}: {answer}");
+        let batch = json!({ "socket_id": "1.2", "channel_name": [channel] });
+        let url = format!("{}/pusher/auth/batch", server.http_url());
+        let request = http_client().post(url).header("Content-Type", "application/json").body(batch.to_string());
+        let (_, answer) = super::answer(request).await;
+        assert_eq!(answer[channel]["status"], 400, "{channel}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn pages_of_other_origins_may_read_what_the_auth_endpoints_answer_and_nothing_else() {
     let server = start().await;
     let url = |path: &str| format!("{}{path}", server.http_url());

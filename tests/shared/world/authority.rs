@@ -27,9 +27,9 @@ impl Authority {
         Self { app, channel_data: Some(channel_data.into()), user_data: user_data.into(), refusal: None, forges: None }
     }
 
-    /// # Panics
+    /// # Errors
     ///
-    /// When the application cannot sign: its master key is missing, or the socket id is none.
+    /// When it is told to refuse, or the application cannot sign.
     pub(super) fn answer(&self, request: &AuthRequest) -> Result<AuthResponse, AuthError> {
         if let Some(refusal) = &self.refusal {
             return Err(refusal.clone());
@@ -50,6 +50,6 @@ impl Authority {
                 }
             },
         };
-        Ok(signed.expect("the server's socket ids can be signed, and the application has a master key"))
+        signed.map_err(|error| AuthError::Handler(error.to_string()))
     }
 }

@@ -44,6 +44,22 @@ fn refuses_a_signature_that_does_not_fit() {
 }
 
 #[test]
+fn a_name_with_a_colon_needs_a_signature_that_is_not_given() {
+    let mut world = World::with(|builder| builder.strict_names(false)).connected(1);
+    let (id, name) = (world.socket_id(1), channel_name("private-a b:x"));
+    // A signature of `private-a b` with the data `x` is one of this name, too.
+    let auth = world.server.config.app().authorize_channel_with_data(&id, &channel_name("private-a b"), "x").unwrap();
+    let auth = auth.auth.expose();
+    let text = format!(r#"{{"event":"pusher:subscribe","data":{{"channel":"{name}","auth":"{auth}"}}}}"#);
+    assert!(world.say(1, &text)[0].contains("Invalid signature"));
+    assert!(!world.server.is_subscribed(ConnectionId::new(1), &name));
+    let text = format!(
+        r#"{{"event":"pusher:subscribe","data":{{"channel":"private-a b","auth":"{auth}","channel_data":"x"}}}}"#
+    );
+    assert_eq!(world.say(1, &text), ["1 pusher_internal:subscription_succeeded private-a b {}"]);
+}
+
+#[test]
 fn refuses_names_that_hosted_pusher_does_not_take() {
     let mut world = World::with(|builder| builder.max_subscriptions(1)).connected(1);
     assert!(world.subscribe(1, "a b")[0].contains("Invalid channel name a b: it has more than 164"));
