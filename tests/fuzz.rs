@@ -83,7 +83,7 @@ fn mixture(corpus: &[Vec<u8>], rng: &mut fastrand::Rng) -> Vec<u8> {
 
 type Body = fn(&[u8]);
 
-const BODIES: [(&str, Body); 8] = [
+const BODIES: [(&str, Body); 9] = [
     ("auth", pusher_fuzz::auth),
     ("envelope", pusher_fuzz::envelope),
     ("frames", pusher_fuzz::frames),
@@ -92,6 +92,7 @@ const BODIES: [(&str, Body); 8] = [
     ("server", pusher_fuzz::server),
     ("session", pusher_fuzz::session),
     ("transcripts", pusher_fuzz::transcripts),
+    ("websocket", pusher_fuzz::websocket),
 ];
 
 /// What the application hears in the sessions of the corpus, at least.

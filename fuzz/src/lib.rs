@@ -1,4 +1,4 @@
-//! What any input may do to the protocol's machines: no panic, no growth without bound, no deadline that stands still.
+//! What any input may do to the machines of the protocol and of the WebSocket: no panic, no growth without bound, no deadline that stands still.
 //!
 //! Each body takes the bytes of a fuzzer, so that a finding can be replayed on stable Rust: the package of tests plays the
 //! corpus in every run.
@@ -13,6 +13,9 @@ mod secretbox;
 mod server;
 mod session;
 mod transcripts;
+#[path = "../../pusher-websocket/tests/websocket/tungstenite_peer.rs"]
+mod tungstenite_peer;
+mod websocket;
 
 pub use auth::auth;
 pub use envelope::envelope;
@@ -21,6 +24,7 @@ pub use secretbox::secretbox;
 pub use server::server;
 pub use session::{session, session_with};
 pub use transcripts::transcripts;
+pub use websocket::websocket;
 
 use end::End;
 

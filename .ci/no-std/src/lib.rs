@@ -4,6 +4,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::panic::PanicInfo;
 
 use pusher_proto::{Client, Config, Endpoint, Instant};
+use pusher_websocket::{Handshake, Limits, Request, WebSocket};
 
 /// Something that cannot be optimised away.
 #[unsafe(no_mangle)]
@@ -11,7 +12,10 @@ pub extern "C" fn probe() -> bool {
     let Ok(config) = Config::new("key", Endpoint::cluster("eu")) else { return false };
     let mut client = Client::new(config, 1);
     client.connect();
-    client.poll_action(Instant::ZERO).is_some()
+    let Ok(mut handshake) = Handshake::new(&Request::new("example.com", "/"), [7; 16]) else { return false };
+    let Ok(Some(upgraded)) = handshake.handle_read(b"HTTP/1.1 101 Switching Protocols\r\n\r\n") else { return false };
+    let mut socket = WebSocket::new(Limits::new(), &upgraded.leftover, || [7; 4]);
+    client.poll_action(Instant::ZERO).is_some() && socket.poll_message().is_ok()
 }
 
 struct NoMemory;
