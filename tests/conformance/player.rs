@@ -93,6 +93,8 @@ struct Player {
     sockets: Vec<SocketEpoch>,
     auths: Vec<AuthId>,
     retry_at: Option<Instant>,
+    /// What the wall clock says, once the client is told.
+    wall: Option<Duration>,
 }
 
 impl Player {
@@ -107,7 +109,14 @@ impl Player {
             builder = option(builder, name, value)?;
         }
         let config = builder.build().map_err(|error| error.to_string())?;
-        Ok(Self { client: Client::new(config, 1), now: Instant::ZERO, sockets: vec![], auths: vec![], retry_at: None })
+        Ok(Self {
+            client: Client::new(config, 1),
+            now: Instant::ZERO,
+            sockets: vec![],
+            auths: vec![],
+            retry_at: None,
+            wall: None,
+        })
     }
 
     /// Plays one input and returns the lines of what followed.
@@ -122,6 +131,7 @@ impl Player {
                 return Ok(lines);
             }
             "<" => self.receive(rest)?,
+            "+" if rest.starts_with("wall ") => self.look_at_clocks(&rest[5..])?,
             _ => self.wait(rest, &mut lines)?,
         }
         self.drain(&mut lines);
@@ -205,6 +215,7 @@ impl Player {
             "too_large" => client.handle_close(socket, CloseReason::FrameTooLarge, now),
             "no_tls" => client.handle_close(socket, CloseReason::TlsUnavailable, now),
             "failed" => client.handle_close(socket, CloseReason::Failed(transport_error(rest)?), now),
+            "part" => client.handle_part(socket, now),
             "ping" => client.handle_frame(socket, Frame::Ping, now),
             "pong" => client.handle_frame(socket, Frame::Pong, now),
             "binary" => client.handle_frame(socket, Frame::Binary([1, 2].to_vec().into()), now),
@@ -220,6 +231,27 @@ impl Player {
         Ok(())
     }
 
+    /// `+ wall 8h` lets the wall clock alone move on, `+ wall -8h` back, and tells the client what it says. From then on it is
+    /// told with every wake-up.
+    fn look_at_clocks(&mut self, text: &str) -> Result<(), String> {
+        let wall = self.wall.unwrap_or(EPOCH);
+        let wall = match text.strip_prefix('-') {
+            Some(back) => wall.saturating_sub(duration(back)?),
+            None => wall + duration(text)?,
+        };
+        self.wall = Some(wall);
+        self.client.handle_wall_clock(wall + self.now.elapsed(), self.now);
+        Ok(())
+    }
+
+    /// What a driver does when it is woken.
+    fn wake(&mut self) {
+        if let Some(wall) = self.wall {
+            self.client.handle_wall_clock(wall + self.now.elapsed(), self.now);
+        }
+        self.client.handle_timeout(self.now);
+    }
+
     /// `+ 5s` passes time with a punctual timer, `+ retry` passes what is left of a delay, `++ 5s` sleeps through it, and
     /// after `++_ 5s` the timer has not fired yet.
     fn wait(&mut self, text: &str, lines: &mut Vec<String>) -> Result<(), String> {
@@ -229,7 +261,7 @@ impl Player {
         }
         if let Some(slept) = text.strip_prefix('+') {
             self.now = self.now + duration(slept.trim())?;
-            self.client.handle_timeout(self.now);
+            self.wake();
             return Ok(());
         }
         let target = match text {
@@ -239,7 +271,7 @@ impl Player {
         let mut wakes = 0;
         while let Some(at) = self.client.poll_timeout().filter(|at| *at <= target) {
             self.now = self.now.max(at);
-            self.client.handle_timeout(self.now);
+            self.wake();
             self.drain(lines);
             assert!(self.client.poll_timeout().is_none_or(|at| at > self.now), "the deadline does not advance");
             wakes += 1;
@@ -353,3 +385,6 @@ fn option(builder: ConfigBuilder, name: &str, value: &str) -> Result<ConfigBuild
 
 /// Most repetitions of a frame, and most wake-ups in one wait.
 const MOST: usize = 10_000;
+
+/// The wall clock's time when a transcript begins, since its own origin.
+const EPOCH: Duration = Duration::from_secs(1_800_000_000);

@@ -55,13 +55,11 @@ pub(crate) fn cases(text: &str) -> Result<Vec<Case>, String> {
     Ok(cases)
 }
 
-/// Reads `250ms`, `1.5s`, `2m`.
+/// Reads `250ms`, `1.5s`, `2m`, `8h`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = match (text.strip_suffix("ms"), text.strip_suffix('m')) {
-        (Some(number), _) => (number, 0.001),
-        (None, Some(number)) => (number, 60.0),
-        (None, None) => (text.strip_suffix('s').unwrap_or(text), 1.0),
-    };
+    let units = [("ms", 0.001), ("m", 60.0), ("h", 3_600.0), ("s", 1.0)];
+    let read = units.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)));
+    let (number, unit) = read.unwrap_or((text, 1.0));
     let seconds = number.parse::<f64>().ok().map(|number| number * unit);
     let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     duration.filter(|duration| *duration <= LONGEST).ok_or_else(|| format!("{text:?} is no duration"))

@@ -14,6 +14,7 @@ mod outbox;
 mod presence;
 mod retry;
 mod signin;
+mod sleep;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ pub use event::{
 pub use members::{Difference, Member, Members};
 use outbox::Outbox;
 use signin::{Signin, UserStatus};
+use sleep::Sleep;
 use subscriptions::{Entry, Signer, Subscriptions};
 
 use crate::wire::write;
@@ -93,6 +95,7 @@ pub struct Client {
     now: Instant,
     connection: Connection,
     activity: Activity,
+    sleep: Sleep,
     subscriptions: Subscriptions,
     signin: Signin,
     client_events: ClientEvents,
@@ -135,6 +138,7 @@ impl Client {
             now: Instant::ZERO,
             connection: Connection::new(&config, options.clone(), seed),
             activity: Activity::default(),
+            sleep: Sleep::default(),
             subscriptions: Subscriptions::new(options.clone(), seed.wrapping_add(1)),
             signin: Signin::new(options.clone(), seed.wrapping_add(2)),
             client_events: ClientEvents::new(options.clone()),
@@ -295,10 +299,26 @@ impl Client {
         self.subscriptions.handle_auth(id, answer, &signer, now, &mut self.outbox);
     }
 
+    /// The wall clock says `wall`, counted from any origin: it tells whether the machine slept.
+    ///
+    /// On Linux and macOS the monotonic clock stands still meanwhile, and with it every deadline, so a connection that died in
+    /// the night would go unnoticed for minutes. Call this when the driver wakes. If the wall clock has moved on by 5 s more
+    /// than `now` since the last call, the client acts as after
+    /// [`network_changed(Online)`](Self::network_changed): it asks the server for an answer within 5 s, or tries at once to
+    /// connect. Setting the wall clock forward causes no more than that; setting it back causes nothing. Once this was called,
+    /// a connected client wants to be woken every 10 s.
+    pub fn handle_wall_clock(&mut self, wall: Duration, now: Instant) {
+        let now = self.advance(now);
+        if self.sleep.handle_wall_clock(wall, now) && self.hint.is_none() {
+            self.network_changed(NetworkHint::Online);
+        }
+    }
+
     /// Time has passed: acts on every deadline up to `now`. Hand over what has arrived before.
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.advance(now);
         self.scheduled = None;
+        self.sleep.handle_timeout(now);
         if self.connection.is_connected() && self.activity.handle_timeout(now) == Liveness::Dead {
             self.with_connection(now, |connection, outbox| connection.handle_pong_timeout(now, outbox));
         }
@@ -354,8 +374,11 @@ impl Client {
     /// Returns when [`handle_timeout`](Self::handle_timeout) has something to do, if nothing else happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let activity = self.connection.is_connected().then(|| self.activity.deadline());
-        let deadlines = [activity, self.connection.deadline(), self.subscriptions.deadline(), self.signin.deadline()];
+        let is_connected = self.connection.is_connected();
+        let activity = is_connected.then(|| self.activity.deadline());
+        let sleep = self.sleep.deadline().filter(|_| is_connected);
+        let deadlines =
+            [activity, sleep, self.connection.deadline(), self.subscriptions.deadline(), self.signin.deadline()];
         deadlines.into_iter().flatten().min()
     }
 }
