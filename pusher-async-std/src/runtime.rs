@@ -4,19 +4,22 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{self, Duration};
+use std::time::Duration;
 
 use async_io::Timer;
 use async_net::TcpStream;
-use pusher_driver::adapter::{Handshake, Hop, HttpClient, Limits, Polled, Runtime, WebSocket, connect_any};
+use pusher_driver::adapter::{
+    Clock, Handshake, Hop, HttpClient, Limits, Polled, Runtime, SystemClock, WebSocket, connect_any,
+};
 use pusher_driver::{HttpRequest, HttpResponse, Options};
 use pusher_proto::{AuthError, CloseReason, Config, ConnectRequest, Instant, Text, TransportError};
 
 use crate::stream::{Duplex, Stream, Tcp};
 
 /// What one client needs of an asynchronous runtime.
+#[derive(Debug)]
 pub(crate) struct FuturesIo {
-    origin: time::Instant,
+    clock: SystemClock,
     limits: Limits,
     options: Options,
     http: Arc<HttpClient>,
@@ -24,21 +27,18 @@ pub(crate) struct FuturesIo {
 
 impl FuturesIo {
     pub(crate) fn new(config: &Config, options: &Options) -> Self {
-        Self {
-            origin: time::Instant::now(),
-            limits: Limits::new(config),
-            options: options.clone(),
-            http: Arc::default(),
-        }
+        Self { clock: SystemClock::new(), limits: Limits::new(config), options: options.clone(), http: Arc::default() }
+    }
+}
+
+impl Clock for FuturesIo {
+    fn now(&self) -> Instant {
+        self.clock.now()
     }
 }
 
 impl Runtime for FuturesIo {
     type Socket = WebSocket<Polled<Stream>>;
-
-    fn now(&self) -> Instant {
-        Instant::from_elapsed(self.origin.elapsed())
-    }
 
     fn connect(
         &self,

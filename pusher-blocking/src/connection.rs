@@ -8,8 +8,8 @@ use std::time;
 
 use mio::{Events, Token};
 use pusher_driver::Options;
-use pusher_driver::adapter::{Engine, Limits, Received, Step, WebSocket};
-use pusher_proto::{CloseFrame, CloseReason, Config, ConnectRequest, Instant, SocketEpoch};
+use pusher_driver::adapter::{Engine, Limits, Received, Step, SystemClock, WebSocket, guard};
+use pusher_proto::{CloseFrame, CloseReason, Config, ConnectRequest, Instant, SocketEpoch, TransportError};
 use tracing::Span;
 
 use crate::auth::{Authorizer, Helpers};
@@ -63,8 +63,7 @@ impl Connection {
         let waker = Waker::from(Arc::new(Rouse(mio::Waker::new(poll.registry(), ROUSED)?)));
         let span = tracing::debug_span!("pusher", key = %config.key());
         let (limits, close_timeout) = (Limits::new(&config), config.close_timeout());
-        let origin = time::Instant::now();
-        let (client, engine) = Engine::new(config, options, move || Instant::from_elapsed(origin.elapsed()));
+        let (client, engine) = Engine::new(config, options, Arc::new(SystemClock::new()));
         let connection = Self {
             engine,
             poll,
@@ -175,7 +174,10 @@ impl Connection {
     fn poll_link(&mut self) -> Read {
         if let Link::Opening(socket, opening) = &mut self.link {
             let socket = *socket;
-            let Poll::Ready(opened) = opening.poll(self.poll.registry()) else { return Read::Drained };
+            // The application may decide about certificates.
+            let opened = guard("an attempt to connect", || opening.poll(self.poll.registry()));
+            let failed = Poll::Ready(Err(CloseReason::Failed(TransportError::Io("the attempt panicked".into()))));
+            let Poll::Ready(opened) = opened.unwrap_or(failed) else { return Read::Drained };
             match opened {
                 Ok(open) => {
                     self.link = Link::Open(socket, Box::new(open));
@@ -278,7 +280,8 @@ impl Connection {
         let opening = opening.map(|at| at.saturating_duration_since(time::Instant::now()));
         let closing = self.closing.iter().map(|(_, until)| *until);
         let deadlines = closing.chain(self.timer).chain(self.limit).map(|at| at.since(now));
-        deadlines.chain(opening).min()
+        // The poller counts milliseconds in 32 bits.
+        deadlines.chain(opening).min().map(|wait| wait.min(LONGEST_WAIT))
     }
 }
 
@@ -299,6 +302,9 @@ impl Wake for Rouse {
 
 /// Names the waker among what the poller watches.
 const ROUSED: Token = Token(0);
+
+/// How long the loop waits at most.
+const LONGEST_WAIT: time::Duration = time::Duration::from_secs(24 * 60 * 60);
 
 /// Every wake-up looks at everything, so it does not matter how many reasons there are.
 const EVENTS_PER_WAIT: usize = 8;

@@ -1,13 +1,12 @@
 //! Callbacks: who is called, in which order, and what happens when one panics.
 
-use std::any::Any;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use pusher_proto::{Event, Text};
 
+use crate::guard::{Fragile, guard};
 use crate::sync::Mutex;
 
 /// Names one binding, for `unbind`.
@@ -54,20 +53,21 @@ impl Filter {
 pub(crate) struct Binding {
     id: BindingId,
     filter: Filter,
-    callback: Arc<Callback<Function>>,
+    callback: Arc<Callback>,
 }
 
 /// What is bound, and whether it still is.
-struct Callback<F: ?Sized> {
+struct Callback {
     is_bound: AtomicBool,
-    function: Mutex<F>,
+    function: Mutex<Fragile<Box<Function>>>,
 }
 
 type Function = dyn FnMut(&Event) + Send;
 
 impl Binding {
     pub(crate) fn new(id: BindingId, filter: Filter, callback: impl FnMut(&Event) + Send + 'static) -> Self {
-        let callback = Callback { is_bound: AtomicBool::new(true), function: Mutex::new(callback) };
+        let function = Mutex::new(Fragile::new(Box::new(callback) as Box<Function>));
+        let callback = Callback { is_bound: AtomicBool::new(true), function };
         Self { id, filter, callback: Arc::new(callback) }
     }
 
@@ -138,9 +138,7 @@ impl Bindings {
         for binding in bindings.iter().filter(|binding| binding.filter.takes(name)) {
             // A callback that panicked before is called again: its next event may be another matter.
             let mut callback = binding.callback.function.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| callback(event))) {
-                tracing::error!(event = name, panic = panic_message(panic.as_ref()), "a callback panicked");
-            }
+            guard("a callback", || callback(event));
         }
     }
 
@@ -158,13 +156,6 @@ impl fmt::Debug for Bindings {
         let bindings = self.0.iter().flat_map(|bindings| bindings.iter());
         f.debug_map().entries(bindings.map(|binding| (binding.id, &binding.filter))).finish()
     }
-}
-
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    if let Some(message) = panic.downcast_ref::<&str>() {
-        return message;
-    }
-    panic.downcast_ref::<String>().map_or("no message", String::as_str)
 }
 
 /// Prefix of the names that only the protocol uses (Pusher protocol, *Channel events*).
@@ -207,13 +198,6 @@ mod tests {
         bindings.call(&Event::Unavailable);
         bindings.call(&Event::Unavailable);
         assert_eq!(calls.try_iter().collect::<Vec<_>>(), [2, 1, 2]);
-    }
-
-    #[test]
-    fn a_panic_says_its_message_if_that_is_text() {
-        assert_eq!(panic_message(&"a literal"), "a literal");
-        assert_eq!(panic_message(&String::from("a formatted text")), "a formatted text");
-        assert_eq!(panic_message(&7), "no message");
     }
 
     #[test]

@@ -69,12 +69,15 @@ impl Client {
         Self { handle: Arc::new(handle) }
     }
 
-    /// Connects, or tries again at once if a delay or a failure is in the way.
+    /// Connects, or tries again at once if a delay or a failure is in the way. Has no effect after the client
+    /// [has ended](Self::has_ended).
     pub fn connect(&self) {
         self.handle.0.change(|state| {
             if state.life == Life::Running {
                 state.ended = None;
                 state.core.connect();
+            } else {
+                tracing::warn!("the client has ended: connect has no effect any more");
             }
         });
     }
@@ -208,6 +211,13 @@ impl Client {
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         self.handle.0.lock().core.is_unavailable()
+    }
+
+    /// Whether the client has ended, or is about to: [`shutdown`](Self::poll_shutdown) was called, or its loop is gone, as it
+    /// is when the runtime shuts down. It stays disconnected then.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.handle.0.lock().life != Life::Running
     }
 
     /// Returns the server's name for the present connection.

@@ -3,19 +3,18 @@
 use std::fmt;
 use std::future::Future;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use pusher_proto::{AuthId, CloseFrame, CloseReason, Config, ConnectRequest, Instant, SocketEpoch};
+use pusher_proto::{AuthId, CloseFrame, CloseReason, Config, ConnectRequest, Instant, SocketEpoch, TransportError};
 use tracing::Span;
 
 use crate::auth::{Ask, Asked, AuthCall, Authorizer, Post};
-use crate::bindings::panic_message;
 use crate::client::Client;
 use crate::engine::{Engine, Step, len};
+use crate::guard::{Fragile, guard};
 use crate::options::Options;
 use crate::received::Received;
 use crate::runtime::{Runtime, Socket};
@@ -28,7 +27,7 @@ use crate::runtime::{Runtime, Socket};
 pub struct Connection<R: Runtime> {
     runtime: Arc<R>,
     http: Arc<dyn Post>,
-    authorizer: Arc<dyn Ask>,
+    authorizer: Fragile<Arc<dyn Ask>>,
     engine: Engine,
     link: Link<R::Socket>,
     /// Sockets that are not used any more, on their way out.
@@ -80,12 +79,11 @@ impl<R: Runtime> Connection<R> {
         let span = tracing::debug_span!("pusher", key = %config.key());
         let close_timeout = config.close_timeout();
         let runtime = Arc::new(runtime);
-        let clock = Arc::clone(&runtime);
-        let (client, engine) = Engine::new(config, options, move || clock.now());
+        let (client, engine) = Engine::new(config, options, Arc::<R>::clone(&runtime));
         let connection = Self {
             http: Arc::<R>::clone(&runtime),
             runtime,
-            authorizer: Arc::new(authorizer),
+            authorizer: Fragile::new(Arc::new(authorizer)),
             engine,
             link: Link::None,
             closing: Vec::new(),
@@ -206,20 +204,17 @@ impl<R: Runtime> Connection<R> {
     fn poll_calls(&mut self, context: &mut Context<'_>) {
         self.calls.retain_mut(|asked| {
             // A call that goes with a panic answers that it was not answered.
-            match catch_unwind(AssertUnwindSafe(|| asked.answers.as_mut().poll(context))) {
-                Ok(poll) => poll.is_pending(),
-                Err(panic) => {
-                    tracing::error!(panic = panic_message(panic.as_ref()), "an authorizer panicked");
-                    false
-                }
-            }
+            guard("an authorizer", || asked.answers.as_mut().poll(context)).is_some_and(|poll| poll.is_pending())
         });
     }
 
     fn poll_link(&mut self, context: &mut Context<'_>) -> Read {
         if let Link::Opening(socket, opening) = &mut self.link {
             let socket = *socket;
-            let Poll::Ready(opened) = opening.as_mut().poll(context) else { return Read::Drained };
+            // The application may decide about certificates.
+            let opened = guard("an attempt to connect", || opening.as_mut().poll(context));
+            let failed = Poll::Ready(Err(CloseReason::Failed(TransportError::Io("the attempt panicked".into()))));
+            let Poll::Ready(opened) = opened.unwrap_or(failed) else { return Read::Drained };
             match opened {
                 Ok(open) => {
                     self.link = Link::Open(socket, open);
@@ -299,6 +294,8 @@ impl<R: Runtime> Connection<R> {
     fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let closing = self.closing.iter().map(|closing| closing.until);
         let Some(at) = closing.chain(self.timer).chain(self.limit).min() else { return Poll::Pending };
+        // Not every runtime takes a time that no clock reaches.
+        let at = at.min(self.engine.now() + LONGEST_SLEEP);
         let alarm = match &mut self.alarm {
             Some(alarm) if alarm.at <= at => alarm,
             alarm => {
@@ -353,6 +350,9 @@ impl<R: Runtime> fmt::Debug for Connection<R> {
         f.debug_struct("Connection").field("engine", &self.engine).finish_non_exhaustive()
     }
 }
+
+/// How long the loop sleeps at most.
+const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How often the loop begins anew before others on the same thread have their turn.
 const ROUNDS_PER_TURN: usize = 16;

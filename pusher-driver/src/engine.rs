@@ -4,12 +4,15 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
+use std::thread;
 use std::time::Duration;
 
 use pusher_proto::{CloseFrame, CloseReason, Config, ConnectRequest, Frame, Instant, SocketEpoch, Text};
 
 use crate::auth::AuthCall;
 use crate::client::Client;
+use crate::clock::Clock;
+use crate::guard::guard;
 use crate::options::Options;
 use crate::routes::{Buffer, Delivery};
 use crate::shared::{Drain, Handle, Life, Shared, State};
@@ -45,15 +48,11 @@ pub struct Engine {
 impl Engine {
     /// Creates a client's handle and the engine that serves it. The client connects if the configuration says so.
     ///
-    /// `clock` is the one that the loop's timers go by. Handles ask it too, on any thread.
+    /// The loop's timers must go by `clock`.
     #[must_use]
-    pub fn new(
-        config: Config,
-        options: &Options,
-        clock: impl Fn() -> Instant + Send + Sync + 'static,
-    ) -> (Client, Self) {
+    pub fn new(config: Config, options: &Options, clock: Arc<dyn Clock>) -> (Client, Self) {
         let auto_connect = config.auto_connect();
-        let shared = Shared::new(config, options, Box::new(clock));
+        let shared = Shared::new(config, options, clock);
         let engine = Self {
             shared: Arc::clone(&shared),
             now: Instant::ZERO,
@@ -79,9 +78,11 @@ impl Engine {
         self.now
     }
 
-    /// Takes what handles have changed and what authorizers have answered.
+    /// Takes what handles have changed, what authorizers have answered, and what the wall clock says.
     pub fn sync(&mut self) {
+        let lead = self.shared.clock.wall_lead();
         self.input(Buffer::Leave, |state, now| {
+            state.core.handle_wall_clock(lead.saturating_add(now.elapsed()), now);
             state.take_changes(now);
             if state.life != Life::Running {
                 state.core.disconnect();
@@ -142,11 +143,11 @@ impl Engine {
     pub fn wake_consumers(&mut self) {
         for mailbox in self.delivery.filled.drain(..) {
             if let Some(waker) = mailbox.consumer() {
-                waker.wake();
+                guard("a waker", || waker.wake());
             }
         }
         for waker in self.delivery.wakers.drain(..) {
-            waker.wake();
+            guard("a waker", || waker.wake());
         }
     }
 
@@ -183,6 +184,11 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
+        if thread::panicking() {
+            tracing::error!("the loop panicked: the client has ended, and connect has no effect any more");
+        } else if state.life == Life::Running {
+            tracing::warn!("the loop was dropped: the client has ended, and connect has no effect any more");
+        }
         state.life = Life::Ended;
         // A loop that is cut off says no goodbye, but its handles must not believe that it goes on.
         state.core.disconnect();

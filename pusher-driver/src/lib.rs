@@ -4,10 +4,12 @@ mod addresses;
 mod auth;
 mod bindings;
 mod client;
+mod clock;
 #[cfg(feature = "async")]
 mod connection;
 mod engine;
 mod events;
+mod guard;
 #[cfg(feature = "hyper")]
 mod http;
 mod mailbox;
@@ -46,9 +48,12 @@ pub use tls::Tls;
 pub mod adapter {
     pub use crate::addresses::{ATTEMPT_DELAY, take_turns};
     pub use crate::auth::with_causes;
+    pub use crate::clock::{Clock, SystemClock};
     #[cfg(feature = "async")]
     pub use crate::connection::Connection;
     pub use crate::engine::{Engine, Step};
+    #[doc(hidden)]
+    pub use crate::guard::{Fragile, guard};
     #[cfg(feature = "hyper")]
     pub use crate::http::HttpClient;
     pub use crate::pace::Pace;

@@ -6,19 +6,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use pusher_proto::{AuthError, CloseFrame, CloseReason, ConnectRequest, Instant, Text, TransportError};
+use pusher_proto::{AuthError, CloseFrame, CloseReason, ConnectRequest, Text, TransportError};
 
 use crate::addresses::{ATTEMPT_DELAY, take_turns};
 use crate::auth::{HttpRequest, HttpResponse};
+use crate::clock::Clock;
 use crate::received::Received;
 
 /// An asynchronous runtime, reduced to what the loop needs. An adapter decides nothing.
-pub trait Runtime: Send + Sync + 'static {
+pub trait Runtime: Clock {
     /// An open WebSocket.
     type Socket: Socket;
-
-    /// Returns the time on the clock that [`sleep`](Self::sleep) goes by, from any origin. Handles ask it too, on any thread.
-    fn now(&self) -> Instant;
 
     /// Opens a WebSocket. Dropping the future gives it up.
     fn connect(
@@ -26,7 +24,7 @@ pub trait Runtime: Send + Sync + 'static {
         request: ConnectRequest,
     ) -> impl Future<Output = Result<Self::Socket, CloseReason>> + Send + 'static;
 
-    /// Ends after `duration`.
+    /// Ends after `duration` of its [`Clock`].
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static;
 
     /// Sends a POST request, without following redirects. Dropping the future gives it up.

@@ -12,6 +12,7 @@ use pusher_proto::{
 };
 
 use crate::auth::AuthCall;
+use crate::clock::Clock;
 use crate::engine::Step;
 use crate::mailbox::{Budget, replace_waker};
 use crate::options::Options;
@@ -22,7 +23,7 @@ use crate::sync::{Mutex, MutexGuard};
 /// What all handles and the loop of one client share.
 pub(crate) struct Shared {
     state: Mutex<State>,
-    clock: Clock,
+    pub(crate) clock: Arc<dyn Clock>,
     last_id: AtomicU64,
     pub(crate) budget: Arc<Budget>,
     pub(crate) auth_body: AuthBody,
@@ -62,14 +63,11 @@ pub(crate) enum Life {
     Ended,
 }
 
-/// The clock that the loop's timers go by.
-pub(crate) type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
-
 /// Counts as one of those whose last one takes the connection with it.
 pub(crate) struct Handle(pub(crate) Arc<Shared>);
 
 impl Shared {
-    pub(crate) fn new(config: Config, options: &Options, clock: Clock) -> Arc<Self> {
+    pub(crate) fn new(config: Config, options: &Options, clock: Arc<dyn Clock>) -> Arc<Self> {
         let auth_body = config.auth_body();
         let core = pusher_proto::Client::new(config, options.draw_seed());
         Arc::new(Self {
@@ -82,7 +80,7 @@ impl Shared {
     }
 
     pub(crate) fn now(&self) -> Instant {
-        (self.clock)()
+        self.clock.now()
     }
 
     /// Returns a number that this client has not used yet.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pusher_driver::adapter::{Handshake, Hop, HttpClient, Limits, Polled, Runtime, WebSocket, connect_any};
+use pusher_driver::adapter::{Clock, Handshake, Hop, HttpClient, Limits, Polled, Runtime, WebSocket, connect_any};
 use pusher_driver::{HttpRequest, HttpResponse, Options};
 use pusher_proto::{AuthError, CloseReason, Config, ConnectRequest, Instant, Text, TransportError};
 use tokio::net::{TcpStream, lookup_host};
@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use crate::stream::{Duplex, Stream, Tcp};
 
 /// What one client needs of tokio.
+#[derive(Debug)]
 pub(crate) struct Tokio {
     handle: Handle,
     origin: tokio::time::Instant,
@@ -36,14 +37,16 @@ impl Tokio {
     }
 }
 
-impl Runtime for Tokio {
-    type Socket = WebSocket<Polled<Stream>>;
-
+impl Clock for Tokio {
     /// A test may have paused the clock. Only the runtime's own threads see that, but handles ask on any thread.
     fn now(&self) -> Instant {
         let _entered = self.handle.enter();
         Instant::from_elapsed(self.origin.elapsed())
     }
+}
+
+impl Runtime for Tokio {
+    type Socket = WebSocket<Polled<Stream>>;
 
     fn connect(
         &self,

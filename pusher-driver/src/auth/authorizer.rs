@@ -3,11 +3,12 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use pusher_proto::{AuthError, AuthId, AuthRequest, AuthResponse};
 
 use super::{AuthCall, HttpRequest, HttpResponse, NoAuth};
+use crate::guard::{Fragile, guard};
 use crate::runtime::Runtime;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
@@ -83,7 +84,7 @@ async fn authorize_each<A: Authorizer + ?Sized>(authorizer: &A, calls: Vec<AuthC
 /// Runs all at the same time; drops those that nobody waits for any more.
 pub(super) async fn run(mut running: Vec<Running<'_>>) {
     poll_fn(|context| {
-        running.retain_mut(|running| !running.is_cancelled() && running.answers.as_mut().poll(context).is_pending());
+        running.retain_mut(|running| !running.is_cancelled() && running.poll(context).is_pending());
         if running.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
@@ -92,12 +93,17 @@ pub(super) async fn run(mut running: Vec<Running<'_>>) {
 /// Calls that are answered together.
 pub(super) struct Running<'a> {
     cancelled: Vec<Arc<AtomicBool>>,
-    answers: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
+    answers: Fragile<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>,
 }
 
 impl<'a> Running<'a> {
     pub(super) fn new(cancelled: Vec<Arc<AtomicBool>>, answers: impl Future<Output = ()> + Send + 'a) -> Self {
-        Self { cancelled, answers: Box::pin(answers) }
+        Self { cancelled, answers: Fragile::new(Box::pin(answers)) }
+    }
+
+    /// A call that goes with a panic answers that it was not answered; the others go on.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        guard("an authorizer", || self.answers.as_mut().poll(context)).unwrap_or(Poll::Ready(()))
     }
 
     fn is_cancelled(&self) -> bool {
@@ -113,13 +119,13 @@ pub(crate) trait Ask: Send + Sync {
 /// Calls that are being answered.
 pub(crate) struct Asked {
     pub(crate) ids: Vec<AuthId>,
-    pub(crate) answers: Pin<Box<dyn Future<Output = ()> + Send>>,
+    pub(crate) answers: Fragile<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl<A: Authorizer> Ask for A {
     fn ask(self: Arc<Self>, calls: Vec<AuthCall>) -> Asked {
         let ids = calls.iter().map(|call| call.request().id).collect();
-        Asked { ids, answers: Box::pin(async move { self.authorize_many(calls).await }) }
+        Asked { ids, answers: Fragile::new(Box::pin(async move { self.authorize_many(calls).await })) }
     }
 }
 

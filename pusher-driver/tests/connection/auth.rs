@@ -303,6 +303,42 @@ fn a_panicking_authorizer_refuses_and_the_connection_goes_on() {
     assert!(world.client.state().is_connected());
 }
 
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("as the test wants");
+    }
+}
+
+#[test]
+fn one_call_that_panics_or_whose_drop_panics_stops_no_other() {
+    let mut world = World::connected(async |request: AuthRequest| {
+        let name = request.subject.to_string();
+        if name.contains("panics") {
+            panic!("as the test wants");
+        }
+        if name.contains("bomb") {
+            let _bomb = Bomb;
+            return pending().await;
+        }
+        Ok(AuthResponse::new("key:5a"))
+    });
+    let names = ["private-panics", "private-bomb-1", "private-bomb-2", "private-good"];
+    let mut channels: Vec<_> = names.iter().map(|name| world.client.subscribe(*name).unwrap()).collect();
+    assert!(world.run());
+    let sent = world.sent();
+    assert!(sent.len() == 1 && sent[0].contains("private-good"), "{sent:?}");
+    assert!(matches!(now(channels[0].subscribed()), Poll::Ready(Err(SubscribeError::Channel(_)))));
+    channels.truncate(1);
+    assert!(world.run(), "calls that are cancelled are dropped");
+    let again = world.client.subscribe("private-good").unwrap();
+    assert!(world.run());
+    world.receive(&succeeded("private-good"));
+    assert_eq!(now(again.subscribed()), Poll::Ready(Ok(())));
+}
+
 #[test]
 fn an_endpoint_that_takes_too_long_is_given_up() {
     let config = crate::world::config().auth_timeout(Duration::from_nanos(1)).auth_retries(0);

@@ -1,11 +1,12 @@
 //! Callbacks, in their order and with their rights.
 
-use std::sync::mpsc;
+use std::sync::{Arc, OnceLock, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
 
 use pusher_driver::{BindError, NoAuth};
 use pusher_proto::{ClientEventName, Data, Event};
 
-use crate::world::{World, event, succeeded};
+use crate::world::{Wakes, World, event, now, succeeded};
 
 fn subscribed() -> (World, pusher_driver::Subscription) {
     let mut world = World::connected(NoAuth);
@@ -116,6 +117,64 @@ fn callbacks_that_own_handles_can_be_dropped() {
     world.run();
     world.drop_loop();
     assert!(world.client.channel(chat.name()).is_none());
+}
+
+#[test]
+fn drops_that_panic_stop_nobody() {
+    let (mut world, mut chat) = subscribed();
+    for _ in 0..2 {
+        let (weak, bomb) = (world.client.downgrade(), Bomb);
+        let id = Arc::new(OnceLock::new());
+        let own_id = Arc::clone(&id);
+        let bound = world.client.bind("a", move |_| {
+            let _owned = &bomb;
+            weak.upgrade().unwrap().unbind(*own_id.get().unwrap());
+        });
+        id.set(bound.unwrap()).unwrap();
+    }
+    while now(chat.recv()).is_ready() {}
+    for _ in 0..2 {
+        world.receive(&event("chat", "a", ""));
+        assert!(matches!(now(chat.recv()), Poll::Ready(Some(Event::Channel(_)))));
+    }
+    for _ in 0..2 {
+        let bomb = Bomb;
+        world.client.bind_all(move |_| {
+            let _owned = &bomb;
+        });
+    }
+    world.drop_loop();
+    assert!(world.client.has_ended());
+    assert_eq!(now(chat.recv()), Poll::Ready(None));
+}
+
+#[test]
+fn a_waker_that_panics_stops_nobody() {
+    let (mut world, mut chat) = subscribed();
+    let mut other = world.client.subscribe("chat").unwrap();
+    world.run();
+    for stream in [&mut chat, &mut other] {
+        while now(stream.recv()).is_ready() {}
+    }
+    assert!(chat.poll_recv(&mut Context::from_waker(&Waker::from(Arc::new(Bomb)))).is_pending());
+    let wakes = Arc::new(Wakes::default());
+    assert!(other.poll_recv(&mut Context::from_waker(&Waker::from(Arc::clone(&wakes)))).is_pending());
+    world.receive(&event("chat", "a", ""));
+    assert_eq!(wakes.count(), 1);
+    assert!(world.run());
+}
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("as the test wants");
+    }
+}
+
+impl Wake for Bomb {
+    fn wake(self: Arc<Self>) {}
 }
 
 #[test]

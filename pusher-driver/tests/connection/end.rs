@@ -84,7 +84,10 @@ fn what_is_triggered_after_the_goodbye_is_refused() {
 fn a_loop_that_is_cut_off_leaves_a_client_that_knows() {
     let (mut world, mut chat) = World::in_private_chat();
     let mut events = world.client.events();
+    assert!(!world.client.has_ended());
     world.drop_loop();
+    assert!(world.client.has_ended());
+    world.client.connect();
     assert_eq!(world.client.state(), ConnectionState::Disconnected);
     assert!(!chat.is_subscribed());
     let (name, data) = (ClientEventName::new("client-late").unwrap(), Data::string("late"));

@@ -130,4 +130,29 @@ fn a_socket_that_does_not_close_is_dropped_after_the_close_timeout() {
     assert_eq!(world.outside().dropped, 1);
 }
 
+#[test]
+fn a_machine_that_slept_asks_the_server_at_once() {
+    let mut world = World::connected(NoAuth);
+    assert_eq!(world.outside().sleeps.last(), Some(&Duration::from_secs(10)), "it looks at the clocks again");
+    world.outside().slept = Duration::from_secs(8 * 60 * 60);
+    world.wake_sleepers();
+    assert_eq!(world.sent(), [PING]);
+    world.pass(Duration::from_secs(5));
+    world.run();
+    assert_eq!(world.outside().hosts.len(), 2);
+}
+
+#[test]
+fn a_clock_that_is_set_back_or_corrected_changes_nothing() {
+    let mut world = World::connected(NoAuth);
+    for lead in [3_600, 3_604, 0, 4] {
+        world.outside().slept = Duration::from_secs(lead);
+        world.run();
+        if lead == 3_600 {
+            world.sent();
+        }
+    }
+    assert_eq!(world.sent(), [""; 0]);
+}
+
 const PING: &str = r#"{"event":"pusher:ping","data":{}}"#;

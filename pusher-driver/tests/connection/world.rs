@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use pusher_driver::adapter::{Connection, Received, Runtime, Socket};
+use pusher_driver::adapter::{Clock, Connection, Received, Runtime, Socket};
 use pusher_driver::{Authorizer, Client, HttpRequest, HttpResponse, Options, Subscription};
 use pusher_proto::{
     AuthError, AuthRequest, AuthResponse, CloseFrame, CloseReason, Config, ConfigBuilder, ConnectRequest, Endpoint,
@@ -50,6 +50,8 @@ pub(crate) struct Outside {
     pub(crate) sleeps: Vec<Duration>,
     /// The clock.
     pub(crate) now: Duration,
+    /// How long the machine slept, while the clock stood still.
+    pub(crate) slept: Duration,
     /// When the latest sleep ends.
     alarm: Duration,
     /// How often everything that slept was woken too early.
@@ -221,12 +223,24 @@ struct Fake(Arc<Mutex<Outside>>);
 
 pub(crate) struct FakeSocket(Arc<Mutex<Outside>>);
 
-impl Runtime for Fake {
-    type Socket = FakeSocket;
-
+impl Clock for Fake {
     fn now(&self) -> Instant {
         Instant::from_elapsed(self.0.lock().unwrap().now)
     }
+
+    fn wall_lead(&self) -> Duration {
+        self.0.lock().unwrap().slept
+    }
+}
+
+impl std::fmt::Debug for Fake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fake")
+    }
+}
+
+impl Runtime for Fake {
+    type Socket = FakeSocket;
 
     fn connect(
         &self,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use pusher_driver::adapter::{Connection, Received, Runtime, Socket};
+use pusher_driver::adapter::{Clock, Connection, Received, Runtime, Socket};
 use pusher_driver::{Authorizer, Client, HttpRequest, HttpResponse, NoAuth, Options, Subscription};
 use pusher_proto::{AuthError, CloseFrame, CloseReason, Config, ConnectRequest, Endpoint, Event, Frame, Instant, Text};
 use shuttle::Runner;
@@ -194,12 +194,20 @@ struct Fake(Server);
 
 struct FakeSocket(Server);
 
-impl Runtime for Fake {
-    type Socket = FakeSocket;
-
+impl Clock for Fake {
     fn now(&self) -> Instant {
         Instant::ZERO
     }
+}
+
+impl std::fmt::Debug for Fake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fake")
+    }
+}
+
+impl Runtime for Fake {
+    type Socket = FakeSocket;
 
     fn connect(
         &self,

@@ -160,6 +160,37 @@ pub(super) fn a_trickle_of_bytes_is_enough<A: Adapter>(world: &mut World<A>) {
     assert_eq!(text::<A>(&mut chat), "1");
 }
 
+pub(super) fn a_message_may_take_longer_than_a_pong<A: Adapter>(world: &mut World<A>) {
+    let config = world.config().pong_timeout(Duration::from_millis(300));
+    let user = world.user_with(config, world.auth(), &Options::new());
+    user.client.connect();
+    let mut chat = user.subscribed("chat");
+    world.proxy.set(Flow::Trickle);
+    // More than a second, after which the client pings, and a pong timeout.
+    let large = "x".repeat(10_000);
+    world.publish("chat", &large);
+    assert_eq!(text::<A>(&mut chat), large);
+}
+
+pub(super) fn the_longest_durations_are_taken<A: Adapter>(world: &mut World<A>) {
+    let config = world
+        .config()
+        .close_timeout(Duration::MAX)
+        .activity_timeout(Duration::MAX)
+        .pong_timeout(Duration::MAX)
+        .handshake_timeout(Duration::MAX)
+        .subscribe_timeout(Duration::MAX)
+        .auth_timeout(Duration::MAX)
+        .unavailable_timeout(Duration::MAX)
+        .reconnect_reset_after(Duration::MAX);
+    let user = world.user_with(config, world.auth(), &Options::new());
+    user.client.connect();
+    let mut chat = user.subscribed("private-chat");
+    world.proxy.cut(Cut::Drop);
+    expect_recovery(world, &mut chat);
+    A::shutdown(&user.client, Duration::MAX);
+}
+
 pub(super) fn every_range_of_close_codes_has_its_effect<A: Adapter>(world: &mut World<A>) {
     let user = world.user();
     let mut chat = user.subscribed("chat");

@@ -1,6 +1,6 @@
 //! Handles, mailboxes and callbacks.
 
-use std::sync::mpsc;
+use std::sync::{Arc, OnceLock, mpsc};
 
 use pusher_driver::{Options, Overflow};
 use pusher_proto::Event;
@@ -98,6 +98,44 @@ pub(super) fn a_reader_that_stops_for_long_holds_up_nobody<A: Adapter>(world: &m
     // A delayed answer to a ping would have ended the connection.
     let is_loss = |event: &Event| matches!(event, Event::ContinuityLost { .. } | Event::ConnectionError(_));
     assert!(!user.log.try_iter().any(|event| is_loss(&event)));
+}
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        std::panic::panic_any(WANTED_PANIC);
+    }
+}
+
+pub(super) fn a_panicking_drop_stops_nobody<A: Adapter>(world: &mut World<A>) {
+    let user = world.user();
+    let mut chat = user.subscribed("chat");
+    // Two at once would end the process if one ran while the other unwinds.
+    for _ in 0..2 {
+        let (weak, bomb) = (user.client.downgrade(), Bomb);
+        let id = Arc::new(OnceLock::new());
+        let own_id = Arc::clone(&id);
+        let bound = user.client.bind("message", move |_| {
+            let _owned = &bomb;
+            weak.upgrade().unwrap().unbind(*own_id.get().unwrap());
+        });
+        id.set(bound.unwrap()).unwrap();
+    }
+    for number in ["1", "2"] {
+        world.publish("chat", number);
+        assert_eq!(text::<A>(&mut chat), number);
+    }
+    // Those that are bound until the end go in the loop too.
+    for _ in 0..2 {
+        let bomb = Bomb;
+        user.client.bind_all(move |_| {
+            let _owned = &bomb;
+        });
+    }
+    A::shutdown(&user.client, PATIENCE);
+    while A::recv(&mut chat).is_some() {}
 }
 
 pub(super) fn a_panicking_callback_stops_nobody<A: Adapter>(world: &mut World<A>) {

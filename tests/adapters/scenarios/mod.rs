@@ -28,6 +28,8 @@ list! {
         a_message_that_never_ends_is_given_up
         a_flood_that_goes_on_after_our_close_holds_up_nothing
         a_trickle_of_bytes_is_enough
+        a_message_may_take_longer_than_a_pong
+        the_longest_durations_are_taken
         every_range_of_close_codes_has_its_effect
         a_restarted_server_gets_its_clients_back;
     auth:
@@ -45,7 +47,8 @@ list! {
         a_slow_reader_loses_the_newest_events
         a_slow_reader_loses_its_stream
         a_reader_that_stops_for_long_holds_up_nobody
-        a_panicking_callback_stops_nobody;
+        a_panicking_callback_stops_nobody
+        a_panicking_drop_stops_nobody;
     ends:
         a_goodbye_is_said_in_order
         a_goodbye_ends_at_its_deadline

@@ -1,0 +1,99 @@
+//! Code of the application that runs in the loop, and may panic.
+
+use std::any::Any;
+use std::fmt;
+use std::mem;
+use std::ops::{Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs code of the application. If it panics, that is reported, and there is no result.
+///
+/// What the code changes must be sound in any state, since it may stop anywhere.
+pub fn guard<T>(what: &str, run: impl FnOnce() -> T) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(result) => Some(result),
+        Err(panic) => {
+            tracing::error!(panic = panic_message(panic.as_ref()), "{what} panicked");
+            discard(panic);
+            None
+        }
+    }
+}
+
+/// A value of the application whose drop may panic. The panic is reported and goes no further: the loop serves others too.
+pub struct Fragile<T>(Option<T>);
+
+impl<T> Fragile<T> {
+    /// Wraps a value.
+    pub const fn new(value: T) -> Self {
+        Self(Some(value))
+    }
+}
+
+impl<T> Drop for Fragile<T> {
+    fn drop(&mut self) {
+        let value = self.0.take();
+        guard("the drop of a value of the application", move || drop(value));
+    }
+}
+
+impl<T> Deref for Fragile<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("only drop takes it")
+    }
+}
+
+impl<T> DerefMut for Fragile<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.as_mut().expect("only drop takes it")
+    }
+}
+
+impl<T> fmt::Debug for Fragile<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fragile")
+    }
+}
+
+/// The value that a panic carries may panic too when it is dropped, and so on. One that does so is leaked.
+fn discard(panic: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        mem::forget(again);
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    if let Some(message) = panic.downcast_ref::<&str>() {
+        return message;
+    }
+    panic.downcast_ref::<String>().map_or("no message", String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_says_its_message_if_that_is_text() {
+        assert_eq!(panic_message(&"a literal"), "a literal");
+        assert_eq!(panic_message(&String::from("a formatted text")), "a formatted text");
+        assert_eq!(panic_message(&7), "no message");
+    }
+
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            std::panic::panic_any(Self);
+        }
+    }
+
+    #[test]
+    fn a_panic_whose_value_panics_without_end_goes_no_further() {
+        assert!(guard("the test", || std::panic::panic_any(Bomb)).is_none());
+        drop(Fragile::new(Bomb));
+        drop(vec![Fragile::new(Bomb), Fragile::new(Bomb)]);
+    }
+}
