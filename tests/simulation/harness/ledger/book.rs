@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use pusher_proto::{AuthId, Instant, SubscriptionError};
 
-use super::roster::Roster;
+use super::channels::roster::Roster;
 
 #[derive(Default)]
 pub(super) struct Book {

@@ -4,11 +4,11 @@
 
 mod actions;
 mod asked;
-mod attempts;
 mod book;
+mod channels;
+mod connection;
 mod events;
 mod inputs;
-mod roster;
 mod sockets;
 
 use std::collections::BTreeMap;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pusher_proto::{ConnectRequest, Instant, SocketEpoch};
 
-use super::attempts::Attempts;
+use super::connection::attempts::Attempts;
 use crate::simulation::journal::Journal;
 use crate::simulation::mix::Limits;
 use crate::simulation::reached::Rare;

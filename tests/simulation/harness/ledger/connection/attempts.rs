@@ -8,7 +8,7 @@ use pusher_proto::{ConnectRequest, Instant};
 use crate::simulation::journal::Journal;
 use crate::simulation::reached::Rare;
 
-pub(super) struct Attempts {
+pub(crate) struct Attempts {
     /// Why the next one comes.
     cause: Cause,
     /// When the client began with it, if it was not polled since.
@@ -35,7 +35,7 @@ enum Cause {
 }
 
 impl Attempts {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             cause: Cause::Fresh,
             begun_at: None,
@@ -50,38 +50,38 @@ impl Attempts {
     }
 
     /// Nothing that came before counts.
-    pub(super) fn start_over(&mut self) {
+    pub(crate) fn start_over(&mut self) {
         self.cause = Cause::Fresh;
     }
 
     /// A delay ends early, but not within the base delay after the last attempt.
-    pub(super) fn hasten(&mut self) {
+    pub(crate) fn hasten(&mut self) {
         if self.cause == Cause::Retry {
             self.cause = Cause::Hastened;
         }
     }
 
-    pub(super) fn begun(&mut self, now: Instant) {
+    pub(crate) fn begun(&mut self, now: Instant) {
         self.begun_at = Some(now);
     }
 
     /// A socket is gone; `was_stable` says whether its connection has lasted.
-    pub(super) fn lost(&mut self, was_stable: bool, now: Instant) {
+    pub(crate) fn lost(&mut self, was_stable: bool, now: Instant) {
         self.credit |= was_stable;
         self.lost_at = Some(now);
     }
 
     /// The server wants TLS.
-    pub(super) fn wants_tls(&mut self) {
+    pub(crate) fn wants_tls(&mut self) {
         self.wants_tls = true;
     }
 
-    pub(super) fn has_credit(&self) -> bool {
+    pub(crate) fn has_credit(&self) -> bool {
         self.credit || self.cause == Cause::Fresh
     }
 
     /// The client makes one.
-    pub(super) fn make(&mut self, request: &ConnectRequest, who: usize, journal: &mut Journal, now: Instant) {
+    pub(crate) fn make(&mut self, request: &ConnectRequest, who: usize, journal: &mut Journal, now: Instant) {
         let at = self.begun_at.take().unwrap_or(now);
         let cause = std::mem::replace(&mut self.cause, Cause::Retry);
         let wants_tls = std::mem::take(&mut self.wants_tls);

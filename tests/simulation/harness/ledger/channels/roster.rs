@@ -8,18 +8,18 @@ use crate::simulation::journal::Journal;
 use crate::simulation::reached::Rare;
 
 #[derive(Default)]
-pub(super) struct Roster {
+pub(crate) struct Roster {
     /// Ids and infos; nothing before the first list, and after events were lost.
     members: Option<Infos>,
     /// The client was given a list that it need not tell of.
-    pub(super) is_replaced: bool,
+    pub(crate) is_replaced: bool,
 }
 
 type Infos = BTreeMap<String, String>;
 
 impl Roster {
     /// A success brings the list, and what changed since the one before.
-    pub(super) fn replace(&mut self, name: &ChannelName, presence: &Presence, who: usize, journal: &mut Journal) {
+    pub(crate) fn replace(&mut self, name: &ChannelName, presence: &Presence, who: usize, journal: &mut Journal) {
         let members = infos(&presence.members);
         if let (Some(before), Some(difference)) = (&self.members, &presence.difference) {
             let expected = changes(before, &members);
@@ -34,21 +34,21 @@ impl Roster {
         self.members = Some(members);
     }
 
-    pub(super) fn add(&mut self, name: &ChannelName, member: &Member, who: usize, journal: &mut Journal) {
+    pub(crate) fn add(&mut self, name: &ChannelName, member: &Member, who: usize, journal: &mut Journal) {
         let before = self.put(member);
         if self.members.is_some() && before.is_some() {
             journal.violated(who, "members come once", format!("{member:?} came to {name} and was {before:?}"));
         }
     }
 
-    pub(super) fn update(&mut self, name: &ChannelName, member: &Member, who: usize, journal: &mut Journal) {
+    pub(crate) fn update(&mut self, name: &ChannelName, member: &Member, who: usize, journal: &mut Journal) {
         let before = self.put(member);
         if self.members.is_some() && before.as_deref().is_none_or(|before| before == member.info.raw()) {
             journal.violated(who, "members change", format!("{member:?} of {name} was {before:?}"));
         }
     }
 
-    pub(super) fn remove(&mut self, name: &ChannelName, member: &Member, who: usize, journal: &mut Journal) {
+    pub(crate) fn remove(&mut self, name: &ChannelName, member: &Member, who: usize, journal: &mut Journal) {
         let Some(members) = &mut self.members else { return };
         let before = members.remove(&*member.id);
         if before.as_deref() != Some(member.info.raw()) {
@@ -57,7 +57,7 @@ impl Roster {
     }
 
     /// At the end of a drain the getter must say the same as the events.
-    pub(super) fn compare(
+    pub(crate) fn compare(
         &mut self,
         name: &ChannelName,
         members: &Members,
