@@ -10,7 +10,7 @@ use super::authority::Authority;
 use super::describe;
 use super::frame::Seen;
 use super::journal::Journal;
-use super::ledger::Ledger;
+use super::ledger::{AppCall, Ledger};
 use super::mix::Limits;
 use super::network::{LinkId, Packet};
 use super::reached::Rare;
@@ -56,6 +56,11 @@ impl Actor {
         }
     }
 
+    /// The application is about to call, or a call was accepted.
+    pub(crate) fn called(&mut self, call: &AppCall<'_>, journal: &mut Journal) {
+        self.ledger.called(call, &self.client, journal);
+    }
+
     pub(crate) fn open(&mut self, epoch: SocketEpoch, journal: &mut Journal, now: Instant) {
         journal.note(self.who, || "< open".into());
         self.client.handle_open(epoch, now);
@@ -82,14 +87,14 @@ impl Actor {
         } else {
             journal.reach(Rare::OldSocket);
         }
-        self.change(now, |client| client.handle_frame(epoch, frame, now));
+        self.change(journal, now, |client| client.handle_frame(epoch, frame, now));
         let refusal = seen.filter(|seen| seen.is("pusher:error") && is_greeting);
         let code = refusal.and_then(|seen| seen.data.get("code")?.as_u64());
         if let Some(code) = code.filter(|_| is_current && self.attention == Attention::Awake) {
             if (4001..4100).contains(&code) {
                 journal.reach(Rare::RefusedForGood);
             }
-            self.ledger.check_fatal(&self.client, code, journal);
+            self.ledger.ended_with(code, &self.client, journal);
         }
     }
 
@@ -105,14 +110,14 @@ impl Actor {
             }
         });
         if is_current {
-            self.ledger.hand_end(epoch, reason, journal, now);
+            self.ledger.hand_end(epoch, reason, &self.client, journal, now);
         }
         let is_parallel = is_current && self.attention == Attention::Awake;
-        self.change(now, |client| client.handle_close(epoch, reason.clone(), now));
+        self.change(journal, now, |client| client.handle_close(epoch, reason.clone(), now));
         if let CloseReason::Closed(Some(frame)) = reason
             && is_parallel
         {
-            self.ledger.check_fatal(&self.client, frame.code.into(), journal);
+            self.ledger.ended_with(frame.code.into(), &self.client, journal);
         }
     }
 
@@ -125,17 +130,17 @@ impl Actor {
     ) {
         let is_awaited = self.ledger.answered(id, journal);
         journal.note(self.who, || format!("{}! auth #{id} {words}", if is_awaited { "" } else { "# too late: " }));
-        self.change(now, |client| client.handle_auth(id, answer, now));
+        self.change(journal, now, |client| client.handle_auth(id, answer, now));
     }
 
     /// The timer fires, if it is the one that was asked for last. Returns whether it did.
-    pub(crate) fn wake(&mut self, now: Instant) -> bool {
+    pub(crate) fn wake(&mut self, journal: &mut Journal, now: Instant) -> bool {
         if self.attention == Attention::Asleep || self.wake_at.is_none_or(|at| at > now) {
             return false;
         }
         self.wake_at = None;
         self.timed_out_at = Some(now);
-        self.change(now, |client| client.handle_timeout(now));
+        self.change(journal, now, |client| client.handle_timeout(now));
         true
     }
 
@@ -145,11 +150,11 @@ impl Actor {
         if self.attention != Attention::Awake {
             return actions;
         }
-        self.ledger.begin_drain(journal, now);
+        self.ledger.begin_drain(&self.client, journal, now);
         loop {
             let before = self.client.state().clone();
             let action = self.client.poll_action(now);
-            self.ledger.observe(&before, &self.client, now);
+            self.ledger.observe(&before, &self.client, journal, now);
             let Some(action) = action else { break };
             if let Some(line) = describe::action(&action, now) {
                 journal.note(self.who, || line);
@@ -170,10 +175,15 @@ impl Actor {
     }
 
     /// Calls the client, and looks at what became of its connection.
-    pub(crate) fn change<T>(&mut self, now: Instant, change: impl FnOnce(&mut Client) -> T) -> T {
+    pub(crate) fn change<T>(
+        &mut self,
+        journal: &mut Journal,
+        now: Instant,
+        change: impl FnOnce(&mut Client) -> T,
+    ) -> T {
         let before = self.client.state().clone();
         let result = change(&mut self.client);
-        self.ledger.observe(&before, &self.client, now);
+        self.ledger.observe(&before, &self.client, journal, now);
         result
     }
 

@@ -9,6 +9,7 @@ use pusher_proto::{
 use super::actor::Attention;
 use super::agenda::Task;
 use super::frame;
+use super::ledger::AppCall;
 use super::mix::{Call, HOSTS, KEY, LinkTrouble, Op, SiteTrouble, endpoint};
 use super::network::{Direction, LinkId, Packet};
 use super::world::World;
@@ -87,7 +88,7 @@ impl World {
                 let hint = *self.choices.pick(&[NetworkHint::Online, NetworkHint::Offline]);
                 self.journal.note(who, || format!("! {hint:?}").to_lowercase());
                 let actor = &mut self.actors[who];
-                actor.ledger.hint(hint, &mut self.journal);
+                actor.called(&AppCall::Hint(hint), &mut self.journal);
                 actor.client.network_changed(hint);
             }
             Call::StopPolling => self.stop_polling(who),
@@ -97,14 +98,14 @@ impl World {
 
     pub(crate) fn connect(&mut self, who: usize) {
         self.journal.note(who, || "! connect".into());
-        self.actors[who].ledger.connect();
+        self.actors[who].called(&AppCall::Connect, &mut self.journal);
         self.actors[who].client.connect();
         self.drain(who);
     }
 
     fn disconnect(&mut self, who: usize) {
         self.journal.note(who, || "! disconnect".into());
-        self.actors[who].ledger.disconnect();
+        self.actors[who].called(&AppCall::Disconnect, &mut self.journal);
         self.actors[who].client.disconnect();
     }
 
@@ -117,31 +118,31 @@ impl World {
     pub(crate) fn switch_to(&mut self, who: usize, key: &'static str, site: usize) {
         self.journal.note(who, || format!("! switch {key} ws://{}:80 wss_port 443", HOSTS[site]));
         self.actors[who].has_right_key = key == KEY;
-        self.actors[who].ledger.switch(&mut self.journal);
+        self.actors[who].called(&AppCall::Switch, &mut self.journal);
         self.actors[who].client.switch(AppKey::new(key).expect("a key is a key"), endpoint(site).into());
     }
 
     pub(crate) fn subscribe(&mut self, who: usize, channel: &ChannelName) {
         self.journal.note(who, || format!("! subscribe {channel}"));
-        self.actors[who].ledger.subscribe(channel);
+        self.actors[who].called(&AppCall::Subscribe(channel), &mut self.journal);
         self.actors[who].client.subscribe(channel.clone());
     }
 
     fn unsubscribe(&mut self, who: usize, channel: &ChannelName) {
         self.journal.note(who, || format!("! unsubscribe {channel}"));
-        self.actors[who].ledger.unsubscribe(channel);
+        self.actors[who].called(&AppCall::Unsubscribe(channel), &mut self.journal);
         self.actors[who].client.unsubscribe(channel);
     }
 
     pub(crate) fn signin(&mut self, who: usize) {
         self.journal.note(who, || "! signin".into());
-        self.actors[who].ledger.signin();
+        self.actors[who].called(&AppCall::Signin, &mut self.journal);
         self.actors[who].client.signin();
     }
 
     fn signout(&mut self, who: usize) {
         self.journal.note(who, || "! signout".into());
-        self.actors[who].ledger.signout();
+        self.actors[who].called(&AppCall::Signout, &mut self.journal);
         self.actors[who].client.signout();
     }
 
@@ -153,10 +154,11 @@ impl World {
         let event = ClientEventName::new(event).expect("it begins as it must");
         let data = Data::from_json("{}").expect("it is JSON");
         let now = self.now;
-        self.actors[who].ledger.trigger();
-        let result = self.actors[who].change(now, |client| client.trigger(&channel, &event, &data, now));
+        self.actors[who].called(&AppCall::Trigger, &mut self.journal);
+        let result =
+            self.actors[who].change(&mut self.journal, now, |client| client.trigger(&channel, &event, &data, now));
         match result {
-            Ok(()) => self.actors[who].ledger.triggered(&channel, &event),
+            Ok(()) => self.actors[who].called(&AppCall::Triggered(&channel, &event), &mut self.journal),
             Err(TriggerError::QueueFull) => {}
             Err(error) => self.journal.note(who, || format!("* trigger_error: {error}")),
         }
@@ -166,7 +168,7 @@ impl World {
         let time = self.short_or_long();
         self.journal.note(who, || format!("# nobody polls for {time:?}"));
         self.actors[who].attention = Attention::NotPolling;
-        self.actors[who].ledger.blur();
+        self.actors[who].ledger.stop_polling();
         self.agenda.plan(self.now + time, Task::WakeUp(who));
     }
 

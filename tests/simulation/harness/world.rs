@@ -81,7 +81,7 @@ impl World {
         self.perform(task);
         for actor in &mut self.actors {
             if actor.attention == Attention::Awake {
-                actor.ledger.check(&mut self.journal, at);
+                actor.ledger.check(&actor.client, &mut self.journal, at);
             }
         }
         true
@@ -300,7 +300,7 @@ impl World {
     }
 
     fn wake(&mut self, who: usize) {
-        let client_wakes = self.actors[who].wake(self.now);
+        let client_wakes = self.actors[who].wake(&mut self.journal, self.now);
         if client_wakes {
             self.inputs += 1;
             self.drain(who);
@@ -314,7 +314,7 @@ impl World {
         match slept {
             Attention::Awake => {}
             Attention::NotPolling => {
-                actor.ledger.polled_again(self.now);
+                actor.ledger.resume(&actor.client, &mut self.journal, self.now);
                 for link in self.network.of_client(who) {
                     self.soil_if_forgetful(link);
                 }
@@ -325,12 +325,14 @@ impl World {
                 for link in self.network.of_client(who) {
                     self.soil_if_forgetful(link);
                 }
-                self.actors[who].ledger.polled_again(self.now);
+                let actor = &mut self.actors[who];
+                actor.ledger.resume(&actor.client, &mut self.journal, self.now);
                 while let Some((link, packet)) = self.actors[who].inbox.pop_front() {
                     self.arrive(link, packet);
                 }
                 self.wake(who);
-                self.actors[who].ledger.awoke(&mut self.journal, self.now);
+                let actor = &mut self.actors[who];
+                actor.ledger.awoke(&actor.client, &mut self.journal, self.now);
             }
         }
     }

@@ -1,3 +1,27 @@
 //! Channels: what is wanted, what is asked of the server, and what is told.
 
-pub(super) mod roster;
+mod blame;
+mod gaps;
+mod progress;
+mod roster;
+mod subscriptions;
+mod wishes;
+
+use pusher_proto::{Action, ChannelName, CloseReason, ConnectionState, Event};
+
+use super::checker::{Checker, Quiet, Scene, checkers};
+use super::facts::Channel;
+use super::inputs::{AppCall, Incoming};
+use super::outputs::Message;
+
+checkers! {
+    OfChannels {
+        blame: blame::Blame,
+        wishes: wishes::ChannelWishes,
+        gaps: gaps::Gaps,
+        subscriptions: subscriptions::Subscriptions,
+        rosters: roster::Rosters,
+        shown: wishes::Shown,
+        progress: progress::Progress,
+    }
+}

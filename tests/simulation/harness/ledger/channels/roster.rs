@@ -1,70 +1,116 @@
-//! The members of a presence channel, as the application knows them from events alone.
+//! The members of a presence channel, as the application knows them from events alone: *members come once*, *members
+//! change*, *members leave once*, *the difference of two lists is told*, and what getters say agrees (*members are told*).
 
 use std::collections::BTreeMap;
 
-use pusher_proto::{ChannelName, Difference, Member, Members, Presence};
+use pusher_proto::{ChannelName, Difference, Event, Member, Members, Presence};
 
-use crate::simulation::journal::Journal;
+use super::{Checker, Incoming, Quiet, Scene};
 use crate::simulation::reached::Rare;
 
 #[derive(Default)]
-pub(crate) struct Roster {
-    /// Ids and infos; nothing before the first list, and after events were lost.
+pub(crate) struct Rosters {
+    of_channels: BTreeMap<ChannelName, Roster>,
+    /// Events were counted in this drain and not told.
+    lost_some: bool,
+}
+
+#[derive(Default)]
+struct Roster {
+    /// Ids and infos; nothing before the first list.
     members: Option<Infos>,
     /// The client was given a list that it need not tell of.
-    pub(crate) is_replaced: bool,
+    is_replaced: bool,
 }
 
 type Infos = BTreeMap<String, String>;
 
+impl Checker for Rosters {
+    fn handed(&mut self, frame: &Incoming<'_>, scene: &mut Scene<'_>) {
+        let Incoming::Success { channel } = frame else { return };
+        if let Some((name, _)) = scene.facts.channels.find(channel) {
+            // A list for a channel that is subscribed replaces the one before, and that is not told.
+            self.of_channels.entry(name.clone()).or_default().is_replaced = true;
+        }
+    }
+
+    fn drain_begins(&mut self, _: &mut Scene<'_>) {
+        self.lost_some = false;
+    }
+
+    fn dropped(&mut self, name: &ChannelName) {
+        self.of_channels.remove(name);
+    }
+
+    fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
+        match event {
+            Event::Lagged { .. } => self.lost_some = true,
+            Event::SubscriptionSucceeded { channel, presence: Some(presence), .. } => {
+                self.of(channel).replace(channel, presence, scene);
+            }
+            Event::MemberAdded { channel, member, .. } => self.of(channel).add(channel, member, scene),
+            Event::MemberUpdated { channel, member, .. } => self.of(channel).update(channel, member, scene),
+            Event::MemberRemoved { channel, member, .. } => self.of(channel).remove(channel, member, scene),
+            _ => {}
+        }
+    }
+
+    fn channel_drained(&mut self, channel: &Quiet<'_>, scene: &mut Scene<'_>) {
+        if let Some(members) = channel.shown.as_ref().and_then(pusher_proto::Channel::members)
+            && let Some(roster) = self.of_channels.get_mut(channel.name)
+        {
+            roster.compare(channel.name, members, self.lost_some, scene);
+        }
+    }
+}
+
+impl Rosters {
+    fn of(&mut self, name: &ChannelName) -> &mut Roster {
+        self.of_channels.entry(name.clone()).or_default()
+    }
+}
+
 impl Roster {
     /// A success brings the list, and what changed since the one before.
-    pub(crate) fn replace(&mut self, name: &ChannelName, presence: &Presence, who: usize, journal: &mut Journal) {
+    fn replace(&mut self, name: &ChannelName, presence: &Presence, scene: &mut Scene<'_>) {
         let members = infos(&presence.members);
         if let (Some(before), Some(difference)) = (&self.members, &presence.difference) {
             let expected = changes(before, &members);
             if told(difference) != expected {
                 let details = format!("{name}: {difference:?}, and not {expected:?}");
-                journal.violated(who, "the difference of two lists is told", details);
+                scene.violated("the difference of two lists is told", details);
             }
             if expected != Changes::default() {
-                journal.reach(Rare::RosterDifference);
+                scene.reach(Rare::RosterDifference);
             }
         }
         self.members = Some(members);
     }
 
-    pub(crate) fn add(&mut self, name: &ChannelName, member: &Member, who: usize, journal: &mut Journal) {
+    fn add(&mut self, name: &ChannelName, member: &Member, scene: &mut Scene<'_>) {
         let before = self.put(member);
         if self.members.is_some() && before.is_some() {
-            journal.violated(who, "members come once", format!("{member:?} came to {name} and was {before:?}"));
+            scene.violated("members come once", format!("{member:?} came to {name} and was {before:?}"));
         }
     }
 
-    pub(crate) fn update(&mut self, name: &ChannelName, member: &Member, who: usize, journal: &mut Journal) {
+    fn update(&mut self, name: &ChannelName, member: &Member, scene: &mut Scene<'_>) {
         let before = self.put(member);
         if self.members.is_some() && before.as_deref().is_none_or(|before| before == member.info.raw()) {
-            journal.violated(who, "members change", format!("{member:?} of {name} was {before:?}"));
+            scene.violated("members change", format!("{member:?} of {name} was {before:?}"));
         }
     }
 
-    pub(crate) fn remove(&mut self, name: &ChannelName, member: &Member, who: usize, journal: &mut Journal) {
+    fn remove(&mut self, name: &ChannelName, member: &Member, scene: &mut Scene<'_>) {
         let Some(members) = &mut self.members else { return };
         let before = members.remove(&*member.id);
         if before.as_deref() != Some(member.info.raw()) {
-            journal.violated(who, "members leave once", format!("{member:?} left {name} and was {before:?}"));
+            scene.violated("members leave once", format!("{member:?} left {name} and was {before:?}"));
         }
     }
 
     /// At the end of a drain the getter must say the same as the events.
-    pub(crate) fn compare(
-        &mut self,
-        name: &ChannelName,
-        members: &Members,
-        lost_some: bool,
-        who: usize,
-        journal: &mut Journal,
-    ) {
+    fn compare(&mut self, name: &ChannelName, members: &Members, lost_some: bool, scene: &mut Scene<'_>) {
         let shown = infos(members);
         let is_replaced = std::mem::take(&mut self.is_replaced);
         if let Some(members) = &self.members
@@ -73,15 +119,13 @@ impl Roster {
             && *members != shown
         {
             let details = format!("{name}: {shown:?}, and {members:?} were told");
-            journal.violated(who, "members are told", details);
+            scene.violated("members are told", details);
         }
         if self.members.is_some() {
             self.members = Some(shown);
         }
     }
-}
 
-impl Roster {
     fn put(&mut self, member: &Member) -> Option<String> {
         self.members.as_mut()?.insert(member.id.to_string(), member.info.raw().to_owned())
     }

@@ -1,129 +1,192 @@
-//! How often one client tries to get a connection.
+//! *Attempts are bounded*: a retry does not come within the base delay, except one for each connection that has lasted; no
+//! delay is longer than the longest; and no minute has more retries than growing delays leave room for.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use pusher_proto::{ConnectRequest, Instant};
+use pusher_proto::{Action, CloseReason, ConnectRequest, ConnectionState, Event, Instant, NetworkHint};
 
-use crate::simulation::journal::Journal;
+use super::super::facts::{close_code, is_on, leaves_socket};
+use super::{AppCall, Checker, Incoming, Scene};
 use crate::simulation::reached::Rare;
 
+#[derive(Default)]
 pub(crate) struct Attempts {
     /// Why the next one comes.
     cause: Cause,
     /// When the client began with it, if it was not polled since.
     begun_at: Option<Instant>,
-    last_at: Option<Instant>,
+    connected_at: Option<Instant>,
     lost_at: Option<Instant>,
-    last_host: Option<String>,
-    /// Whether one retry may come at once.
-    credit: bool,
-    credits_used: u32,
+    last: Option<(Instant, String)>,
+    credit: Credit,
     wants_tls: bool,
     /// Those within a minute that only the client wanted.
     retries: VecDeque<Instant>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Cause {
     /// The one before failed, or its connection was lost.
     Retry,
     /// The same, and the application or the network made it come sooner.
     Hastened,
     /// The application wants a connection and had none, or wants another one.
+    #[default]
     Fresh,
 }
 
-impl Attempts {
-    pub(crate) fn new() -> Self {
-        Self {
-            cause: Cause::Fresh,
-            begun_at: None,
-            last_at: None,
-            lost_at: None,
-            last_host: None,
-            credit: true,
-            credits_used: 0,
-            wants_tls: false,
-            retries: VecDeque::new(),
+/// The right to retry at once.
+struct Credit {
+    is_left: bool,
+    used: u32,
+}
+
+impl Default for Credit {
+    fn default() -> Self {
+        Self { is_left: true, used: 0 }
+    }
+}
+
+impl Checker for Attempts {
+    fn called(&mut self, call: &AppCall<'_>, scene: &mut Scene<'_>) {
+        let is_waiting = matches!(scene.facts.state, ConnectionState::Waiting { .. });
+        match call {
+            AppCall::Connect | AppCall::Hint(NetworkHint::Online) if is_waiting => self.hasten(),
+            AppCall::Switch if scene.facts.is_on() => self.cause = Cause::Fresh,
+            AppCall::Connect
+            | AppCall::Disconnect
+            | AppCall::Switch
+            | AppCall::Hint(_)
+            | AppCall::Subscribe(_)
+            | AppCall::Unsubscribe(_)
+            | AppCall::Signin
+            | AppCall::Signout
+            | AppCall::Trigger
+            | AppCall::Triggered(..) => {}
         }
     }
 
-    /// Nothing that came before counts.
-    pub(crate) fn start_over(&mut self) {
-        self.cause = Cause::Fresh;
+    fn handed(&mut self, frame: &Incoming<'_>, scene: &mut Scene<'_>) {
+        let is_refusal = matches!(frame, Incoming::Error { code: Some(USE_TLS) }) && !scene.facts.is_connected();
+        self.wants_tls |= is_refusal;
     }
 
+    fn ended(&mut self, reason: &CloseReason, scene: &mut Scene<'_>) {
+        let code = close_code(reason).map(u64::from);
+        let has_credit = self.credit.is_left || self.cause == Cause::Fresh;
+        if code.is_some_and(|code| (4200..4300).contains(&code)) && !has_credit {
+            scene.reach(Rare::CreditMissing);
+        }
+        self.wants_tls |= code == Some(USE_TLS);
+    }
+
+    fn moved(&mut self, from: &ConnectionState, to: &ConnectionState, scene: &mut Scene<'_>) {
+        let now = scene.facts.now;
+        if leaves_socket(from, to) {
+            self.credit.is_left |= self.connected_at.take().is_some_and(|at| now >= at + STABLE_AFTER);
+            self.lost_at = Some(now);
+        }
+        if matches!(to, ConnectionState::Connecting { .. }) {
+            self.begun_at = Some(now);
+        }
+        if to.is_connected() {
+            self.connected_at = Some(now);
+        }
+    }
+
+    fn acted(&mut self, action: &Action, scene: &mut Scene<'_>) {
+        if let Action::Connect(_, request) = action {
+            self.make(request, scene);
+        }
+    }
+
+    fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
+        let Event::StateChanged { current, .. } = event else { return };
+        if let ConnectionState::Waiting { retry_at, .. } = current {
+            let delay = retry_at.since(scene.facts.now);
+            if delay > LONGEST_DELAY {
+                scene.violated(BOUNDED, format!("the next one comes in {delay:?}"));
+            }
+        }
+        if !scene.facts.is_on() && is_on(current) {
+            self.cause = Cause::Fresh;
+        }
+    }
+}
+
+impl Attempts {
     /// A delay ends early, but not within the base delay after the last attempt.
-    pub(crate) fn hasten(&mut self) {
+    fn hasten(&mut self) {
         if self.cause == Cause::Retry {
             self.cause = Cause::Hastened;
         }
     }
 
-    pub(crate) fn begun(&mut self, now: Instant) {
-        self.begun_at = Some(now);
-    }
-
-    /// A socket is gone; `was_stable` says whether its connection has lasted.
-    pub(crate) fn lost(&mut self, was_stable: bool, now: Instant) {
-        self.credit |= was_stable;
-        self.lost_at = Some(now);
-    }
-
-    /// The server wants TLS.
-    pub(crate) fn wants_tls(&mut self) {
-        self.wants_tls = true;
-    }
-
-    pub(crate) fn has_credit(&self) -> bool {
-        self.credit || self.cause == Cause::Fresh
-    }
-
-    /// The client makes one.
-    pub(crate) fn make(&mut self, request: &ConnectRequest, who: usize, journal: &mut Journal, now: Instant) {
-        let at = self.begun_at.take().unwrap_or(now);
+    fn make(&mut self, request: &ConnectRequest, scene: &mut Scene<'_>) {
+        let at = self.begun_at.take().unwrap_or(scene.facts.now);
         let cause = std::mem::replace(&mut self.cause, Cause::Retry);
         let wants_tls = std::mem::take(&mut self.wants_tls);
-        let soon_after = |then: Option<Instant>| then.is_some_and(|then| at < then + BASE_DELAY);
-        let is_quick = match cause {
-            Cause::Fresh => false,
-            Cause::Hastened => soon_after(self.last_at),
-            Cause::Retry => soon_after(self.last_at) || soon_after(self.lost_at),
-        };
-        if is_quick && wants_tls && request.tls {
-            journal.reach(Rare::OverTls);
-        } else if is_quick && std::mem::take(&mut self.credit) {
-            self.credits_used += 1;
-            journal.reach(if self.credits_used > 1 { Rare::CreditUsedTwice } else { Rare::CreditUsed });
-        } else if is_quick {
-            journal.violated(who, "attempts are bounded", "a retry came within the base delay, without a credit");
+        let last = self.last.replace((at, request.host.to_string()));
+        if self.is_quick(cause, last.as_ref().map(|(at, _)| *at), at) {
+            self.excuse(wants_tls && request.tls, scene);
         }
         match cause {
             Cause::Fresh => {
-                self.credit = true;
+                self.credit.is_left = true;
                 self.retries.clear();
             }
             Cause::Hastened => {}
-            Cause::Retry => {
-                self.retries.retain(|then| at < *then + MINUTE);
-                self.retries.push_back(at);
-                if self.retries.len() > MAX_RETRIES {
-                    let details = format!("{} retries within a minute", self.retries.len());
-                    journal.violated(who, "attempts are bounded", details);
-                }
-            }
+            Cause::Retry => self.count(at, scene),
         }
-        if cause != Cause::Fresh && self.last_host.as_deref().is_some_and(|host| host != &*request.host) {
-            journal.reach(Rare::RingAdvance);
+        if cause != Cause::Fresh && last.is_some_and(|(_, host)| host != *request.host) {
+            scene.reach(Rare::RingAdvance);
         }
-        self.last_host = Some(request.host.to_string());
-        self.last_at = Some(at);
+    }
+
+    fn is_quick(&self, cause: Cause, last_at: Option<Instant>, at: Instant) -> bool {
+        let soon_after = |then: Option<Instant>| then.is_some_and(|then| at < then + BASE_DELAY);
+        match cause {
+            Cause::Fresh => false,
+            Cause::Hastened => soon_after(last_at),
+            Cause::Retry => soon_after(last_at) || soon_after(self.lost_at),
+        }
+    }
+
+    /// A quick retry is for TLS, or takes the credit.
+    fn excuse(&mut self, is_for_tls: bool, scene: &mut Scene<'_>) {
+        if is_for_tls {
+            scene.reach(Rare::OverTls);
+        } else if std::mem::take(&mut self.credit.is_left) {
+            self.credit.used += 1;
+            scene.reach(if self.credit.used > 1 { Rare::CreditUsedTwice } else { Rare::CreditUsed });
+        } else {
+            scene.violated(BOUNDED, "a retry came within the base delay, without a credit");
+        }
+    }
+
+    fn count(&mut self, at: Instant, scene: &mut Scene<'_>) {
+        self.retries.retain(|then| at < *then + MINUTE);
+        self.retries.push_back(at);
+        if self.retries.len() > MAX_RETRIES {
+            scene.violated(BOUNDED, format!("{} retries within a minute", self.retries.len()));
+        }
     }
 }
 
+const BOUNDED: &str = "attempts are bounded";
+
+/// The code with which a server asks for TLS.
+const USE_TLS: u64 = 4000;
+
 /// The base delay between attempts.
 const BASE_DELAY: Duration = Duration::from_secs(1);
+
+/// The longest delay between attempts.
+const LONGEST_DELAY: Duration = Duration::from_secs(30);
+
+/// How long a connection must last to earn the credit.
+const STABLE_AFTER: Duration = Duration::from_secs(10);
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -1,0 +1,54 @@
+//! *A gap is told once*, and *a gap is told before new events*: when a channel that was subscribed has lost its connection,
+//! `ContinuityLost` comes before anything else of that channel, however many connections were lost meanwhile.
+
+use std::collections::BTreeMap;
+
+use pusher_proto::{ChannelName, Event};
+
+use super::super::inputs::Input;
+use super::{Checker, Scene};
+use crate::simulation::reached::Rare;
+
+#[derive(Default)]
+pub(crate) struct Gaps {
+    /// Of how many losses a gap consists that the application was not told of.
+    losses: BTreeMap<ChannelName, u32>,
+}
+
+impl Checker for Gaps {
+    fn dropped(&mut self, name: &ChannelName) {
+        self.losses.remove(name);
+    }
+
+    fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
+        match event {
+            Event::StateChanged { previous, .. } if previous.is_connected() => self.disconnected(scene),
+            Event::ContinuityLost { channel, since, .. } => {
+                let losses = self.losses.remove(channel).unwrap_or_default();
+                if losses == 0 || *since > scene.facts.now {
+                    scene.violated("a gap is told once", format!("{channel} since {since}, {losses} losses"));
+                }
+                if losses > 1 {
+                    scene.reach(Rare::LongGap);
+                }
+                if scene.facts.input == Input::Other {
+                    scene.reach(Rare::EventBeforeSuccess);
+                }
+            }
+            Event::SubscriptionError { .. } => {}
+            event => {
+                if let Some(channel) = event.channel().filter(|channel| self.losses.contains_key(*channel)) {
+                    scene.violated("a gap is told before new events", format!("{} of {channel}", event.name()));
+                }
+            }
+        }
+    }
+}
+
+impl Gaps {
+    fn disconnected(&mut self, scene: &Scene<'_>) {
+        for (name, _) in scene.facts.channels.iter().filter(|(_, channel)| channel.was_subscribed) {
+            *self.losses.entry(name.clone()).or_default() += 1;
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! *No channel is forgotten*: while there is a connection, a wanted channel is on its way, or waits for a window or for the
+//! sign-in, or the application was told that it failed.
+
+use pusher_proto::ChannelKind;
+
+use super::super::EPSILON;
+use super::super::facts::{OnSocket, Told};
+use super::{Channel, Checker, Quiet, Scene};
+use crate::simulation::reached::Rare;
+
+#[derive(Default)]
+pub(crate) struct Progress;
+
+impl Checker for Progress {
+    fn channel_drained(&mut self, channel: &Quiet<'_>, scene: &mut Scene<'_>) {
+        let Quiet { name, known: channel, .. } = channel;
+        let facts = scene.facts;
+        let is_under_way = channel.is_asked_for()
+            || channel.retry_at.is_some_and(|at| at + EPSILON > facts.now)
+            || !matches!(channel.on_socket, OnSocket::Nothing | OnSocket::Ended(_));
+        let is_due = channel.wanted && channel.told == Told::Nothing && !is_under_way;
+        // After a pause in polling nothing is known for certain.
+        if !is_due || facts.was_unpolled || !scene.client.state().is_connected() {
+            return;
+        }
+        let is_unanswered = |channel: &Channel| matches!(channel.on_socket, OnSocket::Sent { .. } | OnSocket::Unclear);
+        let unanswered = facts.channels.iter().filter(|(_, channel)| is_unanswered(channel)).count();
+        let subscriptions_are_full = unanswered >= facts.limits.subscribe_window;
+        let requests_are_full = facts.requests.in_window() >= facts.limits.auth_window;
+        if name.kind() == ChannelKind::Presence && facts.user.is_pending() {
+            scene.reach(Rare::AwaitedUser);
+        } else if requests_are_full && name.kind().needs_auth() && !subscriptions_are_full {
+            scene.reach(Rare::AuthWindowFull);
+        } else if requests_are_full || subscriptions_are_full {
+            scene.reach(Rare::SubscribeWindowFull);
+        } else {
+            scene.violated("no channel is forgotten", format!("nothing is under way for {name}"));
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What the application has called for is what the client does and shows.
+//!
+//! *Wishes are obeyed*, *wishes are shown*, *nothing after unsubscribing*, *events need a connection*, and *the subscription
+//! is told*.
+
+use pusher_proto::Event;
+
+use super::super::facts::Told;
+use super::super::outputs::Outgoing;
+use super::{Channel, Checker, Message, Quiet, Scene};
+
+/// A channel is subscribed, known and heard of only while it is wanted.
+#[derive(Default)]
+pub(crate) struct ChannelWishes;
+
+impl Checker for ChannelWishes {
+    fn sent(&mut self, message: &Message<'_>, scene: &mut Scene<'_>) {
+        let facts = scene.facts;
+        match message.kind {
+            Outgoing::Subscribe { channel } => {
+                if facts.channels.find(channel).is_none() {
+                    scene.violated("wishes are obeyed", format!("nobody wants {channel}"));
+                }
+            }
+            Outgoing::Unsubscribe { channel } => {
+                let is_subscribed = |channel: &Channel| channel.wanted && channel.told == Told::Subscribed;
+                if facts.channels.find(channel).is_some_and(|(_, channel)| is_subscribed(channel)) {
+                    scene.violated("wishes are obeyed", format!("{channel} is unsubscribed, and it is wanted"));
+                }
+            }
+            Outgoing::Signin => {
+                if !facts.user.wanted {
+                    scene.violated("wishes are obeyed", "signed in and not wanted");
+                }
+            }
+            Outgoing::SubscribeUser
+            | Outgoing::Ping
+            | Outgoing::Pong
+            | Outgoing::ClientEvent { .. }
+            | Outgoing::Other => {}
+        }
+    }
+
+    fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
+        let Some(name) = event.channel() else { return };
+        if !scene.facts.channels.get(name).is_some_and(|channel| channel.wanted) {
+            scene.violated("nothing after unsubscribing", event.name());
+        }
+        if !scene.facts.is_connected() {
+            let details = format!("{} of {name} while {:?}", event.name(), scene.facts.state);
+            scene.violated("events need a connection", details);
+        }
+    }
+
+    fn channel_drained(&mut self, channel: &Quiet<'_>, scene: &mut Scene<'_>) {
+        let (wanted, is_known) = (channel.known.wanted, channel.shown.is_some());
+        if is_known != wanted {
+            scene.violated("wishes are shown", format!("{} wanted: {wanted}, known: {is_known}", channel.name));
+        }
+    }
+}
+
+/// After a drain a channel is subscribed exactly if the application was told so last.
+#[derive(Default)]
+pub(crate) struct Shown;
+
+impl Checker for Shown {
+    fn channel_drained(&mut self, channel: &Quiet<'_>, scene: &mut Scene<'_>) {
+        let (is_subscribed, told) = (channel.is_subscribed(), channel.known.told);
+        if is_subscribed != (told == Told::Subscribed) {
+            let details = format!("{} is subscribed: {is_subscribed}, told: {told:?}", channel.name);
+            scene.violated("the subscription is told", details);
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! *An outage is told once*: `Unavailable` comes at most once between two connections.
+
+use pusher_proto::{ConnectionState, Event};
+
+use super::{Checker, Scene};
+
+#[derive(Default)]
+pub(crate) struct Outages {
+    is_told: bool,
+}
+
+impl Checker for Outages {
+    fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
+        if matches!(event, Event::Unavailable) && std::mem::replace(&mut self.is_told, true) {
+            scene.violated("an outage is told once", "unavailable for the second time");
+        }
+        let Event::StateChanged { current, .. } = event else { return };
+        match current {
+            ConnectionState::Connected { .. } | ConnectionState::Disconnected | ConnectionState::Failed { .. } => {
+                self.is_told = false;
+            }
+            ConnectionState::Initialized | ConnectionState::Connecting { .. } | ConnectionState::Waiting { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What the application is told of the connection is what the client does, in the same order.
+//!
+//! *States follow one another*, *the state is told*, *states come before what they cause*, *wishes are obeyed*, and
+//! *4001-4099 are never retried*.
+
+use pusher_proto::{Action, ConnectionState, Event};
+
+use super::super::outputs::Outgoing;
+use super::{Checker, Message, Scene};
+
+/// The application can follow each step from one state to the next, and knows the state before its consequences show.
+#[derive(Default)]
+pub(crate) struct States;
+
+impl Checker for States {
+    fn ended_with(&mut self, code: u64, scene: &mut Scene<'_>) {
+        let has_failed = matches!(scene.client.state(), ConnectionState::Failed { .. });
+        if (4001..4100).contains(&code) && !has_failed {
+            scene.violated("4001-4099 are never retried", format!("{code} and no failure"));
+        }
+    }
+
+    fn acted(&mut self, action: &Action, scene: &mut Scene<'_>) {
+        let state = &scene.facts.state;
+        if matches!(action, Action::Connect(..)) && !matches!(state, ConnectionState::Connecting { .. }) {
+            scene.violated(STATES_FIRST, format!("a socket is opened while {state:?} was told"));
+        }
+    }
+
+    fn sent(&mut self, message: &Message<'_>, scene: &mut Scene<'_>) {
+        if !scene.facts.is_connected() && !matches!(message.kind, Outgoing::Pong) {
+            scene.violated(STATES_FIRST, format!("{} while {:?}", message.text, scene.facts.state));
+        }
+    }
+
+    fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
+        let Event::StateChanged { previous, current } = event else { return };
+        let state = &scene.facts.state;
+        if previous != state || previous == current {
+            scene.violated("states follow one another", format!("{previous:?} to {current:?} after {state:?}"));
+        }
+    }
+
+    fn drained(&mut self, scene: &mut Scene<'_>) {
+        let (told, is) = (&scene.facts.state, scene.client.state());
+        if told != is {
+            scene.violated("the state is told", format!("told {told:?}, but it is {is:?}"));
+        }
+    }
+}
+
+/// After a drain there is a connection, or an attempt to get one, exactly if the application has called for that last.
+#[derive(Default)]
+pub(crate) struct ConnectionWishes;
+
+impl Checker for ConnectionWishes {
+    fn drained(&mut self, scene: &mut Scene<'_>) {
+        let facts = scene.facts;
+        if facts.connection_wish.is_some_and(|wish| wish != facts.is_on()) {
+            scene.violated("wishes are obeyed", format!("it is {:?}", facts.state));
+        }
+    }
+}
+
+const STATES_FIRST: &str = "states come before what they cause";

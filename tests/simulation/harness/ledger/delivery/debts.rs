@@ -1,0 +1,160 @@
+//! *Events keep their order, and none is lost without a notice*: what the client was given for a channel it owes to the
+//! application, in the same order. An event may be missing if `Lagged` counted it, and late if it waits for a newer key.
+//!
+//! After a drain everything else must have been told (*no event is lost without a notice*), and no more events wait for a
+//! key than the client is configured to keep (*queues are bounded*).
+
+use std::collections::{BTreeMap, VecDeque};
+
+use pusher_proto::{ChannelKind, ChannelName, Event};
+
+use super::super::facts::{Facts, OnSocket};
+use super::{Channel, Checker, Incoming, Scene};
+use crate::simulation::frame::number_of;
+use crate::simulation::reached::Rare;
+
+#[derive(Default)]
+pub(crate) struct Debts {
+    of_channels: BTreeMap<ChannelName, Debt>,
+    /// Events that were counted as missed in this drain, and not yet found missing.
+    lagged: u64,
+}
+
+#[derive(Default)]
+struct Debt {
+    /// The client was given these and must pass them on, in this order.
+    owed: VecDeque<u64>,
+    /// Events may be told that the client was not seen to be given.
+    is_doubtful: bool,
+    /// Events that were counted as missed while others waited for a newer key.
+    excused: u64,
+    /// The latest event on this socket that was published: the server gives those in this order.
+    last_published: Option<u64>,
+    /// The event that no key opened, so that a newer one was asked for.
+    sealed: Option<u64>,
+}
+
+impl Checker for Debts {
+    fn handed(&mut self, frame: &Incoming<'_>, scene: &mut Scene<'_>) {
+        let Incoming::Event { channel, number } = frame else { return };
+        let facts = scene.facts;
+        let Some((name, channel)) = facts.channels.find(channel) else { return };
+        // What was not told yet, only the getters say.
+        let is_listening = if facts.was_unpolled {
+            scene.client.channel(name).is_some_and(|channel| channel.is_subscribed())
+        } else {
+            channel.is_listening()
+        };
+        let debt = self.of_channels.entry(name.clone()).or_default();
+        debt.is_doubtful |= channel.on_socket == OnSocket::Unclear || facts.was_unpolled && !is_listening;
+        if is_listening {
+            debt.owed.push_back(*number);
+        }
+    }
+
+    fn dropped(&mut self, name: &ChannelName) {
+        self.of_channels.remove(name);
+    }
+
+    fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
+        match event {
+            Event::StateChanged { previous, .. } if previous.is_connected() => {
+                self.of_channels.values_mut().for_each(|debt| debt.last_published = None);
+            }
+            Event::Lagged { missed } => self.lagged += missed,
+            Event::Channel(event) => self.pay(event.channel(), event.event(), true, scene),
+            Event::DecryptionError { channel, event, .. } => self.pay(channel, event, false, scene),
+            _ => {}
+        }
+    }
+
+    fn drained(&mut self, scene: &mut Scene<'_>) {
+        for (name, channel) in scene.facts.channels.iter() {
+            self.settle(name, channel, scene);
+        }
+        self.lagged = 0;
+    }
+}
+
+impl Debts {
+    /// This event was passed on: it must be the oldest that is owed, but for those that were counted.
+    fn pay(&mut self, name: &ChannelName, event: &str, is_readable: bool, scene: &mut Scene<'_>) {
+        let Some(number) = number_of(event) else { return };
+        let debt = self.of_channels.entry(name.clone()).or_default();
+        if debt.sealed == Some(number) {
+            debt.sealed = None;
+            if is_readable {
+                scene.reach(Rare::KeyRefreshed);
+            }
+        }
+        // What clients send has its number before it reaches the server, and a cache may repeat its last event.
+        let is_late = |last: u64| last > number || last == number && !name.is_cache();
+        if !event.starts_with("client-") && debt.last_published.replace(number).is_some_and(is_late) {
+            scene.violated(IN_ORDER, format!("event {number} of {name} is told after a later one"));
+        }
+        let Some(skipped) = debt.owed.iter().position(|owed| *owed == number) else {
+            if !debt.is_doubtful {
+                scene.violated(IN_ORDER, format!("event {number} of {name} is told, and it was not its turn"));
+            }
+            return;
+        };
+        debt.owed.drain(..=skipped);
+        let skipped = debt.excuse(skipped as u64);
+        if skipped > self.lagged {
+            scene.violated(IN_ORDER, format!("{skipped} events of {name} before {number}"));
+        }
+        self.lagged = self.lagged.saturating_sub(skipped);
+    }
+
+    /// What was handed over must have been passed on, unless it was counted as missed or waits for a newer key.
+    fn settle(&mut self, name: &ChannelName, channel: &Channel, scene: &mut Scene<'_>) {
+        if channel.is_refreshing() {
+            let debt = self.of_channels.entry(name.clone()).or_default();
+            return debt.wait(name, self.lagged, scene);
+        }
+        let Some(debt) = self.of_channels.get_mut(name) else { return };
+        if !debt.owed.is_empty() && channel.is_listening() && may_await_request(name, scene.facts) {
+            return debt.wait(name, self.lagged, scene);
+        }
+        debt.is_doubtful = false;
+        let owed = debt.owed.len() as u64;
+        debt.owed.clear();
+        let lost = owed.saturating_sub(std::mem::take(&mut debt.excused));
+        if lost > self.lagged {
+            let details = format!("{lost} events of {name} are missing, {} were counted", self.lagged);
+            scene.violated("no event is lost without a notice", details);
+        }
+        self.lagged = self.lagged.saturating_sub(lost);
+    }
+}
+
+impl Debt {
+    /// Events were skipped. Returns how many of them were not counted while others waited.
+    fn excuse(&mut self, skipped: u64) -> u64 {
+        let excused = self.excused.min(skipped);
+        self.excused -= excused;
+        skipped - excused
+    }
+
+    /// Events wait for a newer key.
+    fn wait(&mut self, name: &ChannelName, lagged: u64, scene: &mut Scene<'_>) {
+        self.excused += lagged;
+        let limits = &scene.facts.limits;
+        let most = limits.held_encrypted_events.min(limits.max_pending_events) as u64;
+        let held = (self.owed.len() as u64).saturating_sub(self.excused);
+        if held > most {
+            scene.violated("queues are bounded", format!("{held} events of {name} wait for a key"));
+        }
+        if self.sealed.is_none() && !self.is_doubtful && self.excused == 0 {
+            self.sealed = self.owed.front().copied();
+        }
+    }
+}
+
+/// A request for a newer key waits for the window, and events wait for the request.
+fn may_await_request(name: &ChannelName, facts: &Facts) -> bool {
+    let is_full = facts.requests.in_window() >= facts.limits.auth_window;
+    name.kind() == ChannelKind::PrivateEncrypted && facts.is_connected() && is_full
+}
+
+const IN_ORDER: &str = "events keep their order, and none is lost without a notice";

@@ -1,0 +1,281 @@
+//! What is known of each channel.
+
+use std::collections::BTreeMap;
+
+use pusher_proto::{AuthId, ChannelName, Client, Event, Instant, SubscriptionError};
+
+use super::Request;
+use crate::simulation::frame::number_of;
+
+/// Every channel that was ever wanted.
+#[derive(Default)]
+pub(crate) struct Channels(BTreeMap<ChannelName, Channel>);
+
+#[derive(Default)]
+pub(crate) struct Channel {
+    /// What the application has said since the last drain.
+    pub(crate) wish: Option<bool>,
+    pub(crate) wanted: bool,
+    pub(crate) on_socket: OnSocket,
+    pub(crate) told: Told,
+    /// Whether it was ever subscribed since it is wanted.
+    pub(crate) was_subscribed: bool,
+    /// An unanswered request, and whether it is for a newer key.
+    asked: Option<(AuthId, bool)>,
+    /// When the client will ask again.
+    pub(crate) retry_at: Option<Instant>,
+    /// How the try before this one ended, on the same socket.
+    pub(crate) failed_before: Option<Ending>,
+    pub(crate) latest: Latest,
+}
+
+/// The numbers of the latest events of a channel.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Latest {
+    /// The application was told of it, readable or not.
+    pub(crate) told: Option<u64>,
+    /// The application could read it.
+    pub(crate) read: Option<u64>,
+}
+
+/// What the client has said to the server on this socket, and what came back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OnSocket {
+    #[default]
+    Nothing,
+    Sent {
+        at: Instant,
+    },
+    Confirmed,
+    Ended(Ending),
+    /// Cannot be known from outside.
+    Unclear,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Refused,
+    TimedOut,
+}
+
+/// What the application was told last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Told {
+    #[default]
+    Nothing,
+    Subscribed,
+    Failed,
+}
+
+impl Channel {
+    /// Whether events that arrive are for the application.
+    pub(crate) fn is_listening(&self) -> bool {
+        self.wanted && matches!(self.on_socket, OnSocket::Sent { .. } | OnSocket::Confirmed)
+    }
+
+    /// Whether a newer key was asked for.
+    pub(crate) fn is_refreshing(&self) -> bool {
+        self.asked.is_some_and(|(_, for_key)| for_key)
+    }
+
+    pub(crate) fn is_asked_for(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Wanted again, it starts afresh. Only what is under way is remembered.
+    fn drop_wish(&mut self) {
+        let on_socket = match self.on_socket {
+            OnSocket::Ended(_) | OnSocket::Nothing => OnSocket::Nothing,
+            OnSocket::Sent { .. } | OnSocket::Confirmed | OnSocket::Unclear => self.on_socket,
+        };
+        *self = Self { on_socket, asked: self.asked, ..Self::default() };
+    }
+
+    /// The application calls again for what it wants already.
+    fn try_again(&mut self) {
+        self.told = Told::Nothing;
+        if let OnSocket::Ended(ending) = self.on_socket {
+            self.failed_before = Some(ending);
+        }
+    }
+
+    fn succeed(&mut self) {
+        match self.on_socket {
+            OnSocket::Sent { .. } | OnSocket::Ended(_) | OnSocket::Unclear if self.wanted => {}
+            OnSocket::Sent { .. }
+            | OnSocket::Ended(_)
+            | OnSocket::Unclear
+            | OnSocket::Nothing
+            | OnSocket::Confirmed => return,
+        }
+        self.failed_before = None;
+        // A channel that is to be authorized anew does not take an old answer.
+        let is_pending = matches!(self.on_socket, OnSocket::Sent { .. });
+        if is_pending || self.told == Told::Failed && self.on_socket != OnSocket::Unclear {
+            self.on_socket = OnSocket::Confirmed;
+        }
+    }
+
+    fn fail(&mut self, error: &SubscriptionError) {
+        self.retry_at = None;
+        // A complaint about a channel that is subscribed changes nothing, nor one that the server was not asked about.
+        let is_unasked = self.on_socket == OnSocket::Nothing && matches!(error, SubscriptionError::Refused(_));
+        if self.told == Told::Subscribed || is_unasked {
+            return;
+        }
+        self.told = Told::Failed;
+        self.on_socket = match error {
+            SubscriptionError::Refused(_) => OnSocket::Ended(Ending::Refused),
+            SubscriptionError::Timeout { .. } => OnSocket::Ended(Ending::TimedOut),
+            _ => OnSocket::Nothing,
+        };
+    }
+
+    fn hear(&mut self, event: &str, is_readable: bool) {
+        let number = number_of(event);
+        self.latest.told = self.latest.told.max(number);
+        if is_readable {
+            self.latest.read = self.latest.read.max(number);
+        }
+    }
+}
+
+impl Channels {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&ChannelName, &Channel)> {
+        self.0.iter()
+    }
+
+    pub(crate) fn get(&self, name: &ChannelName) -> Option<&Channel> {
+        self.0.get(name)
+    }
+
+    /// By its name as text, which need not be the name of a channel.
+    pub(crate) fn find(&self, name: &str) -> Option<(&ChannelName, &Channel)> {
+        self.0.iter().find(|(channel, _)| channel.as_str() == name)
+    }
+
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = &ChannelName> {
+        self.0.iter().filter(|(_, channel)| channel.wanted).map(|(name, _)| name)
+    }
+
+    pub(super) fn wish(&mut self, name: &ChannelName) {
+        self.0.entry(name.clone()).or_default().wish = Some(true);
+    }
+
+    pub(super) fn unwish(&mut self, name: &ChannelName) {
+        if let Some(channel) = self.0.get_mut(name) {
+            channel.wish = Some(false);
+        }
+    }
+
+    /// Returns those that are not wanted any more.
+    pub(super) fn take_wishes(&mut self, is_connected: bool) -> Vec<ChannelName> {
+        let mut dropped = Vec::new();
+        for (name, channel) in &mut self.0 {
+            match channel.wish.take() {
+                None => {}
+                Some(false) => {
+                    channel.drop_wish();
+                    dropped.push(name.clone());
+                }
+                Some(true) if !channel.wanted => channel.wanted = true,
+                Some(true) if channel.told == Told::Failed && is_connected => channel.try_again(),
+                Some(true) => {}
+            }
+        }
+        dropped
+    }
+
+    /// The server has confirmed a subscription.
+    pub(super) fn succeeded(&mut self, name: &str) {
+        if let Some(channel) = self.find_mut(name) {
+            channel.succeed();
+        }
+    }
+
+    /// The refusal of a subscription that is not wanted any more is not told, and may have been what this frame means.
+    pub(super) fn doubt_abandoned(&mut self, answered: Option<&str>) {
+        for (name, channel) in &mut self.0 {
+            let is_sent = matches!(channel.on_socket, OnSocket::Sent { .. });
+            if !channel.wanted && Some(name.as_str()) != answered && is_sent {
+                channel.on_socket = OnSocket::Unclear;
+            }
+        }
+    }
+
+    /// The socket is gone. What was told is settled in the order of events.
+    pub(super) fn leave_socket(&mut self) {
+        for channel in self.0.values_mut() {
+            channel.on_socket = OnSocket::Nothing;
+            channel.failed_before = None;
+            channel.retry_at = None;
+        }
+    }
+
+    /// The client could keep no deadline before now.
+    pub(super) fn resume(&mut self, now: Instant) {
+        for channel in self.0.values_mut() {
+            channel.retry_at = channel.retry_at.map(|at| at.max(now));
+            if let OnSocket::Sent { at } = &mut channel.on_socket {
+                *at = now;
+            }
+        }
+    }
+
+    pub(super) fn put(&mut self, name: &str, on_socket: OnSocket) {
+        if let Some(channel) = self.find_mut(name) {
+            channel.on_socket = on_socket;
+        }
+    }
+
+    pub(super) fn asked(&mut self, request: &Request) {
+        let Some(channel) = request.channel.as_ref().and_then(|name| self.0.get_mut(name)) else { return };
+        channel.asked = Some((request.id, request.is_for_key()));
+        channel.retry_at = None;
+    }
+
+    pub(super) fn unasked(&mut self, request: &Request) {
+        let Some(channel) = request.channel.as_ref().and_then(|name| self.0.get_mut(name)) else { return };
+        channel.asked = channel.asked.filter(|(open, _)| *open != request.id);
+    }
+
+    pub(super) fn retries(&mut self, name: &ChannelName, at: Instant) {
+        if let Some(channel) = self.0.get_mut(name) {
+            channel.retry_at = Some(at);
+        }
+    }
+
+    pub(super) fn told(&mut self, event: &Event) {
+        let Some(channel) = event.channel().and_then(|name| self.0.get_mut(name)) else { return };
+        match event {
+            Event::SubscriptionSucceeded { .. } => {
+                channel.told = Told::Subscribed;
+                channel.on_socket = OnSocket::Confirmed;
+                channel.was_subscribed = true;
+            }
+            Event::SubscriptionError { error, .. } => channel.fail(error),
+            Event::Channel(event) => channel.hear(event.event(), true),
+            Event::DecryptionError { event, .. } => channel.hear(event, false),
+            _ => {}
+        }
+    }
+
+    /// The application was told that the connection is lost.
+    pub(super) fn disconnected(&mut self) {
+        for channel in self.0.values_mut() {
+            channel.told = Told::Nothing;
+        }
+    }
+
+    /// After a pause in polling only the getters say what came of what was sent.
+    pub(super) fn catch_up(&mut self, client: &Client) {
+        for (name, channel) in &mut self.0 {
+            let is_subscribed = client.channel(name).is_some_and(|channel| channel.is_subscribed());
+            channel.on_socket = if is_subscribed { OnSocket::Confirmed } else { OnSocket::Unclear };
+        }
+    }
+
+    fn find_mut(&mut self, name: &str) -> Option<&mut Channel> {
+        self.0.iter_mut().find(|(channel, _)| channel.as_str() == name).map(|(_, channel)| channel)
+    }
+}

@@ -1,0 +1,220 @@
+//! What is known of one client from outside: what it was given, what it has done, what it has told.
+//!
+//! Nothing is judged here.
+
+mod channels;
+mod requests;
+mod user;
+
+use std::collections::BTreeSet;
+
+use pusher_proto::{
+    Action, AuthId, ChannelName, Client, CloseReason, ConnectionState, Diagnostic, Event, Instant, SocketEpoch,
+};
+
+pub(crate) use self::channels::{Channel, Channels, Ending, OnSocket, Told};
+pub(crate) use self::requests::{Request, Requests};
+pub(crate) use self::user::{User, Wish};
+use super::inputs::{AppCall, Incoming, Input};
+use super::outputs::{Message, Outgoing};
+use crate::simulation::mix::Limits;
+
+pub(crate) struct Facts {
+    pub(crate) limits: Limits,
+    pub(crate) now: Instant,
+    /// What the application was told last.
+    pub(crate) state: ConnectionState,
+    /// What the application has said of the connection since the last drain.
+    pub(crate) connection_wish: Option<bool>,
+    pub(crate) sockets: Sockets,
+    pub(crate) channels: Channels,
+    pub(crate) requests: Requests,
+    pub(crate) user: User,
+    pub(crate) input: Input,
+    /// The client was not polled for a while, so what goes in and what comes out are not in step.
+    pub(crate) was_unpolled: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct Sockets {
+    /// Those that neither side has closed, as far as the client may know.
+    pub(crate) open: BTreeSet<SocketEpoch>,
+    /// The one among them that the client has not left.
+    current: Option<SocketEpoch>,
+}
+
+impl Sockets {
+    /// Whether what comes from this socket counts. The client may have left it in an action that was not polled yet.
+    pub(crate) fn is_current(&self, epoch: SocketEpoch) -> bool {
+        self.open.contains(&epoch) && self.current == Some(epoch)
+    }
+}
+
+impl Facts {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            now: Instant::ZERO,
+            state: ConnectionState::Initialized,
+            connection_wish: None,
+            sockets: Sockets::default(),
+            channels: Channels::default(),
+            requests: Requests::default(),
+            user: User::default(),
+            input: Input::Other,
+            was_unpolled: false,
+        }
+    }
+
+    /// Whether the client has a connection, or tries to get one.
+    pub(crate) fn is_on(&self) -> bool {
+        is_on(&self.state)
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.state.is_connected()
+    }
+
+    pub(crate) fn called(&mut self, call: &AppCall<'_>) {
+        match call {
+            AppCall::Connect => self.connection_wish = Some(true),
+            AppCall::Disconnect => self.connection_wish = Some(false),
+            AppCall::Subscribe(channel) => self.channels.wish(channel),
+            AppCall::Unsubscribe(channel) => self.channels.unwish(channel),
+            AppCall::Signin => self.user.signin(),
+            AppCall::Signout => self.user.signout(),
+            AppCall::Switch | AppCall::Hint(_) | AppCall::Trigger | AppCall::Triggered(..) => {}
+        }
+    }
+
+    pub(crate) fn handed(&mut self, frame: &Incoming<'_>) {
+        self.input = Input::from(frame);
+        match frame {
+            Incoming::Success { channel } => {
+                self.channels.doubt_abandoned(Some(channel));
+                self.channels.succeeded(channel);
+            }
+            Incoming::Error { .. } | Incoming::SigninSuccess => self.channels.doubt_abandoned(None),
+            Incoming::Greeting { .. }
+            | Incoming::SecondGreeting
+            | Incoming::Watchlist
+            | Incoming::Event { .. }
+            | Incoming::Other => {}
+        }
+    }
+
+    pub(crate) fn ended(&mut self, epoch: SocketEpoch) {
+        self.sockets.open.remove(&epoch);
+    }
+
+    pub(crate) fn moved(&mut self, from: &ConnectionState, to: &ConnectionState) {
+        if leaves_socket(from, to) {
+            self.sockets.current = None;
+        }
+        if from.is_connected() {
+            self.user.attached = false;
+            self.channels.leave_socket();
+        }
+    }
+
+    pub(crate) fn resumed(&mut self) {
+        self.channels.resume(self.now);
+        self.requests.resume(self.now);
+    }
+
+    /// The client takes in what the application has said. Returns the channels that it does not want any more.
+    pub(crate) fn take_wishes(&mut self) -> Vec<ChannelName> {
+        self.user.take_wish();
+        self.channels.take_wishes(self.state.is_connected())
+    }
+
+    pub(crate) fn acted(&mut self, action: &Action) {
+        match action {
+            Action::Connect(epoch, _) => {
+                self.sockets.open.insert(*epoch);
+                self.sockets.current = Some(*epoch);
+            }
+            Action::Close(epoch, _) => self.ended(*epoch),
+            Action::RequestAuth(request) => {
+                let request = Request::new(request, self.now);
+                self.channels.asked(&request);
+                self.requests.open(request);
+            }
+            Action::CancelAuth(id) => {
+                self.close_request(*id);
+            }
+            Action::Emit(event) => self.told(event),
+            Action::Send(..) | Action::Schedule(_) => {}
+        }
+    }
+
+    /// A request was answered or cancelled. Returns whether it was open.
+    pub(crate) fn close_request(&mut self, id: AuthId) -> bool {
+        let Some(request) = self.requests.close(id) else { return false };
+        self.channels.unasked(&request);
+        true
+    }
+
+    pub(crate) fn sent(&mut self, message: &Message<'_>) {
+        match message.kind {
+            Outgoing::Subscribe { channel } => self.channels.put(channel, OnSocket::Sent { at: self.now }),
+            Outgoing::Unsubscribe { channel } => self.channels.put(channel, OnSocket::Nothing),
+            Outgoing::Signin => self.user.attached = true,
+            Outgoing::SubscribeUser
+            | Outgoing::Ping
+            | Outgoing::Pong
+            | Outgoing::ClientEvent { .. }
+            | Outgoing::Other => {}
+        }
+    }
+
+    fn told(&mut self, event: &Event) {
+        self.channels.told(event);
+        self.user.told(event);
+        match event {
+            Event::StateChanged { previous, current } => {
+                if previous.is_connected() {
+                    self.channels.disconnected();
+                    self.user.disconnected();
+                }
+                self.state = current.clone();
+            }
+            Event::Diagnostic(Diagnostic::AuthRetry { channel, retry_at, .. }) => {
+                self.channels.retries(channel, *retry_at);
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn drained(&mut self, client: &Client) {
+        if self.was_unpolled {
+            self.channels.catch_up(client);
+        }
+        self.connection_wish = None;
+        self.input = Input::Other;
+        self.was_unpolled = false;
+    }
+}
+
+/// Whether a client in this state has a connection, or tries to get one.
+pub(crate) fn is_on(state: &ConnectionState) -> bool {
+    match state {
+        ConnectionState::Connecting { .. } | ConnectionState::Waiting { .. } | ConnectionState::Connected { .. } => {
+            true
+        }
+        ConnectionState::Initialized | ConnectionState::Disconnected | ConnectionState::Failed { .. } => false,
+    }
+}
+
+/// Whether a change from one state to another gives up a socket.
+pub(crate) fn leaves_socket(from: &ConnectionState, to: &ConnectionState) -> bool {
+    from.is_connected() || matches!(from, ConnectionState::Connecting { .. }) && !to.is_connected()
+}
+
+/// The close code, if the server gave one.
+pub(crate) fn close_code(reason: &CloseReason) -> Option<u16> {
+    match reason {
+        CloseReason::Closed(Some(frame)) => Some(frame.code),
+        _ => None,
+    }
+}

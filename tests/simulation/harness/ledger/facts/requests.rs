@@ -1,0 +1,60 @@
+//! Requests to the application's server that were neither answered nor cancelled.
+
+use std::collections::BTreeMap;
+
+use pusher_proto::{AuthId, AuthPurpose, AuthRequest, ChannelName, Instant};
+
+#[derive(Default)]
+pub(crate) struct Requests(BTreeMap<AuthId, Request>);
+
+pub(crate) struct Request {
+    pub(crate) id: AuthId,
+    pub(crate) at: Instant,
+    /// The channel, or nothing for the user.
+    pub(crate) channel: Option<ChannelName>,
+    purpose: AuthPurpose,
+}
+
+impl Request {
+    pub(crate) fn new(request: &AuthRequest, at: Instant) -> Self {
+        Self { id: request.id, at, channel: request.subject.channel().cloned(), purpose: request.purpose }
+    }
+
+    pub(crate) fn is_for_key(&self) -> bool {
+        self.purpose == AuthPurpose::KeyRefresh
+    }
+}
+
+impl Requests {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn get(&self, id: AuthId) -> Option<&Request> {
+        self.0.get(&id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Request> {
+        self.0.values()
+    }
+
+    /// How many of them the window is for.
+    pub(crate) fn in_window(&self) -> usize {
+        self.0.values().filter(|request| request.channel.is_some()).count()
+    }
+
+    pub(super) fn open(&mut self, request: Request) {
+        self.0.insert(request.id, request);
+    }
+
+    pub(super) fn close(&mut self, id: AuthId) -> Option<Request> {
+        self.0.remove(&id)
+    }
+
+    /// The client could keep no deadline before now.
+    pub(super) fn resume(&mut self, now: Instant) {
+        for request in self.0.values_mut() {
+            request.at = now;
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Rare transitions of channels and their events.
+
+use pusher_proto::{ChannelKind, DecryptionError, Diagnostic, Event, SubscriptionError};
+
+use super::super::facts::{Ending, OnSocket};
+use super::super::inputs::Input;
+use super::super::outputs::Outgoing;
+use super::{Channel, Checker, Incoming, Message, Scene};
+use crate::simulation::reached::Rare;
+
+#[derive(Default)]
+pub(crate) struct RareOfChannels;
+
+impl Checker for RareOfChannels {
+    fn handed(&mut self, frame: &Incoming<'_>, scene: &mut Scene<'_>) {
+        let Incoming::Success { channel } = frame else { return };
+        let channel = scene.facts.channels.find(channel).map(|(_, channel)| channel);
+        if let Some(rare) = channel.map_or(Some(Rare::StraySuccess), succeeded) {
+            scene.reach(rare);
+        }
+    }
+
+    fn drain_begins(&mut self, scene: &mut Scene<'_>) {
+        for (_, channel) in scene.facts.channels.iter() {
+            let is_sent = matches!(channel.on_socket, OnSocket::Sent { .. });
+            if channel.wish == Some(true) && !channel.wanted && is_sent {
+                scene.reach(Rare::ResubscribedWhileSent);
+            }
+        }
+    }
+
+    fn sent(&mut self, message: &Message<'_>, scene: &mut Scene<'_>) {
+        let Outgoing::Unsubscribe { channel } = message.kind else { return };
+        let Some((name, channel)) = scene.facts.channels.find(channel) else { return };
+        let is_sent = matches!(channel.on_socket, OnSocket::Sent { .. });
+        if channel.wanted && is_sent && name.kind() == ChannelKind::Presence {
+            scene.reach(Rare::ExistingSubscription);
+        }
+    }
+
+    fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
+        let facts = scene.facts;
+        match event {
+            Event::SubscriptionSucceeded { channel, .. }
+                if facts.channels.get(channel).is_some_and(|channel| channel.was_subscribed) =>
+            {
+                scene.reach(Rare::Resubscribed);
+            }
+            Event::SubscriptionError { error: SubscriptionError::Timeout { probable_cause: Some(_) }, .. } => {
+                scene.reach(Rare::ProbableCause);
+            }
+            Event::SubscriptionError { error: SubscriptionError::Refused(_), .. } if facts.input == Input::Success => {
+                scene.reach(Rare::HeldErrorAttributed);
+            }
+            Event::Channel(event) if facts.input == Input::Other && event.channel().is_cache() => {
+                scene.reach(Rare::CachedEvent);
+            }
+            Event::DecryptionError { error: DecryptionError::KeyRefresh(_), .. } => {
+                scene.reach(Rare::KeyRefreshFailed);
+            }
+            Event::DecryptionError { error: DecryptionError::Overflow, .. } => scene.reach(Rare::HeldOverflow),
+            Event::CacheMiss { .. } => scene.reach(Rare::CacheMiss),
+            Event::Lagged { .. } if facts.was_unpolled => scene.reach(Rare::Lagged),
+            Event::Diagnostic(Diagnostic::AuthRetry { .. }) => scene.reach(Rare::AuthRetry),
+            _ => {}
+        }
+    }
+}
+
+/// What is rare about a success for this channel.
+fn succeeded(channel: &Channel) -> Option<Rare> {
+    match (channel.on_socket, channel.failed_before) {
+        (OnSocket::Ended(Ending::TimedOut), _) if channel.wanted => Some(Rare::LateSuccess),
+        (OnSocket::Ended(Ending::Refused), _) if channel.wanted => Some(Rare::WrongRefusalHealed),
+        (OnSocket::Sent { .. } | OnSocket::Unclear, Some(Ending::Refused)) if channel.wanted => {
+            Some(Rare::RefusedThenRetried)
+        }
+        (OnSocket::Sent { .. } | OnSocket::Unclear, Some(Ending::TimedOut)) if channel.wanted => {
+            Some(Rare::TimedOutThenRetried)
+        }
+        (OnSocket::Sent { .. }, _) if !channel.wanted => Some(Rare::UnsubscribedWhileSent),
+        (OnSocket::Nothing, _) if !channel.wanted => Some(Rare::StraySuccess),
+        (
+            OnSocket::Sent { .. } | OnSocket::Nothing | OnSocket::Confirmed | OnSocket::Ended(_) | OnSocket::Unclear,
+            _,
+        ) => None,
+    }
+}

@@ -1,0 +1,18 @@
+//! Rare transitions that can be seen without any invariant's memory. These checkers have no objections.
+
+mod channels;
+mod connection;
+
+use pusher_proto::{Action, ChannelName, CloseReason, ConnectionState, Event};
+
+use super::checker::{Checker, Quiet, Scene, checkers};
+use super::facts::Channel;
+use super::inputs::{AppCall, Incoming};
+use super::outputs::Message;
+
+checkers! {
+    OfRareTransitions {
+        connection: connection::RareOfConnection,
+        channels: channels::RareOfChannels,
+    }
+}
