@@ -9,11 +9,13 @@ use pusher_tokio::pusher_proto::signing::{App, MasterKey};
 use crate::args::ServeArgs;
 use crate::failure::Failure;
 use crate::http_api::HttpApi;
+use crate::interrupt::interrupted;
 use crate::output::{self, BOLD, DIM, printable};
 use crate::server_log;
 use crate::target::Target;
 
 pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
+    let interrupted = interrupted()?;
     let shows_master_key = args.master_key.is_none();
     let master_key = args.master_key.unwrap_or_else(|| MasterKey::new([7; MasterKey::LEN]));
     let app = App::new(args.app_id, args.key, args.secret)?.encryption_master_key(master_key);
@@ -26,7 +28,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     let api = HttpApi::new(server.app().clone(), Target::from_url(&server.ws_url())?)?;
     server_log::install();
     tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        () = interrupted => {}
         failure = server_log::watch_channels(&api) => return Err(failure),
     }
     server.shutdown().await;

@@ -13,6 +13,7 @@ mod steps_refusals;
 mod steps_user;
 mod tour;
 
+use std::pin::pin;
 use std::time::Instant;
 
 use self::report::Report;
@@ -20,12 +21,20 @@ use self::step::{Miss, Step};
 use self::tour::Tour;
 use crate::args::DemoArgs;
 use crate::failure::Failure;
+use crate::interrupt::interrupted;
 
 pub(crate) async fn run(args: DemoArgs) -> Result<(), Failure> {
     let steps: Vec<&Step> = GROUPS.iter().copied().flatten().collect();
-    let mut tour = Tour::new(&args).await?;
+    let mut interrupted = pin!(interrupted()?);
+    let mut tour = tokio::select! {
+        tour = Tour::new(&args) => tour?,
+        () = &mut interrupted => return Err(Failure::failed(INTERRUPTED)),
+    };
     let mut report = Report::new(args.json, &steps);
-    let result = walk(&mut tour, &mut report, &steps).await;
+    let result = tokio::select! {
+        result = walk(&mut tour, &mut report, &steps) => result,
+        () = interrupted => Err(Failure::failed(INTERRUPTED)),
+    };
     tour.end().await;
     result.and(report.finish())
 }
@@ -42,6 +51,8 @@ async fn walk(tour: &mut Tour, report: &mut Report, steps: &[&Step]) -> Result<(
     }
     Ok(())
 }
+
+const INTERRUPTED: &str = "interrupted before the tour was over";
 
 /// In the order of the tour.
 const GROUPS: [&[Step]; 9] = [

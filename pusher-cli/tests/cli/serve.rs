@@ -19,7 +19,7 @@ async fn serves_until_it_is_interrupted_and_keeps_the_secret() {
     assert_eq!(pusher(&[&trigger[..], &["-e", "x", "-d", "{}"]].concat()).await.code, Some(0));
     listening.line_with("private-a  x  {}").await;
 
-    serving.interrupt().await;
+    serving.signal("INT").await;
     let run = serving.end().await;
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
     assert!(!run.stdout.contains("tofu"), "{run:?}");

@@ -1,13 +1,16 @@
 //! Runs the program and reads what it says.
 
+use std::future::pending;
+use std::net::SocketAddr;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use pusher_server::{Options, Server};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::process::{Child, ChildStdout, Command};
+use tokio::sync::mpsc::{self, Receiver};
 use tokio::time::timeout;
 
 /// How a run ended.
@@ -34,7 +37,12 @@ impl Run {
 
 /// Runs the program to its end.
 pub(crate) async fn pusher(args: &[&str]) -> Run {
-    let output = timeout(LIMIT, command(args).stdin(Stdio::null()).output()).await;
+    pusher_with(&[], args).await
+}
+
+/// Runs the program to its end, with these variables in its environment.
+pub(crate) async fn pusher_with(env: &[(&str, &str)], args: &[&str]) -> Run {
+    let output = timeout(LIMIT, command(args).envs(env.iter().copied()).stdin(Stdio::null()).output()).await;
     let Output { status, stdout, stderr } = output.expect("the program should have ended").unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Run { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
@@ -49,7 +57,13 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::start_with(&[], args)
+    }
+
+    pub(crate) fn start_with(env: &[(&str, &str)], args: &[&str]) -> Self {
+        let mut command = command(args);
+        command.envs(env.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines, seen: String::new() }
     }
@@ -68,10 +82,11 @@ impl Running {
         }
     }
 
+    /// Sends a signal, such as `INT`.
     #[cfg(unix)]
-    pub(crate) async fn interrupt(&self) {
+    pub(crate) async fn signal(&self, name: &str) {
         let id = self.child.id().expect("the program should still run").to_string();
-        assert!(Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());
+        assert!(Command::new("kill").args(["-s", name, &id]).status().await.unwrap().success());
     }
 
     /// Waits for the end.
@@ -89,17 +104,25 @@ impl Running {
 
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pusher"));
-    for name in ["PUSHER_APP_ID", "PUSHER_KEY", "PUSHER_SECRET", "PUSHER_URL"] {
-        command.env_remove(name);
+    for (name, _) in std::env::vars_os() {
+        let lower = name.to_string_lossy().to_ascii_lowercase();
+        // A proxy of the environment does not know the servers on this machine.
+        if lower.starts_with("pusher_") || lower.ends_with("_proxy") {
+            command.env_remove(name);
+        }
     }
-    // A proxy of the environment does not know the servers on this machine.
-    command.env("NO_PROXY", "127.0.0.1").args(args).kill_on_drop(true);
+    command.args(args).kill_on_drop(true);
     command
 }
 
 /// A development server with the application `app-id`, `app-key`, `app-secret`.
 pub(crate) async fn server() -> Server {
     Server::start(Options::default()).await.unwrap()
+}
+
+/// A development server that restarts on one address.
+pub(crate) async fn server_at(options: Options, address: SocketAddr) -> Server {
+    Server::start(options.address(address)).await.unwrap()
 }
 
 /// A URL where nobody listens, as long as the socket lives: it holds the port.
@@ -119,6 +142,30 @@ pub(crate) async fn silent_server() -> String {
         }
     });
     url
+}
+
+/// A TCP server that does with each connection what `serve` does, and says that one has come.
+pub(crate) async fn tcp_server<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> (SocketAddr, Receiver<()>)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, receiver) = mpsc::channel(64);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve(stream));
+            // Few tests want to know.
+            let _ = sender.try_send(());
+        }
+    });
+    (address, receiver)
+}
+
+/// Keeps a connection open and never answers.
+pub(crate) async fn hang(stream: TcpStream) {
+    let _stream = stream;
+    pending().await
 }
 
 /// Longer than any run should take on a busy machine.
