@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pusher_driver::adapter::with_causes;
+use pusher_tokio::SocketId;
 use pusher_tokio::pusher_proto::signing::{ApiRequest, App};
-use pusher_tokio::{SocketId, Tls};
 use reqwest::{Client, Method, Response, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -41,10 +41,11 @@ struct Body<'a> {
 
 impl HttpApi {
     pub(crate) fn new(app: App, target: Target) -> Result<Self, Failure> {
-        let tls = Tls::default().client_config().map_err(|error| Failure::failed(error.to_string()))?;
+        let tls = target.tls().client_config().map_err(|error| Failure::failed(error.to_string()))?;
         let mut client = Client::builder()
             .tls_backend_preconfigured((*tls).clone())
             .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TIMEOUT);
         if target.is_this_machine() {
             // A proxy of the environment would look for the server on its own machine.
@@ -83,16 +84,28 @@ impl HttpApi {
         let request = ApiRequest { method: method.as_str(), path: url.path(), body: &body };
         let query = self.app.sign_request(&request, params, seconds_since_epoch());
         url.set_query(Some(&query.map_err(|error| Failure::failed(error.to_string()))?));
+        let publishes = method == Method::POST;
         let request = self.client.request(method, url).header("Content-Type", "application/json").body(body);
-        let unreachable = |error: reqwest::Error| {
-            Failure::cannot_connect(format!(
-                "cannot reach the HTTP API at {origin}: {}",
-                with_causes(&error.without_url())
-            ))
-        };
-        let response = request.send().await.map_err(unreachable)?;
-        check(response).await?.text().await.map_err(unreachable)
+        let unanswered = |error| unanswered(error, &origin, publishes);
+        let response = request.send().await.map_err(unanswered)?;
+        check(response).await?.text().await.map_err(unanswered)
     }
+}
+
+/// A call without an answer has had no effect only if there was no connection to send it on.
+fn unanswered(error: reqwest::Error, origin: &str, publishes: bool) -> Failure {
+    let (is_unsent, is_late) = (error.is_connect(), error.is_timeout());
+    // The signature is part of the URL.
+    let causes = with_causes(&error.without_url());
+    if is_unsent {
+        return Failure::cannot_connect(format!("cannot reach the HTTP API at {origin}: {causes}"));
+    }
+    let outcome = if publishes { "; the event may have been published" } else { "" };
+    let seconds = TIMEOUT.as_secs();
+    Failure::failed(match is_late {
+        true => format!("the HTTP API at {origin} did not answer within {seconds} s{outcome}"),
+        false => format!("the HTTP API at {origin} did not answer: {causes}{outcome}"),
+    })
 }
 
 /// Refuses all but the successes.
@@ -123,6 +136,9 @@ fn seconds_since_epoch() -> u64 {
 
 /// How long a call may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long it may take until there is a connection; less than [`TIMEOUT`], which says nothing about whether there is one.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Longest excerpt of an answer, in characters.
 const MAX_EXCERPT_LEN: usize = 300;

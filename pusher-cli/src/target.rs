@@ -1,11 +1,13 @@
 //! Where a server is: its WebSocket, and the HTTP API that belongs to it.
 
 use std::net::IpAddr;
+use std::path::Path;
 
-use pusher_tokio::{Endpoint, InvalidConfig};
+use pusher_tokio::{Endpoint, InvalidConfig, Tls};
 use reqwest::Url;
 
 use crate::failure::Failure;
+use crate::{mask, trust};
 
 /// One server, as the user named it.
 #[derive(Clone, Debug)]
@@ -13,21 +15,34 @@ pub(crate) struct Target {
     endpoint: Endpoint,
     /// The same place as `http` or `https`.
     http: Url,
+    tls: Tls,
 }
 
 impl Target {
     /// Reads `ws://host[:port][/prefix]`, or the same with `wss`, `http` or `https`.
     pub(crate) fn from_url(url: &str) -> Result<Self, Failure> {
-        let endpoint: Endpoint = url.parse()?;
+        let invalid = |reason: &str| Failure::usage(format!("{:?} is not the URL of a server{reason}", mask::url(url)));
+        let example = ", such as ws://host:port or wss://host/prefix";
+        let endpoint = url.parse::<Endpoint>().map_err(|error| match error {
+            InvalidConfig::PortZero => invalid(&format!(": {error}")),
+            _ if url.contains('@') => invalid(": it must not contain a user name or a password"),
+            _ => invalid(example),
+        })?;
         let http = if url.starts_with("ws") { url.replacen("ws", "http", 1) } else { url.to_owned() };
-        let http = Url::parse(&http).map_err(|_| InvalidConfig::Url(url.into()))?;
-        Ok(Self { endpoint, http })
+        let http = Url::parse(&http).map_err(|_| invalid(example))?;
+        let target = Self { endpoint, http, tls: Tls::default() };
+        let is_at_root = target.http.port().is_none() && target.prefix().is_empty();
+        match target.cluster_name().filter(|_| is_at_root) {
+            Some(name) => Ok(Self { endpoint: Endpoint::cluster(name).tls(target.is_tls()), ..target }),
+            None => Ok(target),
+        }
     }
 
     /// A cluster of hosted Pusher.
     pub(crate) fn cluster(name: &str) -> Result<Self, Failure> {
         let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if !is_name {
+            let name = mask::url(name);
             return Err(Failure::usage(format!("{name:?} is not the name of a cluster, such as eu or mt1")));
         }
         Self::from_url(&format!("wss://{HOSTED_WS}{name}{HOSTED}"))
@@ -40,6 +55,16 @@ impl Target {
         let host = if bare.contains(':') { format!("[{bare}]") } else { bare.to_owned() };
         let port = port.map_or_else(String::new, |port| format!(":{port}"));
         Self::from_url(&format!("{scheme}://{host}{port}"))
+    }
+
+    /// Trusts the certificates in a file as well, if there is one.
+    pub(crate) fn trusting(self, ca_file: Option<&Path>) -> Result<Self, Failure> {
+        let Some(path) = ca_file else { return Ok(self) };
+        Ok(Self { tls: trust::with_file(path)?, ..self })
+    }
+
+    pub(crate) fn tls(&self) -> Tls {
+        self.tls.clone()
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint {
@@ -62,10 +87,9 @@ impl Target {
 
     /// Scheme, host and port of the HTTP API.
     pub(crate) fn api_origin(&self) -> String {
-        let hosted = self.host_name().strip_prefix(HOSTED_WS).filter(|rest| rest.ends_with(HOSTED));
-        match hosted {
+        match self.cluster_name() {
             // Hosted Pusher has a host of its own for it.
-            Some(rest) => format!("{}://api-{rest}", self.http.scheme()),
+            Some(name) => format!("{}://api-{name}{HOSTED}", self.http.scheme()),
             None => format!("{}://{}", self.http.scheme(), self.authority()),
         }
     }
@@ -91,6 +115,11 @@ impl Target {
     pub(crate) fn is_this_machine(&self) -> bool {
         let is_local = |address: IpAddr| address.is_loopback() || address.is_unspecified();
         self.host_name() == "localhost" || self.host_name().parse().is_ok_and(is_local)
+    }
+
+    /// The cluster of hosted Pusher that the host belongs to.
+    fn cluster_name(&self) -> Option<&str> {
+        self.host_name().strip_prefix(HOSTED_WS)?.strip_suffix(HOSTED)
     }
 
     fn authority(&self) -> String {
@@ -124,7 +153,18 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_server() {
+    fn a_cluster_is_hosted_pusher_however_it_is_named() {
+        for target in [Target::cluster("eu"), Target::from_url("wss://ws-eu.pusher.com/")] {
+            assert_eq!(target.unwrap().endpoint(), Endpoint::cluster("eu"));
+        }
+        let plain = Target::from_url("ws://ws-eu.pusher.com").unwrap();
+        assert_eq!(plain.endpoint(), Endpoint::cluster("eu").tls(false));
+        let other = Target::from_url("wss://ws-eu.pusher.com.example").unwrap();
+        assert_eq!(other.endpoint(), Endpoint::host("ws-eu.pusher.com.example"));
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_server() {
         for url in ["localhost", "ftp://h", "ws://", "ws://h:0", "ws://a b"] {
             assert!(Target::from_url(url).is_err(), "{url}");
         }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use pusher_server::Server;
 use pusher_server::pusher_proto::server::Dialect;
-use pusher_server::{Options, Server};
 use pusher_tokio::pusher_proto::signing::App;
-use pusher_tokio::{ChannelName, Client, Data, Endpoint, Events, InvalidName, Secret, Subscription};
+use pusher_tokio::{ChannelName, Client, Data, Endpoint, Events, InvalidName, Options, Secret, Subscription};
 
 use super::auth::{MasterKeyCell, TourAuth};
 use super::proxy::Proxy;
@@ -68,7 +68,7 @@ impl Tour {
         let guest = |id: &str, name: &str, line: Endpoint| {
             let info = Data::json_value(&serde_json::json!({ "name": name }))?;
             let auth = TourAuth::new(&app, endpoint.as_deref(), (id, &info), [&names.forbidden, &names.forged])?;
-            Guest::new(&app, line, auth.master_key(&master_key))
+            Guest::new(&app, line, auth.master_key(&master_key), &Options::new().tls(target.tls()))
         };
         let alice = guest("alice", "Alice", target.behind(proxy.port()))?;
         let bob = guest("bob", "Bob", target.endpoint())?;
@@ -114,22 +114,23 @@ impl Tour {
 /// The server of the tour, and the application on it.
 async fn place(args: &DemoArgs) -> Result<(Target, App, Option<Server>), Failure> {
     let Some(url) = &args.url else {
-        let server = Server::start(Options::default().dialect(args.dialect)).await;
+        let server = Server::start(pusher_server::Options::default().dialect(args.dialect)).await;
         let server = server.map_err(|error| Failure::failed(format!("cannot start a server: {error}")))?;
         return Ok((Target::from_url(&server.ws_url())?, server.app().clone(), Some(server)));
     };
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let secret = args.secret.clone().unwrap_or_else(|| Secret::from(""));
-    Ok((Target::from_url(url)?, App::new(text(&args.app_id), text(&args.key), secret)?, None))
+    let target = Target::from_url(url)?.trusting(args.ca_file.as_deref())?;
+    Ok((target, App::new(text(&args.app_id), text(&args.key), secret)?, None))
 }
 
 impl Guest {
-    fn new(app: &App, line: Endpoint, auth: TourAuth) -> Result<Self, Failure> {
+    fn new(app: &App, line: Endpoint, auth: TourAuth, options: &Options) -> Result<Self, Failure> {
         let config = connect::config(app.key().as_str(), line)
             .auto_connect(false)
             .subscribe_timeout(ANSWER_TIMEOUT)
             .signin_timeout(ANSWER_TIMEOUT);
-        let client = pusher_tokio::connect(config.build()?, auth)?;
+        let client = pusher_tokio::connect_with(config.build()?, auth, options)?;
         let events = client.events();
         Ok(Self { client, events, public: None, private: None, presence: None, cache: None, encrypted: None })
     }
@@ -169,7 +170,7 @@ impl Names {
 
 /// A channel that an earlier step has subscribed.
 pub(super) fn subscription(channel: &mut Option<Subscription>) -> Result<&mut Subscription, Miss> {
-    channel.as_mut().ok_or_else(|| Miss::failed("an earlier step has not subscribed the channel"))
+    channel.as_mut().ok_or_else(|| Miss::failed("no earlier step subscribed the channel"))
 }
 
 /// Long enough for any server that does it at all.

@@ -1,0 +1,138 @@
+//! Servers whose certificates only the tests know, and hosted Pusher, which is one of them here.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use crate::support::{Running, pusher, pusher_with, server, tcp_server};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_ca_is_trusted_by_every_command_that_gets_its_certificate() {
+    let server = server().await;
+    let authority = Authority::new("private-ca");
+    let acceptor = authority.acceptor(&["127.0.0.1"]);
+    let target = server.address();
+    let (address, _) = tcp_server(move |stream| forward(acceptor.clone(), stream, target)).await;
+    let (wss, https) = (format!("wss://{address}"), format!("https://{address}/pusher/auth"));
+    let ca_file = authority.file.to_str().unwrap();
+
+    let listen = ["listen", "--url", &wss, "--key", "app-key", "--auth-url", &https, "-c", "private-a", "--count", "1"];
+    let credentials = ["--url", &wss, "--app-id", "app-id", "--key", "app-key", "--secret", "app-secret"];
+    let trigger = [&["trigger"][..], &credentials, &["-c", "private-a", "-e", "x", "-d", "{}"]].concat();
+    let demo = [&["demo"][..], &credentials].concat();
+    for args in [&listen[..], &trigger, &demo] {
+        pusher(args).await.expect_failure(3, "UnknownIssuer");
+    }
+
+    let mut listening = Running::start(&[&listen[..], &["--ca-file", ca_file]].concat());
+    listening.line_with("pusher:subscription_succeeded").await;
+    let run = pusher(&[&trigger[..], &["--ca-file", ca_file]].concat()).await;
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert_eq!(listening.end().await.code, Some(0));
+    let run = pusher(&[&demo[..], &["--ca-file", ca_file]].concat()).await;
+    assert_eq!(run.code, Some(0), "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_without_certificates_is_an_error() {
+    let listen = ["listen", "--url", "wss://127.0.0.1", "--key", "k", "-c", "a", "--ca-file"];
+    let empty = directory().join("empty.pem");
+    std::fs::write(&empty, "nothing here\n").unwrap();
+    let broken = directory().join("broken.pem");
+    std::fs::write(&broken, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+    for (path, part) in [
+        (PathBuf::from("/no/such/file"), "No such file"),
+        (empty, "the file contains no PEM certificate"),
+        (broken, "cannot use "),
+    ] {
+        let run = pusher(&[&listen[..], &[path.to_str().unwrap()]].concat()).await;
+        run.expect_failure(1, part);
+        run.expect_failure(1, path.to_str().unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_is_reached_at_its_hosts_through_the_proxy_of_the_environment() {
+    let server = server().await;
+    let authority = Authority::new("cluster");
+    let acceptor = authority.acceptor(&["ws-eu.pusher.com", "api-eu.pusher.com"]);
+    let target = server.address();
+    let (proxy, _) = tcp_server(move |mut stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(stream.read_u8().await.unwrap());
+            }
+            let request = String::from_utf8(request).unwrap();
+            assert!(
+                request.starts_with("CONNECT ws-eu.pusher.com:443 ")
+                    || request.starts_with("CONNECT api-eu.pusher.com:443 "),
+                "{request}"
+            );
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            forward(acceptor, stream, target).await;
+        }
+    })
+    .await;
+    let proxy = format!("http://{proxy}");
+    let env = [("HTTPS_PROXY", proxy.as_str())];
+    let place = ["--cluster", "eu", "--ca-file", authority.file.to_str().unwrap()];
+
+    let listen = [&["listen", "--key", "app-key", "-c", "a", "--count", "1"][..], &place].concat();
+    let mut listening = Running::start_with(&env, &listen);
+    listening.line_with("pusher:subscription_succeeded").await;
+    let trigger = ["trigger", "--app-id", "app-id", "--key", "app-key", "--secret", "app-secret"];
+    let run = pusher_with(&env, &[&trigger[..], &place, &["-c", "a", "-e", "x", "-d", "{}"]].concat()).await;
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert_eq!(listening.end().await.code, Some(0));
+}
+
+/// A certificate authority, and the file with its certificate.
+struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    file: PathBuf,
+}
+
+impl Authority {
+    fn new(name: &str) -> Self {
+        let mut params = CertificateParams::new([]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let file = directory().join(format!("{name}.pem"));
+        let base64 = STANDARD.encode(issuer.as_ref().der());
+        std::fs::write(&file, format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n")).unwrap();
+        Self { issuer, file }
+    }
+
+    /// Speaks TLS with a certificate of this authority.
+    fn acceptor(&self, names: &[&str]) -> TlsAcceptor {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+        let certificate: CertificateDer<'static> = params.signed_by(&key, &self.issuer).unwrap().der().clone();
+        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+        TlsAcceptor::from(Arc::new(config))
+    }
+}
+
+async fn forward(acceptor: TlsAcceptor, stream: TcpStream, server: std::net::SocketAddr) {
+    // A client that does not trust the certificate ends the handshake.
+    let Ok(mut client) = acceptor.accept(stream).await else { return };
+    let Ok(mut server) = TcpStream::connect(server).await else { return };
+    let _ = copy_bidirectional(&mut client, &mut server).await;
+}
+
+fn directory() -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+}
