@@ -19,7 +19,9 @@ pub(crate) async fn run(args: TriggerArgs) -> Result<(), Failure> {
             return Err(Failure::usage(format!("{channel} needs --master-key")));
         };
         if args.channels.len() > 1 {
-            return Err(Failure::usage(format!("{channel} has a key of its own: name no other channel with it")));
+            return Err(Failure::usage(format!(
+                "{channel} is encrypted with a key of its own and must be the only channel"
+            )));
         }
         data = seal(key, channel, &data)?;
     }
@@ -33,7 +35,7 @@ pub(crate) async fn run(args: TriggerArgs) -> Result<(), Failure> {
 /// Encrypts a payload, with bytes that are never drawn again.
 pub(crate) fn seal(key: &MasterKey, channel: &ChannelName, data: &str) -> Result<String, Failure> {
     let mut nonce = [0; 24];
-    getrandom::fill(&mut nonce).map_err(|error| Failure::failed(format!("no random numbers: {error}")))?;
+    getrandom::fill(&mut nonce).map_err(|error| Failure::failed(format!("cannot draw random bytes: {error}")))?;
     Ok(key.seal(channel, data, nonce).raw().to_owned())
 }
 

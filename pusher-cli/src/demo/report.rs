@@ -73,7 +73,7 @@ impl Report {
             let mut rest = String::new();
             let untaken = total - observed - unsupported - failed.len();
             for (count, what) in
-                [(*unsupported, "unsupported"), (failed.len(), "not observed"), (untaken, "not tried any more")]
+                [(*unsupported, "unsupported"), (failed.len(), "not observed"), (untaken, "not attempted")]
             {
                 if count > 0 {
                     rest += &format!(", {count} {what}");

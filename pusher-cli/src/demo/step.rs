@@ -75,7 +75,7 @@ where
     loop {
         match timeout_at(deadline, stream.next()).await {
             Err(_) => return Err(Miss::Late { what, limit }),
-            Ok(None) => return Err(Miss::failed("the connection has ended")),
+            Ok(None) => return Err(Miss::failed("the connection ended")),
             Ok(Some(event)) => {
                 if let Some(found) = pick(event) {
                     return Ok(found);

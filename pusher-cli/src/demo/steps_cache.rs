@@ -28,7 +28,7 @@ async fn replay(tour: &mut Tour) -> Outcome {
     let channel = subscription(&mut tour.bob.cache)?;
     let repeated = published(channel, limit, "cached event", "price").await.map_err(|miss| tour.optional(miss))?;
     if repeated != data {
-        return Err(Miss::failed(format!("{repeated} was repeated in place of {data}")));
+        return Err(Miss::failed(format!("{repeated} was repeated instead of {data}")));
     }
-    Ok("bob came later and got it".into())
+    Ok("bob subscribed later and received it".into())
 }

@@ -23,9 +23,9 @@ async fn publish(tour: &mut Tour) -> Outcome {
     let data = json!({ "order": 7, "by": tour.names.public.as_str() }).to_string();
     tour.publish(&tour.names.public, "order.created", &data).await?;
     let channel = subscription(&mut tour.alice.public)?;
-    let arrived = published(channel, LIMIT, "event that was published", "order.created").await?;
+    let arrived = published(channel, LIMIT, "published event", "order.created").await?;
     if arrived != data {
-        return Err(Miss::failed(format!("{arrived} arrived in place of {data}")));
+        return Err(Miss::failed(format!("{arrived} arrived instead of {data}")));
     }
     Ok(format!("order.created {arrived}"))
 }
@@ -53,7 +53,7 @@ async fn client_event(tour: &mut Tour) -> Outcome {
         }
     };
     if arrived != data {
-        return Err(Miss::failed(format!("{arrived} arrived in place of {data}")));
+        return Err(Miss::failed(format!("{arrived} arrived instead of {data}")));
     }
     Ok(format!("{name} went from bob to alice"))
 }

@@ -36,10 +36,10 @@ async fn connect(tour: &mut Tour) -> Outcome {
 }
 
 async fn connected(guest: &mut Guest, url: &str) -> Result<SocketId, Miss> {
-    next(&mut guest.events, LIMIT, "greeting of the server", |event| match event {
+    next(&mut guest.events, LIMIT, "greeting from the server", |event| match event {
         Event::StateChanged { current: ConnectionState::Connected { socket_id }, .. } => Some(Ok(socket_id)),
         Event::StateChanged { current: ConnectionState::Failed { reason }, .. } => {
-            Some(Err(Miss::Over(Failure::connection(&reason, url))))
+            Some(Err(Miss::Over(Failure::given_up(&reason, url))))
         }
         _ => None,
     })
@@ -50,7 +50,7 @@ async fn lose_socket(tour: &mut Tour) -> Outcome {
     // Who leaves while Alice is away must have been there before. If he does not come, the step on the roster fails.
     let _ = steps_presence::join(tour).await;
     tour.proxy.cut();
-    next(&mut tour.alice.events, LIMIT, "loss of the socket", |event| match event {
+    next(&mut tour.alice.events, LIMIT, "sign of the lost socket", |event| match event {
         Event::StateChanged { current: ConnectionState::Waiting { cause, .. }, .. } => Some(cause.to_string()),
         _ => None,
     })
@@ -62,20 +62,20 @@ async fn change_meanwhile(tour: &mut Tour) -> Outcome {
     tour.bob.presence = None;
     let mut presence = tour.carol.join(&tour.names.presence).await?;
     while presence.member("bob").is_some() {
-        next_on(&mut presence, LIMIT, "news that bob has left", |event| {
+        next_on(&mut presence, LIMIT, "pusher:member_removed for bob", |event| {
             matches!(event, Event::MemberRemoved { .. }).then_some(())
         })
         .await?;
     }
     tour.carol.presence = Some(presence);
-    Ok("while alice is away, bob leaves and carol comes".into())
+    Ok("while alice is offline, bob leaves and carol joins".into())
 }
 
 async fn reconnect(tour: &mut Tour) -> Outcome {
     tour.proxy.mend();
     let url = tour.target.ws_url();
     let socket_id = connected(&mut tour.alice, &url).await?;
-    Ok(format!("by itself, as socket {socket_id}"))
+    Ok(format!("automatically, as socket {socket_id}"))
 }
 
 async fn continuity(tour: &mut Tour) -> Outcome {
@@ -100,7 +100,7 @@ async fn continuity(tour: &mut Tour) -> Outcome {
     if notices != 1 || arrived != data {
         return Err(Miss::failed(format!("{notices} notices, then {arrived}")));
     }
-    Ok("told once, before the subscription; the next event arrives".into())
+    Ok("reported once, before the subscription; the next event arrived".into())
 }
 
 async fn roster_difference(tour: &mut Tour) -> Outcome {
@@ -136,7 +136,7 @@ async fn goodbye(tour: &mut Tour) -> Outcome {
         }
     }
     match last {
-        Some(ConnectionState::Disconnected) => Ok("closed in order, and every stream has ended".into()),
+        Some(ConnectionState::Disconnected) => Ok("closed cleanly, and every stream ended".into()),
         state => Err(Miss::failed(format!("the last state is {state:?}"))),
     }
 }

@@ -11,7 +11,7 @@ pub(super) const STEPS: &[Step] = &[step!("encrypted channel", encrypted), step!
 async fn encrypted(tour: &mut Tour) -> Outcome {
     tour.alice.encrypted = Some(tour.alice.join(&tour.names.encrypted).await?);
     exchange(tour, "hush").await?;
-    Ok("sealed with the master key, opened by alice".into())
+    Ok("encrypted with the master key, decrypted by alice".into())
 }
 
 /// The publisher has a new key, and alice learns of it only by what she cannot open.
@@ -19,7 +19,7 @@ async fn rotation(tour: &mut Tour) -> Outcome {
     tour.master_key.rotate();
     exchange(tour, "first with the new key").await?;
     exchange(tour, "second with the new key").await?;
-    Ok("alice asked for the new key, and nothing was lost".into())
+    Ok("alice fetched the new key, and no event was lost".into())
 }
 
 async fn exchange(tour: &mut Tour, words: &str) -> Result<(), Miss> {
@@ -29,5 +29,5 @@ async fn exchange(tour: &mut Tour, words: &str) -> Result<(), Miss> {
     tour.publish(&tour.names.encrypted, "secret", &sealed).await?;
     let channel = subscription(&mut tour.alice.encrypted)?;
     let arrived = published(channel, LIMIT, "encrypted event", "secret").await?;
-    if arrived == data { Ok(()) } else { Err(Miss::failed(format!("{arrived} arrived in place of {data}"))) }
+    if arrived == data { Ok(()) } else { Err(Miss::failed(format!("{arrived} arrived instead of {data}"))) }
 }

@@ -20,7 +20,7 @@ async fn presence(tour: &mut Tour) -> Outcome {
 pub(super) async fn join(tour: &mut Tour) -> Outcome {
     tour.bob.presence = Some(tour.bob.join(&tour.names.presence).await?);
     let channel = subscription(&mut tour.alice.presence)?;
-    let member = next_on(channel, LIMIT, "news of a new member", |event| match event {
+    let member = next_on(channel, LIMIT, "pusher:member_added", |event| match event {
         Event::MemberAdded { member, .. } if member.id == "bob" => Some(member),
         _ => None,
     })
@@ -35,7 +35,7 @@ async fn leave(tour: &mut Tour) -> Outcome {
         return Err(Miss::failed("bob has not joined"));
     }
     let channel = subscription(&mut tour.alice.presence)?;
-    let member = next_on(channel, LIMIT, "news that a member left", |event| match event {
+    let member = next_on(channel, LIMIT, "pusher:member_removed", |event| match event {
         Event::MemberRemoved { member, .. } if member.id == "bob" => Some(member),
         _ => None,
     })

@@ -28,7 +28,7 @@ async fn refusal(tour: &Tour, channel: &ChannelName) -> Result<SubscriptionError
     let mut channel = tour.alice.subscribe(channel)?;
     next(&mut channel, LIMIT, "refusal", |event| match event {
         Event::SubscriptionError { error, .. } => Some(Ok(error)),
-        Event::SubscriptionSucceeded { .. } => Some(Err(Miss::failed("the channel was subscribed all the same"))),
+        Event::SubscriptionSucceeded { .. } => Some(Err(Miss::failed("the channel was subscribed anyway"))),
         _ => None,
     })
     .await?

@@ -47,7 +47,7 @@ async fn watchlist(tour: &mut Tour) -> Outcome {
         _ => None,
     });
     notice.await.map_err(|miss| tour.optional(miss))?;
-    Ok("bob is online, says the list of alice".into())
+    Ok("the watchlist of alice reports bob as online".into())
 }
 
 async fn sign_in_as(guest: &mut Guest, is_lenient: bool) -> Outcome {
@@ -74,6 +74,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 fn need_user(guest: &Guest) -> Result<(), Miss> {
     match guest.client.user() {
         Some(_) => Ok(()),
-        None => Err(Miss::Unsupported("nobody is signed in".into())),
+        None => Err(Miss::Unsupported("no user is signed in".into())),
     }
 }
