@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::convert::Infallible;
+use std::env::VarError;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use pusher_tokio::{ChannelName, Data, InvalidName, Secret, SocketId, Text};
 use crate::failure::Failure;
 use crate::target::Target;
 
-/// Pusher Channels on the command line: take a tour, run a development server, listen, and trigger events.
+/// Pusher Channels on the command line: tour the protocol, run a development server, listen to channels, publish events.
 #[derive(Debug, Parser)]
 #[command(name = "pusher", version, after_help = EXIT_CODES)]
 pub(crate) struct Args {
@@ -23,13 +24,13 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show the protocol at work, step by step, on a server of its own or on yours
+    /// Tour the protocol step by step, on a built-in development server or on yours
     Demo(DemoArgs),
     /// Run a development server
     Serve(ServeArgs),
-    /// Print the events of channels as they come
+    /// Print the events of channels as they arrive
     Listen(ListenArgs),
-    /// Publish an event over the HTTP API
+    /// Publish an event through the HTTP API
     Trigger(TriggerArgs),
 }
 
@@ -37,21 +38,24 @@ pub(crate) enum Command {
 #[derive(Debug, clap::Args)]
 #[command(after_help = DEMO_NOTES)]
 pub(crate) struct DemoArgs {
-    /// Take the tour on this server, such as ws://127.0.0.1:6001
+    /// Server to take the tour on, such as ws://127.0.0.1:6001 [default: a built-in development server]
     #[arg(long, requires_all = ["app_id", "key", "secret"])]
     pub(crate) url: Option<String>,
-    /// Id of the application
+    /// Application id
     #[arg(long, env = "PUSHER_APP_ID", hide_env_values = true)]
     pub(crate) app_id: Option<String>,
-    /// Key of the application
+    /// Application key
     #[arg(long, env = "PUSHER_KEY", hide_env_values = true)]
     pub(crate) key: Option<String>,
-    /// Secret of the application; better given by its environment variable, where nobody sees it
+    /// Application secret; prefer the environment variable, since other users can see command lines
     #[arg(long, env = "PUSHER_SECRET", hide_env_values = true, value_parser = secret)]
     pub(crate) secret: Option<Secret>,
-    /// Let the development server speak like another: pusher, reverb, laravel-websockets, soketi or sockudo
+    /// Server that the built-in one imitates: pusher, reverb, laravel-websockets, soketi or sockudo
     #[arg(long, value_name = "NAME", default_value_t, conflicts_with = "url")]
     pub(crate) dialect: Dialect,
+    /// Also trust the certificates in this PEM file, such as that of a private CA
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub(crate) ca_file: Option<PathBuf>,
     /// Print one JSON object per step: name, status (ok, failed or unsupported), millis, detail
     #[arg(long)]
     pub(crate) json: bool,
@@ -93,53 +97,65 @@ pub(crate) struct ListenArgs {
     pub(crate) channels: Vec<ChannelName>,
     #[command(flatten)]
     pub(crate) place: Place,
-    /// Key of the application
+    /// Application key
     #[arg(long, env = "PUSHER_KEY", hide_env_values = true)]
     pub(crate) key: String,
-    /// Secret of the application, to sign authorizations without an auth endpoint; better given by its environment
-    /// variable, where nobody sees it
+    /// Application secret, to sign authorizations instead of asking an auth endpoint; prefer the environment variable, since
+    /// other users can see command lines
     #[arg(long, env = "PUSHER_SECRET", hide_env_values = true, value_parser = secret)]
     pub(crate) secret: Option<Secret>,
-    /// Master key of encrypted channels, 32 bytes in base64, to sign for them too; better given by its environment variable
+    /// Encryption master key, 32 bytes in base64, to sign for encrypted channels; prefer the environment variable
     #[arg(long, env = "PUSHER_ENCRYPTION_MASTER_KEY", hide_env_values = true, value_name = "BASE64", value_parser = master_key)]
     pub(crate) master_key: Option<MasterKey>,
-    /// Auth endpoint to ask instead of signing
+    /// Auth endpoint for private and presence channels
     #[arg(long, value_name = "URL")]
     pub(crate) auth_url: Option<String>,
-    /// Header for the auth endpoint
+    /// Header for the auth endpoint; may be repeated. For secrets, prefer the environment variable, with one header per line
+    /// [env: PUSHER_AUTH_HEADER]
     #[arg(long = "auth-header", requires = "auth_url", value_name = "NAME=VALUE", value_parser = header)]
-    pub(crate) auth_headers: Vec<(Text, Secret)>,
-    /// Who to be on presence channels [default when signing: pusher-cli]
+    auth_headers: Vec<(Text, Secret)>,
+    /// User id on presence channels [default when signing: pusher-cli]
     #[arg(long, value_name = "ID")]
     pub(crate) user_id: Option<String>,
-    /// What others learn of that user
+    /// User info on presence channels
     #[arg(long, value_name = "JSON", value_parser = json)]
     pub(crate) user_info: Option<Data>,
-    /// Print only events of this name; may be repeated
+    /// Print only events with this name; may be repeated
     #[arg(long = "event", short, value_name = "NAME")]
     pub(crate) events: Vec<String>,
     /// Print one JSON object per event: time, channel, event, data (a string, as it was published), user_id
     #[arg(long)]
     pub(crate) json: bool,
-    /// End after this many published events, or after this many that --event lets through
+    /// Stop after this many published events, or after this many events that --event selects
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
-    /// End after this time; a failure if --count is not reached by then
+    /// Stop after this time; an error if --count is not reached or a channel is not subscribed by then
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
-    /// Never give up; without it, three failures in a row end the program
+    /// Keep trying to reach the server; by default, three failed attempts before the first connection end the program
     #[arg(long)]
     pub(crate) keep_trying: bool,
+}
+
+impl ListenArgs {
+    /// The headers for the auth endpoint: those of the environment, and of the flags.
+    pub(crate) fn auth_headers(&self) -> Result<Vec<(Text, Secret)>, Failure> {
+        let of_env = variable(AUTH_HEADER)?.unwrap_or_default();
+        let of_env = of_env.lines().filter(|line| !line.trim().is_empty()).map(header);
+        let of_env = of_env.collect::<Result<Vec<_>, _>>();
+        let of_env = of_env.map_err(|error| Failure::usage(format!("{AUTH_HEADER}: {error}")))?;
+        Ok([of_env, self.auth_headers.clone()].concat())
+    }
 }
 
 /// Flags of `pusher trigger`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = TRIGGER_NOTES)]
 pub(crate) struct TriggerArgs {
-    /// Channels to publish on
+    /// Channels to publish to
     #[arg(long = "channel", short, required = true, num_args = 1.., value_name = "NAME", value_parser = channel)]
     pub(crate) channels: Vec<ChannelName>,
-    /// Name of the event
+    /// Event name
     #[arg(long, short, value_name = "NAME")]
     pub(crate) event: String,
     /// Payload, usually JSON; @FILE reads a file, - reads standard input
@@ -147,19 +163,19 @@ pub(crate) struct TriggerArgs {
     pub(crate) data: String,
     #[command(flatten)]
     pub(crate) place: Place,
-    /// Id of the application
+    /// Application id
     #[arg(long, env = "PUSHER_APP_ID", hide_env_values = true)]
     pub(crate) app_id: String,
-    /// Key of the application
+    /// Application key
     #[arg(long, env = "PUSHER_KEY", hide_env_values = true)]
     pub(crate) key: String,
-    /// Secret of the application; better given by its environment variable, where nobody sees it
+    /// Application secret; prefer the environment variable, since other users can see command lines
     #[arg(long, env = "PUSHER_SECRET", hide_env_values = true, value_parser = secret)]
     pub(crate) secret: Secret,
-    /// Master key of encrypted channels, 32 bytes in base64; better given by its environment variable
+    /// Encryption master key, 32 bytes in base64, to publish to encrypted channels; prefer the environment variable
     #[arg(long, env = "PUSHER_ENCRYPTION_MASTER_KEY", hide_env_values = true, value_name = "BASE64", value_parser = master_key)]
     pub(crate) master_key: Option<MasterKey>,
-    /// Connection that does not get the event
+    /// Socket id of a connection that does not receive the event
     #[arg(long, value_parser = socket_id)]
     pub(crate) socket_id: Option<SocketId>,
 }
@@ -168,37 +184,53 @@ pub(crate) struct TriggerArgs {
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("server").args(["url", "cluster", "host"]))]
 pub(crate) struct Place {
-    /// Server, such as ws://127.0.0.1:6001 or wss://example.com/prefix [env: PUSHER_URL, if no server is named]
+    /// Server, such as ws://127.0.0.1:6001 or wss://example.com/prefix [env: PUSHER_URL]
     #[arg(long)]
     url: Option<String>,
     /// Cluster of hosted Pusher, such as eu
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
-    /// Host of a server, in place of a URL
+    /// Host of a server, as an alternative to --url
     #[arg(long)]
     host: Option<String>,
-    /// Port of that host [default: 80, or 443 with --tls]
+    /// Port of --host [default: 80, or 443 with --tls]
     #[arg(long, requires = "host")]
     port: Option<u16>,
-    /// Use TLS with that host
+    /// Use TLS with --host
     #[arg(long, requires = "host")]
     tls: bool,
+    /// Also trust the certificates in this PEM file, such as that of a private CA
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 }
 
 impl Place {
     pub(crate) fn target(&self) -> Result<Target, Failure> {
-        match self {
+        let target = match self {
             Self { url: Some(url), .. } => Target::from_url(url),
             Self { cluster: Some(name), .. } => Target::cluster(name),
             Self { host: Some(host), port, tls, .. } => Target::host(host, *port, *tls),
-            // By hand: clap would take a URL of the environment as a conflict with --cluster.
-            Self { url: None, cluster: None, host: None, .. } => match std::env::var("PUSHER_URL") {
-                Ok(url) if !url.is_empty() => Target::from_url(&url),
-                _ => Err(Failure::usage("no server is named: use --url, --cluster, --host or PUSHER_URL")),
+            Self { url: None, cluster: None, host: None, .. } => match variable("PUSHER_URL")? {
+                Some(url) => Target::from_url(&url),
+                None => Err(Failure::usage("no server given: use --url, --cluster, --host or PUSHER_URL")),
             },
-        }
+        };
+        target?.trusting(self.ca_file.as_deref())
     }
 }
+
+/// Reads a variable of the environment that clap cannot: to clap, its value would be a flag that conflicts with others or
+/// requires them.
+fn variable(name: &str) -> Result<Option<String>, Failure> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(Failure::usage(format!("{name} is not UTF-8"))),
+    }
+}
+
+/// Headers for the auth endpoint, one per line.
+const AUTH_HEADER: &str = "PUSHER_AUTH_HEADER";
 
 /// Where the payload of `trigger` comes from.
 pub(crate) enum Payload {
@@ -237,30 +269,34 @@ fn json(text: &str) -> Result<Data, serde_json::Error> {
     Data::from_json(text)
 }
 
-/// Its error does not repeat the value, which may be a token.
+/// Its error does not repeat the text, which may contain a token.
 fn header(text: &str) -> Result<(Text, Secret), &'static str> {
-    let (name, value) = text.split_once('=').ok_or("it must have the form NAME=VALUE")?;
+    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let header = text.split_once('=').map(|(name, value)| (name.trim(), value.trim()));
+    // In `Authorization: Basic bmFtZQ==`, the first = is part of the value.
+    let header = header.filter(|(name, _)| !name.is_empty() && name.bytes().all(is_of_name));
+    let (name, value) = header.ok_or("expected NAME=VALUE, such as Authorization=\"Bearer TOKEN\"")?;
     Ok((name.into(), value.into()))
 }
 
 fn seconds(text: &str) -> Result<Duration, &'static str> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    seconds.filter(|duration| !duration.is_zero()).ok_or("it must be a number of seconds greater than 0")
+    seconds.filter(|duration| !duration.is_zero()).ok_or("expected a number of seconds greater than 0")
 }
 
 /// What stands below the flags: remarks, and the exit codes.
 macro_rules! notes {
     ($($text:literal)*) => {
-        concat!($($text,)* "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 cannot connect, 4 refused by the server.")
+        concat!($($text,)* "Exit codes: 0 success, 1 failure, 2 usage error, 3 cannot connect, 4 refused by the server.")
     };
 }
 
 const EXIT_CODES: &str = notes!();
 
 const DEMO_NOTES: &str = notes!(
-    "Without --url the tour starts a development server of its own. With --url it takes the same steps on that \
-     server, as an application whose secret it holds, and shows as unsupported what that server does not have. Its \
-     channels have names that nobody else uses. The environment's PUSHER_URL has no effect here.\n\n"
+    "Without --url, the tour runs on a development server that it starts. With --url, it takes the same steps on that \
+     server, with the credentials of an application there, and reports what the server lacks as unsupported. Its \
+     channels have unique names. PUSHER_URL is ignored.\n\n"
 );
 
 const SERVE_NOTES: &str = notes!(
@@ -269,12 +305,15 @@ const SERVE_NOTES: &str = notes!(
 );
 
 const LISTEN_NOTES: &str = notes!(
-    "A lost connection comes back by itself; a notice says that events may be missing. Private and presence channels \
-     need --secret or --auth-url. A channel that is refused ends the program, and so does Ctrl-C.\n\n"
+    "A lost connection is reestablished, however long the server is away; a notice shows where events may be missing. \
+     Private and presence channels need --secret or --auth-url. The program ends when a channel is refused, and on \
+     Ctrl-C or SIGTERM. Connections to other machines use the proxies in HTTPS_PROXY, HTTP_PROXY and ALL_PROXY.\n\n"
 );
 
-const TRIGGER_NOTES: &str =
-    notes!("The HTTP API is where the WebSocket is: --url takes ws://, wss://, http:// and https://.\n\n");
+const TRIGGER_NOTES: &str = notes!(
+    "The HTTP API has the address of the WebSocket: --url accepts ws://, wss://, http:// and https://. If the server \
+     does not answer, the event may have been published.\n\n"
+);
 
 #[cfg(test)]
 mod tests {

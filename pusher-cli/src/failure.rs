@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use pusher_tokio::{
-    AuthError, ChannelName, CloseReason, ConnectionError, FailReason, InvalidConfig, InvalidName, SubscriptionError,
+    AuthError, ChannelName, CloseReason, ConnectionError, FailReason, InvalidConfig, InvalidName, ServerError,
+    SubscriptionError,
 };
 
 use crate::output::printable;
@@ -49,16 +50,25 @@ impl Failure {
         Self { kind: Kind::Refused, message: message.into() }
     }
 
-    /// The client has given up.
-    pub(crate) fn connection(reason: &FailReason, url: &str) -> Self {
+    /// The client does not try to connect any more.
+    pub(crate) fn given_up(reason: &FailReason, url: &str) -> Self {
         match reason {
             FailReason::Fatal { .. } => Self::refused(reason.to_string()),
-            FailReason::GaveUp { last, .. } if is_silent_refusal(last) => Self::refused(SILENT_REFUSAL),
-            FailReason::GaveUp { last, .. } => match last.as_ref() {
-                refused @ ConnectionError::Refused(_) => Self::refused(refused.to_string()),
-                last => Self::cannot_connect(format!("cannot connect to {url}: {last}")),
-            },
+            FailReason::GaveUp { last, .. } => Self::no_connection(last, url),
             reason => Self::cannot_connect(format!("cannot connect to {url}: {reason}")),
+        }
+    }
+
+    /// The program does not try to connect any more, for what happened last.
+    pub(crate) fn no_connection(last: &ConnectionError, url: &str) -> Self {
+        match last {
+            last if is_silent_refusal(last) => Self::refused(SILENT_REFUSAL),
+            // The code says that the server would take this client later, as soketi's 4200 while it shuts down.
+            ConnectionError::Refused(ServerError {
+                code: Some(FIRST_TEMPORARY_CODE..=LAST_TEMPORARY_CODE), ..
+            }) => Self::cannot_connect(format!("cannot connect to {url}: {last}")),
+            ConnectionError::Refused(_) => Self::refused(last.to_string()),
+            last => Self::cannot_connect(format!("cannot connect to {url}: {last}")),
         }
     }
 
@@ -131,9 +141,13 @@ impl From<serde_json::Error> for Failure {
 
 /// What a program can say about a server that only hangs up.
 pub(crate) const SILENT_REFUSAL: &str =
-    "the server ends every connection before it greets: wrong key, app disabled or full";
+    "the server closes every connection before the greeting: the key may be wrong, or the application disabled or full";
 
 /// The codes of the Pusher protocol begin here; those below say only that the socket ended.
 const FIRST_MEANINGFUL_CODE: u16 = 4_000;
+
+/// The codes of refusals that may end (Pusher protocol, *Error codes*).
+const FIRST_TEMPORARY_CODE: u32 = 4_100;
+const LAST_TEMPORARY_CODE: u32 = 4_299;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();

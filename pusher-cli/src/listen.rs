@@ -2,42 +2,41 @@
 
 mod describe;
 
+use std::collections::HashSet;
+use std::pin::pin;
 use std::time::Duration;
 
 use pusher_tokio::pusher_proto::signing::App;
 use pusher_tokio::{
-    Client, Config, ConnectionError, ConnectionState, Data, Event, HttpAuth, InvalidConfig, LocalAuth, NoAuth,
-    Subscription,
+    ChannelName, Client, ConnectionError, ConnectionState, Data, Diagnostic, Event, HttpAuth, LocalAuth, NoAuth,
+    Options, Subscription, SubscriptionError,
 };
 use tokio::time::{Instant, sleep_until};
 
 use crate::args::ListenArgs;
 use crate::connect;
 use crate::failure::{Failure, SILENT_REFUSAL, is_silent_refusal};
+use crate::interrupt::interrupted;
 use crate::output;
 use crate::target::Target;
 
 pub(crate) async fn run(args: ListenArgs) -> Result<(), Failure> {
+    let interrupted = interrupted()?;
     let target = args.place.target()?;
     let client = client(&args, &target)?;
-    let mut listener = Listener { url: target.ws_url(), client: client.clone(), args, counted: 0, silent_refusals: 0 };
-    let result = listener.listen().await;
+    let mut listener = Listener::new(target.ws_url(), client.clone(), args);
+    let result = listener.listen(interrupted).await;
     client.shutdown(GOODBYE).await;
     result
 }
 
-fn client(args: &ListenArgs, target: &Target) -> Result<Client, Failure> {
-    let mut config = connect::config(&args.key, target.endpoint());
-    if args.keep_trying {
-        config = config.max_attempts(None);
-    }
-    authorized(args, config.build()?)
-}
-
 /// Connects with the authorizer that the flags ask for.
-fn authorized(args: &ListenArgs, config: Config) -> Result<Client, Failure> {
+fn client(args: &ListenArgs, target: &Target) -> Result<Client, Failure> {
+    // When to give up is decided here, by what happened before.
+    let config = connect::config(&args.key, target.endpoint()).max_attempts(None).build()?;
+    let options = options(target)?;
     let connected = match (&args.auth_url, &args.secret) {
-        (Some(url), _) => pusher_tokio::connect(config, endpoint(args, url)),
+        (Some(url), _) => pusher_tokio::connect_with(config, endpoint(args, url)?, &options),
         (None, Some(secret)) => {
             // An authorization does not contain the application's id.
             let mut app = App::new("", args.key.as_str(), secret.clone())?;
@@ -46,20 +45,29 @@ fn authorized(args: &ListenArgs, config: Config) -> Result<Client, Failure> {
             }
             let info = args.user_info.clone().unwrap_or(Data::ABSENT);
             let user_id = args.user_id.as_deref().unwrap_or(DEFAULT_USER_ID);
-            pusher_tokio::connect(config, LocalAuth::new(app).user(user_id, &info))
+            pusher_tokio::connect_with(config, LocalAuth::new(app).user(user_id, &info), &options)
         }
         (None, None) => match args.channels.iter().find(|channel| channel.kind().needs_auth()) {
             Some(channel) => return Err(Failure::usage(format!("{channel} needs --secret or --auth-url"))),
-            None => pusher_tokio::connect(config, NoAuth),
+            None => pusher_tokio::connect_with(config, NoAuth, &options),
         },
     };
-    connected.map_err(|error: InvalidConfig| error.into())
+    Ok(connected?)
 }
 
-fn endpoint(args: &ListenArgs, url: &str) -> HttpAuth {
+/// The way to the server: as for the HTTP API, through the proxy that the environment names.
+fn options(target: &Target) -> Result<Options, Failure> {
+    let options = Options::new().tls(target.tls());
+    if target.is_this_machine() {
+        return Ok(options);
+    }
+    options.proxy_from_env().map_err(|error| Failure::usage(format!("the environment: {error}")))
+}
+
+fn endpoint(args: &ListenArgs, url: &str) -> Result<HttpAuth, Failure> {
     let mut auth = HttpAuth::new(url);
-    for (name, value) in &args.auth_headers {
-        auth = auth.header(name.clone(), value.clone());
+    for (name, value) in args.auth_headers()? {
+        auth = auth.header(name, value);
     }
     if let Some(id) = &args.user_id {
         auth = auth.param("user_id", id.as_str());
@@ -67,7 +75,7 @@ fn endpoint(args: &ListenArgs, url: &str) -> HttpAuth {
     if let Some(info) = &args.user_info {
         auth = auth.param("user_info", info.raw());
     }
-    auth
+    Ok(auth)
 }
 
 struct Listener {
@@ -75,12 +83,22 @@ struct Listener {
     client: Client,
     args: ListenArgs,
     counted: u64,
-    /// In a row, as far as the client has not given up.
+    /// Whether the server has greeted before: one that did is worth waiting for, however long it is away.
+    was_connected: bool,
+    /// Channels that have been subscribed before.
+    was_subscribed: HashSet<ChannelName>,
+    /// In a row.
     silent_refusals: u32,
 }
 
 impl Listener {
-    async fn listen(&mut self) -> Result<(), Failure> {
+    fn new(url: String, client: Client, args: ListenArgs) -> Self {
+        let was_subscribed = HashSet::new();
+        Self { url, client, args, counted: 0, was_connected: false, was_subscribed, silent_refusals: 0 }
+    }
+
+    async fn listen(&mut self, interrupted: impl Future<Output = ()>) -> Result<(), Failure> {
+        let mut interrupted = pin!(interrupted);
         let mut events = self.client.events();
         let channels = self.args.channels.iter().map(|channel| self.client.subscribe(channel));
         let _subscriptions: Vec<Subscription> = channels.collect::<Result<_, _>>()?;
@@ -91,7 +109,7 @@ impl Listener {
                     Some(event) => self.handle(&event)?,
                     None => return Ok(()),
                 },
-                interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
+                () = &mut interrupted => return Ok(()),
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => return self.time_is_up(),
             }
             if self.args.count.is_some_and(|count| self.counted >= count) {
@@ -101,53 +119,95 @@ impl Listener {
     }
 
     fn handle(&mut self, event: &Event) -> Result<(), Failure> {
-        if self.is_shown(event) {
-            if self.args.json {
-                output::json(&describe::Json::new(event))?;
-            } else {
-                output::line(describe::human(event))?;
-            }
-            if matches!(event, Event::Channel(_)) || !self.args.events.is_empty() {
-                self.counted += 1;
-            }
+        // What ends the program is reported once, as its error.
+        self.follow(event)?;
+        if !self.is_shown(event) {
+            return Ok(());
         }
+        if self.args.json {
+            output::json(&describe::Json::new(event))?;
+        } else {
+            output::line(describe::human(event))?;
+        }
+        if matches!(event, Event::Channel(_)) || !self.args.events.is_empty() {
+            self.counted += 1;
+        }
+        Ok(())
+    }
+
+    /// Draws the conclusions from an event; an error if it ends the program.
+    fn follow(&mut self, event: &Event) -> Result<(), Failure> {
         match event {
             Event::StateChanged { current: ConnectionState::Failed { reason }, .. } => {
-                Err(Failure::connection(reason, &self.url))
+                return Err(Failure::given_up(reason, &self.url));
             }
-            Event::StateChanged { current: ConnectionState::Waiting { cause, .. }, .. } => {
+            Event::StateChanged { current: ConnectionState::Waiting { attempt, cause, .. }, .. } => {
+                let is_patient = self.was_connected || self.args.keep_trying;
+                if !is_patient && *attempt >= connect::TRIES {
+                    return Err(Failure::no_connection(cause, &self.url));
+                }
                 self.silent_refusals = if is_silent_refusal(cause) { self.silent_refusals + 1 } else { 0 };
-                if self.args.keep_trying && self.silent_refusals == connect::TRIES {
+                if self.silent_refusals == connect::TRIES {
                     output::note(SILENT_REFUSAL);
                 }
-                Ok(())
             }
-            // The server may complain about a channel that it goes on to serve.
-            Event::SubscriptionError { channel, error } => match self.client.channel(channel) {
-                Some(channel) if channel.is_subscribed => Ok(()),
-                Some(_) | None => Err(Failure::subscription(channel, error)),
-            },
-            _ => Ok(()),
+            Event::StateChanged { current: ConnectionState::Connected { .. }, .. } => {
+                self.was_connected = true;
+                self.silent_refusals = 0;
+            }
+            Event::SubscriptionSucceeded { channel, .. } => {
+                self.was_subscribed.insert(channel.clone());
+            }
+            // The server may complain about a channel and serve it all the same.
+            Event::SubscriptionError { channel, error } if !self.is_subscribed(channel) => {
+                if !self.was_subscribed.contains(channel) || !may_pass(error) {
+                    return Err(Failure::subscription(channel, error));
+                }
+                // A backend is away as well while its server restarts. The handle of the channel is still there.
+                drop(self.client.subscribe(channel)?);
+            }
+            _ => {}
         }
+        Ok(())
     }
 
     fn is_shown(&self, event: &Event) -> bool {
         let filter = &self.args.events;
         match event {
+            Event::Diagnostic(Diagnostic::AuthRetry { .. } | Diagnostic::ForeignKey { .. }) => !self.args.json,
             Event::Diagnostic(_) => false,
-            // The program ends with it and says it then.
-            Event::SubscriptionError { .. } => false,
-            Event::StateChanged { current: ConnectionState::Failed { .. }, .. } => false,
             // The change of state says the same to a person.
             Event::ConnectionError(error) if !self.args.json && !is_going_on(error) => false,
             event => filter.is_empty() || filter.iter().any(|name| name == event.name()),
         }
     }
 
+    fn is_subscribed(&self, channel: &ChannelName) -> bool {
+        self.client.channel(channel).is_some_and(|channel| channel.is_subscribed)
+    }
+
+    /// It is a success only if the program was listening, and to as many events as were asked for.
     fn time_is_up(&self) -> Result<(), Failure> {
-        let Some(count) = self.args.count else { return Ok(()) };
         let seconds = self.args.timeout.unwrap_or_default().as_secs_f64();
-        Err(Failure::failed(format!("{} of {count} events came within {seconds} s", self.counted)))
+        match self.client.state() {
+            ConnectionState::Connected { .. } => {}
+            ConnectionState::Waiting { cause, .. } => {
+                return Err(Failure::cannot_connect(format!(
+                    "not connected to {} after {seconds} s: {cause}",
+                    self.url
+                )));
+            }
+            _ => return Err(Failure::cannot_connect(format!("not connected to {} after {seconds} s", self.url))),
+        }
+        if let Some(channel) = self.args.channels.iter().find(|channel| !self.is_subscribed(channel)) {
+            return Err(Failure::failed(format!("{channel} is not subscribed after {seconds} s")));
+        }
+        match self.args.count {
+            None => Ok(()),
+            Some(count) => {
+                Err(Failure::failed(format!("{} of {count} events arrived within {seconds} s", self.counted)))
+            }
+        }
     }
 }
 
@@ -156,7 +216,16 @@ fn is_going_on(error: &ConnectionError) -> bool {
     matches!(error, ConnectionError::Server(_) | ConnectionError::Protocol(_))
 }
 
-/// Who signs without saying a name.
+/// Whether the failure says only that someone was not there.
+fn may_pass(error: &SubscriptionError) -> bool {
+    match error {
+        SubscriptionError::Auth(error) => error.is_retryable(),
+        SubscriptionError::Timeout { .. } => true,
+        _ => false,
+    }
+}
+
+/// The user on presence channels when `--user-id` is not given.
 const DEFAULT_USER_ID: &str = "pusher-cli";
 
 /// How long the end may take.

@@ -5,12 +5,15 @@ mod connect;
 mod demo;
 mod failure;
 mod http_api;
+mod interrupt;
 mod listen;
+mod mask;
 mod output;
 mod serve;
 mod server_log;
 mod target;
 mod trigger;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -21,7 +24,7 @@ use crate::failure::Failure;
 
 fn main() -> ExitCode {
     // Wrong flags end here, with the code 2.
-    let Args { command } = Args::parse();
+    let Args { command } = Args::try_parse().unwrap_or_else(|error| mask::error(error).exit());
     match run(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -1,6 +1,6 @@
 //! Events in the words of `pusher listen`.
 
-use pusher_tokio::{ChannelName, ConnectionState, Event, Member};
+use pusher_tokio::{ChannelName, ConnectionState, Diagnostic, Event, Member};
 use serde::Serialize;
 use serde_json::json;
 
@@ -45,12 +45,21 @@ pub(super) fn human(event: &Event) -> String {
             format!("{DIM}{time}{DIM:#}  {CHANNEL}{channel}{CHANNEL:#}  {BOLD}{name}{BOLD:#}  {data}{sender}")
         }
         Event::ContinuityLost { .. } => {
-            let notice = "the connection was lost: events may be missing here";
-            format!("{DIM}{time}{DIM:#}  {CHANNEL}{channel}{CHANNEL:#}  {WARNING}{notice}{WARNING:#}")
+            warning(&time, Some(channel), "the connection was lost: events may be missing here")
         }
-        Event::ConnectionError(error) => warning(&time, &error.to_string()),
-        Event::Unavailable => warning(&time, "there is no connection for some time"),
-        Event::Lagged { missed } => warning(&time, &format!("{missed} events came too fast and are missing here")),
+        Event::DecryptionError { event, error, .. } => {
+            warning(&time, Some(channel), &format!("cannot decrypt {event}: {error}"))
+        }
+        Event::SubscriptionError { error, .. } => warning(&time, Some(channel), &error.to_string()),
+        Event::Diagnostic(Diagnostic::AuthRetry { channel, error, .. }) => {
+            warning(&time, Some(channel.as_str()), &format!("{error}; retrying"))
+        }
+        Event::Diagnostic(diagnostic) => warning(&time, None, &diagnostic.to_string()),
+        Event::ConnectionError(error) => warning(&time, None, &error.to_string()),
+        Event::Unavailable => warning(&time, None, "still not connected; retrying"),
+        Event::Lagged { missed } => {
+            warning(&time, None, &format!("{missed} events arrived faster than they were printed and are missing here"))
+        }
         _ => {
             let words = [channel, &name, &data].into_iter().filter(|word| !word.is_empty());
             format!("{DIM}{time}  {}{DIM:#}", words.collect::<Vec<_>>().join("  "))
@@ -58,11 +67,12 @@ pub(super) fn human(event: &Event) -> String {
     }
 }
 
-fn warning(time: &str, text: &str) -> String {
-    format!("{DIM}{time}{DIM:#}  {WARNING}{}{WARNING:#}", printable(text))
+fn warning(time: &str, channel: Option<&str>, text: &str) -> String {
+    let channel = channel.map_or_else(String::new, |channel| format!("{CHANNEL}{channel}{CHANNEL:#}  "));
+    format!("{DIM}{time}{DIM:#}  {channel}{WARNING}{}{WARNING:#}", printable(text))
 }
 
-/// The payload as text: what was published, or for what the client says itself, JSON of the same form.
+/// The payload as text: what was published, or JSON for the client's own events.
 fn data(event: &Event) -> Option<String> {
     let value = match event {
         Event::Channel(event) if event.data().is_absent() => return None,
@@ -80,6 +90,8 @@ fn data(event: &Event) -> Option<String> {
             change
         }
         Event::ConnectionError(error) => json!({ "message": error.to_string() }),
+        Event::SubscriptionError { error, .. } => json!({ "message": error.to_string() }),
+        Event::DecryptionError { event, error, .. } => json!({ "event": event.as_str(), "message": error.to_string() }),
         Event::SubscriptionSucceeded { presence: Some(presence), .. } => {
             json!({ "members": presence.members.iter().map(|member| json_of(&member)).collect::<Vec<_>>() })
         }

@@ -82,7 +82,7 @@ async fn tells_a_silent_server_from_none() {
     let (url, _port) = nowhere();
     demo(&url, credentials, &[]).await.expect_failure(3, "cannot connect to ws://127.0.0.1:");
     let silent = demo(&silent_server().await, credentials, &[]).await;
-    silent.expect_failure(4, "wrong key, app disabled or full");
+    silent.expect_failure(4, "the key may be wrong");
 }
 
 async fn demo(url: &str, [id, key, secret]: [&str; 3], more: &[&str]) -> Run {

@@ -6,13 +6,15 @@ use crate::support::{Running, nowhere, pusher, server, silent_server};
 async fn wrong_flags() {
     let listen = ["listen", "--url", "ws://localhost", "--key", "k"];
     pusher(&listen).await.expect_failure(2, "required");
-    pusher(&["listen", "--key", "k", "-c", "a"]).await.expect_failure(2, "no server is named");
+    pusher(&["listen", "--key", "k", "-c", "a"]).await.expect_failure(2, "no server given");
     let more = |more: &[&'static str]| [&listen[..], more].concat();
     pusher(&more(&["-c", "#a"])).await.expect_failure(2, "reserved");
     pusher(&more(&["-c", "a", "--cluster", "eu"])).await.expect_failure(2, "cannot be used with");
     pusher(&more(&["-c", "a", "--timeout", "0"])).await.expect_failure(2, "greater than 0");
     pusher(&more(&["-c", "private-a"])).await.expect_failure(2, "private-a needs --secret or --auth-url");
-    pusher(&["listen", "--url", "localhost", "--key", "k", "-c", "a"]).await.expect_failure(2, "is not a URL");
+    pusher(&["listen", "--url", "localhost", "--key", "k", "-c", "a"])
+        .await
+        .expect_failure(2, "is not the URL of a server");
     pusher(&["demo", "--url", "ws://localhost"]).await.expect_failure(2, "required");
 }
 
@@ -37,7 +39,7 @@ async fn wrong_key() {
 async fn silently_refused_key() {
     let url = silent_server().await;
     let run = pusher(&["listen", "--url", &url, "--key", "wrong", "-c", "a"]).await;
-    run.expect_failure(4, "wrong key, app disabled or full");
+    run.expect_failure(4, "the key may be wrong");
 
     let mut patient = Running::start(&["listen", "--url", &url, "--key", "wrong", "-c", "a", "--keep-trying"]);
     for _ in 0..4 {

@@ -9,7 +9,7 @@ async fn every_command_has_help_that_lists_the_exit_codes() {
     {
         let run = pusher(args).await;
         assert_eq!(run.code, Some(0));
-        assert!(run.stdout.contains("Exit codes: 0 done"), "{run:?}");
+        assert!(run.stdout.contains("Exit codes: 0 success"), "{run:?}");
     }
 }
 

@@ -6,6 +6,8 @@ use crate::support::{Running, pusher, server};
 
 /// 32 bytes of value 7, the master key of the development server.
 const MASTER_KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+/// 32 bytes of value 8.
+const OTHER_MASTER_KEY: &str = "CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=";
 const SUCCEEDED: &str = "pusher:subscription_succeeded";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,7 +41,7 @@ async fn encrypted_events_are_sealed_and_opened_with_the_master_key() {
     let event = ["-c", "private-encrypted-chat", "--event", "message", "--data", r#"{"hush":1}"#];
     pusher(&[&trigger[..], &event].concat()).await.expect_failure(2, "private-encrypted-chat needs --master-key");
     let two = ["-c", "other", "--master-key", MASTER_KEY];
-    pusher(&[&trigger[..], &event, &two].concat()).await.expect_failure(2, "has a key of its own");
+    pusher(&[&trigger[..], &event, &two].concat()).await.expect_failure(2, "with a key of its own");
 
     for auth in [&["--secret", "app-secret", "--master-key", MASTER_KEY][..], &["--auth-url", &endpoint]] {
         let listen =
@@ -80,22 +82,23 @@ async fn a_lost_connection_is_told_and_comes_back() {
     listening.line_with(SUCCEEDED).await;
 }
 
-#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn an_interrupt_ends_it_in_order() {
+async fn an_event_that_cannot_be_decrypted_is_reported_with_the_reason() {
     let server = server().await;
-    let mut listening = Running::start(&["listen", "--url", &server.ws_url(), "--key", "app-key", "--channel", "chat"]);
-    listening.line_with(SUCCEEDED).await;
-    listening.interrupt().await;
-    let run = listening.end().await;
-    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
-}
+    let (url, endpoint) = (server.ws_url(), format!("{}/pusher/auth", server.http_url()));
+    let channel = "private-encrypted-chat";
+    let listen = ["listen", "--url", &url, "--key", "app-key", "-c", channel, "--auth-url", &endpoint];
+    let (mut human, mut json) = (Running::start(&listen), Running::start(&[&listen[..], &["--json"]].concat()));
+    human.line_with(SUCCEEDED).await;
+    json.line_with(SUCCEEDED).await;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_timeout_is_a_failure_only_if_more_was_expected() {
-    let server = server().await;
-    let url = server.ws_url();
-    let listen = ["listen", "--url", &url, "--key", "app-key", "--channel", "chat", "--timeout", "0.2"];
-    assert_eq!(pusher(&listen).await.code, Some(0));
-    pusher(&[&listen[..], &["--count", "1"]].concat()).await.expect_failure(1, "0 of 1 events came within 0.2 s");
+    let trigger = ["trigger", "--url", &url, "--app-id", "app-id", "--key", "app-key", "--secret", "app-secret"];
+    let event = ["-c", channel, "--event", "message", "--data", "{}", "--master-key", OTHER_MASTER_KEY];
+    assert_eq!(pusher(&[&trigger[..], &event].concat()).await.code, Some(0));
+    human.line_with("private-encrypted-chat  cannot decrypt message: no key opens the payload").await;
+    let line: Value = serde_json::from_str(&json.line_with("pusher:decryption_error").await).unwrap();
+    assert_eq!(
+        (&line["channel"], &line["data"]),
+        (&json!(channel), &json!(r#"{"event":"message","message":"no key opens the payload"}"#))
+    );
 }

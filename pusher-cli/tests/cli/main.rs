@@ -4,6 +4,11 @@ mod demo;
 mod failures;
 mod help;
 mod listen;
+mod outages;
+mod secrets;
 mod serve;
+#[cfg(unix)]
+mod signals;
 #[expect(clippy::unwrap_used, reason = "only tests call it")]
 mod support;
+mod tls;
