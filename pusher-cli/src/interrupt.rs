@@ -27,7 +27,7 @@ pub(crate) fn interrupted() -> io::Result<impl Future<Output = ()>> {
     Ok(async {
         if tokio::signal::ctrl_c().await.is_err() {
             // Without a handler, the system ends the program.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     })
 }

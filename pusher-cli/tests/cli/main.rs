@@ -11,4 +11,5 @@ mod serve;
 mod signals;
 #[expect(clippy::unwrap_used, reason = "only tests call it")]
 mod support;
+#[expect(clippy::unwrap_used, reason = "only tests call it")]
 mod tls;

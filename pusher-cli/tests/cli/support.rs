@@ -165,7 +165,7 @@ where
 /// Keeps a connection open and never answers.
 pub(crate) async fn hang(stream: TcpStream) {
     let _stream = stream;
-    pending().await
+    pending::<()>().await;
 }
 
 /// Longer than any run should take on a busy machine.
