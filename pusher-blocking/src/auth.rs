@@ -1,23 +1,27 @@
-//! Authorization: who is asked, on helper threads that may wait.
+//! Authorization: who is asked. Helper threads run it, so it may wait.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Deref;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 
 use pusher_driver::{Credentials, HttpAuth, HttpRequest, HttpResponse, NoAuth};
 use pusher_proto::{AuthBody, AuthError, AuthRequest, AuthResponse};
 
+use crate::helpers::Place;
 use crate::http::Http;
 
 /// Decides whether a socket may subscribe to a private, encrypted or presence channel, and which user it belongs to;
 /// usually by asking the application's server. It may wait: it runs in a helper thread.
 ///
 /// It is asked again for every new socket. [`AuthRequest::purpose`] tells the first time from later ones. An answer that
-/// comes after [`auth_timeout`](pusher_proto::ConfigBuilder::auth_timeout), or for an earlier socket, is ignored.
+/// comes after [`auth_timeout`](pusher_proto::ConfigBuilder::auth_timeout), or for an earlier socket, is ignored; see
+/// [`AuthCall::is_cancelled`].
+///
+/// Calls do not wait for each other. One that never returns keeps its threads, at most two, and nothing else: the fourth call
+/// about a channel of which three have not returned fails with [`AuthError::Network`], and a client has 64 of these threads at
+/// most.
 ///
 /// Ready-made are [`HttpAuth`], [`NoAuth`] for clients of public channels, and functions:
 ///
@@ -90,7 +94,8 @@ fn exchange(http: &HttpAuth, calls: &[AuthCall]) -> Vec<Result<AuthResponse, Aut
     let questions: Vec<&AuthRequest> = calls.iter().map(AuthCall::request).collect();
     let post = || calls[0].post(&http.request(&questions, calls[0].body(), Credentials::new())?);
     let mut response = post();
-    if http.renews(&response, questions[0]) {
+    let is_cancelled = calls.iter().all(AuthCall::is_cancelled);
+    if !is_cancelled && http.renews(&response, questions[0]) {
         response = post();
     }
     http.answers(response, &questions)
@@ -119,9 +124,14 @@ where
 pub struct AuthCall {
     call: pusher_driver::AuthCall,
     http: Arc<Http>,
+    _place: Place,
 }
 
 impl AuthCall {
+    pub(crate) fn new(call: pusher_driver::AuthCall, http: Arc<Http>, place: Place) -> Self {
+        Self { call, http, _place: place }
+    }
+
     /// Gives the answer.
     pub fn answer(self, answer: Result<AuthResponse, AuthError>) {
         self.call.answer(answer);
@@ -168,76 +178,3 @@ impl fmt::Debug for AuthCall {
         fmt::Debug::fmt(&self.call, f)
     }
 }
-
-/// The threads that wait for authorizations. One ends when it finds nothing to do.
-pub(crate) struct Helpers {
-    authorizer: Arc<dyn Authorizer>,
-    http: Arc<Http>,
-    queue: Arc<Mutex<Queue>>,
-}
-
-#[derive(Default)]
-struct Queue {
-    batches: VecDeque<Vec<AuthCall>>,
-    threads: usize,
-}
-
-impl Helpers {
-    pub(crate) fn new(authorizer: Arc<dyn Authorizer>, http: Http) -> Self {
-        Self { authorizer, http: Arc::new(http), queue: Arc::default() }
-    }
-
-    pub(crate) fn ask(&self, calls: Vec<pusher_driver::AuthCall>) {
-        let calls = calls.into_iter().map(|call| AuthCall { call, http: Arc::clone(&self.http) }).collect();
-        let mut queue = lock(&self.queue);
-        queue.batches.push_back(calls);
-        if queue.threads >= MAX_THREADS {
-            return;
-        }
-        queue.threads += 1;
-        drop(queue);
-        let (queue, authorizer) = (Arc::clone(&self.queue), Arc::clone(&self.authorizer));
-        let thread = thread::Builder::new().name("pusher-auth".into());
-        if let Err(error) = thread.spawn(move || work(&queue, authorizer.as_ref())) {
-            tracing::error!(%error, "no thread to authorize in");
-            let mut queue = lock(&self.queue);
-            queue.threads -= 1;
-            let unanswered = queue.batches.pop_back();
-            drop(queue);
-            drop(unanswered);
-        }
-    }
-}
-
-/// Ends the requests that are still on their way.
-impl Drop for Helpers {
-    fn drop(&mut self) {
-        let unanswered = std::mem::take(&mut lock(&self.queue).batches);
-        drop(unanswered);
-        self.http.shut_down();
-    }
-}
-
-fn work(queue: &Mutex<Queue>, authorizer: &dyn Authorizer) {
-    loop {
-        let mut waiting = lock(queue);
-        let Some(mut calls) = waiting.batches.pop_front() else {
-            waiting.threads -= 1;
-            return;
-        };
-        drop(waiting);
-        calls.retain(|call| !call.is_cancelled());
-        // A call that goes with a panic answers that it was not answered; the panic itself was printed already.
-        if catch_unwind(AssertUnwindSafe(|| authorizer.authorize_many(calls))).is_err() {
-            tracing::error!("an authorizer panicked");
-        }
-    }
-}
-
-fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
-    queue.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Batches that wait for the application's server at the same time. There are several only if it answers so slowly that
-/// the connection was lost meanwhile.
-const MAX_THREADS: usize = 4;

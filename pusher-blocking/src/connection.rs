@@ -12,8 +12,9 @@ use pusher_driver::adapter::{Engine, Limits, Received, Step, SystemClock, WebSoc
 use pusher_proto::{CloseFrame, CloseReason, Config, ConnectRequest, Instant, SocketEpoch, TransportError};
 use tracing::Span;
 
-use crate::auth::{Authorizer, Helpers};
+use crate::auth::Authorizer;
 use crate::client::Client;
+use crate::helpers::Helpers;
 use crate::http::Http;
 use crate::opening::Opening;
 use crate::stream::Stream;
@@ -135,7 +136,7 @@ impl Connection {
                 }
                 Step::Close(socket, frame) => self.close(socket, &frame),
                 Step::Authorize(calls) => self.helpers.ask(calls),
-                // The call knows, and a helper that works on it ends by its own limit.
+                // The call knows.
                 Step::CancelAuth(_) => {}
                 Step::Schedule(at) => self.timer = Some(at),
             }

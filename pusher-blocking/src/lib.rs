@@ -3,6 +3,7 @@
 mod auth;
 mod client;
 mod connection;
+mod helpers;
 mod http;
 mod opening;
 mod stream;

@@ -1,12 +1,15 @@
 //! What only this adapter has: threads that wait.
 #![cfg(test)]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use pusher_blocking::{
-    ChannelName, Client, Config, ConnectionState, Endpoint, Event, HttpAuth, NoAuth, SubscribeError, connect,
+    AuthCall, AuthError, AuthResponse, Authorizer, ChannelName, Client, Config, ConnectionState, Endpoint, Event,
+    HttpAuth, NoAuth, SubscribeError, SubscriptionError, connect,
 };
 use pusher_server::Server;
 use pusher_server::pusher_proto::server::Publication;
@@ -113,6 +116,63 @@ fn a_callback_runs_in_the_thread_of_the_connection_and_can_use_the_client() {
     chat.subscribed(PATIENCE).unwrap();
     world.publish("chat", "1");
     assert_eq!(names.recv_timeout(PATIENCE).unwrap(), (Some("pusher".to_owned()), Some(true)));
+}
+
+/// Asks the server about most channels, and never returns about others.
+struct Stuck {
+    http: HttpAuth,
+    /// Calls that have not returned.
+    stuck: Arc<AtomicUsize>,
+    /// Ends them all.
+    end: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Authorizer for Stuck {
+    fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
+        if !call.subject.to_string().contains("stuck") {
+            return self.http.authorize(call);
+        }
+        self.stuck.fetch_add(1, Ordering::SeqCst);
+        let (is_over, changed) = &*self.end;
+        drop(changed.wait_while(is_over.lock().unwrap(), |is_over| !*is_over).unwrap());
+        Err(AuthError::NotConfigured)
+    }
+}
+
+#[test]
+fn calls_that_never_return_stop_no_other_and_are_bounded() {
+    let world = World::new();
+    let endpoint = Endpoint::host("localhost").ws_port(world.server.address().port()).tls(false);
+    let config = Config::builder("app-key", endpoint).auth_timeout(Duration::from_millis(50)).auth_retries(0);
+    let (stuck, end) = (Arc::new(AtomicUsize::new(0)), Arc::<(Mutex<bool>, Condvar)>::default());
+    let http = HttpAuth::new(format!("{}/pusher/auth", world.server.http_url()));
+    let authorizer = Stuck { http, stuck: Arc::clone(&stuck), end: Arc::clone(&end) };
+    let client = connect(config.build().unwrap(), authorizer).unwrap();
+    let error = |channel: &str| match client.subscribe(channel).unwrap().subscribed(PATIENCE) {
+        Err(SubscribeError::Channel(SubscriptionError::Auth(error))) => error,
+        other => panic!("{other:?}"),
+    };
+    for _ in 0..3 {
+        assert_eq!(error("private-stuck"), AuthError::Timeout);
+    }
+    for _ in 0..3 {
+        let refused = AuthError::Network("3 earlier calls for private-stuck have not returned".into());
+        assert_eq!(error("private-stuck"), refused);
+    }
+    assert_eq!(stuck.load(Ordering::SeqCst), 3);
+    // More than wait for the application at a time.
+    for number in 0..12 {
+        assert_eq!(error(&format!("private-stuck-{number}")), AuthError::Timeout);
+    }
+    let mut other = client.subscribe("private-other").unwrap();
+    // A busy machine may need more than the limit above.
+    while other.subscribed(PATIENCE) == Err(SubscribeError::Channel(SubscriptionError::Auth(AuthError::Timeout))) {
+        other = client.subscribe("private-other").unwrap();
+    }
+    other.subscribed(PATIENCE).unwrap();
+    *end.0.lock().unwrap() = true;
+    end.1.notify_all();
+    client.shutdown(PATIENCE);
 }
 
 #[cfg(not(feature = "tls"))]

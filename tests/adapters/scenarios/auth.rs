@@ -1,13 +1,13 @@
 //! Auth servers, good and bad.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pusher_driver::{Options, SubscribeError};
 use pusher_proto::{AuthBody, AuthError, ChannelName, Event, SubscriptionError};
 
 use crate::adapter::Adapter;
 use crate::faults::{Cut, Flow};
-use crate::world::{World, next, text};
+use crate::world::{PATIENCE, World, next, text};
 
 pub(super) fn a_slow_auth_server_holds_up_nobody_else<A: Adapter>(world: &mut World<A>) {
     world.auth_proxy.set(Flow::Silence);
@@ -31,6 +31,29 @@ pub(super) fn an_auth_server_that_takes_too_long_is_given_up<A: Adapter>(world: 
     let orders = user.subscribe("private-orders");
     let timeout = SubscribeError::Channel(SubscriptionError::Auth(AuthError::Timeout));
     assert_eq!(A::subscribed(&orders), Err(timeout));
+}
+
+pub(super) fn requests_that_hang_do_not_delay_later_ones<A: Adapter>(world: &mut World<A>) {
+    world.auth_proxy.set(Flow::Silence);
+    let config = world.config().auth_timeout(Duration::from_millis(20)).auth_retries(0);
+    let user = world.user_with(config, world.auth(), &Options::new());
+    user.client.connect();
+    // More than any adapter has connections or threads for at once.
+    let timeout = SubscribeError::Channel(SubscriptionError::Auth(AuthError::Timeout));
+    for number in 0..10 {
+        let hanging = user.subscribe(&format!("private-{number}"));
+        assert_eq!(A::subscribed(&hanging), Err(timeout.clone()));
+    }
+    let start = Instant::now();
+    let quick = user.subscribe("private-quick");
+    world.await_asked(11);
+    world.auth_proxy.set(Flow::Pass);
+    // The machine may be too busy for an answer within the limit above.
+    while A::subscribed(&quick) == Err(timeout.clone()) {
+        drop(user.subscribe("private-quick"));
+    }
+    A::subscribed(&quick).unwrap();
+    assert!(start.elapsed() < PATIENCE);
 }
 
 pub(super) fn a_refusal_of_the_auth_server_is_an_error_of_the_channel<A: Adapter>(world: &mut World<A>) {

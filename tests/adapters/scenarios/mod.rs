@@ -35,6 +35,7 @@ list! {
     auth:
         a_slow_auth_server_holds_up_nobody_else
         an_auth_server_that_takes_too_long_is_given_up
+        requests_that_hang_do_not_delay_later_ones
         a_refusal_of_the_auth_server_is_an_error_of_the_channel
         a_flapping_auth_server_is_asked_again
         an_expired_token_is_renewed_once
