@@ -41,10 +41,17 @@ enum Protocol {
     Socks5,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Credentials {
     user: Text,
     password: Secret,
+}
+
+/// Some proxies take a token as the name.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
 }
 
 /// What is wrong with the URL of a proxy. The URL itself may hold a password and is not shown.
@@ -113,7 +120,11 @@ impl FromStr for Proxy {
         let (protocol, port) = match scheme {
             "http" => (Protocol::Http, 80),
             "socks5" | "socks5h" => (Protocol::Socks5, 1080),
-            other => return Err(InvalidProxy::Protocol(other.into())),
+            // Anything else may be the start of credentials.
+            other if other.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+                return Err(InvalidProxy::Protocol(other.into()));
+            }
+            _ => return Err(InvalidProxy::Url),
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (credentials, address) = match rest.rsplit_once('@') {

@@ -69,6 +69,17 @@ fn http_tunnels_end_behind_the_head_of_the_answer() {
 }
 
 #[test]
+fn an_answer_to_connect_without_an_end_is_a_failure() {
+    let endless = [b"HTTP/1.1 200 OK\r\nX: ".to_vec(), vec![b'y'; 20_000]].concat();
+    let (_, end, _) = talk(Proxy::http("p", 1), "h", &endless);
+    assert_eq!(end, Err("the proxy: answered with a head of more than 16384 bytes".into()));
+    let mut longest = [b"HTTP/1.1 200 OK\r\nX: ".to_vec(), vec![b'y'; 16_384 - 24]].concat();
+    longest.extend(b"\r\n\r\n");
+    let (_, end, rest) = talk(Proxy::http("p", 1), "h", &longest);
+    assert_eq!((end, rest), (Ok(()), Vec::new()));
+}
+
+#[test]
 fn socks_tunnels_end_behind_the_reply() {
     let reply = b"\x05\x00\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50behind";
     let (sent, end, rest) = talk(Proxy::socks5("p", 1), "name", reply);
@@ -168,6 +179,7 @@ fn reads_urls_and_writes_them() {
     let long = format!("socks5://u:{}@p", "x".repeat(256));
     let table = [
         ("https://p", InvalidProxy::Protocol("https".into())),
+        ("user:secret@https://p", InvalidProxy::Url),
         ("http://", InvalidProxy::Url),
         ("http://p:0", InvalidProxy::Url),
         ("http://:80", InvalidProxy::Url),
@@ -181,7 +193,9 @@ fn reads_urls_and_writes_them() {
         assert_eq!(text.parse::<Proxy>(), Err(error), "{text}");
     }
     let proxy = Proxy::http("::1", 1).credentials("u", "pw");
-    assert!(!format!("{proxy:?}").contains("pw"));
+    let proxy = Proxy { ..proxy }.credentials("t0ken", "pw");
+    let debug = format!("{proxy:?} {:?} {:?}", Proxies::one(proxy.clone()), crate::Options::new().proxy(proxy.clone()));
+    assert!(!debug.contains("pw") && !debug.contains("t0ken"), "{debug}");
     assert_eq!(proxy.to_string(), "[::1]:1");
 }
 

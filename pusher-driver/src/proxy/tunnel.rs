@@ -73,7 +73,7 @@ impl Tunnel {
     fn is_answered(&self) -> bool {
         let answer = &self.answer;
         match self.stage {
-            Stage::HttpConnect => answer.ends_with(b"\r\n\r\n") || answer.len() >= MAX_HEAD_LEN,
+            Stage::HttpConnect => answer.ends_with(HEAD_END) || answer.len() >= MAX_HEAD_LEN,
             Stage::SocksMethod | Stage::SocksCredentials => answer.len() >= 2,
             Stage::SocksConnect => answer.len() >= socks_reply_len(answer),
         }
@@ -82,6 +82,9 @@ impl Tunnel {
     /// Reads the answer, and says what comes next.
     fn advance(&mut self) -> io::Result<Option<Stage>> {
         match (self.stage, self.answer.as_slice()) {
+            (Stage::HttpConnect, head) if !head.ends_with(HEAD_END) => {
+                Err(refused(format!("answered with a head of more than {MAX_HEAD_LEN} bytes")))
+            }
             (Stage::HttpConnect, head) => match http_status(head) {
                 Some(200..=299) => Ok(None),
                 Some(status) => Err(refused(format!("refused with HTTP status {status}"))),
@@ -213,6 +216,9 @@ const PASSWORD: u8 = 2;
 const IPV4: u8 = 1;
 const NAME: u8 = 3;
 const IPV6: u8 = 4;
+
+/// Ends the head of an answer to `CONNECT`. What follows is the server's.
+const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// Longest answer to `CONNECT` in bytes.
 const MAX_HEAD_LEN: usize = 16 * 1_024;
