@@ -42,10 +42,20 @@ impl Tls {
         Self(Roots::Platform)
     }
 
-    /// Uses a configuration of the application's own.
+    /// Uses a configuration of the application's own. If it offers other versions of HTTP than 1.1 (ALPN), they are not
+    /// offered here: WebSockets and requests for authorization speak HTTP/1.1.
     #[cfg(feature = "rustls-0-23")]
     pub fn rustls_0_23(config: impl Into<Arc<ClientConfig>>) -> Self {
-        Self(Roots::Own(config.into()))
+        let mut config = config.into();
+        let is_other_http = |name: &Vec<u8>| OTHER_HTTP.contains(&name.as_slice());
+        if config.alpn_protocols.iter().any(is_other_http) {
+            let offered = &mut Arc::make_mut(&mut config).alpn_protocols;
+            offered.retain(|name| !is_other_http(name));
+            if offered.is_empty() {
+                offered.push(b"http/1.1".to_vec());
+            }
+        }
+        Self(Roots::Own(config))
     }
 
     /// Returns the configuration for rustls; for adapters.
@@ -102,9 +112,31 @@ fn finish(builder: ConfigBuilder<ClientConfig, WantsClientCert>) -> Arc<ClientCo
     Arc::new(builder.with_no_client_auth())
 }
 
+/// What a server might choose instead of HTTP/1.1 (IANA, *TLS ALPN Protocol IDs*).
+#[cfg(feature = "rustls-0-23")]
+const OTHER_HTTP: [&[u8]; 6] = [b"h2", b"h2c", b"h3", b"http/1.0", b"http/0.9", b"spdy/3"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "rustls-0-23")]
+    #[test]
+    fn of_the_versions_of_http_only_1_1_is_offered() {
+        let offered = |protocols: &[&[u8]]| {
+            let mut config = builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth();
+            config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+            Tls::rustls_0_23(config).client_config().unwrap().alpn_protocols.clone()
+        };
+        assert_eq!(offered(&[]), Vec::<Vec<u8>>::new());
+        assert_eq!(offered(&[b"h2"]), [b"http/1.1"]);
+        assert_eq!(offered(&[b"h2", b"http/1.1"]), [b"http/1.1"]);
+        assert_eq!(offered(&[b"own"]), [b"own"]);
+        assert_eq!(offered(&[b"own", b"h2"]), [b"own"]);
+        let untouched = Arc::new(builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth());
+        let kept = Tls::rustls_0_23(Arc::clone(&untouched)).client_config().unwrap();
+        assert!(Arc::ptr_eq(&untouched, &kept));
+    }
 
     #[test]
     fn the_roots_are_read_once_and_the_process_default_stays_unset() {
