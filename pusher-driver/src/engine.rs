@@ -17,8 +17,7 @@ use crate::options::Options;
 use crate::routes::{Buffer, Delivery};
 use crate::shared::{Drain, Handle, Life, Shared, State};
 
-/// What a loop does next.
-#[derive(Debug)]
+/// What a loop does next. `Debug` leaves out messages, which may hold signatures.
 pub enum Step {
     /// Open a socket; answer with [`Engine::handle_open`] or [`Engine::handle_close`].
     Connect(SocketEpoch, ConnectRequest),
@@ -201,6 +200,19 @@ impl Drop for Engine {
         // Callbacks own values of the application, so they go without the lock.
         drop(ended);
         self.wake_consumers();
+    }
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(socket, request) => f.debug_tuple("Connect").field(socket).field(request).finish(),
+            Self::Send(socket, text) => write!(f, "Send({socket:?}, {} bytes)", text.len()),
+            Self::Close(socket, frame) => f.debug_tuple("Close").field(socket).field(frame).finish(),
+            Self::Authorize(calls) => f.debug_tuple("Authorize").field(calls).finish(),
+            Self::CancelAuth(id) => f.debug_tuple("CancelAuth").field(id).finish(),
+            Self::Schedule(at) => f.debug_tuple("Schedule").field(at).finish(),
+        }
     }
 }
 
