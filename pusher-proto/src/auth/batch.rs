@@ -9,7 +9,8 @@ use core::iter::once;
 
 use serde_json::value::RawValue;
 
-use super::{AuthBody, AuthError, AuthRequest, AuthResponse, MAX_EXCERPT_LEN, excerpt, object_text, text_of};
+use super::excerpt::safe_excerpt;
+use super::{AuthBody, AuthError, AuthRequest, AuthResponse, object_text, text_of};
 use crate::data::json_string;
 use crate::wire::object;
 
@@ -99,7 +100,7 @@ impl AuthResponse {
             return every(&Self::from_http(status, body, retry_after), requests);
         }
         let Ok(entries) = serde_json::from_str::<BTreeMap<String, &RawValue>>(text) else {
-            return every(&Err(AuthError::InvalidJson { excerpt: excerpt(text, MAX_EXCERPT_LEN) }), requests);
+            return every(&Err(AuthError::InvalidJson { excerpt: safe_excerpt(text) }), requests);
         };
         let answer = |request: &&AuthRequest| {
             let channel = request.subject.channel();
@@ -117,7 +118,7 @@ impl AuthResponse {
 
 /// One channel's part of the answer.
 fn entry_of(entry: &str, retry_after: Option<&str>) -> Result<AuthResponse, AuthError> {
-    let invalid = || AuthError::InvalidJson { excerpt: excerpt(entry, MAX_EXCERPT_LEN) };
+    let invalid = || AuthError::InvalidJson { excerpt: safe_excerpt(entry) };
     let [status, data] = object::fields(entry, ["status", "data"]).ok_or_else(invalid)?;
     let status = match status {
         None => 200,
@@ -171,6 +172,6 @@ mod tests {
         let odd = r#"{"private-a":{"status":"ok"},"private-b":[]}"#;
         assert_eq!(read(200, odd), [invalid(r#"{"status":"ok"}"#), invalid("[]")]);
         let empty = r#"{"private-a":{},"private-b":{"data":{}}}"#;
-        assert_eq!(read(200, empty), [invalid(""), Err(AuthError::MissingField("auth"))]);
+        assert_eq!(read(200, empty), [invalid(""), Err(AuthError::MissingAuth { excerpt: "{}".into() })]);
     }
 }

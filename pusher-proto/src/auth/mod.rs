@@ -1,6 +1,7 @@
 //! Authorization by the application's server, as data: what to ask, and what the answer means.
 
 mod batch;
+mod excerpt;
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -11,6 +12,7 @@ use core::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::value::RawValue;
 
+use self::excerpt::safe_excerpt;
 use crate::data::json_string;
 use crate::wire::object;
 use crate::{ChannelName, Secret, SocketId, Text};
@@ -191,8 +193,8 @@ impl AuthResponse {
     ///
     /// # Errors
     ///
-    /// [`AuthError::Http`] for another status, [`AuthError::InvalidJson`] or [`AuthError::MissingField`] for a body that
-    /// is no answer.
+    /// [`AuthError::Http`] for another status; [`AuthError::InvalidJson`], [`AuthError::Wrapped`],
+    /// [`AuthError::MissingAuth`] or [`AuthError::NotString`] for a body that is not an authorization.
     ///
     /// # Examples
     ///
@@ -212,12 +214,12 @@ impl AuthResponse {
         let inner = serde_json::from_str::<String>(text).map_or(Cow::Borrowed(text), Cow::Owned);
         if !(200..300).contains(&status) {
             let retry_after = retry_after.and_then(seconds);
-            return Err(AuthError::Http { status, excerpt: excerpt(&inner, MAX_EXCERPT_LEN), retry_after });
+            return Err(AuthError::Http { status, excerpt: safe_excerpt(&inner), retry_after });
         }
         let [auth, channel_data, shared_secret, user_data] =
             object::fields(&inner, ["auth", "channel_data", "shared_secret", "user_data"])
-                .ok_or_else(|| AuthError::InvalidJson { excerpt: excerpt(text, MAX_EXCERPT_LEN) })?;
-        let auth = string(auth, "auth")?.ok_or(AuthError::MissingField("auth"))?;
+                .ok_or_else(|| AuthError::InvalidJson { excerpt: safe_excerpt(text) })?;
+        let auth = string(auth, "auth")?.ok_or_else(|| without_auth(&inner))?;
         Ok(Self {
             auth: Secret::from(auth),
             channel_data: string(channel_data, "channel_data")?.map(Text::from),
@@ -230,7 +232,30 @@ impl AuthResponse {
 /// An object in place of a string cannot be turned back into the bytes that were signed.
 fn string(raw: Option<&RawValue>, field: &'static str) -> Result<Option<String>, AuthError> {
     let Some(raw) = raw else { return Ok(None) };
-    serde_json::from_str(raw.get()).map(Some).map_err(|_| AuthError::MissingField(field))
+    let not_string = |_| AuthError::NotString { field, found: kind(raw.get()) };
+    serde_json::from_str(raw.get()).map(Some).map_err(not_string)
+}
+
+/// What a JSON value is, by its first character.
+fn kind(json: &str) -> &'static str {
+    match json.as_bytes().first() {
+        Some(b'{') => "an object",
+        Some(b'[') => "a list",
+        Some(b'"') => "a string that is not Unicode",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') | None => "null",
+        Some(_) => "a number",
+    }
+}
+
+/// Why an object has no `auth`. API resources of Laravel wrap what they return into `data`.
+fn without_auth(object: &str) -> AuthError {
+    let [data] = object::fields(object, ["data"]).unwrap_or_default();
+    let inner = data.and_then(|data| object::fields(data.get(), ["auth"]));
+    if matches!(inner, Some([Some(_)])) {
+        return AuthError::Wrapped("data");
+    }
+    AuthError::MissingAuth { excerpt: safe_excerpt(object) }
 }
 
 /// Why there is no authorization.
@@ -248,19 +273,37 @@ pub enum AuthError {
     Http {
         /// The HTTP status.
         status: u16,
-        /// The start of the body, at most 1,024 bytes.
+        /// The start of the body, at most 1,024 bytes, with `…` in place of signatures, keys and tokens. `HttpAuth` puts in
+        /// front where a redirect leads, or which URL is not found.
         excerpt: String,
         /// The `Retry-After` of the answer.
         retry_after: Option<Duration>,
     },
-    /// The body is not JSON, or no object.
-    #[error("the authorization is not a JSON object: {excerpt}")]
+    /// The body is empty, HTML, or anything else but a JSON object.
+    #[error("the auth endpoint answered {}; {EXPECTED}", described(excerpt))]
     InvalidJson {
-        /// The start of the body, at most 1,024 bytes.
+        /// The start of the body, at most 1,024 bytes, with `…` in place of signatures, keys and tokens.
         excerpt: String,
     },
-    /// A field is missing or no string.
-    #[error("the authorization has no string {0}")]
+    /// The body is a JSON object with the authorization inside of this field.
+    #[error("the auth endpoint wrapped its answer in `{0}`; {EXPECTED}")]
+    Wrapped(&'static str),
+    /// The body is a JSON object without `auth`.
+    #[error("the auth endpoint answered without `auth`: {excerpt}; {EXPECTED}")]
+    MissingAuth {
+        /// The start of the body, at most 1,024 bytes, with `…` in place of signatures, keys and tokens.
+        excerpt: String,
+    },
+    /// A field is not a string.
+    #[error("`{field}` in the auth endpoint's answer is {found}; expected a string, byte for byte as it was signed")]
+    NotString {
+        /// The field, such as `channel_data`.
+        field: &'static str,
+        /// What it is, such as "an object".
+        found: &'static str,
+    },
+    /// A field that this subscription or sign-in needs is missing.
+    #[error("the auth endpoint answered without `{0}`")]
     MissingField(&'static str),
     /// The `shared_secret` of an encrypted channel is no base64 of 32 bytes.
     #[error("the shared_secret of the authorization is not 32 bytes in base64")]
@@ -281,6 +324,9 @@ impl AuthError {
             Self::Network(_) | Self::Timeout => true,
             Self::Http { status, .. } => matches!(status, 408 | 429 | 500..=599),
             Self::InvalidJson { .. }
+            | Self::Wrapped(_)
+            | Self::MissingAuth { .. }
+            | Self::NotString { .. }
             | Self::MissingField(_)
             | Self::BadSecret
             | Self::Handler(_)
@@ -294,7 +340,12 @@ impl AuthError {
         match self {
             Self::Network(_) | Self::Timeout | Self::Handler(_) | Self::NotConfigured => 0,
             Self::Http { status, .. } => *status,
-            Self::InvalidJson { .. } | Self::MissingField(_) | Self::BadSecret => 200,
+            Self::InvalidJson { .. }
+            | Self::Wrapped(_)
+            | Self::MissingAuth { .. }
+            | Self::NotString { .. }
+            | Self::MissingField(_)
+            | Self::BadSecret => 200,
         }
     }
 
@@ -304,6 +355,17 @@ impl AuthError {
             Self::Http { retry_after: Some(delay), .. } => (*delay).min(MAX_RETRY_AFTER),
             _ => Duration::ZERO,
         }
+    }
+}
+
+/// What a body is that is not a JSON object.
+fn described(excerpt: &str) -> String {
+    if excerpt.is_empty() {
+        "nothing".to_string()
+    } else if excerpt.starts_with('<') {
+        format!("HTML: {excerpt}")
+    } else {
+        format!("something else than a JSON object: {excerpt}")
     }
 }
 
@@ -354,8 +416,8 @@ const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.')
 /// Longest `Retry-After` that is obeyed.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
 
-/// Longest excerpt of an answer, in bytes.
-const MAX_EXCERPT_LEN: usize = 1_024;
+/// Ends the messages about answers that cannot be used.
+const EXPECTED: &str = r#"expected a JSON object such as {"auth":"key:signature"}"#;
 
 #[cfg(test)]
 mod tests {
@@ -394,14 +456,49 @@ mod tests {
                 false,
             ),
             (200, "[]", None, AuthError::InvalidJson { excerpt: "[]".into() }, false),
-            (200, "{}", None, AuthError::MissingField("auth"), false),
-            (200, r#"{"auth":7}"#, None, AuthError::MissingField("auth"), false),
-            (200, r#"{"auth":"k:1","channel_data":{}}"#, None, AuthError::MissingField("channel_data"), false),
+            (200, "", None, AuthError::InvalidJson { excerpt: String::new() }, false),
+            (200, "{}", None, AuthError::MissingAuth { excerpt: "{}".into() }, false),
+            (200, r#"{"auth":7}"#, None, AuthError::NotString { field: "auth", found: "a number" }, false),
+            (
+                200,
+                r#"{"auth":"k:1","channel_data":{}}"#,
+                None,
+                AuthError::NotString { field: "channel_data", found: "an object" },
+                false,
+            ),
+            (200, r#"{"data":{"auth":"k:1"}}"#, None, AuthError::Wrapped("data"), false),
+            (
+                200,
+                r#"{"message":"no","data":{"shared_secret":"x"}}"#,
+                None,
+                AuthError::MissingAuth { excerpt: r#"{"message":"no","data":{"shared_secret…"#.into() },
+                false,
+            ),
         ];
         for (status, body, retry_after, error, retryable) in table {
             let found = AuthResponse::from_http(status, body.as_bytes(), retry_after).unwrap_err();
             assert_eq!((found.is_retryable(), found), (retryable, error), "{status} {body}");
         }
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_used_says_what_came_and_what_was_expected() {
+        let table = [
+            ("", "the auth endpoint answered nothing; "),
+            ("<!DOCTYPE html>", "the auth endpoint answered HTML: <!DOCTYPE html>; "),
+            ("true", "the auth endpoint answered something else than a JSON object: true; "),
+            (r#"{"data":{"auth":"k:1"}}"#, "the auth endpoint wrapped its answer in `data`; "),
+            (r#"{"message":"no"}"#, r#"the auth endpoint answered without `auth`: {"message":"no"}; "#),
+        ];
+        for (body, message) in table {
+            let error = AuthResponse::from_http(200, body.as_bytes(), None).unwrap_err();
+            assert_eq!(error.to_string(), format!("{message}{EXPECTED}"), "{body}");
+        }
+        let object = AuthResponse::from_http(200, br#"{"auth":"k:1","channel_data":{"user_id":"1"}}"#, None);
+        assert_eq!(
+            object.unwrap_err().to_string(),
+            "`channel_data` in the auth endpoint's answer is an object; expected a string, byte for byte as it was signed"
+        );
     }
 
     #[test]
