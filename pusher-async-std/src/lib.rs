@@ -36,7 +36,8 @@ use crate::runtime::FuturesIo;
 ///
 /// # Errors
 ///
-/// When the configuration asks for TLS and this crate was built without it.
+/// When the configuration asks for TLS and this crate was built without it, or the authorizer has a URL that cannot be
+/// used.
 #[cfg(feature = "async-std")]
 pub fn connect(config: Config, authorizer: impl Authorizer) -> Result<Client, InvalidConfig> {
     connect_with(config, authorizer, &Options::new())
@@ -59,7 +60,8 @@ pub fn connect_with(config: Config, authorizer: impl Authorizer, options: &Optio
 ///
 /// # Errors
 ///
-/// When the configuration asks for TLS and this crate was built without it.
+/// When the configuration asks for TLS and this crate was built without it, or the authorizer has a URL that cannot be
+/// used.
 ///
 /// # Examples
 ///
@@ -80,6 +82,7 @@ pub fn connection(
     if cfg!(not(feature = "tls")) && config.needs_tls() {
         return Err(InvalidConfig::TlsDisabled("tls"));
     }
+    authorizer.validate()?;
     let runtime = FuturesIo::new(&config, options);
     Ok(Connection::new(config, authorizer, runtime, options))
 }

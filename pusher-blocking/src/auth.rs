@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 
 use pusher_driver::{Credentials, HttpAuth, HttpRequest, HttpResponse, NoAuth};
-use pusher_proto::{AuthBody, AuthError, AuthRequest, AuthResponse};
+use pusher_proto::{AuthBody, AuthError, AuthRequest, AuthResponse, InvalidConfig};
 
 use crate::helpers::Place;
 use crate::http::Http;
@@ -54,6 +54,15 @@ pub trait Authorizer: Send + Sync + 'static {
             call.answer(answer);
         });
     }
+
+    /// Checks what can be checked before the first question. A client is not made with an authorizer that fails.
+    ///
+    /// # Errors
+    ///
+    /// When it was configured with something that cannot work, such as a URL that is none. Unless overridden, never.
+    fn validate(&self) -> Result<(), InvalidConfig> {
+        Ok(())
+    }
 }
 
 /// Does all jobs at the same time, each in a thread, and waits for them.
@@ -86,6 +95,10 @@ impl Authorizer for HttpAuth {
                 call.answer(answer);
             }
         });
+    }
+
+    fn validate(&self) -> Result<(), InvalidConfig> {
+        HttpAuth::validate(self)
     }
 }
 

@@ -64,6 +64,7 @@ impl Connection {
         let waker = Waker::from(Arc::new(Rouse(mio::Waker::new(poll.registry(), ROUSED)?)));
         let span = tracing::debug_span!("pusher", key = %config.key());
         let (limits, close_timeout) = (Limits::new(&config), config.close_timeout());
+        let http = Http::new(&config, options);
         let (client, engine) = Engine::new(config, options, Arc::new(SystemClock::new()));
         let connection = Self {
             engine,
@@ -75,7 +76,7 @@ impl Connection {
             closing: Vec::new(),
             close_timeout,
             timer: None,
-            helpers: Helpers::new(authorizer, Http::new(options)),
+            helpers: Helpers::new(authorizer, http),
             limit: None,
             span,
         };

@@ -1,43 +1,57 @@
 //! POST requests by ureq, on connections that are kept.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use pusher_driver::adapter::{AuthUrl, USER_AGENT};
 use pusher_driver::{HttpRequest, HttpResponse, Options};
-use pusher_proto::AuthError;
+use pusher_proto::{AuthError, Config};
 use ureq::Agent;
+use ureq::http::Response;
+
+use crate::bounded::TooLong;
 
 /// The HTTP client of one client.
 pub(crate) struct Http {
     options: Options,
+    /// How long a request may take: after that, the answer is not waited for any more.
+    timeout: Duration,
     /// Made at the first use: clients of public channels never use it. `None` is for when none may start any more.
     agent: OnceLock<Option<Result<Agent, AuthError>>>,
 }
 
 impl Http {
-    pub(crate) fn new(options: &Options) -> Self {
-        Self { options: options.clone(), agent: OnceLock::new() }
+    pub(crate) fn new(config: &Config, options: &Options) -> Self {
+        Self { options: options.clone(), timeout: config.auth_timeout(), agent: OnceLock::new() }
     }
 
     pub(crate) fn post(&self, request: &HttpRequest) -> Result<HttpResponse, AuthError> {
-        let Some(agent) = self.agent.get_or_init(|| Some(agent(&self.options))).clone().transpose()? else {
-            return Err(AuthError::Network("the client has ended".into()));
-        };
-        let proxy = self.proxy(&request.url)?;
-        let mut post =
-            agent.post(request.url.as_str()).config().proxy(proxy).build().content_type(request.content_type);
-        for (name, value) in &request.headers {
+        let agent = self.agent.get_or_init(|| Some(agent(&self.options, self.timeout))).clone().transpose()?;
+        let Some(agent) = agent else { return Err(AuthError::Network("the client has ended".into())) };
+        let url = AuthUrl::parse(&request.url)
+            .map_err(|error| AuthError::Handler(format!("the URL of the auth endpoint {error}")))?;
+        self.ask(&agent, request, &url).map_err(|error| match error {
+            AuthError::Network(text) => AuthError::Network(format!("{url}: {text}")),
+            AuthError::Handler(text) => AuthError::Handler(format!("{url}: {text}")),
+            error => error,
+        })
+    }
+
+    fn ask(&self, agent: &Agent, request: &HttpRequest, url: &AuthUrl) -> Result<HttpResponse, AuthError> {
+        let proxy = self.options.proxy_to(url.host(), url.port(), url.tls());
+        let proxy = proxy.map(|proxy| ureq::Proxy::new(proxy.url().expose())).transpose().map_err(failure)?;
+        let mut post = agent.post(request.url.as_str()).config().proxy(proxy).build();
+        for (name, value) in request.head(url)? {
             post = post.header(name.as_str(), value.expose());
         }
         let mut response = post.send(request.body.expose()).map_err(failure)?;
-        let retry_after =
-            response.headers().get("Retry-After").and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let mut answer = HttpResponse { status: response.status().as_u16(), retry_after, body: Vec::new() };
+        let mut answer = HttpResponse::new(response.status().as_u16());
+        (answer.retry_after, answer.location) = (header(&response, "Retry-After"), header(&response, "Location"));
         let mut body = response.body_mut().as_reader();
         let mut piece = [0; 4 * 1_024];
         loop {
-            match body.read(&mut piece).map_err(|error| AuthError::Network(error.to_string()))? {
+            match body.read(&mut piece).map_err(|error| failure(error.into()))? {
                 0 => return Ok(answer),
                 len => answer.extend(&piece[..len])?,
             }
@@ -50,32 +64,23 @@ impl Http {
             agent.clone().shutdown();
         }
     }
-
-    fn proxy(&self, url: &str) -> Result<Option<ureq::Proxy>, AuthError> {
-        let Ok(uri) = url.parse::<ureq::http::Uri>() else { return Ok(None) };
-        let tls = uri.scheme_str() == Some("https");
-        let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
-        let Some(proxy) = self.options.proxy_to(uri.host().unwrap_or_default(), port, tls) else { return Ok(None) };
-        ureq::Proxy::new(proxy.url().expose()).map(Some).map_err(failure)
-    }
 }
 
-fn agent(options: &Options) -> Result<Agent, AuthError> {
+fn header<B>(response: &Response<B>, name: &str) -> Option<String> {
+    response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+fn agent(options: &Options, timeout: Duration) -> Result<Agent, AuthError> {
     // Redirects would carry the headers elsewhere. Proxies of the environment are used only by those who ask for them.
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
         .proxy(None)
-        .timeout_global(Some(POST_TIMEOUT))
+        .user_agent(USER_AGENT)
+        .timeout_global(Some(timeout))
         .build();
-    #[cfg(feature = "tls")]
-    return crate::tls::agent(config, options);
-    #[cfg(not(feature = "tls"))]
-    {
-        let _ = options;
-        Ok(Agent::new_with_config(config))
-    }
+    crate::bounded::agent(config, options)
 }
 
 /// A request that cannot be built will not be better next time.
@@ -85,9 +90,12 @@ fn failure(error: ureq::Error) -> AuthError {
         ureq::Error::Http(_) | ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl => {
             AuthError::Handler(error.to_string())
         }
+        ureq::Error::Timeout(_) => AuthError::Timeout,
+        ureq::Error::Io(error) if is_too_long(&error) => AuthError::Handler(error.to_string()),
         error => AuthError::Network(error.to_string()),
     }
 }
 
-/// Ends a helper whose answer nobody waits for any more.
-const POST_TIMEOUT: Duration = Duration::from_secs(60);
+fn is_too_long(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<TooLong>)
+}

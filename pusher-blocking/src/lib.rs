@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod auth;
+mod bounded;
 mod client;
 mod connection;
 mod helpers;
@@ -54,7 +55,8 @@ pub enum StartError {
 ///
 /// # Errors
 ///
-/// When the configuration asks for TLS and this crate was built without it, or the operating system gives no thread.
+/// When the configuration asks for TLS and this crate was built without it, the authorizer has a URL that cannot be used, or
+/// the operating system gives no thread.
 pub fn connect(config: Config, authorizer: impl Authorizer) -> Result<Client, StartError> {
     connect_with(config, authorizer, &Options::new())
 }
@@ -68,6 +70,7 @@ pub fn connect_with(config: Config, authorizer: impl Authorizer, options: &Optio
     if cfg!(not(feature = "tls")) && config.needs_tls() {
         return Err(InvalidConfig::TlsDisabled("tls").into());
     }
+    authorizer.validate()?;
     let (client, connection) = Connection::new(config, Arc::new(authorizer), options)?;
     thread::Builder::new().name("pusher".into()).spawn(move || connection.run())?;
     Ok(client)

@@ -8,25 +8,18 @@ use pusher_driver::Options;
 use pusher_proto::AuthError;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
-use ureq::Agent;
-use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{
-    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, SocksConnector,
-    TcpConnector, Transport, TransportAdapter,
+    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
 
-pub(crate) fn agent(config: ureq::config::Config, options: &Options) -> Result<Agent, AuthError> {
-    let tls = options.trusted().client_config().map_err(|error| AuthError::Handler(error.to_string()))?;
-    let connector =
-        ().chain(SocksConnector::default())
-            .chain(ConnectProxyConnector::default())
-            .chain(TcpConnector::default())
-            .chain(Secure(tls));
-    Ok(Agent::with_parts(config, connector, DefaultResolver::default()))
-}
-
 /// Adds TLS to connections that need it.
-struct Secure(Arc<ClientConfig>);
+pub(crate) struct Secure(Arc<ClientConfig>);
+
+impl Secure {
+    pub(crate) fn new(options: &Options) -> Result<Self, AuthError> {
+        options.trusted().client_config().map(Self).map_err(|error| AuthError::Handler(error.to_string()))
+    }
+}
 
 impl<T: Transport> Connector<T> for Secure {
     type Out = Either<T, Secured>;
@@ -49,7 +42,7 @@ impl<T: Transport> Connector<T> for Secure {
     }
 }
 
-struct Secured {
+pub(crate) struct Secured {
     buffers: LazyBuffers,
     stream: StreamOwned<ClientConnection, TransportAdapter>,
 }

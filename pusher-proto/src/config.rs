@@ -1,5 +1,6 @@
 //! Everything that can be set, with its default.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -69,6 +70,12 @@ impl Config {
     #[must_use]
     pub fn max_frame_len(&self) -> usize {
         self.options.max_frame_len
+    }
+
+    /// Returns how long one request for authorization may take.
+    #[must_use]
+    pub fn auth_timeout(&self) -> Duration {
+        self.options.auth_timeout
     }
 
     /// Returns how long an adapter waits for the peer's side of a close.
@@ -382,6 +389,14 @@ pub enum InvalidConfig {
     /// A code is both fatal and to be retried.
     #[error("the close code {0} is both in fatal_codes and in retry_codes")]
     CodeTwice(u16),
+    /// The URL of an auth endpoint cannot be used. It may hold a token or a password and is not shown.
+    #[error("the URL of the {endpoint} endpoint {reason}")]
+    AuthUrl {
+        /// Which endpoint: `auth`, `user` or `batch`.
+        endpoint: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// TLS is asked for in a build without it.
     #[error("TLS is asked for, but this build has none: enable the feature {0:?}, or set tls(false)")]
     TlsDisabled(&'static str),

@@ -31,7 +31,8 @@ use crate::runtime::Tokio;
 ///
 /// # Errors
 ///
-/// When the configuration asks for TLS and this crate was built without it.
+/// When the configuration asks for TLS and this crate was built without it, or the authorizer has a URL that cannot be
+/// used.
 ///
 /// # Panics
 ///
@@ -53,6 +54,7 @@ pub fn connect_with(config: Config, authorizer: impl Authorizer, options: &Optio
     if cfg!(not(feature = "tls")) && config.needs_tls() {
         return Err(InvalidConfig::TlsDisabled("tls"));
     }
+    authorizer.validate()?;
     let runtime = Tokio::new(&config, options);
     let (client, connection) = Connection::new(config, authorizer, runtime, options);
     tokio::spawn(connection);

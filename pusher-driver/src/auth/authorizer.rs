@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use pusher_proto::{AuthError, AuthId, AuthRequest, AuthResponse};
+use pusher_proto::{AuthError, AuthId, AuthRequest, AuthResponse, InvalidConfig};
 
 use super::{AuthCall, HttpRequest, HttpResponse, NoAuth};
 use crate::guard::{Fragile, guard};
@@ -43,6 +43,15 @@ pub trait Authorizer: Send + Sync + 'static {
     /// than [`auth_window`](pusher_proto::ConfigBuilder::auth_window).
     fn authorize_many(&self, calls: Vec<AuthCall>) -> impl Future<Output = ()> + Send {
         authorize_each(self, calls)
+    }
+
+    /// Checks what can be checked before the first question. A client is not made with an authorizer that fails.
+    ///
+    /// # Errors
+    ///
+    /// When it was configured with something that cannot work, such as a URL that is none. Unless overridden, never.
+    fn validate(&self) -> Result<(), InvalidConfig> {
+        Ok(())
     }
 }
 

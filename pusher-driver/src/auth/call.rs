@@ -9,7 +9,7 @@ use pusher_proto::{AuthBody, AuthError, AuthRequest, AuthResponse};
 #[cfg(feature = "async")]
 use super::authorizer::Post;
 #[cfg(feature = "async")]
-use super::http::{HttpRequest, HttpResponse};
+use super::message::{HttpRequest, HttpResponse};
 use crate::shared::Shared;
 use crate::sync::atomic::{AtomicBool, Ordering};
 

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::slice;
 
-use pusher_proto::{AuthError, AuthRequest, AuthResponse};
+use pusher_proto::{AuthError, AuthRequest, AuthResponse, InvalidConfig};
 
 use super::authorizer::{Running, run};
 use super::{AuthCall, Authorizer, Credentials, HttpAuth, HttpResponse};
@@ -82,6 +82,10 @@ impl Authorizer for HttpAuth {
     async fn authorize_many(&self, calls: Vec<AuthCall>) {
         authorize_many(self, calls).await;
     }
+
+    fn validate(&self) -> Result<(), InvalidConfig> {
+        HttpAuth::validate(self)
+    }
 }
 
 impl<F, C> Authorizer for HttpAuthWith<F>
@@ -95,6 +99,10 @@ where
 
     async fn authorize_many(&self, calls: Vec<AuthCall>) {
         authorize_many(self, calls).await;
+    }
+
+    fn validate(&self) -> Result<(), InvalidConfig> {
+        self.http.validate()
     }
 }
 

@@ -4,14 +4,18 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use pusher_proto::{AuthBody, AuthError, AuthRequest, AuthResponse, AuthSubject, Secret, Text};
+use pusher_proto::{AuthBody, AuthError, AuthRequest, AuthResponse, AuthSubject, InvalidConfig, Secret, Text};
 
-use super::Credentials;
+use super::url::{AuthUrl, Printable};
+use super::{Credentials, HttpRequest, HttpResponse};
 
 /// Asks an HTTP endpoint of the application (Pusher docs, *Authorizing users*).
 ///
-/// The body is a form unless [`auth_body`](pusher_proto::ConfigBuilder::auth_body) says JSON. Redirects are not
-/// followed: they would carry the headers elsewhere.
+/// The body is a form unless [`auth_body`](pusher_proto::ConfigBuilder::auth_body) or a header `Content-Type` of the
+/// application says JSON. Redirects are not followed: they would carry the headers elsewhere.
+///
+/// A URL has no user name and no password; credentials belong into a header. A client is not made with an endpoint whose
+/// URL cannot be used. `Debug` shows neither queries nor values of headers and parameters.
 ///
 /// # Examples
 ///
@@ -33,6 +37,7 @@ pub struct HttpAuth {
     more_headers: Vec<Provider>,
     more_params: Vec<Provider>,
     renew: Option<Renew>,
+    unauthorized: Option<Vec<u16>>,
 }
 
 type Renew = Arc<dyn Fn(&AuthRequest) + Send + Sync>;
@@ -50,6 +55,7 @@ impl HttpAuth {
             more_headers: Vec::new(),
             more_params: Vec::new(),
             renew: None,
+            unauthorized: None,
         }
     }
 
@@ -65,14 +71,16 @@ impl HttpAuth {
     /// [`AuthRequest::batch_body`] and [`AuthResponse::batch_from_http`]. Laravel users know it from `pusher-js-auth`.
     ///
     /// A batch counts as one request for [`headers_with`](Self::headers_with) and the other functions, which get its first
-    /// question. [`on_unauthorized`](Self::on_unauthorized) is for an answer whose own status is 401; an entry with 401 refuses
+    /// question. [`on_unauthorized`](Self::on_unauthorized) looks at the status of the whole answer; an entry with 401 refuses
     /// its channel.
     pub fn batch_endpoint(mut self, url: impl Into<Text>) -> Self {
         self.batch_url = Some(url.into());
         self
     }
 
-    /// Adds a header to every request.
+    /// Sets a header of every request. It replaces an earlier one of the same name, in any case, and the client's own: `Host`,
+    /// `User-Agent`, `Accept`, `Accept-Encoding` and `Content-Type`. With a `Content-Type` of JSON or of a form, the body is
+    /// one. Headers that frame the message, such as `Content-Length`, are the client's alone and are left out.
     pub fn header(mut self, name: impl Into<Text>, value: impl Into<Secret>) -> Self {
         self.always = self.always.header(name, value);
         self
@@ -84,7 +92,8 @@ impl HttpAuth {
         self
     }
 
-    /// Adds headers that are made anew for every request, such as a token that expires.
+    /// Sets headers that are made anew for every request, such as a token that expires. They replace those of
+    /// [`header`](Self::header).
     pub fn headers_with(
         mut self,
         provider: impl Fn(&AuthRequest) -> Vec<(Text, Secret)> + Send + Sync + 'static,
@@ -102,11 +111,35 @@ impl HttpAuth {
         self
     }
 
-    /// Calls a function after an answer of 401, such as one that forgets a token which has expired. The question is then
-    /// asked once more, with headers and parameters made anew. Without it, 401 is final.
+    /// Calls a function after an answer that says that the caller is not known any more, such as one that forgets a token
+    /// which has expired. The question is then asked once more, with headers and parameters made anew. Without it, such an
+    /// answer is final.
+    ///
+    /// These are 401, 419, by which Laravel refuses an expired session, and redirects, which lead to a page for people to log
+    /// in; see [`unauthorized_statuses`](Self::unauthorized_statuses).
     pub fn on_unauthorized(mut self, renew: impl Fn(&AuthRequest) + Send + Sync + 'static) -> Self {
         self.renew = Some(Arc::new(renew));
         self
+    }
+
+    /// Sets the statuses that [`on_unauthorized`](Self::on_unauthorized) is for. Default: 401, 419 and 300 to 399.
+    pub fn unauthorized_statuses(mut self, statuses: impl IntoIterator<Item = u16>) -> Self {
+        self.unauthorized = Some(statuses.into_iter().collect());
+        self
+    }
+
+    /// Checks the URLs.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig::AuthUrl`] for the first that cannot be used.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        let urls = [("auth", Some(&self.url)), ("user", self.user_url.as_ref()), ("batch", self.batch_url.as_ref())];
+        for (endpoint, url) in urls {
+            let Some(Err(error)) = url.map(|url| AuthUrl::parse(url)) else { continue };
+            return Err(InvalidConfig::AuthUrl { endpoint, reason: error.to_string() });
+        }
+        Ok(())
     }
 
     /// Puts together what one request can ask; for adapters.
@@ -128,7 +161,10 @@ impl HttpAuth {
     #[doc(hidden)]
     #[must_use]
     pub fn renews(&self, response: &Result<HttpResponse, AuthError>, question: &AuthRequest) -> bool {
-        let is_unauthorized = response.as_ref().is_ok_and(|response| response.status == UNAUTHORIZED);
+        let is_unauthorized = response.as_ref().is_ok_and(|response| match &self.unauthorized {
+            Some(statuses) => statuses.contains(&response.status),
+            None => matches!(response.status, UNAUTHORIZED | PAGE_EXPIRED | 300..=399),
+        });
         let Some(renew) = self.renew.as_ref().filter(|_| is_unauthorized) else { return false };
         renew(question);
         true
@@ -148,18 +184,19 @@ impl HttpAuth {
     ) -> Result<HttpRequest, AuthError> {
         let first = questions[0];
         let made = |providers: &[Provider]| -> Vec<_> { providers.iter().flat_map(|make| make(first)).collect() };
+        let headers = [self.always.headers.clone(), made(&self.more_headers), credentials.headers].concat();
+        let content_type = headers.iter().rfind(|(name, _)| name.eq_ignore_ascii_case("Content-Type"));
+        let body = content_type.and_then(|(_, value)| body_of(value.expose())).unwrap_or(body);
         let params = [self.always.params.clone(), made(&self.more_params), credentials.params].concat();
         let params: Vec<_> = params.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
-        let (url, text) = match (&first.subject, &self.batch_url) {
-            (AuthSubject::Channel(_), Some(url)) => (url, AuthRequest::batch_body(questions, body, &params)),
-            (AuthSubject::Channel(_), None) => (&self.url, first.body(body, &params)),
-            (AuthSubject::User, _) => {
-                (self.user_url.as_ref().ok_or(AuthError::NotConfigured)?, first.body(body, &params))
-            }
+        let text = if self.is_batched(first) {
+            AuthRequest::batch_body(questions, body, &params)
+        } else {
+            first.body(body, &params)
         };
         Ok(HttpRequest {
-            url: url.clone(),
-            headers: [self.always.headers.clone(), made(&self.more_headers), credentials.headers].concat(),
+            url: self.endpoint(first)?.clone(),
+            headers,
             content_type: body.content_type(),
             body: Secret::from(text),
         })
@@ -173,12 +210,44 @@ impl HttpAuth {
         response: Result<HttpResponse, AuthError>,
         questions: &[&AuthRequest],
     ) -> Vec<Result<AuthResponse, AuthError>> {
-        match response {
-            Ok(HttpResponse { status, retry_after, body }) if self.is_batched(questions[0]) => {
-                AuthResponse::batch_from_http(status, &body, retry_after.as_deref(), questions)
+        let response = match response {
+            Ok(response) => response,
+            Err(error) => return questions.iter().map(|_| Err(error.clone())).collect(),
+        };
+        let misdirected = self.misdirected(&response, questions[0]);
+        let answers = if self.is_batched(questions[0]) {
+            let retry_after = response.retry_after.as_deref();
+            AuthResponse::batch_from_http(response.status, &response.body, retry_after, questions)
+        } else {
+            vec![response.authorization()]
+        };
+        let Some(hint) = misdirected else { return answers };
+        let explained = |error| match error {
+            AuthError::Http { status, excerpt, retry_after } => {
+                let excerpt = if excerpt.is_empty() { hint.clone() } else { format!("{hint}: {excerpt}") };
+                AuthError::Http { status, excerpt, retry_after }
             }
-            Ok(response) => vec![response.authorization()],
-            Err(error) => questions.iter().map(|_| Err(error.clone())).collect(),
+            error => error,
+        };
+        answers.into_iter().map(|answer| answer.map_err(explained)).collect()
+    }
+
+    /// What to know about an answer that says that there is no endpoint here: where it was looked for.
+    fn misdirected(&self, response: &HttpResponse, question: &AuthRequest) -> Option<String> {
+        let url = AuthUrl::parse(self.endpoint(question).ok()?).ok()?;
+        match (response.status, response.redirect()) {
+            (_, Some(location)) => Some(format!("{url} redirects to {location}, and redirects are not followed")),
+            (NOT_FOUND, None) => Some(format!("there is no {url}")),
+            (METHOD_NOT_ALLOWED, None) => Some(format!("{url} takes no POST")),
+            _ => None,
+        }
+    }
+
+    fn endpoint(&self, question: &AuthRequest) -> Result<&Text, AuthError> {
+        match (&question.subject, &self.batch_url) {
+            (AuthSubject::Channel(_), Some(url)) => Ok(url),
+            (AuthSubject::Channel(_), None) => Ok(&self.url),
+            (AuthSubject::User, _) => self.user_url.as_ref().ok_or(AuthError::NotConfigured),
         }
     }
 
@@ -190,63 +259,11 @@ impl HttpAuth {
 impl fmt::Debug for HttpAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpAuth")
-            .field("url", &self.url)
-            .field("user_url", &self.user_url)
-            .field("batch_url", &self.batch_url)
+            .field("url", &Printable(&self.url))
+            .field("user_url", &self.user_url.as_deref().map(Printable))
+            .field("batch_url", &self.batch_url.as_deref().map(Printable))
             .field("always", &self.always)
             .finish_non_exhaustive()
-    }
-}
-
-/// A POST request for the adapter's HTTP client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpRequest {
-    /// The whole URL, `http` or `https`.
-    pub url: Text,
-    /// Headers beside `Content-Type`.
-    pub headers: Vec<(Text, Secret)>,
-    /// Value of `Content-Type`.
-    pub content_type: &'static str,
-    /// The body; it may hold the application's tokens.
-    pub body: Secret,
-}
-
-/// The answer to an [`HttpRequest`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpResponse {
-    /// The status, such as 200.
-    pub status: u16,
-    /// Value of `Retry-After`.
-    pub retry_after: Option<String>,
-    /// The body, at most [`HttpResponse::MAX_LEN`] bytes.
-    pub body: Vec<u8>,
-}
-
-impl HttpResponse {
-    /// Largest body in bytes that an adapter reads; an authorization has some hundred.
-    pub const MAX_LEN: usize = 1_024 * 1_024;
-
-    /// Reads the answer.
-    ///
-    /// # Errors
-    ///
-    /// When it is none.
-    pub fn authorization(&self) -> Result<AuthResponse, AuthError> {
-        AuthResponse::from_http(self.status, &self.body, self.retry_after.as_deref())
-    }
-
-    /// Adds a piece of the body.
-    ///
-    /// # Errors
-    ///
-    /// When the body would pass [`HttpResponse::MAX_LEN`].
-    pub fn extend(&mut self, piece: &[u8]) -> Result<(), AuthError> {
-        if self.body.len() + piece.len() > Self::MAX_LEN {
-            let max = Self::MAX_LEN;
-            return Err(AuthError::Handler(format!("the answer of the auth server is longer than {max} bytes")));
-        }
-        self.body.extend_from_slice(piece);
-        Ok(())
     }
 }
 
@@ -262,23 +279,29 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// The form of body that a `Content-Type` asks for, if it is one that we write.
+fn body_of(content_type: &str) -> Option<AuthBody> {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "application/json" => Some(AuthBody::Json),
+        "application/x-www-form-urlencoded" => Some(AuthBody::Form),
+        other => other.ends_with("+json").then_some(AuthBody::Json),
+    }
+}
+
 /// The status that says that the caller is not known, or not any more (RFC 9110, section 15.5.2).
 const UNAUTHORIZED: u16 = 401;
+
+/// Laravel's for a session, or its CSRF token, that has expired.
+const PAGE_EXPIRED: u16 = 419;
+
+/// Two that a wrong URL is answered with (RFC 9110, sections 15.5.5 and 15.5.6).
+const NOT_FOUND: u16 = 404;
+const METHOD_NOT_ALLOWED: u16 = 405;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_answer_is_taken_up_to_its_limit_and_no_further() {
-        let mut response = HttpResponse { status: 200, retry_after: None, body: Vec::new() };
-        // A channel's data may be large.
-        response.extend(&[0; 100_000]).unwrap();
-        response.extend(&vec![0; HttpResponse::MAX_LEN - response.body.len() - 1]).unwrap();
-        response.extend(&[0]).unwrap();
-        assert!(matches!(response.extend(&[0]), Err(AuthError::Handler(_))));
-        assert_eq!(response.body.len(), HttpResponse::MAX_LEN);
-    }
 
     #[test]
     fn an_error_is_told_with_all_its_causes() {

@@ -9,6 +9,8 @@ mod exchange;
 mod http;
 #[cfg(feature = "signing")]
 mod local;
+mod message;
+mod url;
 
 #[cfg(feature = "async")]
 pub use authorizer::Authorizer;
@@ -18,6 +20,8 @@ pub use call::{AuthCall, NoAuth};
 pub use credentials::Credentials;
 #[cfg(feature = "async")]
 pub use exchange::HttpAuthWith;
-pub use http::{HttpAuth, HttpRequest, HttpResponse, with_causes};
+pub use http::{HttpAuth, with_causes};
 #[cfg(feature = "signing")]
 pub use local::LocalAuth;
+pub use message::{HttpRequest, HttpResponse, USER_AGENT};
+pub use url::{AuthUrl, InvalidAuthUrl};

@@ -1,19 +1,97 @@
-//! An adapter's stream as hyper reads it.
+//! An adapter's stream as hyper reads it, within bounds.
 
 use std::io;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 use crate::polled::Duplex;
 
-/// A stream for hyper.
-pub(super) struct Io<D>(D);
+/// A stream for hyper, which reads as much as there is: the peer would decide for how long.
+pub(super) struct Io<D> {
+    stream: D,
+    meter: Meter,
+}
+
+/// What one exchange may read, now and in all. Shared by the stream and the exchange.
+#[derive(Clone, Default)]
+pub(super) struct Meter(Arc<Mutex<Counts>>);
+
+#[derive(Default)]
+struct Counts {
+    /// Left until others on the same thread have their turn.
+    turn_bytes: usize,
+    turn_reads: usize,
+    /// Since the exchange began.
+    received: usize,
+    limit: usize,
+    is_exceeded: bool,
+}
+
+impl Meter {
+    /// A request goes out: what comes is a head, perhaps behind informational ones.
+    pub(super) fn expect_head(&self) {
+        *self.counts() = Counts { limit: MAX_HEADS_LEN, ..Counts::default() };
+        self.begin_turn();
+    }
+
+    /// The head is there; the body follows.
+    pub(super) fn expect_body(&self, max: usize) {
+        let mut counts = self.counts();
+        counts.limit = counts.received + max;
+    }
+
+    /// Others have had their turn.
+    pub(super) fn begin_turn(&self) {
+        let mut counts = self.counts();
+        (counts.turn_bytes, counts.turn_reads) = (BYTES_PER_TURN, READS_PER_TURN);
+    }
+
+    /// Whether the peer has answered anything.
+    pub(super) fn has_received(&self) -> bool {
+        self.counts().received > 0
+    }
+
+    pub(super) fn is_exceeded(&self) -> bool {
+        self.counts().is_exceeded
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counts {
+    /// How much may be read at once.
+    fn allow(&mut self) -> Result<usize, Spent> {
+        if self.received >= self.limit {
+            self.is_exceeded = true;
+            return Err(Spent::All);
+        }
+        if self.turn_bytes == 0 || self.turn_reads == 0 {
+            return Err(Spent::Turn);
+        }
+        self.turn_reads -= 1;
+        Ok(READ_LEN.min(self.turn_bytes).min(self.limit - self.received))
+    }
+
+    fn take(&mut self, len: usize) {
+        self.received += len;
+        self.turn_bytes -= len;
+    }
+}
+
+/// What there is nothing left of.
+enum Spent {
+    Turn,
+    All,
+}
 
 impl<D: Duplex> Io<D> {
-    pub(super) fn new(stream: D) -> Self {
-        Self(stream)
+    pub(super) fn new(stream: D, meter: Meter) -> Self {
+        Self { stream, meter }
     }
 }
 
@@ -23,10 +101,20 @@ impl<D: Duplex> Read for Io<D> {
         context: &mut Context<'_>,
         mut cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
+        let allowed = self.meter.counts().allow();
+        let allowed = match allowed {
+            Ok(len) => len,
+            Err(Spent::Turn) => {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Err(Spent::All) => return Poll::Ready(Err(io::Error::other("the answer is longer than its limit"))),
+        };
         // Handing over hyper's own buffer would need unsafe code.
         let mut buffer = [0; READ_LEN];
-        let room = cursor.remaining().min(READ_LEN);
-        let len = ready!(self.0.poll_read(context, &mut buffer[..room]))?;
+        let room = cursor.remaining().min(allowed);
+        let len = ready!(self.stream.poll_read(context, &mut buffer[..room]))?;
+        self.meter.counts().take(len);
         cursor.put_slice(&buffer[..len]);
         Poll::Ready(Ok(()))
     }
@@ -34,16 +122,16 @@ impl<D: Duplex> Read for Io<D> {
 
 impl<D: Duplex> Write for Io<D> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.0.poll_write(context, bytes)
+        self.stream.poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_flush(context)
+        self.stream.poll_flush(context)
     }
 
     /// A connection that is not kept is dropped, which closes it.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_flush(context)
+        self.stream.poll_flush(context)
     }
 }
 
@@ -52,3 +140,10 @@ impl<D> Unpin for Io<D> {}
 
 /// Most bytes of one read; an answer has some hundred.
 const READ_LEN: usize = 4 * 1_024;
+
+/// Bytes and reads of one turn; a flood of answers otherwise holds up everything that runs on the same thread.
+const BYTES_PER_TURN: usize = 16 * 1_024;
+const READS_PER_TURN: usize = 16;
+
+/// Longest head of an answer in bytes, with everything in front of it: servers that announce hints (status 103) send some.
+pub(super) const MAX_HEADS_LEN: usize = 64 * 1_024;

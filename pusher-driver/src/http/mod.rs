@@ -1,21 +1,23 @@
 //! POST requests by hyper, on connections that are kept, over whatever streams an adapter opens.
 
 mod io;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
 
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
-use hyper::http::uri::{Authority, PathAndQuery, Scheme, Uri};
+use hyper::header::{HeaderName, LOCATION, RETRY_AFTER};
 use hyper::{Request, Response};
 use pusher_proto::{AuthError, CloseReason, Text};
 
-use self::io::Io;
-use crate::auth::{HttpRequest, HttpResponse, with_causes};
+use self::io::{Io, MAX_HEADS_LEN, Meter};
+use crate::auth::{AuthUrl, HttpRequest, HttpResponse, with_causes};
 use crate::polled::Duplex;
 
 /// The HTTP client of one Pusher client. An adapter opens its connections, through a proxy and with TLS where they are
@@ -25,20 +27,21 @@ pub struct HttpClient {
     idle: Mutex<Vec<Connection>>,
 }
 
-/// A connection to one server. Nobody polls it between two requests.
+/// A connection to one server. It is not polled between two requests.
 struct Connection {
-    origin: Origin,
+    url: AuthUrl,
     sender: SendRequest<String>,
     driver: Driver,
+    meter: Meter,
 }
 
 type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A server, as it stands in a URL.
-#[derive(Clone, PartialEq, Eq)]
-struct Origin {
-    tls: bool,
-    authority: Authority,
+/// How an exchange failed.
+enum Failure {
+    /// The connection ended before the server answered anything.
+    Unanswered(String),
+    Failed(AuthError),
 }
 
 impl HttpClient {
@@ -51,9 +54,12 @@ impl HttpClient {
     /// Sends a POST request on a connection that was kept, or on one that `open` opens to a host and a port, with TLS if
     /// the last argument says so. Redirects are not followed. Dropping the future closes the connection.
     ///
+    /// Each poll reads at most 16 KiB, whatever the server sends.
+    ///
     /// # Errors
     ///
-    /// When the server is not reached, or its answer is longer than [`HttpResponse::MAX_LEN`].
+    /// When the request cannot be sent, the server is not reached, or its answer is longer than [`HttpResponse::MAX_LEN`],
+    /// its head with all informational responses longer than 64 KiB.
     pub async fn post<D, F>(
         &self,
         request: &HttpRequest,
@@ -63,27 +69,37 @@ impl HttpClient {
         D: Duplex,
         F: Future<Output = Result<D, CloseReason>>,
     {
-        let url: Uri = request.url.parse().map_err(|error| handler(&error))?;
-        let origin = Origin::new(&url)?;
-        let path = url.path_and_query().map_or("/", PathAndQuery::as_str);
-        if let Some(mut kept) = self.take_idle(&origin) {
-            // The server may have closed it meanwhile, so a failure says nothing.
-            if let Ok(answer) = kept.exchange(write(request, &origin, path)?).await {
-                self.keep(kept);
-                return answer;
+        let url = AuthUrl::parse(&request.url)
+            .map_err(|error| AuthError::Handler(format!("the URL of the auth endpoint {error}")))?;
+        while let Some(mut kept) = self.take_idle(&url) {
+            if !kept.is_alive() {
+                continue;
+            }
+            match kept.exchange(write(request, &url)?).await {
+                Ok(answer) => {
+                    self.keep(kept);
+                    return Ok(answer);
+                }
+                // The server closed it while the request was on its way, which says nothing about the request.
+                Err(Failure::Unanswered(_)) => break,
+                Err(Failure::Failed(error)) => return Err(at(&url, error)),
             }
         }
-        let mut connection = Connection::open(origin.clone(), open).await?;
-        let answer = connection.exchange(write(request, &origin, path)?).await;
-        let answer = answer.map_err(|error| AuthError::Network(with_causes(&error)))?;
-        self.keep(connection);
-        answer
+        let mut connection = Connection::open(&url, open).await.map_err(|error| at(&url, error))?;
+        match connection.exchange(write(request, &url)?).await {
+            Ok(answer) => {
+                self.keep(connection);
+                Ok(answer)
+            }
+            Err(Failure::Unanswered(text)) => Err(at(&url, AuthError::Network(text))),
+            Err(Failure::Failed(error)) => Err(at(&url, error)),
+        }
     }
 
-    fn take_idle(&self, origin: &Origin) -> Option<Connection> {
+    fn take_idle(&self, url: &AuthUrl) -> Option<Connection> {
         let mut idle = self.idle();
-        let at = idle.iter().position(|kept| kept.origin == *origin)?;
-        Some(idle.swap_remove(at))
+        let place = idle.iter().position(|kept| kept.url.is_same_origin(url))?;
+        Some(idle.swap_remove(place))
     }
 
     fn keep(&self, connection: Connection) {
@@ -99,75 +115,96 @@ impl HttpClient {
 }
 
 impl Connection {
-    async fn open<D, F>(origin: Origin, open: impl FnOnce(Text, u16, bool) -> F) -> Result<Self, AuthError>
+    async fn open<D, F>(url: &AuthUrl, open: impl FnOnce(Text, u16, bool) -> F) -> Result<Self, AuthError>
     where
         D: Duplex,
         F: Future<Output = Result<D, CloseReason>>,
     {
-        let host = origin.authority.host();
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let port = origin.authority.port_u16().unwrap_or(if origin.tls { 443 } else { 80 });
-        let stream = open(host.into(), port, origin.tls).await.map_err(network)?;
-        let opened = handshake(Io::new(stream)).await;
+        let stream = open(url.host().clone(), url.port(), url.tls()).await.map_err(|reason| match reason {
+            CloseReason::TlsUnavailable => AuthError::Handler("https needs the feature \"tls\"".into()),
+            reason => AuthError::Network(reason.to_string()),
+        })?;
+        let meter = Meter::default();
+        let opened = handshake(Io::new(stream, meter.clone())).await;
         let (sender, driver) = opened.map_err(|error| AuthError::Network(with_causes(&error)))?;
         // Its failure is the request's too.
         let driver = Box::pin(async move { drop(driver.await) });
-        Ok(Self { origin, sender, driver })
+        Ok(Self { url: url.clone(), sender, driver, meter })
+    }
+
+    /// Whether the server has neither closed nor said anything since the last answer, such as that it waited too long.
+    fn is_alive(&mut self) -> bool {
+        self.meter.expect_head();
+        self.driver.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 
     /// Sends the request and reads the answer, while the connection runs.
-    async fn exchange(&mut self, request: Request<String>) -> Result<Result<HttpResponse, AuthError>, hyper::Error> {
-        let Self { sender, driver, .. } = self;
-        let mut answer = pin!(async {
-            sender.ready().await?;
-            read(sender.send_request(request).await?).await
-        });
+    async fn exchange(&mut self, request: Request<String>) -> Result<HttpResponse, Failure> {
+        let Self { sender, driver, meter, .. } = self;
+        meter.expect_head();
+        let answer = async {
+            sender.ready().await.map_err(Broken::Connection)?;
+            let response = sender.send_request(request).await.map_err(Broken::Connection)?;
+            meter.expect_body(MAX_BODY_ON_WIRE);
+            read(response).await
+        };
+        let mut answer = pin!(answer);
         let mut is_over = false;
-        poll_fn(|context| {
+        let answer = poll_fn(|context| {
+            meter.begin_turn();
             let answer = answer.as_mut().poll(context);
             is_over = is_over || driver.as_mut().poll(context).is_ready();
             answer
+        });
+        answer.await.map_err(|broken| match broken {
+            Broken::Answer(error) => Failure::Failed(error),
+            Broken::Connection(_) if meter.is_exceeded() => Failure::Failed(AuthError::Handler(format!(
+                "the auth server's answer is longer than its limit: {MAX_HEADS_LEN} bytes of heads, {} of body",
+                HttpResponse::MAX_LEN
+            ))),
+            Broken::Connection(error) if meter.has_received() => {
+                Failure::Failed(AuthError::Network(with_causes(&error)))
+            }
+            Broken::Connection(error) => Failure::Unanswered(with_causes(&error)),
         })
-        .await
     }
 }
 
-impl Origin {
-    fn new(url: &Uri) -> Result<Self, AuthError> {
-        let unusable = || AuthError::Handler("the URL of the auth server is not http://host or https://host".into());
-        let authority = url.authority().ok_or_else(unusable)?.clone();
-        if authority.as_str().contains('@') {
-            return Err(unusable());
-        }
-        let tls = match url.scheme() {
-            Some(scheme) if *scheme == Scheme::HTTP => false,
-            Some(scheme) if *scheme == Scheme::HTTPS => true,
-            Some(_) | None => return Err(unusable()),
-        };
-        Ok(Self { tls, authority })
-    }
+/// What is wrong with an answer.
+enum Broken {
+    Connection(hyper::Error),
+    Answer(AuthError),
 }
 
-fn write(request: &HttpRequest, origin: &Origin, path: &str) -> Result<Request<String>, AuthError> {
-    let mut post =
-        Request::post(path).header(HOST, origin.authority.as_str()).header(CONTENT_TYPE, request.content_type);
-    for (name, value) in &request.headers {
+fn write(request: &HttpRequest, url: &AuthUrl) -> Result<Request<String>, AuthError> {
+    let mut post = Request::post(url.target());
+    for (name, value) in request.head(url)? {
         post = post.header(name.as_str(), value.expose());
     }
-    post.body(request.body.expose().to_owned()).map_err(|error| handler(&error))
+    // A request that cannot be built will not be better next time.
+    post.body(request.body.expose().to_owned()).map_err(|error| AuthError::Handler(error.to_string()))
 }
 
-async fn read(response: Response<Incoming>) -> Result<Result<HttpResponse, AuthError>, hyper::Error> {
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let mut answer = HttpResponse { status: response.status().as_u16(), retry_after, body: Vec::new() };
+async fn read(response: Response<Incoming>) -> Result<HttpResponse, Broken> {
+    let header =
+        |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let mut answer = HttpResponse::new(response.status().as_u16());
+    (answer.retry_after, answer.location) = (header(RETRY_AFTER), header(LOCATION));
     let mut body = response.into_body();
     while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-        let Ok(piece) = frame?.into_data() else { continue };
-        if let Err(error) = answer.extend(&piece) {
-            return Ok(Err(error));
-        }
+        let Ok(piece) = frame.map_err(Broken::Connection)?.into_data() else { continue };
+        answer.extend(&piece).map_err(Broken::Answer)?;
     }
-    Ok(Ok(answer))
+    Ok(answer)
+}
+
+/// Says where it failed.
+fn at(url: &AuthUrl, error: AuthError) -> AuthError {
+    match error {
+        AuthError::Network(text) => AuthError::Network(format!("{url}: {text}")),
+        AuthError::Handler(text) => AuthError::Handler(format!("{url}: {text}")),
+        error => error,
+    }
 }
 
 impl fmt::Debug for HttpClient {
@@ -176,17 +213,8 @@ impl fmt::Debug for HttpClient {
     }
 }
 
-fn network(reason: CloseReason) -> AuthError {
-    match reason {
-        CloseReason::TlsUnavailable => AuthError::Handler("https needs the feature \"tls\"".into()),
-        reason => AuthError::Network(reason.to_string()),
-    }
-}
-
-/// A request that cannot be built will not be better next time.
-fn handler(error: &dyn std::error::Error) -> AuthError {
-    AuthError::Handler(error.to_string())
-}
-
 /// Connections that are kept: as many as requests are unanswered at a time, unless configured otherwise.
 const MAX_IDLE: usize = 8;
+
+/// Most bytes that a body may take as it is sent: chunks have heads too.
+const MAX_BODY_ON_WIRE: usize = 2 * HttpResponse::MAX_LEN;

@@ -12,7 +12,7 @@ use pusher_proto::{AuthBody, AuthError, AuthPurpose, AuthRequest, AuthResponse, 
 use crate::world::{World, now, succeeded};
 
 fn answer(status: u16, body: &str) -> Option<Result<HttpResponse, AuthError>> {
-    Some(Ok(HttpResponse { status, retry_after: None, body: body.into() }))
+    Some(Ok(HttpResponse { body: body.into(), ..HttpResponse::new(status) }))
 }
 
 #[test]
