@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pusher_driver::adapter::{AuthUrl, USER_AGENT};
@@ -19,11 +20,18 @@ pub(crate) struct Http {
     timeout: Duration,
     /// Made at the first use: clients of public channels never use it. `None` is for when none may start any more.
     agent: OnceLock<Option<Result<Agent, AuthError>>>,
+    /// Whether a connection may have been kept.
+    has_answered: AtomicBool,
 }
 
 impl Http {
     pub(crate) fn new(config: &Config, options: &Options) -> Self {
-        Self { options: options.clone(), timeout: config.auth_timeout(), agent: OnceLock::new() }
+        Self {
+            options: options.clone(),
+            timeout: config.auth_timeout(),
+            agent: OnceLock::new(),
+            has_answered: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn post(&self, request: &HttpRequest) -> Result<HttpResponse, AuthError> {
@@ -31,27 +39,34 @@ impl Http {
         let Some(agent) = agent else { return Err(AuthError::Network("the client has ended".into())) };
         let url = AuthUrl::parse(&request.url)
             .map_err(|error| AuthError::Handler(format!("the URL of the auth endpoint {error}")))?;
-        self.ask(&agent, request, &url).map_err(|error| match error {
+        let mut answer = self.ask(&agent, request, &url);
+        let is_lost = answer.as_ref().is_err_and(is_lost);
+        if is_lost && self.has_answered.load(Ordering::Relaxed) {
+            // The server may have closed a connection that was kept while the request was on its way.
+            answer = self.ask(&agent, request, &url);
+        }
+        self.has_answered.fetch_or(answer.is_ok(), Ordering::Relaxed);
+        answer.map_err(|error| match failure(error) {
             AuthError::Network(text) => AuthError::Network(format!("{url}: {text}")),
             AuthError::Handler(text) => AuthError::Handler(format!("{url}: {text}")),
             error => error,
         })
     }
 
-    fn ask(&self, agent: &Agent, request: &HttpRequest, url: &AuthUrl) -> Result<HttpResponse, AuthError> {
+    fn ask(&self, agent: &Agent, request: &HttpRequest, url: &AuthUrl) -> Result<HttpResponse, Failure> {
         let proxy = self.options.proxy_to(url.host(), url.port(), url.tls());
-        let proxy = proxy.map(|proxy| ureq::Proxy::new(proxy.url().expose())).transpose().map_err(failure)?;
+        let proxy = proxy.map(|proxy| ureq::Proxy::new(proxy.url().expose())).transpose()?;
         let mut post = agent.post(request.url.as_str()).config().proxy(proxy).build();
         for (name, value) in request.head(url)? {
             post = post.header(name.as_str(), value.expose());
         }
-        let mut response = post.send(request.body.expose()).map_err(failure)?;
+        let mut response = post.send(request.body.expose())?;
         let mut answer = HttpResponse::new(response.status().as_u16());
         (answer.retry_after, answer.location) = (header(&response, "Retry-After"), header(&response, "Location"));
         let mut body = response.body_mut().as_reader();
         let mut piece = [0; 4 * 1_024];
         loop {
-            match body.read(&mut piece).map_err(|error| failure(error.into()))? {
+            match body.read(&mut piece).map_err(ureq::Error::from)? {
                 0 => return Ok(answer),
                 len => answer.extend(&piece[..len])?,
             }
@@ -64,6 +79,22 @@ impl Http {
             agent.clone().shutdown();
         }
     }
+}
+
+/// What went wrong, as ureq or as we say it.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}")]
+    Ureq(#[from] ureq::Error),
+    #[error("{0}")]
+    Auth(#[from] AuthError),
+}
+
+/// Whether the connection ended without an answer.
+fn is_lost(failure: &Failure) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let Failure::Ureq(ureq::Error::Io(error)) = failure else { return false };
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
 fn header<B>(response: &Response<B>, name: &str) -> Option<String> {
@@ -84,7 +115,11 @@ fn agent(options: &Options, timeout: Duration) -> Result<Agent, AuthError> {
 }
 
 /// A request that cannot be built will not be better next time.
-fn failure(error: ureq::Error) -> AuthError {
+fn failure(failure: Failure) -> AuthError {
+    let error = match failure {
+        Failure::Ureq(error) => error,
+        Failure::Auth(error) => return error,
+    };
     match error {
         ureq::Error::TlsRequired => AuthError::Handler("https needs the feature \"tls\"".into()),
         ureq::Error::Http(_) | ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl => {

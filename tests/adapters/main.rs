@@ -4,6 +4,10 @@
 #[expect(clippy::unwrap_used, reason = "it fails the scenario")]
 mod adapter;
 #[expect(clippy::unwrap_used, reason = "it fails the scenario")]
+mod backend;
+#[expect(clippy::unwrap_used, reason = "it fails the scenario")]
+mod backends;
+#[expect(clippy::unwrap_used, reason = "it fails the scenario")]
 mod faults;
 mod leftovers;
 #[expect(clippy::unwrap_used, reason = "it fails the scenario")]
@@ -39,7 +43,7 @@ fn main() -> ExitCode {
 type Scenario<A> = (&'static str, fn(&mut World<A>));
 
 fn trials_of<A: Adapter>() -> Vec<Trial> {
-    let scenarios = scenarios::all::<A>().into_iter().chain(tls::all());
+    let scenarios = scenarios::all::<A>().into_iter().chain(tls::all()).chain(backends::all());
     let mut trials: Vec<_> = scenarios.map(|scenario| trial(scenario, false)).collect();
     for (program, scenario) in proxies::all::<A>() {
         trials.push(trial(scenario, !proxies::is_installed(program)));

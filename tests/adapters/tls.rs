@@ -22,6 +22,7 @@ use crate::world::{SERVERS, World, quick};
 pub(crate) fn all<A: Adapter>() -> Vec<Scenario<A>> {
     vec![
         ("tls_socket_and_authorization_accept_a_certificate_with_its_root", accepts::<A>),
+        ("tls_a_configuration_that_offers_http2_is_used_with_http1", offers_http2::<A>),
         ("tls_a_certificate_without_its_root_is_one_error", refuses_an_unknown_root::<A>),
         ("tls_a_certificate_for_another_name_is_one_error", refuses_another_name::<A>),
         ("tls_an_expired_certificate_is_one_error", refuses_an_expired_certificate::<A>),
@@ -34,6 +35,13 @@ fn accepts<A: Adapter>(world: &mut World<A>) {
     user.client.connect();
     drop(user.subscribed("private-orders"));
     assert!(CryptoProvider::get_default().is_none(), "the process default is left alone");
+}
+
+fn offers_http2<A: Adapter>(world: &mut World<A>) {
+    let front = Front::trusted(world.server().address());
+    let user = world.user_with(quick(front.config()), front.auth(), &front.trusting_with(&[b"h2", b"http/1.1"]));
+    user.client.connect();
+    drop(user.subscribed("private-orders"));
 }
 
 fn refuses_an_unknown_root<A: Adapter>(world: &mut World<A>) {
@@ -102,7 +110,9 @@ impl Front {
     fn new(certificate: Certificate, server: SocketAddr) -> Self {
         let tls = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
         let root = certificate.der.clone();
-        let tls = tls.with_no_client_auth().with_single_cert(vec![certificate.der], certificate.key).unwrap();
+        let mut tls = tls.with_no_client_auth().with_single_cert(vec![certificate.der], certificate.key).unwrap();
+        // It would choose HTTP/2, as usual servers do, and does not speak it.
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let listener = SERVERS.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let port = listener.local_addr().unwrap().port();
         let accepting = SERVERS.spawn(accept(listener, TlsAcceptor::from(Arc::new(tls)), server));
@@ -118,10 +128,17 @@ impl Front {
     }
 
     pub(crate) fn trusting(&self) -> Options {
+        self.trusting_with(&[])
+    }
+
+    /// With a configuration that offers these protocols (ALPN).
+    fn trusting_with(&self, protocols: &[&[u8]]) -> Options {
         let mut roots = RootCertStore::empty();
         roots.add(self.root.clone()).unwrap();
         let tls = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
-        Options::new().tls(Tls::rustls_0_23(tls.with_root_certificates(roots).with_no_client_auth()))
+        let mut tls = tls.with_root_certificates(roots).with_no_client_auth();
+        tls.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        Options::new().tls(Tls::rustls_0_23(tls))
     }
 }
 
@@ -137,6 +154,9 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, server: SocketAddr
         tokio::spawn(async move {
             // A client that does not trust the certificate ends the handshake.
             let Ok(mut client) = acceptor.accept(socket).await else { return };
+            if client.get_ref().1.alpn_protocol() == Some(b"h2") {
+                return;
+            }
             let Ok(mut server) = TcpStream::connect(server).await else { return };
             drop(copy_bidirectional(&mut client, &mut server).await);
         });

@@ -1,0 +1,136 @@
+//! An auth endpoint that answers what a scenario writes, byte for byte.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Duration;
+
+use pusher_driver::HttpAuth;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use crate::world::{PATIENCE, SERVERS};
+
+/// A server of HTTP that knows nothing of it beyond where a request ends.
+pub(crate) struct Backend {
+    address: SocketAddr,
+    requests: Receiver<String>,
+    accepting: JoinHandle<()>,
+}
+
+/// What a request is answered with.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    /// These bytes; the connection stays.
+    Say(String),
+    /// The first, then the second again and again.
+    Flood(&'static str, &'static str),
+    /// The same with a pause, so that no read finds much.
+    Trickle(&'static str),
+    /// Nothing, and the connection ends.
+    Close,
+    /// Nothing.
+    Hang,
+}
+
+impl Answer {
+    pub(crate) fn new(status: &str, headers: &str, body: &str) -> Self {
+        Self::Say(format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len()))
+    }
+}
+
+impl Backend {
+    /// Answers the first request with the first answer, and so on; the last one counts for all that follow.
+    pub(crate) fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
+        let listener = SERVERS.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, requests) = mpsc::channel();
+        let answers: Vec<Answer> = answers.into_iter().collect();
+        let accepting = SERVERS.spawn(async move {
+            let count = Arc::new(AtomicUsize::new(0));
+            while let Ok((stream, _)) = listener.accept().await {
+                let (answers, sender, count) = (answers.clone(), sender.clone(), Arc::clone(&count));
+                tokio::spawn(async move {
+                    // The client may give up.
+                    let _ = serve(stream, &answers, &sender, &count).await;
+                });
+            }
+        });
+        Self { address, requests, accepting }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/broadcasting/auth", self.address)
+    }
+
+    pub(crate) fn auth(&self) -> HttpAuth {
+        HttpAuth::new(format!("{}?token=t0ken", self.url()))
+    }
+
+    /// The next request: its head, an empty line, its body.
+    pub(crate) fn request(&self) -> String {
+        self.requests.recv_timeout(PATIENCE).expect("a request comes")
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn serve(
+    mut stream: TcpStream,
+    answers: &[Answer],
+    requests: &Sender<String>,
+    count: &AtomicUsize,
+) -> io::Result<()> {
+    loop {
+        let request = read_request(&mut stream).await?;
+        let place = count.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1);
+        // The scenario may have ended.
+        let _ = requests.send(request);
+        match &answers[place] {
+            Answer::Say(text) => stream.write_all(text.as_bytes()).await?,
+            Answer::Flood(first, then) => {
+                let flood = then.repeat(16 * 1_024 / then.len());
+                stream.write_all(first.as_bytes()).await?;
+                loop {
+                    stream.write_all(flood.as_bytes()).await?;
+                }
+            }
+            Answer::Trickle(text) => loop {
+                stream.write_all(text.as_bytes()).await?;
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            },
+            Answer::Close => return Ok(()),
+            Answer::Hang => drop(stream.read(&mut [0; 1]).await?),
+        }
+    }
+}
+
+async fn read_request(stream: &mut TcpStream) -> io::Result<String> {
+    let mut request = String::new();
+    while !is_complete(&request) {
+        let mut buffer = [0; 4_096];
+        let len = stream.read(&mut buffer).await?;
+        if len == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        request += &String::from_utf8_lossy(&buffer[..len]);
+    }
+    Ok(request)
+}
+
+fn is_complete(request: &str) -> bool {
+    let Some((head, body)) = request.split_once("\r\n\r\n") else { return false };
+    let len = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    body.len() >= len.unwrap_or(0)
+}
