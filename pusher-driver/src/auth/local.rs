@@ -39,12 +39,12 @@ impl LocalAuth {
 
     /// Sets who this client is on presence channels and when it signs in.
     pub fn user(mut self, id: &str, info: &Data) -> Self {
-        let object = |key: &str| {
-            let id = Data::string(id);
-            let info = if info.is_absent() { String::new() } else { format!(r#","user_info":{}"#, info.raw()) };
-            Text::from(format!(r#"{{"{key}":{}{info}}}"#, id.raw()))
-        };
-        self.user = Some(User { channel_data: object("user_id"), user_data: object("id") });
+        // Reverb refuses a member without an info, and with it everybody who comes later; null is one.
+        let (id, member_info) = (Data::string(id), if info.is_absent() { "null" } else { info.raw() });
+        let channel_data = format!(r#"{{"user_id":{},"user_info":{member_info}}}"#, id.raw());
+        let info = if info.is_absent() { String::new() } else { format!(r#","user_info":{}"#, info.raw()) };
+        let user_data = format!(r#"{{"id":{}{info}}}"#, id.raw());
+        self.user = Some(User { channel_data: channel_data.into(), user_data: user_data.into() });
         self
     }
 
@@ -96,5 +96,16 @@ mod tests {
             assert_eq!(sign(channel), Err(SigningError::ChannelName), "{channel}");
         }
         assert_eq!((sign("private-admin"), sign("presence-a")), (Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn a_member_always_has_an_info() {
+        let (socket_id, channel) = (SocketId::new("1.2").unwrap(), ChannelName::new("presence-a").unwrap());
+        for (info, expected) in [(Data::ABSENT, "null"), (Data::from_json("[1]").unwrap(), "[1]")] {
+            let auth = LocalAuth::new(App::new("1", "key", "secret").unwrap()).user("ann", &info);
+            let response = auth.sign_channel(&socket_id, &channel, auth.user.as_ref()).unwrap();
+            let expected = format!(r#"{{"user_id":"ann","user_info":{expected}}}"#);
+            assert_eq!(response.channel_data.as_deref(), Some(expected.as_str()));
+        }
     }
 }

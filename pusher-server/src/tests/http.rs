@@ -114,6 +114,17 @@ async fn the_auth_endpoints_sign_nothing_that_is_valid_for_something_else() {
 }
 
 #[tokio::test]
+async fn the_auth_endpoint_gives_every_member_an_info() {
+    let server = start().await;
+    for (info, expected) in [("", "null"), ("&user_info=%5B1%5D", "[1]")] {
+        let form = format!("socket_id=1.2&channel_name=presence-a&user_id=ann{info}");
+        let (_, answer) = ask(&server, FORM, &form).await;
+        let expected = format!(r#"{{"user_id":"ann","user_info":{expected}}}"#);
+        assert_eq!(answer["channel_data"], json!(expected));
+    }
+}
+
+#[tokio::test]
 async fn pages_of_other_origins_may_read_what_the_auth_endpoints_answer_and_nothing_else() {
     let server = start().await;
     let url = |path: &str| format!("{}{path}", server.http_url());
