@@ -55,8 +55,14 @@ impl Replay {
     fn new(dialect: Dialect) -> Self {
         let app = App::new("app1", "app-key", "app-secret").expect("the key is a name");
         let app = app.encryption_master_key(MasterKey::new([7; MasterKey::LEN]));
-        let config =
-            ServerConfig::builder(app.clone()).dialect(dialect).max_message_len(100_000).max_event_len(100_000);
+        let config = ServerConfig::builder(app.clone()).dialect(dialect).max_event_len(100_000);
+        let config = match dialect {
+            // As it was configured when it was recorded.
+            Dialect::Reverb => config,
+            Dialect::Pusher | Dialect::LaravelWebsockets | Dialect::Soketi | Dialect::Sockudo => {
+                config.max_message_len(100_000)
+            }
+        };
         let server = Server::new(config.build().expect("the limits are usable"), 1);
         Self { dialect, server, app, clients: BTreeMap::new(), socket_ids: BTreeMap::new(), opened: 0 }
     }
@@ -83,8 +89,7 @@ impl Replay {
     fn ends_at(&self, step: &str) -> bool {
         match self.dialect {
             Dialect::Soketi => step == "subscribe no channel",
-            Dialect::LaravelWebsockets => step == "subscribe empty channel",
-            Dialect::Pusher | Dialect::Reverb | Dialect::Sockudo => false,
+            Dialect::Pusher | Dialect::Reverb | Dialect::LaravelWebsockets | Dialect::Sockudo => false,
         }
     }
 

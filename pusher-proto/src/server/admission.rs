@@ -52,7 +52,7 @@ pub(super) fn check_auth(
     if !channel.kind().needs_auth() {
         return Ok(());
     }
-    let auth = request.auth.as_deref().unwrap_or("");
+    let auth = request.auth.as_deref().ok_or_else(|| Refusal::NoAuth(channel.clone()))?;
     let signs_data = channel.kind() == ChannelKind::Presence || config.profile().signs_private_data;
     let channel_data = request.channel_data.as_deref().filter(|_| signs_data);
     let (key, signature) = auth.split_once(':').unwrap_or((auth, ""));

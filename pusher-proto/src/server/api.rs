@@ -245,6 +245,9 @@ pub enum ApiError {
     /// The server has no such call.
     #[error("not found")]
     UnknownCall,
+    /// The server failed.
+    #[error("Internal server error.")]
+    Internal,
     /// The event's name is empty or longer than 200 bytes.
     #[error("Event names must have 1 to 200 bytes")]
     EventName,
@@ -291,6 +294,7 @@ impl ApiError {
             Self::DataTooLarge { .. } => 413,
             Self::NoData { status } => *status,
             Self::UnknownCall => 404,
+            Self::Internal => 500,
             Self::EventName
             | Self::NoChannel
             | Self::TooManyChannels { .. }

@@ -5,6 +5,8 @@ use core::time::Duration;
 
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::ConnectionId;
 use crate::{Instant, Text};
@@ -28,6 +30,19 @@ pub(super) struct Member {
     pub(super) info: Option<Text>,
     /// All that was signed.
     pub(super) data: Text,
+}
+
+impl Member {
+    /// Whether there was an info, if only null.
+    fn says_info(&self) -> bool {
+        #[derive(Deserialize)]
+        struct Info {
+            #[serde(rename = "user_info")]
+            _info: IgnoredAny,
+        }
+
+        self.info.is_some() || serde_json::from_str::<Info>(&self.data).is_ok()
+    }
 }
 
 #[derive(Debug)]
@@ -139,6 +154,11 @@ impl Channel {
     /// Whether somebody is subscribed who is no user.
     pub(super) fn has_strangers(&self) -> bool {
         self.subscribers.values().any(Option::is_none)
+    }
+
+    /// Whether a list of the members would name one without info. With a stranger among them there is no list.
+    pub(super) fn has_member_without_info(&self) -> bool {
+        !self.has_strangers() && self.members().any(|member| !member.says_info())
     }
 
     fn pace(&mut self, now: Instant) -> Count {

@@ -18,8 +18,8 @@ pub(super) struct Connection {
     pub(super) user: Option<User>,
     /// Whether the client has sent a WebSocket ping or pong.
     pub(super) sends_control_frames: bool,
-    /// When the liveness timer fires. Signs of life do not move it: it looks at `liveness` when it fires.
-    pub(super) check_at: Instant,
+    /// When the liveness timer fires, if the server looks at all. Signs of life do not move it: it looks at `liveness` when it fires.
+    pub(super) check_at: Option<Instant>,
     /// When it must have been authorized, if ever.
     pub(super) authorize_until: Option<Instant>,
     liveness: Liveness,
@@ -41,8 +41,6 @@ pub(super) struct User {
 pub(super) enum Sign {
     /// A message or control frame of the client.
     Received,
-    /// A `pusher:ping` of the client.
-    Ping,
     /// A message to the client.
     Sent,
 }
@@ -50,29 +48,20 @@ pub(super) enum Sign {
 /// Whether the connection is known to be alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Liveness {
-    /// There was no sign that is looked for, and no need for one yet.
-    Unwatched,
-    Seen {
-        at: Instant,
-    },
+    Seen { at: Instant },
     Pinged,
 }
 
-/// What a look at a connection's liveness asks for. Each names the time of the next look.
+/// What a look at a connection's liveness asks for. The first two name the time of the next look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Check {
     LookAgain(Instant),
     Ping(Instant),
-    ForgetChannels(Instant),
     End,
 }
 
 impl Connection {
     pub(super) fn new(socket_id: SocketId, protocol: Protocol, config: &ServerConfig, now: Instant) -> Self {
-        let liveness = match config.profile().watch {
-            Watch::Pings { .. } | Watch::Sends(_) => Liveness::Seen { at: now },
-            Watch::Forgets(_) => Liveness::Unwatched,
-        };
         let timeout = config.options().authorization_timeout;
         let is_limited = !timeout.is_zero() && config.profile().unauthorized.is_some();
         Self {
@@ -81,9 +70,9 @@ impl Connection {
             channels: BTreeSet::new(),
             user: None,
             sends_control_frames: false,
-            check_at: now + patience(config),
+            check_at: patience(config).map(|patience| now + patience),
             authorize_until: is_limited.then(|| now + timeout),
-            liveness,
+            liveness: Liveness::Seen { at: now },
             client_events: Window { since: now, count: 0 },
         }
     }
@@ -92,10 +81,9 @@ impl Connection {
         let counts = match (watch, sign) {
             (Watch::Pings { .. }, Sign::Received) => true,
             (Watch::Sends(_), Sign::Sent) => true,
-            (Watch::Forgets(_), Sign::Ping) => true,
-            (Watch::Pings { .. }, Sign::Ping | Sign::Sent) => false,
-            (Watch::Sends(_), Sign::Received | Sign::Ping) => false,
-            (Watch::Forgets(_), Sign::Received | Sign::Sent) => false,
+            (Watch::Pings { .. }, Sign::Sent) => false,
+            (Watch::Sends(_), Sign::Received) => false,
+            (Watch::Nothing, Sign::Received | Sign::Sent) => false,
         };
         if counts {
             self.liveness = Liveness::Seen { at: now };
@@ -104,32 +92,26 @@ impl Connection {
 
     /// Nothing is asked of the client for another while.
     pub(super) fn excuse(&mut self, now: Instant) {
-        self.liveness = match self.liveness {
-            Liveness::Unwatched => Liveness::Unwatched,
-            Liveness::Seen { .. } => Liveness::Seen { at: now },
-            Liveness::Pinged => Liveness::Seen { at: now },
-        };
+        self.liveness = Liveness::Seen { at: now };
     }
 
     /// Looks at the liveness when the timer fires.
-    pub(super) fn check(&mut self, config: &ServerConfig, now: Instant) -> Check {
-        let patience = patience(config);
+    pub(super) fn check(&mut self, config: &ServerConfig, now: Instant) -> Option<Check> {
+        let patience = patience(config)?;
         let check = match (self.liveness, config.profile().watch) {
-            (Liveness::Unwatched, _) => Check::LookAgain(now + patience),
             (Liveness::Seen { at }, _) if now < at + patience => Check::LookAgain(at + patience),
             (Liveness::Seen { .. }, Watch::Pings { .. }) => {
                 self.liveness = Liveness::Pinged;
                 Check::Ping(now + config.options().pong_timeout)
             }
-            (Liveness::Seen { .. }, Watch::Forgets(_)) => Check::ForgetChannels(now + FORGET_EVERY),
-            (Liveness::Seen { .. }, Watch::Sends(_)) => Check::End,
+            (Liveness::Seen { .. }, Watch::Sends(_) | Watch::Nothing) => Check::End,
             (Liveness::Pinged, _) => Check::End,
         };
         match check {
-            Check::LookAgain(at) | Check::Ping(at) | Check::ForgetChannels(at) => self.check_at = at,
+            Check::LookAgain(at) | Check::Ping(at) => self.check_at = Some(at),
             Check::End => {}
         }
-        check
+        Some(check)
     }
 
     /// Whether it has a user or a channel that needs authorization.
@@ -154,16 +136,14 @@ struct Window {
     count: u32,
 }
 
-/// How long a sign of life may be missing: a client that pings by itself comes first.
-fn patience(config: &ServerConfig) -> Duration {
+/// How long a sign of life may be missing, if one is needed: a client that pings by itself comes first.
+fn patience(config: &ServerConfig) -> Option<Duration> {
     match config.profile().watch {
-        Watch::Pings { grace } => config.options().activity_timeout.saturating_add(grace),
-        Watch::Sends(patience) | Watch::Forgets(patience) => patience,
+        Watch::Pings { grace } => Some(config.options().activity_timeout.saturating_add(grace)),
+        Watch::Sends(patience) => Some(patience),
+        Watch::Nothing => None,
     }
 }
-
-/// How often laravel-websockets looks for those who do not ping.
-const FORGET_EVERY: Duration = Duration::from_secs(10);
 
 /// The time that [`ServerConfigBuilder::client_event_rate`](super::ServerConfigBuilder::client_event_rate) is for.
 const RATE_WINDOW: Duration = Duration::from_secs(1);

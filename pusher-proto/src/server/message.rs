@@ -27,6 +27,9 @@ pub(super) struct Subscribe {
     pub(super) channel: String,
     pub(super) auth: Option<String>,
     pub(super) channel_data: Option<String>,
+    /// Whether all of this was JSON in a string.
+    #[serde(skip)]
+    pub(super) in_string: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,7 +67,10 @@ pub(super) fn read(text: &str) -> Result<Message<'_>, Refusal> {
     match event.as_ref() {
         "pusher:ping" => Ok(Message::Ping),
         "pusher:pong" => Ok(Message::Pong),
-        "pusher:subscribe" => payload(data, "pusher:subscribe").map(Message::Subscribe),
+        SUBSCRIBE => {
+            let subscribe: Subscribe = payload(data, SUBSCRIBE)?;
+            Ok(Message::Subscribe(Subscribe { in_string: data.is_some_and(|data| data.starts_with('"')), ..subscribe }))
+        }
         "pusher:unsubscribe" => payload(data, "pusher:unsubscribe").map(Message::Unsubscribe),
         "pusher:signin" => payload(data, "pusher:signin").map(Message::SignIn),
         name if name.starts_with(CLIENT_PREFIX) => {
@@ -78,12 +84,14 @@ pub(super) fn read(text: &str) -> Result<Message<'_>, Refusal> {
 /// The data of a message: an object, or the same as a string.
 fn payload<T: DeserializeOwned>(data: Option<&str>, event: &'static str) -> Result<T, Refusal> {
     let data = data.ok_or(Refusal::InvalidData(event))?;
-    let parsed = match serde_json::from_str::<String>(data) {
-        Ok(inner) => serde_json::from_str(&inner),
-        Err(_) => serde_json::from_str(data),
-    };
-    parsed.map_err(|_| Refusal::InvalidData(event))
+    match serde_json::from_str::<String>(data) {
+        Ok(inner) => serde_json::from_str(&inner).map_err(|_| Refusal::DataString(event)),
+        Err(_) => serde_json::from_str(data).map_err(|_| Refusal::InvalidData(event)),
+    }
 }
+
+/// The event that asks for a subscription.
+pub(super) const SUBSCRIBE: &str = "pusher:subscribe";
 
 /// Largest part of a client's text that an error repeats, in bytes.
 pub(super) const MAX_ECHO_LEN: usize = 200;
@@ -103,7 +111,7 @@ mod tests {
             (r#"{"event":7}"#, Refusal::NotAnEvent),
             (r#"{"event":"pusher:subscribe"}"#, Refusal::InvalidData("pusher:subscribe")),
             (r#"{"event":"pusher:subscribe","data":null}"#, Refusal::InvalidData("pusher:subscribe")),
-            (r#"{"event":"pusher:subscribe","data":"x"}"#, Refusal::InvalidData("pusher:subscribe")),
+            (r#"{"event":"pusher:subscribe","data":"x"}"#, Refusal::DataString("pusher:subscribe")),
             (r#"{"event":"pusher:subscribe","data":{"channel":7}}"#, Refusal::InvalidData("pusher:subscribe")),
             (r#"{"event":"pusher:unsubscribe","data":{}}"#, Refusal::InvalidData("pusher:unsubscribe")),
             (r#"{"event":"client-x","data":{}}"#, Refusal::InvalidData("A client event")),

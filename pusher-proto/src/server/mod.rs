@@ -377,7 +377,9 @@ impl Server {
         let timeout = self.config.options().activity_timeout.as_secs();
         self.outbox.send(id, self.config.profile().established(&socket_id, protocol, timeout));
         let connection = Connection::new(socket_id.clone(), protocol, &self.config, self.now);
-        self.timers.arm(connection.check_at, Timer::Liveness(id));
+        if let Some(at) = connection.check_at {
+            self.timers.arm(at, Timer::Liveness(id));
+        }
         if let Some(at) = connection.authorize_until {
             self.timers.arm(at, Timer::Authorization(id));
         }
@@ -387,7 +389,9 @@ impl Server {
 
     fn forget(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.remove(&id) else { return };
-        self.timers.disarm(connection.check_at, Timer::Liveness(id));
+        if let Some(at) = connection.check_at {
+            self.timers.disarm(at, Timer::Liveness(id));
+        }
         if let Some(at) = connection.authorize_until {
             self.timers.disarm(at, Timer::Authorization(id));
         }
@@ -405,7 +409,8 @@ impl Server {
         if self.outbox.is_silent() {
             connection.excuse(self.now);
         }
-        match connection.check(&self.config, self.now) {
+        let Some(check) = connection.check(&self.config, self.now) else { return };
+        match check {
             Check::LookAgain(at) => self.timers.arm(at, Timer::Liveness(id)),
             Check::Ping(at) => {
                 self.timers.arm(at, Timer::Liveness(id));
@@ -415,10 +420,6 @@ impl Server {
                 } else {
                     self.send(id, profile.ping());
                 }
-            }
-            Check::ForgetChannels(at) => {
-                self.timers.arm(at, Timer::Liveness(id));
-                self.forget_channels(id);
             }
             Check::End => {
                 let frame = CloseFrame { code: 4201, reason: Text::from_static("Pong reply not received in time") };
@@ -442,12 +443,7 @@ impl Server {
             return Err(Refusal::MessageTooLarge { len: text.len(), max });
         }
         match message::read(text)? {
-            Message::Ping => {
-                if let Some(connection) = self.connections.get_mut(&connection) {
-                    connection.notice(Sign::Ping, self.config.profile().watch, self.now);
-                }
-                self.send(connection, self.config.profile().pong());
-            }
+            Message::Ping => self.send(connection, self.config.profile().pong()),
             Message::Pong => {}
             Message::Subscribe(request) => self.subscribe(connection, &request)?,
             Message::Unsubscribe(request) => self.unsubscribe(connection, &request)?,

@@ -18,6 +18,9 @@ pub(super) enum Refusal {
     UnknownEvent(String),
     #[error("{0} needs data with a channel, and strings in it")]
     InvalidData(&'static str),
+    /// The data is a string that is not such data either.
+    #[error("{0} needs data with a channel, and strings in it")]
+    DataString(&'static str),
     /// The name is an excerpt.
     #[error("Invalid channel name {name}: {reason}")]
     ChannelName { name: String, reason: InvalidName },
@@ -31,6 +34,8 @@ pub(super) enum Refusal {
     NotSubscribed(ChannelName),
     #[error("Over the limit of {max} subscriptions for a connection, cannot subscribe to channel {channel}")]
     TooManySubscriptions { channel: ChannelName, max: usize },
+    #[error("Auth value for subscription to {0} is invalid: should be of format 'key:signature'")]
+    NoAuth(ChannelName),
     #[error("Auth value for subscription to {0} is invalid: should be of format 'key:signature'")]
     MalformedAuth(ChannelName),
     /// The key is an excerpt.
@@ -47,6 +52,9 @@ pub(super) enum Refusal {
     NoMember(ChannelName),
     #[error("Subscription to {0} needs channel_data: a JSON object with a user_id")]
     InvalidMember(ChannelName),
+    /// The subscriber was added, and the list of members cannot be written.
+    #[error("A member of {0} has no user_info")]
+    MemberWithoutInfo(ChannelName),
     #[error("Channel {0} cannot have members and a cache")]
     NoPresenceCache(ChannelName),
     #[error("The user_id for {channel} is longer than {max} characters")]
@@ -88,17 +96,20 @@ impl Refusal {
             | Self::MessageTooLarge { .. }
             | Self::UnknownEvent(_)
             | Self::InvalidData(_)
+            | Self::DataString(_)
             | Self::ChannelName { .. }
             | Self::NameNotPortable { .. }
             | Self::AlreadySubscribed(_)
             | Self::NotSubscribed(_)
             | Self::TooManySubscriptions { .. }
+            | Self::NoAuth(_)
             | Self::MalformedAuth(_)
             | Self::WrongKey { .. }
             | Self::WrongSignature { .. }
             | Self::NotSignedIn(_)
             | Self::NoMember(_)
             | Self::InvalidMember(_)
+            | Self::MemberWithoutInfo(_)
             | Self::NoPresenceCache(_)
             | Self::UserIdTooLong { .. }
             | Self::MemberTooLarge { .. }

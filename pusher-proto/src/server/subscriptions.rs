@@ -2,13 +2,12 @@
 
 use alloc::borrow::Cow;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use super::admission;
 use super::channel::{Channel, Count};
 use super::connection::Sign;
 use super::dialect::{Again, Caching, Signins};
-use super::message::{ClientEvent, Subscribe, Unsubscribe};
+use super::message::{ClientEvent, SUBSCRIBE, Subscribe, Unsubscribe};
 use super::refusal::Refusal;
 use super::timers::Timer;
 use super::{ConnectionId, Server};
@@ -20,6 +19,9 @@ impl Server {
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         let (config, profile) = (&self.config, self.config.profile());
         let options = config.options();
+        if request.in_string && !profile.wire.reads_strings {
+            return Err(Refusal::DataString(SUBSCRIBE));
+        }
         let name = admission::channel_name(&request.channel, config)?;
         let user = connection.user.as_ref();
         if let Some(owner) = name.strip_prefix(SERVER_TO_USER) {
@@ -44,6 +46,10 @@ impl Server {
         admission::check_auth(config, &connection.socket_id, &name, request)?;
         let member = member?;
         if again {
+            let channel = self.channels.get(&name);
+            if !profile.members.lists_without_info && channel.is_some_and(Channel::has_member_without_info) {
+                return Err(Refusal::MemberWithoutInfo(name));
+            }
             self.confirm(id, &name);
             return Ok(());
         }
@@ -60,10 +66,16 @@ impl Server {
         connection.channels.insert(name.clone());
         let channel = self.channels.entry(name.clone()).or_insert_with(|| Channel::new(self.hasher_seed));
         let is_new_user = channel.join(id, member.clone());
-        self.confirm(id, &name);
+        let lists = profile.members.lists_without_info || !channel.has_member_without_info();
+        if lists {
+            self.confirm(id, &name);
+        }
         if let Some(member) = member.filter(|_| is_new_user) {
             let frame = profile.member_added(&name, &member);
             self.broadcast(&name, &frame, Some(id));
+        }
+        if !lists {
+            return Err(Refusal::MemberWithoutInfo(name));
         }
         if self.caches(&name) {
             let cached = self.cache.get(&name, self.now).cloned();
@@ -203,15 +215,6 @@ impl Server {
         let count = self.channels.get(name).map_or(0, |channel| channel.subscribers().len());
         let frame = self.config.profile().subscription_count(name, count);
         self.broadcast(name, &frame, None);
-    }
-
-    /// Removes a connection from all its channels, without a word to it.
-    pub(super) fn forget_channels(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let channels: Vec<ChannelName> = core::mem::take(&mut connection.channels).into_iter().collect();
-        for channel in &channels {
-            self.leave(id, channel);
-        }
     }
 }
 

@@ -87,26 +87,40 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When the server has no such call.
+    /// When the server has no such call; on Reverb also when a connection is subscribed to another channel than a presence
+    /// channel, after some connections may have been ended.
     pub fn terminate_connections(&mut self, user_id: &str, now: Instant) -> Result<usize, ApiError> {
         self.advance(now);
-        let (ending, ids) = match self.config.profile().terminate {
+        let (ending, ids, result) = match self.config.profile().terminate {
             Terminate::Unknown => return Err(ApiError::UnknownCall),
-            Terminate::SignedIn(ending) => (ending, self.users.connections(user_id).collect()),
-            Terminate::Members(ending) => (ending, self.connections_of_member(user_id)),
+            Terminate::SignedIn(ending) => (ending, self.users.connections(user_id).collect(), Ok(())),
+            Terminate::Members(ending) => {
+                let (ids, result) = self.connections_of_member(user_id);
+                (ending, ids, result)
+            }
         };
         let ids: BTreeSet<ConnectionId> = ids;
         for id in &ids {
             let frame = CloseFrame { code: 4009, reason: Text::from_static("You got disconnected by the app.") };
             self.end(*id, frame, ending);
         }
-        Ok(ids.len())
+        result.map(|()| ids.len())
     }
 
-    fn connections_of_member(&self, user_id: &str) -> BTreeSet<ConnectionId> {
-        let is_user = |channel: &super::Channel, id| channel.member_of(id).is_some_and(|member| member.id == user_id);
-        let channels = self.channels.values();
-        channels.flat_map(|channel| channel.subscribers().filter(move |id| is_user(channel, *id))).collect()
+    /// Looks at each subscriber as the member that it is on its first channel. One that is none, as everybody on a public
+    /// channel, ends the search with an error.
+    fn connections_of_member(&self, user_id: &str) -> (BTreeSet<ConnectionId>, Result<(), ApiError>) {
+        let (mut seen, mut found) = (BTreeSet::new(), BTreeSet::new());
+        for channel in self.channels.values() {
+            for id in channel.subscribers().filter(|id| seen.insert(*id)) {
+                match channel.member_of(id) {
+                    Some(member) if member.id == user_id => drop(found.insert(id)),
+                    Some(_) => {}
+                    None => return (found, Err(ApiError::Internal)),
+                }
+            }
+        }
+        (found, Ok(()))
     }
 
     /// The connections that get an event for a user; `None` if its channel's subscribers do.

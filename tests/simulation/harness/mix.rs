@@ -288,11 +288,9 @@ impl SiteMix {
             Dialect::Sockudo,
         ];
         let dialect = *choices.pick(&dialects);
-        // laravel-websockets forgets whoever has not pinged for two minutes, and therefore never asks for so much silence.
-        let longest = if dialect == Dialect::LaravelWebsockets { 30 } else { 120 };
         Self {
             dialect,
-            activity_timeout: Duration::from_secs(*choices.pick(&[longest, 30, 5])),
+            activity_timeout: Duration::from_secs(*choices.pick(&[120, 30, 5])),
             style: *choices.pick(&[Style::Named, Style::Vague, Style::Mute]),
             leaves_open: choices.chance(80),
             tls_only: choices.chance(40),

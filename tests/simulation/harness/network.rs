@@ -79,12 +79,6 @@ impl Network {
         links.map(|(id, _)| *id).collect()
     }
 
-    /// Links that a client believes in.
-    pub(crate) fn of_client(&self, client: usize) -> Vec<LinkId> {
-        let links = self.links.iter().filter(|(_, link)| link.client == client && link.client_open);
-        links.map(|(id, _)| *id).collect()
-    }
-
     /// Links that both ends believe in.
     pub(crate) fn alive(&self) -> Vec<LinkId> {
         let links = self.links.iter().filter(|(_, link)| link.client_open && link.server_open);

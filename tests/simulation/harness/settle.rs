@@ -94,14 +94,6 @@ impl World {
         self.is_good = true;
         self.authority.be_good();
         self.network.be_good(self.now);
-        for who in 0..self.actors.len() {
-            if self.actors[who].attention == Attention::Awake {
-                continue;
-            }
-            for link in self.network.of_client(who) {
-                self.soil_if_forgetful(link);
-            }
-        }
         for site in 0..self.sites.len() {
             // Limits are lifted by a restart.
             let is_limited = self.sites[site].mix.scarcity.is_some();

@@ -240,10 +240,7 @@ impl World {
                 }
             }
             LinkTrouble::StallDown => self.network.stall(id, Direction::Down, until),
-            LinkTrouble::StallUp => {
-                self.soil_if_forgetful(id);
-                self.network.stall(id, Direction::Up, until);
-            }
+            LinkTrouble::StallUp => self.network.stall(id, Direction::Up, until),
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use pusher_proto::server::Dialect;
 use pusher_proto::{Action, AuthRequest, CloseReason, ConnectRequest, Frame, Instant, SocketEpoch, TransportError};
 
 use super::actor::{Actor, Attention};
@@ -315,16 +314,10 @@ impl World {
             Attention::Awake => {}
             Attention::NotPolling => {
                 actor.ledger.resume(&actor.client, &mut self.journal, self.now);
-                for link in self.network.of_client(who) {
-                    self.soil_if_forgetful(link);
-                }
                 self.drain(who);
             }
             Attention::Asleep => {
                 self.journal.note(who, || "# the machine is awake".into());
-                for link in self.network.of_client(who) {
-                    self.soil_if_forgetful(link);
-                }
                 let actor = &mut self.actors[who];
                 actor.ledger.resume(&actor.client, &mut self.journal, self.now);
                 while let Some((link, packet)) = self.actors[who].inbox.pop_front() {
@@ -334,14 +327,6 @@ impl World {
                 let actor = &mut self.actors[who];
                 actor.ledger.awoke(&actor.client, &mut self.journal, self.now);
             }
-        }
-    }
-
-    /// A server that forgets whoever is silent may have done so: no ping was sent meanwhile.
-    pub(crate) fn soil_if_forgetful(&mut self, id: LinkId) {
-        let Some(site) = self.network.get(id).map(|link| link.site) else { return };
-        if self.mix.site.dialect == Dialect::LaravelWebsockets {
-            self.sites[site].soiled.insert(id);
         }
     }
 

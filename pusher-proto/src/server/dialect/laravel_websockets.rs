@@ -3,6 +3,7 @@
 use alloc::format;
 
 use super::*;
+use crate::server::message::SUBSCRIBE;
 
 pub(super) const PROFILE: Profile = Profile {
     name: "laravel-websockets",
@@ -27,6 +28,7 @@ pub(super) const PROFILE: Profile = Profile {
         succeeded: Form::Absent,
         cache_miss: Form::Absent,
         php: true,
+        reads_strings: false,
         pings_by_control_frame: false,
     },
     members: Members {
@@ -39,6 +41,7 @@ pub(super) const PROFILE: Profile = Profile {
         added_whole: true,
         numeric_ids: true,
         anonymous: false,
+        lists_without_info: true,
         cache: true,
     },
     again: Again::Success,
@@ -52,7 +55,7 @@ pub(super) const PROFILE: Profile = Profile {
         unwraps: false,
     },
     signin: Signins::Unknown,
-    watch: Watch::Forgets(secs(120)),
+    watch: Watch::Nothing,
     terminate: Terminate::Unknown,
     stale: DROP,
     unauthorized: None,
@@ -79,12 +82,9 @@ fn deny(denial: Denial, key: &str) -> (CloseFrame, Ending) {
 
 fn refuse(refusal: &Refusal) -> Answer {
     match refusal {
-        // What it cannot read ends its process.
-        Refusal::NotAnEvent
-        | Refusal::Binary
-        | Refusal::InvalidData(_)
-        | Refusal::NoMember(_)
-        | Refusal::InvalidMember(_) => Answer::crash(),
+        Refusal::ChannelName { name, .. } if name.is_empty() => Answer::frame(EMPTY_SUCCESS),
+        // PHP refuses to pass a string where an object is expected, and nothing catches that.
+        Refusal::DataString(SUBSCRIBE) => Answer::crash(),
         Refusal::MalformedAuth(_)
         | Refusal::WrongKey { .. }
         | Refusal::WrongSignature { .. }
@@ -97,7 +97,16 @@ fn refuse(refusal: &Refusal) -> Answer {
         | Refusal::MemberTooLarge { .. }
         | Refusal::ChannelFull { .. } => Answer::error(4009, "Invalid Signature"),
         Refusal::MessageTooLarge { .. } => Answer::drop(),
-        Refusal::UnknownEvent(_)
+        // PHP's warnings about missing fields are exceptions, which are logged and not answered.
+        Refusal::NotAnEvent
+        | Refusal::Binary
+        | Refusal::InvalidData(_)
+        | Refusal::DataString(_)
+        | Refusal::NoAuth(_)
+        | Refusal::NoMember(_)
+        | Refusal::InvalidMember(_)
+        | Refusal::MemberWithoutInfo(_)
+        | Refusal::UnknownEvent(_)
         | Refusal::AlreadySubscribed(_)
         | Refusal::NotSubscribed(_)
         | Refusal::SigninDisabled
@@ -112,5 +121,8 @@ fn refuse(refusal: &Refusal) -> Answer {
         | Refusal::ClientEventRate(_) => Answer::silence(),
     }
 }
+
+/// What an empty channel name is answered with.
+const EMPTY_SUCCESS: &str = r#"{"event":"pusher_internal:subscription_succeeded","channel":""}"#;
 
 const DROP: Ending = Ending::new(false, Parting::Drop);

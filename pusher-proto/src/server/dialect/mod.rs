@@ -149,6 +149,8 @@ pub(super) struct Wire {
     /// As PHP writes JSON: `/` and everything beyond ASCII escaped, empty objects and those with the keys 0, 1, … as
     /// arrays.
     pub(super) php: bool,
+    /// Whether the data of a subscription may be JSON in a string.
+    pub(super) reads_strings: bool,
     /// Whether pings are WebSocket pings once the client has sent a control frame.
     pub(super) pings_by_control_frame: bool,
 }
@@ -179,6 +181,9 @@ pub(super) struct Members {
     pub(super) numeric_ids: bool,
     /// Whether a subscriber without a user is let in; then the list is empty.
     pub(super) anonymous: bool,
+    /// Whether members without info are listed. If not, a channel with one of them accepts a subscriber and then fails to
+    /// tell who is there.
+    pub(super) lists_without_info: bool,
     /// Whether a presence channel can be a cache channel.
     pub(super) cache: bool,
 }
@@ -266,8 +271,8 @@ pub(super) enum Watch {
     Pings { grace: Duration },
     /// Ends a connection on which it has sent nothing for so long.
     Sends(Duration),
-    /// Forgets the channels of one whose last ping is so long ago, without a word.
-    Forgets(Duration),
+    /// Nothing: it does not look at them.
+    Nothing,
 }
 
 /// Whose connections `terminate_connections` ends.

@@ -27,6 +27,7 @@ pub(super) const PROFILE: Profile = Profile {
         succeeded: Form::String,
         cache_miss: Form::String,
         php: false,
+        reads_strings: true,
         pings_by_control_frame: false,
     },
     members: Members {
@@ -39,6 +40,7 @@ pub(super) const PROFILE: Profile = Profile {
         added_whole: false,
         numeric_ids: true,
         anonymous: false,
+        lists_without_info: true,
         cache: true,
     },
     again: Again::Refused,

@@ -27,6 +27,7 @@ pub(super) const PROFILE: Profile = Profile {
         succeeded: Form::String,
         cache_miss: Form::Absent,
         php: true,
+        reads_strings: true,
         pings_by_control_frame: true,
     },
     members: Members {
@@ -39,6 +40,7 @@ pub(super) const PROFILE: Profile = Profile {
         added_whole: true,
         numeric_ids: true,
         anonymous: true,
+        lists_without_info: false,
         cache: true,
     },
     again: Again::Success,
@@ -82,14 +84,17 @@ fn refuse(refusal: &Refusal) -> Answer {
         | Refusal::Binary
         | Refusal::UnknownEvent(_)
         | Refusal::InvalidData(_)
+        | Refusal::DataString(_)
+        | Refusal::MemberWithoutInfo(_)
         | Refusal::ChannelName { .. }
         | Refusal::NameNotPortable { .. }
         | Refusal::SigninDisabled
         | Refusal::InvalidSignin { .. }
         | Refusal::InvalidUser
         | Refusal::WatchlistTooLong => Answer::error(4200, "Invalid message format"),
-        Refusal::MessageTooLarge { .. } => Answer::close(1009, ""),
-        Refusal::MalformedAuth(_)
+        Refusal::MessageTooLarge { .. } => Answer::close(1009, "Maximum message size exceeded"),
+        Refusal::NoAuth(_)
+        | Refusal::MalformedAuth(_)
         | Refusal::WrongKey { .. }
         | Refusal::WrongSignature { .. }
         | Refusal::NotSignedIn(_)

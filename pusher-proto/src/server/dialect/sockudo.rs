@@ -28,6 +28,7 @@ pub(super) const PROFILE: Profile = Profile {
         succeeded: Form::String,
         cache_miss: Form::String,
         php: false,
+        reads_strings: true,
         pings_by_control_frame: false,
     },
     members: Members {
@@ -40,6 +41,7 @@ pub(super) const PROFILE: Profile = Profile {
         added_whole: false,
         numeric_ids: false,
         anonymous: false,
+        lists_without_info: true,
         cache: false,
     },
     again: Again::Success,
@@ -84,7 +86,9 @@ fn refuse(refusal: &Refusal) -> Answer {
     match refusal {
         Refusal::ChannelName { name, .. } if name.is_empty() => Answer::frame(EMPTY_SUCCESS),
         Refusal::NotAnEvent | Refusal::Binary => Answer::error(4000, "Invalid message format: Decode failed"),
-        Refusal::InvalidData(_) => Answer::error(4000, "Invalid message format: Missing channel field"),
+        Refusal::InvalidData(_) | Refusal::DataString(_) => {
+            Answer::error(4000, "Invalid message format: Missing channel field")
+        }
         Refusal::NoPresenceCache(_) => {
             Answer::error(4000, "Invalid message format: Missing channel_data for presence channel")
         }
@@ -92,7 +96,7 @@ fn refuse(refusal: &Refusal) -> Answer {
         // The task that serves the socket ends.
         Refusal::NoMember(_) => Answer::drop(),
         Refusal::MessageTooLarge { .. } => Answer::close(1009, ""),
-        Refusal::MalformedAuth(_) => {
+        Refusal::NoAuth(_) | Refusal::MalformedAuth(_) => {
             Answer::error(4009, "Authentication error: Authentication signature required for this channel")
         }
         Refusal::WrongKey { .. } | Refusal::WrongSignature { .. } | Refusal::NotSignedIn(_) => {
@@ -101,7 +105,9 @@ fn refuse(refusal: &Refusal) -> Answer {
         Refusal::InvalidSignin { .. } | Refusal::InvalidUser | Refusal::SigninDisabled => {
             Answer::error(4009, "Authentication error: Connection not authorized for signin.")
         }
-        Refusal::InvalidMember(_) => Answer::error(4300, "Channel error: Missing user_id in channel_data"),
+        Refusal::InvalidMember(_) | Refusal::MemberWithoutInfo(_) => {
+            Answer::error(4300, "Channel error: Missing user_id in channel_data")
+        }
         Refusal::NameNotPortable { max, .. } => {
             Answer::error(4300, format!("Channel error: Channel name too long or invalid. Max length is {max}"))
         }

@@ -28,6 +28,7 @@ pub(super) const PROFILE: Profile = Profile {
         succeeded: Form::Absent,
         cache_miss: Form::Absent,
         php: false,
+        reads_strings: true,
         pings_by_control_frame: false,
     },
     members: Members {
@@ -40,6 +41,7 @@ pub(super) const PROFILE: Profile = Profile {
         added_whole: false,
         numeric_ids: true,
         anonymous: false,
+        lists_without_info: true,
         cache: true,
     },
     again: Again::Success,
@@ -88,7 +90,8 @@ fn deny(denial: Denial, key: &str) -> (CloseFrame, Ending) {
 
 fn refuse(refusal: &Refusal) -> Answer {
     match refusal {
-        Refusal::MalformedAuth(channel)
+        Refusal::NoAuth(channel)
+        | Refusal::MalformedAuth(channel)
         | Refusal::WrongKey { channel, .. }
         | Refusal::WrongSignature { channel, .. }
         | Refusal::NoMember(channel)
@@ -106,7 +109,7 @@ fn refuse(refusal: &Refusal) -> Answer {
             let message = format!("The maximum size for a channel member is {} KB.", max / 1_024);
             Answer::subscription_error(channel, "LimitReached", 4301, message)
         }
-        Refusal::InvalidMember(channel) | Refusal::NoPresenceCache(channel) => {
+        Refusal::InvalidMember(channel) | Refusal::MemberWithoutInfo(channel) | Refusal::NoPresenceCache(channel) => {
             Answer::error(4302, "A server error has occured.").about(channel)
         }
         Refusal::InvalidSignin { .. } | Refusal::InvalidUser => {
@@ -127,6 +130,7 @@ fn refuse(refusal: &Refusal) -> Answer {
         | Refusal::Binary
         | Refusal::UnknownEvent(_)
         | Refusal::InvalidData(_)
+        | Refusal::DataString(_)
         | Refusal::ChannelName { .. }
         | Refusal::AlreadySubscribed(_)
         | Refusal::NotSubscribed(_)

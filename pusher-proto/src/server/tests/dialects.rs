@@ -9,25 +9,55 @@ fn world(dialect: Dialect) -> World {
 const PING: &str = r#"{"event":"pusher:ping","data":{}}"#;
 
 #[test]
-fn laravel_websockets_forgets_the_channels_of_who_pinged_once_and_stopped() {
+fn laravel_websockets_does_not_look_for_dead_sockets() {
     let mut world = world(Dialect::LaravelWebsockets);
     world.subscribe(1, "a");
-    world.subscribe(2, "a");
-    world.say(2, PING);
-    assert_eq!(world.advance(secs(119)), [""; 0]);
-    world.say(2, r#"{"event":"pusher:pong"}"#);
-    assert_eq!(world.trigger("a", "1"), ["1 e a 1", "2 e a 1"]);
-    assert_eq!(world.advance(secs(1)), [""; 0]);
-    assert_eq!(world.trigger("a", "2"), ["1 e a 2"]);
+    assert_eq!(world.advance(secs(3_600)), [""; 0]);
+    assert_eq!(world.trigger("a", "1"), ["1 e a 1"]);
+}
+
+#[test]
+fn laravel_websockets_is_silent_about_what_it_cannot_read() {
+    let mut world = world(Dialect::LaravelWebsockets);
+    world.server.handle_frame(ConnectionId::new(1), Frame::Binary([0].to_vec().into()), world.now);
+    for text in [
+        "not JSON",
+        "[1]",
+        r#"{"data":{}}"#,
+        r#"{"event":"pusher:subscribe","data":{}}"#,
+        r#"{"event":"pusher:subscribe","data":{"channel":"private-a"}}"#,
+        r#"{"event":"pusher:unsubscribe","data":"x"}"#,
+    ] {
+        assert_eq!(world.say(1, text), [""; 0], "{text}");
+    }
+    assert_eq!(world.enter(1, "presence-a", "x"), [""; 0]);
+    assert_eq!(world.subscribe(1, "presence-a"), [""; 0]);
     assert_eq!(world.server.connections().len(), 2);
-    // Who comes back without a ping does not stay.
-    world.subscribe(2, "a");
-    world.advance(secs(10));
-    assert_eq!(world.trigger("a", "3"), ["1 e a 3"]);
-    world.say(2, PING);
-    world.subscribe(2, "a");
-    world.advance(secs(110));
-    assert_eq!(world.trigger("a", "4").len(), 2);
+}
+
+#[test]
+fn a_subscription_whose_data_is_a_string_ends_the_process_of_laravel_websockets() {
+    for data in [r#""x""#, r#""{\"channel\":\"a\"}""#] {
+        let mut world = world(Dialect::LaravelWebsockets);
+        let text = format!(r#"{{"event":"pusher:subscribe","data":{data}}}"#);
+        assert_eq!(world.say(1, &text), ["1 dropped", "2 dropped"], "{data}");
+    }
+}
+
+#[test]
+fn reverb_accepts_a_member_without_info_and_then_refuses_every_later_one() {
+    let mut world = World::with(|builder| builder.dialect(Dialect::Reverb)).connected(3);
+    let refused = |client: u64| format!(r#"{client} pusher:error {{"code":4200,"message":"Invalid message format"}}"#);
+    let null = r#"{"user_id":"bob","user_info":null}"#;
+    assert_eq!(world.enter(1, "presence-a", r#"{"user_id":"ann"}"#), [refused(1)]);
+    assert_eq!(world.users("presence-a"), ["ann"]);
+    let added = format!("1 pusher_internal:member_added presence-a {null}");
+    assert_eq!(world.enter(2, "presence-a", null), [added, refused(2)]);
+    assert_eq!(world.trigger("presence-a", "1"), ["1 e presence-a 1", "2 e presence-a 1"]);
+    assert_eq!(world.close(1), [r#"2 pusher_internal:member_removed presence-a {"user_id":"ann"}"#]);
+    let sent = world.enter(3, "presence-a", r#"{"user_id":"cem","user_info":[]}"#);
+    let list = r#"{"presence":{"count":2,"ids":["bob","cem"],"hash":{"bob":null,"cem":[]}}}"#;
+    assert!(sent.contains(&format!("3 pusher_internal:subscription_succeeded presence-a {list}")), "{sent:?}");
 }
 
 #[test]
@@ -74,7 +104,7 @@ fn a_socket_that_was_refused_and_stays_open_is_dead() {
 
 #[test]
 fn an_empty_channel_name_is_a_success_on_some_servers() {
-    for dialect in [Dialect::Reverb, Dialect::Sockudo] {
+    for dialect in [Dialect::Reverb, Dialect::LaravelWebsockets, Dialect::Sockudo] {
         let mut world = world(dialect);
         for (name, event) in [("", "1 pusher_internal:subscription_succeeded"), (r"a\nb", "1 pusher:error")] {
             let text = format!(r#"{{"event":"pusher:subscribe","data":{{"channel":"{name}"}}}}"#);
@@ -95,7 +125,7 @@ fn soketi_cannot_read_what_is_no_member() {
 #[test]
 fn reverb_does_not_list_members_among_whom_is_a_stranger() {
     let mut world = world(Dialect::Reverb);
-    world.enter(1, "presence-a", r#"{"user_id":"ann"}"#);
+    world.enter(1, "presence-a", r#"{"user_id":"ann","user_info":null}"#);
     let list = r#"{"presence":{"count":0,"ids":[],"hash":[]}}"#;
     let sent = world.subscribe(2, "presence-a");
     assert_eq!(sent, [format!("2 pusher_internal:subscription_succeeded presence-a {list}")]);
@@ -128,6 +158,8 @@ fn a_message_that_is_too_large_ends_the_connection_on_some_servers() {
         let mut world = World::with(|builder| builder.dialect(dialect).max_message_len(10)).connected(1);
         assert!(world.say(1, PING)[0].starts_with(expected), "{dialect}");
     }
+    let mut world = world(Dialect::Reverb);
+    assert_eq!(world.say(1, &" ".repeat(10_001)), ["1 closed 1009"]);
 }
 
 #[test]

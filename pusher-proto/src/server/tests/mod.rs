@@ -85,6 +85,10 @@ impl World {
         self.sent()
     }
 
+    pub(super) fn users(&self, channel: &str) -> Vec<Text> {
+        self.server.users(&channel_name(channel)).unwrap()
+    }
+
     pub(super) fn close(&mut self, client: u64) -> Vec<String> {
         self.server.handle_close(ConnectionId::new(client), self.now);
         self.sent()
