@@ -103,7 +103,8 @@ impl From<&str> for Text {
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Self(ByteString::from(text))
+        // Without what the string has room for: a text may be kept for long.
+        Self(ByteString::from(text.into_boxed_str().into_string()))
     }
 }
 

@@ -78,11 +78,13 @@ fn state(state: &ConnectionState, now: Instant) -> String {
 fn presence(presence: &Presence) -> String {
     let mut line = format!(" members {}", list(presence.members.iter()));
     if let Some(difference) = &presence.difference {
-        for (word, members) in
-            [("joined", &difference.joined), ("left", &difference.left), ("changed", &difference.changed)]
-        {
-            if !members.is_empty() {
-                let _ = write!(line, ", {word} {}", list(members.iter().cloned()));
+        for (word, members) in [
+            ("joined", list(difference.joined())),
+            ("left", list(difference.left())),
+            ("changed", list(difference.changed())),
+        ] {
+            if members != "[]" {
+                let _ = write!(line, ", {word} {members}");
             }
         }
     }

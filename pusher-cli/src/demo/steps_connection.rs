@@ -113,10 +113,10 @@ async fn roster_difference(tour: &mut Tour) -> Outcome {
     })
     .await?;
     let difference = presence.difference.unwrap_or_default();
-    let ids = |members: &[pusher_tokio::Member]| {
-        members.iter().map(|member| member.id.as_str().to_owned()).collect::<Vec<_>>().join(", ")
+    let ids = |members: &mut dyn Iterator<Item = pusher_tokio::Member>| {
+        members.map(|member| member.id.as_str().to_owned()).collect::<Vec<_>>().join(", ")
     };
-    let (joined, left) = (ids(&difference.joined), ids(&difference.left));
+    let (joined, left) = (ids(&mut difference.joined()), ids(&mut difference.left()));
     if (joined.as_str(), left.as_str()) != ("carol", "bob") {
         return Err(Miss::failed(format!("joined: {joined:?}, left: {left:?}")));
     }

@@ -1,12 +1,13 @@
 //! What the client says: actions for the driver, events for the application.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 
 use super::members::{Difference, Member, Members};
+use crate::wire::object;
 use crate::{
     AuthError, AuthId, AuthRequest, ChannelName, CloseFrame, ConnectRequest, ConnectionError, Data, DecryptionError,
     FailReason, Instant, SigninError, SocketId, SubscriptionError, Text,
@@ -178,6 +179,7 @@ pub enum Event {
         since: Instant,
     },
     /// Users on the watchlist of the signed-in user came or went. The first notice after the sign-in tells who is there.
+    /// A notice of more than 1,000 users comes as several events.
     Watchlist {
         /// What happened: `online`, `offline`, or another word of the server.
         name: Text,
@@ -244,6 +246,7 @@ impl Event {
             | Self::MemberAdded { channel, .. }
             | Self::MemberRemoved { channel, .. }
             | Self::MemberUpdated { channel, .. } => Some(channel),
+            Self::Diagnostic(diagnostic) => diagnostic.channel(),
             Self::StateChanged { .. }
             | Self::Unavailable
             | Self::ConnectionError(_)
@@ -253,59 +256,8 @@ impl Event {
             | Self::User(_)
             | Self::UserContinuityLost { .. }
             | Self::Watchlist { .. }
-            | Self::Lagged { .. }
-            | Self::Diagnostic(_) => None,
+            | Self::Lagged { .. } => None,
         }
-    }
-
-    /// Returns the same event in buffers of its own (one allocation for a payload), so that the read buffer it came in can
-    /// be reused.
-    #[must_use]
-    pub fn detached(&self) -> Self {
-        match self {
-            Self::Channel(event) => Self::Channel(event.detached()),
-            Self::Connection(ConnectionEvent { event, data }) => {
-                Self::Connection(ConnectionEvent { event: event.clone(), data: data.detached() })
-            }
-            Self::User(UserEvent { event, data }) => {
-                Self::User(UserEvent { event: event.clone(), data: data.detached() })
-            }
-            Self::Watchlist { name, user_ids, data } => {
-                Self::Watchlist { name: name.clone(), user_ids: user_ids.clone(), data: data.detached() }
-            }
-            other => other.clone(),
-        }
-    }
-
-    /// Returns the bytes that the event holds while it waits, roughly. Lists of members are shared and count as nothing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use pusher_proto::{ConnectionEvent, Data, Event};
-    ///
-    /// let event = Event::Connection(ConnectionEvent { event: "hello".into(), data: Data::from_json("[1,2]")? });
-    /// assert_eq!(event.weight(), size_of::<Event>() + 10);
-    /// # Ok::<(), Box<dyn core::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn weight(&self) -> usize {
-        let text = match self {
-            Self::Channel(event) => event.data.source().len(),
-            Self::Connection(ConnectionEvent { event, data }) | Self::User(UserEvent { event, data }) => {
-                event.len() + data.source().len()
-            }
-            Self::Watchlist { name, user_ids, data } => {
-                let ids = user_ids.iter().map(|id| size_of::<Text>() + id.len());
-                name.len() + ids.sum::<usize>() + data.source().len()
-            }
-            Self::MemberAdded { member, .. }
-            | Self::MemberRemoved { member, .. }
-            | Self::MemberUpdated { member, .. } => member.id.len() + member.info.source().len(),
-            Self::DecryptionError { event, .. } => event.len(),
-            _ => 0,
-        };
-        size_of::<Self>() + text
     }
 
     /// Returns Pusher's name of the event, which is what handlers are bound to.
@@ -345,7 +297,7 @@ pub struct Presence {
     /// Everybody.
     pub members: Members,
     /// What changed since the list was last known; `None` for a first subscription.
-    pub difference: Option<Box<Difference>>,
+    pub difference: Option<Difference>,
 }
 
 /// An event on a channel: a view into the frame that it came in.
@@ -399,10 +351,36 @@ impl ChannelEvent {
         &self.data
     }
 
+    /// Returns a field of the frame that the event came in, as it was sent: JSON, with the quotes of a string. `None` if
+    /// there is no such field or it is `null`.
+    ///
+    /// This is for what some servers add to the fields that have methods of their own. The frame is read again at every
+    /// call, and only then. Events of encrypted channels have no such fields: what is outside of the payload is not
+    /// encrypted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn example(event: &pusher_proto::ChannelEvent) -> Option<u64> {
+    /// // {"event":"moved","channel":"chat","data":"{}","serial":7}
+    /// event.field("serial")?.parse().ok()
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let [value] = object::leading_fields(self.data.source(), [name])?;
+        value.map(RawValue::get)
+    }
+
     /// Returns the same event in a buffer of its own (one allocation), so that the read buffer it came in can be reused.
     #[must_use]
     pub fn detached(&self) -> Self {
         Self { data: self.data.detached(), ..self.clone() }
+    }
+
+    /// Bytes of the frame that it came in.
+    pub(super) fn len(&self) -> usize {
+        self.data.source().len()
     }
 }
 
@@ -545,4 +523,30 @@ pub enum Diagnostic {
         /// Events.
         count: usize,
     },
+}
+
+impl Diagnostic {
+    /// Returns the channel that it is about, if that is one of the application's.
+    #[must_use]
+    pub fn channel(&self) -> Option<&ChannelName> {
+        match self {
+            Self::NotEncrypted { channel, .. }
+            | Self::AuthRetry { channel, .. }
+            | Self::ForeignKey { channel }
+            | Self::NoMembers { channel }
+            | Self::RosterFull { channel }
+            | Self::NameNotPortable { channel }
+            | Self::ClientEventsDropped { channel, .. } => Some(channel),
+            Self::BinaryFrame
+            | Self::UnknownInternalEvent(_)
+            | Self::NotSubscribed { .. }
+            | Self::NotOfChannel { .. }
+            | Self::SecondGreeting(_)
+            | Self::StaleAuth(_)
+            | Self::SigninRetry { .. }
+            | Self::UserEventsDropped { .. }
+            | Self::ClientEventLen { .. }
+            | Self::ClientEventRate { .. } => None,
+        }
+    }
 }

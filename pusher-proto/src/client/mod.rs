@@ -20,6 +20,7 @@ mod subscriptions;
 mod tests;
 mod unanswered;
 mod vault;
+mod weight;
 
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -120,7 +121,8 @@ pub struct Stats {
     pub frames: u64,
     /// Events of channels that were taken for the application.
     pub events: u64,
-    /// Events that were counted in [`Event::Lagged`] because too many waited.
+    /// Events that were counted in [`Event::Lagged`] because too many waited. Handles count what each of their streams has
+    /// lost, too.
     pub missed: u64,
     /// Pings that were sent.
     pub pings: u64,

@@ -125,7 +125,7 @@ const MAX_DIAGNOSTICS: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ConnectionEvent, Data, DecryptionError, Member, UserEvent};
+    use crate::{ConnectionEvent, Data};
 
     fn miss(channel: &str) -> Event {
         Event::CacheMiss { channel: ChannelName::new(channel).unwrap() }
@@ -144,27 +144,6 @@ mod tests {
         assert_eq!(outbox.poll_event(), Some(Event::Unavailable));
         assert_eq!(outbox.poll_event(), Some(miss("d")));
         assert_eq!(outbox.poll_event(), None);
-    }
-
-    #[test]
-    fn an_event_weighs_what_its_text_holds() {
-        let json = |json: &str| Data::from_json(json).unwrap();
-        let channel = ChannelName::new("presence-c").unwrap();
-        let member = Member { id: "seven".into(), info: json("[1,2]") };
-        let user_ids = alloc::vec!["1".into(), "23".into()];
-        let events = [
-            (Event::MemberAdded { channel: channel.clone(), member: member.clone() }, 10),
-            (Event::MemberRemoved { channel: channel.clone(), member: member.clone() }, 10),
-            (Event::MemberUpdated { channel: channel.clone(), member }, 10),
-            (Event::Connection(ConnectionEvent { event: "hello".into(), data: json("[1,2,3]") }), 12),
-            (Event::User(UserEvent { event: "hello".into(), data: json("[1,2,3]") }), 12),
-            (Event::Watchlist { name: "online".into(), user_ids, data: json("{}") }, 11 + 2 * size_of::<Text>()),
-            (Event::DecryptionError { channel, event: "hello".into(), error: DecryptionError::WrongKey }, 5),
-            (miss("a"), 0),
-        ];
-        for (event, text) in events {
-            assert_eq!(event.weight(), size_of::<Event>() + text, "{event:?}");
-        }
     }
 
     #[test]

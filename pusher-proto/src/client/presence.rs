@@ -1,10 +1,9 @@
 //! Who is on one presence channel, and who we are there.
 
-use alloc::boxed::Box;
 use alloc::string::String;
 
 use super::event::{Diagnostic, Event, Presence};
-use super::members::{Inserted, Member, Members};
+use super::members::{Difference, Inserted, Member, Members};
 use super::outbox::Outbox;
 use crate::{ChannelName, Data, Text};
 
@@ -30,7 +29,7 @@ impl Roster {
     pub(crate) fn replace(&mut self, members: Members) -> Presence {
         let before = core::mem::replace(&mut self.members, members.clone());
         let known = core::mem::replace(&mut self.known, true);
-        let difference = known.then(|| Box::new(members.difference_from(&before)));
+        let difference = known.then(|| Difference::new(before, members.clone()));
         Presence { members, difference }
     }
 
@@ -63,6 +62,10 @@ impl Roster {
 
     pub(crate) fn members(&self) -> &Members {
         &self.members
+    }
+
+    pub(crate) fn is_known(&self) -> bool {
+        self.known
     }
 
     /// Ourselves: with the server's info if we are on the list, else with that of the authorization.

@@ -2,7 +2,6 @@
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use super::backoff::Backoff;
 use super::event::{Diagnostic, Event, UserEvent};
@@ -348,20 +347,19 @@ fn is_about_a_user(envelope: &Envelope) -> bool {
 
 fn deliver(envelope: Envelope, channel: &str, outbox: &mut Outbox) -> Option<Envelope> {
     let event = Text::from(envelope.event());
-    let changes = match (envelope.channel(), &*event) {
-        (Some(found), _) if found == channel => {
-            outbox.offer(Event::User(UserEvent { event, data: envelope.data }));
-            return None;
-        }
+    match (envelope.channel(), &*event) {
+        (Some(found), _) if found == channel => outbox.offer(Event::User(UserEvent { event, data: envelope.data })),
         (Some(_), _) => return Some(envelope),
-        (None, WATCHLIST) => read::watchlist(&envelope.data),
+        (None, WATCHLIST) => read::watchlist(&envelope.data, |name, user_ids, data| {
+            outbox.offer(Event::Watchlist { name, user_ids, data });
+        }),
         // Sockudo sends each change as a frame of its own.
-        (None, name) => {
-            read::user_ids(&envelope.data).map_or(Vec::new(), |ids| [(name.into(), ids, envelope.data.clone())].into())
+        (None, _) => {
+            read::user_ids(&envelope.data, |user_ids| {
+                let (name, data) = (event.clone(), envelope.data.clone());
+                outbox.offer(Event::Watchlist { name, user_ids, data });
+            });
         }
-    };
-    for (name, user_ids, data) in changes {
-        outbox.offer(Event::Watchlist { name, user_ids, data });
     }
     None
 }

@@ -40,19 +40,16 @@ impl Envelope {
         self.channel.map(|span| span.of(self.data.source()))
     }
 
-    /// The same event with another payload.
+    /// The same event with another payload. It has no frame any more.
     pub(crate) fn with_text(&self, text: &str) -> Self {
-        let mut source = String::from(self.event());
-        let event = 0..source.len();
-        let user_id = self.user_id.map(|span| {
-            let start = source.len();
-            source.push_str(span.of(self.data.source()));
-            start..source.len()
-        });
-        let start = source.len();
-        source.push_str(&json_string(text));
-        let fields = Fields { event, channel: None, user_id, data: Some(start..source.len()) };
-        fields.into_envelope(source.into())
+        let user_id = self.user_id.map(|span| span.of(self.data.source()));
+        // The payload, a JSON string, comes first, so that `ChannelEvent::field` takes nothing in it for a frame.
+        let data = json_string(text);
+        let (event, user) = (self.event(), user_id.unwrap_or_default());
+        let source = [data.as_str(), event, user].concat();
+        let (event, user) = (data.len()..data.len() + event.len(), data.len() + event.len()..source.len());
+        let user_id = user_id.map(|_| user);
+        Fields { event, channel: None, user_id, data: Some(0..data.len()) }.into_envelope(source.into())
     }
 
     /// Bytes of the frame that it came in.
@@ -214,7 +211,12 @@ fn read_any(frame: &Text) -> Option<Envelope> {
         };
         return Some(fields.into_envelope(frame.clone()));
     }
-    let mut joined = String::with_capacity(frame.len());
+    // What had escapes comes behind the frame, without them.
+    let parts = [Some(&event), channel.as_ref(), user_id.as_ref()];
+    let len = frame.len() + parts.iter().flatten().map(|part| part.len()).sum::<usize>();
+    u32::try_from(len).ok()?;
+    let mut joined = String::with_capacity(len);
+    joined.push_str(frame);
     let mut push = |part: &str| {
         let start = joined.len();
         joined.push_str(part);
@@ -224,7 +226,7 @@ fn read_any(frame: &Text) -> Option<Envelope> {
         event: push(&event),
         channel: channel.as_deref().map(&mut push),
         user_id: user_id.as_deref().map(&mut push),
-        data: Some(push(data)),
+        data: if data.is_empty() { None } else { place(data) },
     };
     Some(fields.into_envelope(Text::from(joined)))
 }
@@ -318,6 +320,29 @@ mod tests {
                 assert_eq!(parts(&frame[..frame.len() - 2]), None, "{frame}");
             }
         }
+    }
+
+    #[test]
+    fn every_field_of_the_frame_can_be_read_and_none_of_a_decrypted_event() {
+        let field = |frame: &str, name: &str| {
+            let envelope = Envelope::read(Text::from(frame)).unwrap();
+            let event = envelope.into_channel_event(ChannelName::new("c").unwrap());
+            event.field(name).map(ToString::to_string)
+        };
+        for frame in [
+            r#"{"event":"e","channel":"c","data":"1","serial":7,"tags":{"a":"b"},"none":null,"serial":8}"#,
+            r#" {"event":"\u0065","channel":"c","data":"1","serial":7,"tags":{"a":"b"},"none":null,"serial":8} "#,
+        ] {
+            assert_eq!(field(frame, "serial").as_deref(), Some("8"));
+            assert_eq!(field(frame, "tags").as_deref(), Some(r#"{"a":"b"}"#));
+            assert_eq!(field(frame, "data").as_deref(), Some(r#""1""#));
+            assert_eq!((field(frame, "none"), field(frame, "other")), (None, None));
+        }
+        let frame = r#"{"event":"{\"serial\":1}","channel":"c","user_id":"7","data":"{}","serial":7}"#;
+        let envelope = Envelope::read(Text::from(frame)).unwrap().with_text(r#"{"serial":8}"#);
+        let event = envelope.into_channel_event(ChannelName::new("c").unwrap());
+        assert_eq!((event.event(), event.user_id()), (r#"{"serial":1}"#, Some("7")));
+        assert_eq!((event.data().raw(), event.field("serial")), (r#""{\"serial\":8}""#, None));
     }
 
     #[test]

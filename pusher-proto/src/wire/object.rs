@@ -4,7 +4,7 @@ use core::fmt;
 
 use alloc::string::String;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// Finds fields by name; `None` if the text is no JSON object. Of repeated fields the last one counts, as in every other
@@ -14,6 +14,34 @@ pub(crate) fn fields<'a, const N: usize>(json: &'a str, names: [&str; N]) -> Opt
     let fields = Fields(names).deserialize(&mut deserializer).ok()?;
     deserializer.end().ok()?;
     Some(fields)
+}
+
+/// The same for an object with anything behind it.
+pub(crate) fn leading_fields<'a, const N: usize>(json: &'a str, names: [&str; N]) -> Option<[Option<&'a RawValue>; N]> {
+    Fields(names).deserialize(&mut serde_json::Deserializer::from_str(json)).ok()
+}
+
+/// Passes on the elements of an array, one at a time; false if the text is no JSON array.
+pub(crate) fn each<'a>(json: &'a str, each: impl FnMut(&'a RawValue)) -> bool {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    deserializer.deserialize_seq(Each(each)).is_ok()
+}
+
+struct Each<F>(F);
+
+impl<'de, F: FnMut(&'de RawValue)> Visitor<'de> for Each<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(element) = seq.next_element()? {
+            self.0(element);
+        }
+        Ok(())
+    }
 }
 
 struct Fields<'n, const N: usize>([&'n str; N]);

@@ -35,7 +35,7 @@ impl Checker for Gaps {
                     scene.reach(Rare::EventBeforeSuccess);
                 }
             }
-            Event::SubscriptionError { .. } => {}
+            Event::SubscriptionError { .. } | Event::Diagnostic(_) => {}
             event => {
                 if let Some(channel) = event.channel().filter(|channel| self.losses.contains_key(*channel)) {
                     scene.violated("a gap is told before new events", format!("{} of {channel}", event.name()));

@@ -152,8 +152,12 @@ fn changes(before: &Infos, after: &Infos) -> Changes {
 }
 
 fn told(difference: &Difference) -> Changes {
-    let infos = |members: &[Member]| members.iter().map(text).collect();
-    Changes { joined: infos(&difference.joined), left: infos(&difference.left), changed: infos(&difference.changed) }
+    let text = |member: Member| text(&member);
+    Changes {
+        joined: difference.joined().map(text).collect(),
+        left: difference.left().map(text).collect(),
+        changed: difference.changed().map(text).collect(),
+    }
 }
 
 fn infos(members: &Members) -> Infos {

@@ -42,7 +42,9 @@ impl Checker for ChannelWishes {
     }
 
     fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
-        let Some(name) = event.channel() else { return };
+        // A diagnostic may say what became of a channel that is not wanted any more.
+        let is_diagnostic = matches!(event, Event::Diagnostic(_));
+        let Some(name) = event.channel().filter(|_| !is_diagnostic) else { return };
         if !scene.facts.channels.get(name).is_some_and(|channel| channel.wanted) {
             scene.violated("nothing after unsubscribing", event.name());
         }

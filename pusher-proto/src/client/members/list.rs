@@ -1,0 +1,261 @@
+//! The list behind [`Members`](super::Members): pages of members in their order, and an index in parts.
+//!
+//! Cloning shares all of them, and a change copies the few that it touches. So a change of a list of 100,000 members whose
+//! earlier state is held by the application copies about 20 KB, and not the whole list.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use crate::Text;
+
+/// Ids and infos, each id once.
+#[derive(Clone, Default)]
+pub(super) struct List {
+    /// All full but the last one.
+    pages: Vec<Arc<Page>>,
+    /// Places of members: each in the part that its id's hash names. Their number is a power of two.
+    index: Vec<Arc<HashTable<u32>>>,
+    len: usize,
+    bytes: usize,
+    seed: u64,
+}
+
+/// Some members in a row.
+#[derive(Clone, Default)]
+struct Page {
+    /// The short ones lie in one buffer.
+    text: String,
+    slots: Vec<Slot>,
+    /// The long ones are shared, so that a copy of the page does not copy them.
+    long: BTreeMap<usize, Text>,
+    long_bytes: usize,
+    /// Bytes of `text` that no slot uses.
+    garbage: usize,
+}
+
+/// Where the id lies, and behind it the info. Long members start nowhere in the page.
+#[derive(Clone, Copy)]
+struct Slot {
+    start: u32,
+    id_len: u32,
+    info_len: u32,
+}
+
+impl List {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { seed, ..Self::default() }
+    }
+
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Bytes that the list holds, with all that is not used at the moment.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<usize> {
+        let hash = self.hash(id);
+        let part = self.index.get(self.part(hash))?;
+        part.find(hash, |&at| self.get(at as usize).0 == id).map(|&at| at as usize)
+    }
+
+    /// Id and info of a member.
+    pub(super) fn get(&self, at: usize) -> (&str, &str) {
+        self.pages[at / PAGE_LEN].get(at % PAGE_LEN)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pages.iter().flat_map(|page| (0..page.slots.len()).map(|at| page.get(at)))
+    }
+
+    /// Adds a member that is not there.
+    pub(super) fn push(&mut self, id: &str, info: &str) {
+        if self.len >= self.index.len() * PART_LEN {
+            self.rebuild_index((self.index.len() * 2).max(1));
+        }
+        if self.len.is_multiple_of(PAGE_LEN) {
+            self.pages.push(Arc::default());
+        }
+        self.change_page(self.len / PAGE_LEN, |page| page.push(id, info));
+        self.add_to_index(self.hash(id), self.len);
+        self.len += 1;
+    }
+
+    /// Replaces the info of a member.
+    pub(super) fn set_info(&mut self, at: usize, id: &str, info: &str) {
+        self.change_page(at / PAGE_LEN, |page| page.replace(at % PAGE_LEN, id, info));
+    }
+
+    /// Removes a member; the last one takes its place.
+    pub(super) fn swap_remove(&mut self, at: usize) {
+        let last = self.len - 1;
+        self.remove_from_index(self.hash(self.get(at).0), at);
+        let moved = self.hash(self.get(last).0);
+        let mut taken = None;
+        self.change_page(last / PAGE_LEN, |page| taken = page.pop());
+        if let Some((text, id_len)) = taken.filter(|_| at != last) {
+            let (id, info) = text.split_at(id_len);
+            self.change_page(at / PAGE_LEN, |page| page.replace(at % PAGE_LEN, id, info));
+            self.remove_from_index(moved, last);
+            self.add_to_index(moved, at);
+        }
+        if last.is_multiple_of(PAGE_LEN) {
+            self.pages.pop();
+        }
+        self.len = last;
+        if self.index.len() > 1 && self.len < self.index.len() * PART_LEN / 8 {
+            self.rebuild_index(self.index.len() / 2);
+        }
+    }
+
+    fn change_page(&mut self, page: usize, change: impl FnOnce(&mut Page)) {
+        let page = Arc::make_mut(&mut self.pages[page]);
+        let before = page.bytes();
+        change(page);
+        self.bytes = self.bytes - before + page.bytes();
+    }
+
+    fn hash(&self, id: &str) -> u64 {
+        FixedState::with_seed(self.seed).hash_one(id)
+    }
+
+    /// The tables use the bits at both ends of a hash.
+    fn part(&self, hash: u64) -> usize {
+        (hash >> 24) as usize & self.index.len().wrapping_sub(1)
+    }
+
+    fn add_to_index(&mut self, hash: u64, at: usize) {
+        let part = self.part(hash);
+        let Self { pages, index, seed, .. } = self;
+        let hash_at = |&at: &u32| {
+            let (page, at) = (at as usize / PAGE_LEN, at as usize % PAGE_LEN);
+            FixedState::with_seed(*seed).hash_one(pages[page].get(at).0)
+        };
+        Arc::make_mut(&mut index[part]).insert_unique(hash, at as u32, hash_at);
+    }
+
+    fn remove_from_index(&mut self, hash: u64, at: usize) {
+        let part = self.part(hash);
+        if let Ok(entry) = Arc::make_mut(&mut self.index[part]).find_entry(hash, |&entry| entry as usize == at) {
+            entry.remove();
+        }
+    }
+
+    fn rebuild_index(&mut self, parts: usize) {
+        self.index.clear();
+        self.index.resize_with(parts, Arc::default);
+        for at in 0..self.len {
+            self.add_to_index(self.hash(self.get(at).0), at);
+        }
+    }
+}
+
+impl Page {
+    fn get(&self, at: usize) -> (&str, &str) {
+        let slot = self.slots[at];
+        let text = match self.long.get(&at) {
+            Some(text) => text.as_str(),
+            None => &self.text[slot.start as usize..][..slot.len()],
+        };
+        text.split_at(slot.id_len as usize)
+    }
+
+    fn push(&mut self, id: &str, info: &str) {
+        let slot = self.store(self.slots.len(), id, info);
+        self.slots.push(slot);
+        if self.slots.len() == PAGE_LEN {
+            self.text.shrink_to_fit();
+        }
+    }
+
+    fn replace(&mut self, at: usize, id: &str, info: &str) {
+        self.release(at);
+        self.slots[at] = self.store(at, id, info);
+        self.compact();
+    }
+
+    /// Takes the last member: its text, and how much of it is the id.
+    fn pop(&mut self) -> Option<(Text, usize)> {
+        let at = self.slots.len().checked_sub(1)?;
+        let (id, info) = self.get(at);
+        let taken = match self.long.get(&at) {
+            Some(text) => (text.clone(), id.len()),
+            None => (Text::from([id, info].concat()), id.len()),
+        };
+        self.release(at);
+        self.slots.pop();
+        self.compact();
+        Some(taken)
+    }
+
+    fn bytes(&self) -> usize {
+        self.text.len() + self.long_bytes + self.slots.len() * MEMBER_LEN
+    }
+
+    fn store(&mut self, at: usize, id: &str, info: &str) -> Slot {
+        let slot = Slot { start: self.text.len() as u32, id_len: id.len() as u32, info_len: info.len() as u32 };
+        if slot.len() > MAX_SHORT_LEN {
+            self.long.insert(at, Text::from([id, info].concat()));
+            self.long_bytes += slot.len();
+        } else {
+            self.text.push_str(id);
+            self.text.push_str(info);
+        }
+        slot
+    }
+
+    fn release(&mut self, at: usize) {
+        let len = self.slots[at].len();
+        if self.long.remove(&at).is_some() {
+            self.long_bytes -= len;
+        } else {
+            self.garbage += len;
+        }
+    }
+
+    /// Copies the used texts once they are less than half of the buffer, so that churn does not grow it.
+    fn compact(&mut self) {
+        if self.garbage <= self.text.len() / 2 {
+            return;
+        }
+        let used = self.text.len() - self.garbage;
+        let old = core::mem::replace(&mut self.text, String::with_capacity(used));
+        self.garbage = 0;
+        for (at, slot) in self.slots.iter_mut().enumerate() {
+            if !self.long.contains_key(&at) {
+                let text = &old[slot.start as usize..][..slot.len()];
+                slot.start = self.text.len() as u32;
+                self.text.push_str(text);
+            }
+        }
+    }
+}
+
+impl Slot {
+    const fn len(self) -> usize {
+        self.id_len as usize + self.info_len as usize
+    }
+}
+
+/// Members in a page, and most members in a part of the index on average. More make a change copy more; fewer make more parts
+/// that a clone has to count.
+const PAGE_LEN: usize = 256;
+const PART_LEN: usize = 256;
+
+/// Longest id and info, in bytes, that lie in the page: a page never holds more than 128 KB, half of it unused.
+const MAX_SHORT_LEN: usize = 256;
+
+/// What a member costs in bytes beside its text: 12 in the page, and about as many in the index.
+pub(super) const MEMBER_LEN: usize = 24;

@@ -1,0 +1,192 @@
+//! What an event holds while it waits: how much that is, and how to make it less.
+
+use core::fmt::{self, Write};
+
+use super::event::{ConnectionEvent, ConnectionState, Event, Presence, UserEvent};
+use super::members::{Difference, Members};
+use crate::Text;
+
+impl Event {
+    /// Returns the bytes that the event holds while it waits, roughly. Lists of members count in full, although lists of
+    /// the same channel may share most of their memory.
+    ///
+    /// An event whose payload lies in a larger buffer holds all of that: see [`detached`](Self::detached).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pusher_proto::{ConnectionEvent, Data, Event};
+    ///
+    /// let event = Event::Connection(ConnectionEvent { event: "hello".into(), data: Data::from_json("[1,2]")? });
+    /// assert_eq!(event.weight(), size_of::<Event>() + 10);
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let owned = match self {
+            Self::Channel(event) => event.len(),
+            other => owned(other),
+        };
+        size_of::<Self>() + owned
+    }
+
+    /// Returns the same event in buffers of its own (one allocation for a payload), so that the read buffer it came in can
+    /// be reused.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        match self {
+            Self::Channel(event) => Self::Channel(event.detached()),
+            Self::Connection(ConnectionEvent { event, data }) => {
+                Self::Connection(ConnectionEvent { event: event.clone(), data: data.detached() })
+            }
+            Self::User(UserEvent { event, data }) => {
+                Self::User(UserEvent { event: event.clone(), data: data.detached() })
+            }
+            Self::Watchlist { name, user_ids, data } => {
+                Self::Watchlist { name: name.clone(), user_ids: user_ids.clone(), data: data.detached() }
+            }
+            other => other.clone(),
+        }
+    }
+}
+
+/// Bytes beside the event itself. Names of channels are shared with the table of channels and count as nothing.
+fn owned(event: &Event) -> usize {
+    match event {
+        Event::Channel(event) => event.len(),
+        Event::Connection(ConnectionEvent { event, data }) | Event::User(UserEvent { event, data }) => {
+            event.len() + data.source().len()
+        }
+        Event::Watchlist { name, user_ids, data } => {
+            let ids = user_ids.iter().map(|id| size_of::<Text>() + id.len());
+            name.len() + ids.sum::<usize>() + data.source().len()
+        }
+        Event::MemberAdded { member, .. }
+        | Event::MemberRemoved { member, .. }
+        | Event::MemberUpdated { member, .. } => member.id.len() + member.info.source().len(),
+        Event::SubscriptionSucceeded { presence, .. } => presence.as_ref().map_or(0, lists),
+        Event::SignedIn { id, data } => id.len() + data.len(),
+        Event::StateChanged { previous, current } => state(previous) + state(current),
+        Event::ConnectionError(error) => printed(error),
+        Event::SubscriptionError { error, .. } => printed(error),
+        Event::SigninError { error } => printed(error),
+        Event::DecryptionError { event, error, .. } => event.len() + printed(error),
+        Event::Diagnostic(diagnostic) => printed(diagnostic),
+        Event::Unavailable
+        | Event::ContinuityLost { .. }
+        | Event::UserContinuityLost { .. }
+        | Event::SubscriptionCount { .. }
+        | Event::CacheMiss { .. }
+        | Event::Lagged { .. } => 0,
+    }
+}
+
+fn lists(presence: &Presence) -> usize {
+    let before = presence.difference.as_ref().map(Difference::before);
+    presence.members.weight() + before.map_or(0, Members::weight)
+}
+
+fn state(state: &ConnectionState) -> usize {
+    match state {
+        ConnectionState::Waiting { cause, .. } => printed(cause),
+        ConnectionState::Connected { socket_id } => socket_id.len(),
+        ConnectionState::Failed { reason } => printed(reason),
+        ConnectionState::Initialized | ConnectionState::Connecting { .. } | ConnectionState::Disconnected => 0,
+    }
+}
+
+/// What an error holds is what it says: words of the server, the application's server or the operating system.
+fn printed(error: &impl fmt::Display) -> usize {
+    struct Length(usize);
+
+    impl Write for Length {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0 += text.len();
+            Ok(())
+        }
+    }
+
+    let mut length = Length(0);
+    // Neither counting nor the errors' own formatting fails.
+    let _ = write!(length, "{error}");
+    length.0
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+    use alloc::vec;
+
+    use super::*;
+    use crate::{
+        AuthError, ChannelName, ConnectionError, Data, DecryptionError, Diagnostic, Member, ServerError, SigninError,
+        SocketId, SubscriptionError,
+    };
+
+    fn json(json: &str) -> Data {
+        Data::from_json(json).unwrap()
+    }
+
+    #[test]
+    fn an_event_weighs_what_it_holds() {
+        let channel = ChannelName::new("presence-c").unwrap();
+        let member = Member { id: "seven".into(), info: json("[1,2]") };
+        let user_ids = vec!["1".into(), "23".into()];
+        let refused = || ServerError { code: Some(4009), message: "no".into() };
+        let cause = ConnectionError::Server(refused());
+        let events = [
+            (Event::MemberAdded { channel: channel.clone(), member: member.clone() }, 10),
+            (Event::MemberRemoved { channel: channel.clone(), member: member.clone() }, 10),
+            (Event::MemberUpdated { channel: channel.clone(), member }, 10),
+            (Event::Connection(ConnectionEvent { event: "hello".into(), data: json("[1,2,3]") }), 12),
+            (Event::User(UserEvent { event: "hello".into(), data: json("[1,2,3]") }), 12),
+            (Event::Watchlist { name: "online".into(), user_ids, data: json("{}") }, 11 + 2 * size_of::<Text>()),
+            (
+                Event::DecryptionError {
+                    channel: channel.clone(),
+                    event: "hello".into(),
+                    error: DecryptionError::WrongKey,
+                },
+                5 + DecryptionError::WrongKey.to_string().len(),
+            ),
+            (Event::SignedIn { id: "7".into(), data: r#"{"id":"7"}"#.into() }, 11),
+            (Event::SigninError { error: SigninError::Auth(AuthError::Handler("x".repeat(100))) }, 122),
+            (Event::ConnectionError(cause.clone()), "no (code 4009)".len()),
+            (
+                Event::SubscriptionError { channel: channel.clone(), error: SubscriptionError::Refused(refused()) },
+                "the server refused the subscription: no (code 4009)".len(),
+            ),
+            (
+                Event::StateChanged {
+                    previous: ConnectionState::Connected { socket_id: SocketId::new("1.1").unwrap() },
+                    current: ConnectionState::Waiting { attempt: 1, retry_at: crate::Instant::ZERO, cause },
+                },
+                3 + "no (code 4009)".len(),
+            ),
+            (
+                Event::Diagnostic(Diagnostic::UnknownInternalEvent("x".repeat(50).into())),
+                "ignored the unknown internal event ".len() + 50,
+            ),
+            (Event::CacheMiss { channel }, 0),
+        ];
+        for (event, owned) in events {
+            assert_eq!(event.weight(), size_of::<Event>() + owned, "{event:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_members_weighs_as_much_as_it_holds_and_so_does_the_one_before() {
+        let list = |count: usize| {
+            let mut members = Members::new(1);
+            for id in 0..count {
+                members.insert(&alloc::format!("{id:04}"), "{}");
+            }
+            members
+        };
+        let channel = ChannelName::new("presence-c").unwrap();
+        let difference = Some(Difference::new(list(100), list(1_000)));
+        let presence = Some(Presence { members: list(1_000), difference });
+        let event = Event::SubscriptionSucceeded { channel, presence };
+        assert_eq!(event.weight(), size_of::<Event>() + 1_100 * (6 + 24));
+    }
+}
