@@ -32,7 +32,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// When the key is empty or an endpoint is unusable.
+    /// When the key or an endpoint is unusable.
     pub fn new(key: impl Into<Text>, endpoints: impl Into<Endpoints>) -> Result<Self, InvalidConfig> {
         Self::builder(key, endpoints).build()
     }

@@ -29,7 +29,7 @@ impl ChannelKind {
     }
 }
 
-/// The name of a channel: not empty, at most 1,024 bytes, no control character, no leading `#`.
+/// The name of a channel: not blank, at most 1,024 bytes, no control character, no leading `#`.
 ///
 /// Hosted Pusher allows less: 164 characters of `A-Z a-z 0-9 _ - = @ , . ;` (see [`ChannelName::is_portable`]).
 /// Cloning shares the text.
@@ -60,7 +60,7 @@ impl ChannelName {
     ///
     /// # Errors
     ///
-    /// When the name is empty, longer than [`ChannelName::MAX_LEN`], contains a control character or starts with `#`,
+    /// When the name is empty or blank, longer than [`ChannelName::MAX_LEN`], contains a control character or starts with `#`,
     /// which Pusher reserves.
     pub fn new(name: impl Into<Text>) -> Result<Self, InvalidName> {
         let text = check(name.into(), Self::MAX_LEN)?;
@@ -202,7 +202,7 @@ impl TryFrom<&str> for ClientEventName {
     }
 }
 
-/// The public key of an application: not empty, no control character.
+/// The public key of an application: not blank, no white space at its ends, no control character.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AppKey(Text);
 
@@ -211,9 +211,14 @@ impl AppKey {
     ///
     /// # Errors
     ///
-    /// When the key is empty, longer than 1,024 bytes or contains a control character.
+    /// When the key is empty, longer than 1,024 bytes, begins or ends with white space, or contains a control character. A
+    /// key that was copied with a blank is refused here, and not by the server after a connection.
     pub fn new(key: impl Into<Text>) -> Result<Self, InvalidName> {
-        check(key.into(), ChannelName::MAX_LEN).map(Self)
+        let text = check(key.into(), ChannelName::MAX_LEN)?;
+        if text.trim().len() < text.len() {
+            return Err(InvalidName::WhiteSpace);
+        }
+        Ok(Self(text))
     }
 
     /// Returns the key.
@@ -232,7 +237,7 @@ impl SocketId {
     ///
     /// # Errors
     ///
-    /// When the name is empty, longer than 1,024 bytes or contains a control character.
+    /// When the name is empty or blank, longer than 1,024 bytes or contains a control character.
     pub fn new(id: impl Into<Text>) -> Result<Self, InvalidName> {
         check(id.into(), ChannelName::MAX_LEN).map(Self)
     }
@@ -315,6 +320,12 @@ pub enum InvalidName {
     /// The text is empty.
     #[error("a name must not be empty")]
     Empty,
+    /// The text consists of white space.
+    #[error("a name must not be blank")]
+    Blank,
+    /// The key begins or ends with white space.
+    #[error("an application key must not begin or end with white space")]
+    WhiteSpace,
     /// The text is too long.
     #[error("a name of {len} bytes is longer than {max}")]
     TooLong {
@@ -350,6 +361,9 @@ fn check(text: Text, max: usize) -> Result<Text, InvalidName> {
     }
     if text.chars().any(char::is_control) {
         return Err(InvalidName::ControlCharacter);
+    }
+    if text.chars().all(char::is_whitespace) {
+        return Err(InvalidName::Blank);
     }
     Ok(text)
 }
@@ -392,6 +406,20 @@ mod tests {
         assert_eq!(ChannelName::new("#server-to-user-1"), Err(InvalidName::Reserved));
         let long: String = "x".repeat(1_025);
         assert_eq!(ChannelName::new(long), Err(InvalidName::TooLong { len: 1_025, max: 1_024 }));
+    }
+
+    #[test]
+    fn blank_names_are_refused_and_keys_with_white_space_around_them() {
+        for blank in [" ", "   ", "\u{a0}", "\u{2003} "] {
+            assert_eq!(ChannelName::new(blank), Err(InvalidName::Blank), "{blank:?}");
+            assert_eq!(SocketId::new(blank), Err(InvalidName::Blank), "{blank:?}");
+            assert_eq!(AppKey::new(blank), Err(InvalidName::Blank), "{blank:?}");
+        }
+        for key in ["key ", " key", "key\u{a0}"] {
+            assert_eq!(AppKey::new(key), Err(InvalidName::WhiteSpace), "{key:?}");
+        }
+        assert_eq!(AppKey::new("key\n"), Err(InvalidName::ControlCharacter));
+        assert!(ChannelName::new("chat room").is_ok() && AppKey::new("app-key").is_ok());
     }
 
     #[test]

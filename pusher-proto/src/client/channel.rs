@@ -31,10 +31,19 @@ impl<'a> Channel<'a> {
         self.entry.count()
     }
 
-    /// Returns the members of a presence channel. While it is not subscribed they are the last that were known.
+    /// Returns the members of a presence channel, or `None` on a channel of another kind.
+    ///
+    /// While the channel is not subscribed they are the last that were known; before the server has sent any, the list is
+    /// empty and [`knows_members`](Self::knows_members) is false.
     #[must_use]
     pub fn members(&self) -> Option<&'a Members> {
         self.entry.presence().map(Roster::members)
+    }
+
+    /// Whether the server has sent the list of members of this presence channel since the channel is wanted.
+    #[must_use]
+    pub fn knows_members(&self) -> bool {
+        self.entry.presence().is_some_and(Roster::is_known)
     }
 
     /// Returns ourselves among the members of a presence channel.

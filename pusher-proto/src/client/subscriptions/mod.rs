@@ -102,7 +102,11 @@ impl Subscriptions {
             entry.retry = true;
         } else {
             self.last_order += 1;
-            self.table.insert(channel.clone(), Entry::new(self.last_order));
+            let mut entry = Entry::new(self.last_order);
+            if channel.kind() == ChannelKind::Presence {
+                entry.roster(self.seed);
+            }
+            self.table.insert(channel.clone(), entry);
         }
         self.touch(channel);
     }
