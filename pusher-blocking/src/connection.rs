@@ -209,8 +209,7 @@ impl Connection {
             match link.read() {
                 Poll::Pending => return Read::Drained,
                 Poll::Ready(Received::Frame(frame)) => {
-                    let buffer_len = link.read_buffer_len();
-                    self.engine.handle_frame(socket, frame, buffer_len);
+                    self.engine.handle_frame(socket, frame);
                 }
                 Poll::Ready(Received::Part) => self.engine.handle_part(socket),
                 Poll::Ready(Received::Yielded) => {

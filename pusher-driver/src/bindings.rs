@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
-use pusher_proto::{Event, Text};
+use pusher_proto::{ConnectionState, Event, Text};
 
 use crate::guard::{Fragile, guard};
 use crate::sync::Mutex;
@@ -17,9 +17,23 @@ pub struct BindingId(pub(crate) u64);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
-    /// Events whose names start with `pusher_internal:` never reach the application: they are translated.
+    /// An event that only the protocol uses.
     #[error("{0} is internal to Pusher and never reaches a callback")]
     Internal(Text),
+    /// An event that reaches the application under another name.
+    #[error("{event} never reaches a callback, bind {instead} instead")]
+    Renamed {
+        /// The name that was given.
+        event: Text,
+        /// The name to bind.
+        instead: &'static str,
+    },
+    /// An event of the client that was bound to a channel.
+    #[error("{0} is not an event of a channel, bind it to the client")]
+    NotOfChannel(Text),
+    /// No event has a blank name.
+    #[error("the name of an event must not be blank")]
+    Blank,
     /// The channel was unsubscribed by [`Client::unsubscribe`](crate::Client::unsubscribe).
     #[error("the channel was unsubscribed")]
     Unsubscribed,
@@ -32,19 +46,50 @@ pub(crate) enum Filter {
     Named(Text),
 }
 
+/// What a callback is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Client,
+    Channel,
+}
+
 impl Filter {
-    pub(crate) fn named(event: Text) -> Result<Self, BindError> {
-        if event.starts_with(INTERNAL_PREFIX) {
+    /// Refuses names that would never be called, rather than to let the application wait for them.
+    pub(crate) fn named(event: Text, scope: Scope) -> Result<Self, BindError> {
+        if event.trim().is_empty() {
+            return Err(BindError::Blank);
+        }
+        if scope == Scope::Channel && CLIENT_EVENTS.contains(&event.as_str()) {
+            return Err(BindError::NotOfChannel(event));
+        }
+        if let Some((_, instead)) = RENAMED.iter().find(|(name, _)| *name == event.as_str()) {
+            return Err(BindError::Renamed { event, instead });
+        }
+        if event.starts_with(INTERNAL_PREFIX) || INTERNAL.contains(&event.as_str()) {
             return Err(BindError::Internal(event));
         }
         Ok(Self::Named(event))
     }
 
-    fn takes(&self, event: &str) -> bool {
+    fn takes(&self, event: &str, state: Option<&str>) -> bool {
         match self {
             Self::All => true,
-            Self::Named(name) => name == event,
+            Self::Named(name) => name == event || state.is_some_and(|state| name == state),
         }
+    }
+}
+
+/// The name of the state that the connection has come to, as pusher-js emits it beside `state_change`. Its `connecting_in`
+/// announces an attempt; `unavailable` is an event of its own here.
+const fn state_name(event: &Event) -> Option<&'static str> {
+    let Event::StateChanged { current, .. } = event else { return None };
+    match current {
+        ConnectionState::Initialized => None,
+        ConnectionState::Connecting { .. } => Some("connecting"),
+        ConnectionState::Waiting { .. } => Some("connecting_in"),
+        ConnectionState::Connected { .. } => Some("connected"),
+        ConnectionState::Disconnected => Some("disconnected"),
+        ConnectionState::Failed { .. } => Some("failed"),
     }
 }
 
@@ -112,6 +157,10 @@ impl Bindings {
         })
     }
 
+    pub(crate) fn remove_all(&mut self) -> Removed {
+        self.remove_where(|_| true)
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_none()
     }
@@ -134,8 +183,8 @@ impl Bindings {
     /// Calls everybody who takes the event.
     pub(crate) fn call(&self, event: &Event) {
         let Some(bindings) = &self.0 else { return };
-        let name = event.name();
-        for binding in bindings.iter().filter(|binding| binding.filter.takes(name)) {
+        let (name, state) = (event.name(), state_name(event));
+        for binding in bindings.iter().filter(|binding| binding.filter.takes(name, state)) {
             // A callback that panicked before is called again: its next event may be another matter.
             let mut callback = binding.callback.function.lock().unwrap_or_else(PoisonError::into_inner);
             guard("a callback", || callback(event));
@@ -158,12 +207,30 @@ impl fmt::Debug for Bindings {
     }
 }
 
-/// Prefix of the names that only the protocol uses (Pusher protocol, *Channel events*).
+/// Prefix of the names that only the protocol uses (Pusher protocol, *Channel events*), and others of that kind.
 const INTERNAL_PREFIX: &str = "pusher_internal:";
+const INTERNAL: [&str; 5] = ["pusher:ping", "pusher:pong", "pusher:subscribe", "pusher:unsubscribe", "pusher:signin"];
+
+/// Names of the protocol, and those under which the application gets these events.
+const RENAMED: [(&str, &str); 7] = [
+    ("pusher:error", "error"),
+    ("pusher:connection_established", "connected"),
+    ("pusher_internal:subscription_succeeded", "pusher:subscription_succeeded"),
+    ("pusher_internal:subscription_error", "pusher:subscription_error"),
+    ("pusher_internal:subscription_count", "pusher:subscription_count"),
+    ("pusher_internal:member_added", "pusher:member_added"),
+    ("pusher_internal:member_removed", "pusher:member_removed"),
+];
+
+/// Events that never belong to a channel.
+const CLIENT_EVENTS: [&str; 4] =
+    ["pusher:error", "pusher:connection_established", "pusher:signin_success", "pusher:signin_error"];
 
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::{self, Sender};
+
+    use pusher_proto::{ConnectionError, FailReason, Instant, SocketId};
 
     use super::*;
 
@@ -219,9 +286,52 @@ mod tests {
     }
 
     #[test]
-    fn names_of_the_protocol_are_refused() {
-        let internal = Filter::named("pusher_internal:member_added".into());
-        assert_eq!(internal, Err(BindError::Internal("pusher_internal:member_added".into())));
-        assert!(Filter::named("pusher:member_added".into()).is_ok());
+    fn names_that_would_never_be_called_are_refused_with_what_to_bind_instead() {
+        let renamed = |event: &str, instead| Some(BindError::Renamed { event: event.into(), instead });
+        let internal = |event: &str| Some(BindError::Internal(event.into()));
+        let not_of_channel = |event: &str| Some(BindError::NotOfChannel(event.into()));
+        let table = [
+            ("pusher_internal:member_added", renamed("pusher_internal:member_added", "pusher:member_added"), None),
+            ("pusher_internal:nonsense", internal("pusher_internal:nonsense"), None),
+            ("pusher:ping", internal("pusher:ping"), None),
+            ("pusher:error", renamed("pusher:error", "error"), not_of_channel("pusher:error")),
+            ("pusher:signin_success", None, not_of_channel("pusher:signin_success")),
+            (" ", Some(BindError::Blank), None),
+        ];
+        for (event, client, channel) in table {
+            let channel = channel.or_else(|| client.clone());
+            assert_eq!(Filter::named(event.into(), Scope::Client).err(), client, "{event}");
+            assert_eq!(Filter::named(event.into(), Scope::Channel).err(), channel, "{event}");
+        }
+        for event in ["pusher:member_added", "connected", "message", "pusher:something"] {
+            assert!(Filter::named(event.into(), Scope::Channel).is_ok(), "{event}");
+        }
+    }
+
+    #[test]
+    fn states_are_called_by_the_names_of_pusher_js() {
+        let (sender, calls) = mpsc::channel();
+        let mut bindings = Bindings::default();
+        let names =
+            ["connecting", "connecting_in", "connected", "disconnected", "failed", "state_change", "unavailable"];
+        for (id, name) in (0..).zip(names) {
+            bindings.extend([record(id, Filter::named(name.into(), Scope::Client).unwrap(), &sender)]);
+        }
+        let cause = ConnectionError::PongTimeout;
+        let states = [
+            ConnectionState::Connecting { attempt: 0 },
+            ConnectionState::Waiting { attempt: 1, retry_at: Instant::ZERO, cause },
+            ConnectionState::Connected { socket_id: SocketId::new("1.1").unwrap() },
+            ConnectionState::Disconnected,
+            ConnectionState::Failed { reason: FailReason::NoEndpoint },
+        ];
+        for (id, current) in (0..).zip(states) {
+            bindings.call(&Event::StateChanged { previous: ConnectionState::Initialized, current });
+            assert_eq!(calls.try_iter().collect::<Vec<_>>(), [id, 5]);
+        }
+        bindings.call(&Event::Unavailable);
+        assert_eq!(calls.try_iter().collect::<Vec<_>>(), [6]);
+        assert_eq!(bindings.remove_all().len(), names.len());
+        assert!(bindings.is_empty());
     }
 }

@@ -9,7 +9,7 @@ use pusher_proto::{
     NetworkHint, SocketId, Stats, Text, TriggerError,
 };
 
-use crate::bindings::{BindError, Binding, BindingId, Filter};
+use crate::bindings::{BindError, Binding, BindingId, Filter, Scope};
 use crate::events::Events;
 use crate::routes::Route;
 use crate::shared::{Handle, Life};
@@ -60,7 +60,7 @@ pub struct ChannelInfo {
     pub is_subscribed: bool,
     /// Connections that are subscribed to it, where the server counts them.
     pub subscription_count: Option<u64>,
-    /// Members, on a presence channel, as last known.
+    /// Members, on a presence channel, as last known: 0 before the server has sent any.
     pub member_count: Option<usize>,
 }
 
@@ -161,20 +161,22 @@ impl Client {
     }
 
     /// Binds a callback to one kind of event, on every channel and beside them. The name is
-    /// [`Event::name`]: `pusher:subscription_succeeded`, `state_change`, `error`, or an event of your own.
+    /// [`Event::name`]: `pusher:subscription_succeeded`, `state_change`, `error`, or an event of your own. The names of
+    /// states in pusher-js are called with the [`Event::StateChanged`] that leads to them: `connecting`, `connecting_in`
+    /// (a delay before the next attempt), `connected`, `disconnected`, `failed`; `unavailable` with [`Event::Unavailable`].
     ///
     /// Callbacks run in the loop, in the order of the frames and of their registration, client-wide ones first. Their
     /// time is the connection's, so they must not block. One that panics is reported and stops nobody else.
     ///
     /// # Errors
     ///
-    /// When the name is internal to the protocol.
+    /// When the name is one that no callback is called with, because it is internal to the protocol or blank.
     pub fn bind(
         &self,
         event: impl Into<Text>,
         callback: impl FnMut(&Event) + Send + 'static,
     ) -> Result<BindingId, BindError> {
-        Ok(self.bind_filter(Filter::named(event.into())?, callback))
+        Ok(self.bind_filter(Filter::named(event.into(), Scope::Client)?, callback))
     }
 
     /// Binds a callback to every event, as [`bind`](Self::bind) does to one.
@@ -191,6 +193,12 @@ impl Client {
     /// Removes all client-wide callbacks that were bound to this event; returns how many.
     pub fn unbind_event(&self, event: &str) -> usize {
         let removed = self.handle.0.change(|state| state.routes.bindings.remove_event(event));
+        removed.len()
+    }
+
+    /// Removes all client-wide callbacks; returns how many. Those of channels stay.
+    pub fn unbind_all(&self) -> usize {
+        let removed = self.handle.0.change(|state| state.routes.bindings.remove_all());
         removed.len()
     }
 
@@ -233,10 +241,12 @@ impl Client {
         state.core.user().map(|user| UserInfo { id: user.id.into(), data: user.data.into() })
     }
 
-    /// Returns the counters of this client.
+    /// Returns the counters of this client. Events that several streams have missed are counted once for each.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.handle.0.lock().core.stats()
+        let mut stats = self.handle.0.lock().core.stats();
+        stats.missed += self.handle.0.budget.missed();
+        stats
     }
 
     /// Returns what is known of a channel, if somebody wants it.

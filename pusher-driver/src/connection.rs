@@ -245,9 +245,8 @@ impl<R: Runtime> Connection<R> {
             match link.poll_frame(context) {
                 Poll::Pending => return Read::Drained,
                 Poll::Ready(Received::Frame(frame)) => {
-                    let buffer_len = link.read_buffer_len();
                     bytes += len(&frame);
-                    self.engine.handle_frame(socket, frame, buffer_len);
+                    self.engine.handle_frame(socket, frame);
                 }
                 Poll::Ready(Received::Part) => self.engine.handle_part(socket),
                 Poll::Ready(Received::Yielded) => {

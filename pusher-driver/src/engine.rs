@@ -14,7 +14,7 @@ use crate::client::Client;
 use crate::clock::Clock;
 use crate::guard::guard;
 use crate::options::Options;
-use crate::routes::{Buffer, Delivery};
+use crate::routes::Delivery;
 use crate::shared::{Drain, Handle, Life, Shared, State};
 
 /// What a loop does next. `Debug` leaves out messages, which may hold signatures.
@@ -80,7 +80,7 @@ impl Engine {
     /// Takes what handles have changed, what authorizers have answered, and what the wall clock says.
     pub fn sync(&mut self) {
         let lead = self.shared.clock.wall_lead();
-        self.input(Buffer::Leave, |state, now| {
+        self.input(|state, now| {
             state.core.handle_wall_clock(lead.saturating_add(now.elapsed()), now);
             state.take_changes(now);
             if state.life != Life::Running {
@@ -92,33 +92,31 @@ impl Engine {
     /// The socket is open.
     pub fn handle_open(&mut self, socket: SocketEpoch) {
         tracing::trace!(%socket, "open");
-        self.input(Buffer::Leave, |state, now| state.core.handle_open(socket, now));
+        self.input(|state, now| state.core.handle_open(socket, now));
     }
 
-    /// A message came, out of a read buffer of `buffer_len` bytes.
-    pub fn handle_frame(&mut self, socket: SocketEpoch, frame: Frame, buffer_len: usize) {
-        let len = len(&frame);
-        tracing::trace!(%socket, len, "frame");
-        let buffer = if len >= buffer_len / 2 { Buffer::Keep } else { Buffer::Leave };
-        self.input(buffer, |state, now| state.core.handle_frame(socket, frame, now));
+    /// A message came. What waits of it is copied, so that its buffer can be reused.
+    pub fn handle_frame(&mut self, socket: SocketEpoch, frame: Frame) {
+        tracing::trace!(%socket, len = len(&frame), "frame");
+        self.input(|state, now| state.core.handle_frame(socket, frame, now));
     }
 
     /// Bytes came that do not complete a message.
     pub fn handle_part(&mut self, socket: SocketEpoch) {
-        self.input(Buffer::Leave, |state, now| state.core.handle_part(socket, now));
+        self.input(|state, now| state.core.handle_part(socket, now));
     }
 
     /// The socket ended, or could not be opened.
     pub fn handle_close(&mut self, socket: SocketEpoch, reason: CloseReason) {
         tracing::trace!(%socket, %reason, "closed");
-        self.input(Buffer::Leave, |state, now| state.core.handle_close(socket, reason, now));
+        self.input(|state, now| state.core.handle_close(socket, reason, now));
     }
 
     /// The time of the last [`Step::Schedule`] has come. Read the socket first until it has no more: what lies there may
     /// be what the deadline waits for.
     pub fn handle_timeout(&mut self) {
         tracing::trace!(now = %self.now, "timeout");
-        self.input(Buffer::Leave, |state, now| state.core.handle_timeout(now));
+        self.input(|state, now| state.core.handle_timeout(now));
     }
 
     /// Returns the next thing to do.
@@ -170,11 +168,11 @@ impl Engine {
         }
     }
 
-    fn input<T>(&mut self, buffer: Buffer, input: impl FnOnce(&mut State, Instant) -> T) -> T {
+    fn input<T>(&mut self, input: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.shared.lock();
         let result = input(&mut state, self.now);
         let mut out = Drain { shared: &self.shared, delivery: &mut self.delivery };
-        state.drain(self.now, buffer, &mut self.steps, &mut out);
+        state.drain(self.now, &mut self.steps, &mut out);
         result
     }
 }
@@ -192,7 +190,7 @@ impl Drop for Engine {
         // A loop that is cut off says no goodbye, but its handles must not believe that it goes on.
         state.core.disconnect();
         let mut out = Drain { shared: &self.shared, delivery: &mut self.delivery };
-        state.drain(self.now, Buffer::Leave, &mut self.steps, &mut out);
+        state.drain(self.now, &mut self.steps, &mut out);
         // Under the same lock: who learns that the loop is gone must not find a stream that goes on.
         let ended = state.routes.end(&mut self.delivery);
         self.delivery.wakers.append(&mut state.mourners);

@@ -8,7 +8,7 @@ use std::task::{Context, Waker};
 use pusher_proto::Event;
 
 use crate::options::{Options, Overflow};
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
 /// The bytes that wait in all mailboxes of a client.
@@ -19,6 +19,8 @@ pub(crate) struct Budget {
     overflow: Overflow,
     used: AtomicUsize,
     mailboxes: AtomicUsize,
+    /// Events that any mailbox has lost, since the beginning.
+    missed: AtomicU64,
 }
 
 impl Budget {
@@ -29,7 +31,18 @@ impl Budget {
             overflow: options.overflow,
             used: AtomicUsize::new(0),
             mailboxes: AtomicUsize::new(0),
+            missed: AtomicU64::new(0),
         })
+    }
+
+    /// How many events the mailboxes of this client have lost. One that two of them have lost counts twice.
+    pub(crate) fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    fn lose(&self, counter: &mut u64) {
+        *counter += 1;
+        self.missed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What a mailbox may hold even when the others have used up everything.
@@ -115,14 +128,14 @@ impl Mailbox {
         match inner.intake {
             Intake::Unread | Intake::Read => {}
             Intake::Overflowed => {
-                inner.missed_after += 1;
+                self.budget.lose(&mut inner.missed_after);
                 return Put::Quiet;
             }
             Intake::Paused | Intake::Ended => return Put::Quiet,
         }
         self.make_room(&mut inner, weight);
         if self.is_full(&inner, weight) {
-            inner.missed_after += 1;
+            self.budget.lose(&mut inner.missed_after);
             if self.budget.overflow == Overflow::Close {
                 inner.intake = Intake::Overflowed;
             }
@@ -169,16 +182,21 @@ impl Mailbox {
         Taken::Nothing
     }
 
-    /// Stops taking events, if nobody has asked for one yet; returns whether it did.
-    pub(crate) fn pause(&self) -> bool {
+    /// Stops taking events, if nobody has asked for one yet. Returns what has come so far, losses included, or `None` if it
+    /// goes on.
+    pub(crate) fn pause(&self) -> Option<Vec<Event>> {
         let mut inner = self.lock();
         match inner.intake {
             Intake::Unread => {}
-            Intake::Read | Intake::Paused | Intake::Overflowed | Intake::Ended => return false,
+            Intake::Read | Intake::Paused | Intake::Overflowed | Intake::Ended => return None,
         }
         inner.intake = Intake::Paused;
+        let loss = |missed: u64| (missed > 0).then_some(Event::Lagged { missed });
+        let mut collected = Vec::from_iter(loss(inner.missed_before));
+        collected.extend(inner.queue.drain(..));
+        collected.extend(loss(inner.missed_after));
         self.clear(&mut inner);
-        true
+        Some(collected)
     }
 
     /// Takes events again after [`Mailbox::pause`].
@@ -214,7 +232,7 @@ impl Mailbox {
         while self.is_full(inner, weight) {
             match self.pop(inner) {
                 Some(Event::Lagged { missed }) => inner.missed_before += missed,
-                Some(_) => inner.missed_before += 1,
+                Some(_) => self.budget.lose(&mut inner.missed_before),
                 None => return,
             }
         }
@@ -385,6 +403,26 @@ mod tests {
     }
 
     #[test]
+    fn every_loss_of_every_mailbox_is_counted_once() {
+        for (overflow, lost) in [(Overflow::DropOldest, 3), (Overflow::DropNewest, 3), (Overflow::Close, 3)] {
+            let budget = Budget::new(&Options::new().mailbox_len(2).overflow(overflow));
+            let mailbox = Mailbox::new(&budget);
+            fill(&mailbox, 1..=5);
+            assert_eq!(budget.missed(), lost, "{overflow:?}");
+            taken(&mailbox);
+            assert_eq!(budget.missed(), lost, "{overflow:?}");
+            let other = Mailbox::new(&budget);
+            fill(&other, 1..=3);
+            assert_eq!(budget.missed(), lost + 1, "{overflow:?}");
+        }
+        let budget = Budget::new(&Options::new().mailbox_len(2));
+        let paused = Mailbox::new(&budget);
+        paused.pause();
+        fill(&paused, 1..=5);
+        assert_eq!(budget.missed(), 0, "nobody wants them");
+    }
+
+    #[test]
     fn the_consumer_is_woken_once_per_batch() {
         let mailbox = mailbox(&Options::new());
         assert_eq!(mailbox.put(0, || numbered(1)), Put::Quiet, "nobody waits");
@@ -399,11 +437,27 @@ mod tests {
     fn a_mailbox_that_nobody_reads_can_pause() {
         let mailbox = mailbox(&Options::new());
         fill(&mailbox, 1..=2);
-        assert!(mailbox.pause());
+        assert_eq!(mailbox.pause(), Some(vec![numbered(1), numbered(2)]));
         fill(&mailbox, 3..=3);
         mailbox.resume();
         fill(&mailbox, 4..=4);
         assert_eq!(taken(&mailbox), [4]);
-        assert!(!mailbox.pause(), "somebody reads it");
+        assert_eq!(mailbox.pause(), None, "somebody reads it");
+    }
+
+    #[test]
+    fn a_mailbox_that_pauses_gives_back_what_it_has_and_says_what_it_lost() {
+        let options = Options::new().mailbox_len(2);
+        let [oldest, newest] = [Overflow::DropOldest, Overflow::DropNewest].map(|overflow| {
+            let budget = Budget::new(&options.clone().overflow(overflow));
+            let mailbox = Mailbox::new(&budget);
+            fill(&mailbox, 1..=3);
+            let collected = mailbox.pause();
+            assert_eq!(budget.used.load(Ordering::Relaxed), 0);
+            collected
+        });
+        let lost = || Event::Lagged { missed: 1 };
+        assert_eq!(oldest, Some(vec![lost(), numbered(2), numbered(3)]));
+        assert_eq!(newest, Some(vec![numbered(1), numbered(2), lost()]));
     }
 }

@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use pusher_proto::{ChannelName, ConnectionState, Event, SubscriptionError};
 
-use crate::bindings::Bindings;
+use crate::bindings::{Binding, Bindings};
 use crate::mailbox::{Mailbox, Put};
 
 /// Names one stay of a channel in the table: after `unsubscribe`, the same name gets another one.
@@ -21,6 +21,15 @@ pub(crate) struct Routes {
     channels: IndexMap<ChannelName, Route, RandomState>,
     pub(crate) bindings: Bindings,
     streams: Vec<Arc<Mailbox>>,
+    replays: Vec<Replay>,
+}
+
+/// What a handle has collected before its first `bind`, for callbacks that were bound to it since.
+#[derive(Debug)]
+struct Replay {
+    mailbox: Arc<Mailbox>,
+    events: Vec<Event>,
+    bindings: Bindings,
 }
 
 /// Everybody who wants the events of one channel.
@@ -61,28 +70,25 @@ pub(crate) struct Dispatch {
 pub(crate) struct Audience {
     client: Bindings,
     channel: Bindings,
+    /// Those of all channels, for what concerns every one.
+    channels: Vec<Bindings>,
 }
 
 impl Audience {
     pub(crate) const fn is_empty(&self) -> bool {
-        self.client.is_empty() && self.channel.is_empty()
+        self.client.is_empty() && self.channel.is_empty() && self.channels.is_empty()
     }
 
     /// Calls the client-wide callbacks, then those of the channel. Who is unbound meanwhile is still called.
     pub(crate) fn call(&self, event: &Event) {
         let (client, channel) = (self.client.still_bound(), self.channel.still_bound());
+        let channels: Vec<_> = self.channels.iter().map(Bindings::still_bound).collect();
         client.call(event);
         channel.call(event);
+        for channel in &channels {
+            channel.call(event);
+        }
     }
-}
-
-/// Whether an event may keep the read buffer it lies in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Buffer {
-    /// The event fills most of it.
-    Keep,
-    /// The event is a small part of it.
-    Leave,
 }
 
 impl Routes {
@@ -165,20 +171,57 @@ impl Routes {
     }
 
     /// Puts an event into the mailboxes; the callbacks are left to the caller.
-    pub(crate) fn deliver(&self, event: &Event, buffer: Buffer, out: &mut Delivery) -> Audience {
+    pub(crate) fn deliver(&self, event: &Event, out: &mut Delivery) -> Audience {
         let route = event.channel().and_then(|channel| self.channels.get(channel));
         let streams = route.map_or(&[][..], |route| &route.streams);
-        let mut parcel = Parcel { event, buffer, takers: self.streams.len() + streams.len(), copy: None };
+        let takers = self.streams.len() + streams.len();
+        let mut parcel = Parcel { event, weight: event.weight(), takers, copy: None };
         for mailbox in self.streams.iter().chain(streams) {
             parcel.put(mailbox, out);
         }
+        let mut channels = Vec::new();
         if concerns_every_channel(event) {
-            for mailbox in self.channels.values().flat_map(|route| &route.streams) {
-                parcel.put(mailbox, out);
+            for route in self.channels.values() {
+                for mailbox in &route.streams {
+                    parcel.put(mailbox, out);
+                }
+                if !route.bindings.is_empty() {
+                    channels.push(route.bindings.clone());
+                }
             }
         }
         let channel = route.map_or_else(Bindings::default, |route| route.bindings.clone());
-        Audience { client: self.bindings.clone(), channel }
+        Audience { client: self.bindings.clone(), channel, channels }
+    }
+
+    /// A callback was bound to a handle of a channel. It gets what the handle has collected, and so do those that are bound
+    /// before the loop runs: in an application, one `bind` follows the other.
+    pub(crate) fn replay(&mut self, mailbox: &Arc<Mailbox>, binding: Binding, collected: Option<Vec<Event>>) {
+        match collected {
+            None => {
+                let replay = self.replays.iter_mut().find(|replay| Arc::ptr_eq(&replay.mailbox, mailbox));
+                if let Some(replay) = replay {
+                    replay.bindings.extend([binding]);
+                }
+            }
+            Some(events) if events.is_empty() => {}
+            Some(events) => {
+                let mut bindings = Bindings::default();
+                bindings.extend([binding]);
+                self.replays.push(Replay { mailbox: Arc::clone(mailbox), events, bindings });
+            }
+        }
+    }
+
+    /// Passes on what handles had collected, before anything that comes now.
+    pub(crate) fn deliver_replays(&mut self, out: &mut Delivery) {
+        for Replay { events, bindings, .. } in mem::take(&mut self.replays) {
+            out.dispatches.extend(events.into_iter().map(|event| {
+                let audience =
+                    Audience { client: Bindings::default(), channel: bindings.clone(), channels: Vec::new() };
+                Dispatch { event, audience }
+            }));
+        }
     }
 
     /// Ends every stream; the callbacks come back, to be dropped outside of the lock.
@@ -242,7 +285,7 @@ impl Route {
 /// An event on its way into mailboxes: copied at most once, and only if somebody takes it.
 struct Parcel<'a> {
     event: &'a Event,
-    buffer: Buffer,
+    weight: usize,
     /// Mailboxes that are still to come.
     takers: usize,
     copy: Option<Event>,
@@ -251,26 +294,21 @@ struct Parcel<'a> {
 impl Parcel<'_> {
     fn put(&mut self, mailbox: &Arc<Mailbox>, out: &mut Delivery) {
         self.takers = self.takers.saturating_sub(1);
-        match mailbox.put(self.event.weight(), || self.take()) {
+        let weight = self.weight;
+        match mailbox.put(weight, || self.take()) {
             Put::Quiet => {}
             Put::Wakes => out.filled.push(Arc::clone(mailbox)),
         }
     }
 
     fn take(&mut self) -> Event {
-        let copy = self.copy.take().unwrap_or_else(|| stored(self.event, self.buffer));
+        // How large the buffer is that an event lies in cannot be known: a WebSocket may have it from a message of megabytes
+        // before. So what waits has a buffer of its own.
+        let copy = self.copy.take().unwrap_or_else(|| self.event.detached());
         if self.takers > 0 {
             self.copy = Some(copy.clone());
         }
         copy
-    }
-}
-
-/// The event as it waits: a held event of 100 bytes must not pin a read buffer of 16 KB.
-fn stored(event: &Event, buffer: Buffer) -> Event {
-    match buffer {
-        Buffer::Keep => event.clone(),
-        Buffer::Leave => event.detached(),
     }
 }
 

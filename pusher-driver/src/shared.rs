@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::engine::Step;
 use crate::mailbox::{Budget, replace_waker};
 use crate::options::Options;
-use crate::routes::{Buffer, Delivery, Dispatch, Routes};
+use crate::routes::{Delivery, Dispatch, Routes};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
@@ -175,13 +175,14 @@ impl State {
     }
 
     /// Takes everything that the core wants done.
-    pub(crate) fn drain(&mut self, now: Instant, buffer: Buffer, steps: &mut impl Extend<Step>, out: &mut Drain<'_>) {
+    pub(crate) fn drain(&mut self, now: Instant, steps: &mut impl Extend<Step>, out: &mut Drain<'_>) {
+        self.routes.deliver_replays(out.delivery);
         let mut calls = Vec::new();
         while let Some(action) = self.core.poll_action(now) {
             match action {
                 Action::Emit(event) => {
                     trace_event(&event);
-                    self.emit(event, buffer, out.delivery);
+                    self.emit(event, out.delivery);
                 }
                 Action::Connect(socket, request) => {
                     tracing::trace!(%socket, ?request, "connect");
@@ -231,11 +232,11 @@ impl State {
         }
     }
 
-    fn emit(&mut self, event: Event, buffer: Buffer, out: &mut Delivery) {
+    fn emit(&mut self, event: Event, out: &mut Delivery) {
         let core = &self.core;
         let is_subscribed = |channel: &_| core.channel(channel).is_some_and(|channel| channel.is_subscribed());
         self.routes.observe(&event, is_subscribed, out);
-        let audience = self.routes.deliver(&event, buffer, out);
+        let audience = self.routes.deliver(&event, out);
         if !audience.is_empty() {
             out.dispatches.push(Dispatch { event, audience });
         }

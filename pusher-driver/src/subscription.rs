@@ -7,7 +7,7 @@ use pusher_proto::{
     ChannelName, ClientEventName, Data, Event, FailReason, Member, Members, SubscriptionError, Text, TriggerError,
 };
 
-use crate::bindings::{BindError, Binding, BindingId, Filter};
+use crate::bindings::{BindError, Binding, BindingId, Filter, Scope};
 use crate::mailbox::{Mailbox, Taken};
 use crate::routes::{RouteId, WaitId};
 use crate::shared::{Ended, Handle, Life};
@@ -17,7 +17,8 @@ use crate::shared::{Ended, Handle, Life};
 /// The stream has everything that belongs to the channel, among it confirmed and refused subscriptions and lost
 /// continuity, and the failure of the connection. It ends after [`Client::unsubscribe`](crate::Client::unsubscribe) and
 /// with the loop. Events wait in a mailbox of bounded size (see [`Options`](crate::Options)); what does not fit is
-/// reported by [`Event::Lagged`]. A handle whose first use is a `bind` collects nothing until its stream is asked for.
+/// reported by [`Event::Lagged`]. A handle whose first use is a `bind` passes on to that callback what has come until then,
+/// and collects nothing more until its stream is asked for.
 ///
 /// Dropping the last handle of a channel unsubscribes, unless something is bound to it.
 ///
@@ -161,18 +162,21 @@ impl Subscription {
     /// Binds a callback to one kind of event of this channel: `pusher:subscription_succeeded`, `pusher:member_added`, or
     /// an event of your own. See [`Client::bind`](crate::Client::bind) for when it is called.
     ///
+    /// The first callback of a handle whose stream was not asked for yet also gets what has come since `subscribe`, and so do
+    /// callbacks that are bound before the loop has run again: nothing is missed between `subscribe` and `bind`.
+    ///
     /// The binding keeps the channel even without a handle, until [`unbind`](Self::unbind) or
     /// [`Client::unsubscribe`](crate::Client::unsubscribe).
     ///
     /// # Errors
     ///
-    /// When the name is internal to the protocol, or the channel was unsubscribed.
+    /// When the name is one that no callback of a channel is called with, or the channel was unsubscribed.
     pub fn bind(
         &self,
         event: impl Into<Text>,
         callback: impl FnMut(&Event) + Send + 'static,
     ) -> Result<BindingId, BindError> {
-        self.bind_filter(Filter::named(event.into())?, callback)
+        self.bind_filter(Filter::named(event.into(), Scope::Channel)?, callback)
     }
 
     /// Binds a callback to every event of this channel, as [`bind`](Self::bind) does to one.
@@ -199,6 +203,15 @@ impl Subscription {
         let removed = self.handle.0.change(|state| {
             state.routes.get_mut(&self.channel, self.route).map(|route| route.bindings.remove_event(event))
         });
+        removed.map_or(0, |removed| removed.len())
+    }
+
+    /// Removes all callbacks of this channel, whichever handle they were bound to; returns how many.
+    pub fn unbind_all(&self) -> usize {
+        let removed = self
+            .handle
+            .0
+            .change(|state| state.routes.get_mut(&self.channel, self.route).map(|route| route.bindings.remove_all()));
         removed.map_or(0, |removed| removed.len())
     }
 
@@ -258,10 +271,19 @@ impl Subscription {
         self.with_channel(|channel| channel.me())?
     }
 
-    /// Returns all members of this presence channel, as last known. The list is shared until the next change.
+    /// Returns all members of this presence channel, as last known; `None` on a channel of another kind, or one that was
+    /// unsubscribed. Before the server has sent any, the list is empty and [`knows_members`](Self::knows_members) is false.
+    ///
+    /// The list is shared; a later change copies the part of it that changes.
     #[must_use]
     pub fn members(&self) -> Option<Members> {
         self.with_channel(|channel| channel.members().cloned())?
+    }
+
+    /// Whether the server has sent the list of members of this presence channel since it is wanted.
+    #[must_use]
+    pub fn knows_members(&self) -> bool {
+        self.with_channel(|channel| channel.knows_members()).unwrap_or(false)
     }
 
     fn with_channel<T>(&self, look: impl FnOnce(pusher_proto::Channel<'_>) -> T) -> Option<T> {
@@ -279,10 +301,13 @@ impl Subscription {
         let mut binding = Some(Binding::new(id, filter, callback));
         self.handle.0.change(|state| {
             let Some(route) = state.routes.get_mut(&self.channel, self.route) else { return };
-            route.bindings.extend(binding.take());
-            if self.mailbox.pause() {
+            let Some(binding) = binding.take() else { return };
+            route.bindings.extend([binding.clone()]);
+            let collected = self.mailbox.pause();
+            if collected.is_some() {
                 route.remove_stream(&self.mailbox);
             }
+            state.routes.replay(&self.mailbox, binding, collected);
         });
         match binding {
             None => Ok(id),

@@ -179,7 +179,10 @@ impl Player {
                 let members = channel.members().map(|members| members.ids().collect::<Vec<_>>());
                 let (subscribed, count) = (channel.is_subscribed(), channel.count());
                 let me = channel.me().map(|me| me.id);
-                return Ok(Some(format!("* subscribed={subscribed} count={count:?} members={members:?} me={me:?}")));
+                let unknown = if members.is_some() && !channel.knows_members() { " known=false" } else { "" };
+                return Ok(Some(format!(
+                    "* subscribed={subscribed} count={count:?} members={members:?} me={me:?}{unknown}"
+                )));
             }
             "name" => return Ok(Some(format!("* {}", client.name()))),
             _ => return Err(format!("{text:?} is no call")),

@@ -1,6 +1,7 @@
 //! Callbacks, in their order and with their rights.
 
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 
 use pusher_driver::{BindError, NoAuth};
@@ -10,11 +11,19 @@ use crate::world::{Wakes, World, event, now, succeeded};
 
 fn subscribed() -> (World, pusher_driver::Subscription) {
     let mut world = World::connected(NoAuth);
-    let chat = world.client.subscribe("chat").unwrap();
+    let mut chat = world.client.subscribe("chat").unwrap();
     world.run();
     world.receive(&succeeded("chat"));
     world.sent();
+    // The success is taken, so that no callback gets it later.
+    assert!(matches!(now(chat.recv()), Poll::Ready(Some(Event::SubscriptionSucceeded { .. }))));
     (world, chat)
+}
+
+/// What callbacks record.
+fn recorder(sender: &Sender<String>, who: &'static str) -> impl FnMut(&Event) + Send + use<> {
+    let sender = sender.clone();
+    move |event: &Event| sender.send(format!("{who} {}", event.name())).unwrap()
 }
 
 #[test]
@@ -178,9 +187,67 @@ impl Wake for Bomb {
 }
 
 #[test]
-fn internal_names_cannot_be_bound() {
+fn names_that_no_callback_is_called_with_cannot_be_bound() {
     let (world, chat) = subscribed();
-    let internal = "pusher_internal:member_added";
+    let error = BindError::Renamed { event: "pusher:error".into(), instead: "error" };
+    assert_eq!(error.to_string(), "pusher:error never reaches a callback, bind error instead");
+    assert_eq!(world.client.bind("pusher:error", |_| {}), Err(error));
+    assert_eq!(chat.bind("pusher:error", |_| {}), Err(BindError::NotOfChannel("pusher:error".into())));
+    let internal = "pusher_internal:something";
     assert_eq!(chat.bind(internal, |_| {}), Err(BindError::Internal(internal.into())));
     assert_eq!(world.client.bind(internal, |_| {}), Err(BindError::Internal(internal.into())));
+}
+
+#[test]
+fn a_callback_that_is_bound_right_after_subscribing_misses_nothing() {
+    let mut world = World::connected(NoAuth);
+    let chat = world.client.subscribe("chat").unwrap();
+    world.run();
+    // The loop is on another thread, and may be this quick.
+    world.receive_all([&*succeeded("chat"), &event("chat", "a", ""), &event("chat", "b", "")]);
+    let (sender, calls) = mpsc::channel();
+    chat.bind("a", recorder(&sender, "first")).unwrap();
+    chat.bind_all(recorder(&sender, "second")).unwrap();
+    let unbound = chat.bind_all(recorder(&sender, "third")).unwrap();
+    chat.unbind(unbound);
+    world.receive(&event("chat", "a", ""));
+    let expected = ["second pusher:subscription_succeeded", "first a", "second a", "second b", "first a", "second a"];
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), expected);
+    chat.bind_all(recorder(&sender, "late")).unwrap();
+    world.run();
+    assert_eq!(calls.try_iter().count(), 0, "what was before is the first ones' alone");
+    world.receive(&event("chat", "b", ""));
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), ["second b", "late b"]);
+}
+
+#[test]
+fn everything_can_be_unbound_at_once() {
+    let (mut world, chat) = subscribed();
+    let (sender, calls) = mpsc::channel();
+    world.client.bind("a", recorder(&sender, "client")).unwrap();
+    world.client.bind_all(recorder(&sender, "client"));
+    chat.bind("a", recorder(&sender, "channel")).unwrap();
+    chat.bind_all(recorder(&sender, "channel")).unwrap();
+    assert_eq!((world.client.unbind_all(), world.client.unbind_all()), (2, 0));
+    world.receive(&event("chat", "a", ""));
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), ["channel a", "channel a"]);
+    assert_eq!((chat.unbind_all(), chat.unbind_all()), (2, 0));
+    world.receive(&event("chat", "a", ""));
+    assert_eq!(calls.try_iter().count(), 0);
+}
+
+#[test]
+fn states_of_the_connection_call_what_is_bound_to_their_names() {
+    let mut world = World::connected(NoAuth);
+    let (sender, calls) = mpsc::channel();
+    for name in ["connecting", "connected", "disconnected"] {
+        world.client.bind(name, recorder(&sender, name)).unwrap();
+    }
+    world.client.disconnect();
+    world.run();
+    world.client.connect();
+    world.run();
+    world.greet();
+    let expected = ["disconnected state_change", "connecting state_change", "connected state_change"];
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), expected);
 }
