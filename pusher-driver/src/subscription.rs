@@ -90,9 +90,11 @@ impl Subscription {
         &self.channel
     }
 
-    /// Waits for the end of the present try to subscribe: at once if the channel is subscribed or the try has failed.
+    /// Waits until the current attempt to subscribe succeeds or fails; returns at once if it already has.
     ///
-    /// Losing the connection is no end, since the channel will be subscribed again. Cancel-safe.
+    /// Without a connection this waits for one, without a limit: use a timeout, and read
+    /// [`Client::events`](crate::Client::events) to learn why there is none. A lost connection does not end the wait, since
+    /// the channel will be subscribed again. Cancel-safe.
     ///
     /// # Errors
     ///
