@@ -20,7 +20,7 @@ fn a_presence_channel_tells_who_is_there_and_who_we_are() {
     let answer = AuthResponse::new("key:5a").channel_data(r#"{"user_id":"2"}"#);
     let mut world = World::connected(move |_: AuthRequest| std::future::ready(Ok(answer.clone())));
     let room = world.client.subscribe("presence-room").unwrap();
-    assert_eq!((room.member_count(), room.me(), room.subscription_count()), (None, None, None));
+    assert_eq!((room.member_count(), room.me(), room.subscription_count()), (Some(0), None, None));
     world.run();
     let data = r#"{\"presence\":{\"count\":2,\"ids\":[\"2\",\"1\"],\"hash\":{\"1\":{\"n\":1},\"2\":{\"n\":2}}}}"#;
     world.receive_all([
