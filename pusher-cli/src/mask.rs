@@ -23,8 +23,12 @@ pub(crate) fn error(mut error: clap::Error) -> clap::Error {
             let argument = text(&error, ContextKind::InvalidArg).unwrap_or_default();
             if let Some(value) = text(&error, ContextKind::InvalidValue).filter(|value| !value.is_empty()) {
                 let flag = argument.split(' ').next().unwrap_or_default();
-                let value = if SECRET_FLAGS.contains(&flag) { HIDDEN.into() } else { url(&value) };
-                replace(&mut error, ContextKind::InvalidValue, value);
+                let masked = match SECRET_FLAGS.contains(&flag) {
+                    true => HIDDEN.into(),
+                    false if value.contains("://") || value.contains('@') => url(&value),
+                    false => value,
+                };
+                replace(&mut error, ContextKind::InvalidValue, masked);
             }
         }
         ErrorKind::UnknownArgument => {

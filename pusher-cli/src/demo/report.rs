@@ -1,9 +1,10 @@
 //! The lines of the tour, and its result.
 
-use std::fmt;
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
 use serde::Serialize;
+use terminal_size::{Width, terminal_size_of};
 
 use super::step::{Miss, Outcome, Step};
 use crate::failure::Failure;
@@ -14,6 +15,7 @@ pub(super) struct Report {
     json: bool,
     total: usize,
     name_width: usize,
+    detail_width: usize,
     started: Instant,
     observed: usize,
     unsupported: usize,
@@ -31,10 +33,14 @@ struct Json<'a> {
 
 impl Report {
     pub(super) fn new(json: bool, steps: &[&Step]) -> Self {
+        let name_width = steps.iter().map(|step| step.name.len()).max().unwrap_or_default();
+        let terminal = terminal_size_of(io::stdout()).map(|(Width(columns), _)| usize::from(columns));
+        let detail_width = terminal.map_or(MAX_DETAIL_LEN, |columns| columns.saturating_sub(name_width + MARGIN));
         Self {
             json,
             total: steps.len(),
-            name_width: steps.iter().map(|step| step.name.len()).max().unwrap_or_default(),
+            name_width,
+            detail_width: detail_width.max(MIN_DETAIL_LEN),
             started: Instant::now(),
             observed: 0,
             unsupported: 0,
@@ -59,10 +65,9 @@ impl Report {
         }
         let (name, width, millis) = (step.name, self.name_width, Millis(took));
         let label = if status == "unsupported" { "unsupported: " } else { "" };
-        let detail = excerpt(&printable(&detail));
-        output::line(format_args!(
-            "{style}{mark}{style:#}  {name:width$}  {DIM}{millis:>6} ms{DIM:#}   {label}{detail}"
-        ))
+        let detail = format!("{label}{}", printable(&detail));
+        let detail = excerpt(&detail, self.detail_width);
+        output::line(format_args!("{style}{mark}{style:#}  {name:width$}  {DIM}{millis:>6} ms{DIM:#}   {detail}"))
     }
 
     /// Prints the summary; an error if a step was not observed.
@@ -100,12 +105,17 @@ impl fmt::Display for Millis {
 }
 
 /// The start of a text, such that a line stays a line. `--json` has the whole.
-fn excerpt(text: &str) -> String {
-    match text.char_indices().nth(MAX_DETAIL_LEN) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
+fn excerpt(text: &str, max: usize) -> String {
+    if text.chars().count() <= max {
+        return text.to_owned();
     }
+    let start: String = text.chars().take(max.saturating_sub(1)).collect();
+    format!("{start}…")
 }
 
-/// Longest detail in characters.
+/// Characters of a line beside the name of the step and the detail.
+const MARGIN: usize = "✓    123456 ms   ".len() - "✓".len() + 1;
+
+/// Longest detail in characters where the output is not a terminal, and the shortest where it is one.
 const MAX_DETAIL_LEN: usize = 90;
+const MIN_DETAIL_LEN: usize = 20;

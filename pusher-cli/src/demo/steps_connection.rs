@@ -68,7 +68,7 @@ async fn change_meanwhile(tour: &mut Tour) -> Outcome {
         .await?;
     }
     tour.carol.presence = Some(presence);
-    Ok("while alice is offline, bob leaves and carol joins".into())
+    Ok("alice offline: bob leaves, carol joins".into())
 }
 
 async fn reconnect(tour: &mut Tour) -> Outcome {
@@ -100,7 +100,7 @@ async fn continuity(tour: &mut Tour) -> Outcome {
     if notices != 1 || arrived != data {
         return Err(Miss::failed(format!("{notices} notices, then {arrived}")));
     }
-    Ok("reported once, before the subscription; the next event arrived".into())
+    Ok("reported once; the next event arrived".into())
 }
 
 async fn roster_difference(tour: &mut Tour) -> Outcome {

@@ -47,7 +47,7 @@ async fn watchlist(tour: &mut Tour) -> Outcome {
         _ => None,
     });
     notice.await.map_err(|miss| tour.optional(miss))?;
-    Ok("the watchlist of alice reports bob as online".into())
+    Ok("alice's watchlist reports bob online".into())
 }
 
 async fn sign_in_as(guest: &mut Guest, is_lenient: bool) -> Outcome {

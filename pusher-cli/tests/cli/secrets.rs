@@ -20,6 +20,7 @@ async fn wrong_usage_does_not_repeat_what_may_be_a_secret() {
         (&listen, &["--secrets=tofu"], "unexpected argument '--secrets' found"),
         (&listen, &["--secret", "--TOFU-tofu"], "unexpected argument '…' found"),
         (&listen, &["wss://user:tofu@h"], "unexpected argument '…' found"),
+        (&listen, &["-c", "#a"], "invalid value '#a' for '--channel <NAME>...'"),
         (&listen, &["--timeout", "wss://user:tofu@h"], "invalid value 'wss://…@h' for '--timeout <SECONDS>'"),
         (&["wss://user:tofu@h"], &[], "unrecognized subcommand 'wss://…@h'"),
         (
