@@ -72,20 +72,23 @@ pub(crate) struct ServeArgs {
     #[arg(long, default_value = "127.0.0.1")]
     pub(crate) host: IpAddr,
     /// Id of the application
-    #[arg(long, env = "PUSHER_APP_ID", hide_env_values = true, default_value = "app-id")]
+    #[arg(long, env = "PUSHER_SERVE_APP_ID", hide_env_values = true, default_value = "1")]
     pub(crate) app_id: String,
     /// Key of the application
-    #[arg(long, env = "PUSHER_KEY", hide_env_values = true, default_value = "app-key")]
+    #[arg(long, env = "PUSHER_SERVE_KEY", hide_env_values = true, default_value = "app-key")]
     pub(crate) key: String,
     /// Secret of the application
-    #[arg(long, env = "PUSHER_SECRET", hide_env_values = true, default_value = "app-secret", value_parser = secret)]
+    #[arg(long, env = "PUSHER_SERVE_SECRET", hide_env_values = true, default_value = "app-secret", value_parser = secret)]
     pub(crate) secret: Secret,
     /// Encryption master key of the application [default: 32 bytes of value 7]
-    #[arg(long, env = "PUSHER_ENCRYPTION_MASTER_KEY", hide_env_values = true, value_name = "BASE64", value_parser = master_key)]
+    #[arg(long, env = "PUSHER_SERVE_ENCRYPTION_MASTER_KEY", hide_env_values = true, value_name = "BASE64", value_parser = master_key)]
     pub(crate) master_key: Option<MasterKey>,
     /// Server to speak like: pusher, reverb, laravel-websockets, soketi or sockudo
     #[arg(long, value_name = "NAME", default_value_t)]
     pub(crate) dialect: Dialect,
+    /// Accept requests by every host name and from pages of every origin, not only those of this machine
+    #[arg(long)]
+    pub(crate) allow_any_origin: bool,
 }
 
 /// Flags of `pusher listen`.
@@ -301,7 +304,8 @@ const DEMO_NOTES: &str = notes!(
 
 const SERVE_NOTES: &str = notes!(
     "The server has a WebSocket, the HTTP API, and endpoints that sign every user, and every channel whose name does \
-     not contain \"forbidden\". It has one application, keeps nothing and is not made for production. Ctrl-C ends it.\n\n"
+     not contain \"forbidden\", for sockets that are connected to it. It has one application, keeps nothing and is not \
+     made for production: use credentials of its own. PUSHER_KEY and PUSHER_SECRET have no effect here. Ctrl-C ends it.\n\n"
 );
 
 const LISTEN_NOTES: &str = notes!(

@@ -10,7 +10,7 @@ use crate::args::ServeArgs;
 use crate::failure::Failure;
 use crate::http_api::HttpApi;
 use crate::interrupt::interrupted;
-use crate::output::{self, BOLD, DIM, printable};
+use crate::output::{self, BOLD, DIM, WARNING, printable};
 use crate::server_log;
 use crate::target::Target;
 
@@ -21,6 +21,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     let app = App::new(args.app_id, args.key, args.secret)?.encryption_master_key(master_key);
     let address = SocketAddr::new(args.host, args.port);
     let options = Options::new(ServerConfig::new(app)).dialect(args.dialect).address(address);
+    let options = options.allow_any_origin(args.allow_any_origin);
     let server = Server::start(options).await;
     let server = server.map_err(|error| Failure::failed(format!("cannot listen on {address}: {error}")))?;
     greet(&server, args.dialect, shows_master_key)?;
@@ -44,6 +45,15 @@ fn greet(server: &Server, dialect: Dialect, shows_master_key: bool) -> Result<()
     output::line(format_args!("  auth endpoint   {http}/pusher/auth"))?;
     output::line(format_args!("  for sign-ins    {http}/pusher/user-auth"))?;
     output::line(format_args!("  dialect         {dialect}"))?;
+    output::line(
+        "It signs for every user and channel that anybody asks for: never give it credentials of production.",
+    )?;
+    if !server.address().ip().is_loopback() {
+        let address = server.address();
+        output::line(format_args!(
+            "{WARNING}Warning: {address} is reachable from other machines, which may then publish and sign in as anybody.{WARNING:#}"
+        ))?;
+    }
     if shows_master_key {
         output::line(format_args!("  encryption      {DEFAULT_MASTER_KEY} (the master key, 32 bytes of value 7)"))?;
     }

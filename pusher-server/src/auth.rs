@@ -52,7 +52,7 @@ struct User {
 pub(crate) async fn authorize(State(shared): State<Arc<Shared>>, request: Request) -> Result<Response, Failure> {
     check_status(&shared)?;
     let Question { socket_id, channel_name, user } = read(request).await?;
-    let socket_id = SocketId::new(socket_id).map_err(Failure::bad_request)?;
+    let socket_id = known_socket(&shared, socket_id)?;
     Ok(json(sign(&shared, &socket_id, channel_name, user)?.to_json()))
 }
 
@@ -60,7 +60,7 @@ pub(crate) async fn authorize(State(shared): State<Arc<Shared>>, request: Reques
 pub(crate) async fn authorize_many(State(shared): State<Arc<Shared>>, request: Request) -> Result<Response, Failure> {
     check_status(&shared)?;
     let BatchQuestion { socket_id, channel_name: channels, user } = read(request).await?;
-    let socket_id = SocketId::new(socket_id).map_err(Failure::bad_request)?;
+    let socket_id = known_socket(&shared, socket_id)?;
     let entry = |channel: String| {
         let entry = match sign(&shared, &socket_id, channel.clone(), user.clone()) {
             Ok(response) => format!(r#"{{"status":200,"data":{}}}"#, response.to_json()),
@@ -95,13 +95,22 @@ fn sign(shared: &Shared, socket_id: &SocketId, channel: String, user: User) -> R
 pub(crate) async fn authenticate(State(shared): State<Arc<Shared>>, request: Request) -> Result<Response, Failure> {
     check_status(&shared)?;
     let UserQuestion { socket_id, user, watchlist } = read(request).await?;
-    let socket_id = SocketId::new(socket_id).map_err(Failure::bad_request)?;
+    let socket_id = known_socket(&shared, socket_id)?;
     let mut data = user.describe("id", &socket_id);
     if let Some(watchlist) = watchlist {
         data["watchlist"] = users(watchlist);
     }
     let response = shared.signer().authenticate_user(&socket_id, data.to_string());
     Ok(json(response.map_err(failure)?.to_json()))
+}
+
+/// Reads the id of a socket that is connected here: others belong to other servers, perhaps with the same secret.
+fn known_socket(shared: &Shared, socket_id: String) -> Result<SocketId, Failure> {
+    let socket_id = SocketId::new(socket_id).map_err(Failure::bad_request)?;
+    if shared.signs_for(&socket_id) {
+        return Ok(socket_id);
+    }
+    Err(Failure::new(StatusCode::FORBIDDEN, format_args!("socket {socket_id} is not connected to this server")))
 }
 
 fn check_status(shared: &Shared) -> Result<(), Failure> {

@@ -1,13 +1,17 @@
 //! The routes, and the HTTP API behind its signatures.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State};
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -16,6 +20,7 @@ use pusher_proto::signing::ApiRequest;
 use pusher_proto::{ChannelName, InvalidName, SocketId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tokio::time::timeout;
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 use tracing::debug;
 
@@ -36,6 +41,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .merge(auth_endpoints())
         .fallback(connect_elsewhere)
         .layer(DefaultBodyLimit::max(MAX_BODY_LEN))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), guard))
         .with_state(shared)
 }
 
@@ -51,6 +57,36 @@ fn auth_endpoints() -> Router<Arc<Shared>> {
         .route("/pusher/auth/batch", post(auth::authorize_many))
         .route("/pusher/user-auth", post(auth::authenticate))
         .route_layer(any_origin)
+}
+
+/// Refuses requests that a foreign page may have caused, and gives up those that are only sent by half.
+async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    if !shared.any_origin && !is_of_this_machine(request.headers()) {
+        let reason = "Host and Origin must be this machine, unless any origin is allowed";
+        return Failure::new(StatusCode::FORBIDDEN, reason).into_response();
+    }
+    match timeout(REQUEST_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Failure::new(StatusCode::REQUEST_TIMEOUT, "the request did not arrive in time").into_response(),
+    }
+}
+
+fn is_of_this_machine(headers: &HeaderMap) -> bool {
+    let header = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let host_of =
+        |authority: &str| authority.parse::<Authority>().map(|authority| authority.host().to_ascii_lowercase());
+    let is_local = |authority: &str| {
+        host_of(authority).is_ok_and(|host| host == "localhost" || host.ends_with(".localhost") || is_loopback(&host))
+    };
+    // Only a name can be pointed at this machine by somebody else, so an address in `Host` is as good as localhost.
+    let is_address =
+        |authority: &str| host_of(authority).is_ok_and(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok());
+    let page = header(header::ORIGIN).map(|origin| origin.split_once("://").map_or("", |(_, authority)| authority));
+    header(header::HOST).is_none_or(|host| is_local(host) || is_address(host)) && page.is_none_or(is_local)
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 async fn connect(State(shared): State<Arc<Shared>>, uri: Uri, upgrade: WebSocketUpgrade) -> Response {
@@ -234,6 +270,9 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Failure> {
 fn by_name(infos: BTreeMap<ChannelName, Attributes>) -> BTreeMap<String, Attributes> {
     infos.into_iter().map(|(channel, attributes)| (channel.to_string(), attributes)).collect()
 }
+
+/// How long a request may take to arrive.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How the channels of users begin.
 const SERVER_TO_USER: &str = "#server-to-user-";

@@ -1,13 +1,14 @@
 //! The model server behind its lock, and the way from its actions to the sockets.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pusher_proto::server::{Action, ConnectionId, Server as Model};
 use pusher_proto::signing::{App, MasterKey};
-use pusher_proto::{ChannelName, CloseFrame, Frame, Instant, Text};
+use pusher_proto::{ChannelName, CloseFrame, Frame, Instant, SocketId, Text};
+use serde::Deserialize;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant as Clock, sleep_until};
 use tracing::{Level, debug, enabled, warn};
@@ -18,6 +19,8 @@ use crate::options::{Authorize, Options};
 pub(crate) struct Shared {
     pub(crate) app: App,
     pub(crate) authorize: Authorize,
+    pub(crate) any_origin: bool,
+    unknown_sockets: bool,
     origin: Clock,
     queue_len: usize,
     state: Mutex<State>,
@@ -75,6 +78,8 @@ impl Shared {
         Self {
             app: options.config.app().clone(),
             authorize: options.authorize.clone(),
+            any_origin: options.any_origin,
+            unknown_sockets: options.unknown_sockets,
             origin: Clock::now(),
             queue_len: options.queue_len,
             state: Mutex::new(state),
@@ -107,21 +112,26 @@ impl Shared {
     }
 
     pub(crate) fn receive(&self, id: ConnectionId, frame: Frame) {
-        let before = enabled!(Level::DEBUG).then(|| self.subscriptions(id));
-        self.with_model(|model, now| model.handle_frame(id, frame, now));
-        if let Some(before) = before {
-            let after = self.subscriptions(id);
-            for channel in after.difference(&before) {
-                debug!(connection = %id, %channel, "subscribed");
-            }
-            for channel in before.difference(&after) {
-                debug!(connection = %id, %channel, "unsubscribed");
+        // Only the channel that the message names: looking at all of them would cost more with every subscription.
+        let channel = if enabled!(Level::DEBUG) { named_channel(&frame) } else { None };
+        let (before, after) = self.with_model(|model, now| {
+            let is_subscribed = |model: &Model| channel.as_ref().is_some_and(|name| model.is_subscribed(id, name));
+            let before = is_subscribed(model);
+            model.handle_frame(id, frame, now);
+            (before, is_subscribed(model))
+        });
+        if let Some(channel) = channel {
+            match (before, after) {
+                (false, true) => debug!(connection = %id, %channel, "subscribed"),
+                (true, false) => debug!(connection = %id, %channel, "unsubscribed"),
+                (false, false) | (true, true) => {}
             }
         }
     }
 
-    fn subscriptions(&self, id: ConnectionId) -> BTreeSet<ChannelName> {
-        self.state().model.subscriptions(id).cloned().collect()
+    /// Whether the auth endpoints sign for this socket.
+    pub(crate) fn signs_for(&self, socket_id: &SocketId) -> bool {
+        self.unknown_sockets || self.state().model.connections().any(|(_, known)| known == socket_id)
     }
 
     pub(crate) fn closed(&self, id: ConnectionId) {
@@ -197,6 +207,21 @@ impl Shared {
         // The model has no step that a panic could leave half done, since nothing in it calls foreign code.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The channel that a message wants to subscribe or unsubscribe.
+fn named_channel(frame: &Frame) -> Option<ChannelName> {
+    #[derive(Deserialize)]
+    struct Message {
+        data: Data,
+    }
+    #[derive(Deserialize)]
+    struct Data {
+        channel: String,
+    }
+
+    let Frame::Text(text) = frame else { return None };
+    ChannelName::new(serde_json::from_str::<Message>(text).ok()?.data.channel).ok()
 }
 
 impl State {

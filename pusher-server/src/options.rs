@@ -33,6 +33,8 @@ pub struct Options {
     pub(crate) seed: u64,
     pub(crate) queue_len: usize,
     pub(crate) authorize: Authorize,
+    pub(crate) any_origin: bool,
+    pub(crate) unknown_sockets: bool,
 }
 
 pub(crate) type Authorize = Arc<dyn Fn(&ChannelName) -> bool + Send + Sync>;
@@ -46,6 +48,8 @@ impl Options {
             seed: RandomState::new().build_hasher().finish(),
             queue_len: 4_096,
             authorize: Arc::new(|channel| !channel.contains("forbidden")),
+            any_origin: false,
+            unknown_sockets: false,
         }
     }
 
@@ -80,6 +84,20 @@ impl Options {
         self.authorize = Arc::new(authorize);
         self
     }
+
+    /// Sets whether requests are accepted whose `Host` is a name other than `localhost`, or whose `Origin` is not on this
+    /// machine. Default false: a page of any site could otherwise have sign-ins signed and publish.
+    pub fn allow_any_origin(mut self, allow: bool) -> Self {
+        self.any_origin = allow;
+        self
+    }
+
+    /// Sets whether the auth endpoints sign for sockets that are not connected to this server. Default false: with the
+    /// secret of another server, they would sign for that one.
+    pub fn sign_for_unknown_sockets(mut self, sign: bool) -> Self {
+        self.unknown_sockets = sign;
+        self
+    }
 }
 
 /// The application with id `app-id`, key `app-key`, secret `app-secret`, and an encryption master key of 32 sevens.
@@ -98,12 +116,14 @@ impl From<ServerConfig> for Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { config, address, seed, queue_len, authorize: _ } = self;
+        let Self { config, address, seed, queue_len, authorize: _, any_origin, unknown_sockets } = self;
         f.debug_struct("Options")
             .field("config", config)
             .field("address", address)
             .field("seed", seed)
             .field("queue_len", queue_len)
+            .field("any_origin", any_origin)
+            .field("unknown_sockets", unknown_sockets)
             .finish_non_exhaustive()
     }
 }

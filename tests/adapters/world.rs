@@ -188,7 +188,9 @@ impl<A: Adapter> World<A> {
 }
 
 fn start(address: SocketAddr) -> Server {
-    SERVERS.block_on(Server::start(pusher_server::Options::default().address(address))).unwrap()
+    SERVERS
+        .block_on(Server::start(pusher_server::Options::default().address(address).sign_for_unknown_sockets(true)))
+        .unwrap()
 }
 
 pub(crate) fn quick(config: ConfigBuilder) -> ConfigBuilder {

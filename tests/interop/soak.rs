@@ -95,7 +95,9 @@ fn room<A: Adapter>() -> String {
 fn soak<A: Adapter>(port: u16, time: Duration) -> String {
     warm_up();
     let node = SocketAddr::from(([127, 0, 0, 1], port));
-    let auth_server = SERVERS.block_on(pusher_server::Server::start(pusher_server::Options::default())).unwrap();
+    let auth_server = SERVERS
+        .block_on(pusher_server::Server::start(pusher_server::Options::default().sign_for_unknown_sockets(true)))
+        .unwrap();
     let auth = format!("{}/pusher/auth", auth_server.http_url());
     let proxies: Vec<_> = (0..PROXIES).map(|_| FaultProxy::new(node)).collect();
     let guests: Vec<_> =

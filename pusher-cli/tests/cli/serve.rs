@@ -24,3 +24,18 @@ async fn serves_until_it_is_interrupted_and_keeps_the_secret() {
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
     assert!(!run.stdout.contains("tofu"), "{run:?}");
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn takes_no_credentials_that_are_meant_for_another_server() {
+    use crate::support::Running;
+
+    let production = [("PUSHER_APP_ID", "77"), ("PUSHER_KEY", "production"), ("PUSHER_SECRET", "secret")];
+    let mut serving = Running::start_with(&production, &["serve", "--port", "0"]);
+    serving.line_with("application 1 with key app-key").await;
+    serving.line_with("signs for every user and channel").await;
+    let own = [("PUSHER_SERVE_APP_ID", "7"), ("PUSHER_SERVE_KEY", "k"), ("PUSHER_SERVE_SECRET", "s")];
+    let mut serving = Running::start_with(&own, &["serve", "--port", "0", "--host", "0.0.0.0"]);
+    serving.line_with("application 7 with key k").await;
+    serving.line_with("is reachable from other machines").await;
+}

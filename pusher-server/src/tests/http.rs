@@ -81,6 +81,7 @@ async fn says_that_it_closes_after_a_body_that_it_does_not_read() {
 async fn the_auth_endpoint_refuses_what_it_is_told_to() {
     let app = App::new("1", "key", "secret").unwrap();
     let options = Options::new(ServerConfig::new(app)).authorize(|channel| channel.as_str() == "private-a");
+    let options = options.sign_for_unknown_sockets(true);
     let server = Server::start(options).await.unwrap();
     let form = |channel: &str| format!("socket_id=1.2&channel_name={channel}");
     assert_eq!(ask(&server, FORM, &form("private-a")).await.0, 200);
@@ -100,6 +101,7 @@ async fn the_auth_endpoint_refuses_what_it_is_told_to() {
 async fn the_auth_endpoints_sign_nothing_that_is_valid_for_something_else() {
     let app = App::new("1", "key", "secret").unwrap();
     let options = Options::new(ServerConfig::new(app)).authorize(|channel| channel.as_str() != "private-admin");
+    let options = options.sign_for_unknown_sockets(true);
     let server = Server::start(options).await.unwrap();
     for channel in [r#":user::{"id":"admin"}"#, "private-admin:x", r#"presence-a:{"user_id":"root"}"#, "public"] {
         let question = json!({ "socket_id": "1.2", "channel_name": channel });
@@ -111,6 +113,59 @@ async fn the_auth_endpoints_sign_nothing_that_is_valid_for_something_else() {
         let (_, answer) = super::answer(request).await;
         assert_eq!(answer[channel]["status"], 400, "{channel}: {answer}");
     }
+}
+
+#[tokio::test]
+async fn the_auth_endpoints_sign_only_for_sockets_that_are_connected_to_this_server() {
+    let server = Server::start(Options::default()).await.unwrap();
+    let (_client, socket_id) = Client::connect(&server).await;
+    for (socket_id, expected) in [(socket_id.as_str(), 200), ("1.2", 403)] {
+        for (path, rest) in [
+            ("auth", "&channel_name=private-a"),
+            ("auth/batch", "&channel_name[0]=private-a"),
+            ("user-auth", "&user_id=ann"),
+        ] {
+            let request = http_client().post(format!("{}/pusher/{path}", server.http_url()));
+            let body = format!("socket_id={socket_id}{rest}");
+            let (status, answer) = super::answer(request.header("Content-Type", FORM).body(body)).await;
+            assert_eq!(status, expected, "{path}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn refuses_hosts_and_origins_that_are_not_this_machine_unless_asked() {
+    for any in [false, true] {
+        let server = Server::start(Options::default().allow_any_origin(any)).await.unwrap();
+        for (name, value, is_local) in [
+            ("Host", "localhost:6001", true),
+            ("Host", "[::1]:6001", true),
+            ("Host", "evil.example", false),
+            ("Origin", "http://localhost:3000", true),
+            ("Origin", "http://127.0.0.1", true),
+            ("Origin", "https://evil.example", false),
+            ("Origin", "https://localhost.evil.example", false),
+            ("Origin", "null", false),
+        ] {
+            let url = format!("{}/pusher/auth", server.http_url());
+            let body = "socket_id=1.2&channel_name=private-a:x";
+            let request = http_client().post(url).header("Content-Type", FORM).header(name, value).body(body);
+            let (status, answer) = super::answer(request).await;
+            let is_refused = answer["error"].as_str().unwrap().contains("this machine");
+            assert_eq!((status, is_refused), (403, !is_local && !any), "{name} {value}: {answer}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn gives_up_a_request_whose_body_does_not_come() {
+    let server = start().await;
+    let mut socket = TcpStream::connect(server.address()).await.unwrap();
+    let head = "POST /pusher/auth HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\nx";
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    socket.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
 }
 
 #[tokio::test]
