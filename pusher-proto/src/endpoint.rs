@@ -180,7 +180,7 @@ impl core::str::FromStr for Endpoint {
     type Err = InvalidConfig;
 
     fn from_str(url: &str) -> Result<Self, InvalidConfig> {
-        let invalid = || InvalidConfig::Url(url.into());
+        let invalid = || InvalidConfig::Url(shown(url));
         let (scheme, rest) = url.split_once("://").ok_or_else(invalid)?;
         let tls = match scheme {
             "ws" | "http" => false,
@@ -188,6 +188,10 @@ impl core::str::FromStr for Endpoint {
             _ => return Err(invalid()),
         };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        // Nothing would be done with a user name and a password.
+        if authority.contains('@') {
+            return Err(invalid());
+        }
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !port.contains(']') => (host, Some(port.parse().map_err(|_| invalid())?)),
             _ => (authority, None),
@@ -200,6 +204,18 @@ impl core::str::FromStr for Endpoint {
         };
         endpoint.validate()?;
         Ok(endpoint)
+    }
+}
+
+/// A URL as it may be shown: without what may be a password or a token.
+fn shown(url: &str) -> Text {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let Some((credentials, rest)) = url.rsplit_once('@') else { return url.into() };
+    match credentials.split_once("://") {
+        Some((scheme, _)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            format!("{scheme}://…@{rest}").into()
+        }
+        Some(_) | None => format!("…@{rest}").into(),
     }
 }
 
@@ -302,6 +318,19 @@ mod tests {
 
     fn url(endpoint: &Endpoint) -> String {
         endpoint.request(&AppKey::new("k y").unwrap(), "pusher-rust", "0.1.0").url()
+    }
+
+    #[test]
+    fn a_url_that_is_refused_is_shown_without_credentials_and_query() {
+        let table = [
+            ("wss://user:secret@h/x?token=secret", "wss://…@h/x"),
+            ("user:secret@wss://h", "…@wss://h"),
+            ("user:secret@h", "…@h"),
+            ("ftp://h?secret", "ftp://h"),
+        ];
+        for (url, shown) in table {
+            assert_eq!(url.parse::<Endpoint>(), Err(InvalidConfig::Url(shown.into())), "{url}");
+        }
     }
 
     #[test]
