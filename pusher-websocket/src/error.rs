@@ -40,6 +40,12 @@ pub enum Violation {
     /// A close frame has a code that must not be sent (section 7.4).
     #[error("a close frame has the invalid code {0}")]
     CloseCode(u16),
+    /// A message has more frames than the limit allows.
+    #[error("a message in more than {max} frames")]
+    TooManyFragments {
+        /// The limit.
+        max: u32,
+    },
     /// A message or frame is larger than the limit.
     #[error("a message of at least {len} bytes is larger than the limit")]
     TooLarge {
@@ -54,6 +60,7 @@ impl Violation {
     pub const fn close_code(self) -> u16 {
         match self {
             Self::Utf8 => 1007,
+            Self::TooManyFragments { .. } => 1008,
             Self::TooLarge { .. } => 1009,
             Self::ReservedBits
             | Self::ReservedOpcode(_)

@@ -6,6 +6,7 @@ pub struct Limits {
     pub(crate) max_frame_len: u64,
     pub(crate) max_message_len: usize,
     pub(crate) oversized: Oversized,
+    pub(crate) max_fragments: u32,
     pub(crate) max_output_len: usize,
 }
 
@@ -20,13 +21,15 @@ pub enum Oversized {
 }
 
 impl Limits {
-    /// Returns the defaults: messages and frames of 16 MiB, 16 MiB of output, and larger messages close the connection.
+    /// Returns the defaults: messages and frames of 16 MiB, at most 131,072 frames in a message, 16 MiB of output, and larger
+    /// messages close the connection.
     #[must_use]
     pub const fn new() -> Self {
         Self {
             max_frame_len: DEFAULT_LEN as u64,
             max_message_len: DEFAULT_LEN,
             oversized: Oversized::Close,
+            max_fragments: 128 * 1_024,
             max_output_len: DEFAULT_LEN,
         }
     }
@@ -49,6 +52,14 @@ impl Limits {
     #[must_use]
     pub const fn oversized(mut self, oversized: Oversized) -> Self {
         self.oversized = oversized;
+        self
+    }
+
+    /// Sets how many frames a message may have. A message with more closes the connection with code 1008: empty frames cost
+    /// the peer little, and the receiver time without end.
+    #[must_use]
+    pub const fn max_fragments(mut self, fragments: u32) -> Self {
+        self.max_fragments = fragments;
         self
     }
 

@@ -43,6 +43,8 @@ pub struct WebSocket<M> {
     place: Place,
     /// The message in progress.
     partial: Option<Partial>,
+    /// Its frames so far.
+    fragments: u32,
     phase: Phase,
     output: Output<M>,
     bytes_received: u64,
@@ -79,6 +81,7 @@ impl<M: Masks> WebSocket<M> {
             buffer: Buffer::new(leftover),
             place: Place::Header,
             partial: None,
+            fragments: 0,
             phase: Phase::Open,
             output: Output::new(masks),
             bytes_received: leftover.len() as u64,
@@ -272,8 +275,16 @@ impl<M: Masks> WebSocket<M> {
             (Opcode::Continuation, Some(partial)) => partial,
             (Opcode::Continuation, None) => return Err(Violation::ContinuesNothing),
             (_, Some(_)) => return Err(Violation::Interleaved),
-            (opcode, None) => Partial::new(opcode),
+            (opcode, None) => {
+                self.fragments = 0;
+                Partial::new(opcode)
+            }
         };
+        self.fragments += 1;
+        let max = self.limits.max_fragments;
+        if self.fragments > max {
+            return Err(Violation::TooManyFragments { max });
+        }
         let len = partial.len();
         if matches!(partial, Partial::Skipped { .. }) || !self.takes(header, len) {
             let len = len.saturating_add(header.payload_len);

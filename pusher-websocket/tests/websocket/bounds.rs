@@ -39,7 +39,7 @@ fn a_peer_cannot_make_us_hold_more_than_a_message_and_the_buffers() {
         ("bytes behind a close", Limits::new(), frame(0x88, ""), vec![0x81; 60_000], 100, 110 * KB),
         (
             "fragments of one byte, 1 MiB",
-            Limits::new(),
+            Limits::new().max_fragments(u32::MAX),
             frame(BEGIN, ""),
             frame(GO_ON, "x").repeat(1_000),
             1_048,

@@ -163,6 +163,19 @@ fn a_message_beyond_a_limit_ends_the_connection_or_is_skipped() {
 }
 
 #[test]
+fn a_message_has_a_bounded_number_of_frames() {
+    let limits = Limits::new().max_fragments(3);
+    let three = [frame(BEGIN, "a"), frame(GO_ON, ""), frame(END, "c")].concat();
+    assert_eq!(play_any(limits, &three.repeat(2)), received([text("ac"), text("ac")], []));
+    let four = [frame(BEGIN, "a"), frame(GO_ON, ""), frame(GO_ON, ""), frame(END, "c")].concat();
+    assert_eq!(play_any(limits, &four), failed([], Violation::TooManyFragments { max: 3 }));
+    assert_eq!(
+        play_any(limits.max_message_len(0).oversized(Oversized::Skip), &four),
+        failed([], Violation::TooManyFragments { max: 3 })
+    );
+}
+
+#[test]
 fn a_text_ends_the_connection_with_the_first_byte_that_cannot_be_right() {
     let table: [(&str, &[u8]); 4] = [
         ("in the middle of a frame that has not ended", b"\x81\x20abc\xff"),
