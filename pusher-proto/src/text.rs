@@ -101,6 +101,19 @@ impl From<&str> for Text {
     }
 }
 
+/// Wraps a buffer that is known to be UTF-8, without a copy and without another look at it.
+impl From<ByteString> for Text {
+    fn from(text: ByteString) -> Self {
+        Self(text)
+    }
+}
+
+impl From<Text> for ByteString {
+    fn from(text: Text) -> Self {
+        text.0
+    }
+}
+
 impl From<String> for Text {
     fn from(text: String) -> Self {
         // Without what the string has room for: a text may be kept for long.

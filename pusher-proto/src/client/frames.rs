@@ -10,9 +10,8 @@ use crate::{ConnectionError, Data, Instant, ProtocolError, ServerError, Text};
 
 impl Client {
     pub(super) fn handle_text(&mut self, text: Text, now: Instant) {
-        let (len, max) = (text.len(), self.config.max_frame_len());
-        if len > max {
-            return self.protocol_error(ProtocolError::FrameTooLarge { len, max });
+        if text.len() > self.config.max_frame_len() {
+            return self.refuse_len(text.len());
         }
         let envelope = match Envelope::read(text) {
             Ok(envelope) => envelope,
@@ -165,6 +164,10 @@ impl Client {
 
     fn missing_field(&mut self, event: &'static str, field: &'static str) {
         self.protocol_error(ProtocolError::MissingField { event, field });
+    }
+
+    pub(super) fn refuse_len(&mut self, len: usize) {
+        self.protocol_error(ProtocolError::FrameTooLarge { len, max: self.config.max_frame_len() });
     }
 
     fn protocol_error(&mut self, error: ProtocolError) {

@@ -281,6 +281,20 @@ impl Client {
         }
     }
 
+    /// A WebSocket message of `len` bytes arrived that is larger than [`max_frame_len`](crate::Config::max_frame_len), and the
+    /// adapter has skipped it.
+    ///
+    /// The same as a text of that length in [`handle_frame`](Self::handle_frame), without a need to hold it: one
+    /// [`ProtocolError::FrameTooLarge`](crate::ProtocolError::FrameTooLarge), and the connection goes on.
+    pub fn handle_skipped(&mut self, socket: SocketEpoch, len: u64, now: Instant) {
+        let now = self.advance(now);
+        if self.connection.socket() == Some(socket) {
+            self.stats.frames += 1;
+            self.activity.handle_seen(now);
+            self.refuse_len(usize::try_from(len).unwrap_or(usize::MAX));
+        }
+    }
+
     /// The socket ended, or could not be opened.
     pub fn handle_close(&mut self, socket: SocketEpoch, reason: CloseReason, now: Instant) {
         let now = self.advance(now);
