@@ -130,7 +130,12 @@ fn play(end: &mut End, input: Input) {
         Input::Drop => end.lose(CloseReason::Dropped),
         Input::Fail(status) => {
             let retry_after = Some(Duration::from_secs(status.into()));
-            end.lose(CloseReason::Failed(TransportError::Http { status, retry_after }));
+            end.lose(CloseReason::Failed(TransportError::Http {
+                status,
+                retry_after,
+                location: None,
+                excerpt: Box::default(),
+            }));
         }
         Input::Answer(number, kind) => {
             if end.auths.is_empty() {

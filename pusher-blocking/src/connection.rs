@@ -182,7 +182,7 @@ impl Connection {
             let Poll::Ready(opened) = opened.unwrap_or(failed) else { return Read::Drained };
             match opened {
                 Ok(open) => {
-                    self.link = Link::Open(socket, Box::new(open));
+                    self.link = Link::Open(socket, open);
                     self.engine.handle_open(socket);
                 }
                 Err(reason) => {
@@ -211,6 +211,7 @@ impl Connection {
                 Poll::Ready(Received::Frame(frame)) => {
                     self.engine.handle_frame(socket, frame);
                 }
+                Poll::Ready(Received::Skipped(len)) => self.engine.handle_skipped(socket, len),
                 Poll::Ready(Received::Part) => self.engine.handle_part(socket),
                 Poll::Ready(Received::Yielded) => {
                     self.engine.handle_part(socket);

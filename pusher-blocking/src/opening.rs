@@ -43,7 +43,7 @@ enum Stage {
 enum Next {
     Stage(Stage),
     Wait(Stage),
-    Open(WebSocket<Stream>),
+    Open(Box<WebSocket<Stream>>),
 }
 
 impl Opening {
@@ -64,7 +64,7 @@ impl Opening {
     }
 
     /// Goes on, until it says how it ended.
-    pub(crate) fn poll(&mut self, registry: &Registry) -> Poll<Result<WebSocket<Stream>, CloseReason>> {
+    pub(crate) fn poll(&mut self, registry: &Registry) -> Poll<Result<Box<WebSocket<Stream>>, CloseReason>> {
         loop {
             match self.advance(registry) {
                 Ok(Next::Stage(stage)) => self.stage = stage,
@@ -122,7 +122,7 @@ impl Opening {
             },
             Stage::Upgrading(mut handshake) => match handshake.poll(&self.waker) {
                 Poll::Pending => Ok(Next::Wait(Stage::Upgrading(handshake))),
-                Poll::Ready(socket) => Ok(Next::Open(socket?)),
+                Poll::Ready(socket) => Ok(Next::Open(Box::new(socket?))),
             },
             Stage::Ended => Err(CloseReason::Dropped),
         }

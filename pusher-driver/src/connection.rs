@@ -248,6 +248,7 @@ impl<R: Runtime> Connection<R> {
                     bytes += len(&frame);
                     self.engine.handle_frame(socket, frame);
                 }
+                Poll::Ready(Received::Skipped(len)) => self.engine.handle_skipped(socket, len),
                 Poll::Ready(Received::Part) => self.engine.handle_part(socket),
                 Poll::Ready(Received::Yielded) => {
                     self.engine.handle_part(socket);

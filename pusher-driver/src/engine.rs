@@ -106,6 +106,11 @@ impl Engine {
         self.input(|state, now| state.core.handle_part(socket, now));
     }
 
+    /// A message of `len` bytes, more than the core takes, was skipped.
+    pub fn handle_skipped(&mut self, socket: SocketEpoch, len: u64) {
+        self.input(|state, now| state.core.handle_skipped(socket, len, now));
+    }
+
     /// The socket ended, or could not be opened.
     pub fn handle_close(&mut self, socket: SocketEpoch, reason: CloseReason) {
         tracing::trace!(%socket, %reason, "closed");

@@ -15,7 +15,7 @@ mod http;
 mod mailbox;
 mod options;
 mod pace;
-#[cfg(feature = "tungstenite")]
+#[cfg(feature = "websocket")]
 mod polled;
 mod proxy;
 mod received;
@@ -27,7 +27,7 @@ mod subscription;
 mod sync;
 #[cfg(feature = "tls")]
 mod tls;
-#[cfg(feature = "tungstenite")]
+#[cfg(feature = "websocket")]
 mod websocket;
 
 #[cfg(feature = "signing")]
@@ -57,7 +57,7 @@ pub mod adapter {
     #[cfg(feature = "hyper")]
     pub use crate::http::HttpClient;
     pub use crate::pace::Pace;
-    #[cfg(feature = "tungstenite")]
+    #[cfg(feature = "websocket")]
     pub use crate::polled::{Duplex, Polled};
     pub use crate::proxy::{Hop, Tunnel};
     pub use crate::received::Received;
@@ -66,6 +66,6 @@ pub mod adapter {
     #[cfg(feature = "tls")]
     #[doc(hidden)]
     pub use crate::tls::handshake_error;
-    #[cfg(feature = "tungstenite")]
+    #[cfg(feature = "websocket")]
     pub use crate::websocket::{Handshake, Limits, NonBlocking, WebSocket};
 }

@@ -25,7 +25,7 @@ impl Pace {
 
     /// For what one turn of the loop reads of a WebSocket: 64 reads or 64 KiB. What waits for a consumer should still be in
     /// the cache when the consumer runs.
-    #[cfg(feature = "tungstenite")]
+    #[cfg(feature = "websocket")]
     pub(crate) const fn turn() -> Self {
         Self::new(64, 64 * 1_024)
     }

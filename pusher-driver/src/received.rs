@@ -7,6 +7,8 @@ use pusher_proto::{CloseReason, Frame};
 pub enum Received {
     /// A message.
     Frame(Frame),
+    /// A message of so many bytes was larger than the limit and has been skipped.
+    Skipped(u64),
     /// Bytes of a message that is not complete yet. The socket may have more.
     Part,
     /// As much was read as a peer may send in one turn, without completing a message. The socket has more, which it gives in

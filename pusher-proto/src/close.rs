@@ -1,5 +1,6 @@
 //! Ends of sockets: what an adapter reports and what the protocol makes of it.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 use core::time::Duration;
@@ -49,17 +50,54 @@ pub enum TransportError {
     /// The TLS handshake, such as a certificate that is not trusted.
     #[error("TLS failed: {0}")]
     Tls(String),
+    /// The server did not answer the WebSocket upgrade, or with something that is not an answer to it.
+    #[error("{0}")]
+    Upgrade(String),
     /// The server answered the WebSocket upgrade with another HTTP status.
-    #[error("the server refused the WebSocket upgrade with HTTP status {status}")]
+    #[error("the server refused the WebSocket upgrade with HTTP status {status}{}", details(.location.as_deref(), .excerpt))]
     Http {
         /// The status.
         status: u16,
         /// The `Retry-After` of the answer, if it had one in seconds.
         retry_after: Option<Duration>,
+        /// The `Location` of the answer, at most 1 KiB. Its query may hold a token, so `Display` leaves it out.
+        location: Option<Box<str>>,
+        /// The start of the body, at most 1 KiB. `Display` shows less of it, in one line.
+        excerpt: Box<str>,
     },
     /// The WebSocket framing is broken.
     #[error("broken WebSocket framing: {0}")]
     WebSocket(String),
+}
+
+impl TransportError {
+    /// Returns a refusal of the upgrade that says nothing but its status.
+    #[must_use]
+    pub fn http(status: u16) -> Self {
+        Self::Http { status, retry_after: None, location: None, excerpt: Box::default() }
+    }
+}
+
+/// What a refusal says beyond its status, in one line, and without what may be a secret in its `Location`.
+fn details(location: Option<&str>, excerpt: &str) -> String {
+    let mut text = String::new();
+    if let Some(location) = location {
+        let path = location.split(['?', '#']).next().unwrap_or_default();
+        let (scheme, rest) = path.split_at(path.find("//").map_or(0, |at| at + 2));
+        let authority = &rest[..rest.find('/').unwrap_or(rest.len())];
+        let host = authority.rfind('@').map_or(0, |at| at + 1);
+        text.push_str(" and points to ");
+        text.extend(scheme.chars().chain(rest[host..].chars()).take(MAX_SHOWN).map(printable));
+    }
+    if !excerpt.is_empty() {
+        text.push_str(": ");
+        text.extend(excerpt.chars().take(MAX_SHOWN).map(printable));
+    }
+    text
+}
+
+fn printable(c: char) -> char {
+    if c.is_control() { ' ' } else { c }
 }
 
 impl fmt::Display for CloseReason {
@@ -72,6 +110,38 @@ impl fmt::Display for CloseReason {
             Self::Failed(error) => fmt::Display::fmt(error, f),
             Self::FrameTooLarge => f.write_str("a frame was larger than the WebSocket library takes"),
             Self::TlsUnavailable => f.write_str("this build has no TLS"),
+        }
+    }
+}
+
+/// Characters of a text of the server that an error shows.
+const MAX_SHOWN: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_shows_where_it_points_without_secrets_and_the_start_of_its_body_in_one_line() {
+        let refusal = |location: Option<&str>, excerpt: &str| TransportError::Http {
+            status: 302,
+            retry_after: None,
+            location: location.map(Into::into),
+            excerpt: excerpt.into(),
+        };
+        let status = "the server refused the WebSocket upgrade with HTTP status 302";
+        let long = "x".repeat(1_000);
+        let table = [
+            (TransportError::http(302), String::new()),
+            (refusal(None, "no\r\napp"), ": no  app".into()),
+            (refusal(Some("https://me:pass@host/path?token=1"), ""), " and points to https://host/path".into()),
+            (refusal(Some("/login#x@y"), "moved"), " and points to /login: moved".into()),
+            (refusal(Some("//a@b"), &long), alloc::format!(" and points to //b: {}", &long[..MAX_SHOWN])),
+        ];
+        for (error, expected) in table {
+            assert_eq!(error.to_string(), alloc::format!("{status}{expected}"));
         }
     }
 }

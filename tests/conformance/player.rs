@@ -216,6 +216,7 @@ impl Player {
             }
             "dropped" => client.handle_close(socket, CloseReason::Dropped, now),
             "too_large" => client.handle_close(socket, CloseReason::FrameTooLarge, now),
+            "skipped" => client.handle_skipped(socket, rest.parse().map_err(|_| "skipped LEN")?, now),
             "no_tls" => client.handle_close(socket, CloseReason::TlsUnavailable, now),
             "failed" => client.handle_close(socket, CloseReason::Failed(transport_error(rest)?), now),
             "part" => client.handle_part(socket, now),
@@ -344,7 +345,11 @@ fn transport_error(text: &str) -> Result<TransportError, String> {
         "http" => {
             let (status, retry_after) = rest.split_once(" retry-after=").unwrap_or((rest, ""));
             let retry_after = retry_after.parse().ok().map(Duration::from_secs);
-            TransportError::Http { status: http_status(status)?, retry_after }
+            let mut error = TransportError::http(http_status(status)?);
+            if let TransportError::Http { retry_after: seconds, .. } = &mut error {
+                *seconds = retry_after;
+            }
+            error
         }
         _ => TransportError::Io(text.into()),
     })

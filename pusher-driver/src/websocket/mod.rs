@@ -1,20 +1,18 @@
-//! The WebSocket by tungstenite, over any non-blocking stream, so that adapters only provide the stream.
+//! The WebSocket over any non-blocking stream, so that adapters only provide the stream.
 
-mod convert;
-mod paced;
+mod masks;
+mod upgrade;
 
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::task::{Poll, Waker};
 
-use pusher_proto::{CloseFrame, CloseReason, Config, ConnectRequest, Text, TransportError};
-use tungstenite::handshake::{HandshakeError, MidHandshake};
-use tungstenite::protocol::frame::coding::CloseCode;
-use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
-use tungstenite::{ClientHandshake, Error, Message, Utf8Bytes};
+use pusher_proto::{CloseFrame, CloseReason, Config, Frame, Text, TransportError};
+use pusher_websocket::{Message, Oversized, SendError, Violation};
 
-use self::convert::{close_code, close_reason, frame, upgrade_request};
-use self::paced::{MAX_FRAGMENTS, Paced, Stop};
+use self::masks::OsMasks;
+pub use self::upgrade::Handshake;
+use crate::pace::Pace;
 use crate::received::Received;
 
 /// A stream that says `WouldBlock` and remembers whom to wake then.
@@ -30,117 +28,71 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Returns the limits that fit a configuration. The core reports a frame that is too large for it and goes on, so
-    /// this limit, which ends the connection, is a last resort.
+    /// Returns the limits that fit a configuration: messages up to
+    /// [`max_frame_len`](pusher_proto::ConfigBuilder::max_frame_len). Larger ones are skipped without holding them.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        Self { max_message_len: MIN_LIMIT.max(config.max_frame_len().saturating_mul(4)) }
+        Self { max_message_len: config.max_frame_len() }
     }
 
-    fn config(self, read_buffer_len: usize) -> WebSocketConfig {
-        WebSocketConfig::default()
-            .read_buffer_size(read_buffer_len)
-            .write_buffer_size(WRITE_BUFFER_LEN)
-            .max_write_buffer_size(MAX_WRITE_BUFFER_LEN)
-            .max_message_size(Some(self.max_message_len))
-            .max_frame_size(Some(self.max_message_len))
-    }
-}
-
-/// An HTTP upgrade on its way.
-pub struct Handshake<S: NonBlocking> {
-    /// `None` once it has ended.
-    upgrade: Option<Result<Upgrade<S>, Error>>,
-    limits: Limits,
-}
-
-type Upgrade<S> = MidHandshake<ClientHandshake<Paced<S>>>;
-
-impl<S: NonBlocking> Handshake<S> {
-    /// Starts the upgrade on a stream that is connected to the server.
-    #[must_use]
-    pub fn new(stream: S, request: &ConnectRequest, limits: Limits) -> Self {
-        let paced = Paced::new(stream, Some(READ_BUFFER_LENS[0]));
-        let config = limits.config(READ_BUFFER_LENS[0]);
-        let upgrade = upgrade_request(request).and_then(|request| ClientHandshake::start(paced, request, Some(config)));
-        Self { upgrade: Some(upgrade), limits }
-    }
-
-    /// Goes on with the upgrade, until it says how it ended. One call does a bounded amount of work; if there is more, it
-    /// wakes.
-    pub fn poll(&mut self, waker: &Waker) -> Poll<Result<WebSocket<S>, CloseReason>> {
-        let mut upgrade = match self.upgrade.take() {
-            Some(Ok(upgrade)) => upgrade,
-            Some(Err(error)) => return Poll::Ready(Err(close_reason(error))),
-            None => return Poll::Ready(Err(CloseReason::Dropped)),
-        };
-        upgrade.get_mut().get_mut().stream.set_waker(waker);
-        match upgrade.handshake() {
-            Ok((socket, _)) => Poll::Ready(Ok(WebSocket::new(socket.into_inner(), self.limits))),
-            Err(HandshakeError::Interrupted(mut upgrade)) => {
-                if upgrade.get_mut().get_mut().take_stop() == Stop::Yielded {
-                    waker.wake_by_ref();
-                }
-                self.upgrade = Some(Ok(upgrade));
-                Poll::Pending
-            }
-            Err(HandshakeError::Failure(error)) => Poll::Ready(Err(close_reason(error))),
-        }
+    const fn of_websocket(self) -> pusher_websocket::Limits {
+        pusher_websocket::Limits::new()
+            .max_message_len(self.max_message_len)
+            .max_frame_len(self.max_message_len as u64)
+            .oversized(Oversized::Skip)
+            .max_output_len(MAX_WRITE_BUFFER_LEN)
     }
 }
 
 /// An open WebSocket.
-///
-/// Its read buffer is small while little comes, and grows when reads fill it.
 pub struct WebSocket<S: NonBlocking> {
-    stream: Paced<S>,
-    context: WebSocketContext,
-    limits: Limits,
-    /// Place in [`READ_BUFFER_LENS`].
-    size: usize,
-    /// Reads in a row that a smaller buffer would have served.
-    calm: u32,
+    stream: S,
+    socket: pusher_websocket::WebSocket<OsMasks>,
+    pace: Pace,
+    /// Bytes received when a sign of life was last reported.
+    reported: u64,
+    /// Whether the stream may hold back what was written.
+    is_flushed: bool,
 }
 
 impl<S: NonBlocking> WebSocket<S> {
-    /// Nothing of the stream has been read beyond the upgrade.
-    fn new(stream: Paced<S>, limits: Limits) -> Self {
-        let context = WebSocketContext::new(Role::Client, Some(limits.config(READ_BUFFER_LENS[0])));
-        Self { stream, context, limits, size: 0, calm: 0 }
+    fn new(stream: S, limits: Limits, leftover: &[u8], masks: OsMasks) -> Self {
+        let socket = pusher_websocket::WebSocket::new(limits.of_websocket(), leftover, masks);
+        Self { stream, socket, pace: Pace::turn(), reported: 0, is_flushed: true }
     }
 
     /// Sets whom to wake when the stream is ready again.
     pub fn set_waker(&mut self, waker: &Waker) {
-        self.stream.stream.set_waker(waker);
+        self.stream.set_waker(waker);
     }
 
-    /// Reads the next message. Answers to pings leave with the next call.
+    /// Reads the next message. Answers to pings leave with the next [`flush`](Self::flush).
     ///
     /// One call does a bounded amount of work, whatever the peer sends: it returns [`Received::Yielded`] when there is more.
     pub fn read(&mut self) -> Poll<Received> {
         loop {
-            match self.context.read(&mut self.stream) {
-                Ok(Message::Close(peer)) => {
-                    let peer = peer.as_ref().map(convert::peer_frame);
-                    return Poll::Ready(Received::Closed(CloseReason::Closed(peer)));
+            match self.socket.poll_message() {
+                Ok(pusher_websocket::Received::Message(message)) => {
+                    // The message is a sign of life; so the beginning of the next one need not be reported.
+                    self.reported = self.socket.bytes_received();
+                    return Poll::Ready(received(message));
                 }
-                Ok(message) => {
-                    if let Some(frame) = frame(message) {
-                        // The message is a sign of life; so the beginning of the next one need not be reported.
-                        self.stream.take_part();
-                        return Poll::Ready(Received::Frame(frame));
-                    }
-                }
-                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => match self.stream.take_stop() {
-                    Stop::Drained if self.stream.take_part() => return Poll::Ready(Received::Part),
-                    Stop::Drained => {
-                        self.calm_down();
+                Ok(pusher_websocket::Received::More) => return Poll::Ready(Received::Yielded),
+                Ok(pusher_websocket::Received::Drained) => {}
+                Err(violation) => return Poll::Ready(Received::Closed(self.fail(violation))),
+            }
+            match self.fill() {
+                Ok(Fill::Some) => {}
+                Ok(Fill::Nothing) => {
+                    let bytes_received = self.socket.bytes_received();
+                    if self.reported == bytes_received {
                         return Poll::Pending;
                     }
-                    Stop::Held => self.exchange_buffer((self.size + 1).min(READ_BUFFER_LENS.len() - 1)),
-                    Stop::Yielded => return Poll::Ready(Received::Yielded),
-                },
-                Err(error) => return Poll::Ready(Received::Closed(self.fail(error))),
+                    self.reported = bytes_received;
+                    return Poll::Ready(Received::Part);
+                }
+                Ok(Fill::Paused) => return Poll::Ready(Received::Yielded),
+                Err(reason) => return Poll::Ready(Received::Closed(reason)),
             }
         }
     }
@@ -151,102 +103,166 @@ impl<S: NonBlocking> WebSocket<S> {
     ///
     /// When the stream has failed, or more waits than a peer that reads would leave.
     pub fn send(&mut self, text: &Text) -> Result<(), CloseReason> {
-        match self.context.write(&mut self.stream, Message::Text(Utf8Bytes::from(text.as_str()))) {
-            Ok(()) => Ok(()),
+        self.socket.send_text(text).map_err(|error| match error {
+            SendError::Full => CloseReason::Failed(TransportError::Io("the server does not read".into())),
+            _ => CloseReason::Dropped,
+        })?;
+        if self.socket.poll_output().len() < WRITE_BUFFER_LEN {
+            return Ok(());
+        }
+        match self.flush() {
+            Poll::Ready(result) => result,
             // It waits in the buffer.
-            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(close_reason(error)),
+            Poll::Pending => Ok(()),
         }
     }
 
     /// Sends everything that waits.
     pub fn flush(&mut self) -> Poll<Result<(), CloseReason>> {
-        match self.context.flush(&mut self.stream) {
+        match self.write() {
             Ok(()) => Poll::Ready(Ok(())),
-            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
-            Err(error) => Poll::Ready(Err(close_reason(error))),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            Err(error) => Poll::Ready(Err(failure(&error))),
         }
     }
 
     /// Begins to close. [`poll_close`](Self::poll_close) does the rest.
     pub fn close(&mut self, frame: &CloseFrame) {
-        self.begin_close(CloseCode::from(frame.code), &frame.reason);
+        let reason = frame.reason.clone().into();
+        self.begin_close(Some(&pusher_websocket::CloseFrame { code: frame.code, reason }));
     }
 
     /// Ends when both sides have closed, or nothing more can be done. One call does a bounded amount of work; if there is
     /// more, it wakes.
     pub fn poll_close(&mut self, waker: &Waker) -> Poll<()> {
         self.set_waker(waker);
-        // The library does not send by itself what the stream did not take when the close began.
         if let Poll::Ready(Err(_)) = self.flush() {
             return Poll::Ready(());
         }
         loop {
-            match self.context.read(&mut self.stream) {
+            match self.socket.poll_message() {
                 // The peer's answer to our close; after a close of the peer's, nothing comes.
-                Ok(Message::Close(_)) => return Poll::Ready(()),
-                Ok(_) => {}
-                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => match self.stream.take_stop() {
-                    Stop::Held => {}
-                    Stop::Drained => return Poll::Pending,
-                    Stop::Yielded => {
-                        waker.wake_by_ref();
-                        return Poll::Pending;
-                    }
-                },
+                Ok(pusher_websocket::Received::Message(Message::Close(_))) | Err(_) => return Poll::Ready(()),
+                Ok(pusher_websocket::Received::Message(_)) => continue,
+                Ok(pusher_websocket::Received::More) => {
+                    waker.wake_by_ref();
+                    return Poll::Pending;
+                }
+                Ok(pusher_websocket::Received::Drained) => {}
+            }
+            match self.fill() {
+                Ok(Fill::Some) => {}
+                Ok(Fill::Nothing) => return Poll::Pending,
+                Ok(Fill::Paused) => {
+                    waker.wake_by_ref();
+                    return Poll::Pending;
+                }
                 Err(_) => return Poll::Ready(()),
             }
         }
     }
 
-    /// Returns the size in bytes of the read buffer.
+    /// Returns the size in bytes of the allocation that the last message lies in.
     #[must_use]
     pub const fn read_buffer_len(&self) -> usize {
-        READ_BUFFER_LENS[self.size]
+        self.socket.backing_len()
     }
 
-    /// Replaces the read buffer, which is empty. The library has no other way to change its size.
-    fn exchange_buffer(&mut self, size: usize) {
-        self.calm = 0;
-        // What waits to be sent would go with the buffer, and so would the state of a close.
-        let is_flushed = self.context.flush(&mut self.stream).is_ok();
-        if size == self.size || !is_flushed || !self.context.can_write() {
-            return;
+    /// Reads what the stream has into the buffer.
+    fn fill(&mut self) -> Result<Fill, CloseReason> {
+        if self.pace.pauses() {
+            return Ok(Fill::Paused);
         }
-        self.size = size;
-        self.context = WebSocketContext::new(Role::Client, Some(self.limits.config(READ_BUFFER_LENS[size])));
-        let can_grow = size + 1 < READ_BUFFER_LENS.len();
-        self.stream.set_buffer_len(can_grow.then_some(READ_BUFFER_LENS[size]));
+        loop {
+            match self.stream.read(self.socket.read_buffer()) {
+                Ok(0) => return Err(CloseReason::Dropped),
+                Ok(len) => {
+                    self.pace.count(len);
+                    self.socket.handle_read(len);
+                    return Ok(Fill::Some);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.pace.rest();
+                    return Ok(Fill::Nothing);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failure(&error)),
+            }
+        }
     }
 
-    /// Gives a large buffer back after a while of small reads.
-    fn calm_down(&mut self) {
-        let Some(smaller) = self.size.checked_sub(1) else { return };
-        let is_small = self.stream.take_len() <= READ_BUFFER_LENS[smaller] / 2;
-        self.calm = if is_small { self.calm + 1 } else { 0 };
-        if self.calm >= CALM_READS && self.stream.is_at_boundary() {
-            self.exchange_buffer(smaller);
+    fn write(&mut self) -> io::Result<()> {
+        loop {
+            let output = self.socket.poll_output();
+            if output.is_empty() {
+                break;
+            }
+            match self.stream.write(output) {
+                Ok(0) => return Err(io::ErrorKind::BrokenPipe.into()),
+                Ok(len) => {
+                    self.socket.handle_written(len);
+                    self.is_flushed = false;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if !self.is_flushed {
+            self.stream.flush()?;
+            self.is_flushed = true;
+        }
+        Ok(())
+    }
+
+    /// The socket has told the peer what is wrong with what it sent.
+    fn fail(&mut self, violation: Violation) -> CloseReason {
+        // A stream that cannot take the close frame now takes it later, or has failed.
+        let _ = self.flush();
+        match violation {
+            Violation::TooLarge { .. } => CloseReason::FrameTooLarge,
+            violation => CloseReason::Failed(TransportError::WebSocket(violation.to_string())),
         }
     }
 
-    /// Tells the peer what is wrong with what it sent.
-    fn fail(&mut self, error: Error) -> CloseReason {
-        if self.stream.is_in_splinters() {
-            self.begin_close(CloseCode::Policy, "");
-            let text = format!("a message in more than {MAX_FRAGMENTS} frames");
-            return CloseReason::Failed(TransportError::WebSocket(text));
-        }
-        if let Some(code) = close_code(&error) {
-            self.begin_close(code, "");
-        }
-        close_reason(error)
+    fn begin_close(&mut self, frame: Option<&pusher_websocket::CloseFrame>) {
+        self.socket.close(frame);
+        let _ = self.flush();
     }
+}
 
-    fn begin_close(&mut self, code: CloseCode, reason: &str) {
-        let frame = tungstenite::protocol::CloseFrame { code, reason: Utf8Bytes::from(reason) };
-        // A stream that cannot take the frame now takes it later, or has failed.
-        drop(self.context.close(&mut self.stream, Some(frame)));
+/// What reading into the buffer gave.
+enum Fill {
+    Some,
+    /// The stream has no more for now.
+    Nothing,
+    /// As much was read as one turn may take.
+    Paused,
+}
+
+fn received(message: Message) -> Received {
+    match message {
+        Message::Text(text) => Received::Frame(Frame::Text(text.into())),
+        Message::Binary(bytes) => Received::Frame(Frame::Binary(bytes)),
+        Message::Ping => Received::Frame(Frame::Ping),
+        Message::Pong => Received::Frame(Frame::Pong),
+        Message::Skipped { len } => Received::Skipped(len),
+        Message::Close(frame) => Received::Closed(CloseReason::Closed(
+            frame.map(|frame| CloseFrame { code: frame.code, reason: frame.reason.into() }),
+        )),
+        // There is nothing else yet.
+        _ => Received::Part,
     }
+}
+
+/// What an error of the stream means for the connection.
+fn failure(error: &io::Error) -> CloseReason {
+    if is_end(error) { CloseReason::Dropped } else { CloseReason::Failed(TransportError::Io(error.to_string())) }
+}
+
+/// Whether the peer has just gone.
+fn is_end(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
 #[cfg(feature = "async")]
@@ -278,26 +294,11 @@ impl<S: NonBlocking> crate::runtime::Socket for WebSocket<S> {
     }
 }
 
-impl<S: NonBlocking> fmt::Debug for Handshake<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handshake").field("limits", &self.limits).finish_non_exhaustive()
-    }
-}
-
 impl<S: NonBlocking> fmt::Debug for WebSocket<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebSocket").field("read_buffer_len", &self.read_buffer_len()).finish_non_exhaustive()
     }
 }
-
-/// Largest message in bytes that is read at least, as tungstenite has it.
-const MIN_LIMIT: usize = 64 * 1_024 * 1_024;
-
-/// Sizes of the read buffer in bytes: the first one for a connection that idles, the last one as large as a read pays.
-const READ_BUFFER_LENS: [usize; 3] = [4 * 1_024, 16 * 1_024, 64 * 1_024];
-
-/// Small reads after which a large buffer is given back.
-const CALM_READS: u32 = 16;
 
 /// Bytes that are collected before they are written without a flush.
 const WRITE_BUFFER_LEN: usize = 16 * 1_024;

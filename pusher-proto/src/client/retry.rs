@@ -41,7 +41,7 @@ impl Planner<'_> {
             CloseReason::Closed(Some(frame)) if frame.code >= 4000 || self.is_overridden(frame.code) => {
                 return self.for_code(frame.code.into(), &frame.reason);
             }
-            CloseReason::Failed(TransportError::Http { status: 429 | 503, retry_after: Some(delay) }) => {
+            CloseReason::Failed(TransportError::Http { status: 429 | 503, retry_after: Some(delay), .. }) => {
                 return Ok(Retry::Delayed { at_least: (*delay).min(self.options.reconnect_cap) });
             }
             CloseReason::Closed(_) | CloseReason::Dropped | CloseReason::FrameTooLarge | CloseReason::Failed(_) => {}

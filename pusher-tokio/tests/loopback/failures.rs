@@ -75,7 +75,12 @@ async fn a_refused_upgrade_has_its_status() {
     let (listener, endpoint) = listener().await;
     let client = lonely(endpoint);
     within(refuse_upgrade(listener)).await.unwrap();
-    let refused = TransportError::Http { status: 429, retry_after: Some(Duration::from_secs(7)) };
+    let refused = TransportError::Http {
+        status: 429,
+        retry_after: Some(Duration::from_secs(7)),
+        location: None,
+        excerpt: Box::default(),
+    };
     assert_eq!(failure(&client).await, ConnectionError::Transport(refused));
 }
 

@@ -65,10 +65,17 @@ pub(super) fn the_upgrade_carries_prefix_and_headers_to_an_ipv6_address<A: Adapt
     {
         assert!(head.contains(&format!("\r\n{line}\r\n")), "{head}");
     }
-    socket.write_all(b"HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n").unwrap();
+    socket
+        .write_all(b"HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nLocation: /busy\r\nContent-Length: 9\r\n\r\ncome back")
+        .unwrap();
     let state = user.until_state("refused", |state| matches!(state, ConnectionState::Waiting { .. }));
     let ConnectionState::Waiting { cause, .. } = state else { panic!("{state:?}") };
-    let refused = TransportError::Http { status: 503, retry_after: Some(Duration::from_secs(7)) };
+    let refused = TransportError::Http {
+        status: 503,
+        retry_after: Some(Duration::from_secs(7)),
+        location: Some("/busy".into()),
+        excerpt: "come back".into(),
+    };
     assert_eq!(cause, ConnectionError::Transport(refused));
 }
 

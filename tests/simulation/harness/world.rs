@@ -180,12 +180,17 @@ impl World {
             2 => TransportError::Io("connection refused".into()),
             3 => {
                 let status = *self.choices.pick(&[502, 401, 403, 404, 429, 500]);
-                TransportError::Http { status, retry_after: None }
+                TransportError::http(status)
             }
             4 => {
                 let status = *self.choices.pick(&[503, 429]);
                 let retry_after = *self.choices.pick(&[20, 0, 3_600]);
-                TransportError::Http { status, retry_after: Some(Duration::from_secs(retry_after)) }
+                TransportError::Http {
+                    status,
+                    retry_after: Some(Duration::from_secs(retry_after)),
+                    location: None,
+                    excerpt: Box::default(),
+                }
             }
             5 if request.tls => {
                 let packet = Packet::End(CloseReason::TlsUnavailable);

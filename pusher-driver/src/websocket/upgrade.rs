@@ -1,0 +1,154 @@
+//! The way from a connected stream to an open WebSocket.
+
+use std::fmt;
+use std::io;
+use std::task::{Poll, Waker};
+
+use pusher_proto::{CloseReason, ConnectRequest, TransportError};
+use pusher_websocket::{HandshakeError, Request, Upgraded};
+
+use super::masks::OsMasks;
+use super::{Limits, NonBlocking, WebSocket, failure, is_end};
+use crate::auth::USER_AGENT;
+use crate::pace::Pace;
+
+/// An HTTP upgrade on its way.
+pub struct Handshake<S: NonBlocking> {
+    /// `None` once it has ended.
+    upgrade: Option<Result<Upgrade<S>, CloseReason>>,
+    limits: Limits,
+}
+
+struct Upgrade<S> {
+    stream: S,
+    handshake: pusher_websocket::Handshake,
+    /// Bytes of the request that have been written.
+    written: usize,
+    is_flushed: bool,
+    pace: Pace,
+}
+
+impl<S: NonBlocking> Handshake<S> {
+    /// Starts the upgrade on a stream that is connected to the server.
+    #[must_use]
+    pub fn new(stream: S, request: &ConnectRequest, limits: Limits) -> Self {
+        let failed = |error: &dyn fmt::Display| CloseReason::Failed(TransportError::Io(error.to_string()));
+        let mut key = [0; 16];
+        let handshake = getrandom::fill(&mut key).map_err(|error| failed(&error)).and_then(|()| {
+            pusher_websocket::Handshake::new(&upgrade_request(request), key).map_err(|error| failed(&error))
+        });
+        let start = |handshake| Upgrade { stream, handshake, written: 0, is_flushed: false, pace: Pace::turn() };
+        Self { upgrade: Some(handshake.map(start)), limits }
+    }
+
+    /// Goes on with the upgrade, until it says how it ended. One call does a bounded amount of work; if there is more, it
+    /// wakes.
+    pub fn poll(&mut self, waker: &Waker) -> Poll<Result<WebSocket<S>, CloseReason>> {
+        let mut upgrade = match self.upgrade.take() {
+            Some(Ok(upgrade)) => upgrade,
+            Some(Err(reason)) => return Poll::Ready(Err(reason)),
+            None => return Poll::Ready(Err(CloseReason::Dropped)),
+        };
+        upgrade.stream.set_waker(waker);
+        match upgrade.poll(waker) {
+            Poll::Ready(Ok(upgraded)) => {
+                Poll::Ready(Ok(WebSocket::new(upgrade.stream, self.limits, &upgraded.leftover, OsMasks::new())))
+            }
+            Poll::Ready(Err(reason)) => Poll::Ready(Err(reason)),
+            Poll::Pending => {
+                self.upgrade = Some(Ok(upgrade));
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<S: NonBlocking> Upgrade<S> {
+    fn poll(&mut self, waker: &Waker) -> Poll<Result<Upgraded, CloseReason>> {
+        let sent = self.send();
+        // A server that refuses may answer and close before it has read the request.
+        if let Err(error) = &sent
+            && error.kind() != io::ErrorKind::WouldBlock
+            && !is_end(error)
+        {
+            return Poll::Ready(Err(failure(error)));
+        }
+        let mut buffer = [0; READ_LEN];
+        loop {
+            if self.pace.pauses() {
+                waker.wake_by_ref();
+                return Poll::Pending;
+            }
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return Poll::Ready(Err(close_reason(self.handshake.handle_end()))),
+                Ok(len) => {
+                    self.pace.count(len);
+                    match self.handshake.handle_read(&buffer[..len]) {
+                        Ok(None) => {}
+                        Ok(Some(upgraded)) => return Poll::Ready(Ok(upgraded)),
+                        Err(error) => return Poll::Ready(Err(close_reason(error))),
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.pace.rest();
+                    return match sent {
+                        Err(error) if is_end(&error) => Poll::Ready(Err(close_reason(self.handshake.handle_end()))),
+                        Ok(()) | Err(_) => Poll::Pending,
+                    };
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_end(&error) => {
+                    return Poll::Ready(Err(close_reason(self.handshake.handle_end())));
+                }
+                Err(error) => return Poll::Ready(Err(failure(&error))),
+            }
+        }
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        let request = self.handshake.request();
+        while self.written < request.len() {
+            match self.stream.write(&request[self.written..]) {
+                Ok(0) => return Err(io::ErrorKind::BrokenPipe.into()),
+                Ok(len) => self.written += len,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if !self.is_flushed {
+            self.stream.flush()?;
+            self.is_flushed = true;
+        }
+        Ok(())
+    }
+}
+
+fn upgrade_request(request: &ConnectRequest) -> Request {
+    let host = if request.host.contains(':') { format!("[{}]", request.host) } else { request.host.to_string() };
+    let default_port = if request.tls { 443 } else { 80 };
+    // Some servers compare `Host` with the names that they know, and browsers leave the default port out.
+    let host = if request.port == default_port { host } else { format!("{host}:{}", request.port) };
+    let upgrade = Request::new(&host, &request.target).default_header("User-Agent", USER_AGENT);
+    request.headers.iter().fold(upgrade, |upgrade, (name, value)| upgrade.header(name, value.expose()))
+}
+
+fn close_reason(error: HandshakeError) -> CloseReason {
+    CloseReason::Failed(match error {
+        HandshakeError::Refused(refusal) => TransportError::Http {
+            status: refusal.status,
+            retry_after: refusal.retry_after,
+            location: refusal.location.map(Into::into),
+            excerpt: refusal.excerpt.into(),
+        },
+        error => TransportError::Upgrade(error.to_string()),
+    })
+}
+
+impl<S: NonBlocking> fmt::Debug for Handshake<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handshake").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// Bytes that are read at a time. An answer has a few hundred.
+const READ_LEN: usize = 1_024;
