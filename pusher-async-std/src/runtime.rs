@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_io::Timer;
 use async_net::TcpStream;
 use pusher_driver::adapter::{
-    Clock, Handshake, Hop, HttpClient, Limits, Polled, Runtime, SystemClock, WebSocket, connect_any,
+    Clock, Handshake, Hop, HttpClient, Limits, Polled, Runtime, SystemClock, WebSocket, connect_any, with_address,
 };
 use pusher_driver::{HttpRequest, HttpResponse, Options};
 use pusher_proto::{AuthError, CloseReason, Config, ConnectRequest, Instant, Text, TransportError};
@@ -73,9 +73,10 @@ async fn open(options: Options, host: Text, port: u16, tls: bool) -> Result<Stre
 }
 
 async fn connect_tcp(hop: Hop) -> Result<Box<dyn Duplex>, CloseReason> {
-    let dns = |error: io::Error| CloseReason::Failed(TransportError::Dns(error.to_string()));
+    let at = |reason| with_address(reason, &hop.host, hop.port);
+    let dns = |error: io::Error| at(CloseReason::Failed(TransportError::Dns(error.to_string())));
     let addresses = async_net::resolve((hop.host.to_string(), hop.port)).await.map_err(dns)?;
-    let tcp = connect_any(addresses, dial, sleep).await?;
+    let tcp = connect_any(addresses, dial, sleep).await.map_err(at)?;
     let mut stream = Stream(Box::new(tcp));
     if let Some(tunnel) = hop.tunnel {
         stream = tunnel.pass(stream).await?;

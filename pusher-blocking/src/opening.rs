@@ -12,8 +12,8 @@ use std::time::Instant;
 use mio::Registry;
 use mio::net::TcpStream;
 use pusher_driver::Options;
-use pusher_driver::adapter::{ATTEMPT_DELAY, Handshake, Hop, Limits, Tunnel, WebSocket, take_turns};
-use pusher_proto::{CloseReason, ConnectRequest, TransportError};
+use pusher_driver::adapter::{ATTEMPT_DELAY, Handshake, Hop, Limits, Tunnel, WebSocket, take_turns, with_address};
+use pusher_proto::{CloseReason, ConnectRequest, Text, TransportError};
 
 use crate::stream::{Stream, Tcp, watch};
 
@@ -23,6 +23,8 @@ pub(crate) struct Opening {
     #[cfg(feature = "tls")]
     tls: pusher_driver::Tls,
     limits: Limits,
+    /// Host and port that the TCP connection goes to: the server's or its proxy's.
+    address: (Text, u16),
     tunnel: Option<Tunnel>,
     /// Wakes the loop.
     waker: Waker,
@@ -51,12 +53,14 @@ impl Opening {
     pub(crate) fn new(request: ConnectRequest, options: &Options, limits: Limits, waker: &Waker) -> Self {
         let hop = options.hop(&request.host, request.port, request.tls);
         let (sender, addresses) = mpsc::channel();
+        let address = (hop.host.clone(), hop.port);
         let tunnel = resolve(hop, sender, waker.clone());
         Self {
             request,
             #[cfg(feature = "tls")]
             tls: options.trusted().clone(),
             limits,
+            address,
             tunnel,
             waker: waker.clone(),
             stage: Stage::Resolving(addresses),
@@ -90,14 +94,14 @@ impl Opening {
         match mem::replace(&mut self.stage, Stage::Ended) {
             Stage::Resolving(addresses) => match addresses.try_recv() {
                 Ok(Ok(addresses)) => Ok(Next::Stage(Stage::Connecting(Race::new(addresses)))),
-                Ok(Err(error)) => Err(CloseReason::Failed(TransportError::Dns(error.to_string()))),
+                Ok(Err(error)) => Err(self.at(CloseReason::Failed(TransportError::Dns(error.to_string())))),
                 Err(TryRecvError::Empty) => Ok(Next::Wait(Stage::Resolving(addresses))),
                 Err(error @ TryRecvError::Disconnected) => Err(failed(&error)),
             },
             Stage::Connecting(mut race) => match race.poll(registry) {
                 Poll::Pending => Ok(Next::Wait(Stage::Connecting(race))),
                 Poll::Ready(stream) => {
-                    let stream = stream?;
+                    let stream = stream.map_err(|reason| self.at(reason))?;
                     stream.set_nodelay(true).map_err(|error| failed(&error))?;
                     let stream = Tcp::new(stream, self.waker.clone());
                     match self.tunnel.take() {
@@ -126,6 +130,10 @@ impl Opening {
             },
             Stage::Ended => Err(CloseReason::Dropped),
         }
+    }
+
+    fn at(&self, reason: CloseReason) -> CloseReason {
+        with_address(reason, &self.address.0, self.address.1)
     }
 
     fn upgrade(&self, stream: Stream) -> Next {

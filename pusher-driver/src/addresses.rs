@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use pusher_proto::{CloseReason, TransportError};
+
 /// Sorts addresses so that IPv6 and IPv4 take turns, as the first address begins (RFC 8305, section 4).
 #[must_use]
 pub fn take_turns(addresses: impl IntoIterator<Item = SocketAddr>) -> Vec<SocketAddr> {
@@ -24,6 +26,20 @@ pub fn take_turns(addresses: impl IntoIterator<Item = SocketAddr>) -> Vec<Socket
 /// Delay before the next address is tried (RFC 8305, section 5).
 pub const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
+/// Puts the host and port of an attempt in front of what went wrong with it: of several servers or a proxy, the text alone does
+/// not say which.
+#[must_use]
+pub fn with_address(reason: CloseReason, host: &str, port: u16) -> CloseReason {
+    let named = |text: String| {
+        if host.contains(':') { format!("[{host}]:{port}: {text}") } else { format!("{host}:{port}: {text}") }
+    };
+    match reason {
+        CloseReason::Failed(TransportError::Dns(text)) => CloseReason::Failed(TransportError::Dns(named(text))),
+        CloseReason::Failed(TransportError::Io(text)) => CloseReason::Failed(TransportError::Io(named(text))),
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,5 +52,14 @@ mod tests {
     fn families_take_turns() {
         let v4 = SocketAddr::from(([127, 0, 0, 1], 80));
         assert_eq!(take_turns([v6(1), v6(2), v6(3), v4]), [v6(1), v4, v6(2), v6(3)]);
+    }
+
+    #[test]
+    fn errors_of_names_and_connections_say_where() {
+        let io = |text: &str| CloseReason::Failed(TransportError::Io(text.into()));
+        let dns = |text: &str| CloseReason::Failed(TransportError::Dns(text.into()));
+        assert_eq!(with_address(io("refused"), "example.com", 443), io("example.com:443: refused"));
+        assert_eq!(with_address(dns("no address"), "::1", 80), dns("[::1]:80: no address"));
+        assert_eq!(with_address(CloseReason::Dropped, "example.com", 443), CloseReason::Dropped);
     }
 }

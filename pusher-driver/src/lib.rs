@@ -46,7 +46,7 @@ pub use tls::Tls;
 
 /// What adapters are made of; applications do not need it.
 pub mod adapter {
-    pub use crate::addresses::{ATTEMPT_DELAY, take_turns};
+    pub use crate::addresses::{ATTEMPT_DELAY, take_turns, with_address};
     pub use crate::auth::{AuthUrl, InvalidAuthUrl, USER_AGENT, with_causes};
     pub use crate::clock::{Clock, SystemClock};
     #[cfg(feature = "async")]

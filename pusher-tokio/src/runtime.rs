@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pusher_driver::adapter::{Clock, Handshake, Hop, HttpClient, Limits, Polled, Runtime, WebSocket, connect_any};
+use pusher_driver::adapter::{
+    Clock, Handshake, Hop, HttpClient, Limits, Polled, Runtime, WebSocket, connect_any, with_address,
+};
 use pusher_driver::{HttpRequest, HttpResponse, Options};
 use pusher_proto::{AuthError, CloseReason, Config, ConnectRequest, Instant, Text, TransportError};
 use tokio::net::{TcpStream, lookup_host};
@@ -77,9 +79,10 @@ async fn open(options: Options, host: Text, port: u16, tls: bool) -> Result<Stre
 }
 
 async fn connect_tcp(hop: Hop) -> Result<Box<dyn Duplex>, CloseReason> {
-    let dns = |error: io::Error| CloseReason::Failed(TransportError::Dns(error.to_string()));
+    let at = |reason| with_address(reason, &hop.host, hop.port);
+    let dns = |error: io::Error| at(CloseReason::Failed(TransportError::Dns(error.to_string())));
     let addresses: Vec<_> = lookup_host((hop.host.as_str(), hop.port)).await.map_err(dns)?.collect();
-    let tcp = connect_any(addresses, dial, tokio::time::sleep).await?;
+    let tcp = connect_any(addresses, dial, tokio::time::sleep).await.map_err(at)?;
     let mut stream = Stream(Box::new(tcp));
     if let Some(tunnel) = hop.tunnel {
         stream = tunnel.pass(stream).await?;

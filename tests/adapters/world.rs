@@ -105,6 +105,11 @@ impl<A: Adapter> World<A> {
         self.config_at(self.proxy.address())
     }
 
+    /// Host and port of the server.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The way without a proxy.
     pub(crate) fn direct_config(&self) -> ConfigBuilder {
         self.config_at(self.address)

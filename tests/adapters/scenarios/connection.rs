@@ -21,7 +21,9 @@ pub(super) fn a_client_waits_for_a_server_that_is_not_up_yet<A: Adapter>(world: 
         matches!(state, ConnectionState::Waiting { cause: found, .. }
             if std::mem::discriminant(found) == std::mem::discriminant(&cause))
     };
-    user.until_state("refused", refused);
+    let state = user.until_state("refused", refused);
+    let ConnectionState::Waiting { cause, .. } = state else { panic!("{state:?}") };
+    assert!(cause.to_string().starts_with(&format!("{}: ", world.address())), "{cause}");
     world.start_server();
     user.until_connected();
     user.subscribed("chat");
