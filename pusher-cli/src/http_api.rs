@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use pusher_driver::adapter::with_causes;
 use pusher_tokio::SocketId;
 use pusher_tokio::pusher_proto::signing::{ApiRequest, App};
-use reqwest::{Client, Method, Response, Url};
+use reqwest::{Client, Method, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -88,7 +88,8 @@ impl HttpApi {
         let request = self.client.request(method, url).header("Content-Type", "application/json").body(body);
         let unanswered = |error| unanswered(error, &origin, publishes);
         let response = request.send().await.map_err(unanswered)?;
-        check(response).await?.text().await.map_err(unanswered)
+        let status = response.status().as_u16();
+        check(status, response.text().await.map_err(unanswered)?)
     }
 }
 
@@ -108,21 +109,20 @@ fn unanswered(error: reqwest::Error, origin: &str, publishes: bool) -> Failure {
     })
 }
 
-/// Refuses all but the successes.
-async fn check(response: Response) -> Result<Response, Failure> {
-    let status = response.status();
-    if status.is_success() {
-        return Ok(response);
+/// Returns the body of a success. soketi reports errors with status 200 too; its body then has an `error` and a `code`.
+fn check(status: u16, body: String) -> Result<String, Failure> {
+    let json = serde_json::from_str::<serde_json::Value>(&body).unwrap_or_default();
+    let is_success = (200..300).contains(&status);
+    if is_success && json["error"].is_null() {
+        return Ok(body);
     }
-    let body = response.text().await.unwrap_or_default();
-    let words = match serde_json::from_str::<serde_json::Value>(&body) {
-        Ok(json) => json["error"].as_str().map_or(body.clone(), str::to_owned),
-        Err(_) => body,
-    };
+    let inner = json["code"].as_u64().and_then(|code| u16::try_from(code).ok());
+    let status = if is_success { inner.unwrap_or(status) } else { status };
+    let words = json["error"].as_str().map_or(body, str::to_owned);
     let excerpt: String = words.trim().chars().take(MAX_EXCERPT_LEN).collect();
     let separator = if excerpt.is_empty() { "" } else { ": " };
-    let answer = format!("status {}{separator}{excerpt}", status.as_u16());
-    Err(match status.as_u16() {
+    let answer = format!("status {status}{separator}{excerpt}");
+    Err(match status {
         401 | 403 | 404 => {
             Failure::refused(format!("the HTTP API refused the id, key or secret of the application: {answer}"))
         }
@@ -142,3 +142,20 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Longest excerpt of an answer, in characters.
 const MAX_EXCERPT_LEN: usize = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_in_the_body_of_a_200_is_an_error() {
+        let refused = r#"{"error":"The secret authentication failed","code":401}"#;
+        let failure = check(200, refused.into()).unwrap_err();
+        assert!(failure.message().ends_with("status 401: The secret authentication failed"), "{}", failure.message());
+        let failure = check(200, r#"{"error":"The data is too large","code":413}"#.into()).unwrap_err();
+        assert_eq!(failure.message(), "the HTTP API answered with status 413: The data is too large");
+        assert_eq!(check(200, r#"{"ok":true}"#.into()).unwrap(), r#"{"ok":true}"#);
+        assert_eq!(check(200, "ok".into()).unwrap(), "ok");
+        assert!(check(500, "<html>".into()).unwrap_err().message().contains("status 500: <html>"));
+    }
+}
