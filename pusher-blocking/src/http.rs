@@ -134,3 +134,31 @@ fn failure(failure: Failure) -> AuthError {
 fn is_too_long(error: &io::Error) -> bool {
     error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<TooLong>)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::mpsc;
+    use std::thread;
+
+    use pusher_proto::Endpoint;
+
+    use super::*;
+
+    #[test]
+    fn a_request_takes_no_longer_than_the_timeout_of_authorizations() {
+        // It accepts connections by its backlog, and never answers.
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let request = HttpRequest {
+            url: format!("http://{}/auth", server.local_addr().unwrap()).into(),
+            headers: Vec::new(),
+            content_type: "application/json",
+            body: "{}".into(),
+        };
+        let config = Config::builder("key", Endpoint::cluster("eu")).auth_timeout(Duration::from_millis(20));
+        let http = Http::new(&config.build().unwrap(), &Options::new());
+        let (sender, answer) = mpsc::channel();
+        thread::spawn(move || sender.send(http.post(&request)));
+        assert_eq!(answer.recv_timeout(Duration::from_secs(20)), Ok(Err(AuthError::Timeout)));
+    }
+}
