@@ -40,6 +40,8 @@ pub enum Step {
 pub struct Engine {
     shared: Arc<Shared>,
     now: Instant,
+    /// How far the client is from its end, as the core has been told.
+    life: Life,
     steps: VecDeque<Step>,
     delivery: Delivery,
 }
@@ -55,6 +57,7 @@ impl Engine {
         let engine = Self {
             shared: Arc::clone(&shared),
             now: Instant::ZERO,
+            life: Life::Running,
             steps: VecDeque::new(),
             delivery: Delivery::default(),
         };
@@ -80,12 +83,13 @@ impl Engine {
     /// Takes what handles have changed, what authorizers have answered, and what the wall clock says.
     pub fn sync(&mut self) {
         let lead = self.shared.clock.wall_lead();
-        self.input(|state, now| {
+        self.life = self.input(|state, now| {
             state.core.handle_wall_clock(lead.saturating_add(now.elapsed()), now);
             state.take_changes(now);
             if state.life != Life::Running {
                 state.core.disconnect();
             }
+            state.life
         });
     }
 
@@ -158,16 +162,18 @@ impl Engine {
         self.shared.park(waker)
     }
 
-    /// Whether the last handle is gone or `shutdown` was called: the loop ends once no socket is left.
+    /// Whether the last handle was gone or `shutdown` had been called at the last [`Engine::sync`]: the loop ends once no
+    /// socket is left.
     #[must_use]
     pub fn is_leaving(&self) -> bool {
-        self.shared.lock().life != Life::Running
+        // Not what a handle has wished since: the socket must have been closed before the loop may end.
+        self.life != Life::Running
     }
 
     /// Returns how long `shutdown` may take.
     #[must_use]
     pub fn leave_limit(&self) -> Option<Duration> {
-        match self.shared.lock().life {
+        match self.life {
             Life::Leaving(limit) => limit,
             Life::Running | Life::Ended => None,
         }
