@@ -109,7 +109,7 @@ fn agent(options: &Options, timeout: Duration) -> Result<Agent, AuthError> {
         .max_redirects_will_error(false)
         .proxy(None)
         .user_agent(USER_AGENT)
-        .timeout_global(Some(timeout))
+        .timeout_global(Some(timeout.min(LONGEST_TIMEOUT)))
         .build();
     crate::bounded::agent(config, options)
 }
@@ -134,6 +134,9 @@ fn failure(failure: Failure) -> AuthError {
 fn is_too_long(error: &io::Error) -> bool {
     error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<TooLong>)
 }
+
+/// A day. The core ends a request after `auth_timeout`; ureq adds its limit to the clock, which the longest duration overflows.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[cfg(test)]
 mod tests {
