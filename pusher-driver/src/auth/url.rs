@@ -98,6 +98,7 @@ impl AuthUrl {
         if self.port == default_port(self.tls) { host } else { format!("{host}:{}", self.port) }
     }
 
+    #[cfg(any(test, feature = "hyper"))]
     pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
         (self.tls, self.port) == (other.tls, other.port) && self.host.eq_ignore_ascii_case(&other.host)
     }
