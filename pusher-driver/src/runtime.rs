@@ -56,9 +56,6 @@ pub trait Socket: Send + 'static {
     /// Ends when both sides have closed, or nothing more can be done. One call does a bounded amount of work; if there is
     /// more, it wakes the task.
     fn poll_close(&mut self, context: &mut Context<'_>) -> Poll<()>;
-
-    /// Returns the size in bytes of the buffer that the last message lay in.
-    fn read_buffer_len(&self) -> usize;
 }
 
 /// Tries all `addresses`, each 250 ms after the one before or as soon as that one has failed, and keeps the first

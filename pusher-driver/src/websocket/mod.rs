@@ -288,10 +288,6 @@ impl<S: NonBlocking> crate::runtime::Socket for WebSocket<S> {
     fn poll_close(&mut self, context: &mut std::task::Context<'_>) -> Poll<()> {
         Self::poll_close(self, context.waker())
     }
-
-    fn read_buffer_len(&self) -> usize {
-        Self::read_buffer_len(self)
-    }
 }
 
 impl<S: NonBlocking> fmt::Debug for WebSocket<S> {

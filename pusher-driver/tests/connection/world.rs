@@ -335,10 +335,6 @@ impl Socket for FakeSocket {
         }
         if outside.closes { Poll::Ready(()) } else { Poll::Pending }
     }
-
-    fn read_buffer_len(&self) -> usize {
-        4_096
-    }
 }
 
 impl Drop for FakeSocket {

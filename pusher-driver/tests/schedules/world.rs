@@ -257,10 +257,6 @@ impl Socket for FakeSocket {
     fn poll_close(&mut self, _context: &mut Context<'_>) -> Poll<()> {
         Poll::Ready(())
     }
-
-    fn read_buffer_len(&self) -> usize {
-        4_096
-    }
 }
 
 impl Drop for FakeSocket {
