@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::members::{Difference, Member, Members};
-use crate::wire::object;
+use crate::wire::{object, write};
 use crate::{
     AuthError, AuthId, AuthRequest, ChannelName, CloseFrame, ConnectRequest, ConnectionError, Data, DecryptionError,
     FailReason, Instant, SigninError, SocketId, SubscriptionError, Text,
@@ -24,7 +24,9 @@ impl fmt::Display for SocketEpoch {
 }
 
 /// What to do next, from [`Client::poll_action`](crate::Client::poll_action).
-#[derive(Clone, Debug, PartialEq)]
+///
+/// `Debug` shows `…` in place of the signatures in messages that are to be sent.
+#[derive(Clone, PartialEq)]
 pub enum Action {
     /// Open a socket. Answer with `handle_open`, or with `handle_close` if that fails.
     Connect(SocketEpoch, ConnectRequest),
@@ -40,6 +42,20 @@ pub enum Action {
     Schedule(Instant),
     /// Tell the application.
     Emit(Event),
+}
+
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(socket, request) => f.debug_tuple("Connect").field(socket).field(request).finish(),
+            Self::Send(socket, text) => f.debug_tuple("Send").field(socket).field(&write::masked(text)).finish(),
+            Self::Close(socket, frame) => f.debug_tuple("Close").field(socket).field(frame).finish(),
+            Self::RequestAuth(request) => f.debug_tuple("RequestAuth").field(request).finish(),
+            Self::CancelAuth(id) => f.debug_tuple("CancelAuth").field(id).finish(),
+            Self::Schedule(at) => f.debug_tuple("Schedule").field(at).finish(),
+            Self::Emit(event) => f.debug_tuple("Emit").field(event).finish(),
+        }
+    }
 }
 
 /// One WebSocket message, as it arrived.

@@ -1,6 +1,7 @@
 //! What the client says (Pusher protocol, *Client to Pusher Channels*).
 
 use alloc::format;
+use alloc::string::String;
 
 use crate::data::json_string;
 use crate::{AuthResponse, ChannelName, ClientEventName, Data, Text};
@@ -39,9 +40,44 @@ pub(crate) fn client_event(event: &ClientEventName, channel: &ChannelName, data:
     format!(r#"{{"event":{},"channel":{},"data":{data}}}"#, json_string(event), json_string(channel)).into()
 }
 
+/// Returns a message with `…` in place of signatures. A quote inside a JSON string is escaped, so the name of the field is
+/// found only where it is one.
+pub(crate) fn masked(message: &str) -> String {
+    let mut pieces = message.split(AUTH);
+    let mut masked = String::from(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let mut is_escaped = false;
+        let end = piece.find(|c: char| {
+            let ends = c == '"' && !is_escaped;
+            is_escaped = c == '\\' && !is_escaped;
+            ends
+        });
+        masked += AUTH;
+        masked += "…";
+        masked += &piece[end.unwrap_or(piece.len())..];
+    }
+    masked
+}
+
+/// How a signature begins in what we write.
+const AUTH: &str = r#""auth":""#;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_show_no_signatures() {
+        let channel = ChannelName::new("private-\"auth\":\"a").unwrap();
+        let auth = AuthResponse::new(r#"k:"1\"#).channel_data(r#"{"auth":"2"}"#);
+        assert_eq!(
+            masked(&subscribe(&channel, Some(&auth))),
+            r#"{"event":"pusher:subscribe","data":{"channel":"private-\"auth\":\"a","auth":"…","channel_data":"{\"auth\":\"2\"}"}}"#,
+        );
+        let auth = AuthResponse::new("k:3").user_data("{}");
+        assert_eq!(masked(&signin(&auth)), r#"{"event":"pusher:signin","data":{"auth":"…","user_data":"{}"}}"#);
+        assert_eq!(masked(&PING), PING.as_str());
+    }
 
     #[test]
     fn writes_exactly_what_servers_expect() {
