@@ -32,17 +32,33 @@ use crate::socket;
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/app/{key}", get(connect))
+        .merge(api(&shared))
+        .merge(auth_endpoints())
+        .fallback(connect_elsewhere)
+        .layer(DefaultBodyLimit::max(MAX_BODY_LEN))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), guard))
+        .with_state(shared)
+}
+
+fn api(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
+    Router::new()
         .route("/apps/{id}/events", post(events))
         .route("/apps/{id}/batch_events", post(batch_events))
         .route("/apps/{id}/channels", get(channels))
         .route("/apps/{id}/channels/{channel}", get(channel))
         .route("/apps/{id}/channels/{channel}/users", get(users))
         .route("/apps/{id}/users/{user}/terminate_connections", post(terminate_connections))
-        .merge(auth_endpoints())
-        .fallback(connect_elsewhere)
-        .layer(DefaultBodyLimit::max(MAX_BODY_LEN))
-        .layer(middleware::from_fn_with_state(Arc::clone(&shared), guard))
-        .with_state(shared)
+        .route_layer(middleware::map_response_with_state(Arc::clone(shared), failed_as_dialect))
+}
+
+/// soketi reports failed calls with status 200; what went wrong is in the body only.
+async fn failed_as_dialect(State(shared): State<Arc<Shared>>, mut response: Response) -> Response {
+    let status = response.status();
+    if status.is_client_error() || status.is_server_error() {
+        let reported = StatusCode::from_u16(shared.dialect.api_status(status.as_u16()));
+        *response.status_mut() = reported.unwrap_or(status);
+    }
+    response
 }
 
 /// For pages of every origin: a page under development has one of its own.

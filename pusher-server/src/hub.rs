@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use pusher_proto::server::{Action, ConnectionId, Server as Model};
+use pusher_proto::server::{Action, ConnectionId, Dialect, Server as Model};
 use pusher_proto::signing::{App, MasterKey};
 use pusher_proto::{ChannelName, CloseFrame, Frame, Instant, SocketId, Text};
 use serde::Deserialize;
@@ -18,6 +18,7 @@ use crate::options::{Authorize, Options};
 /// What all tasks of a server share.
 pub(crate) struct Shared {
     pub(crate) app: App,
+    pub(crate) dialect: Dialect,
     pub(crate) authorize: Authorize,
     pub(crate) any_origin: bool,
     unknown_sockets: bool,
@@ -77,6 +78,7 @@ impl Shared {
         };
         Self {
             app: options.config.app().clone(),
+            dialect: options.config.dialect(),
             authorize: options.authorize.clone(),
             any_origin: options.any_origin,
             unknown_sockets: options.unknown_sockets,

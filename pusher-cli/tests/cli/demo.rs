@@ -1,8 +1,8 @@
 //! `pusher demo`
 
-use pusher_server::Server;
-use pusher_server::pusher_proto::server::ServerConfig;
+use pusher_server::pusher_proto::server::{Dialect, ServerConfig};
 use pusher_server::pusher_proto::signing::App;
+use pusher_server::{Options, Server};
 use serde_json::Value;
 
 use crate::support::{Run, nowhere, pusher, server, silent_server};
@@ -67,6 +67,13 @@ async fn ends_at_once_where_nothing_can_work() {
     let wrong_key = demo(&server.ws_url(), ["app-id", "wrong", "app-secret"], &[]).await;
     wrong_key.expect_failure(4, "the application does not exist (code 4001)");
     assert!(!wrong_secret.stdout.contains("wrong"), "{wrong_secret:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_secret_is_reported_by_a_server_that_refuses_with_status_200() {
+    let server = Server::start(Options::default().dialect(Dialect::Soketi)).await.unwrap();
+    let run = demo(&server.ws_url(), ["app-id", "app-key", "wrong"], &[]).await;
+    run.expect_failure(4, "the HTTP API refused the id, key or secret of the application: status 401");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -65,6 +65,26 @@ async fn the_http_api_refuses_with_the_status_of_the_reason() {
 }
 
 #[tokio::test]
+async fn soketi_reports_failed_calls_of_the_http_api_with_status_200() {
+    let server = Server::start(Options::default().dialect(Dialect::Soketi)).await.unwrap();
+    let empty = r#"{"name":"e","channel":"a","data":""}"#;
+    for (line, body, age, code) in [
+        ("POST /apps/app-id/events", empty, 0, 400),
+        ("POST /apps/app-id/events", "{}", 700, 401),
+        ("GET /apps/app-id/channels", "", 700, 401),
+        ("GET /apps/other/channels", "", 0, 404),
+    ] {
+        let (status, answer) = call(&server, line, &[], body, age).await;
+        assert_eq!((status, &answer["code"]), (200, &json!(code)), "{line} {answer}");
+        assert!(answer["error"].is_string(), "{line} {answer}");
+    }
+    let good = r#"{"name":"e","channel":"a","data":"1"}"#;
+    assert_eq!(call(&server, "POST /apps/app-id/events", &[], good, 0).await, (200, json!({})));
+    // Auth endpoints are the application's, not soketi's.
+    assert_eq!(ask(&server, FORM, "channel_name=private-a").await.0, 400);
+}
+
+#[tokio::test]
 async fn says_that_it_closes_after_a_body_that_it_does_not_read() {
     let server = start().await;
     let mut socket = TcpStream::connect(server.address()).await.unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use pusher_proto::ChannelName;
-use pusher_proto::server::{Publication, ServerConfig};
+use pusher_proto::server::{Dialect, Publication, ServerConfig};
 use pusher_proto::signing::{ApiRequest, App};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;

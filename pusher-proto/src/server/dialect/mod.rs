@@ -51,6 +51,23 @@ impl Dialect {
         self.profile().name
     }
 
+    /// Returns the HTTP status of a call of the HTTP API that failed with `code`, which the body repeats.
+    ///
+    /// soketi answers with 200 (frames recorded from soketi 1.6.1), the others with the code.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pusher_proto::server::Dialect;
+    ///
+    /// assert_eq!(Dialect::Pusher.api_status(401), 401);
+    /// assert_eq!(Dialect::Soketi.api_status(401), 200);
+    /// ```
+    #[must_use]
+    pub fn api_status(self, code: u16) -> u16 {
+        self.profile().api_failure.unwrap_or(code)
+    }
+
     pub(super) const fn profile(self) -> &'static Profile {
         match self {
             Self::Pusher => &pusher::PROFILE,
@@ -112,6 +129,8 @@ pub(super) struct Profile {
     /// The HTTP status for an event without data, where that is refused.
     pub(super) empty_data: Option<u16>,
     pub(super) has_batches: bool,
+    /// The HTTP status of a failed call of the HTTP API, where it is not that of the reason.
+    pub(super) api_failure: Option<u16>,
     pub(super) deny: fn(Denial, &str) -> (CloseFrame, Ending),
     pub(super) refuse: fn(&Refusal) -> Answer,
 }
