@@ -185,6 +185,13 @@ impl Server {
         if name.is_empty() || name.len() > MAX_EVENT_NAME_LEN {
             return Err(ApiError::EventName);
         }
+        // Subscribers would take such an event for one of the server's own, such as a confirmed sign-in. No recording shows
+        // a server that publishes `pusher_internal:`; the self-hosted ones publish `pusher:`.
+        let is_reserved = name.starts_with(INTERNAL_PREFIX)
+            || name.starts_with(RESERVED_PREFIX) && !self.config.profile().publishes_reserved;
+        if is_reserved {
+            return Err(ApiError::ReservedEventName);
+        }
         if channels.is_empty() {
             return Err(ApiError::NoChannel);
         }
@@ -251,6 +258,9 @@ pub enum ApiError {
     /// The event's name is empty or longer than 200 bytes.
     #[error("Event names must have 1 to 200 bytes")]
     EventName,
+    /// The event's name begins with `pusher_internal:`, or with `pusher:` where the dialect refuses that.
+    #[error("Event names that begin with pusher: or pusher_internal: are reserved")]
+    ReservedEventName,
     /// The event is for no channel.
     #[error("Missing channel")]
     NoChannel,
@@ -296,6 +306,7 @@ impl ApiError {
             Self::UnknownCall => 404,
             Self::Internal => 500,
             Self::EventName
+            | Self::ReservedEventName
             | Self::NoChannel
             | Self::TooManyChannels { .. }
             | Self::TooManyEvents { .. }
@@ -315,5 +326,11 @@ const MAX_CHANNELS: usize = 100;
 
 /// Events in one batch (Pusher docs, *HTTP API reference, POST batch events*).
 const MAX_BATCH_LEN: usize = 10;
+
+/// How the events of the protocol begin.
+const RESERVED_PREFIX: &str = "pusher:";
+
+/// How the events of the protocol begin that only servers send.
+const INTERNAL_PREFIX: &str = "pusher_internal:";
 
 const PRESENCE_PREFIX: &str = "presence-";

@@ -51,6 +51,8 @@ async fn the_http_api_refuses_with_the_status_of_the_reason() {
         ("POST /apps/app-id/events", huge.as_str(), 0, 413),
         ("POST /apps/app-id/events", "{}", 0, 400),
         ("POST /apps/app-id/events", r##"{"name":"e","channel":"#a","data":""}"##, 0, 400),
+        ("POST /apps/app-id/events", r#"{"name":"pusher:signin_success","channel":"a","data":"1"}"#, 0, 400),
+        ("POST /apps/app-id/events", r#"{"name":"pusher_internal:x","channel":"a","data":"1"}"#, 0, 400),
         ("GET /apps/app-id/channels/a/users", "", 0, 400),
         ("GET /apps/app-id/channels", "", 700, 401),
         ("GET /apps/other/channels", "", 0, 404),

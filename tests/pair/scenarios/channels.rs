@@ -1,6 +1,6 @@
 //! Channels of every kind, events on them, caches and counts.
 
-use pusher_proto::server::{Dialect, Publication};
+use pusher_proto::server::{ApiError, Dialect, Publication};
 
 use super::Scenario;
 use crate::stage::*;
@@ -76,6 +76,13 @@ fn excluded(dialect: Dialect) {
 fn reserved_event(dialect: Dialect) {
     let mut stage = Stage::new(dialect).connected(&["a"]);
     stage.subscribed(A, "chat");
+    if dialect == Dialect::Pusher {
+        let now = stage.world.now();
+        let publication = Publication::new("pusher:custom", [channel("chat")], "1");
+        assert_eq!(stage.world.server().trigger(&publication, now), Err(ApiError::ReservedEventName));
+        stage.expect_silence(A);
+        return;
+    }
     stage.trigger("chat", "pusher:custom", "1");
     stage.expect(A, &[r#"event chat pusher:custom "1""#]);
 }

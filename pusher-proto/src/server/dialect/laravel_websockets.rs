@@ -63,6 +63,7 @@ pub(super) const PROFILE: Profile = Profile {
     refusal: Ending::new(true, Parting::Stay),
     empty_data: None,
     has_batches: false,
+    publishes_reserved: true,
     api_failure: None,
     deny,
     refuse,

@@ -129,6 +129,8 @@ pub(super) struct Profile {
     /// The HTTP status for an event without data, where that is refused.
     pub(super) empty_data: Option<u16>,
     pub(super) has_batches: bool,
+    /// Whether the HTTP API publishes event names that begin with `pusher:`, which the protocol reserves.
+    pub(super) publishes_reserved: bool,
     /// The HTTP status of a failed call of the HTTP API, where it is not that of the reason.
     pub(super) api_failure: Option<u16>,
     pub(super) deny: fn(Denial, &str) -> (CloseFrame, Ending),

@@ -69,6 +69,7 @@ pub(super) const PROFILE: Profile = Profile {
     refusal: CLOSE,
     empty_data: None,
     has_batches: true,
+    publishes_reserved: false,
     api_failure: None,
     deny: |denial, _| (denial.frame(), CLOSE),
     refuse: |refusal| Answer::error(refusal.code(), refusal.to_string()),

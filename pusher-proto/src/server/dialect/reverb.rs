@@ -63,6 +63,7 @@ pub(super) const PROFILE: Profile = Profile {
     refusal: ERROR_AND_DROP,
     empty_data: Some(422),
     has_batches: true,
+    publishes_reserved: true,
     api_failure: None,
     deny,
     refuse,

@@ -65,6 +65,7 @@ pub(super) const PROFILE: Profile = Profile {
     refusal: ERROR_AND_FRAME,
     empty_data: None,
     has_batches: true,
+    publishes_reserved: true,
     api_failure: None,
     deny,
     refuse,

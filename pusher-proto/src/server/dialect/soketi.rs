@@ -70,6 +70,7 @@ pub(super) const PROFILE: Profile = Profile {
     refusal: ERROR_AND_CODE,
     empty_data: Some(400),
     has_batches: true,
+    publishes_reserved: true,
     api_failure: Some(200),
     deny,
     refuse,

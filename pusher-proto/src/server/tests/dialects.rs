@@ -200,3 +200,32 @@ fn only_soketi_reports_failed_calls_of_the_http_api_with_status_200() {
     let statuses = Dialect::ALL.map(|dialect| dialect.api_status(401));
     assert_eq!(statuses, [401, 401, 401, 200, 401]);
 }
+
+#[test]
+fn only_self_hosted_servers_publish_names_that_are_reserved() {
+    for dialect in Dialect::ALL {
+        let mut world = world(dialect);
+        world.subscribe(1, "a");
+        let mut publish = |name: &str| {
+            let publication = Publication::new(name, [channel_name("a")], "1");
+            let result = world.server.trigger(&publication, world.now).map(drop);
+            (result, world.sent())
+        };
+        let refused = (Err(ApiError::ReservedEventName), Vec::new());
+        let accepted = (Ok(()), ["1 pusher:custom a 1".into()].into());
+        let expected = if dialect == Dialect::Pusher { refused.clone() } else { accepted };
+        assert_eq!(publish("pusher:custom"), expected, "{dialect}");
+        assert_eq!(publish("pusher_internal:subscription_succeeded"), refused, "{dialect}");
+        assert_eq!(publish("pusherlike:custom").0, Ok(()), "{dialect}");
+        for name in ["pusher:custom", "pusher_internal:custom"] {
+            let text = alloc::format!(r#"{{"event":"{name}","channel":"private-a","data":"1"}}"#);
+            world.server.handle_frame(ConnectionId::new(2), Frame::Text(text.into()), world.now);
+            let heard = world.sent();
+            assert!(!heard.iter().any(|line| line.starts_with("1 ")), "{dialect}: {heard:?}");
+        }
+    }
+    let mut world = World::new();
+    let batch = ["e", "pusher:custom"].map(|name| Publication::new(name, [channel_name("a")], "1"));
+    let error = world.server.trigger_batch(&batch, world.now).unwrap_err();
+    assert_eq!((error.status(), error), (400, ApiError::ReservedEventName));
+}
