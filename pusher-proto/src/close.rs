@@ -6,6 +6,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::Text;
+use crate::auth::safe_excerpt;
 
 /// The code and the reason of a WebSocket close frame (RFC 6455, section 5.5.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,9 +61,9 @@ pub enum TransportError {
         status: u16,
         /// The `Retry-After` of the answer, if it had one in seconds.
         retry_after: Option<Duration>,
-        /// The `Location` of the answer, at most 1 KiB. Its query may hold a token, so `Display` leaves it out.
+        /// The `Location` of the answer, at most 1 KiB; see [`refusal`](Self::refusal).
         location: Option<Box<str>>,
-        /// The start of the body, at most 1 KiB. `Display` shows less of it, in one line.
+        /// The start of the body, at most 1 KiB; see [`refusal`](Self::refusal). `Display` shows less of it, in one line.
         excerpt: Box<str>,
     },
     /// The WebSocket framing is broken.
@@ -76,18 +77,31 @@ impl TransportError {
     pub fn http(status: u16) -> Self {
         Self::Http { status, retry_after: None, location: None, excerpt: Box::default() }
     }
+
+    /// Returns a refusal of the upgrade with what its answer says, without what may be a secret and must not reach a log: the
+    /// credentials and the query of its `Location`, and signatures, keys and tokens in the start of its body.
+    #[must_use]
+    pub fn refusal(status: u16, retry_after: Option<Duration>, location: Option<&str>, body: &str) -> Self {
+        let location = location.map(|location| path_only(location).into());
+        Self::Http { status, retry_after, location, excerpt: safe_excerpt(body).into() }
+    }
 }
 
-/// What a refusal says beyond its status, in one line, and without what may be a secret in its `Location`.
+/// Returns a URL, or a part of one, without credentials, query and fragment.
+fn path_only(url: &str) -> String {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = path.split_at(path.find("//").map_or(0, |at| at + 2));
+    let authority = &rest[..rest.find('/').unwrap_or(rest.len())];
+    let host = authority.rfind('@').map_or(0, |at| at + 1);
+    [scheme, &rest[host..]].concat()
+}
+
+/// What a refusal says beyond its status, in one line.
 fn details(location: Option<&str>, excerpt: &str) -> String {
     let mut text = String::new();
     if let Some(location) = location {
-        let path = location.split(['?', '#']).next().unwrap_or_default();
-        let (scheme, rest) = path.split_at(path.find("//").map_or(0, |at| at + 2));
-        let authority = &rest[..rest.find('/').unwrap_or(rest.len())];
-        let host = authority.rfind('@').map_or(0, |at| at + 1);
         text.push_str(" and points to ");
-        text.extend(scheme.chars().chain(rest[host..].chars()).take(MAX_SHOWN).map(printable));
+        text.extend(location.chars().take(MAX_SHOWN).map(printable));
     }
     if !excerpt.is_empty() {
         text.push_str(": ");
@@ -125,12 +139,7 @@ mod tests {
 
     #[test]
     fn a_refusal_shows_where_it_points_without_secrets_and_the_start_of_its_body_in_one_line() {
-        let refusal = |location: Option<&str>, excerpt: &str| TransportError::Http {
-            status: 302,
-            retry_after: None,
-            location: location.map(Into::into),
-            excerpt: excerpt.into(),
-        };
+        let refusal = |location: Option<&str>, body: &str| TransportError::refusal(302, None, location, body);
         let status = "the server refused the WebSocket upgrade with HTTP status 302";
         let long = "x".repeat(1_000);
         let table = [
@@ -138,10 +147,13 @@ mod tests {
             (refusal(None, "no\r\napp"), ": no  app".into()),
             (refusal(Some("https://me:pass@host/path?token=1"), ""), " and points to https://host/path".into()),
             (refusal(Some("/login#x@y"), "moved"), " and points to /login: moved".into()),
+            (refusal(None, "got Authorization: Basic t0ken"), ": got Authorization:…".into()),
             (refusal(Some("//a@b"), &long), alloc::format!(" and points to //b: {}", &long[..MAX_SHOWN])),
         ];
         for (error, expected) in table {
             assert_eq!(error.to_string(), alloc::format!("{status}{expected}"));
+            let debug = alloc::format!("{error:?}");
+            assert!(!["pass", "token", "t0ken"].iter().any(|secret| debug.contains(secret)), "{debug}");
         }
     }
 }

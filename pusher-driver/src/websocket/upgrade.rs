@@ -134,12 +134,9 @@ fn upgrade_request(request: &ConnectRequest) -> Request {
 
 fn close_reason(error: HandshakeError) -> CloseReason {
     CloseReason::Failed(match error {
-        HandshakeError::Refused(refusal) => TransportError::Http {
-            status: refusal.status,
-            retry_after: refusal.retry_after,
-            location: refusal.location.map(Into::into),
-            excerpt: refusal.excerpt.into(),
-        },
+        HandshakeError::Refused(refusal) => {
+            TransportError::refusal(refusal.status, refusal.retry_after, refusal.location.as_deref(), &refusal.excerpt)
+        }
         error => TransportError::Upgrade(error.to_string()),
     })
 }

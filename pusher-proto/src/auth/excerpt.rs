@@ -9,7 +9,7 @@ use super::excerpt;
 ///
 /// An answer that cannot be used may be truncated, escaped or wrapped, so everything behind the name of a secret field is left
 /// out, and everywhere else what looks like a signature, a key or a token.
-pub(super) fn safe_excerpt(text: &str) -> String {
+pub(crate) fn safe_excerpt(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let ends = SECRETS.iter().filter_map(|name| Some(lower.find(name)? + name.len()));
     match ends.min() {
@@ -36,8 +36,10 @@ fn without_tokens(text: &str) -> String {
     safe
 }
 
-/// What stands in front of a secret, in lower case: names in JSON, also in a string of JSON or in PHP, and a scheme of HTTP.
-const SECRETS: [&str; 5] = ["auth\"", "auth\\\"", "auth'", "shared_secret", "bearer "];
+/// What stands in front of a secret, in lower case: names in JSON, also in a string of JSON or in PHP, and a scheme
+/// and a header of HTTP.
+const SECRETS: [&str; 7] =
+    ["auth\"", "auth\\\"", "auth'", "shared_secret", "bearer ", "authorization:", "authorization\""];
 
 /// Shortest run that may be a secret: half a signature, or 16 bytes in hexadecimal.
 const MIN_TOKEN_LEN: usize = 32;
@@ -74,6 +76,8 @@ mod tests {
             format!("array('auth' => 'key:short', '{key}')"),
             format!("key:{signature} and {key}"),
             "Authorization: Bearer short".to_string(),
+            "authorization: Basic short".to_string(),
+            r#"{"Authorization":"Basic short"}"#.to_string(),
             format!("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkEifQ.{key}"),
             format!("{}{signature}", "a.".repeat(500)),
         ];

@@ -12,7 +12,7 @@ use core::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::value::RawValue;
 
-use self::excerpt::safe_excerpt;
+pub(crate) use self::excerpt::safe_excerpt;
 use crate::data::json_string;
 use crate::wire::object;
 use crate::{ChannelName, Secret, SocketId, Text};
