@@ -131,13 +131,13 @@ impl Endpoint {
         let odd = |c: char| c.is_control() || c.is_whitespace() || "/?#@[]\\".contains(c);
         let is_no_address = self.host.contains(':') && self.host.parse::<Ipv6Addr>().is_err();
         if self.host.is_empty() || self.host.contains(odd) || is_no_address {
-            return Err(InvalidConfig::Host(self.host.clone()));
+            return Err(InvalidConfig::Host(shown(&self.host)));
         }
         if self.ws_port == 0 || self.wss_port == 0 {
             return Err(InvalidConfig::PortZero);
         }
         if self.path_prefix.contains(|c: char| !c.is_ascii_graphic() || "?#".contains(c)) {
-            return Err(InvalidConfig::PathPrefix(self.path_prefix.clone()));
+            return Err(InvalidConfig::PathPrefix(shown(&self.path_prefix)));
         }
         for (name, value) in &self.headers {
             let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
@@ -145,7 +145,9 @@ impl Endpoint {
                 || !name.bytes().all(token)
                 || value.expose().contains(|c: char| c.is_control() || !c.is_ascii())
             {
-                return Err(InvalidConfig::Header(name.clone()));
+                // A whole header in place of the name has its value behind the name.
+                let end = name.bytes().position(|byte| !token(byte)).unwrap_or(name.len());
+                return Err(InvalidConfig::Header(name.get(..end).unwrap_or_default().into()));
             }
         }
         Ok(())
@@ -331,6 +333,13 @@ mod tests {
         for (url, shown) in table {
             assert_eq!(url.parse::<Endpoint>(), Err(InvalidConfig::Url(shown.into())), "{url}");
         }
+        let (host, path, header) = (InvalidConfig::Host, InvalidConfig::PathPrefix, InvalidConfig::Header);
+        let endpoint = |url: &str| url.parse::<Endpoint>().unwrap_err();
+        assert_eq!(endpoint("wss://h/app?token=secret"), path("/app".into()));
+        assert_eq!(endpoint("wss://h?token=secret"), host("h".into()));
+        assert_eq!(Endpoint::host("wss://u:secret@h").validate(), Err(host("wss://…@h".into())));
+        let whole = Endpoint::host("h").header("Authorization: Bearer secret", "");
+        assert_eq!(whole.validate(), Err(header("Authorization".into())));
     }
 
     #[test]

@@ -41,7 +41,9 @@ impl HttpRequest {
         let mut head: Vec<(Text, Secret)> = Vec::from(ours);
         for (name, value) in &self.headers {
             if !is_token(name) || !is_field_value(value.expose()) {
-                return Err(AuthError::Handler(format!("the header {name:?} cannot be sent")));
+                // A whole header in place of the name has its value behind the name.
+                let shown: String = name.chars().take_while(|c| is_token(c.encode_utf8(&mut [0; 4]))).collect();
+                return Err(AuthError::Handler(format!("the header {shown:?} cannot be sent")));
             }
             if FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing)) {
                 continue;
@@ -200,9 +202,10 @@ mod tests {
 
     #[test]
     fn a_header_that_cannot_be_sent_is_an_error_without_its_value() {
-        for (name, value) in [("X", "s3cret\r\nY: z"), ("X", "s3cret ä"), ("X Y", "s3cret"), ("", "s3cret")] {
+        let table = [("X", "s3cret\r\nY: z", "X"), ("X", "s3cret ä", "X"), ("X: s3cret", "", "X"), ("", "s3cret", "")];
+        for (name, value, shown) in table {
             let error = head(&[(name, value)]).unwrap_err();
-            assert_eq!(error, AuthError::Handler(format!("the header {name:?} cannot be sent")));
+            assert_eq!(error, AuthError::Handler(format!("the header {shown:?} cannot be sent")));
         }
     }
 

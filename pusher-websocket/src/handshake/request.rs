@@ -120,7 +120,9 @@ pub(super) fn encode_key(key: [u8; 16]) -> String {
 fn check(name: &str, value: &str) -> Result<(), InvalidRequest> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(is_token) {
-        return Err(InvalidRequest::HeaderName(name.to_owned()));
+        // A whole header in place of the name has its value behind the name.
+        let end = name.bytes().position(|byte| !is_token(byte)).unwrap_or(name.len());
+        return Err(InvalidRequest::HeaderName(name.get(..end).unwrap_or_default().to_owned()));
     }
     if RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved)) {
         return Err(InvalidRequest::ReservedHeader(name.to_owned()));
