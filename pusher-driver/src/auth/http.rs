@@ -86,7 +86,8 @@ impl HttpAuth {
         self
     }
 
-    /// Adds a parameter to the body of every request.
+    /// Adds a parameter to the body of every request. `socket_id` and `channel_name` are the protocol's own and cannot be
+    /// replaced.
     pub fn param(mut self, name: impl Into<Text>, value: impl Into<Secret>) -> Self {
         self.always = self.always.param(name, value);
         self

@@ -10,7 +10,7 @@ use core::iter::once;
 use serde_json::value::RawValue;
 
 use super::excerpt::safe_excerpt;
-use super::{AuthBody, AuthError, AuthRequest, AuthResponse, object_text, text_of};
+use super::{AuthBody, AuthError, AuthRequest, AuthResponse, object_text, of_application, text_of};
 use crate::data::json_string;
 use crate::wire::object;
 
@@ -28,17 +28,16 @@ impl AuthRequest {
         let channels: Vec<&str> =
             requests.iter().filter_map(|request| Some(request.subject.channel()?.as_str())).collect();
         let socket_id = requests.first().map_or("", |request| request.socket_id.as_str());
-        let params = params.iter().map(|(key, value)| (key.as_ref(), value.as_ref()));
         match body {
             AuthBody::Form => {
                 let keys: Vec<String> = (0..channels.len()).map(|index| format!("channel_name[{index}]")).collect();
                 let channels = keys.iter().map(String::as_str).zip(channels.iter().copied());
-                text_of(body, once(("socket_id", socket_id)).chain(channels).chain(params))
+                text_of(body, once(("socket_id", socket_id)).chain(channels).chain(of_application(params)))
             }
             AuthBody::Json => {
                 let names: Vec<String> = channels.into_iter().map(json_string).collect();
                 let own = [("socket_id", json_string(socket_id)), ("channel_name", format!("[{}]", names.join(",")))];
-                object_text(own.into_iter().chain(params.map(|(key, value)| (key, json_string(value)))))
+                object_text(own.into_iter().chain(of_application(params).map(|(key, value)| (key, json_string(value)))))
             }
         }
     }

@@ -148,9 +148,14 @@ impl AuthRequest {
     pub fn body<K: AsRef<str>, V: AsRef<str>>(&self, body: AuthBody, params: &[(K, V)]) -> String {
         let channel = self.subject.channel().map(|channel| ("channel_name", channel.as_str()));
         let own = core::iter::once(("socket_id", self.socket_id.as_str())).chain(channel);
-        let fields = own.chain(params.iter().map(|(key, value)| (key.as_ref(), value.as_ref())));
-        text_of(body, fields)
+        text_of(body, own.chain(of_application(params)))
     }
+}
+
+/// The parameters of the application, which cannot replace what the signature is for: PHP takes the last of several.
+fn of_application<K: AsRef<str>, V: AsRef<str>>(params: &[(K, V)]) -> impl Iterator<Item = (&str, &str)> {
+    let params = params.iter().map(|(key, value)| (key.as_ref(), value.as_ref()));
+    params.filter(|(key, _)| *key != "socket_id" && !key.starts_with("channel_name"))
 }
 
 /// What the application's server answered.
@@ -422,6 +427,23 @@ const EXPECTED: &str = r#"expected a JSON object such as {"auth":"key:signature"
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parameters_of_the_application_replace_nothing_that_is_signed() {
+        let channel = ChannelName::new("private-a").unwrap();
+        let request = AuthRequest {
+            id: AuthId(1),
+            subject: AuthSubject::Channel(channel),
+            socket_id: SocketId::new("1.2").unwrap(),
+            purpose: AuthPurpose::Subscribe,
+        };
+        let params = [("channel_name", "private-b"), ("socket_id", "3.4"), ("channel_name[0]", "c"), ("tenant", "7")];
+        assert_eq!(request.body(AuthBody::Form, &params), "socket_id=1.2&channel_name=private-a&tenant=7");
+        assert_eq!(
+            AuthRequest::batch_body(&[&request], AuthBody::Form, &params),
+            "socket_id=1.2&channel_name%5B0%5D=private-a&tenant=7"
+        );
+    }
 
     #[test]
     fn reads_every_form_of_a_success() {
