@@ -163,6 +163,9 @@ impl Connection {
 
     /// Lets a socket end by itself.
     fn retire(&mut self, socket: Box<WebSocket<Stream>>) {
+        if self.closing.len() >= MAX_CLOSING {
+            self.closing.remove(0);
+        }
         self.closing.push((socket, self.engine.now() + self.close_timeout));
     }
 
@@ -310,6 +313,10 @@ const LONGEST_WAIT: time::Duration = time::Duration::from_secs(24 * 60 * 60);
 
 /// Every wake-up looks at everything, so it does not matter how many reasons there are.
 const EVENTS_PER_WAIT: usize = 8;
+
+/// Sockets that may be on their way out at a time: `close_timeout` may be long, and each holds a file descriptor. The oldest one
+/// is dropped for another.
+const MAX_CLOSING: usize = 8;
 
 /// Messages after which handles and timers have their turn.
 const FRAMES_PER_TURN: usize = 256;

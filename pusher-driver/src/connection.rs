@@ -174,6 +174,9 @@ impl<R: Runtime> Connection<R> {
     /// Lets a socket end by itself.
     fn retire(&mut self, socket: R::Socket) {
         self.began = true;
+        if self.closing.len() >= MAX_CLOSING {
+            self.closing.remove(0);
+        }
         self.closing.push(Closing { socket, until: self.engine.now() + self.close_timeout });
     }
 
@@ -350,6 +353,10 @@ impl<R: Runtime> fmt::Debug for Connection<R> {
         f.debug_struct("Connection").field("engine", &self.engine).finish_non_exhaustive()
     }
 }
+
+/// Sockets that may be on their way out at a time: `close_timeout` may be long, and each holds a file descriptor. The oldest one
+/// is dropped for another.
+const MAX_CLOSING: usize = 8;
 
 /// How long the loop sleeps at most.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);

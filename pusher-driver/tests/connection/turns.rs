@@ -131,6 +131,19 @@ fn a_socket_that_does_not_close_is_dropped_after_the_close_timeout() {
 }
 
 #[test]
+fn sockets_that_never_close_are_dropped_for_later_ones() {
+    let mut world = World::connected_with(config().close_timeout(Duration::MAX), NoAuth);
+    world.outside().closes = false;
+    for dropped in [0; 8].into_iter().chain([1, 2]) {
+        world.client.disconnect();
+        world.run();
+        assert_eq!(world.outside().dropped, dropped);
+        world.client.connect();
+        world.run();
+    }
+}
+
+#[test]
 fn a_machine_that_slept_asks_the_server_at_once() {
     let mut world = World::connected(NoAuth);
     assert_eq!(world.outside().sleeps.last(), Some(&Duration::from_secs(10)), "it looks at the clocks again");
