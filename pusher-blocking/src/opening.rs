@@ -122,7 +122,10 @@ impl Opening {
                 Ok(_) if stream.conn.is_handshaking() => Ok(Next::Stage(Stage::Securing(stream))),
                 Ok(_) => Ok(self.upgrade(Stream::Tls(stream))),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Next::Wait(Stage::Securing(stream))),
-                Err(error) => Err(pusher_driver::adapter::handshake_error(&error)),
+                Err(error) => {
+                    let reason = pusher_driver::adapter::handshake_error(&error);
+                    Err(with_address(reason, &self.request.host, self.request.port))
+                }
             },
             Stage::Upgrading(mut handshake) => match handshake.poll(&self.waker) {
                 Poll::Pending => Ok(Next::Wait(Stage::Upgrading(handshake))),

@@ -44,6 +44,7 @@ impl HttpApi {
         let tls = target.tls().client_config().map_err(|error| Failure::failed(error.to_string()))?;
         let mut client = Client::builder()
             .tls_backend_preconfigured((*tls).clone())
+            .user_agent(concat!("pusher-rust/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TIMEOUT);

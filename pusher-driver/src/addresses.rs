@@ -36,6 +36,7 @@ pub fn with_address(reason: CloseReason, host: &str, port: u16) -> CloseReason {
     match reason {
         CloseReason::Failed(TransportError::Dns(text)) => CloseReason::Failed(TransportError::Dns(named(text))),
         CloseReason::Failed(TransportError::Io(text)) => CloseReason::Failed(TransportError::Io(named(text))),
+        CloseReason::Failed(TransportError::Tls(text)) => CloseReason::Failed(TransportError::Tls(named(text))),
         other => other,
     }
 }
@@ -60,6 +61,8 @@ mod tests {
         let dns = |text: &str| CloseReason::Failed(TransportError::Dns(text.into()));
         assert_eq!(with_address(io("refused"), "example.com", 443), io("example.com:443: refused"));
         assert_eq!(with_address(dns("no address"), "::1", 80), dns("[::1]:80: no address"));
+        let tls = |text: &str| CloseReason::Failed(TransportError::Tls(text.into()));
+        assert_eq!(with_address(tls("unknown issuer"), "h", 443), tls("h:443: unknown issuer"));
         assert_eq!(with_address(CloseReason::Dropped, "example.com", 443), CloseReason::Dropped);
     }
 }

@@ -75,7 +75,11 @@ impl Runtime for Tokio {
 /// Opens the way to a server.
 async fn open(options: Options, host: Text, port: u16, tls: bool) -> Result<Stream, CloseReason> {
     let tcp = connect_tcp(options.hop(&host, port, tls)).await?;
-    Ok(Stream(if tls { connect_tls(tcp, &host, &options).await? } else { tcp }))
+    if !tls {
+        return Ok(Stream(tcp));
+    }
+    let secured = connect_tls(tcp, &host, &options).await;
+    Ok(Stream(secured.map_err(|reason| with_address(reason, &host, port))?))
 }
 
 async fn connect_tcp(hop: Hop) -> Result<Box<dyn Duplex>, CloseReason> {

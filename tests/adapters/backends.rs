@@ -228,7 +228,7 @@ fn a_proxy_that_never_ends_its_answer_is_no_way_to_the_auth_server<A: Adapter>(w
         let user = world.user_with(config, world.auth(), &options);
         user.client.connect();
         let error = user.until("an error", |event| matches!(event, pusher_proto::Event::ConnectionError(_)));
-        assert!(format!("{error:?}").contains("the proxy: "), "{error:?}");
+        assert!(format!("{error:?}").contains("the proxy 127.0.0.1:"), "{error:?}");
         assert_eq!(world.connection_count(), 0);
     }
 }

@@ -97,7 +97,7 @@ fn expect_refusal<A: Adapter>(world: &World<A>, proxy: Proxy, excerpt: &str) {
     let Event::ConnectionError(ConnectionError::Transport(TransportError::Io(text))) = error else {
         panic!("{error:?}")
     };
-    assert!(text.starts_with("the proxy: ") && text.contains(excerpt), "{text}");
+    assert!(text.starts_with("the proxy 127.0.0.1:") && text.contains(excerpt), "{text}");
 }
 
 /// A proxy that runs until it is dropped.

@@ -54,25 +54,32 @@ fn talk(proxy: Proxy, host: &str, answers: &[u8]) -> (Vec<u8>, Result<(), String
 #[test]
 fn http_tunnels_end_behind_the_head_of_the_answer() {
     let (sent, end, rest) = talk(Proxy::http("p", 1), "h", b"HTTP/1.1 200 OK\r\nX: y\r\n\r\nbehind");
-    assert_eq!(String::from_utf8(sent).unwrap(), "CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n");
+    assert_eq!(
+        String::from_utf8(sent).unwrap(),
+        concat!(
+            "CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\nUser-Agent: pusher-rust/",
+            env!("CARGO_PKG_VERSION"),
+            "\r\n\r\n"
+        )
+    );
     assert_eq!((end, rest.as_slice()), (Ok(()), &b"behind"[..]));
     let proxy = Proxy::http("p", 1).credentials("Aladdin", "open sesame");
     let (sent, end, _) = talk(proxy, "::1", b"HTTP/1.0 407 No\r\n\r\n");
     let sent = String::from_utf8(sent).unwrap();
     assert!(sent.starts_with("CONNECT [::1]:443 HTTP/1.1\r\n"), "{sent}");
     assert!(sent.contains("\r\nProxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"), "{sent}");
-    assert_eq!(end, Err("the proxy: refused with HTTP status 407".into()));
+    assert_eq!(end, Err("the proxy p:1: refused with HTTP status 407".into()));
     let (_, end, _) = talk(Proxy::http("p", 1), "h", b"SSH-2.0\r\n\r\n");
-    assert_eq!(end, Err("the proxy: no answer in HTTP".into()));
+    assert_eq!(end, Err("the proxy p:1: no answer in HTTP".into()));
     let (_, end, _) = talk(Proxy::http("p", 1), "h", b"HTTP/1.1 200");
-    assert_eq!(end, Err("the proxy: closed without an answer".into()));
+    assert_eq!(end, Err("the proxy p:1: closed without an answer".into()));
 }
 
 #[test]
 fn an_answer_to_connect_without_an_end_is_a_failure() {
     let endless = [b"HTTP/1.1 200 OK\r\nX: ".to_vec(), vec![b'y'; 20_000]].concat();
     let (_, end, _) = talk(Proxy::http("p", 1), "h", &endless);
-    assert_eq!(end, Err("the proxy: answered with a head of more than 16384 bytes".into()));
+    assert_eq!(end, Err("the proxy p:1: answered with a head of more than 16384 bytes".into()));
     let mut longest = [b"HTTP/1.1 200 OK\r\nX: ".to_vec(), vec![b'y'; 16_384 - 24]].concat();
     longest.extend(b"\r\n\r\n");
     let (_, end, rest) = talk(Proxy::http("p", 1), "h", &longest);
@@ -91,11 +98,11 @@ fn socks_tunnels_end_behind_the_reply() {
     assert_eq!(sent, b"\x05\x02\x00\x02\x01\x01u\x02pw\x05\x01\x00\x01\x7f\x00\x00\x01\x01\xbb");
     assert_eq!(end, Ok(()));
     let (_, end, _) = talk(proxy, "h", b"\x05\x02\x01\x01");
-    assert_eq!(end, Err("the proxy: refused the credentials".into()));
+    assert_eq!(end, Err("the proxy p:1: refused the credentials".into()));
     let (_, end, _) = talk(Proxy::socks5("p", 1), "h", b"\x05\xff");
-    assert_eq!(end, Err("the proxy: wants other credentials".into()));
+    assert_eq!(end, Err("the proxy p:1: wants other credentials".into()));
     let (_, end, _) = talk(Proxy::socks5("p", 1), "h", b"\x05\x00\x05\x05");
-    assert_eq!(end, Err("the proxy: the server refused the connection".into()));
+    assert_eq!(end, Err("the proxy p:1: the server refused the connection".into()));
 }
 
 #[test]

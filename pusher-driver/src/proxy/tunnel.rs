@@ -10,9 +10,12 @@ use base64::prelude::BASE64_STANDARD;
 use pusher_proto::{CloseReason, Text, TransportError};
 
 use super::{Credentials, Protocol, Proxy, authority};
+use crate::auth::USER_AGENT;
 
 /// A conversation with a proxy, after which the stream is one to the server.
 pub struct Tunnel {
+    /// Host and port of the proxy.
+    proxy: String,
     host: Text,
     port: u16,
     credentials: Option<Credentials>,
@@ -37,7 +40,15 @@ impl Tunnel {
             Protocol::Http => (Stage::HttpConnect, http_connect(&authority(host, port), credentials.as_ref())),
             Protocol::Socks5 => (Stage::SocksMethod, socks_methods(credentials.is_some())),
         };
-        Self { host: host.clone(), port, credentials, stage, to_send, answer: Vec::new() }
+        Self {
+            proxy: authority(&proxy.host, proxy.port),
+            host: host.clone(),
+            port,
+            credentials,
+            stage,
+            to_send,
+            answer: Vec::new(),
+        }
     }
 
     /// Goes on with the conversation, until it says how it ended. A stream that is not ready says `WouldBlock`.
@@ -45,7 +56,9 @@ impl Tunnel {
         match self.talk(stream) {
             Ok(()) => Poll::Ready(Ok(())),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
-            Err(error) => Poll::Ready(Err(CloseReason::Failed(TransportError::Io(format!("the proxy: {error}"))))),
+            Err(error) => {
+                Poll::Ready(Err(CloseReason::Failed(TransportError::Io(format!("the proxy {}: {error}", self.proxy)))))
+            }
         }
     }
 
@@ -132,7 +145,8 @@ fn http_connect(authority: &str, credentials: Option<&Credentials>) -> Vec<u8> {
         let token = BASE64_STANDARD.encode(format!("{user}:{}", password.expose()));
         format!("Proxy-Authorization: Basic {token}\r\n")
     });
-    format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{credentials}\r\n").into_bytes()
+    format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {USER_AGENT}\r\n{credentials}\r\n")
+        .into_bytes()
 }
 
 fn http_status(head: &[u8]) -> Option<u16> {
