@@ -74,7 +74,7 @@ fn a_request_that_would_say_something_else_is_not_sent() {
         (request("h", "/a b"), InvalidRequest::Target),
         (request("h", "/a\r\nX: y"), InvalidRequest::Target),
         (header("", "x"), InvalidRequest::HeaderName(String::new())),
-        (header("X Y", "x"), InvalidRequest::HeaderName("X Y".into())),
+        (header("X: secret", "x"), InvalidRequest::HeaderName("X".into())),
         (header("X", "a\r\nY: b"), InvalidRequest::HeaderValue("X".into())),
         (header("Host", "a\nb"), InvalidRequest::HeaderValue("Host".into())),
         (header("connection", "close"), InvalidRequest::ReservedHeader("connection".into())),
