@@ -287,8 +287,8 @@ fn by_name(infos: BTreeMap<ChannelName, Attributes>) -> BTreeMap<String, Attribu
     infos.into_iter().map(|(channel, attributes)| (channel.to_string(), attributes)).collect()
 }
 
-/// How long a request may take to arrive.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the head of a request may take to arrive, and then the rest of it.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How the channels of users begin.
 const SERVER_TO_USER: &str = "#server-to-user-";

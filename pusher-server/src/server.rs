@@ -2,13 +2,17 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt as _;
+use axum::serve::{Listener, ListenerExt as _};
+use hyper::server::conn::http1::Builder;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use pusher_proto::signing::App;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tracing::{debug, info};
 
@@ -64,13 +68,7 @@ impl Server {
         });
         let shared = Arc::new(Shared::new(&options));
         tokio::spawn(keep_time(&shared));
-        let serving =
-            axum::serve(listener, http::router(Arc::clone(&shared))).with_graceful_shutdown(shared.stopped_listening());
-        let serving = tokio::spawn(async move {
-            if let Err(error) = serving.await {
-                debug!(%error, "serving ended");
-            }
-        });
+        let serving = tokio::spawn(serve(listener, Arc::clone(&shared)));
         info!(%address, key = %shared.app.key(), dialect = %options.config.dialect(), "listening");
         Ok(Self { address, handle: Handle { shared }, serving })
     }
@@ -119,6 +117,39 @@ impl Server {
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
+}
+
+/// Serves until the server stops listening and every request has its answer. axum's own loop gives hyper no timer, so that
+/// the head of a request could take forever.
+async fn serve(mut listener: impl Listener<Io: Send>, shared: Arc<Shared>) {
+    let service = TowerToHyperService::new(http::router(Arc::clone(&shared)));
+    let mut builder = Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(http::REQUEST_TIMEOUT);
+    let mut connections = JoinSet::new();
+    let mut stopped = pin!(shared.stopped_listening());
+    loop {
+        let (stream, _) = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+            () = &mut stopped => break,
+        };
+        let (builder, service, stopped) = (builder.clone(), service.clone(), shared.stopped_listening());
+        connections.spawn(async move {
+            let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
+            let result = tokio::select! {
+                result = connection.as_mut() => result,
+                () = stopped => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = result {
+                debug!(%error, "a connection ended early");
+            }
+        });
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
 }
 
 impl Drop for Server {

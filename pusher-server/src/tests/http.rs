@@ -225,3 +225,14 @@ async fn pages_of_other_origins_may_read_what_the_auth_endpoints_answer_and_noth
 fn header<'a>(answer: &'a reqwest::Response, name: &str) -> &'a str {
     answer.headers().get(name).map_or("", |value| value.to_str().unwrap())
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_is_only_sent_by_half_loses_its_connection() {
+    let server = start().await;
+    let mut socket = TcpStream::connect(server.address()).await.unwrap();
+    socket.write_all(b"GET /apps/app-id/channels HTTP/1.1\r\nHost: loc").await.unwrap();
+    let mut answer = String::new();
+    // Time that is paused passes only where everything waits.
+    timeout(Duration::from_secs(60), socket.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{answer}");
+}
