@@ -100,10 +100,10 @@ impl Options {
     }
 }
 
-/// The application with id `app-id`, key `app-key`, secret `app-secret`, and an encryption master key of 32 sevens.
+/// The application with id `1`, key `app-key`, secret `app-secret`, and an encryption master key of 32 sevens.
 impl Default for Options {
     fn default() -> Self {
-        let app = App::new("app-id", "app-key", "app-secret").expect("the key is a valid name");
+        let app = App::new("1", "app-key", "app-secret").expect("the key is a valid name");
         Self::new(ServerConfig::new(app.encryption_master_key(MasterKey::new([7; MasterKey::LEN]))))
     }
 }

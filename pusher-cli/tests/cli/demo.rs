@@ -17,7 +17,7 @@ async fn shows_every_step_on_a_server_of_its_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn shows_every_step_on_a_foreign_server() {
     let server = server().await;
-    let run = demo(&server.ws_url(), ["app-id", "app-key", "app-secret"], &["--json"]).await;
+    let run = demo(&server.ws_url(), ["1", "app-key", "app-secret"], &["--json"]).await;
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
     expect_all_ok(&run);
 }
@@ -61,10 +61,10 @@ async fn goes_on_after_a_step_that_is_not_observed() {
 async fn ends_at_once_where_nothing_can_work() {
     let server = server().await;
     let refused = "the HTTP API refused the id, key or secret";
-    let wrong_secret = demo(&server.ws_url(), ["app-id", "app-key", "wrong"], &[]).await;
+    let wrong_secret = demo(&server.ws_url(), ["1", "app-key", "wrong"], &[]).await;
     wrong_secret.expect_failure(4, refused);
     demo(&server.ws_url(), ["wrong", "app-key", "app-secret"], &[]).await.expect_failure(4, refused);
-    let wrong_key = demo(&server.ws_url(), ["app-id", "wrong", "app-secret"], &[]).await;
+    let wrong_key = demo(&server.ws_url(), ["1", "wrong", "app-secret"], &[]).await;
     wrong_key.expect_failure(4, "the application does not exist (code 4001)");
     assert!(!wrong_secret.stdout.contains("wrong"), "{wrong_secret:?}");
 }
@@ -72,7 +72,7 @@ async fn ends_at_once_where_nothing_can_work() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_secret_is_reported_by_a_server_that_refuses_with_status_200() {
     let server = Server::start(Options::default().dialect(Dialect::Soketi)).await.unwrap();
-    let run = demo(&server.ws_url(), ["app-id", "app-key", "wrong"], &[]).await;
+    let run = demo(&server.ws_url(), ["1", "app-key", "wrong"], &[]).await;
     run.expect_failure(4, "the HTTP API refused the id, key or secret of the application: status 401");
 }
 
@@ -80,12 +80,12 @@ async fn a_wrong_secret_is_reported_by_a_server_that_refuses_with_status_200() {
 async fn tls_to_a_server_without_it_is_told_as_such() {
     let server = server().await;
     let url = server.ws_url().replace("ws:", "wss:");
-    demo(&url, ["app-id", "app-key", "app-secret"], &[]).await.expect_failure(3, "cannot connect to wss://127.0.0.1:");
+    demo(&url, ["1", "app-key", "app-secret"], &[]).await.expect_failure(3, "cannot connect to wss://127.0.0.1:");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tells_a_silent_server_from_none() {
-    let credentials = ["app-id", "app-key", "app-secret"];
+    let credentials = ["1", "app-key", "app-secret"];
     let (url, _port) = nowhere();
     demo(&url, credentials, &[]).await.expect_failure(3, "cannot connect to ws://127.0.0.1:");
     let silent = demo(&silent_server().await, credentials, &[]).await;

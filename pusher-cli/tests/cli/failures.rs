@@ -52,7 +52,7 @@ async fn wrong_secret() {
     let server = server().await;
     let listen = ["listen", "--url", &server.ws_url(), "--key", "app-key", "--secret", "wrong", "-c", "private-a"];
     pusher(&listen).await.expect_failure(4, "private-a: the server refused the subscription");
-    let trigger = ["trigger", "--url", &server.ws_url(), "--app-id", "app-id", "--key", "app-key", "--secret", "wrong"];
+    let trigger = ["trigger", "--url", &server.ws_url(), "--app-id", "1", "--key", "app-key", "--secret", "wrong"];
     let run = pusher(&[&trigger[..], &["-c", "a", "-e", "x", "-d", "{}"]].concat()).await;
     run.expect_failure(4, "the HTTP API refused the id, key or secret of the application: status 401");
 }
@@ -70,7 +70,7 @@ async fn refused_channel() {
 async fn refused_event() {
     let server = server().await;
     let url = server.ws_url();
-    let trigger = ["trigger", "--url", &url, "--app-id", "app-id", "--key", "app-key", "--secret", "app-secret"];
+    let trigger = ["trigger", "--url", &url, "--app-id", "1", "--key", "app-key", "--secret", "app-secret"];
     let run = pusher(&[&trigger[..], &["-c", "no good", "-e", "x", "-d", "{}"]].concat()).await;
     run.expect_failure(1, "the HTTP API answered with status 400");
     let run = pusher(&[&trigger[..], &["-c", "a", "-e", "x", "-d", "@/no/such/file"]].concat()).await;

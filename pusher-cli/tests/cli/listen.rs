@@ -18,7 +18,7 @@ async fn prints_what_trigger_publishes_and_ends_after_the_count() {
     let mut listening = Running::start(&listen);
     listening.line_with(SUCCEEDED).await;
 
-    let trigger = ["trigger", "--url", &url, "--app-id", "app-id", "--key", "app-key", "--secret", "app-secret"];
+    let trigger = ["trigger", "--url", &url, "--app-id", "1", "--key", "app-key", "--secret", "app-secret"];
     for data in [r#"{"big":12345678901234567890}"#, "just text"] {
         let event = ["--channel", "chat", "other", "--event", "message", "--data", data];
         let run = pusher(&[&trigger[..], &event].concat()).await;
@@ -37,7 +37,7 @@ async fn prints_what_trigger_publishes_and_ends_after_the_count() {
 async fn encrypted_events_are_sealed_and_opened_with_the_master_key() {
     let server = server().await;
     let (url, endpoint) = (server.ws_url(), format!("{}/pusher/auth", server.http_url()));
-    let trigger = ["trigger", "--url", &url, "--app-id", "app-id", "--key", "app-key", "--secret", "app-secret"];
+    let trigger = ["trigger", "--url", &url, "--app-id", "1", "--key", "app-key", "--secret", "app-secret"];
     let event = ["-c", "private-encrypted-chat", "--event", "message", "--data", r#"{"hush":1}"#];
     pusher(&[&trigger[..], &event].concat()).await.expect_failure(2, "private-encrypted-chat needs --master-key");
     let two = ["-c", "other", "--master-key", MASTER_KEY];
@@ -92,7 +92,7 @@ async fn an_event_that_cannot_be_decrypted_is_reported_with_the_reason() {
     human.line_with(SUCCEEDED).await;
     json.line_with(SUCCEEDED).await;
 
-    let trigger = ["trigger", "--url", &url, "--app-id", "app-id", "--key", "app-key", "--secret", "app-secret"];
+    let trigger = ["trigger", "--url", &url, "--app-id", "1", "--key", "app-key", "--secret", "app-secret"];
     let event = ["-c", channel, "--event", "message", "--data", "{}", "--master-key", OTHER_MASTER_KEY];
     assert_eq!(pusher(&[&trigger[..], &event].concat()).await.code, Some(0));
     human.line_with("private-encrypted-chat  cannot decrypt message: no key opens the payload").await;

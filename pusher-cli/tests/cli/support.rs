@@ -115,7 +115,7 @@ fn command(args: &[&str]) -> Command {
     command
 }
 
-/// A development server with the application `app-id`, `app-key`, `app-secret`.
+/// A development server with the application `1`, `app-key`, `app-secret`.
 pub(crate) async fn server() -> Server {
     Server::start(Options::default()).await.unwrap()
 }

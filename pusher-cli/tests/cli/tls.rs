@@ -25,7 +25,7 @@ async fn a_private_ca_is_trusted_by_every_command_that_gets_its_certificate() {
     let ca_file = authority.file.to_str().unwrap();
 
     let listen = ["listen", "--url", &wss, "--key", "app-key", "--auth-url", &https, "-c", "private-a", "--count", "1"];
-    let credentials = ["--url", &wss, "--app-id", "app-id", "--key", "app-key", "--secret", "app-secret"];
+    let credentials = ["--url", &wss, "--app-id", "1", "--key", "app-key", "--secret", "app-secret"];
     let trigger = [&["trigger"][..], &credentials, &["-c", "private-a", "-e", "x", "-d", "{}"]].concat();
     let demo = [&["demo"][..], &credentials].concat();
     for args in [&listen[..], &trigger, &demo] {
@@ -90,7 +90,7 @@ async fn a_cluster_is_reached_at_its_hosts_through_the_proxy_of_the_environment(
     let listen = [&["listen", "--key", "app-key", "-c", "a", "--count", "1"][..], &place].concat();
     let mut listening = Running::start_with(&env, &listen);
     listening.line_with("pusher:subscription_succeeded").await;
-    let trigger = ["trigger", "--app-id", "app-id", "--key", "app-key", "--secret", "app-secret"];
+    let trigger = ["trigger", "--app-id", "1", "--key", "app-key", "--secret", "app-secret"];
     let run = pusher_with(&env, &[&trigger[..], &place, &["-c", "a", "-e", "x", "-d", "{}"]].concat()).await;
     assert_eq!(run.code, Some(0), "{run:?}");
     assert_eq!(listening.end().await.code, Some(0));

@@ -11,13 +11,13 @@ async fn an_event_of_the_http_api_reaches_a_subscriber_that_the_auth_endpoint_le
     client.subscribe(&json!({ "channel": "private-a", "auth": auth["auth"] })).await;
 
     let body = r#"{"name":"e","channels":["private-a"],"data":"{\"n\":1}","info":"subscription_count"}"#;
-    let result = call(&server, "POST /apps/app-id/events", &[], body, 0).await;
+    let result = call(&server, "POST /apps/1/events", &[], body, 0).await;
     assert_eq!(result, (200, json!({ "channels": { "private-a": { "subscription_count": 1 } } })));
     assert_eq!(client.event().await, ("e".into(), json!({ "n": 1 })));
 
     let body =
         r#"{"batch":[{"name":"b","channel":"private-a","data":"2"},{"name":"c","channel":"private-a","data":[3]}]}"#;
-    assert_eq!(call(&server, "POST /apps/app-id/batch_events", &[], body, 0).await, (200, json!({})));
+    assert_eq!(call(&server, "POST /apps/1/batch_events", &[], body, 0).await, (200, json!({})));
     assert_eq!(client.event().await, ("b".into(), json!(2)));
     assert_eq!(client.event().await, ("c".into(), json!([3])));
 }
@@ -34,10 +34,10 @@ async fn the_http_api_tells_who_is_there() {
 
     let params = [("filter_by_prefix", "presence-"), ("info", "user_count")];
     let channels = json!({ "channels": { "presence-a": { "user_count": 1 } } });
-    assert_eq!(call(&server, "GET /apps/app-id/channels", &params, "", 0).await, (200, channels));
-    let channel = call(&server, "GET /apps/app-id/channels/presence-a", &params[1..], "", 0).await;
+    assert_eq!(call(&server, "GET /apps/1/channels", &params, "", 0).await, (200, channels));
+    let channel = call(&server, "GET /apps/1/channels/presence-a", &params[1..], "", 0).await;
     assert_eq!(channel, (200, json!({ "occupied": true, "user_count": 1 })));
-    let users = call(&server, "GET /apps/app-id/channels/presence-a/users", &[], "", 0).await;
+    let users = call(&server, "GET /apps/1/channels/presence-a/users", &[], "", 0).await;
     assert_eq!(users, (200, json!({ "users": [{ "id": "7" }] })));
 }
 
@@ -47,14 +47,14 @@ async fn the_http_api_refuses_with_the_status_of_the_reason() {
     let large = json!({ "name": "e", "channel": "a", "data": "x".repeat(10_241) }).to_string();
     let huge = "x".repeat(2_000_000);
     let table = [
-        ("POST /apps/app-id/events", large.as_str(), 0, 413),
-        ("POST /apps/app-id/events", huge.as_str(), 0, 413),
-        ("POST /apps/app-id/events", "{}", 0, 400),
-        ("POST /apps/app-id/events", r##"{"name":"e","channel":"#a","data":""}"##, 0, 400),
-        ("POST /apps/app-id/events", r#"{"name":"pusher:signin_success","channel":"a","data":"1"}"#, 0, 400),
-        ("POST /apps/app-id/events", r#"{"name":"pusher_internal:x","channel":"a","data":"1"}"#, 0, 400),
-        ("GET /apps/app-id/channels/a/users", "", 0, 400),
-        ("GET /apps/app-id/channels", "", 700, 401),
+        ("POST /apps/1/events", large.as_str(), 0, 413),
+        ("POST /apps/1/events", huge.as_str(), 0, 413),
+        ("POST /apps/1/events", "{}", 0, 400),
+        ("POST /apps/1/events", r##"{"name":"e","channel":"#a","data":""}"##, 0, 400),
+        ("POST /apps/1/events", r#"{"name":"pusher:signin_success","channel":"a","data":"1"}"#, 0, 400),
+        ("POST /apps/1/events", r#"{"name":"pusher_internal:x","channel":"a","data":"1"}"#, 0, 400),
+        ("GET /apps/1/channels/a/users", "", 0, 400),
+        ("GET /apps/1/channels", "", 700, 401),
         ("GET /apps/other/channels", "", 0, 404),
         ("GET /elsewhere", "", 0, 404),
     ];
@@ -62,7 +62,7 @@ async fn the_http_api_refuses_with_the_status_of_the_reason() {
         let (status, answer) = call(&server, line, &[], body, age).await;
         assert_eq!((status, &answer["code"]), (expected, &json!(expected)), "{line} {answer}");
     }
-    let unsigned = http_client().get(format!("{}/apps/app-id/channels", server.http_url())).send().await.unwrap();
+    let unsigned = http_client().get(format!("{}/apps/1/channels", server.http_url())).send().await.unwrap();
     assert_eq!(unsigned.status(), 401);
 }
 
@@ -71,9 +71,9 @@ async fn soketi_reports_failed_calls_of_the_http_api_with_status_200() {
     let server = Server::start(Options::default().dialect(Dialect::Soketi)).await.unwrap();
     let empty = r#"{"name":"e","channel":"a","data":""}"#;
     for (line, body, age, code) in [
-        ("POST /apps/app-id/events", empty, 0, 400),
-        ("POST /apps/app-id/events", "{}", 700, 401),
-        ("GET /apps/app-id/channels", "", 700, 401),
+        ("POST /apps/1/events", empty, 0, 400),
+        ("POST /apps/1/events", "{}", 700, 401),
+        ("GET /apps/1/channels", "", 700, 401),
         ("GET /apps/other/channels", "", 0, 404),
     ] {
         let (status, answer) = call(&server, line, &[], body, age).await;
@@ -81,7 +81,7 @@ async fn soketi_reports_failed_calls_of_the_http_api_with_status_200() {
         assert!(answer["error"].is_string(), "{line} {answer}");
     }
     let good = r#"{"name":"e","channel":"a","data":"1"}"#;
-    assert_eq!(call(&server, "POST /apps/app-id/events", &[], good, 0).await, (200, json!({})));
+    assert_eq!(call(&server, "POST /apps/1/events", &[], good, 0).await, (200, json!({})));
     // Auth endpoints are the application's, not soketi's.
     assert_eq!(ask(&server, FORM, "channel_name=private-a").await.0, 400);
 }
@@ -90,7 +90,7 @@ async fn soketi_reports_failed_calls_of_the_http_api_with_status_200() {
 async fn says_that_it_closes_after_a_body_that_it_does_not_read() {
     let server = start().await;
     let mut socket = TcpStream::connect(server.address()).await.unwrap();
-    let head = "POST /apps/app-id/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n";
+    let head = "POST /apps/1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n";
     socket.write_all(head.as_bytes()).await.unwrap();
     // One byte above the limit, so that the server has read all when it answers.
     socket.write_all(&vec![b'x'; 1_048_577]).await.unwrap();
@@ -218,7 +218,7 @@ async fn pages_of_other_origins_may_read_what_the_auth_endpoints_answer_and_noth
         let answer = http_client().post(url(path)).header("Origin", origin).send().await.unwrap();
         assert_eq!((answer.status().as_u16(), header(&answer, "access-control-allow-origin")), (400, "*"));
     }
-    let answer = http_client().get(url("/apps/app-id/channels")).header("Origin", origin).send().await.unwrap();
+    let answer = http_client().get(url("/apps/1/channels")).header("Origin", origin).send().await.unwrap();
     assert_eq!((answer.status().as_u16(), header(&answer, "access-control-allow-origin")), (401, ""));
 }
 
@@ -230,7 +230,7 @@ fn header<'a>(answer: &'a reqwest::Response, name: &str) -> &'a str {
 async fn a_head_that_is_only_sent_by_half_loses_its_connection() {
     let server = start().await;
     let mut socket = TcpStream::connect(server.address()).await.unwrap();
-    socket.write_all(b"GET /apps/app-id/channels HTTP/1.1\r\nHost: loc").await.unwrap();
+    socket.write_all(b"GET /apps/1/channels HTTP/1.1\r\nHost: loc").await.unwrap();
     let mut answer = String::new();
     // Time that is paused passes only where everything waits.
     timeout(Duration::from_secs(60), socket.read_to_string(&mut answer)).await.unwrap().unwrap();

@@ -18,10 +18,10 @@ async fn a_user_signs_in_gets_an_event_and_is_thrown_out() {
     client.subscribe(&json!({ "channel": "#server-to-user-ann" })).await;
 
     let body = r##"{"name":"notice","channels":["#server-to-user-ann"],"data":"1"}"##;
-    assert_eq!(call(&server, "POST /apps/app-id/events", &[], body, 0).await, (200, json!({})));
+    assert_eq!(call(&server, "POST /apps/1/events", &[], body, 0).await, (200, json!({})));
     assert_eq!(client.event().await, ("notice".into(), json!(1)));
 
-    let line = "POST /apps/app-id/users/ann/terminate_connections";
+    let line = "POST /apps/1/users/ann/terminate_connections";
     assert_eq!(call(&server, line, &[], "{}", 0).await, (200, json!({})));
     assert_eq!(client.close_code().await, Some(4009));
 }
@@ -60,7 +60,7 @@ async fn speaks_like_the_server_that_it_shall_be() {
     let (event, data) = client.event().await;
     assert_eq!((event.as_str(), &data["code"]), ("pusher:error", &json!(4001)));
     assert_eq!(client.close_code().await, None);
-    let line = "POST /apps/app-id/users/ann/terminate_connections";
+    let line = "POST /apps/1/users/ann/terminate_connections";
     let server = Server::start(Options::default().dialect(Dialect::LaravelWebsockets)).await.unwrap();
     assert_eq!(call(&server, line, &[], "{}", 0).await.0, 404);
 }
