@@ -447,7 +447,7 @@ pub enum Diagnostic {
         /// The event.
         event: Text,
     },
-    /// An event of the connection came with a channel, so that whoever publishes on the channel may have made it up.
+    /// An event of the connection came with a channel: a publisher of the channel may have forged it.
     #[error("ignored the event {event} of {channel}, which only counts without a channel")]
     NotOfChannel {
         /// The channel.

@@ -5,7 +5,7 @@
 //! constant time.
 //!
 //! A signature means one thing: what could be read as the signature of another channel, user, webhook or call is neither
-//! signed nor accepted, whoever asks for it. Names that may contain a `:` would make a signature of one channel one of
+//! signed nor accepted, by any endpoint. Names that may contain a `:` would make a signature of one channel one of
 //! another; a webhook that is not a JSON object could be anything.
 
 mod http;

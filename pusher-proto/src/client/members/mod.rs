@@ -10,7 +10,7 @@ use list::{List, MEMBER_LEN};
 
 use crate::{Data, Text};
 
-/// Somebody on a presence channel.
+/// A member of a presence channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// The application's id of the user. Numbers arrive as their digits.
@@ -46,7 +46,7 @@ impl Members {
         self.0.len()
     }
 
-    /// Whether there is nobody.
+    /// Whether there are no members.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -58,13 +58,13 @@ impl Members {
         self.0.find(id).map(|at| Member::from(self.0.get(at)))
     }
 
-    /// Whether somebody has this id.
+    /// Whether a member has this id.
     #[must_use]
     pub fn contains(&self, id: &str) -> bool {
         self.0.find(id).is_some()
     }
 
-    /// Returns everybody, in the server's order as far as nobody has left since.
+    /// Returns all members, in the server's order until a member leaves.
     pub fn iter(&self) -> impl Iterator<Item = Member> {
         self.0.iter().map(Member::from)
     }
