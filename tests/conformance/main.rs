@@ -24,6 +24,8 @@ fn main() -> ExitCode {
         transcripts.iter().for_each(|path| bless(path));
     }
     let mut trials: Vec<_> = transcripts.iter().flat_map(|path| play(path)).collect();
+    trials
+        .push(Trial::test("notation: `connected` fails where something else happens", || Ok(stands_for_its_lines()?)));
     trials.push(rules::trial(&transcripts));
     trials.extend(frames::trials(&folder.join("vectors/frames")));
     trials.extend(recorded::trials(&folder.join("vectors/frames")));
@@ -36,8 +38,28 @@ fn play(path: &Path) -> impl Iterator<Item = Trial> {
     cases(path).into_iter().map(trial)
 }
 
+/// `! connected` hides lines, and must not hide others than those.
+fn stands_for_its_lines() -> Result<(), String> {
+    let play = |text: &str| script::cases(text)?.iter().try_for_each(player::play);
+    play("# the lines\n! connected\n! name\n* connected")?;
+    let others = [
+        "# another URL\n= endpoint ws://localhost:80\n! connected",
+        "# no attempt begins\n! connected\n! connected",
+        "# something after the greeting\n! subscribe chat\n! connected",
+    ];
+    for text in others {
+        let expected = |error: &str| error.contains("stands for") || error.contains("pusher:subscribe");
+        match play(text) {
+            Err(error) if expected(&error) => {}
+            other => return Err(format!("{text}\n{other:?}")),
+        }
+    }
+    Ok(())
+}
+
 fn bless(path: &Path) {
-    let blessed: Result<Vec<String>, String> = cases(path).iter().map(player::bless).collect();
+    let blessed = |case: &Case| player::bless(case).map_err(|error| format!("{}: {error}", case.title));
+    let blessed: Result<Vec<String>, String> = cases(path).iter().map(blessed).collect();
     let blessed = blessed.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     fs::write(path, blessed.join("\n")).expect("transcripts can be written when blessed");
 }

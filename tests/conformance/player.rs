@@ -1,5 +1,6 @@
 //! Playing a transcript against a client.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use pusher_proto::{
@@ -19,12 +20,15 @@ pub(crate) fn play(case: &Case) -> Result<(), String> {
         let same = happened.len() == step.outputs.len()
             && happened.iter().zip(&step.outputs).all(|(happened, expected)| matches(happened, expected));
         if !same {
-            let show = |lines: &[String]| lines.iter().map(|line| format!("\n    {line}")).collect::<String>();
             let (expected, happened) = (show(&step.outputs), show(&happened));
             return Err(format!("after\n    {}\nexpected{expected}\nhappened{happened}", step.input));
         }
     }
     Ok(())
+}
+
+fn show(lines: &[impl Display]) -> String {
+    lines.iter().map(|line| format!("\n    {line}")).collect()
 }
 
 /// The transcript with what happened in place of what was expected.
@@ -125,6 +129,7 @@ impl Player {
         let rest = rest.trim_start();
         let mut lines = Vec::new();
         match mark {
+            "!" if rest == "connected" => return self.connected(),
             "!" => lines.extend(self.call(rest)?),
             "<" if rest.starts_with('_') => {
                 self.receive(&rest[1..])?;
@@ -136,6 +141,24 @@ impl Player {
         }
         self.drain(&mut lines);
         Ok(lines)
+    }
+
+    /// `! connected` connects, and the server greets. Returns what follows the greeting.
+    ///
+    /// Transcripts do not list what the word stands for, so anything else is an error here.
+    fn connected(&mut self) -> Result<Vec<String>, String> {
+        let mut happened = Vec::new();
+        self.client.connect();
+        self.drain(&mut happened);
+        if happened == OPENING {
+            self.receive("established 1.1")?;
+            self.drain(&mut happened);
+            if happened.get(OPENING.len()).is_some_and(|line| line == GREETED) {
+                return Ok(happened.split_off(OPENING.len() + 1));
+            }
+        }
+        let [opening, happened] = [show(&OPENING), show(&happened)];
+        Err(format!("`! connected` stands for{opening}\n    {GREETED}\nhappened{happened}"))
     }
 
     fn call(&mut self, text: &str) -> Result<Option<String>, String> {
@@ -390,6 +413,15 @@ fn option(builder: ConfigBuilder, name: &str, value: &str) -> Result<ConfigBuild
         _ => return Err(format!("{name:?} is no option")),
     })
 }
+
+/// What follows `connect` in a transcript without endpoints of its own.
+const OPENING: [&str; 2] = [
+    "* connecting attempt=0",
+    "* connect wss://ws-eu.pusher.com:443/app/KEY?protocol=7&client=pusher-rust&version=0.1.0",
+];
+
+/// What follows the greeting in it.
+const GREETED: &str = "* connected 1.1";
 
 /// Most repetitions of a frame, and most wake-ups in one wait.
 const MOST: usize = 10_000;
