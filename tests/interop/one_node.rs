@@ -24,7 +24,12 @@ pub(crate) fn run(programs: &Programs) {
         output.lines().last().unwrap_or_default().to_owned()
     });
     report.check("tells that the key is wrong", || {
-        refusal(programs, &server, ["other-key", "app-secret"], "the key may be wrong, or the application disabled or full")
+        refusal(
+            programs,
+            &server,
+            ["other-key", "app-secret"],
+            "the key may be wrong, or the application disabled or full",
+        )
     });
     report.check("tells that the secret is wrong", || {
         refusal(programs, &server, ["app-key", "other-secret"], "refused the id, key or secret")
