@@ -1,4 +1,4 @@
-//! Every rule in `docs/protocol.md` names tests that exist.
+//! Every rule in `docs/protocol.md` names tests that exist, and every link of the documents leads to a file.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,6 +25,39 @@ pub(crate) fn trial(transcripts: &[PathBuf]) -> Trial {
         }
         Ok(())
     })
+}
+
+/// One test of the links in `docs` and beside it.
+pub(crate) fn links() -> Trial {
+    Trial::test("rules: every link of the documents leads to a file", || {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+        let documents: Vec<PathBuf> =
+            [docs.join(".."), docs].iter().flat_map(|folder| super::files(folder, "md")).collect();
+        let mut missing = Vec::new();
+        let mut found = 0;
+        for document in &documents {
+            let text = fs::read_to_string(document).expect("a document is readable text");
+            let folder = document.parent().expect("a file lies in a folder");
+            for target in targets(&text) {
+                found += 1;
+                if !folder.join(target).exists() {
+                    missing.push(format!("{}: {target}", document.display()));
+                }
+            }
+        }
+        if found == 0 || !missing.is_empty() {
+            return Err(format!("of {found} links, these lead nowhere: {missing:#?}").into());
+        }
+        Ok(())
+    })
+}
+
+/// Files that a document links to, without those on other hosts and places in itself.
+fn targets(text: &str) -> impl Iterator<Item = &str> {
+    let inline = text.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
+    let definitions = text.lines().filter_map(|line| Some(line.strip_prefix('[')?.split_once("]: ")?.1));
+    let files = inline.chain(definitions).map(|target| target.split('#').next().unwrap_or_default());
+    files.filter(|file| !file.is_empty() && !file.contains("://"))
 }
 
 /// What stands between backticks in the last cell.
