@@ -6,7 +6,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::Text;
-use crate::auth::safe_excerpt;
+use crate::excerpt::safe_excerpt;
 
 /// The code and the reason of a WebSocket close frame (RFC 6455, section 5.5.1).
 #[derive(Clone, Debug, PartialEq, Eq)]

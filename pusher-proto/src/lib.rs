@@ -10,21 +10,22 @@ mod config;
 mod data;
 mod endpoint;
 mod error;
+mod event;
+mod excerpt;
+mod members;
 mod name;
 mod secret;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "signing")]
 pub mod signing;
+mod span;
 mod text;
 mod time;
 mod wire;
 
 pub use auth::{AuthBody, AuthError, AuthId, AuthPurpose, AuthRequest, AuthResponse, AuthSubject};
-pub use client::{
-    Action, Channel, ChannelEvent, Client, ConnectionEvent, ConnectionState, Diagnostic, Difference, Event, Frame,
-    Member, Members, NetworkHint, Presence, SocketEpoch, Stats, User, UserEvent,
-};
+pub use client::{Action, Channel, Client, Frame, NetworkHint, SocketEpoch, Stats, User};
 pub use close::{CloseFrame, CloseReason, TransportError};
 pub use config::{Config, ConfigBuilder, InvalidConfig, Strictness};
 pub use data::Data;
@@ -33,6 +34,8 @@ pub use error::{
     ConnectionError, DecryptionError, FailReason, ProtocolError, ServerError, SigninError, SubscriptionError,
     TriggerError,
 };
+pub use event::{ChannelEvent, ConnectionEvent, ConnectionState, Diagnostic, Event, Presence, UserEvent};
+pub use members::{Difference, Member, Members};
 pub use name::{AppKey, ChannelKind, ChannelName, ClientEventName, InvalidName, SocketId};
 pub use secret::Secret;
 pub use text::Text;

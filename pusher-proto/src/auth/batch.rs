@@ -9,9 +9,9 @@ use core::iter::once;
 
 use serde_json::value::RawValue;
 
-use super::excerpt::safe_excerpt;
 use super::{AuthBody, AuthError, AuthRequest, AuthResponse, object_text, of_application, text_of};
 use crate::data::json_string;
+use crate::excerpt::safe_excerpt;
 use crate::wire::object;
 
 impl AuthRequest {

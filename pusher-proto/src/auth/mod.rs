@@ -1,7 +1,6 @@
 //! Authorization by the application's server, as data: what to ask, and what the answer means.
 
 mod batch;
-mod excerpt;
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -12,8 +11,8 @@ use core::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::value::RawValue;
 
-pub(crate) use self::excerpt::safe_excerpt;
 use crate::data::json_string;
+use crate::excerpt::safe_excerpt;
 use crate::wire::object;
 use crate::{ChannelName, Secret, SocketId, Text};
 
@@ -379,12 +378,6 @@ pub(crate) fn seconds(header: &str) -> Option<Duration> {
     header.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// The start of `text`, at most `max` bytes.
-pub(crate) fn excerpt(text: &str, max: usize) -> String {
-    let end = (0..=max.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
-    text[..end].to_string()
-}
-
 /// The fields in the form that `body` says.
 fn text_of<'a>(body: AuthBody, fields: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     match body {
@@ -521,11 +514,5 @@ mod tests {
             object.unwrap_err().to_string(),
             "`channel_data` in the auth endpoint's answer is an object; expected a string, byte for byte as it was signed"
         );
-    }
-
-    #[test]
-    fn an_excerpt_ends_at_a_character() {
-        assert_eq!(excerpt("aé", 2), "a");
-        assert_eq!(excerpt("aé", 9), "aé");
     }
 }

@@ -1,9 +1,9 @@
 //! What the application sees of a channel.
 
-use super::members::{Member, Members};
 use super::presence::Roster;
 use super::subscriptions::Entry;
 use crate::ChannelName;
+use crate::members::{Member, Members};
 
 /// A channel that the application wants.
 #[derive(Clone, Copy)]

@@ -7,9 +7,9 @@ use core::time::Duration;
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 
-use super::event::{Diagnostic, Event};
 use super::outbox::Outbox;
 use crate::config::{Options, Strictness};
+use crate::event::{Diagnostic, Event};
 use crate::{ChannelName, ClientEventName, Data, Instant, Text, TriggerError};
 
 /// The queue and the recent past.

@@ -4,11 +4,12 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::time::Duration;
 
+use super::action::SocketEpoch;
 use super::backoff::Backoff;
-use super::event::{ConnectionState, Event, SocketEpoch};
 use super::outbox::Outbox;
 use super::retry::{Plan, Planner, Retry};
 use crate::config::Options;
+use crate::event::{ConnectionState, Event};
 use crate::{
     AppKey, CloseFrame, CloseReason, Config, ConnectRequest, ConnectionError, Endpoint, Endpoints, FailReason, Instant,
     ServerError, SocketId,

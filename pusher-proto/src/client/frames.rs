@@ -2,8 +2,8 @@
 
 use super::Client;
 use super::activity::Activity;
-use super::event::{ConnectionEvent, Diagnostic, Event};
-use crate::auth::excerpt;
+use crate::event::{ConnectionEvent, Diagnostic, Event};
+use crate::excerpt::excerpt;
 use crate::wire::envelope::Envelope;
 use crate::wire::read;
 use crate::{ConnectionError, Data, Instant, ProtocolError, ServerError, Text};

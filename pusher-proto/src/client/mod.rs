@@ -1,5 +1,6 @@
 //! The client machine. Its parts do not know each other; this file connects them.
 
+mod action;
 mod activity;
 mod backoff;
 mod channel;
@@ -7,9 +8,7 @@ mod channel;
 mod cipher;
 mod client_events;
 mod connection;
-mod event;
 mod frames;
-mod members;
 mod outbox;
 mod presence;
 mod retry;
@@ -20,26 +19,21 @@ mod subscriptions;
 mod tests;
 mod unanswered;
 mod vault;
-mod weight;
 
 use alloc::sync::Arc;
 use core::time::Duration;
 
+pub use action::{Action, Frame, NetworkHint, SocketEpoch};
 use activity::{Activity, Liveness};
 pub use channel::Channel;
 use client_events::ClientEvents;
 use connection::Connection;
-pub(crate) use event::Span;
-pub use event::{
-    Action, ChannelEvent, ConnectionEvent, ConnectionState, Diagnostic, Event, Frame, NetworkHint, Presence,
-    SocketEpoch, UserEvent,
-};
-pub use members::{Difference, Member, Members};
 use outbox::Outbox;
 use signin::{Signin, UserStatus};
 use sleep::Sleep;
 use subscriptions::{Entry, Signer, Subscriptions};
 
+use crate::event::{ConnectionState, Diagnostic, Event};
 use crate::wire::write;
 use crate::{
     AppKey, AuthError, AuthId, AuthPurpose, AuthRequest, AuthResponse, AuthSubject, ChannelKind, ChannelName,

@@ -2,7 +2,7 @@
 
 use alloc::collections::VecDeque;
 
-use super::event::Event;
+use crate::event::Event;
 use crate::{AuthId, ChannelName, Text};
 
 /// Events in the order in which they happened, and what the parts have to send.

@@ -2,9 +2,9 @@
 
 use alloc::string::String;
 
-use super::event::{Diagnostic, Event, Presence};
-use super::members::{Difference, Inserted, Member, Members};
 use super::outbox::Outbox;
+use crate::event::{Diagnostic, Event, Presence};
+use crate::members::{Difference, Inserted, Member, Members};
 use crate::{ChannelName, Data, Text};
 
 /// The members of a channel as last known, also while it is not subscribed.

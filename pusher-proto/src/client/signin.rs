@@ -4,10 +4,10 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 use super::backoff::Backoff;
-use super::event::{Diagnostic, Event, UserEvent};
 use super::outbox::Outbox;
-use crate::auth::excerpt;
 use crate::config::Options;
+use crate::event::{Diagnostic, Event, UserEvent};
+use crate::excerpt::excerpt;
 use crate::wire::envelope::Envelope;
 use crate::wire::{read, write};
 use crate::{AuthError, AuthId, AuthResponse, Data, Instant, ServerError, SigninError, Text};

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::refusal::Refusal;
-use crate::auth::excerpt;
+use crate::excerpt::excerpt;
 use crate::name::CLIENT_PREFIX;
 
 /// A message of a client.

@@ -10,9 +10,9 @@ use core::ops::Range;
 use serde_json::value::RawValue;
 
 use super::{object, read};
-use crate::client::{ChannelEvent, Span};
 use crate::data::json_string;
-use crate::{ChannelName, Data, Text};
+use crate::span::Span;
+use crate::{Data, Text};
 
 /// A frame that was read. All spans lie in the source of `data`.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,8 +62,9 @@ impl Envelope {
         Self { data: self.data.detached(), ..self }
     }
 
-    pub(crate) fn into_channel_event(self, channel: ChannelName) -> ChannelEvent {
-        ChannelEvent::new(channel, self.event, self.user_id, self.data)
+    /// Name, user id and payload; both spans lie in the source of the payload.
+    pub(crate) fn into_parts(self) -> (Span, Option<Span>, Data) {
+        (self.event, self.user_id, self.data)
     }
 }
 
@@ -320,29 +321,6 @@ mod tests {
                 assert_eq!(parts(&frame[..frame.len() - 2]), None, "{frame}");
             }
         }
-    }
-
-    #[test]
-    fn every_field_of_the_frame_can_be_read_and_none_of_a_decrypted_event() {
-        let field = |frame: &str, name: &str| {
-            let envelope = Envelope::read(Text::from(frame)).unwrap();
-            let event = envelope.into_channel_event(ChannelName::new("c").unwrap());
-            event.field(name).map(ToString::to_string)
-        };
-        for frame in [
-            r#"{"event":"e","channel":"c","data":"1","serial":7,"tags":{"a":"b"},"none":null,"serial":8}"#,
-            r#" {"event":"\u0065","channel":"c","data":"1","serial":7,"tags":{"a":"b"},"none":null,"serial":8} "#,
-        ] {
-            assert_eq!(field(frame, "serial").as_deref(), Some("8"));
-            assert_eq!(field(frame, "tags").as_deref(), Some(r#"{"a":"b"}"#));
-            assert_eq!(field(frame, "data").as_deref(), Some(r#""1""#));
-            assert_eq!((field(frame, "none"), field(frame, "other")), (None, None));
-        }
-        let frame = r#"{"event":"{\"serial\":1}","channel":"c","user_id":"7","data":"{}","serial":7}"#;
-        let envelope = Envelope::read(Text::from(frame)).unwrap().with_text(r#"{"serial":8}"#);
-        let event = envelope.into_channel_event(ChannelName::new("c").unwrap());
-        assert_eq!((event.event(), event.user_id()), (r#"{"serial":1}"#, Some("7")));
-        assert_eq!((event.data().raw(), event.field("serial")), (r#""{\"serial\":8}""#, None));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::object::{self, Key};
 use super::read;
 use crate::Data;
-use crate::client::Members;
+use crate::members::Members;
 
 /// Reads `{"presence":{"ids":[…],"hash":{…}}}` into `members`, which is empty; `None` if there is no such list.
 ///

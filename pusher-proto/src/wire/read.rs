@@ -9,8 +9,8 @@ use core::time::Duration;
 use serde_json::value::RawValue;
 
 use super::object;
-use crate::auth::excerpt;
 use crate::data::unescape;
+use crate::excerpt::excerpt;
 use crate::{Data, ServerError, SocketId, Text};
 
 /// The content of `pusher:connection_established`.

@@ -4,11 +4,11 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::{Failure, Phase, Signer, Subscriptions};
-use crate::client::event::{Diagnostic, Event};
-use crate::client::members::Members;
 use crate::client::outbox::Outbox;
 use crate::client::signin::UserStatus;
 use crate::client::unanswered::Asked;
+use crate::event::{Diagnostic, Event};
+use crate::members::Members;
 use crate::wire::{presence, read, write};
 use crate::{
     AuthError, AuthId, AuthResponse, ChannelKind, ChannelName, ConnectionError, Data, Instant, ServerError,

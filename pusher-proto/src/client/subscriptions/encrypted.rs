@@ -1,11 +1,11 @@
 //! Encrypted channels: events that need a key, and newer keys.
 
 use super::{Entry, Subscriptions};
-use crate::auth::excerpt;
 use crate::client::cipher::Key;
-use crate::client::event::{Diagnostic, Event};
 use crate::client::outbox::Outbox;
 use crate::client::vault::{Opened, Room, Vault};
+use crate::event::{ChannelEvent, Diagnostic, Event};
+use crate::excerpt::excerpt;
 use crate::wire::envelope::Envelope;
 use crate::{
     AuthError, AuthId, AuthPurpose, AuthRequest, AuthResponse, AuthSubject, ChannelName, DecryptionError, Instant,
@@ -126,7 +126,7 @@ fn deliver(entry: &mut Entry, channel: &ChannelName, opened: Opened, outbox: &mu
     let (envelope, error) = match opened {
         Opened::Event(envelope) => {
             entry.close_gap(channel, outbox);
-            return outbox.offer(Event::Channel(envelope.into_channel_event(channel.clone())));
+            return outbox.offer(Event::Channel(ChannelEvent::new(channel.clone(), envelope)));
         }
         Opened::Held { dropped, .. } => {
             for envelope in dropped {

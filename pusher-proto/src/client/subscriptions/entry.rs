@@ -2,10 +2,10 @@
 
 use alloc::boxed::Box;
 
-use crate::client::event::Event;
 use crate::client::outbox::Outbox;
 use crate::client::presence::Roster;
 use crate::client::vault::Vault;
+use crate::event::Event;
 use crate::wire::read;
 use crate::{AuthId, AuthResponse, ChannelName, Instant, SubscriptionError};
 

@@ -13,15 +13,15 @@ use entry::{Failure, Phase};
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 
-use crate::auth::excerpt;
 use crate::client::backoff::Backoff;
 use crate::client::cipher::Key;
-use crate::client::event::{Diagnostic, Event};
 use crate::client::outbox::Outbox;
 use crate::client::presence::Roster;
 use crate::client::signin::UserStatus;
 use crate::client::unanswered::{Asked, Unanswered};
 use crate::config::{Options, Strictness};
+use crate::event::{ChannelEvent, Diagnostic, Event};
+use crate::excerpt::excerpt;
 use crate::wire::envelope::Envelope;
 use crate::wire::write;
 use crate::{
@@ -189,7 +189,7 @@ impl Subscriptions {
             return self.handle_encrypted(&name, envelope, now, outbox);
         }
         entry.close_gap(name, outbox);
-        let event = envelope.into_channel_event(name.clone());
+        let event = ChannelEvent::new(name.clone(), envelope);
         outbox.offer(Event::Channel(event));
         true
     }

@@ -2,9 +2,9 @@
 
 use core::fmt::{self, Write};
 
-use super::event::{ConnectionEvent, ConnectionState, Event, Presence, UserEvent};
-use super::members::{Difference, Members};
+use super::{ConnectionEvent, ConnectionState, Event, Presence, UserEvent};
 use crate::Text;
+use crate::members::{Difference, Members};
 
 impl Event {
     /// Returns the bytes that the event holds while it waits, roughly. Lists of members count in full, although lists of

@@ -1,9 +1,13 @@
-//! Parts of answers as they may be shown: errors end up in logs.
+//! Parts of what others sent, as errors may show them.
 
 use alloc::format;
 use alloc::string::String;
 
-use super::excerpt;
+/// The start of `text`, at most `max` bytes.
+pub(crate) fn excerpt(text: &str, max: usize) -> String {
+    let end = (0..=max.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    text[..end].into()
+}
 
 /// The start of an answer, without signatures, keys and tokens.
 ///
@@ -89,5 +93,11 @@ mod tests {
             assert!(shown.contains('…'), "{shown}");
             assert!(shown.len() <= MAX_LEN, "{}", shown.len());
         }
+    }
+
+    #[test]
+    fn an_excerpt_ends_at_a_character() {
+        assert_eq!(excerpt("aé", 2), "a");
+        assert_eq!(excerpt("aé", 9), "aé");
     }
 }

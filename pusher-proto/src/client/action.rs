@@ -1,0 +1,76 @@
+//! What the client tells its driver to do, and what a driver passes on.
+
+use core::fmt;
+
+use bytes::Bytes;
+
+use crate::event::Event;
+use crate::wire::write;
+use crate::{AuthId, AuthRequest, CloseFrame, ConnectRequest, Instant, Text};
+
+/// Names one socket of one client. Whatever arrives for an older one is dropped. The default names none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SocketEpoch(pub(crate) u64);
+
+impl fmt::Display for SocketEpoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// What to do next, from [`Client::poll_action`](crate::Client::poll_action).
+///
+/// `Debug` shows `…` in place of the signatures in messages that are to be sent.
+#[derive(Clone, PartialEq)]
+pub enum Action {
+    /// Open a socket. Answer with `handle_open`, or with `handle_close` if that fails.
+    Connect(SocketEpoch, ConnectRequest),
+    /// Send a text message.
+    Send(SocketEpoch, Text),
+    /// Close the socket. Nothing more of it is used, so no answer is needed.
+    Close(SocketEpoch, CloseFrame),
+    /// Ask the application's server. Answer with `handle_auth`.
+    RequestAuth(AuthRequest),
+    /// Nobody waits for this authorization any more.
+    CancelAuth(AuthId),
+    /// Call `handle_timeout` at this time, in place of the time of an earlier `Schedule`.
+    Schedule(Instant),
+    /// Tell the application.
+    Emit(Event),
+}
+
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(socket, request) => f.debug_tuple("Connect").field(socket).field(request).finish(),
+            Self::Send(socket, text) => f.debug_tuple("Send").field(socket).field(&write::masked(text)).finish(),
+            Self::Close(socket, frame) => f.debug_tuple("Close").field(socket).field(frame).finish(),
+            Self::RequestAuth(request) => f.debug_tuple("RequestAuth").field(request).finish(),
+            Self::CancelAuth(id) => f.debug_tuple("CancelAuth").field(id).finish(),
+            Self::Schedule(at) => f.debug_tuple("Schedule").field(at).finish(),
+            Self::Emit(event) => f.debug_tuple("Emit").field(event).finish(),
+        }
+    }
+}
+
+/// One WebSocket message, as it arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// A text message.
+    Text(Text),
+    /// A binary message; the protocol has none.
+    Binary(Bytes),
+    /// A WebSocket ping. The WebSocket library answers it.
+    Ping,
+    /// A WebSocket pong.
+    Pong,
+}
+
+/// What the operating system says of the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NetworkHint {
+    /// There is a network, perhaps another one than before.
+    Online,
+    /// There is none.
+    Offline,
+}

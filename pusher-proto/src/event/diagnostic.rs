@@ -1,0 +1,141 @@
+//! What a log would say.
+
+use crate::{AuthError, AuthId, ChannelName, Instant, Text};
+
+/// What a log would say: nothing needs to be done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Diagnostic {
+    /// The protocol has no binary messages.
+    #[error("ignored a binary message")]
+    BinaryFrame,
+    /// The server used an internal event that this client does not know.
+    #[error("ignored the unknown internal event {0}")]
+    UnknownInternalEvent(Text),
+    /// An event for a channel that is not, or no longer, subscribed.
+    #[error("ignored the event {event} of {channel}, which is not subscribed")]
+    NotSubscribed {
+        /// The channel.
+        channel: Text,
+        /// The event.
+        event: Text,
+    },
+    /// An event of the connection came with a channel: a publisher of the channel may have forged it.
+    #[error("ignored the event {event} of {channel}, which only counts without a channel")]
+    NotOfChannel {
+        /// The channel.
+        channel: Text,
+        /// The event.
+        event: Text,
+    },
+    /// An event of an encrypted channel with a name of Pusher's, whose payload is never encrypted.
+    #[error("ignored the event {event} of {channel}, which is not encrypted")]
+    NotEncrypted {
+        /// The channel.
+        channel: ChannelName,
+        /// The event.
+        event: Text,
+    },
+    /// The server greeted a second time, with another socket id.
+    #[error("ignored a second greeting with the socket id {0}")]
+    SecondGreeting(Text),
+    /// An authorization came too late.
+    #[error("dropped the answer to the authorization request {0}, which nobody waits for")]
+    StaleAuth(AuthId),
+    /// An authorization failed and is asked for again.
+    #[error("authorization of {channel} is asked for again at {retry_at}: {error}")]
+    AuthRetry {
+        /// The channel.
+        channel: ChannelName,
+        /// When.
+        retry_at: Instant,
+        /// Why.
+        error: AuthError,
+    },
+    /// The sign-in failed and is tried again.
+    #[error("the user is asked for again at {retry_at}: {error}")]
+    SigninRetry {
+        /// When.
+        retry_at: Instant,
+        /// Why.
+        error: AuthError,
+    },
+    /// Events for a user came before the sign-in was confirmed, and it was not.
+    #[error("dropped {count} events for a user who is not signed in")]
+    UserEventsDropped {
+        /// Events.
+        count: usize,
+    },
+    /// The signature was made for another key than this client's.
+    #[error("the authorization of {channel} is for another application key")]
+    ForeignKey {
+        /// The channel.
+        channel: ChannelName,
+    },
+    /// The success of a presence subscription had no list of members.
+    #[error("the success of {channel} has no list of members")]
+    NoMembers {
+        /// The channel.
+        channel: ChannelName,
+    },
+    /// A list of members has grown to its limit of 64 MiB of text; whoever comes is not on it.
+    #[error("the list of members of {channel} is full")]
+    RosterFull {
+        /// The channel.
+        channel: ChannelName,
+    },
+    /// Hosted Pusher does not take this name.
+    #[error("hosted Pusher does not take the channel name {channel}")]
+    NameNotPortable {
+        /// The channel.
+        channel: ChannelName,
+    },
+    /// Hosted Pusher refuses so large a client event.
+    #[error("a client event of {len} bytes is larger than {max}")]
+    ClientEventLen {
+        /// Bytes that it has.
+        len: usize,
+        /// Bytes that it should have.
+        max: usize,
+    },
+    /// Hosted Pusher refuses so many client events.
+    #[error("more than {max} client events in a second")]
+    ClientEventRate {
+        /// Events that should be sent.
+        max: u32,
+    },
+    /// Client events that waited for a subscription were dropped with it.
+    #[error("dropped {count} waiting client events of {channel}")]
+    ClientEventsDropped {
+        /// The channel.
+        channel: ChannelName,
+        /// Events.
+        count: usize,
+    },
+}
+
+impl Diagnostic {
+    /// Returns the channel that it is about, if that is one of the application's.
+    #[must_use]
+    pub fn channel(&self) -> Option<&ChannelName> {
+        match self {
+            Self::NotEncrypted { channel, .. }
+            | Self::AuthRetry { channel, .. }
+            | Self::ForeignKey { channel }
+            | Self::NoMembers { channel }
+            | Self::RosterFull { channel }
+            | Self::NameNotPortable { channel }
+            | Self::ClientEventsDropped { channel, .. } => Some(channel),
+            Self::BinaryFrame
+            | Self::UnknownInternalEvent(_)
+            | Self::NotSubscribed { .. }
+            | Self::NotOfChannel { .. }
+            | Self::SecondGreeting(_)
+            | Self::StaleAuth(_)
+            | Self::SigninRetry { .. }
+            | Self::UserEventsDropped { .. }
+            | Self::ClientEventLen { .. }
+            | Self::ClientEventRate { .. } => None,
+        }
+    }
+}

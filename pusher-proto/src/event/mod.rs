@@ -1,0 +1,270 @@
+//! What the client tells the application.
+
+mod channel_event;
+mod diagnostic;
+mod weight;
+
+use alloc::vec::Vec;
+
+pub use channel_event::ChannelEvent;
+pub use diagnostic::Diagnostic;
+
+use crate::members::{Difference, Member, Members};
+use crate::{
+    ChannelName, ConnectionError, Data, DecryptionError, FailReason, Instant, SigninError, SocketId, SubscriptionError,
+    Text,
+};
+
+/// The state of the connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// Nobody has called `connect` yet.
+    Initialized,
+    /// A socket is being opened, or the server has not greeted yet.
+    Connecting {
+        /// Consecutive failures so far.
+        attempt: u32,
+    },
+    /// A delay before the next attempt.
+    Waiting {
+        /// Consecutive failures so far, the last one included.
+        attempt: u32,
+        /// When the next attempt begins.
+        retry_at: Instant,
+        /// The last failure.
+        cause: ConnectionError,
+    },
+    /// The server has greeted.
+    Connected {
+        /// Its name for this connection.
+        socket_id: SocketId,
+    },
+    /// The application has called `disconnect`.
+    Disconnected,
+    /// The client does not try again by itself.
+    Failed {
+        /// Why.
+        reason: FailReason,
+    },
+}
+
+impl ConnectionState {
+    /// Whether the server has greeted.
+    #[must_use]
+    pub const fn is_connected(&self) -> bool {
+        matches!(self, Self::Connected { .. })
+    }
+}
+
+/// What the application learns.
+///
+/// Names are Pusher's: `SubscriptionSucceeded` is `pusher:subscription_succeeded`.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The state of the connection changed.
+    StateChanged {
+        /// The state before.
+        previous: ConnectionState,
+        /// The state now.
+        current: ConnectionState,
+    },
+    /// There has been no connection for [`unavailable_timeout`](crate::ConfigBuilder::unavailable_timeout); once per
+    /// outage. The client goes on trying.
+    Unavailable,
+    /// Something went wrong with the connection.
+    ConnectionError(ConnectionError),
+    /// An event on a channel.
+    Channel(ChannelEvent),
+    /// An event of the server that belongs to no channel.
+    Connection(ConnectionEvent),
+    /// A channel is subscribed, for the first time or again.
+    SubscriptionSucceeded {
+        /// The channel.
+        channel: ChannelName,
+        /// Who is there, on a presence channel.
+        presence: Option<Presence>,
+    },
+    /// A channel is not subscribed, or the server complained about one.
+    SubscriptionError {
+        /// The channel.
+        channel: ChannelName,
+        /// Why.
+        error: SubscriptionError,
+    },
+    /// Events of a channel may have been missed: it was subscribed, the connection was lost, and it is subscribed again.
+    /// Comes once, before the first event of the new subscription, so that a state loaded now misses nothing.
+    ContinuityLost {
+        /// The channel.
+        channel: ChannelName,
+        /// When the subscription was lost.
+        since: Instant,
+    },
+    /// An event of an encrypted channel could not be read, and is lost.
+    DecryptionError {
+        /// The channel.
+        channel: ChannelName,
+        /// Name of the event.
+        event: Text,
+        /// Why.
+        error: DecryptionError,
+    },
+    /// The user is signed in, for the first time or again. The subscription of the user's own channel follows, and servers
+    /// that need it send nothing before; what is published for the user in that moment may be missed.
+    SignedIn {
+        /// The user's id.
+        id: Text,
+        /// What the application says of the user: a JSON object.
+        data: Text,
+    },
+    /// The user is not signed in.
+    SigninError {
+        /// Why.
+        error: SigninError,
+    },
+    /// An event for the signed-in user.
+    User(UserEvent),
+    /// Events for the signed-in user may have been missed: the connection was lost, and the user is signed in again.
+    UserContinuityLost {
+        /// When the connection was lost.
+        since: Instant,
+    },
+    /// Users on the watchlist of the signed-in user came or went. The first notice after the sign-in tells who is there.
+    /// A notice of more than 1,000 users comes as several events.
+    Watchlist {
+        /// What happened: `online`, `offline`, or another word of the server.
+        name: Text,
+        /// Whom it happened to.
+        user_ids: Vec<Text>,
+        /// The notice as it was sent.
+        data: Data,
+    },
+    /// How many connections are subscribed to a channel.
+    SubscriptionCount {
+        /// The channel.
+        channel: ChannelName,
+        /// Connections.
+        count: u64,
+    },
+    /// A cache channel has no last event to repeat.
+    CacheMiss {
+        /// The channel.
+        channel: ChannelName,
+    },
+    /// Somebody came to a presence channel.
+    MemberAdded {
+        /// The channel.
+        channel: ChannelName,
+        /// Who.
+        member: Member,
+    },
+    /// Somebody left a presence channel.
+    MemberRemoved {
+        /// The channel.
+        channel: ChannelName,
+        /// Who, as last known.
+        member: Member,
+    },
+    /// The info of somebody on a presence channel changed.
+    MemberUpdated {
+        /// The channel.
+        channel: ChannelName,
+        /// Who, with the new info.
+        member: Member,
+    },
+    /// Events that a server can send without end, such as channel events, were lost because nobody took them in time. They
+    /// would have come here.
+    Lagged {
+        /// How many.
+        missed: u64,
+    },
+    /// What a log would say.
+    Diagnostic(Diagnostic),
+}
+
+impl Event {
+    /// Returns the channel that the event belongs to.
+    #[must_use]
+    pub fn channel(&self) -> Option<&ChannelName> {
+        match self {
+            Self::Channel(event) => Some(event.channel()),
+            Self::SubscriptionSucceeded { channel, .. }
+            | Self::SubscriptionError { channel, .. }
+            | Self::ContinuityLost { channel, .. }
+            | Self::DecryptionError { channel, .. }
+            | Self::SubscriptionCount { channel, .. }
+            | Self::CacheMiss { channel }
+            | Self::MemberAdded { channel, .. }
+            | Self::MemberRemoved { channel, .. }
+            | Self::MemberUpdated { channel, .. } => Some(channel),
+            Self::Diagnostic(diagnostic) => diagnostic.channel(),
+            Self::StateChanged { .. }
+            | Self::Unavailable
+            | Self::ConnectionError(_)
+            | Self::Connection(_)
+            | Self::SignedIn { .. }
+            | Self::SigninError { .. }
+            | Self::User(_)
+            | Self::UserContinuityLost { .. }
+            | Self::Watchlist { .. }
+            | Self::Lagged { .. } => None,
+        }
+    }
+
+    /// Returns Pusher's name of the event, which is what handlers are bound to.
+    ///
+    /// Events that Pusher has no name for are named in the same way: `pusher:continuity_lost`, `pusher:lagged`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::StateChanged { .. } => "state_change",
+            Self::Unavailable => "unavailable",
+            Self::ConnectionError(_) => "error",
+            Self::Channel(event) => event.event(),
+            Self::Connection(event) => &event.event,
+            Self::SubscriptionSucceeded { .. } => "pusher:subscription_succeeded",
+            Self::SubscriptionError { .. } => "pusher:subscription_error",
+            Self::ContinuityLost { .. } => "pusher:continuity_lost",
+            Self::SignedIn { .. } => "pusher:signin_success",
+            Self::SigninError { .. } => "pusher:signin_error",
+            Self::User(event) => &event.event,
+            Self::UserContinuityLost { .. } => "pusher:continuity_lost",
+            Self::Watchlist { name, .. } => name,
+            Self::DecryptionError { .. } => "pusher:decryption_error",
+            Self::SubscriptionCount { .. } => "pusher:subscription_count",
+            Self::CacheMiss { .. } => "pusher:cache_miss",
+            Self::MemberAdded { .. } => "pusher:member_added",
+            Self::MemberRemoved { .. } => "pusher:member_removed",
+            Self::MemberUpdated { .. } => "pusher:member_updated",
+            Self::Lagged { .. } => "pusher:lagged",
+            Self::Diagnostic(_) => "diagnostic",
+        }
+    }
+}
+
+/// Who is on a presence channel that was just subscribed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Presence {
+    /// Everybody.
+    pub members: Members,
+    /// What changed since the list was last known; `None` for a first subscription.
+    pub difference: Option<Difference>,
+}
+
+/// An event of the server that belongs to no channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionEvent {
+    /// Name of the event.
+    pub event: Text,
+    /// Its payload.
+    pub data: Data,
+}
+
+/// An event for the signed-in user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserEvent {
+    /// Name of the event.
+    pub event: Text,
+    /// Its payload.
+    pub data: Data,
+}
