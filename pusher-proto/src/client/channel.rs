@@ -1,7 +1,7 @@
 //! What the application sees of a channel.
 
+use super::channels::Entry;
 use super::presence::Roster;
-use super::subscriptions::Entry;
 use crate::ChannelName;
 use crate::members::{Member, Members};
 

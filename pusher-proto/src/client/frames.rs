@@ -49,7 +49,7 @@ impl Client {
                     self.activity.handle_ping();
                 }
                 self.connection.handle_established(socket_id.clone(), now, &mut self.outbox);
-                self.subscriptions.enter(socket_id, &mut self.outbox);
+                self.channels.enter(socket_id, &mut self.outbox);
                 self.signin.enter();
                 self.is_dirty = true;
             }
@@ -66,7 +66,7 @@ impl Client {
             let [channel, event] = [channel, envelope.event()].map(|name| excerpt(name, MAX_EXCERPT_LEN).into());
             return self.outbox.offer(Event::Diagnostic(Diagnostic::NotOfChannel { channel, event }));
         }
-        let Self { subscriptions, outbox, .. } = self;
+        let Self { channels, outbox, .. } = self;
         let data = &envelope.data;
         let channel = envelope.channel().unwrap_or_default();
         match envelope.event() {
@@ -79,33 +79,33 @@ impl Client {
             "pusher:error" => self.handle_error(&read::error(&envelope.data), channel_of(&envelope), now),
             "pusher:connection_established" => self.handle_second_greeting(&envelope.data),
             "pusher_internal:subscription_succeeded" => {
-                if let Some(channel) = subscriptions.handle_succeeded(channel, data, outbox) {
+                if let Some(channel) = channels.handle_succeeded(channel, data, outbox) {
                     self.client_events.flush(&channel, now, outbox);
                 }
                 self.end_refused_signin();
             }
             "pusher:subscription_error" | "pusher_internal:subscription_error" => {
-                subscriptions.handle_refused(channel, read::subscription_error(data), outbox);
+                channels.handle_refused(channel, read::subscription_error(data), outbox);
                 self.end_refused_signin();
             }
             "pusher_internal:subscription_count" => match read::subscription_count(data) {
-                Some(count) => subscriptions.handle_count(channel, count, outbox),
+                Some(count) => channels.handle_count(channel, count, outbox),
                 None => self.missing_field("pusher_internal:subscription_count", "subscription_count"),
             },
-            "pusher:signin_success" => self.with_signin(|signin, subscriptions, outbox| {
+            "pusher:signin_success" => self.with_signin(|signin, channels, outbox| {
                 signin.handle_success(&envelope.data, outbox);
-                subscriptions.handle_signin_answered(outbox);
+                channels.handle_signin_answered(outbox);
             }),
             "pusher_internal:watchlist_events" => {
                 self.signin.handle_event(envelope, outbox);
             }
-            "pusher:cache_miss" => subscriptions.handle_cache_miss(channel, outbox),
+            "pusher:cache_miss" => channels.handle_cache_miss(channel, outbox),
             "pusher_internal:member_added" => match read::member(data) {
-                Some((id, info)) => subscriptions.handle_member_added(channel, &id, &info, outbox),
+                Some((id, info)) => channels.handle_member_added(channel, &id, &info, outbox),
                 None => self.missing_field("pusher_internal:member_added", "user_id"),
             },
             "pusher_internal:member_removed" => match read::member(data) {
-                Some((id, _)) => subscriptions.handle_member_removed(channel, &id, outbox),
+                Some((id, _)) => channels.handle_member_removed(channel, &id, outbox),
                 None => self.missing_field("pusher_internal:member_removed", "user_id"),
             },
             event if event.starts_with("pusher_internal:") => {
@@ -124,7 +124,7 @@ impl Client {
             envelope
         };
         if envelope.channel().is_some() {
-            self.stats.events += u64::from(self.subscriptions.handle_event(envelope, now, &mut self.outbox));
+            self.stats.events += u64::from(self.channels.handle_event(envelope, now, &mut self.outbox));
         } else {
             let event = ConnectionEvent { event: envelope.event().into(), data: envelope.data };
             self.outbox.offer(Event::Connection(event));
@@ -138,7 +138,7 @@ impl Client {
             self.connection.note_error(error, now);
         }
         let triggered_lately = self.client_events.sent_lately(now);
-        if let Some(channel) = self.subscriptions.handle_error(error, channel, triggered_lately, &mut self.outbox) {
+        if let Some(channel) = self.channels.handle_error(error, channel, triggered_lately, &mut self.outbox) {
             self.client_events.flush(&channel, now, &mut self.outbox);
         }
         self.end_refused_signin();
@@ -146,10 +146,10 @@ impl Client {
 
     /// An error, or the answer to a later subscription, may have told that the sign-in was refused.
     fn end_refused_signin(&mut self) {
-        if let Some(error) = self.subscriptions.take_refused_signin() {
-            self.with_signin(|signin, subscriptions, outbox| {
+        if let Some(error) = self.channels.take_refused_signin() {
+            self.with_signin(|signin, channels, outbox| {
                 signin.handle_refused(error, outbox);
-                subscriptions.handle_signin_answered(outbox);
+                channels.handle_signin_answered(outbox);
             });
         }
     }

@@ -4,21 +4,19 @@ mod action;
 mod activity;
 mod backoff;
 mod channel;
-#[cfg_attr(not(feature = "encryption"), path = "no_cipher.rs")]
-mod cipher;
+mod channels;
 mod client_events;
 mod connection;
+mod encryption;
 mod frames;
 mod outbox;
 mod presence;
 mod retry;
 mod signin;
 mod sleep;
-mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod unanswered;
-mod vault;
 
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -26,12 +24,12 @@ use core::time::Duration;
 pub use action::{Action, Frame, NetworkHint, SocketEpoch};
 use activity::{Activity, Liveness};
 pub use channel::Channel;
+use channels::{Channels, Entry, Signer};
 use client_events::ClientEvents;
 use connection::Connection;
 use outbox::Outbox;
 use signin::{Signin, UserStatus};
 use sleep::Sleep;
-use subscriptions::{Entry, Signer, Subscriptions};
 
 use crate::event::{ConnectionState, Diagnostic, Event};
 use crate::wire::write;
@@ -91,7 +89,7 @@ pub struct Client {
     connection: Connection,
     activity: Activity,
     sleep: Sleep,
-    subscriptions: Subscriptions,
+    channels: Channels,
     signin: Signin,
     client_events: ClientEvents,
     hint: Option<NetworkHint>,
@@ -135,7 +133,7 @@ impl Client {
             connection: Connection::new(&config, options.clone(), seed),
             activity: Activity::default(),
             sleep: Sleep::default(),
-            subscriptions: Subscriptions::new(options.clone(), seed.wrapping_add(1)),
+            channels: Channels::new(options.clone(), seed.wrapping_add(1)),
             signin: Signin::new(options.clone(), seed.wrapping_add(2)),
             client_events: ClientEvents::new(options.clone()),
             hint: None,
@@ -163,13 +161,13 @@ impl Client {
     /// Wants a channel, on this connection and on all that follow. A failed channel is tried again.
     pub fn subscribe(&mut self, channel: ChannelName) {
         self.is_dirty = true;
-        self.subscriptions.subscribe(channel);
+        self.channels.subscribe(channel);
     }
 
     /// Wants a channel no longer. Nothing of it is told after the next poll.
     pub fn unsubscribe(&mut self, channel: &ChannelName) {
         self.is_dirty = true;
-        self.subscriptions.unsubscribe(channel);
+        self.channels.unsubscribe(channel);
     }
 
     /// Wants to be signed in, on this connection and on all that follow. The application's server says as whom. A failed
@@ -219,7 +217,7 @@ impl Client {
             ChannelKind::Private | ChannelKind::Presence => {}
             ChannelKind::Public | ChannelKind::PrivateEncrypted => return Err(TriggerError::Unsupported),
         }
-        let entry = self.subscriptions.get(channel).map(|(_, entry)| entry).filter(|entry| entry.is_wanted());
+        let entry = self.channels.get(channel).map(|(_, entry)| entry).filter(|entry| entry.is_wanted());
         let is_wanted = entry.is_some();
         let is_subscribed = entry.is_some_and(Entry::is_subscribed);
         let refusal =
@@ -306,7 +304,7 @@ impl Client {
             return;
         }
         let signer = signer(&self.config, &self.connection, &self.signin);
-        self.subscriptions.handle_auth(id, answer, &signer, now, &mut self.outbox);
+        self.channels.handle_auth(id, answer, &signer, now, &mut self.outbox);
     }
 
     /// The wall clock says `wall`, counted from any origin: it tells whether the machine slept.
@@ -333,13 +331,13 @@ impl Client {
             self.with_connection(now, |connection, outbox| connection.handle_pong_timeout(now, outbox));
         }
         self.with_connection(now, |connection, outbox| connection.handle_timeout(now, outbox));
-        self.with_signin(|signin, subscriptions, outbox| {
+        self.with_signin(|signin, channels, outbox| {
             if signin.handle_timeout(now, outbox) {
-                signin.handle_unanswered(subscriptions.expire_signin(), outbox);
+                signin.handle_unanswered(channels.expire_signin(), outbox);
             }
         });
         let signer = signer(&self.config, &self.connection, &self.signin);
-        self.subscriptions.handle_timeout(&signer, now, &mut self.outbox);
+        self.channels.handle_timeout(&signer, now, &mut self.outbox);
     }
 }
 
@@ -374,7 +372,7 @@ impl Client {
             if let Some(text) = self.poll_send(now) {
                 return Some(Action::Send(socket, text));
             }
-            if let Some(request) = self.poll_user_auth(now).or_else(|| self.subscriptions.poll_auth(now)) {
+            if let Some(request) = self.poll_user_auth(now).or_else(|| self.channels.poll_auth(now)) {
                 return Some(Action::RequestAuth(request));
             }
         }
@@ -387,8 +385,7 @@ impl Client {
         let is_connected = self.connection.is_connected();
         let activity = is_connected.then(|| self.activity.deadline());
         let sleep = self.sleep.deadline().filter(|_| is_connected);
-        let deadlines =
-            [activity, sleep, self.connection.deadline(), self.subscriptions.deadline(), self.signin.deadline()];
+        let deadlines = [activity, sleep, self.connection.deadline(), self.channels.deadline(), self.signin.deadline()];
         deadlines.into_iter().flatten().min()
     }
 }
@@ -440,12 +437,12 @@ impl Client {
     /// Returns a channel that is wanted, subscribed or not.
     #[must_use]
     pub fn channel(&self, name: &ChannelName) -> Option<Channel<'_>> {
-        self.subscriptions.get(name).map(Channel::from).filter(Channel::is_wanted)
+        self.channels.get(name).map(Channel::from).filter(Channel::is_wanted)
     }
 
     /// Returns all channels that are wanted, in no particular order.
     pub fn channels(&self) -> impl Iterator<Item = Channel<'_>> {
-        self.subscriptions.iter().map(Channel::from).filter(Channel::is_wanted)
+        self.channels.iter().map(Channel::from).filter(Channel::is_wanted)
     }
 
     /// Returns the user who is signed in.
@@ -500,9 +497,9 @@ impl Client {
             (Some(NetworkHint::Online), true) => self.activity.probe_quickly(now),
             (Some(NetworkHint::Online), false) => self.connection.handle_online(now, &mut self.outbox),
         }
-        if self.subscriptions.reconcile(&mut self.outbox) {
+        if self.channels.reconcile(&mut self.outbox) {
             let is_wanted =
-                |channel: &ChannelName| self.subscriptions.get(channel).is_some_and(|(_, entry)| entry.is_wanted());
+                |channel: &ChannelName| self.channels.get(channel).is_some_and(|(_, entry)| entry.is_wanted());
             self.client_events.retain(is_wanted, &mut self.outbox);
         }
     }
@@ -517,24 +514,24 @@ impl Client {
         self.activity = Activity::default();
         if was_connected {
             self.outbox.forget_sends();
-            self.subscriptions.leave(now, &mut self.outbox);
+            self.channels.leave(now, &mut self.outbox);
             self.signin.leave(now, &mut self.outbox);
             self.client_events.leave(&mut self.outbox);
         }
     }
 
     /// Lets the sign-in change; if it ends, presence channels may wait for it.
-    fn with_signin(&mut self, change: impl FnOnce(&mut Signin, &mut Subscriptions, &mut Outbox)) {
+    fn with_signin(&mut self, change: impl FnOnce(&mut Signin, &mut Channels, &mut Outbox)) {
         let was_pending = self.signin.status() == UserStatus::Pending;
-        change(&mut self.signin, &mut self.subscriptions, &mut self.outbox);
+        change(&mut self.signin, &mut self.channels, &mut self.outbox);
         let status = self.signin.status();
         if was_pending && status != UserStatus::Pending {
-            self.subscriptions.handle_signin_ended(status, &mut self.outbox);
+            self.channels.handle_signin_ended(status, &mut self.outbox);
         }
     }
 
     fn poll_user_auth(&mut self, now: Instant) -> Option<AuthRequest> {
-        let id = self.signin.poll_auth(|| self.subscriptions.next_auth(), now)?;
+        let id = self.signin.poll_auth(|| self.channels.next_auth(), now)?;
         let socket_id = self.socket_id()?.clone();
         Some(AuthRequest { id, subject: AuthSubject::User, socket_id, purpose: AuthPurpose::Signin })
     }
@@ -551,10 +548,10 @@ impl Client {
             return Some(text);
         }
         if let Some(text) = self.signin.poll_signin(now) {
-            self.subscriptions.push_signin(now + self.config.options.signin_timeout);
+            self.channels.push_signin(now + self.config.options.signin_timeout);
             return Some(text);
         }
-        self.subscriptions.poll_subscribe(now)
+        self.channels.poll_subscribe(now)
     }
 
     /// A wake-up is announced only if it must come earlier than the one announced before.

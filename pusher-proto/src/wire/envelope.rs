@@ -190,10 +190,10 @@ fn is_inner<const LEN: usize>(bytes: &[u8], at: usize) -> bool {
 
 fn read_any(frame: &Text) -> Option<Envelope> {
     let [event, channel, user_id, data] = object::fields(frame, ["event", "channel", "user_id", "data"])?;
-    let event = read::string(event?)?;
+    let event = object::string(event?)?;
     let channel = match channel {
         None => None,
-        Some(raw) => Some(read::string(raw)?),
+        Some(raw) => Some(object::string(raw)?),
     };
     let user_id = user_id.and_then(read::id);
     let data = data.map_or("", RawValue::get);

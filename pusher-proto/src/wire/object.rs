@@ -2,10 +2,13 @@
 
 use core::fmt;
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+
+use crate::data::unescape;
 
 /// Finds fields by name; `None` if the text is no JSON object. Of repeated fields the last one counts, as in every other
 /// client, and `null` is a field that is not there.
@@ -72,13 +75,19 @@ impl<'de, const N: usize> Visitor<'de> for Fields<'_, N> {
     }
 }
 
+/// The text of a JSON string.
+pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let content = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    Some(unescape(content))
+}
+
 /// A key, also one with a lone surrogate.
 pub(crate) struct Key(pub(crate) String);
 
 impl<'de> serde::Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&RawValue>::deserialize(deserializer)?;
-        Ok(Self(super::read::string(raw).unwrap_or_default().into_owned()))
+        Ok(Self(string(raw).unwrap_or_default().into_owned()))
     }
 }
 

@@ -9,7 +9,6 @@ use core::time::Duration;
 use serde_json::value::RawValue;
 
 use super::object;
-use crate::data::unescape;
 use crate::excerpt::excerpt;
 use crate::{Data, ServerError, SocketId, Text};
 
@@ -72,14 +71,14 @@ pub(crate) fn member_of(channel_data: &str) -> Option<(String, String)> {
 pub(crate) fn sealed(data: &Data) -> Option<(String, String)> {
     let text = inner(data);
     let [nonce, ciphertext] = object::fields(&text, ["nonce", "ciphertext"])?;
-    Some((string(nonce?)?.into_owned(), string(ciphertext?)?.into_owned()))
+    Some((object::string(nonce?)?.into_owned(), object::string(ciphertext?)?.into_owned()))
 }
 
 /// The user of a `pusher:signin_success`: id and data.
 pub(crate) fn signed_in(data: &Data) -> Option<(String, String)> {
     let text = inner(data);
     let [user_data] = object::fields(&text, ["user_data"])?;
-    let user_data = string(user_data?).map_or_else(|| user_data.map(|raw| raw.get().into()), Some)?;
+    let user_data = object::string(user_data?).map_or_else(|| user_data.map(|raw| raw.get().into()), Some)?;
     let id = user_id(&user_data)?;
     Some((id, user_data.into_owned()))
 }
@@ -96,7 +95,7 @@ pub(crate) fn watchlist(data: &Data, mut each: impl FnMut(Text, Vec<Text>, Data)
     let Some([Some(events)]) = object::fields(&text, ["events"]) else { return };
     object::each(events.get(), |entry| {
         let Some([Some(name)]) = object::fields(entry.get(), ["name"]) else { return };
-        let (Some(name), Ok(entry)) = (string(name), Data::from_json(entry.get())) else { return };
+        let (Some(name), Ok(entry)) = (object::string(name), Data::from_json(entry.get())) else { return };
         let name = Text::from(name.as_ref());
         if !user_ids(&entry, |ids| each(name.clone(), ids, entry.clone())) {
             each(name, Vec::new(), entry);
@@ -131,17 +130,11 @@ pub(crate) fn server_to_user(id: &str) -> String {
 /// How the channels of signed-in users begin. Some servers confirm them unasked.
 pub(crate) const SERVER_TO_USER: &str = "#server-to-user-";
 
-/// The text of a JSON string.
-pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let content = raw.get().strip_prefix('"')?.strip_suffix('"')?;
-    Some(unescape(content))
-}
-
 /// An id: a string, or a number as its digits.
 pub(crate) fn id(raw: &RawValue) -> Option<Cow<'_, str>> {
     let json = raw.get();
     match json.as_bytes().first()? {
-        b'"' => string(raw),
+        b'"' => object::string(raw),
         b'-' | b'0'..=b'9' => Some(digits(json)),
         _ => None,
     }
@@ -179,7 +172,7 @@ fn number<T: FromStr>(raw: &RawValue) -> Option<T> {
 
 /// A message, whatever its type.
 fn words(raw: Option<&RawValue>) -> Cow<'_, str> {
-    raw.map_or(Cow::Borrowed(""), |raw| string(raw).unwrap_or(Cow::Borrowed(raw.get())))
+    raw.map_or(Cow::Borrowed(""), |raw| object::string(raw).unwrap_or(Cow::Borrowed(raw.get())))
 }
 
 /// A message that is kept in states and errors must not be as long as a frame.

@@ -14,7 +14,7 @@ use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 
 use crate::client::backoff::Backoff;
-use crate::client::cipher::Key;
+use crate::client::encryption::Key;
 use crate::client::outbox::Outbox;
 use crate::client::presence::Roster;
 use crate::client::signin::UserStatus;
@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// All channels of one client.
-pub(crate) struct Subscriptions {
+pub(crate) struct Channels {
     options: Arc<Options>,
     seed: u64,
     table: IndexMap<ChannelName, Entry, FixedState>,
@@ -70,7 +70,7 @@ pub(crate) struct Signer<'a> {
     pub(crate) presence_by_signin: bool,
 }
 
-impl Subscriptions {
+impl Channels {
     pub(crate) fn new(options: Arc<Options>, seed: u64) -> Self {
         Self {
             seed,

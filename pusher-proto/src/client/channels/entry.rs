@@ -2,9 +2,9 @@
 
 use alloc::boxed::Box;
 
+use crate::client::encryption::Vault;
 use crate::client::outbox::Outbox;
 use crate::client::presence::Roster;
-use crate::client::vault::Vault;
 use crate::event::Event;
 use crate::wire::read;
 use crate::{AuthId, AuthResponse, ChannelName, Instant, SubscriptionError};

@@ -1,9 +1,8 @@
 //! Encrypted channels: events that need a key, and newer keys.
 
-use super::{Entry, Subscriptions};
-use crate::client::cipher::Key;
+use super::{Channels, Entry};
+use crate::client::encryption::{Key, Opened, Room, Vault};
 use crate::client::outbox::Outbox;
-use crate::client::vault::{Opened, Room, Vault};
 use crate::event::{ChannelEvent, Diagnostic, Event};
 use crate::excerpt::excerpt;
 use crate::wire::envelope::Envelope;
@@ -11,7 +10,7 @@ use crate::{
     AuthError, AuthId, AuthPurpose, AuthRequest, AuthResponse, AuthSubject, ChannelName, DecryptionError, Instant,
 };
 
-impl Subscriptions {
+impl Channels {
     /// An event of an encrypted channel. Neither ciphertext nor anything that was never encrypted gets through. Returns
     /// whether it was taken for the application.
     pub(super) fn handle_encrypted(

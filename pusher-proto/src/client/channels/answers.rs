@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{Failure, Phase, Signer, Subscriptions};
+use super::{Channels, Failure, Phase, Signer};
 use crate::client::outbox::Outbox;
 use crate::client::signin::UserStatus;
 use crate::client::unanswered::Asked;
@@ -15,7 +15,7 @@ use crate::{
     SubscriptionError, Text,
 };
 
-impl Subscriptions {
+impl Channels {
     pub(crate) fn handle_auth(
         &mut self,
         id: AuthId,

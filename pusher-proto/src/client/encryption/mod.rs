@@ -1,0 +1,8 @@
+//! Encrypted channels: their keys, and what waits for a newer one.
+
+#[cfg_attr(not(feature = "encryption"), path = "no_cipher.rs")]
+mod cipher;
+mod vault;
+
+pub(crate) use cipher::Key;
+pub(crate) use vault::{Opened, Room, Vault};
