@@ -31,7 +31,7 @@ use crate::runtime::FuturesIo;
 
 /// Starts a client whose connection runs as a task of async-std.
 ///
-/// It connects at once unless [`auto_connect`](ConfigBuilder::auto_connect) is off. The task ends when the last handle is
+/// It connects at once unless [`auto_connect`](Options::auto_connect) is off. The task ends when the last handle is
 /// dropped or [`Client::shutdown`] is called.
 ///
 /// # Errors
@@ -82,7 +82,6 @@ pub fn connection(
     if cfg!(not(feature = "tls")) && config.needs_tls() {
         return Err(InvalidConfig::TlsDisabled("tls"));
     }
-    authorizer.validate()?;
     let runtime = FuturesIo::new(&config, options);
-    Ok(Connection::new(config, authorizer, runtime, options))
+    Connection::new(config, authorizer, runtime, options)
 }

@@ -4,7 +4,7 @@ use crate::{Authorizer, Client, Config, InvalidConfig, Options, connection};
 
 /// Starts a client whose connection runs as a task of smol's global executor.
 ///
-/// It connects at once unless [`auto_connect`](crate::ConfigBuilder::auto_connect) is off. The task ends when the last
+/// It connects at once unless [`auto_connect`](Options::auto_connect) is off. The task ends when the last
 /// handle is dropped or [`Client::shutdown`] is called. For another executor, see [`connection`](crate::connection()).
 ///
 /// # Errors

@@ -12,6 +12,7 @@ use pusher_driver::adapter::{Engine, Limits, Received, Step, SystemClock, WebSoc
 use pusher_proto::{CloseFrame, CloseReason, Config, ConnectRequest, Instant, SocketEpoch, TransportError};
 use tracing::Span;
 
+use crate::StartError;
 use crate::auth::Authorizer;
 use crate::client::Client;
 use crate::helpers::Helpers;
@@ -30,7 +31,6 @@ pub(crate) struct Connection {
     link: Link,
     /// Sockets that are not used any more, on their way out, and until when they may take.
     closing: Vec<(Box<WebSocket<Stream>>, Instant)>,
-    close_timeout: time::Duration,
     timer: Option<Instant>,
     helpers: Helpers,
     /// The end of a goodbye that takes too long.
@@ -59,13 +59,14 @@ impl Connection {
         config: Config,
         authorizer: Arc<dyn Authorizer>,
         options: &Options,
-    ) -> io::Result<(Client, Self)> {
+    ) -> Result<(Client, Self), StartError> {
+        authorizer.validate()?;
         let poll = mio::Poll::new()?;
         let waker = Waker::from(Arc::new(Rouse(mio::Waker::new(poll.registry(), ROUSED)?)));
         let span = tracing::debug_span!("pusher", key = %config.key());
-        let (limits, close_timeout) = (Limits::new(&config), config.close_timeout());
+        let limits = Limits::new(&config);
         let http = Http::new(&config, options);
-        let (client, engine) = Engine::new(config, options, Arc::new(SystemClock::new()));
+        let (client, engine) = Engine::new(config, options, Arc::new(SystemClock::new()))?;
         let connection = Self {
             engine,
             poll,
@@ -74,7 +75,6 @@ impl Connection {
             limits,
             link: Link::None,
             closing: Vec::new(),
-            close_timeout,
             timer: None,
             helpers: Helpers::new(authorizer, http),
             limit: None,
@@ -166,7 +166,7 @@ impl Connection {
         if self.closing.len() >= MAX_CLOSING {
             self.closing.remove(0);
         }
-        self.closing.push((socket, self.engine.now() + self.close_timeout));
+        self.closing.push((socket, self.engine.close_deadline()));
     }
 
     fn lose(&mut self, socket: SocketEpoch, reason: CloseReason) {

@@ -50,7 +50,7 @@ pub enum StartError {
 
 /// Starts a client whose connection runs in a thread of its own.
 ///
-/// It connects at once unless [`auto_connect`](ConfigBuilder::auto_connect) is off. The thread ends when the last handle is
+/// It connects at once unless [`auto_connect`](Options::auto_connect) is off. The thread ends when the last handle is
 /// dropped or [`Client::shutdown`] is called.
 ///
 /// # Errors
@@ -70,7 +70,6 @@ pub fn connect_with(config: Config, authorizer: impl Authorizer, options: &Optio
     if cfg!(not(feature = "tls")) && config.needs_tls() {
         return Err(InvalidConfig::TlsDisabled("tls").into());
     }
-    authorizer.validate()?;
     let (client, connection) = Connection::new(config, Arc::new(authorizer), options)?;
     thread::Builder::new().name("pusher".into()).spawn(move || connection.run())?;
     Ok(client)

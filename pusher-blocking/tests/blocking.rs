@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pusher_blocking::{
     AuthCall, AuthError, AuthResponse, Authorizer, ChannelName, Client, Config, ConnectionState, Endpoint, Event,
-    HttpAuth, NoAuth, SubscribeError, SubscriptionError, connect,
+    HttpAuth, NoAuth, Options, SubscribeError, SubscriptionError, connect, connect_with,
 };
 use pusher_server::Server;
 use pusher_server::pusher_proto::server::Publication;
@@ -73,11 +73,8 @@ fn several_threads_iterate_over_their_own_handles_until_the_end() {
 
 #[test]
 fn waiting_has_a_limit_and_looking_does_not_wait() {
-    let client = connect(
-        Config::builder("key", Endpoint::host("127.0.0.1").ws_port(9).tls(false)).auto_connect(false).build().unwrap(),
-        NoAuth,
-    )
-    .unwrap();
+    let config = Config::new("key", Endpoint::host("127.0.0.1").ws_port(9).tls(false)).unwrap();
+    let client = connect_with(config, NoAuth, &Options::new().auto_connect(false)).unwrap();
     let mut chat = client.subscribe("chat").unwrap();
     let soon = Duration::from_millis(1);
     assert_eq!(chat.try_recv(), Err(TryRecvError::Empty));

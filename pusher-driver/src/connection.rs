@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use pusher_proto::{AuthId, CloseFrame, CloseReason, Config, ConnectRequest, Instant, SocketEpoch, TransportError};
+use pusher_proto::{
+    AuthId, CloseFrame, CloseReason, Config, ConnectRequest, Instant, InvalidConfig, SocketEpoch, TransportError,
+};
 use tracing::Span;
 
 use crate::auth::{Ask, Asked, AuthCall, Authorizer, Post};
@@ -32,7 +34,6 @@ pub struct Connection<R: Runtime> {
     link: Link<R::Socket>,
     /// Sockets that are not used any more, on their way out.
     closing: Vec<Closing<R::Socket>>,
-    close_timeout: Duration,
     /// When the core has something to do.
     timer: Option<Instant>,
     /// Wakes the loop for the earliest deadline, or earlier. Whether a deadline has come, only the clock tells.
@@ -75,11 +76,20 @@ enum Read {
 
 impl<R: Runtime> Connection<R> {
     /// Creates a client and its loop.
-    pub fn new(config: Config, authorizer: impl Authorizer, runtime: R, options: &Options) -> (Client, Self) {
+    ///
+    /// # Errors
+    ///
+    /// When an option is unusable, or the authorizer was configured with something that cannot work.
+    pub fn new(
+        config: Config,
+        authorizer: impl Authorizer,
+        runtime: R,
+        options: &Options,
+    ) -> Result<(Client, Self), InvalidConfig> {
+        authorizer.validate()?;
         let span = tracing::debug_span!("pusher", key = %config.key());
-        let close_timeout = config.close_timeout();
         let runtime = Arc::new(runtime);
-        let (client, engine) = Engine::new(config, options, Arc::<R>::clone(&runtime));
+        let (client, engine) = Engine::new(config, options, Arc::<R>::clone(&runtime))?;
         let connection = Self {
             http: Arc::<R>::clone(&runtime),
             runtime,
@@ -87,7 +97,6 @@ impl<R: Runtime> Connection<R> {
             engine,
             link: Link::None,
             closing: Vec::new(),
-            close_timeout,
             timer: None,
             alarm: None,
             calls: Vec::new(),
@@ -95,7 +104,7 @@ impl<R: Runtime> Connection<R> {
             began: false,
             span,
         };
-        (client, connection)
+        Ok((client, connection))
     }
 
     fn run(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -177,7 +186,7 @@ impl<R: Runtime> Connection<R> {
         if self.closing.len() >= MAX_CLOSING {
             self.closing.remove(0);
         }
-        self.closing.push(Closing { socket, until: self.engine.now() + self.close_timeout });
+        self.closing.push(Closing { socket, until: self.engine.close_deadline() });
     }
 
     fn lose(&mut self, socket: SocketEpoch, reason: CloseReason) {

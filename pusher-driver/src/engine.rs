@@ -7,7 +7,7 @@ use std::task::Waker;
 use std::thread;
 use std::time::Duration;
 
-use pusher_proto::{CloseFrame, CloseReason, Config, ConnectRequest, Frame, Instant, SocketEpoch, Text};
+use pusher_proto::{CloseFrame, CloseReason, Config, ConnectRequest, Frame, Instant, InvalidConfig, SocketEpoch, Text};
 
 use crate::auth::AuthCall;
 use crate::client::Client;
@@ -44,15 +44,19 @@ pub struct Engine {
     life: Life,
     steps: VecDeque<Step>,
     delivery: Delivery,
+    close_timeout: Duration,
 }
 
 impl Engine {
-    /// Creates a client's handle and the engine that serves it. The client connects if the configuration says so.
+    /// Creates a client's handle and the engine that serves it. The client connects if the options say so.
     ///
     /// The loop's timers must go by `clock`.
-    #[must_use]
-    pub fn new(config: Config, options: &Options, clock: Arc<dyn Clock>) -> (Client, Self) {
-        let auto_connect = config.auto_connect();
+    ///
+    /// # Errors
+    ///
+    /// When an option is unusable.
+    pub fn new(config: Config, options: &Options, clock: Arc<dyn Clock>) -> Result<(Client, Self), InvalidConfig> {
+        options.validate()?;
         let shared = Shared::new(config, options, clock);
         let engine = Self {
             shared: Arc::clone(&shared),
@@ -60,12 +64,13 @@ impl Engine {
             life: Life::Running,
             steps: VecDeque::new(),
             delivery: Delivery::default(),
+            close_timeout: options.close_timeout,
         };
         let client = Client::new(Handle(shared));
-        if auto_connect {
+        if options.auto_connect {
             client.connect();
         }
-        (client, engine)
+        Ok((client, engine))
     }
 
     /// Returns the time of the last look at the clock.
@@ -168,6 +173,12 @@ impl Engine {
     pub fn is_leaving(&self) -> bool {
         // Not what a handle has wished since: the socket must have been closed before the loop may end.
         self.life != Life::Running
+    }
+
+    /// Returns until when a socket that begins to close now may take for it.
+    #[must_use]
+    pub fn close_deadline(&self) -> Instant {
+        self.now + self.close_timeout
     }
 
     /// Returns how long `shutdown` may take.

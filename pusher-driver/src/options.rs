@@ -1,8 +1,9 @@
 //! What an application may set beside the protocol's configuration.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
 
-use pusher_proto::Text;
+use pusher_proto::{AuthBody, InvalidConfig, Text};
 
 use crate::proxy::{Hop, InvalidProxy, Proxies, Proxy};
 #[cfg(feature = "tls")]
@@ -22,64 +23,81 @@ pub enum Overflow {
     Close,
 }
 
-/// How events wait for the application, which way connections take, which certificates are trusted, and where randomness
-/// comes from.
-///
-/// # Examples
-///
-/// ```
-/// use pusher_driver::{Options, Overflow};
-///
-/// let options = Options::new().mailbox_len(1_000).overflow(Overflow::Close);
-/// ```
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct Options {
-    pub(crate) mailbox_len: usize,
-    pub(crate) mailbox_bytes: usize,
-    pub(crate) overflow: Overflow,
-    pub(crate) seed: Option<u64>,
-    proxies: Proxies,
-    #[cfg(feature = "tls")]
-    pub(crate) tls: Tls,
+/// Declares each plain option once: its field, its default, its setter, and what a usable value is.
+macro_rules! options {
+    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr $(, check $check:expr)?;)+) => {
+        /// What the core need not know: whether and how connections begin and end, which way they take, which certificates
+        /// are trusted, how requests for authorization are written, how events wait for the application, and where
+        /// randomness comes from.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use pusher_driver::{Options, Overflow};
+        ///
+        /// let options = Options::new().mailbox_len(1_000).overflow(Overflow::Close);
+        /// ```
+        #[derive(Clone, Debug)]
+        #[must_use]
+        pub struct Options {
+            $(pub(crate) $name: $type,)+
+            pub(crate) seed: Option<u64>,
+            proxies: Proxies,
+            #[cfg(feature = "tls")]
+            pub(crate) tls: Tls,
+        }
+
+        impl Options {
+            /// Returns the defaults.
+            pub fn new() -> Self {
+                Self {
+                    $($name: $default,)+
+                    seed: None,
+                    proxies: Proxies::default(),
+                    #[cfg(feature = "tls")]
+                    tls: Tls::default(),
+                }
+            }
+
+            $($(#[doc = $doc])+
+            pub fn $name(mut self, $name: $type) -> Self {
+                self.$name = $name;
+                self
+            })+
+
+            /// Checks each option. Starting a client does so too.
+            ///
+            /// # Errors
+            ///
+            /// The first that is unusable.
+            pub fn validate(&self) -> Result<(), InvalidConfig> {
+                $($($check(stringify!($name), &self.$name)?;)?)+
+                Ok(())
+            }
+        }
+    };
+}
+
+options! {
+    /// Sets whether the client connects at once, without [`Client::connect`](crate::Client::connect). Default true.
+    auto_connect: bool = true;
+    /// Sets how long the client waits for the peer's side of a close. Default 5 s.
+    close_timeout: Duration = Duration::from_secs(5), check InvalidConfig::check_positive;
+    /// Sets how the body of a request for authorization is written. Default form.
+    auth_body: AuthBody = AuthBody::Form;
+    /// Sets how many events may wait in one [`Subscription`](crate::Subscription) or [`Events`](crate::Events). Default
+    /// 65,536, some seconds of a very busy channel.
+    mailbox_len: usize = 65_536, check InvalidConfig::check_positive;
+    /// Sets how many bytes of events may wait in all streams of one client together. Default 64 MiB.
+    ///
+    /// A stream that holds less than its share may take events even then, so that a slow stream cannot starve the others;
+    /// together they never hold more than twice this.
+    mailbox_bytes: usize = 64 * 1_024 * 1_024, check InvalidConfig::check_positive;
+    /// Sets what happens above these bounds. Default [`Overflow::DropOldest`].
+    overflow: Overflow = Overflow::DropOldest;
 }
 
 impl Options {
-    /// Returns the defaults.
-    pub fn new() -> Self {
-        Self {
-            mailbox_len: MAILBOX_LEN,
-            mailbox_bytes: MAILBOX_BYTES,
-            overflow: Overflow::default(),
-            seed: None,
-            proxies: Proxies::default(),
-            #[cfg(feature = "tls")]
-            tls: Tls::default(),
-        }
-    }
-
-    /// Sets how many events may wait in one [`Subscription`](crate::Subscription) or [`Events`](crate::Events), at least
-    /// 1. Default 65,536.
-    pub fn mailbox_len(mut self, events: usize) -> Self {
-        self.mailbox_len = events.max(1);
-        self
-    }
-
-    /// Sets how many bytes of events may wait in all streams of one client together. Default 64 MiB.
-    ///
-    /// A stream that holds less than its share may take events even so, lest a slow stream starve the others; together
-    /// they never hold more than twice this.
-    pub fn mailbox_bytes(mut self, bytes: usize) -> Self {
-        self.mailbox_bytes = bytes;
-        self
-    }
-
-    /// Sets what happens above these bounds. Default [`Overflow::DropOldest`].
-    pub fn overflow(mut self, overflow: Overflow) -> Self {
-        self.overflow = overflow;
-        self
-    }
-
     /// Sets where the jitter of delays comes from, to repeat a run. Default: the operating system.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
@@ -141,12 +159,6 @@ impl Default for Options {
     }
 }
 
-/// Events that wait in one mailbox: some seconds of a very busy channel.
-const MAILBOX_LEN: usize = 65_536;
-
-/// Bytes that wait in all mailboxes of a client.
-const MAILBOX_BYTES: usize = 64 * 1_024 * 1_024;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +167,20 @@ mod tests {
     fn the_proxies_of_the_environment_leave_other_options_alone() {
         let options = Options::new().mailbox_len(5).seed(7).proxy_from_env().unwrap();
         assert_eq!((options.mailbox_len, options.seed), (5, Some(7)));
+    }
+
+    #[test]
+    fn refuses_every_value_that_cannot_work() {
+        let options = Options::new;
+        assert_eq!(options().validate(), Ok(()));
+        let table = [
+            (options().close_timeout(Duration::ZERO), "close_timeout"),
+            (options().mailbox_len(0), "mailbox_len"),
+            (options().mailbox_bytes(0), "mailbox_bytes"),
+        ];
+        for (options, name) in table {
+            assert_eq!(options.validate(), Err(InvalidConfig::Zero(name)));
+        }
     }
 
     #[test]

@@ -68,14 +68,13 @@ pub(crate) struct Handle(pub(crate) Arc<Shared>);
 
 impl Shared {
     pub(crate) fn new(config: Config, options: &Options, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let auth_body = config.auth_body();
         let core = pusher_proto::Client::new(config, options.draw_seed());
         Arc::new(Self {
             state: Mutex::new(State::new(core)),
             clock,
             last_id: AtomicU64::new(0),
             budget: Budget::new(options),
-            auth_body,
+            auth_body: options.auth_body,
         })
     }
 

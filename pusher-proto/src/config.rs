@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::{AppKey, AuthBody, Endpoints, InvalidName, Text};
+use crate::{AppKey, Endpoints, InvalidName, Text};
 
 /// A checked configuration of a [`Client`](crate::Client).
 ///
@@ -60,12 +60,6 @@ impl Config {
         self.options.endpoints.iter().any(|endpoint| endpoint.tls)
     }
 
-    /// Returns how the body of an authorization request is written.
-    #[must_use]
-    pub fn auth_body(&self) -> AuthBody {
-        self.options.auth_body
-    }
-
     /// Returns the largest frame in bytes that the core takes.
     #[must_use]
     pub fn max_frame_len(&self) -> usize {
@@ -76,18 +70,6 @@ impl Config {
     #[must_use]
     pub fn auth_timeout(&self) -> Duration {
         self.options.auth_timeout
-    }
-
-    /// Returns how long an adapter waits for the peer's side of a close.
-    #[must_use]
-    pub fn close_timeout(&self) -> Duration {
-        self.options.close_timeout
-    }
-
-    /// Whether an adapter connects at once.
-    #[must_use]
-    pub fn auto_connect(&self) -> bool {
-        self.options.auto_connect
     }
 }
 
@@ -102,48 +84,53 @@ pub enum Strictness {
     Refuse,
 }
 
+/// Declares each option once: its field, its default, its setter, what the setter takes if that is not the field's type,
+/// and what a usable value is.
 macro_rules! options {
-    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr
+        $(, from $given:ty => $convert:expr)? $(, check $check:expr)?;)+) => {
         #[derive(Clone, Debug)]
         pub(crate) struct Options {
             pub(crate) endpoints: Endpoints,
-            pub(crate) client_name: Text,
-            pub(crate) client_version: Text,
-            pub(crate) max_attempts: Option<u32>,
-            pub(crate) max_ping_interval: PingInterval,
-            pub(crate) presence_by_signin: Option<bool>,
-            pub(crate) fatal_codes: Vec<u16>,
-            pub(crate) retry_codes: Vec<u16>,
             $(pub(crate) $name: $type,)+
         }
 
         impl Options {
             fn new(endpoints: Endpoints) -> Self {
-                Self {
-                    endpoints,
-                    client_name: Text::from_static("pusher-rust"),
-                    client_version: Text::from_static(env!("CARGO_PKG_VERSION")),
-                    max_attempts: None,
-                    max_ping_interval: PingInterval::Auto,
-                    presence_by_signin: None,
-                    fatal_codes: Vec::new(),
-                    retry_codes: Vec::new(),
-                    $($name: $default,)+
-                }
+                Self { endpoints, $($name: $default,)+ }
+            }
+
+            /// Checks each option by itself.
+            fn check(&self) -> Result<(), InvalidConfig> {
+                self.endpoints.validate()?;
+                $($($check(stringify!($name), &self.$name)?;)?)+
+                Ok(())
             }
         }
 
         impl ConfigBuilder {
-            $($(#[doc = $doc])+
-            pub fn $name(mut self, $name: $type) -> Self {
-                self.options.$name = $name;
-                self
-            })+
+            $(options! { @setter $(#[doc = $doc])+ $name: $type $(, from $given => $convert)? })+
+        }
+    };
+    (@setter $(#[doc = $doc:literal])+ $name:ident: $type:ty) => {
+        $(#[doc = $doc])+
+        pub fn $name(mut self, $name: $type) -> Self {
+            self.options.$name = $name;
+            self
+        }
+    };
+    (@setter $(#[doc = $doc:literal])+ $name:ident: $type:ty, from $given:ty => $convert:expr) => {
+        $(#[doc = $doc])+
+        pub fn $name(mut self, $name: $given) -> Self {
+            self.options.$name = $convert($name);
+            self
         }
     };
 }
 
 /// Builds a [`Config`]. Every option has a default that suits hosted Pusher.
+///
+/// What only adapters read, such as how the body of a request for authorization is written, is set in their `Options`.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ConfigBuilder {
@@ -152,65 +139,86 @@ pub struct ConfigBuilder {
 }
 
 options! {
+    /// Sets the name that the client tells the server. Default `pusher-rust`.
+    client_name: Text = Text::from_static("pusher-rust"), from impl Into<Text> => Into::into;
+    /// Sets the version that the client tells the server. Default that of this crate.
+    client_version: Text = Text::from_static(env!("CARGO_PKG_VERSION")), from impl Into<Text> => Into::into;
     /// Sets the silence after which a ping is sent, unless the server asks for less. At least 1 s is used. Default 120 s
     /// (Pusher protocol, *Detecting that the connection is alive*).
-    activity_timeout: Duration = Duration::from_secs(120);
+    activity_timeout: Duration = Duration::from_secs(120), check InvalidConfig::check_positive;
     /// Sets how long the answer to a ping may take. Default 30 s (as above).
-    pong_timeout: Duration = Duration::from_secs(30);
+    pong_timeout: Duration = Duration::from_secs(30), check InvalidConfig::check_positive;
+    /// Sets how long the client goes without a ping on a busy connection; `None` for as long as there is traffic.
+    /// Default 90 s if the server's activity timeout is 30 s or less, else `None`.
+    max_ping_interval: PingInterval = PingInterval::Auto, from impl Into<Option<Duration>> => PingInterval::new,
+        check PingInterval::check;
     /// Sets how long the way from opening the socket to `pusher:connection_established` may take. Default 15 s.
-    handshake_timeout: Duration = Duration::from_secs(15);
+    handshake_timeout: Duration = Duration::from_secs(15), check InvalidConfig::check_positive;
     /// Sets how long there may be no connection before [`Event::Unavailable`](crate::Event::Unavailable). Default 10 s.
-    unavailable_timeout: Duration = Duration::from_secs(10);
+    unavailable_timeout: Duration = Duration::from_secs(10), check InvalidConfig::check_positive;
     /// Sets how long the server may take to answer a subscription. Default 30 s.
-    subscribe_timeout: Duration = Duration::from_secs(30);
+    subscribe_timeout: Duration = Duration::from_secs(30), check InvalidConfig::check_positive;
     /// Sets how long the server may take to answer a sign-in. Default 30 s.
-    signin_timeout: Duration = Duration::from_secs(30);
+    signin_timeout: Duration = Duration::from_secs(30), check InvalidConfig::check_positive;
+    /// Sets whether a presence channel may be subscribed without `channel_data`, as the signed-in user. Default on for
+    /// clusters of hosted Pusher and off for own hosts, some of which drop the connection then.
+    presence_by_signin: Option<bool> = None, from bool => Some;
     /// Sets how long one request for authorization may take. Default 15 s.
-    auth_timeout: Duration = Duration::from_secs(15);
+    auth_timeout: Duration = Duration::from_secs(15), check InvalidConfig::check_positive;
     /// Sets how often a failed request for authorization is repeated where that may help. Default 3.
     auth_retries: u32 = 3;
+    /// Sets after how many consecutive failures the client gives up. Default: never; `None` is that default.
+    max_attempts: Option<u32> = None, from impl Into<Option<u32>> => Into::into, check positive_if_set;
     /// Sets the least delay before a new attempt to connect. Default 1 s (Pusher protocol, codes 4100 to 4199).
-    reconnect_base: Duration = Duration::from_secs(1);
+    reconnect_base: Duration = Duration::from_secs(1), check InvalidConfig::check_positive;
     /// Sets what the bound of the delay is multiplied by after each failure. Default 2.
-    reconnect_factor: u32 = 2;
+    reconnect_factor: u32 = 2, check InvalidConfig::check_positive;
     /// Sets the bound that the delay does not pass. Default 30 s.
-    reconnect_cap: Duration = Duration::from_secs(30);
+    reconnect_cap: Duration = Duration::from_secs(30), check InvalidConfig::check_positive;
     /// Sets how long a connection must last to count as good: failures before it are then forgotten. Default 10 s.
-    reconnect_reset_after: Duration = Duration::from_secs(10);
+    reconnect_reset_after: Duration = Duration::from_secs(10), check InvalidConfig::check_positive;
+    /// Sets codes after which the client does not come back by itself, beyond 4000 to 4099. Default none.
+    fatal_codes: Vec<u16> = Vec::new(), from impl IntoIterator<Item = u16> => Vec::from_iter;
+    /// Sets codes after which the client comes back although the protocol forbids it, such as 4009 where that means an
+    /// expired token. Default none.
+    retry_codes: Vec<u16> = Vec::new(), from impl IntoIterator<Item = u16> => Vec::from_iter;
     /// Sets how many requests for authorization may be unanswered at a time, those for newer keys of encrypted channels
     /// included. Default 8.
-    auth_window: usize = 8;
+    auth_window: usize = 8, check InvalidConfig::check_positive;
     /// Sets how many subscriptions may be unanswered at a time. Default 256.
-    subscribe_window: usize = 256;
-    /// Sets how the body of a request for authorization is written. Default form.
-    auth_body: AuthBody = AuthBody::Form;
+    subscribe_window: usize = 256, check InvalidConfig::check_positive;
     /// Sets how many client events wait for a subscription. Default 0: they are refused.
     max_buffered_client_events: usize = 0;
     /// Sets whether waiting client events survive the loss of a connection. Default false.
     keep_client_events: bool = false;
     /// Sets the number of client events a second, per connection. Default 10 (Pusher docs, *Triggering client events*).
-    client_event_rate: u32 = 10;
+    client_event_rate: u32 = 10, check InvalidConfig::check_positive;
     /// Sets what happens above [`client_event_rate`](Self::client_event_rate). Default warn.
     client_event_rate_limit: Strictness = Strictness::Warn;
     /// Sets the largest data of a client event in bytes of JSON. Default 10,240 (Pusher docs, as above).
-    max_client_event_len: usize = 10 * 1_024;
+    max_client_event_len: usize = 10 * 1_024, check InvalidConfig::check_positive;
     /// Sets what happens above [`max_client_event_len`](Self::max_client_event_len). Default warn.
     client_event_len_limit: Strictness = Strictness::Warn;
     /// Sets how many events of an encrypted channel wait while a newer key is asked for; at most
     /// [`max_pending_events`](Self::max_pending_events), at most 16 MiB, and of all channels at most 64 MiB. Default 256.
-    held_encrypted_events: usize = 256;
+    held_encrypted_events: usize = 256, check InvalidConfig::check_positive;
     /// Sets what happens to channel names that hosted Pusher does not take. Default warn.
     strict_names: Strictness = Strictness::Warn;
-    /// Sets the largest frame in bytes that is read; a larger one is one
+    /// Sets the largest frame in bytes that is read, less than 4 GiB; a larger one is one
     /// [`ProtocolError`](crate::ProtocolError). Default 16 MiB: a list of members is large.
-    max_frame_len: usize = 16 * 1_024 * 1_024;
+    max_frame_len: usize = 16 * 1_024 * 1_024, check frame_len;
     /// Sets how many channel events wait to be polled before further ones become one
     /// [`Event::Lagged`](crate::Event::Lagged); so they do if those hold more than 64 MiB. Default 4,096.
-    max_pending_events: usize = 4_096;
-    /// Sets how long an adapter waits for the peer's side of a close. Default 5 s.
-    close_timeout: Duration = Duration::from_secs(5);
-    /// Sets whether an adapter connects at once. Default true.
-    auto_connect: bool = true;
+    max_pending_events: usize = 4_096, check InvalidConfig::check_positive;
+}
+
+fn positive_if_set<T: Default + PartialEq>(name: &'static str, value: &Option<T>) -> Result<(), InvalidConfig> {
+    value.as_ref().map_or(Ok(()), |value| InvalidConfig::check_positive(name, value))
+}
+
+fn frame_len(name: &'static str, value: &usize) -> Result<(), InvalidConfig> {
+    InvalidConfig::check_positive(name, value)?;
+    u32::try_from(*value).map(drop).map_err(|_| InvalidConfig::FrameLen)
 }
 
 /// When to ping a server that is not silent.
@@ -224,6 +232,17 @@ pub(crate) enum PingInterval {
 }
 
 impl PingInterval {
+    fn new(interval: impl Into<Option<Duration>>) -> Self {
+        interval.into().map_or(Self::Never, Self::At)
+    }
+
+    fn check(name: &'static str, interval: &Self) -> Result<(), InvalidConfig> {
+        match interval {
+            Self::At(interval) => InvalidConfig::check_positive(name, interval),
+            Self::Auto | Self::Never => Ok(()),
+        }
+    }
+
     pub(crate) fn resolve(self, server_timeout: Option<Duration>) -> Option<Duration> {
         match self {
             Self::At(interval) => Some(interval),
@@ -236,51 +255,6 @@ impl PingInterval {
 }
 
 impl ConfigBuilder {
-    /// Sets the name that the client tells the server. Default `pusher-rust`.
-    pub fn client_name(mut self, name: impl Into<Text>) -> Self {
-        self.options.client_name = name.into();
-        self
-    }
-
-    /// Sets the version that the client tells the server. Default that of this crate.
-    pub fn client_version(mut self, version: impl Into<Text>) -> Self {
-        self.options.client_version = version.into();
-        self
-    }
-
-    /// Sets after how many consecutive failures the client gives up. Default: never; `None` is that default.
-    pub fn max_attempts(mut self, attempts: impl Into<Option<u32>>) -> Self {
-        self.options.max_attempts = attempts.into();
-        self
-    }
-
-    /// Sets how long the client goes without a ping on a busy connection; `None` for as long as there is traffic.
-    /// Default 90 s if the server's activity timeout is 30 s or less, else `None`.
-    pub fn max_ping_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
-        self.options.max_ping_interval = interval.into().map_or(PingInterval::Never, PingInterval::At);
-        self
-    }
-
-    /// Sets whether a presence channel may be subscribed without `channel_data`, as the signed-in user. Default on for
-    /// clusters of hosted Pusher and off for own hosts, some of which drop the connection then.
-    pub fn presence_by_signin(mut self, allowed: bool) -> Self {
-        self.options.presence_by_signin = Some(allowed);
-        self
-    }
-
-    /// Sets codes after which the client does not come back by itself, beyond 4000 to 4099. Default none.
-    pub fn fatal_codes(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
-        self.options.fatal_codes = codes.into_iter().collect();
-        self
-    }
-
-    /// Sets codes after which the client comes back although the protocol forbids it, such as 4009 where that means an
-    /// expired token. Default none.
-    pub fn retry_codes(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
-        self.options.retry_codes = codes.into_iter().collect();
-        self
-    }
-
     /// Checks everything.
     ///
     /// # Errors
@@ -289,20 +263,7 @@ impl ConfigBuilder {
     pub fn build(self) -> Result<Config, InvalidConfig> {
         let Self { key, options } = self;
         let key = AppKey::new(key).map_err(InvalidConfig::Key)?;
-        options.endpoints.validate()?;
-        for (name, duration) in options.durations() {
-            if duration.is_zero() {
-                return Err(InvalidConfig::Zero(name));
-            }
-        }
-        for (name, number) in options.numbers() {
-            if number == 0 {
-                return Err(InvalidConfig::Zero(name));
-            }
-        }
-        if u32::try_from(options.max_frame_len).is_err() {
-            return Err(InvalidConfig::FrameLen);
-        }
+        options.check()?;
         if options.reconnect_cap < options.reconnect_base {
             return Err(InvalidConfig::CapBelowBase);
         }
@@ -310,45 +271,6 @@ impl ConfigBuilder {
             return Err(InvalidConfig::CodeTwice(code));
         }
         Ok(Config { key, options })
-    }
-}
-
-impl Options {
-    fn durations(&self) -> impl Iterator<Item = (&'static str, Duration)> {
-        let ping = match self.max_ping_interval {
-            PingInterval::At(interval) => interval,
-            PingInterval::Auto | PingInterval::Never => AUTO_PING_INTERVAL,
-        };
-        [
-            ("activity_timeout", self.activity_timeout),
-            ("pong_timeout", self.pong_timeout),
-            ("handshake_timeout", self.handshake_timeout),
-            ("unavailable_timeout", self.unavailable_timeout),
-            ("subscribe_timeout", self.subscribe_timeout),
-            ("signin_timeout", self.signin_timeout),
-            ("auth_timeout", self.auth_timeout),
-            ("reconnect_base", self.reconnect_base),
-            ("reconnect_cap", self.reconnect_cap),
-            ("reconnect_reset_after", self.reconnect_reset_after),
-            ("max_ping_interval", ping),
-            ("close_timeout", self.close_timeout),
-        ]
-        .into_iter()
-    }
-
-    fn numbers(&self) -> impl Iterator<Item = (&'static str, usize)> {
-        [
-            ("reconnect_factor", self.reconnect_factor as usize),
-            ("max_attempts", self.max_attempts.map_or(1, |attempts| attempts as usize)),
-            ("auth_window", self.auth_window),
-            ("subscribe_window", self.subscribe_window),
-            ("client_event_rate", self.client_event_rate as usize),
-            ("max_client_event_len", self.max_client_event_len),
-            ("held_encrypted_events", self.held_encrypted_events),
-            ("max_frame_len", self.max_frame_len),
-            ("max_pending_events", self.max_pending_events),
-        ]
-        .into_iter()
     }
 }
 
@@ -402,6 +324,14 @@ pub enum InvalidConfig {
     TlsDisabled(&'static str),
 }
 
+impl InvalidConfig {
+    /// Refuses zero; for the options of adapters.
+    #[doc(hidden)]
+    pub fn check_positive<T: Default + PartialEq>(name: &'static str, value: &T) -> Result<(), Self> {
+        if *value == T::default() { Err(Self::Zero(name)) } else { Ok(()) }
+    }
+}
+
 /// The activity timeout in seconds that Reverb, soketi and laravel-websockets ask for.
 const SHORT_ACTIVITY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -410,6 +340,8 @@ const AUTO_PING_INTERVAL: Duration = Duration::from_secs(90);
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
     use crate::Endpoint;
 
@@ -427,6 +359,7 @@ mod tests {
             (builder().pong_timeout(Duration::ZERO), InvalidConfig::Zero("pong_timeout")),
             (builder().max_ping_interval(Duration::ZERO), InvalidConfig::Zero("max_ping_interval")),
             (builder().max_attempts(0), InvalidConfig::Zero("max_attempts")),
+            (builder().max_frame_len(0), InvalidConfig::Zero("max_frame_len")),
             (builder().max_frame_len(1 << 32), InvalidConfig::FrameLen),
             (builder().auth_window(0), InvalidConfig::Zero("auth_window")),
             (builder().reconnect_cap(Duration::from_millis(1)), InvalidConfig::CapBelowBase),
@@ -438,17 +371,10 @@ mod tests {
     }
 
     #[test]
-    fn tells_adapters_what_was_set() {
-        let plain = || Config::builder("key", Endpoint::host("h").tls(false));
-        let quick = plain().auth_body(AuthBody::Json).close_timeout(Duration::from_secs(7)).auto_connect(false);
-        let table = [
-            (builder(), (true, AuthBody::Form, Duration::from_secs(5), true)),
-            (quick, (false, AuthBody::Json, Duration::from_secs(7), false)),
-        ];
-        for (builder, expected) in table {
-            let config = builder.build().unwrap();
-            let told = (config.needs_tls(), config.auth_body(), config.close_timeout(), config.auto_connect());
-            assert_eq!(told, expected);
+    fn tells_adapters_whether_some_socket_needs_tls() {
+        let plain = || Endpoint::host("h").tls(false);
+        for (endpoints, needs_tls) in [(vec![plain()], false), (vec![plain(), Endpoint::cluster("eu")], true)] {
+            assert_eq!(Config::new("key", Endpoints::new(endpoints)).unwrap().needs_tls(), needs_tls);
         }
     }
 

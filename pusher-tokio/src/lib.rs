@@ -26,7 +26,7 @@ use crate::runtime::Tokio;
 
 /// Starts a client whose connection runs as a task of the present tokio runtime.
 ///
-/// It connects at once unless [`auto_connect`](ConfigBuilder::auto_connect) is off. The task ends when the last handle is
+/// It connects at once unless [`auto_connect`](Options::auto_connect) is off. The task ends when the last handle is
 /// dropped or [`Client::shutdown`] is called.
 ///
 /// # Errors
@@ -54,9 +54,8 @@ pub fn connect_with(config: Config, authorizer: impl Authorizer, options: &Optio
     if cfg!(not(feature = "tls")) && config.needs_tls() {
         return Err(InvalidConfig::TlsDisabled("tls"));
     }
-    authorizer.validate()?;
     let runtime = Tokio::new(&config, options);
-    let (client, connection) = Connection::new(config, authorizer, runtime, options);
+    let (client, connection) = Connection::new(config, authorizer, runtime, options)?;
     tokio::spawn(connection);
     Ok(client)
 }

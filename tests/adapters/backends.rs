@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use pusher_driver::{Options, Proxy, SubscribeError};
+use pusher_driver::{Proxy, SubscribeError};
 use pusher_proto::{AuthError, InvalidConfig, SubscriptionError};
 
 use crate::Scenario;
 use crate::adapter::Adapter;
 use crate::backend::{Answer, Backend};
-use crate::world::{User, World, text};
+use crate::world::{User, World, options, text};
 
 macro_rules! list {
     ($($scenario:ident)+) => {
@@ -41,7 +41,7 @@ fn refused<A: Adapter>(user: &User<A>) -> AuthError {
 
 /// A client that asks this backend once.
 fn asking<A: Adapter>(world: &World<A>, backend: &Backend) -> User<A> {
-    let user = world.user_with(world.config().auth_retries(0), backend.auth(), &Options::new());
+    let user = world.user_with(world.config().auth_retries(0), backend.auth(), &options());
     user.client.connect();
     user
 }
@@ -83,7 +83,7 @@ fn headers_of_the_application_replace_those_of_the_client<A: Adapter>(world: &mu
         .header("content-length", "1")
         .header("authorization", "Bearer old")
         .headers_with(|_| vec![("Authorization".into(), "Bearer new".into())]);
-    let user = world.user_with(world.config().auth_retries(0), auth, &Options::new());
+    let user = world.user_with(world.config().auth_retries(0), auth, &options());
     user.client.connect();
     refused(&user);
     let request = backend.request();
@@ -112,14 +112,14 @@ fn an_expired_session_is_renewed_whatever_the_backend_calls_it<A: Adapter>(world
     for expired in expired {
         let backend = Backend::new([expired, Answer::new("403 Forbidden", "", "asked again")]);
         let auth = backend.auth().on_unauthorized(|_| {});
-        let user = world.user_with(world.config().auth_retries(0), auth, &Options::new());
+        let user = world.user_with(world.config().auth_retries(0), auth, &options());
         user.client.connect();
         let again = AuthError::Http { status: 403, excerpt: "asked again".into(), retry_after: None };
         assert_eq!(refused(&user), again);
     }
     let backend = Backend::new([Answer::new("401 Unauthorized", "", ""), Answer::new("403 Forbidden", "", "again")]);
     let auth = backend.auth().on_unauthorized(|_| {}).unauthorized_statuses([498]);
-    let user = world.user_with(world.config().auth_retries(0), auth, &Options::new());
+    let user = world.user_with(world.config().auth_retries(0), auth, &options());
     user.client.connect();
     assert_eq!(refused(&user).status(), 401);
 }
@@ -165,11 +165,11 @@ fn a_client_is_not_made_with_an_auth_url_that_cannot_be_used<A: Adapter>(world: 
     ];
     for (url, reason) in urls {
         let auth = pusher_driver::HttpAuth::new(url);
-        let made = A::connect(world.config().build().unwrap(), auth, &Options::new());
+        let made = A::connect(world.config().build().unwrap(), auth, &options());
         let Err(error) = made else { panic!("{url} is accepted") };
         assert_eq!(error, InvalidConfig::AuthUrl { endpoint: "auth", reason: reason.into() });
         let auth = world.auth().user_endpoint(url);
-        assert!(A::connect(world.config().build().unwrap(), auth, &Options::new()).is_err());
+        assert!(A::connect(world.config().build().unwrap(), auth, &options()).is_err());
     }
 }
 
@@ -187,7 +187,7 @@ fn an_auth_server_that_never_ends_its_answer_holds_up_nobody<A: Adapter>(world: 
     for flood in floods {
         let backend = Backend::new([flood.clone()]);
         let config = world.config().auth_retries(0).auth_timeout(Duration::from_secs(2));
-        let user = world.user_with(config, backend.auth(), &Options::new());
+        let user = world.user_with(config, backend.auth(), &options());
         user.client.connect();
         let orders = user.subscribe("private-orders");
         backend.request();
@@ -209,7 +209,7 @@ fn an_auth_server_that_never_ends_its_answer_holds_up_nobody<A: Adapter>(world: 
 fn a_request_ends_with_its_time<A: Adapter>(world: &mut World<A>) {
     let backend = Backend::new([Answer::Hang]);
     let config = world.config().auth_retries(0).auth_timeout(Duration::from_millis(50));
-    let user = world.user_with(config, backend.auth(), &Options::new());
+    let user = world.user_with(config, backend.auth(), &options());
     user.client.connect();
     // More than there are helper threads in the blocking adapter: none waits for one before it for longer than its time.
     let channels: Vec<_> = (0..9).map(|number| user.subscribe(&format!("private-{number}"))).collect();
@@ -223,7 +223,7 @@ fn a_proxy_that_never_ends_its_answer_is_no_way_to_the_auth_server<A: Adapter>(w
     let endless = [Answer::Flood("HTTP/1.1 200 OK\r\nX: ", "y"), Answer::Flood("", "HTTP/1.1 103 Early Hints\r\n\r\n")];
     for answer in endless {
         let proxy = Backend::new([answer]);
-        let options = Options::new().proxy(Proxy::http("127.0.0.1", proxy.address().port()));
+        let options = options().proxy(Proxy::http("127.0.0.1", proxy.address().port()));
         let config = world.config().auth_retries(0).auth_timeout(Duration::from_secs(2));
         let user = world.user_with(config, world.auth(), &options);
         user.client.connect();

@@ -6,14 +6,14 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use pusher_driver::{Options, Proxy};
+use pusher_driver::Proxy;
 use pusher_proto::{ConnectionError, Event, TransportError};
 
 use crate::Scenario;
 use crate::adapter::Adapter;
 use crate::faults::FaultProxy;
 use crate::tls::Front;
-use crate::world::{User, World, quick, text, wait_until};
+use crate::world::{User, World, options, quick, text, wait_until};
 
 /// Scenarios, and the programs that they need.
 pub(crate) fn all<A: Adapter>() -> Vec<(&'static str, Scenario<A>)> {
@@ -78,7 +78,7 @@ fn expect_way_with_tls<A: Adapter>(world: &World<A>, proxy: &Running, at: fn(u16
 
 fn expect_way<A: Adapter>(world: &World<A>, proxy: &Running, at: fn(u16) -> Proxy) {
     let way = FaultProxy::new(proxy.address());
-    let user = world.user_with(world.config(), world.auth(), &Options::new().proxy(at(way.address().port())));
+    let user = world.user_with(world.config(), world.auth(), &options().proxy(at(way.address().port())));
     expect_events(world, &user, &way);
 }
 
@@ -91,7 +91,7 @@ fn expect_events<A: Adapter>(world: &World<A>, user: &User<A>, way: &FaultProxy)
 }
 
 fn expect_refusal<A: Adapter>(world: &World<A>, proxy: Proxy, excerpt: &str) {
-    let user = world.user_with(world.config(), world.auth(), &Options::new().proxy(proxy));
+    let user = world.user_with(world.config(), world.auth(), &options().proxy(proxy));
     user.client.connect();
     let error = user.until("an error", |event| matches!(event, Event::ConnectionError(_)));
     let Event::ConnectionError(ConnectionError::Transport(TransportError::Io(text))) = error else {

@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::Scenario;
 use crate::adapter::Adapter;
-use crate::world::{SERVERS, World, quick};
+use crate::world::{SERVERS, World, options, quick};
 
 pub(crate) fn all<A: Adapter>() -> Vec<Scenario<A>> {
     vec![
@@ -46,7 +46,7 @@ fn offers_http2<A: Adapter>(world: &mut World<A>) {
 
 fn refuses_an_unknown_root<A: Adapter>(world: &mut World<A>) {
     let front = Front::trusted(world.server().address());
-    expect_one_error(world, &front, &Options::new(), "UnknownIssuer");
+    expect_one_error(world, &front, &options(), "UnknownIssuer");
 }
 
 fn refuses_another_name<A: Adapter>(world: &mut World<A>) {
@@ -138,7 +138,7 @@ impl Front {
         let tls = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
         let mut tls = tls.with_root_certificates(roots).with_no_client_auth();
         tls.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-        Options::new().tls(Tls::rustls_0_23(tls))
+        options().tls(Tls::rustls_0_23(tls))
     }
 }
 

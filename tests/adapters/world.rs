@@ -115,7 +115,6 @@ impl<A: Adapter> World<A> {
         self.config_at(self.address)
     }
 
-    /// As quick as possible, and not connected yet.
     fn config_at(&self, address: SocketAddr) -> ConfigBuilder {
         quick(Config::builder("app-key", Endpoint::host(address.ip().to_string()).ws_port(address.port()).tls(false)))
     }
@@ -143,7 +142,7 @@ impl<A: Adapter> World<A> {
 
     /// A client that connects through the proxy.
     pub(crate) fn user(&self) -> User<A> {
-        let user = self.user_with(self.config(), self.auth(), &Options::new());
+        let user = self.user_with(self.config(), self.auth(), &options());
         user.client.connect();
         user
     }
@@ -200,13 +199,16 @@ fn start(address: SocketAddr) -> Server {
 
 pub(crate) fn quick(config: ConfigBuilder) -> ConfigBuilder {
     config
-        .auto_connect(false)
         .reconnect_base(Duration::from_millis(5))
         .reconnect_cap(Duration::from_millis(20))
         .reconnect_reset_after(Duration::from_millis(1))
         .activity_timeout(Duration::from_secs(1))
         .pong_timeout(Duration::from_millis(100))
-        .close_timeout(Duration::from_millis(200))
+}
+
+/// As quick as possible, and not connected yet.
+pub(crate) fn options() -> Options {
+    Options::new().auto_connect(false).close_timeout(Duration::from_millis(200))
 }
 
 impl<A: Adapter> User<A> {

@@ -20,7 +20,8 @@ struct Loop {
 impl Loop {
     fn new() -> Self {
         let config = Config::new("key", Endpoint::cluster("eu")).expect("the defaults are a configuration");
-        let (client, engine) = Engine::new(config, &Options::new(), Arc::new(SystemClock::new()));
+        let (client, engine) =
+            Engine::new(config, &Options::new(), Arc::new(SystemClock::new())).expect("the defaults are options");
         let user_data = Text::from_static(r#"{"id":"1"}"#);
         let mut new = Self { client, engine, socket: SocketEpoch::default(), user_data };
         new.run();

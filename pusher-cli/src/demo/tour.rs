@@ -126,11 +126,9 @@ async fn place(args: &DemoArgs) -> Result<(Target, App, Option<Server>), Failure
 
 impl Guest {
     fn new(app: &App, line: Endpoint, auth: TourAuth, options: &Options) -> Result<Self, Failure> {
-        let config = connect::config(app.key().as_str(), line)
-            .auto_connect(false)
-            .subscribe_timeout(ANSWER_TIMEOUT)
-            .signin_timeout(ANSWER_TIMEOUT);
-        let client = pusher_tokio::connect_with(config.build()?, auth, options)?;
+        let config =
+            connect::config(app.key().as_str(), line).subscribe_timeout(ANSWER_TIMEOUT).signin_timeout(ANSWER_TIMEOUT);
+        let client = pusher_tokio::connect_with(config.build()?, auth, &options.clone().auto_connect(false))?;
         let events = client.events();
         Ok(Self { client, events, public: None, private: None, presence: None, cache: None, encrypted: None })
     }

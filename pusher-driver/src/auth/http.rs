@@ -11,7 +11,7 @@ use super::{Credentials, HttpRequest, HttpResponse};
 
 /// Asks an HTTP endpoint of the application (Pusher docs, *Authorizing users*).
 ///
-/// The body is a form unless [`auth_body`](pusher_proto::ConfigBuilder::auth_body) or a header `Content-Type` of the
+/// The body is a form unless [`auth_body`](crate::Options::auth_body) or a header `Content-Type` of the
 /// application says JSON. Redirects are not followed: they would carry the headers elsewhere.
 ///
 /// A URL has no user name and no password; credentials belong into a header. A client is not made with an endpoint whose

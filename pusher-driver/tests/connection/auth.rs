@@ -39,9 +39,9 @@ fn the_endpoint_is_asked_with_headers_and_parameters() {
 }
 
 #[test]
-fn the_endpoint_is_asked_in_json_if_the_configuration_says_so() {
-    let config = crate::world::config().auth_body(AuthBody::Json);
-    let mut world = World::connected_with(config, HttpAuth::new("https://example.com/auth").param("tenant", "7"));
+fn the_endpoint_is_asked_in_json_if_the_options_say_so() {
+    let auth = HttpAuth::new("https://example.com/auth").param("tenant", "7");
+    let mut world = World::connected_with_options(&Options::new().auth_body(AuthBody::Json), auth);
     let _chat = world.client.subscribe("private-chat").unwrap();
     world.run();
     let post = world.outside().posts.remove(0);

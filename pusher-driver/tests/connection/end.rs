@@ -114,7 +114,7 @@ fn shutdown_does_not_wait_longer_than_it_may() {
 
 #[test]
 fn a_client_that_should_not_connect_by_itself_waits() {
-    let mut world = World::new(config().auto_connect(false), NoAuth, &Options::new());
+    let mut world = World::new(config(), NoAuth, &Options::new().auto_connect(false));
     world.run();
     assert_eq!(world.outside().hosts.len(), 0);
     assert_eq!(world.client.state(), ConnectionState::Initialized);

@@ -120,7 +120,7 @@ fn a_socket_that_ignores_our_close_and_goes_on_sending_holds_up_nothing() {
 #[test]
 fn a_socket_that_does_not_close_is_dropped_after_the_close_timeout() {
     let timeout = Duration::from_secs(3);
-    let mut world = World::connected_with(config().close_timeout(timeout), NoAuth);
+    let mut world = World::connected_with_options(&Options::new().close_timeout(timeout), NoAuth);
     world.outside().closes = false;
     world.client.disconnect();
     world.run();
@@ -132,7 +132,7 @@ fn a_socket_that_does_not_close_is_dropped_after_the_close_timeout() {
 
 #[test]
 fn sockets_that_never_close_are_dropped_for_later_ones() {
-    let mut world = World::connected_with(config().close_timeout(Duration::MAX), NoAuth);
+    let mut world = World::connected_with_options(&Options::new().close_timeout(Duration::MAX), NoAuth);
     world.outside().closes = false;
     for dropped in [0; 8].into_iter().chain([1, 2]) {
         world.client.disconnect();

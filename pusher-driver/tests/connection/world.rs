@@ -72,17 +72,25 @@ impl World {
     pub(crate) fn new(config: ConfigBuilder, authorizer: impl Authorizer, options: &Options) -> Self {
         let outside = Arc::new(Mutex::new(Outside { closes: true, ..Outside::default() }));
         let runtime = Fake(Arc::clone(&outside));
-        let (client, connection) = Connection::new(config.build().unwrap(), authorizer, runtime, options);
+        let (client, connection) = Connection::new(config.build().unwrap(), authorizer, runtime, options).unwrap();
         Self { client, connection: Some(connection), outside }
     }
 
     /// A world whose server has greeted.
     pub(crate) fn connected(authorizer: impl Authorizer) -> Self {
-        Self::connected_with(config(), authorizer)
+        Self::greeted(config(), authorizer, &Options::new())
     }
 
     pub(crate) fn connected_with(config: ConfigBuilder, authorizer: impl Authorizer) -> Self {
-        let mut world = Self::new(config, authorizer, &Options::new());
+        Self::greeted(config, authorizer, &Options::new())
+    }
+
+    pub(crate) fn connected_with_options(options: &Options, authorizer: impl Authorizer) -> Self {
+        Self::greeted(config(), authorizer, options)
+    }
+
+    fn greeted(config: ConfigBuilder, authorizer: impl Authorizer, options: &Options) -> Self {
+        let mut world = Self::new(config, authorizer, options);
         world.run();
         world.greet();
         assert!(world.client.state().is_connected());
@@ -185,7 +193,7 @@ impl World {
     /// Everything but the client's first handle.
     pub(crate) fn without_client(self) -> Self {
         let Self { client, connection, outside } = self;
-        let other = World::new(config().auto_connect(false), pusher_driver::NoAuth, &Options::new());
+        let other = World::new(config(), pusher_driver::NoAuth, &Options::new().auto_connect(false));
         drop(client);
         Self { client: other.client, connection, outside }
     }

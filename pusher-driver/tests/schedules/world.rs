@@ -69,7 +69,7 @@ impl World {
         let server = Server(Arc::new(Mutex::new(Line::default())));
         server.send(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
         let runtime = Fake(server.clone());
-        let (client, connection) = Connection::new(config, authorizer, runtime, &options.clone().seed(1));
+        let (client, connection) = Connection::new(config, authorizer, runtime, &options.clone().seed(1)).unwrap();
         let mut world = Self { client, server, connection };
         world.settle();
         assert!(world.client.state().is_connected());

@@ -4,8 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use pusher_tokio::{
-    AuthBody, AuthError, Client, Config, ConnectionError, ConnectionState, Endpoint, Event, NoAuth, SubscribeError,
-    SubscriptionError, TransportError, connect,
+    AuthBody, AuthError, Client, Config, ConnectionError, ConnectionState, Endpoint, Event, NoAuth, Options,
+    SubscribeError, SubscriptionError, TransportError, connect, connect_with,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -15,8 +15,8 @@ use crate::support::{auth, config, server, subscribed, within};
 #[tokio::test]
 async fn a_refused_authorization_is_an_error_of_the_channel() {
     let server = server().await;
-    let config = config(&server).auth_body(AuthBody::Json).build().unwrap();
-    let client = connect(config, auth(&server)).unwrap();
+    let options = Options::new().auth_body(AuthBody::Json);
+    let client = connect_with(config(&server).build().unwrap(), auth(&server), &options).unwrap();
     let secret = client.subscribe("private-forbidden").unwrap();
     match within(secret.subscribed()).await {
         Err(SubscribeError::Channel(SubscriptionError::Auth(AuthError::Http { status: 403, .. }))) => {}

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use pusher_driver::{Options, SubscribeError};
+use pusher_driver::SubscribeError;
 use pusher_proto::{AuthBody, AuthError, ChannelName, Event, SubscriptionError};
 
 use crate::adapter::Adapter;
 use crate::faults::{Cut, Flow};
-use crate::world::{PATIENCE, World, next, text};
+use crate::world::{PATIENCE, World, next, options, text};
 
 pub(super) fn a_slow_auth_server_holds_up_nobody_else<A: Adapter>(world: &mut World<A>) {
     world.auth_proxy.set(Flow::Silence);
@@ -26,7 +26,7 @@ pub(super) fn a_slow_auth_server_holds_up_nobody_else<A: Adapter>(world: &mut Wo
 pub(super) fn an_auth_server_that_takes_too_long_is_given_up<A: Adapter>(world: &mut World<A>) {
     world.auth_proxy.set(Flow::Silence);
     let config = world.config().auth_timeout(Duration::from_millis(20)).auth_retries(0);
-    let user = world.user_with(config, world.auth(), &Options::new());
+    let user = world.user_with(config, world.auth(), &options());
     user.client.connect();
     let orders = user.subscribe("private-orders");
     let timeout = SubscribeError::Channel(SubscriptionError::Auth(AuthError::Timeout));
@@ -36,7 +36,7 @@ pub(super) fn an_auth_server_that_takes_too_long_is_given_up<A: Adapter>(world: 
 pub(super) fn requests_that_hang_do_not_delay_later_ones<A: Adapter>(world: &mut World<A>) {
     world.auth_proxy.set(Flow::Silence);
     let config = world.config().auth_timeout(Duration::from_millis(20)).auth_retries(0);
-    let user = world.user_with(config, world.auth(), &Options::new());
+    let user = world.user_with(config, world.auth(), &options());
     user.client.connect();
     // More than any adapter has connections or threads for at once.
     let timeout = SubscribeError::Channel(SubscriptionError::Auth(AuthError::Timeout));
@@ -84,13 +84,13 @@ pub(super) fn an_expired_token_is_renewed_once<A: Adapter>(world: &mut World<A>)
     handle.auth_status(Some(401));
     let renewing = handle.clone();
     let auth = world.auth().on_unauthorized(move |_| renewing.auth_status(None));
-    let user = world.user_with(world.config(), auth, &Options::new());
+    let user = world.user_with(world.config(), auth, &options());
     user.client.connect();
     A::subscribed(&user.subscribe("private-orders")).unwrap();
 
     let auth = world.auth().on_unauthorized(|_| {});
     handle.auth_status(Some(401));
-    let user = world.user_with(world.config(), auth, &Options::new());
+    let user = world.user_with(world.config(), auth, &options());
     user.client.connect();
     match A::subscribed(&user.subscribe("private-orders")) {
         Err(SubscribeError::Channel(SubscriptionError::Auth(AuthError::Http { status: 401, .. }))) => {}
@@ -102,7 +102,7 @@ pub(super) fn many_channels_are_authorized_by_one_request<A: Adapter>(world: &mu
     for body in [AuthBody::Form, AuthBody::Json] {
         let asked = world.asked();
         let auth = world.auth().batch_endpoint(format!("{}/batch", world.auth_url()));
-        let user = world.user_with(world.config().auth_body(body), auth, &Options::new());
+        let user = world.user_with(world.config(), auth, &options().auth_body(body));
         let names = ["private-orders", "presence-chat", "private-encrypted-x"];
         let granted = names.map(|channel| user.subscribe(channel));
         let refused = user.subscribe("private-forbidden");

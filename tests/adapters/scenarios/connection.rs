@@ -4,17 +4,16 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use pusher_driver::Options;
 use pusher_proto::{Config, ConnectionError, ConnectionState, Endpoint, Event, FailReason, TransportError};
 
 use crate::adapter::Adapter;
 use crate::faults::{Cut, Flood, Flow};
-use crate::world::{PATIENCE, User, World, expect_recovery, next, quick, text};
+use crate::world::{PATIENCE, User, World, expect_recovery, next, options, quick, text};
 
 pub(super) fn a_client_waits_for_a_server_that_is_not_up_yet<A: Adapter>(world: &mut World<A>) {
     let config = world.direct_config();
     world.stop_server();
-    let user = world.user_with(config, world.auth(), &Options::new());
+    let user = world.user_with(config, world.auth(), &options());
     user.client.connect();
     let refused = |state: &ConnectionState| {
         let cause = ConnectionError::Transport(TransportError::Io(String::new()));
@@ -30,7 +29,7 @@ pub(super) fn a_client_waits_for_a_server_that_is_not_up_yet<A: Adapter>(world: 
 }
 
 pub(super) fn a_channel_can_be_wanted_before_the_connection<A: Adapter>(world: &mut World<A>) {
-    let user = world.user_with(world.config(), world.auth(), &Options::new());
+    let user = world.user_with(world.config(), world.auth(), &options());
     let mut chat = user.subscribe("private-chat");
     assert_eq!(user.client.state(), ConnectionState::Initialized);
     user.client.connect();
@@ -51,7 +50,7 @@ pub(super) fn the_upgrade_carries_prefix_and_headers_to_an_ipv6_address<A: Adapt
         .header("Origin", "https://example.com")
         .header("Authorization", "Bearer 1")
         .header("User-Agent", "test");
-    let user = world.user_with(quick(Config::builder("app-key", endpoint)), world.auth(), &Options::new());
+    let user = world.user_with(quick(Config::builder("app-key", endpoint)), world.auth(), &options());
     user.client.connect();
     let (mut socket, _) = listener.accept().unwrap();
     let mut head = Vec::new();
@@ -142,7 +141,7 @@ pub(super) fn a_message_that_never_ends_is_given_up<A: Adapter>(world: &mut Worl
 }
 
 pub(super) fn a_flood_that_goes_on_after_our_close_holds_up_nothing<A: Adapter>(world: &mut World<A>) {
-    let user = world.user_with(world.config().close_timeout(PATIENCE), world.auth(), &Options::new());
+    let user = world.user_with(world.config(), world.auth(), &options().close_timeout(PATIENCE));
     user.client.connect();
     drop(user.subscribed("chat"));
     world.proxy.flood(Flood::PINGS);
@@ -171,7 +170,7 @@ pub(super) fn a_trickle_of_bytes_is_enough<A: Adapter>(world: &mut World<A>) {
 
 pub(super) fn a_message_may_take_longer_than_a_pong<A: Adapter>(world: &mut World<A>) {
     let config = world.config().pong_timeout(Duration::from_millis(300));
-    let user = world.user_with(config, world.auth(), &Options::new());
+    let user = world.user_with(config, world.auth(), &options());
     user.client.connect();
     let mut chat = user.subscribed("chat");
     world.proxy.set(Flow::Trickle);
@@ -184,7 +183,6 @@ pub(super) fn a_message_may_take_longer_than_a_pong<A: Adapter>(world: &mut Worl
 pub(super) fn the_longest_durations_are_taken<A: Adapter>(world: &mut World<A>) {
     let config = world
         .config()
-        .close_timeout(Duration::MAX)
         .activity_timeout(Duration::MAX)
         .pong_timeout(Duration::MAX)
         .handshake_timeout(Duration::MAX)
@@ -192,7 +190,7 @@ pub(super) fn the_longest_durations_are_taken<A: Adapter>(world: &mut World<A>) 
         .auth_timeout(Duration::MAX)
         .unavailable_timeout(Duration::MAX)
         .reconnect_reset_after(Duration::MAX);
-    let user = world.user_with(config, world.auth(), &Options::new());
+    let user = world.user_with(config, world.auth(), &options().close_timeout(Duration::MAX));
     user.client.connect();
     let mut chat = user.subscribed("private-chat");
     world.proxy.cut(Cut::Drop);

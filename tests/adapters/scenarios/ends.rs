@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use pusher_driver::{Options, SubscribeError};
+use pusher_driver::SubscribeError;
 use pusher_proto::{ClientEventName, ConnectionState, Data, Event};
 
 use crate::adapter::Adapter;
 use crate::faults::Flow;
-use crate::world::{PATIENCE, World, text, wait_until};
+use crate::world::{PATIENCE, World, options, text, wait_until};
 
 pub(super) fn a_goodbye_is_said_in_order<A: Adapter>(world: &mut World<A>) {
     let (ann, bob) = (world.user(), world.user());
@@ -22,8 +22,7 @@ pub(super) fn a_goodbye_is_said_in_order<A: Adapter>(world: &mut World<A>) {
 }
 
 pub(super) fn a_goodbye_ends_at_its_deadline<A: Adapter>(world: &mut World<A>) {
-    let config = world.config().close_timeout(PATIENCE);
-    let user = world.user_with(config, world.auth(), &Options::new());
+    let user = world.user_with(world.config(), world.auth(), &options().close_timeout(PATIENCE));
     user.client.connect();
     drop(user.subscribed("chat"));
     world.proxy.set(Flow::Silence);

@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, OnceLock, mpsc};
 
-use pusher_driver::{Options, Overflow};
+use pusher_driver::Overflow;
 use pusher_proto::Event;
 
 use crate::adapter::Adapter;
-use crate::world::{PATIENCE, WANTED_PANIC, World, next, text};
+use crate::world::{PATIENCE, WANTED_PANIC, World, next, options, text};
 
 pub(super) fn two_handles_of_a_channel_share_it<A: Adapter>(world: &mut World<A>) {
     let (ann, bob) = (world.user(), world.user());
@@ -41,7 +41,7 @@ pub(super) fn a_slow_reader_loses_its_stream<A: Adapter>(world: &mut World<A>) {
 
 /// What is left of ten events for a reader with room for three, who comes late. Others are not held up meanwhile.
 fn read_late<A: Adapter>(world: &World<A>, overflow: Overflow) -> Vec<String> {
-    let options = Options::new().mailbox_len(3).overflow(overflow);
+    let options = options().mailbox_len(3).overflow(overflow);
     let user = world.user_with(world.config(), world.auth(), &options);
     user.client.connect();
     let mut slow = user.subscribed("slow");
@@ -72,7 +72,7 @@ fn read_late<A: Adapter>(world: &World<A>, overflow: Overflow) -> Vec<String> {
 pub(super) fn a_reader_that_stops_for_long_holds_up_nobody<A: Adapter>(world: &mut World<A>) {
     const ROOM: usize = 1_000;
     const ROUNDS: usize = 20;
-    let user = world.user_with(world.config(), world.auth(), &Options::new().mailbox_len(ROOM));
+    let user = world.user_with(world.config(), world.auth(), &options().mailbox_len(ROOM));
     user.client.connect();
     let mut stopped = user.subscribed("stopped");
     let mut quick = user.subscribed("quick");
