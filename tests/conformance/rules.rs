@@ -23,7 +23,33 @@ pub(crate) fn trial(transcripts: &[PathBuf]) -> Trial {
                 format!("of {} rows, these name no test or one that does not exist: {missing:#?}", rows.len()).into()
             );
         }
+        let is_linked = |row: &&str| modules(row).is_none_or(|cell| !cell.is_empty() && cell.split(", ").all(is_link));
+        let unlinked: Vec<&str> = rows.iter().copied().filter(|row| !is_linked(row)).collect();
+        let undefined: Vec<&str> =
+            labels(&document).filter(|label| !document.contains(&format!("\n{label}: "))).collect();
+        if !unlinked.is_empty() || !undefined.is_empty() {
+            return Err(format!("these name a module without a link: {unlinked:#?} {undefined:#?}").into());
+        }
         Ok(())
+    })
+}
+
+/// The cell of a row that names modules, if it has one.
+fn modules(row: &str) -> Option<&str> {
+    let cells: Vec<&str> = row.split(" | ").collect();
+    if let [_, _, cell, _] = cells.as_slice() { Some(cell) } else { None }
+}
+
+fn is_link(cell: &str) -> bool {
+    cell.starts_with('[') && cell.ends_with([']', ')'])
+}
+
+/// What links by a label that the end of the document defines.
+fn labels(document: &str) -> impl Iterator<Item = &str> {
+    let starts = document.match_indices("[`").map(|(at, _)| &document[at..]);
+    starts.filter_map(|rest| {
+        let label = &rest[..=rest.find(']')?];
+        (!rest[label.len()..].starts_with('(')).then_some(label)
     })
 }
 
