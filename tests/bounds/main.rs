@@ -52,7 +52,11 @@ impl Victim {
                     );
                     self.client.handle_auth(request.id, answer, NOW);
                 }
-                _ => {}
+                Action::Send(..)
+                | Action::Close(..)
+                | Action::CancelAuth(_)
+                | Action::Schedule(_)
+                | Action::Emit(_) => {}
             }
         }
     }

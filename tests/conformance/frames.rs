@@ -70,7 +70,12 @@ impl Replay {
             match action {
                 Action::Connect(socket, _) => self.socket = socket,
                 Action::Emit(Event::ConnectionError(ConnectionError::Protocol(error))) => return Err(error.to_string()),
-                _ => {}
+                Action::Send(..)
+                | Action::Close(..)
+                | Action::RequestAuth(_)
+                | Action::CancelAuth(_)
+                | Action::Schedule(_)
+                | Action::Emit(_) => {}
             }
         }
         Ok(())

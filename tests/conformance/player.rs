@@ -31,7 +31,7 @@ fn show(lines: &[impl Display]) -> String {
     lines.iter().map(|line| format!("\n    {line}")).collect()
 }
 
-/// The transcript with what happened in place of what was expected.
+/// The transcript with what happened instead of what was expected.
 pub(crate) fn bless(case: &Case) -> Result<String, String> {
     let mut player = Player::new(case)?;
     let mut text = format!("# {}\n", case.title);
@@ -97,7 +97,7 @@ struct Player {
     sockets: Vec<SocketEpoch>,
     auths: Vec<AuthId>,
     retry_at: Option<Instant>,
-    /// What the wall clock says, once the client is told.
+    /// What the wall clock says, once the client has heard of it.
     wall: Option<Duration>,
 }
 
@@ -208,7 +208,7 @@ impl Player {
                 )));
             }
             "name" => return Ok(Some(format!("* {}", client.name()))),
-            _ => return Err(format!("{text:?} is no call")),
+            _ => return Err(format!("{text:?} is not a call")),
         }
         Ok(None)
     }
@@ -258,8 +258,8 @@ impl Player {
         Ok(())
     }
 
-    /// `+ wall 8h` lets the wall clock alone move on, `+ wall -8h` back, and tells the client what it says. From then on it is
-    /// told with every wake-up.
+    /// `+ wall 8h` lets the wall clock alone move on, `+ wall -8h` back, and reports it to the client. From then
+    /// on every wake-up does.
     fn look_at_clocks(&mut self, text: &str) -> Result<(), String> {
         let wall = self.wall.unwrap_or(EPOCH);
         let wall = match text.strip_prefix('-') {
@@ -318,7 +318,11 @@ impl Player {
                 Action::Emit(Event::StateChanged { current: ConnectionState::Waiting { retry_at, .. }, .. }) => {
                     self.retry_at = Some(*retry_at);
                 }
-                _ => {}
+                Action::Send(..)
+                | Action::Close(..)
+                | Action::CancelAuth(_)
+                | Action::Schedule(_)
+                | Action::Emit(_) => {}
             }
             // What a server says may hold anything, and a line stays a line.
             let line = describe::action(&action, self.now);
@@ -335,7 +339,7 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
     let (url, wss_port) = text.split_once(" wss_port ").unwrap_or((text, ""));
     let endpoint: Endpoint = match url.split_once("cluster ") {
         Some((_, name)) => Endpoint::cluster(name),
-        None => url.parse().map_err(|_| format!("{url:?} is no endpoint"))?,
+        None => url.parse().map_err(|_| format!("{url:?} is not an endpoint"))?,
     };
     Ok(wss_port.parse().map_or(endpoint.clone(), |port| endpoint.wss_port(port)))
 }
@@ -379,8 +383,8 @@ fn transport_error(text: &str) -> Result<TransportError, String> {
 }
 
 fn option(builder: ConfigBuilder, name: &str, value: &str) -> Result<ConfigBuilder, String> {
-    let number = || value.parse::<usize>().map_err(|_| format!("{value:?} is no number"));
-    let small = || value.parse::<u32>().map_err(|_| format!("{value:?} is no number"));
+    let number = || value.parse::<usize>().map_err(|_| format!("{value:?} is not a number"));
+    let small = || value.parse::<u32>().map_err(|_| format!("{value:?} is not a number"));
     let codes = || value.split(' ').map(str::parse::<u16>).collect::<Result<Vec<_>, _>>().map_err(|_| "close codes");
     let strictness = || match value {
         "ignore" => Strictness::Ignore,
@@ -410,7 +414,7 @@ fn option(builder: ConfigBuilder, name: &str, value: &str) -> Result<ConfigBuild
         "max_pending_events" => builder.max_pending_events(number()?),
         "fatal_codes" => builder.fatal_codes(codes()?),
         "retry_codes" => builder.retry_codes(codes()?),
-        _ => return Err(format!("{name:?} is no option")),
+        _ => return Err(format!("{name:?} is not an option")),
     })
 }
 

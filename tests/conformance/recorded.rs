@@ -160,7 +160,7 @@ impl Session {
         };
         match self.sent.as_slice() {
             [sent] if *sent == recorded => Ok(driven),
-            sent => Err(format!("sent {sent:?} in place of {recorded}")),
+            sent => Err(format!("sent {sent:?} instead of {recorded}")),
         }
     }
 

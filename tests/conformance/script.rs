@@ -49,7 +49,7 @@ pub(crate) fn cases(text: &str) -> Result<Vec<Case>, String> {
                 let step = case.steps.last_mut().ok_or("an output follows an input")?;
                 step.outputs.push(line.to_owned());
             }
-            Some(other) => return Err(format!("line {}: {other:?} is no mark of a transcript", number + 1)),
+            Some(other) => return Err(format!("line {}: {other:?} does not begin a line of a transcript", number + 1)),
         }
     }
     Ok(cases)
@@ -62,7 +62,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = read.unwrap_or((text, 1.0));
     let seconds = number.parse::<f64>().ok().map(|number| number * unit);
     let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    duration.filter(|duration| *duration <= LONGEST).ok_or_else(|| format!("{text:?} is no duration"))
+    duration.filter(|duration| *duration <= LONGEST).ok_or_else(|| format!("{text:?} is not a duration"))
 }
 
 /// More than any transcript waits.

@@ -28,10 +28,8 @@ impl Subscriber {
         for name in &names {
             client.subscribe(ChannelName::new(name.as_str()).expect("these are names"));
         }
-        let socket = std::iter::from_fn(|| client.poll_action(now)).find_map(|action| match action {
-            Action::Connect(socket, _) => Some(socket),
-            _ => None,
-        });
+        let socket = std::iter::from_fn(|| client.poll_action(now))
+            .find_map(|action| if let Action::Connect(socket, _) = action { Some(socket) } else { None });
         let mut subscriber = Self { client, socket: socket.expect("a client that connects asks for a socket"), now };
         subscriber.receive(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#.into());
         for name in &names {

@@ -5,7 +5,7 @@ pub mod hot_path;
 pub mod simulation;
 #[path = "../conformance"]
 pub mod transcripts {
-    //! Transcripts as text, from whoever writes them.
+    //! Transcripts as text from any source.
 
     pub(crate) mod describe;
     mod player;
@@ -15,7 +15,7 @@ pub mod transcripts {
     ///
     /// # Errors
     ///
-    /// What is wrong with the text, if it is no transcript.
+    /// What is wrong with the text, if it is not a transcript.
     ///
     /// # Panics
     ///

@@ -1,6 +1,6 @@
 //! The client against servers, networks and applications that misbehave, on virtual time.
 //!
-//! `docs/testing.md` tells how to run it for a night, repeat a seed and read a trace.
+//! `docs/testing.md` explains how to run it for a night, repeat a seed and read a trace.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -103,8 +103,8 @@ fn quiet() -> Result<(), Failed> {
 }
 
 fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is no number")))
+    std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
 }
 
-/// Seeds of a run that nobody asked to be longer.
+/// Seeds of a run without `PUSHER_SEEDS`.
 const DEFAULT_SEEDS: u64 = 2_000;

@@ -1,4 +1,4 @@
-//! One client with its driver: hands over what arrives, does what it is told, and lets the ledger watch.
+//! One client with its driver: hands over what arrives, carries out its actions, and lets the ledger watch.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! Where all randomness comes from: a seed, or bytes that somebody else chose.
+//! Where all randomness comes from: a seed, or bytes from the caller.
 
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use super::reached::Rare;
 /// Takes notes.
 #[derive(Default)]
 pub(crate) struct Journal {
-    /// Kept only when somebody wants to read it.
+    /// Kept only when it will be printed.
     lines: Option<Vec<Line>>,
     reached: BTreeMap<Rare, u64>,
     violation: Option<Violation>,
@@ -19,7 +19,7 @@ pub(crate) struct Journal {
 
 struct Line {
     at: Instant,
-    /// The client, or nobody for what happens outside.
+    /// The client, or `None` for what happens outside.
     who: Option<usize>,
     text: String,
 }

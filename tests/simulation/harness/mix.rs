@@ -77,7 +77,7 @@ const SCARCITIES: [Scarcity; 11] = [
     Scarcity::Enabled,
 ];
 
-/// How servers tell that something was refused.
+/// How servers report a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
     /// With a message that names it.
@@ -88,7 +88,7 @@ pub(crate) enum Style {
     Mute,
 }
 
-/// What the client is told to keep to.
+/// The options of the client.
 #[derive(Clone)]
 pub(crate) struct Limits {
     pub(crate) activity_timeout: Duration,
@@ -199,7 +199,7 @@ impl Mix {
         });
         let weights = weights.collect();
         let (mut limits, site) = (Limits::draw(choices), SiteMix::draw(choices));
-        // Reverb shows nobody the members of a channel where one of them has no channel_data.
+        // Reverb shows no client the members of a channel where one of them has no channel_data.
         limits.presence_by_signin &= site.dialect != Dialect::Reverb;
         Self {
             weights,

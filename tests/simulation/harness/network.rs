@@ -16,7 +16,7 @@ pub(crate) struct Link {
     /// Whether each end believes in it.
     pub(crate) client_open: bool,
     pub(crate) server_open: bool,
-    /// Nothing gets through any more, and nobody is told.
+    /// Nothing gets through any more, and neither end notices.
     pub(crate) severed: bool,
     up: Lane,
     down: Lane,

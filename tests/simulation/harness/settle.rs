@@ -11,7 +11,7 @@ use super::network::LinkId;
 use super::world::World;
 
 impl World {
-    /// Ends the troubles, and waits until everybody has what they want.
+    /// Ends the troubles, and waits until every client has what it wants.
     pub(crate) fn settle(&mut self) {
         self.be_good();
         let deadline = self.now + CONVERGENCE;
@@ -29,7 +29,7 @@ impl World {
         self.say_goodbye();
     }
 
-    /// The last events reach everybody. They are sealed with new keys, which everybody gets who can read the second one.
+    /// The last events reach every client. They are sealed with new keys, which every client gets that can read the second one.
     fn say_goodbye(&mut self) {
         self.authority.rotate(true);
         let links: Vec<_> = (0..self.actors.len()).map(|who| self.live_link(who)).collect();
@@ -65,7 +65,7 @@ impl World {
         }
     }
 
-    /// Who has not heard of what, as long as nobody has changed the connection.
+    /// Who has not heard of what, as long as no connection has changed.
     fn unheard(
         &mut self,
         expected: &[(usize, &ChannelName, u64)],
@@ -246,8 +246,8 @@ enum Last {
 const LONGEST_KEY_GAP: Duration = Duration::from_secs(31);
 
 /// Within this time after the last trouble everything must be as it should be: a dead link is noticed in 155 s, then come
-/// the longest delay, a handshake, an authorization that nobody answers, its longest delay, and a subscription that
-/// nobody answers.
+/// the longest delay, a handshake, an unanswered authorization, its longest delay, and an
+/// unanswered subscription.
 const CONVERGENCE: Duration = Duration::from_secs(300);
 
 /// How long a direction of a socket may stand still, and a little more.

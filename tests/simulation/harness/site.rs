@@ -16,7 +16,7 @@ use super::network::LinkId;
 pub(crate) struct Site {
     pub(crate) mix: SiteMix,
     pub(crate) server: Server,
-    /// Whether anybody listens.
+    /// Whether it accepts connections.
     pub(crate) is_up: bool,
     /// It takes everything and answers nothing.
     pub(crate) hangs: bool,
@@ -25,7 +25,7 @@ pub(crate) struct Site {
     links: BTreeMap<ConnectionId, LinkId>,
     /// Who is signed in.
     users: BTreeMap<LinkId, String>,
-    /// Successes that nobody gets to see.
+    /// Successes that never reach a client.
     suppressed: BTreeSet<(LinkId, String)>,
     succeeded: BTreeSet<(LinkId, String)>,
     /// Subscriptions that were made twice.
@@ -64,7 +64,7 @@ impl Site {
         }
     }
 
-    /// Begins anew and knows nobody.
+    /// Begins anew, without connections.
     pub(crate) fn restart(&mut self) {
         self.starts += 1_000;
         *self = Self { soiled: std::mem::take(&mut self.soiled), ..Self::new(self.mix.clone(), self.starts) };
@@ -158,7 +158,7 @@ impl Site {
         self.drain(choices, now)
     }
 
-    /// Sends an event to everybody who is signed in here.
+    /// Sends an event to every user who is signed in here.
     pub(crate) fn publish_to_users(&mut self, number: u64, choices: &mut Choices) -> Vec<Output> {
         let mut outputs = Vec::new();
         for (link, user) in self.users.iter().filter(|_| !self.hangs) {
@@ -190,7 +190,7 @@ impl Site {
             4 => Vec::new(),
             _ if !self.doubled.insert((link, channel.to_owned())) => self.pass(link, frame, choices, now),
             _ => {
-                // If the second answer does not tell, nobody can know.
+                // If the second answer does not show it, nothing does.
                 if self.mix.style != Style::Named {
                     self.soiled.insert(link);
                 }

@@ -166,7 +166,7 @@ impl World {
 
     fn stop_polling(&mut self, who: usize) {
         let time = self.short_or_long();
-        self.journal.note(who, || format!("# nobody polls for {time:?}"));
+        self.journal.note(who, || format!("# does not poll for {time:?}"));
         self.actors[who].attention = Attention::NotPolling;
         self.actors[who].ledger.stop_polling();
         self.agenda.plan(self.now + time, Task::WakeUp(who));

@@ -47,8 +47,8 @@ pub(crate) trait Checker {
     /// Action: a message is sent.
     fn sent(&mut self, _message: &Message<'_>, _scene: &mut Scene<'_>) {}
 
-    /// Action: the application is told of something.
-    fn told(&mut self, _event: &Event, _scene: &mut Scene<'_>) {}
+    /// Action: the application receives an event.
+    fn emitted(&mut self, _event: &Event, _scene: &mut Scene<'_>) {}
 
     /// Quiet: the client has no more actions.
     fn drained(&mut self, _scene: &mut Scene<'_>) {}
@@ -153,8 +153,8 @@ macro_rules! checkers {
                 $(self.$field.sent(message, scene);)+
             }
 
-            fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
-                $(self.$field.told(event, scene);)+
+            fn emitted(&mut self, event: &Event, scene: &mut Scene<'_>) {
+                $(self.$field.emitted(event, scene);)+
             }
 
             fn drained(&mut self, scene: &mut Scene<'_>) {

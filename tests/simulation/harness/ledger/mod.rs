@@ -20,7 +20,7 @@ use std::time::Duration;
 use pusher_proto::{Action, AuthId, ChannelName, Client, CloseReason, ConnectionState, Instant, SocketEpoch};
 
 use self::checker::{Checker, Checkers, Quiet, Scene};
-use self::facts::{Facts, Told};
+use self::facts::{Facts, Reported};
 pub(crate) use self::inputs::AppCall;
 use self::inputs::Incoming;
 use self::outputs::Message;
@@ -84,7 +84,7 @@ impl Ledger {
         is_awaited
     }
 
-    /// Compares the connection before and after an input, which says when it was lost, whenever that is told.
+    /// Compares the connection before and after an input, which shows when it was lost, whenever that is reported.
     pub(crate) fn observe(&mut self, before: &ConnectionState, client: &Client, journal: &mut Journal, now: Instant) {
         let after = client.state();
         if before == after {
@@ -128,7 +128,9 @@ impl Ledger {
         self.checkers.acted(action, &mut Scene::new(self.who, &self.facts, client, journal));
         match action {
             Action::Send(_, text) => self.send(text, client, signatures, journal),
-            Action::Emit(event) => self.checkers.told(event, &mut Scene::new(self.who, &self.facts, client, journal)),
+            Action::Emit(event) => {
+                self.checkers.emitted(event, &mut Scene::new(self.who, &self.facts, client, journal));
+            }
             Action::Connect(..)
             | Action::Close(..)
             | Action::RequestAuth(_)
@@ -175,12 +177,12 @@ impl Ledger {
     }
 
     pub(crate) fn has_failed(&self, channel: &ChannelName) -> bool {
-        self.facts.channels.get(channel).is_some_and(|channel| channel.told == Told::Failed)
+        self.facts.channels.get(channel).is_some_and(|channel| channel.reported == Reported::Failed)
     }
 
-    /// The number of the latest event that the application was told of a channel, readable or not.
+    /// The number of the latest event of a channel that the application received, readable or not.
     pub(crate) fn last_told(&self, channel: &ChannelName) -> Option<u64> {
-        self.facts.channels.get(channel).and_then(|channel| channel.latest.told)
+        self.facts.channels.get(channel).and_then(|channel| channel.latest.reported)
     }
 
     /// The number of the latest event that the application could read.

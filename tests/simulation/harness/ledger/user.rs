@@ -1,4 +1,4 @@
-//! *A sign-in is told once, behind its gap*, *a gap is told once*, and *a user's events keep their order* and come only while
+//! *A sign-in is reported once, after its gap*, *a gap is reported once*, and *a user's events keep their order* and come only while
 //! the user is signed in. *Events need a connection*.
 
 use pusher_proto::Event;
@@ -9,7 +9,7 @@ use crate::simulation::frame::number_of;
 
 #[derive(Default)]
 pub(crate) struct UserSession {
-    /// A user was signed in, the connection was lost, and the application was not told what that means for the user.
+    /// A user was signed in, the connection was lost, and what that means for the user was not reported yet.
     has_gap: bool,
     last_event: u64,
 }
@@ -19,20 +19,20 @@ impl Checker for UserSession {
         self.has_gap &= !matches!(call, AppCall::Signout);
     }
 
-    fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
+    fn emitted(&mut self, event: &Event, scene: &mut Scene<'_>) {
         let user = &scene.facts.user;
         match event {
             Event::StateChanged { previous, .. } => self.has_gap |= previous.is_connected() && user.signed_in,
             Event::UserContinuityLost { .. } => {
                 needs_connection(event, scene);
                 if !std::mem::take(&mut self.has_gap) {
-                    scene.violated("a gap is told once", "the user's");
+                    scene.violated("a gap is reported once", "the user's");
                 }
             }
             Event::SignedIn { .. } => {
                 needs_connection(event, scene);
                 if self.has_gap || user.signed_in || !user.wanted {
-                    scene.violated("a sign-in is told once, behind its gap", event.name());
+                    scene.violated("a sign-in is reported once, after its gap", event.name());
                 }
                 self.last_event = 0;
             }

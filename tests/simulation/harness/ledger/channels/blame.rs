@@ -8,7 +8,7 @@ use super::{Checker, Scene};
 pub(crate) struct Blame;
 
 impl Checker for Blame {
-    fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
+    fn emitted(&mut self, event: &Event, scene: &mut Scene<'_>) {
         let Event::SubscriptionError { channel, error: SubscriptionError::Refused(error), .. } = event else { return };
         let names = |channel: &ChannelName| error.message.split([' ', ',', ':']).any(|word| word == channel.as_str());
         if !names(channel) && scene.facts.channels.wanted().any(names) {

@@ -1,4 +1,4 @@
-//! *A gap is told once*, and *a gap is told before new events*: when a channel that was subscribed has lost its connection,
+//! *A gap is reported once*, and *a gap is reported before new events*: when a channel that was subscribed has lost its connection,
 //! `ContinuityLost` comes before anything else of that channel, however many connections were lost meanwhile.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use crate::simulation::reached::Rare;
 
 #[derive(Default)]
 pub(crate) struct Gaps {
-    /// Of how many losses a gap consists that the application was not told of.
+    /// Of how many losses an unreported gap consists.
     losses: BTreeMap<ChannelName, u32>,
 }
 
@@ -20,13 +20,13 @@ impl Checker for Gaps {
         self.losses.remove(name);
     }
 
-    fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
+    fn emitted(&mut self, event: &Event, scene: &mut Scene<'_>) {
         match event {
             Event::StateChanged { previous, .. } if previous.is_connected() => self.disconnected(scene),
             Event::ContinuityLost { channel, since, .. } => {
                 let losses = self.losses.remove(channel).unwrap_or_default();
                 if losses == 0 || *since > scene.facts.now {
-                    scene.violated("a gap is told once", format!("{channel} since {since}, {losses} losses"));
+                    scene.violated("a gap is reported once", format!("{channel} since {since}, {losses} losses"));
                 }
                 if losses > 1 {
                     scene.reach(Rare::LongGap);
@@ -38,7 +38,7 @@ impl Checker for Gaps {
             Event::SubscriptionError { .. } | Event::Diagnostic(_) => {}
             event => {
                 if let Some(channel) = event.channel().filter(|channel| self.losses.contains_key(*channel)) {
-                    scene.violated("a gap is told before new events", format!("{} of {channel}", event.name()));
+                    scene.violated("a gap is reported before new events", format!("{} of {channel}", event.name()));
                 }
             }
         }

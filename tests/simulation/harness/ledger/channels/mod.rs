@@ -1,4 +1,4 @@
-//! Channels: what is wanted, what is asked of the server, and what is told.
+//! Channels: what is wanted, what is asked of the server, and what is reported.
 
 mod blame;
 mod gaps;

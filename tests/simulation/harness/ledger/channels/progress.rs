@@ -1,10 +1,10 @@
 //! *No channel is forgotten*: while there is a connection, a wanted channel is on its way, or waits for a window or for the
-//! sign-in, or the application was told that it failed.
+//! sign-in, or its failure was reported.
 
 use pusher_proto::ChannelKind;
 
 use super::super::EPSILON;
-use super::super::facts::{OnSocket, Told};
+use super::super::facts::{OnSocket, Reported};
 use super::{Channel, Checker, Quiet, Scene};
 use crate::simulation::reached::Rare;
 
@@ -18,7 +18,7 @@ impl Checker for Progress {
         let is_under_way = channel.is_asked_for()
             || channel.retry_at.is_some_and(|at| at + EPSILON > facts.now)
             || !matches!(channel.on_socket, OnSocket::Nothing | OnSocket::Ended(_));
-        let is_due = channel.wanted && channel.told == Told::Nothing && !is_under_way;
+        let is_due = channel.wanted && channel.reported == Reported::Nothing && !is_under_way;
         // After a pause in polling nothing is known for certain.
         if !is_due || facts.was_unpolled || !scene.client.state().is_connected() {
             return;

@@ -1,5 +1,5 @@
 //! The members of a presence channel, as the application knows them from events alone: *members come once*, *members
-//! change*, *members leave once*, *the difference of two lists is told*, and what getters say agrees (*members are told*).
+//! change*, *members leave once*, *the difference of two lists is reported*, and what getters say agrees (*members are reported*).
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::simulation::reached::Rare;
 #[derive(Default)]
 pub(crate) struct Rosters {
     of_channels: BTreeMap<ChannelName, Roster>,
-    /// Events were counted in this drain and not told.
+    /// Events were counted in this drain and not emitted.
     lost_some: bool,
 }
 
@@ -19,7 +19,7 @@ pub(crate) struct Rosters {
 struct Roster {
     /// Ids and infos; nothing before the first list.
     members: Option<Infos>,
-    /// The client was given a list that it need not tell of.
+    /// The client was given a list that it need not report.
     is_replaced: bool,
 }
 
@@ -29,7 +29,7 @@ impl Checker for Rosters {
     fn handed(&mut self, frame: &Incoming<'_>, scene: &mut Scene<'_>) {
         let Incoming::Success { channel } = frame else { return };
         if let Some((name, _)) = scene.facts.channels.find(channel) {
-            // A list for a channel that is subscribed replaces the one before, and that is not told.
+            // A list for a channel that is subscribed replaces the one before, and no event reports that.
             self.of_channels.entry(name.clone()).or_default().is_replaced = true;
         }
     }
@@ -42,7 +42,7 @@ impl Checker for Rosters {
         self.of_channels.remove(name);
     }
 
-    fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
+    fn emitted(&mut self, event: &Event, scene: &mut Scene<'_>) {
         match event {
             Event::Lagged { .. } => self.lost_some = true,
             Event::SubscriptionSucceeded { channel, presence: Some(presence), .. } => {
@@ -76,9 +76,9 @@ impl Roster {
         let members = infos(&presence.members);
         if let (Some(before), Some(difference)) = (&self.members, &presence.difference) {
             let expected = changes(before, &members);
-            if told(difference) != expected {
+            if reported_changes(difference) != expected {
                 let details = format!("{name}: {difference:?}, and not {expected:?}");
-                scene.violated("the difference of two lists is told", details);
+                scene.violated("the difference of two lists is reported", details);
             }
             if expected != Changes::default() {
                 scene.reach(Rare::RosterDifference);
@@ -118,8 +118,8 @@ impl Roster {
             && !lost_some
             && *members != shown
         {
-            let details = format!("{name}: {shown:?}, and {members:?} were told");
-            scene.violated("members are told", details);
+            let details = format!("{name}: {shown:?}, and {members:?} were reported");
+            scene.violated("members are reported", details);
         }
         if self.members.is_some() {
             self.members = Some(shown);
@@ -151,7 +151,7 @@ fn changes(before: &Infos, after: &Infos) -> Changes {
     }
 }
 
-fn told(difference: &Difference) -> Changes {
+fn reported_changes(difference: &Difference) -> Changes {
     let text = |member: Member| text(&member);
     Changes {
         joined: difference.joined().map(text).collect(),

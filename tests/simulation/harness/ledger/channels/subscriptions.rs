@@ -1,12 +1,12 @@
 //! *At most one unanswered subscription* of a channel, no more of all channels than the window allows (*windows are kept*),
-//! and *every subscription ends*. *A success is told once*, and *a subscribed channel does not time out*.
+//! and *every subscription ends*. *a success is reported once*, and *a subscribed channel does not time out*.
 
 use std::time::Duration;
 
 use pusher_proto::{Event, SubscriptionError};
 
 use super::super::EPSILON;
-use super::super::facts::{Ending, OnSocket, Told};
+use super::super::facts::{Ending, OnSocket, Reported};
 use super::super::outputs::Outgoing;
 use super::{Channel, Checker, Message, Scene};
 
@@ -27,13 +27,13 @@ impl Checker for Subscriptions {
         }
     }
 
-    fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
+    fn emitted(&mut self, event: &Event, scene: &mut Scene<'_>) {
         let Some(name) = event.channel() else { return };
-        if !scene.facts.channels.get(name).is_some_and(|channel| channel.told == Told::Subscribed) {
+        if !scene.facts.channels.get(name).is_some_and(|channel| channel.reported == Reported::Subscribed) {
             return;
         }
         match event {
-            Event::SubscriptionSucceeded { .. } => scene.violated("a success is told once", name.as_str()),
+            Event::SubscriptionSucceeded { .. } => scene.violated("a success is reported once", name.as_str()),
             Event::SubscriptionError { error: SubscriptionError::Timeout { .. }, .. } => {
                 scene.violated("a subscribed channel does not time out", name.as_str());
             }
@@ -56,7 +56,7 @@ impl Checker for Subscriptions {
 /// Why a subscription must not be sent now.
 fn problem(channel: &Channel) -> Option<&'static str> {
     if !channel.wanted {
-        return Some("nobody wants it any more");
+        return Some("it is not wanted any more");
     }
     match channel.on_socket {
         OnSocket::Sent { .. } => Some("it was sent and not answered"),

@@ -1,11 +1,11 @@
 //! What the application has called for is what the client does and shows.
 //!
 //! *Wishes are obeyed*, *wishes are shown*, *nothing after unsubscribing*, *events need a connection*, and *the subscription
-//! is told*.
+//! is reported*.
 
 use pusher_proto::Event;
 
-use super::super::facts::Told;
+use super::super::facts::Reported;
 use super::super::outputs::Outgoing;
 use super::{Channel, Checker, Message, Quiet, Scene};
 
@@ -19,11 +19,11 @@ impl Checker for ChannelWishes {
         match message.kind {
             Outgoing::Subscribe { channel } => {
                 if facts.channels.find(channel).is_none() {
-                    scene.violated("wishes are obeyed", format!("nobody wants {channel}"));
+                    scene.violated("wishes are obeyed", format!("{channel} is not wanted"));
                 }
             }
             Outgoing::Unsubscribe { channel } => {
-                let is_subscribed = |channel: &Channel| channel.wanted && channel.told == Told::Subscribed;
+                let is_subscribed = |channel: &Channel| channel.wanted && channel.reported == Reported::Subscribed;
                 if facts.channels.find(channel).is_some_and(|(_, channel)| is_subscribed(channel)) {
                     scene.violated("wishes are obeyed", format!("{channel} is unsubscribed, and it is wanted"));
                 }
@@ -41,7 +41,7 @@ impl Checker for ChannelWishes {
         }
     }
 
-    fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
+    fn emitted(&mut self, event: &Event, scene: &mut Scene<'_>) {
         // A diagnostic may say what became of a channel that is not wanted any more.
         let is_diagnostic = matches!(event, Event::Diagnostic(_));
         let Some(name) = event.channel().filter(|_| !is_diagnostic) else { return };
@@ -62,16 +62,16 @@ impl Checker for ChannelWishes {
     }
 }
 
-/// After a drain a channel is subscribed exactly if the application was told so last.
+/// After a drain a channel is subscribed exactly if that was reported last.
 #[derive(Default)]
 pub(crate) struct Shown;
 
 impl Checker for Shown {
     fn channel_drained(&mut self, channel: &Quiet<'_>, scene: &mut Scene<'_>) {
-        let (is_subscribed, told) = (channel.is_subscribed(), channel.known.told);
-        if is_subscribed != (told == Told::Subscribed) {
-            let details = format!("{} is subscribed: {is_subscribed}, told: {told:?}", channel.name);
-            scene.violated("the subscription is told", details);
+        let (is_subscribed, reported) = (channel.is_subscribed(), channel.known.reported);
+        if is_subscribed != (reported == Reported::Subscribed) {
+            let details = format!("{} is subscribed: {is_subscribed}, reported: {reported:?}", channel.name);
+            scene.violated("the subscription is reported", details);
         }
     }
 }

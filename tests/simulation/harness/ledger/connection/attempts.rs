@@ -101,7 +101,7 @@ impl Checker for Attempts {
         }
     }
 
-    fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
+    fn emitted(&mut self, event: &Event, scene: &mut Scene<'_>) {
         let Event::StateChanged { current, .. } = event else { return };
         if let ConnectionState::Waiting { retry_at, .. } = current {
             let delay = retry_at.since(scene.facts.now);

@@ -35,16 +35,16 @@ impl Checker for End {
         }
         let needs_connection = matches!(action, Action::Connect(..) | Action::Send(..) | Action::RequestAuth(_));
         if needs_connection && (self.must_stay_off || !is_on(state)) {
-            scene.violated(NOTHING, format!("{action:?} while {state:?}, and nobody wants a connection"));
+            scene.violated(NOTHING, format!("{action:?} while {state:?}, and no connection is wanted"));
         }
     }
 
-    fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
+    fn emitted(&mut self, event: &Event, scene: &mut Scene<'_>) {
         if let Event::StateChanged { previous, current } = event
             && self.must_stay_off
             && is_on(current)
         {
-            scene.violated(NOTHING, format!("{previous:?} becomes {current:?}, and nobody wants a connection"));
+            scene.violated(NOTHING, format!("{previous:?} becomes {current:?}, and no connection is wanted"));
         }
     }
 }

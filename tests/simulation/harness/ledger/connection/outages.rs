@@ -1,4 +1,4 @@
-//! *An outage is told once*: `Unavailable` comes at most once between two connections.
+//! *an outage is reported once*: `Unavailable` comes at most once between two connections.
 
 use pusher_proto::{ConnectionState, Event};
 
@@ -10,9 +10,9 @@ pub(crate) struct Outages {
 }
 
 impl Checker for Outages {
-    fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
+    fn emitted(&mut self, event: &Event, scene: &mut Scene<'_>) {
         if matches!(event, Event::Unavailable) && std::mem::replace(&mut self.is_told, true) {
-            scene.violated("an outage is told once", "unavailable for the second time");
+            scene.violated("an outage is reported once", "unavailable for the second time");
         }
         let Event::StateChanged { current, .. } = event else { return };
         match current {

@@ -1,6 +1,6 @@
-//! What the application is told of the connection is what the client does, in the same order.
+//! The reported states of the connection are what the client does, in the same order.
 //!
-//! *States follow one another*, *the state is told*, *states come before what they cause*, *wishes are obeyed*, and
+//! *States follow one another*, *the state is reported*, *states come before what they cause*, *wishes are obeyed*, and
 //! *4001-4099 are never retried*.
 
 use pusher_proto::{Action, ConnectionState, Event};
@@ -23,7 +23,7 @@ impl Checker for States {
     fn acted(&mut self, action: &Action, scene: &mut Scene<'_>) {
         let state = &scene.facts.state;
         if matches!(action, Action::Connect(..)) && !matches!(state, ConnectionState::Connecting { .. }) {
-            scene.violated(STATES_FIRST, format!("a socket is opened while {state:?} was told"));
+            scene.violated(STATES_FIRST, format!("a socket is opened after {state:?} was reported"));
         }
     }
 
@@ -33,7 +33,7 @@ impl Checker for States {
         }
     }
 
-    fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
+    fn emitted(&mut self, event: &Event, scene: &mut Scene<'_>) {
         let Event::StateChanged { previous, current } = event else { return };
         let state = &scene.facts.state;
         if previous != state || previous == current {
@@ -42,9 +42,9 @@ impl Checker for States {
     }
 
     fn drained(&mut self, scene: &mut Scene<'_>) {
-        let (told, is) = (&scene.facts.state, scene.client.state());
-        if told != is {
-            scene.violated("the state is told", format!("told {told:?}, but it is {is:?}"));
+        let (reported, is) = (&scene.facts.state, scene.client.state());
+        if reported != is {
+            scene.violated("the state is reported", format!("{reported:?} was reported, but it is {is:?}"));
         }
     }
 }

@@ -40,7 +40,7 @@ impl Checker for ClientEvents {
         }
     }
 
-    fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
+    fn emitted(&mut self, event: &Event, scene: &mut Scene<'_>) {
         let Event::Diagnostic(Diagnostic::ClientEventsDropped { channel, count }) = event else { return };
         scene.reach(Rare::BufferedEventDropped);
         let before = self.waiting.len();

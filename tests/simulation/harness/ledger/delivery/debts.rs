@@ -1,7 +1,7 @@
 //! *Events keep their order, and none is lost without a notice*: what the client was given for a channel it owes to the
 //! application, in the same order. An event may be missing if `Lagged` counted it, and late if it waits for a newer key.
 //!
-//! After a drain everything else must have been told (*no event is lost without a notice*), and no more events wait for a
+//! After a drain everything else must have been emitted (*no event is lost without a notice*), and no more events wait for a
 //! key than the client is configured to keep (*queues are bounded*).
 
 use std::collections::{BTreeMap, VecDeque};
@@ -24,7 +24,7 @@ pub(crate) struct Debts {
 struct Debt {
     /// The client was given these and must pass them on, in this order.
     owed: VecDeque<u64>,
-    /// Events may be told that the client was not seen to be given.
+    /// Events may be emitted that the client was not seen to receive.
     is_doubtful: bool,
     /// Events that were counted as missed while others waited for a newer key.
     excused: u64,
@@ -39,7 +39,7 @@ impl Checker for Debts {
         let Incoming::Event { channel, number } = frame else { return };
         let facts = scene.facts;
         let Some((name, channel)) = facts.channels.find(channel) else { return };
-        // What was not told yet, only the getters say.
+        // What was not emitted yet, only the getters show.
         let is_listening = if facts.was_unpolled {
             scene.client.channel(name).is_some_and(|channel| channel.is_subscribed())
         } else {
@@ -56,7 +56,7 @@ impl Checker for Debts {
         self.of_channels.remove(name);
     }
 
-    fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
+    fn emitted(&mut self, event: &Event, scene: &mut Scene<'_>) {
         match event {
             Event::StateChanged { previous, .. } if previous.is_connected() => {
                 self.of_channels.values_mut().for_each(|debt| debt.last_published = None);
@@ -90,11 +90,11 @@ impl Debts {
         // What clients send has its number before it reaches the server, and a cache may repeat its last event.
         let is_late = |last: u64| last > number || last == number && !name.is_cache();
         if !event.starts_with("client-") && debt.last_published.replace(number).is_some_and(is_late) {
-            scene.violated(IN_ORDER, format!("event {number} of {name} is told after a later one"));
+            scene.violated(IN_ORDER, format!("event {number} of {name} is emitted after a later one"));
         }
         let Some(skipped) = debt.owed.iter().position(|owed| *owed == number) else {
             if !debt.is_doubtful {
-                scene.violated(IN_ORDER, format!("event {number} of {name} is told, and it was not its turn"));
+                scene.violated(IN_ORDER, format!("event {number} of {name} is emitted out of turn"));
             }
             return;
         };

@@ -15,7 +15,7 @@ impl Checker for Queue {
         self.events = 0;
     }
 
-    fn told(&mut self, event: &Event, _: &mut Scene<'_>) {
+    fn emitted(&mut self, event: &Event, _: &mut Scene<'_>) {
         // What the client keeps once instead of in a queue has no bound.
         let is_state = matches!(
             event,

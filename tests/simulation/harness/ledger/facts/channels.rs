@@ -17,7 +17,7 @@ pub(crate) struct Channel {
     pub(crate) wish: Option<bool>,
     pub(crate) wanted: bool,
     pub(crate) on_socket: OnSocket,
-    pub(crate) told: Told,
+    pub(crate) reported: Reported,
     /// Whether it was ever subscribed since it is wanted.
     pub(crate) was_subscribed: bool,
     /// An unanswered request, and whether it is for a newer key.
@@ -32,8 +32,8 @@ pub(crate) struct Channel {
 /// The numbers of the latest events of a channel.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Latest {
-    /// The application was told of it, readable or not.
-    pub(crate) told: Option<u64>,
+    /// The application received it, readable or not.
+    pub(crate) reported: Option<u64>,
     /// The application could read it.
     pub(crate) read: Option<u64>,
 }
@@ -58,9 +58,9 @@ pub(crate) enum Ending {
     TimedOut,
 }
 
-/// What the application was told last.
+/// The last event that the application received about it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum Reported {
     #[default]
     Nothing,
     Subscribed,
@@ -93,7 +93,7 @@ impl Channel {
 
     /// The application calls again for what it wants already.
     fn try_again(&mut self) {
-        self.told = Told::Nothing;
+        self.reported = Reported::Nothing;
         if let OnSocket::Ended(ending) = self.on_socket {
             self.failed_before = Some(ending);
         }
@@ -111,7 +111,7 @@ impl Channel {
         self.failed_before = None;
         // A channel that is to be authorized anew does not take an old answer.
         let is_pending = matches!(self.on_socket, OnSocket::Sent { .. });
-        if is_pending || self.told == Told::Failed && self.on_socket != OnSocket::Unclear {
+        if is_pending || self.reported == Reported::Failed && self.on_socket != OnSocket::Unclear {
             self.on_socket = OnSocket::Confirmed;
         }
     }
@@ -120,10 +120,10 @@ impl Channel {
         self.retry_at = None;
         // A complaint about a channel that is subscribed changes nothing, nor one that the server was not asked about.
         let is_unasked = self.on_socket == OnSocket::Nothing && matches!(error, SubscriptionError::Refused(_));
-        if self.told == Told::Subscribed || is_unasked {
+        if self.reported == Reported::Subscribed || is_unasked {
             return;
         }
-        self.told = Told::Failed;
+        self.reported = Reported::Failed;
         self.on_socket = match error {
             SubscriptionError::Refused(_) => OnSocket::Ended(Ending::Refused),
             SubscriptionError::Timeout { .. } => OnSocket::Ended(Ending::TimedOut),
@@ -133,7 +133,7 @@ impl Channel {
 
     fn hear(&mut self, event: &str, is_readable: bool) {
         let number = number_of(event);
-        self.latest.told = self.latest.told.max(number);
+        self.latest.reported = self.latest.reported.max(number);
         if is_readable {
             self.latest.read = self.latest.read.max(number);
         }
@@ -179,7 +179,7 @@ impl Channels {
                     dropped.push(name.clone());
                 }
                 Some(true) if !channel.wanted => channel.wanted = true,
-                Some(true) if channel.told == Told::Failed && is_connected => channel.try_again(),
+                Some(true) if channel.reported == Reported::Failed && is_connected => channel.try_again(),
                 Some(true) => {}
             }
         }
@@ -193,7 +193,7 @@ impl Channels {
         }
     }
 
-    /// The refusal of a subscription that is not wanted any more is not told, and may have been what this frame means.
+    /// The refusal of a subscription that is not wanted any more is not reported, and may have been what this frame means.
     pub(super) fn doubt_abandoned(&mut self, answered: Option<&str>) {
         for (name, channel) in &mut self.0 {
             let is_sent = matches!(channel.on_socket, OnSocket::Sent { .. });
@@ -203,7 +203,7 @@ impl Channels {
         }
     }
 
-    /// The socket is gone. What was told is settled in the order of events.
+    /// The socket is gone. What was reported is settled in the order of events.
     pub(super) fn leave_socket(&mut self) {
         for channel in self.0.values_mut() {
             channel.on_socket = OnSocket::Nothing;
@@ -245,11 +245,11 @@ impl Channels {
         }
     }
 
-    pub(super) fn told(&mut self, event: &Event) {
+    pub(super) fn emitted(&mut self, event: &Event) {
         let Some(channel) = event.channel().and_then(|name| self.0.get_mut(name)) else { return };
         match event {
             Event::SubscriptionSucceeded { .. } => {
-                channel.told = Told::Subscribed;
+                channel.reported = Reported::Subscribed;
                 channel.on_socket = OnSocket::Confirmed;
                 channel.was_subscribed = true;
             }
@@ -260,10 +260,10 @@ impl Channels {
         }
     }
 
-    /// The application was told that the connection is lost.
+    /// The loss of the connection was reported.
     pub(super) fn disconnected(&mut self) {
         for channel in self.0.values_mut() {
-            channel.told = Told::Nothing;
+            channel.reported = Reported::Nothing;
         }
     }
 

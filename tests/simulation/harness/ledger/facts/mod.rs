@@ -1,4 +1,4 @@
-//! What is known of one client from outside: what it was given, what it has done, what it has told.
+//! What is known of one client from outside: its inputs, its actions, and its events.
 //!
 //! Nothing is judged here.
 
@@ -12,7 +12,7 @@ use pusher_proto::{
     Action, AuthId, ChannelName, Client, CloseReason, ConnectionState, Diagnostic, Event, Instant, SocketEpoch,
 };
 
-pub(crate) use self::channels::{Channel, Channels, Ending, OnSocket, Told};
+pub(crate) use self::channels::{Channel, Channels, Ending, OnSocket, Reported};
 pub(crate) use self::requests::{Request, Requests};
 pub(crate) use self::user::{User, Wish};
 use super::inputs::{AppCall, Incoming, Input};
@@ -22,7 +22,7 @@ use crate::simulation::mix::Limits;
 pub(crate) struct Facts {
     pub(crate) limits: Limits,
     pub(crate) now: Instant,
-    /// What the application was told last.
+    /// The last state that the application received.
     pub(crate) state: ConnectionState,
     /// What the application has said of the connection since the last drain.
     pub(crate) connection_wish: Option<bool>,
@@ -143,7 +143,7 @@ impl Facts {
             Action::CancelAuth(id) => {
                 self.close_request(*id);
             }
-            Action::Emit(event) => self.told(event),
+            Action::Emit(event) => self.emitted(event),
             Action::Send(..) | Action::Schedule(_) => {}
         }
     }
@@ -168,9 +168,9 @@ impl Facts {
         }
     }
 
-    fn told(&mut self, event: &Event) {
-        self.channels.told(event);
-        self.user.told(event);
+    fn emitted(&mut self, event: &Event) {
+        self.channels.emitted(event);
+        self.user.emitted(event);
         match event {
             Event::StateChanged { previous, current } => {
                 if previous.is_connected() {

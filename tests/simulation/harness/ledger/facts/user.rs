@@ -51,7 +51,7 @@ impl User {
         self.failed = false;
     }
 
-    pub(super) fn told(&mut self, event: &Event) {
+    pub(super) fn emitted(&mut self, event: &Event) {
         match event {
             Event::SignedIn { .. } => (self.signed_in, self.failed) = (true, false),
             Event::SigninError { error } => {
@@ -64,7 +64,7 @@ impl User {
         }
     }
 
-    /// The application was told that the connection is lost.
+    /// The loss of the connection was reported.
     pub(super) fn disconnected(&mut self) {
         (self.signed_in, self.failed) = (false, false);
     }

@@ -38,7 +38,7 @@ impl Checker for RareOfChannels {
         }
     }
 
-    fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
+    fn emitted(&mut self, event: &Event, scene: &mut Scene<'_>) {
         let facts = scene.facts;
         match event {
             Event::SubscriptionSucceeded { channel, .. }

@@ -60,7 +60,7 @@ impl Checker for RareOfConnection {
         }
     }
 
-    fn told(&mut self, event: &Event, scene: &mut Scene<'_>) {
+    fn emitted(&mut self, event: &Event, scene: &mut Scene<'_>) {
         match event {
             Event::StateChanged { current, .. } => entered(current, scene),
             Event::Unavailable => scene.reach(Rare::Unavailable),
