@@ -9,6 +9,7 @@ mod player;
 mod recorded;
 mod rules;
 mod script;
+mod words;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -115,7 +115,6 @@ impl Session {
         }
         self.sent.clear();
         self.auth = recorded["data"].clone();
-        let name = |value: &Value| ChannelName::new(value.as_str()?).ok();
         let driven = match recorded["event"].as_str() {
             Some("pusher:subscribe") => {
                 let Some(channel) = name(&recorded["data"]["channel"]) else { return Ok(Driven::Nothing) };
@@ -146,14 +145,9 @@ impl Session {
                 Driven::Nothing
             }
             Some(event) if event.starts_with("client-") => {
-                let (Some(channel), Ok(event)) = (name(&recorded["channel"]), ClientEventName::new(event)) else {
-                    return Ok(Driven::Nothing);
-                };
-                let data = Data::json_value(&recorded["data"]).map_err(|error| error.to_string())?;
-                if self.client.trigger(&channel, &event, &data, self.now).is_err() {
+                if !self.trigger(event, &recorded)? {
                     return Ok(Driven::Nothing);
                 }
-                self.drain();
                 Driven::Nothing
             }
             _ => return Ok(Driven::Nothing),
@@ -162,6 +156,17 @@ impl Session {
             [sent] if *sent == recorded => Ok(driven),
             sent => Err(format!("sent {sent:?} instead of {recorded}")),
         }
+    }
+
+    /// Sends a client event as it was recorded. Returns whether the client takes it.
+    fn trigger(&mut self, event: &str, recorded: &Value) -> Result<bool, String> {
+        let (Some(channel), Ok(event)) = (name(&recorded["channel"]), ClientEventName::new(event)) else {
+            return Ok(false);
+        };
+        let data = Data::json_value(&recorded["data"]).map_err(|error| error.to_string())?;
+        let taken = self.client.trigger(&channel, &event, &data, self.now).is_ok();
+        self.drain();
+        Ok(taken)
     }
 
     fn receive(&mut self, frame: &str) -> Result<(), String> {
@@ -275,6 +280,10 @@ impl Session {
         }
         answer
     }
+}
+
+fn name(value: &Value) -> Option<ChannelName> {
+    ChannelName::new(value.as_str()?).ok()
 }
 
 fn is_user_event(event: &Event) -> bool {

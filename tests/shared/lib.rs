@@ -10,6 +10,7 @@ pub mod transcripts {
     pub(crate) mod describe;
     mod player;
     mod script;
+    mod words;
 
     /// Plays the inputs of a text twice: what followed them the first time must follow them again.
     ///
