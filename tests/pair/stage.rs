@@ -86,6 +86,14 @@ impl Stage {
         self.pass(MOMENT);
     }
 
+    /// Whether client and server agree that a channel is subscribed.
+    pub(crate) fn is_subscribed(&mut self, who: Who, name: &str) -> bool {
+        let name = channel(name);
+        let Some(id) = self.world.connection(who) else { return false };
+        self.client(who).channel(&name).is_some_and(|channel| channel.is_subscribed())
+            && self.world.server().is_subscribed(id, &name)
+    }
+
     /// Subscribes a channel without members and expects success.
     pub(crate) fn subscribed(&mut self, who: Who, name: &str) {
         self.subscribe(who, name);

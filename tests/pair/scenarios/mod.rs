@@ -1,5 +1,7 @@
 //! The list. A scenario that holds for all servers alike has no `match`; the others say for each server what it does.
 
+mod backend;
+mod busy;
 mod channels;
 mod client_events;
 mod connecting;
@@ -15,7 +17,7 @@ use pusher_proto::server::Dialect;
 pub(crate) type Scenario = fn(Dialect);
 
 pub(crate) fn all() -> Vec<(&'static str, Scenario)> {
-    let parts: [&[(&str, Scenario)]; 8] = [
+    let parts: [&[(&str, Scenario)]; 10] = [
         connecting::SCENARIOS,
         channels::SCENARIOS,
         refusals::SCENARIOS,
@@ -24,6 +26,8 @@ pub(crate) fn all() -> Vec<(&'static str, Scenario)> {
         client_events::SCENARIOS,
         users::SCENARIOS,
         liveness::SCENARIOS,
+        backend::SCENARIOS,
+        busy::SCENARIOS,
     ];
     parts.concat()
 }

@@ -1,9 +1,13 @@
 //! The application's server, which says who may do what.
 
-use pusher_proto::signing::App;
-use pusher_proto::{AuthError, AuthRequest, AuthResponse, AuthSubject, ChannelKind, SocketId, Text};
+use std::time::Duration;
 
-/// Signs for one client, and lies or refuses when told to.
+use pusher_proto::signing::App;
+use pusher_proto::{AuthError, AuthRequest, AuthResponse, AuthSubject, ChannelKind, Instant, SocketId, Text};
+
+use super::busy::Limit;
+
+/// Signs for one client, and lies, refuses or is busy when told to.
 #[derive(Clone, Debug)]
 pub struct Authority {
     /// With which application's secret it signs.
@@ -16,6 +20,14 @@ pub struct Authority {
     pub refusal: Option<AuthError>,
     /// Signs for another socket where the name of the channel contains this, so that the server refuses.
     pub forges: Option<Text>,
+    /// Whether it does not answer at all.
+    pub is_silent: bool,
+    /// How many requests it takes. It answers more with 429.
+    pub limit: Option<Limit>,
+    /// Whether a 429 has a `Retry-After`, in whole seconds.
+    pub says_when: bool,
+    /// Everything that it was asked, and when.
+    pub asked: Vec<(Instant, AuthRequest)>,
 }
 
 impl Authority {
@@ -24,16 +36,40 @@ impl Authority {
     pub fn new(app: App, id: &str) -> Self {
         let channel_data = format!(r#"{{"user_id":"{id}","user_info":{{"name":"{id}"}}}}"#);
         let user_data = format!(r#"{{"id":"{id}","user_info":{{"name":"{id}"}}}}"#);
-        Self { app, channel_data: Some(channel_data.into()), user_data: user_data.into(), refusal: None, forges: None }
+        Self {
+            app,
+            channel_data: Some(channel_data.into()),
+            user_data: user_data.into(),
+            refusal: None,
+            forges: None,
+            is_silent: false,
+            limit: None,
+            says_when: true,
+            asked: Vec::new(),
+        }
+    }
+
+    /// Returns nothing if it does not answer.
+    pub(super) fn answer(&mut self, request: &AuthRequest, now: Instant) -> Option<Result<AuthResponse, AuthError>> {
+        self.asked.push((now, request.clone()));
+        if self.is_silent {
+            return None;
+        }
+        if let Some(refusal) = &self.refusal {
+            return Some(Err(refusal.clone()));
+        }
+        if let Some(Err(wait)) = self.limit.as_mut().map(|limit| limit.take(now)) {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            let retry_after = self.says_when.then(|| Duration::from_secs(seconds));
+            return Some(Err(AuthError::Http { status: 429, excerpt: String::new(), retry_after }));
+        }
+        Some(self.sign(request))
     }
 
     /// # Errors
     ///
-    /// When it is told to refuse, or the application cannot sign.
-    pub(super) fn answer(&self, request: &AuthRequest) -> Result<AuthResponse, AuthError> {
-        if let Some(refusal) = &self.refusal {
-            return Err(refusal.clone());
-        }
+    /// When the application cannot sign.
+    fn sign(&self, request: &AuthRequest) -> Result<AuthResponse, AuthError> {
         let subject = request.subject.channel().map_or("user", |channel| channel.as_str());
         let is_forged = self.forges.as_deref().is_some_and(|part| subject.contains(part));
         let elsewhere = SocketId::new("1.1").expect("two numbers make a socket id");

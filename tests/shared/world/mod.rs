@@ -4,6 +4,7 @@
 //! the same.
 
 mod authority;
+mod busy;
 mod link;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -11,11 +12,13 @@ use std::time::Duration;
 
 use pusher_proto::server::{self, ConnectionId, Server, ServerConfig};
 use pusher_proto::{
-    Action, AuthError, AuthId, AuthResponse, Client, CloseReason, Config, Event, Frame, Instant, SocketEpoch, Text,
-    TransportError,
+    Action, AuthError, AuthId, AuthResponse, Client, CloseFrame, CloseReason, Config, Event, Frame, Instant,
+    SocketEpoch, Text, TransportError,
 };
 
 pub use authority::Authority;
+use busy::Fate;
+pub use busy::{Excess, Gate, Limit, Lost};
 use link::{Link, Side};
 
 /// Names a client of a [`World`], in the order in which they came.
@@ -25,6 +28,7 @@ pub struct Who(pub usize);
 /// A server, its clients, and everything that is under way between them.
 pub struct World {
     server: Server,
+    gate: Gate,
     now: Instant,
     latency: Duration,
     ends: Vec<End>,
@@ -60,6 +64,7 @@ impl World {
     pub fn new(config: ServerConfig, latency: Duration, seed: u64) -> Self {
         Self {
             server: Server::new(config, seed),
+            gate: Gate::default(),
             now: Instant::ZERO,
             latency,
             ends: Vec::new(),
@@ -94,6 +99,11 @@ impl World {
         &mut self.server
     }
 
+    /// Returns what stands in front of the server.
+    pub fn gate(&mut self) -> &mut Gate {
+        &mut self.gate
+    }
+
     /// Returns the auth server of a client.
     pub fn authority(&mut self, who: Who) -> &mut Authority {
         &mut self.ends[who.0].authority
@@ -126,6 +136,13 @@ impl World {
         let Some(id) = self.ends[who.0].link.take() else { return };
         self.post(Delivery::End(id, Side::Client, CloseReason::Dropped));
         self.post(Delivery::End(id, Side::Server, CloseReason::Dropped));
+    }
+
+    /// The server closes a client's socket with this frame.
+    pub fn close(&mut self, who: Who, frame: CloseFrame) {
+        let Some(id) = self.ends[who.0].link else { return };
+        self.end_by_server(id, CloseReason::Closed(Some(frame)));
+        self.server.handle_close(id, self.now);
     }
 
     /// While dead, nothing passes a client's socket in either direction, and no side learns of it.
@@ -202,7 +219,8 @@ impl World {
                 let Some(link) = self.links.get(&id).filter(|link| !link.is_dead && link.is_open(side)) else { return };
                 let (who, epoch) = (link.who, link.epoch);
                 match side {
-                    Side::Server => self.server.handle_frame(id, frame, now),
+                    Side::Server => self.reach_server(id, frame),
+                    Side::Client if self.gate.keeps(&frame) => {}
                     Side::Client => {
                         if frame == Frame::Ping {
                             // What a WebSocket library does.
@@ -218,6 +236,18 @@ impl World {
                 self.ends[who.0].client.handle_close(epoch, reason, now);
             }
             Delivery::Auth(who, id, answer) => self.ends[who.0].client.handle_auth(id, answer, now),
+        }
+    }
+
+    fn reach_server(&mut self, id: ConnectionId, frame: Frame) {
+        match self.gate.meet(id, &frame, self.now) {
+            Fate::Passes => self.server.handle_frame(id, frame, self.now),
+            Fate::IsLost => {}
+            Fate::Answered(text) => self.post(Delivery::Message(id, Side::Client, Frame::Text(text))),
+            Fate::Ends(reason) => {
+                self.end_by_server(id, reason);
+                self.server.handle_close(id, self.now);
+            }
         }
     }
 
@@ -282,8 +312,10 @@ impl World {
                 }
             }
             Action::RequestAuth(request) => {
-                let (id, answer) = (request.id, end.authority.answer(&request));
-                self.post(Delivery::Auth(who, id, answer));
+                let id = request.id;
+                if let Some(answer) = end.authority.answer(&request, self.now) {
+                    self.post(Delivery::Auth(who, id, answer));
+                }
             }
             Action::Emit(event) => end.heard.push_back((self.now, event)),
             Action::CancelAuth(_) | Action::Schedule(_) => {}

@@ -1,0 +1,122 @@
+//! Limits, and what becomes of the messages that a server gets no round to.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use pusher_proto::server::ConnectionId;
+use pusher_proto::{CloseFrame, CloseReason, Frame, Instant, Text};
+use serde_json::{Value, json};
+
+/// At most so many of something in any span of time.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    most: usize,
+    span: Duration,
+    taken: VecDeque<Instant>,
+}
+
+impl Limit {
+    /// Allows `most` in every `span`, which begins with each of them.
+    #[must_use]
+    pub const fn new(most: usize, span: Duration) -> Self {
+        Self { most, span, taken: VecDeque::new() }
+    }
+
+    /// Takes one.
+    ///
+    /// # Errors
+    ///
+    /// How long it is until the next one is allowed.
+    pub fn take(&mut self, now: Instant) -> Result<(), Duration> {
+        while self.taken.front().is_some_and(|at| *at + self.span <= now) {
+            self.taken.pop_front();
+        }
+        match self.taken.front() {
+            Some(first) if self.taken.len() >= self.most => Err((*first + self.span).since(now)),
+            Some(_) | None => {
+                self.taken.push_back(now);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What a server does to a connection that sends more than the limit.
+#[derive(Clone, Debug)]
+pub enum Excess {
+    /// Error 4301, which names nothing; the message is dropped.
+    Error,
+    /// A close frame with code 4100.
+    Close,
+    /// The connection ends without a close frame.
+    Drop,
+}
+
+/// Which part of a subscription gets lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lost {
+    /// What the client sends: the server never hears of it.
+    Question,
+    /// What the server answers.
+    Answer,
+}
+
+/// Stands in front of the server. Without settings everything passes.
+#[derive(Debug, Default)]
+pub struct Gate {
+    /// How many messages of each connection pass, and what the others cause.
+    pub limit: Option<(Limit, Excess)>,
+    /// Channels whose subscriptions get lost.
+    pub swallows: BTreeSet<(Text, Lost)>,
+    taken: BTreeMap<ConnectionId, Limit>,
+}
+
+/// What becomes of a message of a client.
+pub(super) enum Fate {
+    Passes,
+    IsLost,
+    Answered(Text),
+    Ends(CloseReason),
+}
+
+impl Gate {
+    pub(super) fn meet(&mut self, id: ConnectionId, frame: &Frame, now: Instant) -> Fate {
+        if let Some((limit, excess)) = &self.limit
+            && matches!(frame, Frame::Text(_))
+            && self.taken.entry(id).or_insert_with(|| limit.clone()).take(now).is_err()
+        {
+            return match excess {
+                Excess::Error => Fate::Answered(too_fast()),
+                Excess::Close => {
+                    let frame = CloseFrame { code: 4100, reason: "Over capacity".into() };
+                    Fate::Ends(CloseReason::Closed(Some(frame)))
+                }
+                Excess::Drop => Fate::Ends(CloseReason::Dropped),
+            };
+        }
+        let channel = |data: &Value| data.get("data")?.get("channel").cloned();
+        if self.is_lost(frame, "pusher:subscribe", Lost::Question, channel) { Fate::IsLost } else { Fate::Passes }
+    }
+
+    /// Whether this answer of the server gets lost.
+    pub(super) fn keeps(&self, frame: &Frame) -> bool {
+        let channel = |data: &Value| data.get("channel").cloned();
+        self.is_lost(frame, "pusher_internal:subscription_succeeded", Lost::Answer, channel)
+    }
+
+    fn is_lost(&self, frame: &Frame, event: &str, lost: Lost, channel: impl Fn(&Value) -> Option<Value>) -> bool {
+        let Frame::Text(text) = frame else { return false };
+        if self.swallows.is_empty() {
+            return false;
+        }
+        let Ok(message) = serde_json::from_str::<Value>(text) else { return false };
+        let channel = channel(&message);
+        let Some(channel) = channel.as_ref().and_then(Value::as_str) else { return false };
+        message["event"] == event && self.swallows.contains(&(channel.into(), lost))
+    }
+}
+
+/// What a server says of a message above its limit (Sockudo, *Rate limit exceeded*).
+fn too_fast() -> Text {
+    json!({"event": "pusher:error", "data": {"code": 4301, "message": "Rate limit exceeded"}}).to_string().into()
+}
