@@ -128,7 +128,7 @@ impl Actor {
         journal: &mut Journal,
         now: Instant,
     ) {
-        let is_awaited = self.ledger.answered(id, journal);
+        let is_awaited = self.ledger.answered(id, answer.as_ref().err(), &self.client, journal, now);
         journal.note(self.who, || format!("{}! auth #{id} {words}", if is_awaited { "" } else { "# too late: " }));
         self.change(journal, now, |client| client.handle_auth(id, answer, now));
     }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pusher_proto::signing::{App, MasterKey};
-use pusher_proto::{AuthError, AuthId, AuthRequest, AuthResponse, ChannelKind, ChannelName, SocketId};
+use pusher_proto::{AuthError, AuthId, AuthRequest, AuthResponse, ChannelKind, ChannelName, Instant, SocketId};
 
+use super::busy::{Outage, RequestLimit};
 use super::choices::Choices;
 use super::mix::KEY;
 
@@ -15,6 +16,9 @@ pub(crate) struct Authority {
     /// Which keys it gives away: an old one, until it has heard of the newest.
     known_version: u8,
     open: BTreeMap<(usize, AuthId), Case>,
+    /// What it does with all requests, and until when.
+    pub(crate) outage: Option<(Outage, Instant)>,
+    pub(crate) limit: Option<RequestLimit>,
     /// What every signature is for.
     signed: BTreeMap<String, Signed>,
 }
@@ -41,14 +45,16 @@ enum Verdict {
     Incomplete,
     Unavailable,
     Busy,
+    /// Too many requests, with a `Retry-After` in seconds or without.
+    Throttled(Option<u64>),
     Forbidden,
     Unreachable,
     Nonsense,
 }
 
 impl Authority {
-    pub(crate) fn new() -> Self {
-        Self { version: 1, known_version: 1, open: BTreeMap::new(), signed: BTreeMap::new() }
+    pub(crate) fn new(limit: Option<RequestLimit>) -> Self {
+        Self { version: 1, known_version: 1, open: BTreeMap::new(), outage: None, limit, signed: BTreeMap::new() }
     }
 
     /// Takes a request; returns when it will answer, if ever. `trouble` is the chance of it in 256.
@@ -59,6 +65,7 @@ impl Authority {
         request: &AuthRequest,
         trouble: u8,
         choices: &mut Choices,
+        now: Instant,
     ) -> Option<Duration> {
         let (mut verdict, mut delay) = (Verdict::Granted, Some(choices.millis(5, 200)));
         if choices.chance(trouble) {
@@ -74,6 +81,18 @@ impl Authority {
                 10 => verdict = Verdict::Unreachable,
                 _ => verdict = Verdict::Nonsense,
             }
+        }
+        if let Some(wait) = self.limit.as_mut().and_then(|limit| limit.limit.take(now).err()) {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            let says_when = self.limit.as_ref().is_some_and(|limit| limit.says_when);
+            verdict = Verdict::Throttled(says_when.then_some(seconds));
+        }
+        match self.outage.filter(|(_, until)| now < *until).map(|(outage, _)| outage) {
+            None => {}
+            Some(Outage::Unavailable) => verdict = Verdict::Unavailable,
+            Some(Outage::Throttled) => verdict = Verdict::Throttled(None),
+            Some(Outage::Unreachable) => verdict = Verdict::Unreachable,
+            Some(Outage::Silent) => delay = None,
         }
         self.open.insert((client, request.id), Case { request: request.clone(), user, verdict });
         delay
@@ -98,6 +117,7 @@ impl Authority {
             }
             Verdict::Unavailable => http(500, "", None),
             Verdict::Busy => http(503, "", Some("7")),
+            Verdict::Throttled(after) => http(429, "", after.map(|seconds| seconds.to_string()).as_deref()),
             Verdict::Forbidden => http(403, "no", None),
             Verdict::Nonsense => http(200, "<html>", None),
             Verdict::Unreachable => (Err(AuthError::Network("no route".into())), "network no route".into()),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use pusher_proto::server::Dialect;
 use pusher_proto::{Config, Endpoint, Endpoints};
 
+use super::busy::{MessageLimit, RequestLimit};
 use super::choices::Choices;
 
 /// What one run is made of.
@@ -21,6 +22,8 @@ pub(crate) struct Mix {
     pub(crate) site: SiteMix,
     /// Chances in 256.
     pub(crate) auth_trouble: u8,
+    /// How many requests the backend takes.
+    pub(crate) request_limit: Option<RequestLimit>,
     pub(crate) connect_trouble: u8,
     /// Whether frames may still come from a socket that was closed.
     pub(crate) late_packets: bool,
@@ -45,6 +48,8 @@ pub(crate) struct SiteMix {
     pub(crate) holds: u8,
     /// What there is too little of, if anything.
     pub(crate) scarcity: Option<Scarcity>,
+    /// How many messages of a connection it takes.
+    pub(crate) message_limit: Option<MessageLimit>,
 }
 
 /// A limit of the server that is so low that it refuses by itself.
@@ -113,6 +118,10 @@ pub(crate) enum Op {
     Call(Call),
     Link(LinkTrouble),
     Site(SiteTrouble),
+    /// The backend goes down.
+    Outage,
+    /// Subscriptions of one channel get lost.
+    Swallow,
     /// An error frame that nothing is the reason for.
     Error,
     OddFrame,
@@ -157,7 +166,7 @@ pub(crate) enum SiteTrouble {
 }
 
 /// Every operation with its usual weight.
-const OPS: [(Op, usize); 28] = [
+const OPS: [(Op, usize); 30] = [
     (Op::Publish, 12),
     (Op::Call(Call::Subscribe), 8),
     (Op::Call(Call::Connect), 2),
@@ -186,6 +195,8 @@ const OPS: [(Op, usize); 28] = [
     (Op::Error, 3),
     (Op::OddFrame, 2),
     (Op::Site(SiteTrouble::Refuse), 1),
+    (Op::Outage, 1),
+    (Op::Swallow, 1),
 ];
 
 /// The first few operations are never absent: without them nothing else matters.
@@ -210,6 +221,7 @@ impl Mix {
             limits,
             site,
             auth_trouble: *choices.pick(&[0, 30, 110]),
+            request_limit: RequestLimit::draw(choices),
             connect_trouble: *choices.pick(&[0, 30, 110]),
             late_packets: choices.chance(100),
             longest_way: *choices.pick(&[30, 30, 400, 3_000]),
@@ -298,6 +310,7 @@ impl SiteMix {
             duplicates: *choices.pick(&[0, 60]),
             holds: *choices.pick(&[0, 0, 60]),
             scarcity: if choices.chance(60) { Some(*choices.pick(&SCARCITIES)) } else { None },
+            message_limit: MessageLimit::draw(choices),
         }
     }
 
@@ -306,6 +319,7 @@ impl SiteMix {
         self.style = Style::Named;
         (self.mischief, self.duplicates, self.holds) = (0, 0, 0);
         self.scarcity = None;
+        self.message_limit = None;
     }
 }
 
@@ -321,7 +335,7 @@ impl Limits {
             buffered_client_events: *choices.pick(&[0, 3]),
             keep_client_events: choices.chance(128),
             max_attempts: *choices.pick(&[None, None, None, Some(3)]),
-            auth_retries: *choices.pick(&[3, 0]) as u32,
+            auth_retries: *choices.pick(&[1_000, 1_000, 3, 0]) as u32,
             presence_by_signin: choices.chance(128),
         }
     }

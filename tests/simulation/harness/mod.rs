@@ -5,6 +5,7 @@
 mod actor;
 mod agenda;
 mod authority;
+mod busy;
 mod choices;
 mod frame;
 mod journal;

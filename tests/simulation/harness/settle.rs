@@ -93,6 +93,7 @@ impl World {
         self.journal.remark(|| "the troubles are over".into());
         self.is_good = true;
         self.authority.be_good();
+        self.lift_limits();
         self.network.be_good(self.now);
         for site in 0..self.sites.len() {
             // Limits are lifted by a restart.

@@ -12,6 +12,7 @@ use super::choices::Choices;
 use super::frame::{self, SERVER_TO_USER, SUCCEEDED, Seen};
 use super::mix::{Scarcity, SiteMix, Style};
 use super::network::LinkId;
+use crate::world::{Excess, Limit};
 
 pub(crate) struct Site {
     pub(crate) mix: SiteMix,
@@ -25,7 +26,13 @@ pub(crate) struct Site {
     links: BTreeMap<ConnectionId, LinkId>,
     /// Who is signed in.
     users: BTreeMap<LinkId, String>,
-    /// Successes that never reach a client.
+    /// Channels whose subscriptions get lost, and until when.
+    pub(super) swallows: BTreeMap<String, Instant>,
+    /// What was taken of each connection.
+    pub(super) taken: BTreeMap<LinkId, Limit>,
+    /// What it did about one message too many.
+    pub(super) exceeded: Option<Excess>,
+    /// Successes that nobody gets to see.
     suppressed: BTreeSet<(LinkId, String)>,
     succeeded: BTreeSet<(LinkId, String)>,
     /// Subscriptions that were made twice.
@@ -57,6 +64,9 @@ impl Site {
             wake_at: None,
             links: BTreeMap::new(),
             users: BTreeMap::new(),
+            swallows: BTreeMap::new(),
+            taken: BTreeMap::new(),
+            exceeded: None,
             suppressed: BTreeSet::new(),
             succeeded: BTreeSet::new(),
             doubled: BTreeSet::new(),
@@ -99,17 +109,20 @@ impl Site {
             return Vec::new();
         }
         let Frame::Text(text) = &frame else { return self.pass(link, frame, choices, now) };
-        let Some(seen) = Seen::read(text) else { return self.pass(link, frame, choices, now) };
+        let seen = Seen::read(text);
+        if let Some(outputs) = self.refuse_excess(link, seen.as_ref(), choices, now) {
+            return outputs;
+        }
+        let Some(seen) = seen else { return self.pass(link, frame, choices, now) };
         match seen.event.as_str() {
             "pusher:subscribe" if seen.target().starts_with(SERVER_TO_USER) => {
                 vec![Output::Send(link, frame::succeeded(seen.target()))]
             }
+            "pusher:subscribe" if self.swallows(seen.target(), now) => Vec::new(),
             "pusher:subscribe" => {
                 let outputs = self.subscribe(link, seen.target(), frame, choices, now);
                 let key = (link, seen.target().to_owned());
-                let is_subscribed = ChannelName::new(seen.target())
-                    .is_ok_and(|channel| self.server.is_subscribed(link.connection(), &channel));
-                if is_subscribed {
+                if self.has_subscription(link, seen.target()) {
                     self.succeeded.insert(key);
                 } else if self.succeeded.contains(&key) {
                     self.soiled.insert(link);
@@ -119,6 +132,11 @@ impl Site {
             "pusher:signin" if self.mix.scarcity != Some(Scarcity::Signin) => self.signin(link, &seen, choices),
             _ => self.pass(link, frame, choices, now),
         }
+    }
+
+    pub(super) fn has_subscription(&self, link: LinkId, channel: &str) -> bool {
+        let channel = ChannelName::new(channel);
+        channel.is_ok_and(|channel| self.server.is_subscribed(link.connection(), &channel))
     }
 
     pub(crate) fn closed(&mut self, link: LinkId, choices: &mut Choices, now: Instant) -> Vec<Output> {

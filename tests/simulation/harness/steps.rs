@@ -40,6 +40,12 @@ impl World {
             }
             Op::Link(trouble) => self.trouble_link(trouble),
             Op::Site(trouble) => self.trouble_site(trouble),
+            Op::Outage => self.begin_outage(),
+            Op::Swallow => {
+                let site = self.choices.below(HOSTS.len());
+                let channel = self.wanted_channel(who);
+                self.swallow(site, &channel);
+            }
             Op::Error => self.send_error(),
             Op::OddFrame => self.send_odd_frame(),
         }

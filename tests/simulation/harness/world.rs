@@ -44,7 +44,7 @@ impl World {
             actors: actors.collect(),
             sites: sites.collect(),
             network: Network::default(),
-            authority: Authority::new(),
+            authority: Authority::new(mix.request_limit.clone()),
             agenda: Agenda::default(),
             journal: Journal::new(with_trace),
             now: Instant::ZERO,
@@ -161,7 +161,7 @@ impl World {
     fn ask(&mut self, who: usize, request: &AuthRequest) {
         let trouble = if self.is_good { 0 } else { self.mix.auth_trouble };
         let user = self.actors[who].user.clone();
-        if let Some(delay) = self.authority.ask(who, user, request, trouble, &mut self.choices) {
+        if let Some(delay) = self.authority.ask(who, user, request, trouble, &mut self.choices, self.now) {
             self.agenda.plan(self.now + delay, Task::Auth(who, request.id));
         }
     }
@@ -255,6 +255,7 @@ impl World {
                 self.sites[site].closed(id, &mut self.choices, self.now)
             }
         };
+        self.count_excess(site);
         self.put_out(site, outputs);
     }
 

@@ -1,8 +1,8 @@
 //! What every checker implements, and what it may look at.
 
-use pusher_proto::{Action, ChannelName, Client, CloseReason, ConnectionState, Event};
+use pusher_proto::{Action, AuthError, ChannelName, Client, CloseReason, ConnectionState, Event};
 
-use super::facts::{Channel, Facts};
+use super::facts::{Channel, Facts, Request};
 use super::inputs::{AppCall, Incoming};
 use super::outputs::Message;
 use crate::simulation::journal::Journal;
@@ -25,6 +25,9 @@ pub(crate) trait Checker {
 
     /// Input: the server has ended the connection, or refused the handshake, with this code. The client knows.
     fn ended_with(&mut self, _code: u64, _scene: &mut Scene<'_>) {}
+
+    /// Input: the application's server is about to be reported to have answered a request that the client waits for.
+    fn answered(&mut self, _request: &Request, _error: Option<&AuthError>, _scene: &mut Scene<'_>) {}
 
     /// Getter: the state of the connection is another one since the last input or action.
     fn moved(&mut self, _from: &ConnectionState, _to: &ConnectionState, _scene: &mut Scene<'_>) {}
@@ -125,6 +128,10 @@ macro_rules! checkers {
                 $(self.$field.ended_with(code, scene);)+
             }
 
+            fn answered(&mut self, request: &Request, error: Option<&AuthError>, scene: &mut Scene<'_>) {
+                $(self.$field.answered(request, error, scene);)+
+            }
+
             fn moved(&mut self, from: &ConnectionState, to: &ConnectionState, scene: &mut Scene<'_>) {
                 $(self.$field.moved(from, to, scene);)+
             }
@@ -179,6 +186,7 @@ checkers! {
         channels: super::channels::OfChannels,
         delivery: super::delivery::OfDelivery,
         requests: super::requests::OpenRequests,
+        backend: super::backend::OfBackends,
         user: super::user::UserSession,
         rare: super::rare::OfRareTransitions,
     }

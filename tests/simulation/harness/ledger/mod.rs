@@ -4,6 +4,7 @@
 //! [`Facts`] are what follows from that, without any judgment. Each [`Checker`] states its invariant at the top of its file,
 //! sees every observation, and compares it with the facts that were known before.
 
+mod backend;
 mod channels;
 mod checker;
 mod connection;
@@ -17,7 +18,9 @@ mod user;
 
 use std::time::Duration;
 
-use pusher_proto::{Action, AuthId, ChannelName, Client, CloseReason, ConnectionState, Instant, SocketEpoch};
+use pusher_proto::{
+    Action, AuthError, AuthId, ChannelName, Client, CloseReason, ConnectionState, Instant, SocketEpoch,
+};
 
 use self::checker::{Checker, Checkers, Quiet, Scene};
 use self::facts::{Facts, Reported};
@@ -76,12 +79,22 @@ impl Ledger {
     }
 
     /// The application's server answers. Returns whether the client still waits for that.
-    pub(crate) fn answered(&mut self, id: AuthId, journal: &mut Journal) -> bool {
-        let is_awaited = self.facts.close_request(id);
-        if !is_awaited {
+    pub(crate) fn answered(
+        &mut self,
+        id: AuthId,
+        error: Option<&AuthError>,
+        client: &Client,
+        journal: &mut Journal,
+        now: Instant,
+    ) -> bool {
+        self.facts.now = now;
+        let Some(request) = self.facts.requests.get(id) else {
             journal.reach(Rare::StaleAuth);
-        }
-        is_awaited
+            return false;
+        };
+        self.checkers.answered(request, error, &mut Scene::new(self.who, &self.facts, client, journal));
+        self.facts.close_request(id);
+        true
     }
 
     /// Compares the connection before and after an input, which shows when it was lost, whenever that is reported.

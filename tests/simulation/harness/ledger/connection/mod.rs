@@ -9,9 +9,10 @@ mod signatures;
 mod sockets;
 mod states;
 
-use pusher_proto::{Action, ChannelName, CloseReason, ConnectionState, Event};
+use pusher_proto::{Action, AuthError, ChannelName, CloseReason, ConnectionState, Event};
 
 use super::checker::{Checker, Quiet, Scene, checkers};
+use super::facts::Request;
 use super::inputs::{AppCall, Incoming};
 use super::outputs::Message;
 

@@ -1,11 +1,11 @@
 //! Rare transitions of channels and their events.
 
-use pusher_proto::{ChannelKind, DecryptionError, Diagnostic, Event, SubscriptionError};
+use pusher_proto::{AuthError, ChannelKind, DecryptionError, Diagnostic, Event, SubscriptionError};
 
 use super::super::facts::{Ending, OnSocket};
 use super::super::inputs::Input;
 use super::super::outputs::Outgoing;
-use super::{Channel, Checker, Incoming, Message, Scene};
+use super::{Channel, Checker, Incoming, Message, Request, Scene};
 use crate::simulation::reached::Rare;
 
 #[derive(Default)]
@@ -17,6 +17,14 @@ impl Checker for RareOfChannels {
         let channel = scene.facts.channels.find(channel).map(|(_, channel)| channel);
         if let Some(rare) = channel.map_or(Some(Rare::StraySuccess), succeeded) {
             scene.reach(rare);
+        }
+    }
+
+    fn answered(&mut self, _: &Request, error: Option<&AuthError>, scene: &mut Scene<'_>) {
+        match error {
+            Some(AuthError::Http { status: 429, retry_after: Some(_), .. }) => scene.reach(Rare::Throttled),
+            Some(AuthError::Http { status: 429, retry_after: None, .. }) => scene.reach(Rare::ThrottledSilently),
+            _ => {}
         }
     }
 

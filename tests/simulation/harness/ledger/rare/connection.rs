@@ -66,8 +66,8 @@ impl Checker for RareOfConnection {
             Event::Unavailable => scene.reach(Rare::Unavailable),
             Event::ConnectionError(error) => failed(error, scene),
             Event::UserContinuityLost { .. } => scene.reach(Rare::SignedInAgain),
-            Event::SigninError { error: SigninError::Refused(_) } => scene.reach(Rare::SigninRefused),
-            Event::SigninError { error: SigninError::Timeout { .. } } => scene.reach(Rare::SigninTimeout),
+            Event::SigninError { error: SigninError::Refused(_), .. } => scene.reach(Rare::SigninRefused),
+            Event::SigninError { error: SigninError::Timeout { .. }, .. } => scene.reach(Rare::SigninTimeout),
             _ => {}
         }
     }

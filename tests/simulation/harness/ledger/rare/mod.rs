@@ -3,10 +3,10 @@
 mod channels;
 mod connection;
 
-use pusher_proto::{Action, ChannelName, CloseReason, ConnectionState, Event};
+use pusher_proto::{Action, AuthError, ChannelName, CloseReason, ConnectionState, Event};
 
 use super::checker::{Checker, Quiet, Scene, checkers};
-use super::facts::Channel;
+use super::facts::{Channel, Request};
 use super::inputs::{AppCall, Incoming};
 use super::outputs::Message;
 

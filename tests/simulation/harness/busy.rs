@@ -1,0 +1,133 @@
+//! Backends that are down or take only so many requests, and servers that take only so many messages.
+
+use std::time::Duration;
+
+use pusher_proto::{ChannelName, CloseFrame, CloseReason, Instant};
+
+use super::choices::Choices;
+use super::frame::{self, Seen};
+use super::network::LinkId;
+use super::reached::Rare;
+use super::site::{Output, Site};
+use super::world::World;
+use crate::world::{Excess, Limit};
+
+/// What the backend does with every request while it is down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outage {
+    /// Answers 503.
+    Unavailable,
+    /// Answers 429, without saying when to ask again.
+    Throttled,
+    Unreachable,
+    /// Does not answer.
+    Silent,
+}
+
+const OUTAGES: [Outage; 4] = [Outage::Unavailable, Outage::Throttled, Outage::Unreachable, Outage::Silent];
+
+/// How many requests the backend takes, and whether it says when to ask again.
+#[derive(Clone)]
+pub(crate) struct RequestLimit {
+    pub(crate) limit: Limit,
+    pub(crate) says_when: bool,
+}
+
+impl RequestLimit {
+    pub(crate) fn draw(choices: &mut Choices) -> Option<Self> {
+        let is_limited = choices.chance(40);
+        let (most, says_when) = (*choices.pick(&[6, 2]), choices.chance(128));
+        is_limited.then(|| Self { limit: Limit::new(most, SPAN), says_when })
+    }
+}
+
+/// How many messages of each connection a server takes, and what it does about more.
+#[derive(Clone)]
+pub(crate) struct MessageLimit {
+    pub(crate) limit: Limit,
+    excess: Excess,
+}
+
+impl MessageLimit {
+    pub(crate) fn draw(choices: &mut Choices) -> Option<Self> {
+        let is_limited = choices.chance(40);
+        let most = *choices.pick(&[20, 6]);
+        let excess = choices.pick(&[Excess::Error, Excess::Error, Excess::Close, Excess::Drop]).clone();
+        is_limited.then(|| Self { limit: Limit::new(most, SPAN), excess })
+    }
+}
+
+impl World {
+    /// The backend goes down for a while.
+    pub(crate) fn begin_outage(&mut self) {
+        let outage = *self.choices.pick(&OUTAGES);
+        let longest = *self.choices.pick(&[20, 60, 240]);
+        let time = Duration::from_secs(1 + self.choices.below(longest) as u64);
+        self.journal.remark(|| format!("the backend is {outage:?} for {time:?}"));
+        self.authority.outage = Some((outage, self.now + time));
+    }
+
+    /// A server hears nothing of the subscriptions of one channel for a while.
+    pub(crate) fn swallow(&mut self, site: usize, channel: &ChannelName) {
+        let time = Duration::from_secs(10 + self.choices.below(110) as u64);
+        self.journal.remark(|| format!("subscriptions of {channel} get lost for {time:?}"));
+        self.sites[site].swallows.insert(channel.to_string(), self.now + time);
+    }
+
+    /// Counts what servers did about too many messages.
+    pub(crate) fn count_excess(&mut self, site: usize) {
+        match std::mem::take(&mut self.sites[site].exceeded) {
+            None => {}
+            Some(Excess::Error) => self.journal.reach(Rare::TooManyMessages),
+            Some(Excess::Close | Excess::Drop) => self.journal.reach(Rare::CutForMessages),
+        }
+    }
+
+    /// The application's server answers again, and servers take what they are given.
+    pub(crate) fn lift_limits(&mut self) {
+        self.authority.outage = None;
+        self.authority.limit = None;
+        for site in &mut self.sites {
+            site.swallows.clear();
+        }
+    }
+}
+
+impl Site {
+    /// Returns what the server does about this message instead of reading it, if it is one too many.
+    pub(crate) fn refuse_excess(
+        &mut self,
+        link: LinkId,
+        seen: Option<&Seen>,
+        choices: &mut Choices,
+        now: Instant,
+    ) -> Option<Vec<Output>> {
+        let MessageLimit { limit, excess } = self.mix.message_limit.clone()?;
+        self.taken.entry(link).or_insert(limit).take(now).err()?;
+        self.exceeded = Some(excess.clone());
+        // The client believes that it is unsubscribed.
+        if let Some(seen) = seen.filter(|seen| seen.is("pusher:unsubscribe"))
+            && self.has_subscription(link, seen.target())
+        {
+            self.soiled.insert(link);
+        }
+        let reason = match excess {
+            Excess::Error => {
+                return Some(vec![Output::Send(link, frame::error(Some(4301), "Rate limit exceeded", None))]);
+            }
+            Excess::Close => CloseReason::Closed(Some(CloseFrame { code: 4100, reason: "Over capacity".into() })),
+            Excess::Drop => CloseReason::Dropped,
+        };
+        let mut outputs = vec![Output::End(link, reason)];
+        outputs.extend(self.closed(link, choices, now));
+        Some(outputs)
+    }
+
+    /// Whether this subscription gets lost.
+    pub(crate) fn swallows(&self, channel: &str, now: Instant) -> bool {
+        self.swallows.get(channel).is_some_and(|until| now < *until)
+    }
+}
+
+/// The time that limits are for.
+const SPAN: Duration = Duration::from_secs(10);
