@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use pusher_driver::Options;
 use pusher_proto::AuthError;
+use pusher_proto::adapter::bare_host;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use ureq::unversioned::transport::{
@@ -29,8 +30,7 @@ impl<T: Transport> Connector<T> for Secure {
         if !details.needs_tls() || transport.is_tls() {
             return Ok(Some(Either::A(transport)));
         }
-        let host = details.uri.host().unwrap_or_default();
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let host = bare_host(details.uri.host().unwrap_or_default());
         let name =
             ServerName::try_from(host.to_owned()).map_err(|_| ureq::Error::Tls("the host is no name for TLS"))?;
         let mut connection = ClientConnection::new(Arc::clone(&self.0), name).map_err(std::io::Error::other)?;

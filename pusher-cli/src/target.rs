@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
+use pusher_tokio::pusher_proto::adapter::{bare_host, bracketed};
 use pusher_tokio::{Endpoint, InvalidConfig, Tls};
 use reqwest::Url;
 
@@ -51,8 +52,7 @@ impl Target {
     /// A host of one's own.
     pub(crate) fn host(host: &str, port: Option<u16>, tls: bool) -> Result<Self, Failure> {
         let scheme = if tls { "wss" } else { "ws" };
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let host = if bare.contains(':') { format!("[{bare}]") } else { bare.to_owned() };
+        let host = bracketed(bare_host(host));
         let port = port.map_or_else(String::new, |port| format!(":{port}"));
         Self::from_url(&format!("{scheme}://{host}{port}"))
     }

@@ -85,11 +85,11 @@ const fn state_name(event: &Event) -> Option<&'static str> {
     let Event::StateChanged { current, .. } = event else { return None };
     match current {
         ConnectionState::Initialized => None,
-        ConnectionState::Connecting { .. } => Some("connecting"),
         ConnectionState::Waiting { .. } => Some("connecting_in"),
-        ConnectionState::Connected { .. } => Some("connected"),
-        ConnectionState::Disconnected => Some("disconnected"),
-        ConnectionState::Failed { .. } => Some("failed"),
+        ConnectionState::Connecting { .. }
+        | ConnectionState::Connected { .. }
+        | ConnectionState::Disconnected
+        | ConnectionState::Failed { .. } => Some(current.name()),
     }
 }
 

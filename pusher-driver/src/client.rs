@@ -212,7 +212,7 @@ impl Client {
     /// `disconnected`.
     #[must_use]
     pub fn state_name(&self) -> &'static str {
-        self.handle.0.lock().core.name()
+        self.handle.0.lock().core.state_name()
     }
 
     /// Whether there has been no connection for longer than the configuration calls normal.

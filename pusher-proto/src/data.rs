@@ -21,7 +21,7 @@ use crate::Text;
 /// ```
 /// use pusher_proto::Data;
 ///
-/// let data = Data::json_value(&[1, 2])?;
+/// let data = Data::from_serialize(&[1, 2])?;
 /// assert_eq!(data.raw(), "[1,2]");
 /// assert_eq!(data.json::<Vec<u8>>()?, [1, 2]);
 ///
@@ -62,7 +62,7 @@ impl Data {
     /// # Errors
     ///
     /// When the value has no JSON form, such as a map whose keys are not strings.
-    pub fn json_value<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
+    pub fn from_serialize<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
         serde_json::to_string(value).map(Self::whole)
     }
 

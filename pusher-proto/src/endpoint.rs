@@ -1,5 +1,6 @@
 //! Where a server is, and the request that opens a socket to it.
 
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -77,9 +78,9 @@ impl Endpoint {
     #[must_use]
     pub fn host(host: impl Into<Text>) -> Self {
         let host = host.into();
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let bare = bare_host(&host);
         Self {
-            host: bare.map_or_else(|| host.clone(), Text::from),
+            host: if bare.len() == host.len() { host } else { Text::from(bare) },
             ws_port: 80,
             wss_port: 443,
             hosted: false,
@@ -292,11 +293,7 @@ impl ConnectRequest {
     /// Returns `host:port`, an IPv6 address in brackets.
     #[must_use]
     pub fn authority(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        authority(&self.host, self.port)
     }
 }
 
@@ -304,6 +301,24 @@ impl fmt::Debug for ConnectRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ConnectRequest").field(&self.url()).field(&self.headers).finish()
     }
+}
+
+/// Returns the host without the brackets that URLs put around IPv6 addresses.
+#[must_use]
+pub fn bare_host(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// Returns the host as URLs and headers write it: an IPv6 address in brackets.
+#[must_use]
+pub fn bracketed(host: &str) -> Cow<'_, str> {
+    if host.contains(':') { Cow::Owned(format!("[{host}]")) } else { Cow::Borrowed(host) }
+}
+
+/// Returns `host:port`, an IPv6 address in brackets.
+#[must_use]
+pub fn authority(host: &str, port: u16) -> String {
+    format!("{}:{port}", bracketed(host))
 }
 
 /// The protocol version that the client speaks.

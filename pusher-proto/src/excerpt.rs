@@ -3,10 +3,16 @@
 use alloc::format;
 use alloc::string::String;
 
+/// Returns the start of `text`: whole characters, at most `max` bytes.
+#[must_use]
+pub fn start_of(text: &str, max: usize) -> &str {
+    let end = (0..=max.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    &text[..end]
+}
+
 /// The start of `text`, at most `max` bytes.
 pub(crate) fn excerpt(text: &str, max: usize) -> String {
-    let end = (0..=max.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
-    text[..end].into()
+    start_of(text, max).into()
 }
 
 /// The start of an answer, without signatures, keys and tokens.

@@ -24,6 +24,14 @@ mod text;
 mod time;
 mod wire;
 
+/// What adapters and servers need beside the machines; applications do not need it.
+#[doc(hidden)]
+pub mod adapter {
+    pub use crate::endpoint::{authority, bare_host, bracketed};
+    pub use crate::excerpt::start_of;
+    pub use crate::wire::read::SERVER_TO_USER;
+}
+
 pub use auth::{AuthBody, AuthError, AuthId, AuthPurpose, AuthRequest, AuthResponse, AuthSubject};
 pub use client::{Action, Channel, Client, Frame, NetworkHint, SocketEpoch, Stats, User};
 pub use close::{CloseFrame, CloseReason, TransportError};

@@ -15,6 +15,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use pusher_proto::adapter::SERVER_TO_USER;
 use pusher_proto::server::{Attributes, ChannelState, Info, Publication, user_channel};
 use pusher_proto::signing::ApiRequest;
 use pusher_proto::{ChannelName, InvalidName, SocketId};
@@ -289,9 +290,6 @@ fn by_name(infos: BTreeMap<ChannelName, Attributes>) -> BTreeMap<String, Attribu
 
 /// How long the head of a request may take to arrive, and then the rest of it.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How the channels of users begin.
-const SERVER_TO_USER: &str = "#server-to-user-";
 
 /// Largest body in bytes: a batch of ten events of 10 KB, with every byte escaped.
 const MAX_BODY_LEN: usize = 1_024 * 1_024;

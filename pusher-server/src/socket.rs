@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use axum::extract::ws::{self, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use futures_util::SinkExt as _;
+use pusher_proto::adapter::start_of;
 use pusher_proto::server::ConnectionId;
 use pusher_proto::{CloseFrame, Frame, Text};
 use tokio::time::timeout;
@@ -115,9 +116,8 @@ fn text_message(text: Text) -> Message {
 }
 
 fn close_message(frame: &CloseFrame) -> Message {
-    let longest = frame.reason.len().min(MAX_REASON_LEN);
-    let end = (0..=longest).rev().find(|&end| frame.reason.is_char_boundary(end)).unwrap_or(0);
-    Message::Close(Some(ws::CloseFrame { code: frame.code, reason: Utf8Bytes::from(&frame.reason[..end]) }))
+    let reason = Utf8Bytes::from(start_of(&frame.reason, MAX_REASON_LEN));
+    Message::Close(Some(ws::CloseFrame { code: frame.code, reason }))
 }
 
 /// Clients send little; the library's own buffer of 128 KiB would be idle.

@@ -207,7 +207,7 @@ impl Player {
                     "* subscribed={subscribed} count={count:?} members={members:?} me={me:?}{unknown}"
                 )));
             }
-            "name" => return Ok(Some(format!("* {}", client.name()))),
+            "name" => return Ok(Some(format!("* {}", client.state_name()))),
             _ => return Err(format!("{text:?} is not a call")),
         }
         Ok(None)

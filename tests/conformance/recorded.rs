@@ -163,7 +163,7 @@ impl Session {
         let (Some(channel), Ok(event)) = (name(&recorded["channel"]), ClientEventName::new(event)) else {
             return Ok(false);
         };
-        let data = Data::json_value(&recorded["data"]).map_err(|error| error.to_string())?;
+        let data = Data::from_serialize(&recorded["data"]).map_err(|error| error.to_string())?;
         let taken = self.client.trigger(&channel, &event, &data, self.now).is_ok();
         self.drain();
         Ok(taken)

@@ -66,7 +66,7 @@ impl Tour {
         let master_key = MasterKeyCell::default();
         let endpoint = server.as_ref().map(|server| format!("{}/pusher/auth", server.http_url()));
         let guest = |id: &str, name: &str, line: Endpoint| {
-            let info = Data::json_value(&serde_json::json!({ "name": name }))?;
+            let info = Data::from_serialize(&serde_json::json!({ "name": name }))?;
             let auth = TourAuth::new(&app, endpoint.as_deref(), (id, &info), [&names.forbidden, &names.forged])?;
             Guest::new(&app, line, auth.master_key(&master_key), &Options::new().tls(target.tls()))
         };

@@ -80,7 +80,7 @@ fn data(event: &Event) -> Option<String> {
         Event::Connection(event) if event.data.is_absent() => return None,
         Event::Connection(event) => return Some(event.data.text().into_owned()),
         Event::StateChanged { previous, current } => {
-            let mut change = json!({ "previous": word(previous), "current": word(current) });
+            let mut change = json!({ "previous": previous.name(), "current": current.name() });
             match current {
                 ConnectionState::Waiting { cause, .. } => change["cause"] = cause.to_string().into(),
                 ConnectionState::Connected { socket_id } => change["socket_id"] = socket_id.as_str().into(),
@@ -113,22 +113,11 @@ fn json_of(member: &Member) -> serde_json::Value {
 /// The state and what is to be known of it.
 fn state(state: &ConnectionState) -> String {
     match state {
-        ConnectionState::Waiting { cause, .. } => format!("{}: {cause}", word(state)),
-        ConnectionState::Connected { socket_id } => format!("{} as {socket_id}", word(state)),
-        ConnectionState::Failed { reason } => format!("{}: {reason}", word(state)),
+        ConnectionState::Waiting { cause, .. } => format!("{}: {cause}", state.name()),
+        ConnectionState::Connected { socket_id } => format!("{} as {socket_id}", state.name()),
+        ConnectionState::Failed { reason } => format!("{}: {reason}", state.name()),
         ConnectionState::Initialized | ConnectionState::Connecting { .. } | ConnectionState::Disconnected => {
-            word(state).to_owned()
+            state.name().to_owned()
         }
-    }
-}
-
-fn word(state: &ConnectionState) -> &'static str {
-    match state {
-        ConnectionState::Initialized => "initialized",
-        ConnectionState::Connecting { .. } => "connecting",
-        ConnectionState::Waiting { .. } => "waiting",
-        ConnectionState::Connected { .. } => "connected",
-        ConnectionState::Disconnected => "disconnected",
-        ConnectionState::Failed { .. } => "failed",
     }
 }

@@ -5,6 +5,8 @@ use std::net::Ipv6Addr;
 
 use pusher_proto::Text;
 
+use crate::addresses::{default_port, host_header};
+
 /// Where a request for authorization goes. `Display` and `Debug` show no query, which may hold a token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AuthUrl {
@@ -94,18 +96,13 @@ impl AuthUrl {
     /// Returns the value of the header `Host`: the default port is left out.
     #[must_use]
     pub fn authority(&self) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.to_string() };
-        if self.port == default_port(self.tls) { host } else { format!("{host}:{}", self.port) }
+        host_header(&self.host, self.port, self.tls)
     }
 
     #[cfg(any(test, feature = "hyper"))]
     pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
         (self.tls, self.port) == (other.tls, other.port) && self.host.eq_ignore_ascii_case(&other.host)
     }
-}
-
-const fn default_port(tls: bool) -> u16 {
-    if tls { 443 } else { 80 }
 }
 
 fn read_port(port: &str) -> Result<u16, InvalidAuthUrl> {

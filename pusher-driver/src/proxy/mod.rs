@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
+use pusher_proto::adapter::{authority, bare_host};
 use pusher_proto::{Secret, Text};
 
 pub use self::tunnel::Tunnel;
@@ -135,7 +136,7 @@ impl FromStr for Proxy {
             Some((host, port)) if !port.contains(']') => (host, port.parse().map_err(|_| InvalidProxy::Url)?),
             _ => (address, port),
         };
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let host = bare_host(host);
         let odd = |c: char| c.is_control() || c.is_whitespace() || "/?#@[]\\".contains(c);
         if host.is_empty() || port == 0 || host.contains(odd) {
             return Err(InvalidProxy::Url);
@@ -220,10 +221,6 @@ impl Hop {
             }
         }
     }
-}
-
-fn authority(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 fn percent_encoded(text: &str) -> String {

@@ -7,9 +7,10 @@ use std::task::Poll;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use pusher_proto::adapter::authority;
 use pusher_proto::{CloseReason, Text, TransportError};
 
-use super::{Credentials, Protocol, Proxy, authority};
+use super::{Credentials, Protocol, Proxy};
 use crate::auth::USER_AGENT;
 
 /// A conversation with a proxy, after which the stream is one to the server.

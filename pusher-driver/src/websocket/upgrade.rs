@@ -9,6 +9,7 @@ use pusher_websocket::{HandshakeError, Request, Upgraded};
 
 use super::masks::OsMasks;
 use super::{Limits, NonBlocking, WebSocket, failure, is_end};
+use crate::addresses::host_header;
 use crate::auth::USER_AGENT;
 use crate::pace::Pace;
 
@@ -124,10 +125,7 @@ impl<S: NonBlocking> Upgrade<S> {
 }
 
 fn upgrade_request(request: &ConnectRequest) -> Request {
-    let host = if request.host.contains(':') { format!("[{}]", request.host) } else { request.host.to_string() };
-    let default_port = if request.tls { 443 } else { 80 };
-    // Some servers compare `Host` with the names that they know, and browsers leave the default port out.
-    let host = if request.port == default_port { host } else { format!("{host}:{}", request.port) };
+    let host = host_header(&request.host, request.port, request.tls);
     let upgrade = Request::new(&host, &request.target).default_header("User-Agent", USER_AGENT);
     request.headers.iter().fold(upgrade, |upgrade, (name, value)| upgrade.header(name, value.expose()))
 }

@@ -401,16 +401,18 @@ impl Client {
     /// Returns Pusher's word for the state: `initialized`, `connecting`, `connected`, `unavailable`, `disconnected` or
     /// `failed`.
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub fn state_name(&self) -> &'static str {
         match self.state() {
-            ConnectionState::Initialized => "initialized",
             ConnectionState::Connecting { .. } | ConnectionState::Waiting { .. } if self.is_unavailable() => {
                 "unavailable"
             }
-            ConnectionState::Connecting { .. } | ConnectionState::Waiting { .. } => "connecting",
-            ConnectionState::Connected { .. } => "connected",
-            ConnectionState::Disconnected => "disconnected",
-            ConnectionState::Failed { .. } => "failed",
+            // Pusher has no word for a delay between two attempts.
+            ConnectionState::Waiting { .. } => "connecting",
+            state @ (ConnectionState::Initialized
+            | ConnectionState::Connecting { .. }
+            | ConnectionState::Connected { .. }
+            | ConnectionState::Disconnected
+            | ConnectionState::Failed { .. }) => state.name(),
         }
     }
 

@@ -54,6 +54,19 @@ impl ConnectionState {
     pub const fn is_connected(&self) -> bool {
         matches!(self, Self::Connected { .. })
     }
+
+    /// Returns one word: `initialized`, `connecting`, `waiting`, `connected`, `disconnected` or `failed`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Initialized => "initialized",
+            Self::Connecting { .. } => "connecting",
+            Self::Waiting { .. } => "waiting",
+            Self::Connected { .. } => "connected",
+            Self::Disconnected => "disconnected",
+            Self::Failed { .. } => "failed",
+        }
+    }
 }
 
 /// What the application learns.

@@ -128,7 +128,7 @@ pub(crate) fn server_to_user(id: &str) -> String {
 }
 
 /// How the channels of signed-in users begin. Some servers confirm them unasked.
-pub(crate) const SERVER_TO_USER: &str = "#server-to-user-";
+pub const SERVER_TO_USER: &str = "#server-to-user-";
 
 /// An id: a string, or a number as its digits.
 pub(crate) fn id(raw: &RawValue) -> Option<Cow<'_, str>> {
