@@ -9,7 +9,6 @@ use std::thread;
 use pusher_driver::{Credentials, HttpAuth, HttpRequest, HttpResponse, NoAuth};
 use pusher_proto::{AuthBody, AuthError, AuthRequest, AuthResponse, InvalidConfig};
 
-use crate::helpers::Place;
 use crate::http::Http;
 
 /// Decides whether a socket may subscribe to a private, encrypted or presence channel, and which user it belongs to;
@@ -85,12 +84,12 @@ impl Authorizer for NoAuth {
 
 impl Authorizer for HttpAuth {
     fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
-        exchange(self, slice::from_ref(call)).remove(0)
+        answers_to(self, slice::from_ref(call)).remove(0)
     }
 
     fn authorize_many(&self, calls: Vec<AuthCall>) {
-        in_threads(self.grouped(calls), |calls| {
-            let answers = exchange(self, &calls);
+        in_threads(self.batches(calls), |calls| {
+            let answers = answers_to(self, &calls);
             for (call, answer) in calls.into_iter().zip(answers) {
                 call.answer(answer);
             }
@@ -103,15 +102,15 @@ impl Authorizer for HttpAuth {
 }
 
 /// One request for all calls, which are at least one; an answer for each.
-fn exchange(http: &HttpAuth, calls: &[AuthCall]) -> Vec<Result<AuthResponse, AuthError>> {
-    let questions: Vec<&AuthRequest> = calls.iter().map(AuthCall::request).collect();
-    let post = || calls[0].post(&http.request(&questions, calls[0].body(), Credentials::new())?);
+fn answers_to(http: &HttpAuth, calls: &[AuthCall]) -> Vec<Result<AuthResponse, AuthError>> {
+    let requests: Vec<&AuthRequest> = calls.iter().map(AuthCall::request).collect();
+    let post = || calls[0].post(&http.request(&requests, calls[0].body(), Credentials::new())?);
     let mut response = post();
     let is_cancelled = calls.iter().all(AuthCall::is_cancelled);
-    if !is_cancelled && http.renews(&response, questions[0]) {
+    if !is_cancelled && http.renews(&response, requests[0]) {
         response = post();
     }
-    http.answers(response, &questions)
+    http.answers(response, &requests)
 }
 
 #[cfg(feature = "signing")]
@@ -131,17 +130,18 @@ where
     }
 }
 
-/// One question to the application's server, which takes its own answer. It derefs to its [`AuthRequest`].
+/// One call of the authorizer, which takes its own answer. It derefs to its [`AuthRequest`].
 ///
 /// A call that is dropped without an answer counts as refused.
 pub struct AuthCall {
     call: pusher_driver::AuthCall,
     http: Arc<Http>,
-    _place: Place,
+    /// What counts the calls that have not returned.
+    _place: Box<dyn Send + Sync>,
 }
 
 impl AuthCall {
-    pub(crate) fn new(call: pusher_driver::AuthCall, http: Arc<Http>, place: Place) -> Self {
+    pub(crate) fn new(call: pusher_driver::AuthCall, http: Arc<Http>, place: Box<dyn Send + Sync>) -> Self {
         Self { call, http, _place: place }
     }
 
@@ -150,13 +150,13 @@ impl AuthCall {
         self.call.answer(answer);
     }
 
-    /// Returns the question.
+    /// Returns what is asked.
     #[must_use]
     pub fn request(&self) -> &AuthRequest {
         self.call.request()
     }
 
-    /// Returns how the configuration wants a request's body to be written.
+    /// Returns how the options want a request's body to be written.
     #[must_use]
     pub fn body(&self) -> AuthBody {
         self.call.body()

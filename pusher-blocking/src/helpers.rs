@@ -36,7 +36,7 @@ struct State {
 }
 
 /// The place of one call among those that have not returned.
-pub(crate) struct Place {
+struct Place {
     pool: Arc<Pool>,
     subject: AuthSubject,
 }
@@ -50,7 +50,7 @@ impl Helpers {
         Self { pool: Arc::new(Pool { authorizer, http, state: Mutex::default() }) }
     }
 
-    pub(crate) fn ask(&self, calls: Vec<pusher_driver::AuthCall>) {
+    pub(crate) fn authorize(&self, calls: Vec<pusher_driver::AuthCall>) {
         let mut state = self.pool.lock();
         let (calls, refused): (Vec<_>, Vec<_>) =
             calls.into_iter().partition(|call| state.has_room_for(&call.request().subject));
@@ -83,7 +83,7 @@ impl Pool {
                 .into_iter()
                 .map(|call| {
                     let place = Place { pool: Arc::clone(self), subject: call.request().subject.clone() };
-                    AuthCall::new(call, Arc::clone(&self.http), place)
+                    AuthCall::new(call, Arc::clone(&self.http), Box::new(place))
                 })
                 .collect();
             let work = move || {

@@ -4,6 +4,7 @@ mod auth;
 mod bounded;
 mod client;
 mod connection;
+mod error;
 mod helpers;
 mod http;
 mod opening;
@@ -11,7 +12,6 @@ mod stream;
 #[cfg(feature = "tls")]
 mod tls;
 
-use std::io;
 use std::sync::Arc;
 use std::thread;
 
@@ -35,18 +35,7 @@ pub use pusher_proto::{
 pub use crate::auth::{AuthCall, Authorizer};
 pub use crate::client::{Client, Events, Subscription, WeakClient};
 use crate::connection::Connection;
-
-/// Why a client was not started.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The configuration asks for what this build does not have.
-    #[error("{0}")]
-    Config(#[from] InvalidConfig),
-    /// The operating system gave no thread or no poller.
-    #[error("{0}")]
-    Io(#[from] io::Error),
-}
+pub use crate::error::StartError;
 
 /// Starts a client whose connection runs in a thread of its own.
 ///

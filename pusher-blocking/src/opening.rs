@@ -1,11 +1,14 @@
 //! The way to an open WebSocket, step by step, without waiting.
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::io;
 use std::mem;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, TryRecvError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Instant;
 
@@ -26,6 +29,7 @@ pub(crate) struct Opening {
     /// Host and port that the TCP connection goes to: the server's or its proxy's.
     address: (Text, u16),
     tunnel: Option<Tunnel>,
+    registry: Arc<Registry>,
     /// Wakes the loop.
     waker: Waker,
     stage: Stage,
@@ -50,7 +54,13 @@ enum Next {
 
 impl Opening {
     /// Starts with the name of the host, which a helper thread asks for: the operating system has no other way.
-    pub(crate) fn new(request: ConnectRequest, options: &Options, limits: Limits, waker: &Waker) -> Self {
+    pub(crate) fn new(
+        request: ConnectRequest,
+        options: &Options,
+        limits: Limits,
+        registry: &Arc<Registry>,
+        waker: &Waker,
+    ) -> Self {
         let hop = options.hop(&request.host, request.port, request.tls);
         let (sender, addresses) = mpsc::channel();
         let address = (hop.host.clone(), hop.port);
@@ -62,23 +72,9 @@ impl Opening {
             limits,
             address,
             tunnel,
+            registry: Arc::clone(registry),
             waker: waker.clone(),
             stage: Stage::Resolving(addresses),
-        }
-    }
-
-    /// Goes on, until it says how it ended.
-    pub(crate) fn poll(&mut self, registry: &Registry) -> Poll<Result<Box<WebSocket<Stream>>, CloseReason>> {
-        loop {
-            match self.advance(registry) {
-                Ok(Next::Stage(stage)) => self.stage = stage,
-                Ok(Next::Wait(stage)) => {
-                    self.stage = stage;
-                    return Poll::Pending;
-                }
-                Ok(Next::Open(socket)) => return Poll::Ready(Ok(socket)),
-                Err(reason) => return Poll::Ready(Err(reason)),
-            }
         }
     }
 
@@ -86,11 +82,13 @@ impl Opening {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.stage {
             Stage::Connecting(race) => race.deadline(),
-            _ => None,
+            Stage::Resolving(_) | Stage::Tunnelling(..) | Stage::Upgrading(_) | Stage::Ended => None,
+            #[cfg(feature = "tls")]
+            Stage::Securing(_) => None,
         }
     }
 
-    fn advance(&mut self, registry: &Registry) -> Result<Next, CloseReason> {
+    fn advance(&mut self) -> Result<Next, CloseReason> {
         match mem::replace(&mut self.stage, Stage::Ended) {
             Stage::Resolving(addresses) => match addresses.try_recv() {
                 Ok(Ok(addresses)) => Ok(Next::Stage(Stage::Connecting(Race::new(addresses)))),
@@ -98,7 +96,7 @@ impl Opening {
                 Err(TryRecvError::Empty) => Ok(Next::Wait(Stage::Resolving(addresses))),
                 Err(error @ TryRecvError::Disconnected) => Err(failed(&error)),
             },
-            Stage::Connecting(mut race) => match race.poll(registry) {
+            Stage::Connecting(mut race) => match race.poll(&self.registry) {
                 Poll::Pending => Ok(Next::Wait(Stage::Connecting(race))),
                 Poll::Ready(stream) => {
                     let stream = stream.map_err(|reason| self.at(reason))?;
@@ -160,6 +158,25 @@ impl Opening {
     #[cfg(not(feature = "tls"))]
     fn secure(&self, stream: Tcp) -> Result<Next, CloseReason> {
         if self.request.tls { Err(CloseReason::TlsUnavailable) } else { Ok(self.upgrade(Stream::Plain(stream))) }
+    }
+}
+
+/// Goes on, until it says how it ended. The poller wakes the loop, whatever it waits for.
+impl Future for Opening {
+    type Output = Result<WebSocket<Stream>, CloseReason>;
+
+    fn poll(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match self.advance() {
+                Ok(Next::Stage(stage)) => self.stage = stage,
+                Ok(Next::Wait(stage)) => {
+                    self.stage = stage;
+                    return Poll::Pending;
+                }
+                Ok(Next::Open(socket)) => return Poll::Ready(Ok(*socket)),
+                Err(reason) => return Poll::Ready(Err(reason)),
+            }
+        }
     }
 }
 

@@ -282,11 +282,11 @@ impl Client {
             Life::Ended => Poll::Ready(()),
             Life::Running | Life::Leaving(None) => {
                 state.leave(Some(limit));
-                add_waker(&mut state.mourners, context);
+                add_waker(&mut state.shutdown_waiters, context);
                 Poll::Pending
             }
             Life::Leaving(Some(_)) => {
-                add_waker(&mut state.mourners, context);
+                add_waker(&mut state.shutdown_waiters, context);
                 Poll::Pending
             }
         })

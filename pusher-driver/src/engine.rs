@@ -7,43 +7,27 @@ use std::task::Waker;
 use std::thread;
 use std::time::Duration;
 
-use pusher_proto::{CloseFrame, CloseReason, Config, ConnectRequest, Frame, Instant, InvalidConfig, SocketEpoch, Text};
+use pusher_proto::{CloseReason, Config, Frame, Instant, InvalidConfig, SocketEpoch};
 
-use crate::auth::AuthCall;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::guard::guard;
 use crate::options::Options;
-use crate::routes::Delivery;
-use crate::shared::{Drain, Handle, Life, Shared, State};
-
-/// What a loop does next. `Debug` leaves out messages, which may hold signatures.
-pub enum Step {
-    /// Open a socket; answer with [`Engine::handle_open`] or [`Engine::handle_close`].
-    Connect(SocketEpoch, ConnectRequest),
-    /// Send a text message, if this socket is still open.
-    Send(SocketEpoch, Text),
-    /// Close the socket, or give up opening it.
-    Close(SocketEpoch, CloseFrame),
-    /// Ask for authorization; every call takes its answer itself.
-    Authorize(Vec<AuthCall>),
-    /// Nobody waits for this authorization any more.
-    CancelAuth(pusher_proto::AuthId),
-    /// Call [`Engine::handle_timeout`] then, in place of the time before.
-    Schedule(Instant),
-}
+use crate::routes::Deferred;
+use crate::shared::{Handle, Life, Shared, State};
+use crate::step::Step;
 
 /// The half of the loop that needs no runtime.
 ///
 /// After every `handle_*` call and every change that a handle made, take all [`steps`](Self::next_step), then
-/// [`dispatch`](Self::dispatch), and once the socket has no more, [`wake_consumers`](Self::wake_consumers).
+/// [`run_callbacks`](Self::run_callbacks), and once the socket has no more, [`wake_consumers`](Self::wake_consumers).
 pub struct Engine {
     shared: Arc<Shared>,
     now: Instant,
     /// How far the client is from its end, as the core has been told.
     life: Life,
     steps: VecDeque<Step>,
-    delivery: Delivery,
+    deferred: Deferred,
     close_timeout: Duration,
 }
 
@@ -63,7 +47,7 @@ impl Engine {
             now: Instant::ZERO,
             life: Life::Running,
             steps: VecDeque::new(),
-            delivery: Delivery::default(),
+            deferred: Deferred::default(),
             close_timeout: options.close_timeout,
         };
         let client = Client::new(Handle(shared));
@@ -106,7 +90,7 @@ impl Engine {
 
     /// A message came. What waits of it is copied, so that its buffer can be reused.
     pub fn handle_frame(&mut self, socket: SocketEpoch, frame: Frame) {
-        tracing::trace!(%socket, len = len(&frame), "frame");
+        tracing::trace!(%socket, len = payload_len(&frame), "frame");
         self.input(|state, now| state.core.handle_frame(socket, frame, now));
     }
 
@@ -139,25 +123,25 @@ impl Engine {
     }
 
     /// Runs the callbacks for what was handled. They take time, so the clock is looked at again afterwards.
-    pub fn dispatch(&mut self) {
-        if self.delivery.dispatches.is_empty() {
+    pub fn run_callbacks(&mut self) {
+        if self.deferred.calls.is_empty() {
             return;
         }
-        for dispatch in &self.delivery.dispatches {
-            dispatch.audience.call(&dispatch.event);
+        for (event, callbacks) in &self.deferred.calls {
+            callbacks.call(event);
         }
-        self.delivery.dispatches.clear();
+        self.deferred.calls.clear();
         self.tick();
     }
 
     /// Wakes everybody who got something since the last call.
     pub fn wake_consumers(&mut self) {
-        for mailbox in self.delivery.filled.drain(..) {
+        for mailbox in self.deferred.filled.drain(..) {
             if let Some(waker) = mailbox.consumer() {
                 guard("a waker", || waker.wake());
             }
         }
-        for waker in self.delivery.wakers.drain(..) {
+        for waker in self.deferred.wakers.drain(..) {
             guard("a waker", || waker.wake());
         }
     }
@@ -193,8 +177,7 @@ impl Engine {
     fn input<T>(&mut self, input: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.shared.lock();
         let result = input(&mut state, self.now);
-        let mut out = Drain { shared: &self.shared, delivery: &mut self.delivery };
-        state.drain(self.now, &mut self.steps, &mut out);
+        state.poll_core(self.now, &self.shared, &mut self.steps, &mut self.deferred);
         result
     }
 }
@@ -211,11 +194,10 @@ impl Drop for Engine {
         state.life = Life::Ended;
         // A loop that is cut off says no goodbye, but its handles must not believe that it goes on.
         state.core.disconnect();
-        let mut out = Drain { shared: &self.shared, delivery: &mut self.delivery };
-        state.drain(self.now, &mut self.steps, &mut out);
+        state.poll_core(self.now, &self.shared, &mut self.steps, &mut self.deferred);
         // Under the same lock: who learns that the loop is gone must not find a stream that goes on.
-        let ended = state.routes.end(&mut self.delivery);
-        self.delivery.wakers.append(&mut state.mourners);
+        let ended = state.routes.end(&mut self.deferred);
+        self.deferred.wakers.append(&mut state.shutdown_waiters);
         drop(state);
         // Callbacks own values of the application, so they go without the lock.
         drop(ended);
@@ -223,21 +205,8 @@ impl Drop for Engine {
     }
 }
 
-impl fmt::Debug for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connect(socket, request) => f.debug_tuple("Connect").field(socket).field(request).finish(),
-            Self::Send(socket, text) => write!(f, "Send({socket:?}, {} bytes)", text.len()),
-            Self::Close(socket, frame) => f.debug_tuple("Close").field(socket).field(frame).finish(),
-            Self::Authorize(calls) => f.debug_tuple("Authorize").field(calls).finish(),
-            Self::CancelAuth(id) => f.debug_tuple("CancelAuth").field(id).finish(),
-            Self::Schedule(at) => f.debug_tuple("Schedule").field(at).finish(),
-        }
-    }
-}
-
-/// Bytes that a message brings.
-pub(crate) fn len(frame: &Frame) -> usize {
+/// Returns how many bytes of payload a message has.
+pub(crate) fn payload_len(frame: &Frame) -> usize {
     match frame {
         Frame::Text(text) => text.len(),
         Frame::Binary(bytes) => bytes.len(),

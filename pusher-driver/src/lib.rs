@@ -12,21 +12,24 @@ mod events;
 mod guard;
 #[cfg(feature = "hyper")]
 mod http;
+mod io;
 mod mailbox;
 mod options;
 mod pace;
 #[cfg(feature = "websocket")]
 mod polled;
 mod proxy;
-mod received;
 mod routes;
 #[cfg(feature = "async")]
 mod runtime;
 mod shared;
+mod socket;
+mod step;
 mod subscription;
 mod sync;
 #[cfg(feature = "tls")]
 mod tls;
+mod turn;
 #[cfg(feature = "websocket")]
 mod websocket;
 
@@ -51,21 +54,24 @@ pub mod adapter {
     pub use crate::clock::{Clock, SystemClock};
     #[cfg(feature = "async")]
     pub use crate::connection::Connection;
-    pub use crate::engine::{Engine, Step};
+    pub use crate::engine::Engine;
     #[doc(hidden)]
     pub use crate::guard::{Fragile, guard};
     #[cfg(feature = "hyper")]
     pub use crate::http::HttpClient;
+    pub use crate::io::is_end;
     pub use crate::pace::Pace;
     #[cfg(feature = "websocket")]
     pub use crate::polled::{Duplex, Polled};
     pub use crate::proxy::{Hop, Tunnel};
-    pub use crate::received::Received;
     #[cfg(feature = "async")]
-    pub use crate::runtime::{Runtime, Socket, connect_any};
+    pub use crate::runtime::{Runtime, connect_any};
+    pub use crate::socket::{Received, Socket};
+    pub use crate::step::Step;
     #[cfg(feature = "tls")]
     #[doc(hidden)]
     pub use crate::tls::handshake_error;
+    pub use crate::turn::{Outside, Turn, Turns};
     #[cfg(feature = "websocket")]
     pub use crate::websocket::{Handshake, Limits, NonBlocking, WebSocket};
 }

@@ -49,32 +49,26 @@ pub(crate) struct Route {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WaitId(pub(crate) u64);
 
-/// What is left to do outside of the lock.
+/// What delivering has left to do, outside of the lock.
 #[derive(Debug, Default)]
-pub(crate) struct Delivery {
-    pub(crate) dispatches: Vec<Dispatch>,
+pub(crate) struct Deferred {
+    /// Events, each with the callbacks that were bound when it came.
+    pub(crate) calls: Vec<(Event, Callbacks)>,
     /// Mailboxes whose consumers must be woken.
     pub(crate) filled: Vec<Arc<Mailbox>>,
     pub(crate) wakers: Vec<Waker>,
 }
 
-/// An event for callbacks.
-#[derive(Debug)]
-pub(crate) struct Dispatch {
-    pub(crate) event: Event,
-    pub(crate) audience: Audience,
-}
-
 /// The callbacks that were bound when an event came.
 #[derive(Debug)]
-pub(crate) struct Audience {
+pub(crate) struct Callbacks {
     client: Bindings,
     channel: Bindings,
     /// Those of all channels, for what concerns every one.
     channels: Vec<Bindings>,
 }
 
-impl Audience {
+impl Callbacks {
     pub(crate) const fn is_empty(&self) -> bool {
         self.client.is_empty() && self.channel.is_empty() && self.channels.is_empty()
     }
@@ -140,7 +134,7 @@ impl Routes {
     }
 
     /// Notes what the event means for those who wait for a subscription.
-    pub(crate) fn observe(&mut self, event: &Event, is_subscribed: impl Fn(&ChannelName) -> bool, out: &mut Delivery) {
+    pub(crate) fn observe(&mut self, event: &Event, is_subscribed: impl Fn(&ChannelName) -> bool, out: &mut Deferred) {
         match event {
             Event::SubscriptionSucceeded { channel, .. } => {
                 let Some(route) = self.channels.get_mut(channel) else { return };
@@ -164,26 +158,26 @@ impl Routes {
     }
 
     /// No channel will be subscribed: nobody waits any longer.
-    pub(crate) fn stop_waiting(&mut self, out: &mut Delivery) {
+    pub(crate) fn stop_waiting(&mut self, out: &mut Deferred) {
         for route in self.channels.values_mut() {
             out.wakers.extend(route.take_waiting());
         }
     }
 
     /// Puts an event into the mailboxes; the callbacks are left to the caller.
-    pub(crate) fn deliver(&self, event: &Event, out: &mut Delivery) -> Audience {
+    pub(crate) fn deliver(&self, event: &Event, out: &mut Deferred) -> Callbacks {
         let route = event.channel().and_then(|channel| self.channels.get(channel));
         let streams = route.map_or(&[][..], |route| &route.streams);
         let takers = self.streams.len() + streams.len();
-        let mut parcel = Parcel { event, weight: event.weight(), takers, copy: None };
+        let mut copies = Copies { event, weight: event.weight(), takers, copy: None };
         for mailbox in self.streams.iter().chain(streams) {
-            parcel.put(mailbox, out);
+            copies.put_into(mailbox, out);
         }
         let mut channels = Vec::new();
         if concerns_every_channel(event) {
             for route in self.channels.values() {
                 for mailbox in &route.streams {
-                    parcel.put(mailbox, out);
+                    copies.put_into(mailbox, out);
                 }
                 if !route.bindings.is_empty() {
                     channels.push(route.bindings.clone());
@@ -191,7 +185,7 @@ impl Routes {
             }
         }
         let channel = route.map_or_else(Bindings::default, |route| route.bindings.clone());
-        Audience { client: self.bindings.clone(), channel, channels }
+        Callbacks { client: self.bindings.clone(), channel, channels }
     }
 
     /// A callback was bound to a handle of a channel. It gets what the handle has collected, and so do those that are bound
@@ -214,18 +208,18 @@ impl Routes {
     }
 
     /// Passes on what handles had collected, before anything that comes now.
-    pub(crate) fn deliver_replays(&mut self, out: &mut Delivery) {
+    pub(crate) fn deliver_replays(&mut self, out: &mut Deferred) {
         for Replay { events, bindings, .. } in mem::take(&mut self.replays) {
-            out.dispatches.extend(events.into_iter().map(|event| {
-                let audience =
-                    Audience { client: Bindings::default(), channel: bindings.clone(), channels: Vec::new() };
-                Dispatch { event, audience }
+            out.calls.extend(events.into_iter().map(|event| {
+                let callbacks =
+                    Callbacks { client: Bindings::default(), channel: bindings.clone(), channels: Vec::new() };
+                (event, callbacks)
             }));
         }
     }
 
     /// Ends every stream; the callbacks come back, to be dropped outside of the lock.
-    pub(crate) fn end(&mut self, out: &mut Delivery) -> (Bindings, Vec<Route>) {
+    pub(crate) fn end(&mut self, out: &mut Deferred) -> (Bindings, Vec<Route>) {
         let mut routes: Vec<_> = mem::take(&mut self.channels).into_values().collect();
         for route in &mut routes {
             out.wakers.append(&mut route.end());
@@ -282,8 +276,8 @@ impl Route {
     }
 }
 
-/// An event on its way into mailboxes: copied at most once, and only if somebody takes it.
-struct Parcel<'a> {
+/// The copies of one event for mailboxes: its bytes are copied at most once, and only if a mailbox takes the event.
+struct Copies<'a> {
     event: &'a Event,
     weight: usize,
     /// Mailboxes that are still to come.
@@ -291,8 +285,8 @@ struct Parcel<'a> {
     copy: Option<Event>,
 }
 
-impl Parcel<'_> {
-    fn put(&mut self, mailbox: &Arc<Mailbox>, out: &mut Delivery) {
+impl Copies<'_> {
+    fn put_into(&mut self, mailbox: &Arc<Mailbox>, out: &mut Deferred) {
         self.takers = self.takers.saturating_sub(1);
         let weight = self.weight;
         match mailbox.put(weight, || self.take()) {

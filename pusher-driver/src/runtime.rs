@@ -3,15 +3,15 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
-use pusher_proto::{AuthError, CloseFrame, CloseReason, ConnectRequest, Text, TransportError};
+use pusher_proto::{AuthError, CloseReason, ConnectRequest, TransportError};
 
 use crate::addresses::{ATTEMPT_DELAY, take_turns};
 use crate::auth::{HttpRequest, HttpResponse};
 use crate::clock::Clock;
-use crate::received::Received;
+use crate::socket::Socket;
 
 /// An asynchronous runtime, reduced to what the loop needs. An adapter decides nothing.
 pub trait Runtime: Clock {
@@ -29,33 +29,6 @@ pub trait Runtime: Clock {
 
     /// Sends a POST request, without following redirects. Dropping the future gives it up.
     fn post(&self, request: HttpRequest) -> impl Future<Output = Result<HttpResponse, AuthError>> + Send + 'static;
-}
-
-/// An open WebSocket.
-pub trait Socket: Send + 'static {
-    /// Reads the next message.
-    ///
-    /// One call does a bounded amount of work, whatever the peer sends: it returns [`Received::Yielded`] when there is
-    /// more. Bytes of an incomplete message are reported once, as [`Received::Part`]. After [`Received::Closed`], only
-    /// [`poll_close`](Self::poll_close) is called.
-    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Received>;
-
-    /// Takes a text message, to be sent by [`poll_flush`](Self::poll_flush) at the latest.
-    ///
-    /// # Errors
-    ///
-    /// When the socket has failed, or the peer has not read for a long time.
-    fn send(&mut self, text: Text) -> Result<(), CloseReason>;
-
-    /// Sends everything that waits.
-    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), CloseReason>>;
-
-    /// Begins to close. Only [`poll_close`](Self::poll_close) is called afterwards.
-    fn close(&mut self, frame: CloseFrame);
-
-    /// Ends when both sides have closed, or nothing more can be done. One call does a bounded amount of work; if there is
-    /// more, it wakes the task.
-    fn poll_close(&mut self, context: &mut Context<'_>) -> Poll<()>;
 }
 
 /// Tries all `addresses`, each 250 ms after the one before or as soon as that one has failed, and keeps the first
@@ -118,7 +91,7 @@ mod tests {
     use std::future::{pending, ready};
     use std::net::SocketAddr;
     use std::sync::{Arc, Mutex};
-    use std::task::Waker;
+    use std::task::{Context, Waker};
 
     use super::*;
 

@@ -11,12 +11,12 @@ use pusher_proto::{
     Event, FailReason, Instant, TriggerError,
 };
 
-use crate::auth::AuthCall;
+use crate::auth::{Answers, AuthCall};
 use crate::clock::Clock;
-use crate::engine::Step;
 use crate::mailbox::{Budget, replace_waker};
 use crate::options::Options;
-use crate::routes::{Delivery, Dispatch, Routes};
+use crate::routes::{Deferred, Routes};
+use crate::step::Step;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
@@ -26,7 +26,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     last_id: AtomicU64,
     pub(crate) budget: Arc<Budget>,
-    pub(crate) auth_body: AuthBody,
+    auth_body: AuthBody,
 }
 
 /// Changed only under the lock, and never while code of the application runs.
@@ -39,8 +39,8 @@ pub(crate) struct State {
     /// Why no subscription can succeed at present.
     pub(crate) ended: Option<Ended>,
     pub(crate) life: Life,
-    /// Who waits for the end of the loop.
-    pub(crate) mourners: Vec<Waker>,
+    /// Calls of `shutdown` that wait for the end of the loop.
+    pub(crate) shutdown_waiters: Vec<Waker>,
     loop_waker: Option<Waker>,
     /// Whether something changed that the loop has not seen.
     changed: bool,
@@ -115,9 +115,11 @@ impl Shared {
         drop(replaced);
         true
     }
+}
 
-    /// Takes the answer to an authorization, unless nobody waits for it any more.
-    pub(crate) fn answer(&self, id: AuthId, answer: Result<AuthResponse, AuthError>) {
+impl Answers for Shared {
+    /// An answer that is not waited for any more is dropped.
+    fn answer(&self, id: AuthId, answer: Result<AuthResponse, AuthError>) {
         self.change(|state| {
             if state.calls.remove(&id).is_some() {
                 state.answers.push((id, answer));
@@ -135,7 +137,7 @@ impl State {
             answers: Vec::new(),
             ended: None,
             life: Life::Running,
-            mourners: Vec::new(),
+            shutdown_waiters: Vec::new(),
             loop_waker: None,
             changed: true,
         }
@@ -174,14 +176,20 @@ impl State {
     }
 
     /// Takes everything that the core wants done.
-    pub(crate) fn drain(&mut self, now: Instant, steps: &mut impl Extend<Step>, out: &mut Drain<'_>) {
-        self.routes.deliver_replays(out.delivery);
+    pub(crate) fn poll_core(
+        &mut self,
+        now: Instant,
+        shared: &Arc<Shared>,
+        steps: &mut impl Extend<Step>,
+        deferred: &mut Deferred,
+    ) {
+        self.routes.deliver_replays(deferred);
         let mut calls = Vec::new();
         while let Some(action) = self.core.poll_action(now) {
             match action {
                 Action::Emit(event) => {
                     trace_event(&event);
-                    self.emit(event, out.delivery);
+                    self.deliver(event, deferred);
                 }
                 Action::Connect(socket, request) => {
                     tracing::trace!(%socket, ?request, "connect");
@@ -203,7 +211,8 @@ impl State {
                     tracing::trace!(id = %request.id, subject = %request.subject, purpose = ?request.purpose, "ask");
                     let cancelled = Arc::new(AtomicBool::new(false));
                     self.calls.insert(request.id, Arc::clone(&cancelled));
-                    calls.push(AuthCall::new(request, cancelled, out.shared));
+                    let answers = Arc::<Shared>::clone(shared);
+                    calls.push(AuthCall::new(request, shared.auth_body, cancelled, answers));
                 }
                 Action::CancelAuth(id) => {
                     tracing::trace!(%id, "cancel auth");
@@ -227,25 +236,19 @@ impl State {
             | ConnectionState::Connected { .. } => None,
         };
         if self.ended.is_some() {
-            self.routes.stop_waiting(out.delivery);
+            self.routes.stop_waiting(deferred);
         }
     }
 
-    fn emit(&mut self, event: Event, out: &mut Delivery) {
+    fn deliver(&mut self, event: Event, deferred: &mut Deferred) {
         let core = &self.core;
         let is_subscribed = |channel: &_| core.channel(channel).is_some_and(|channel| channel.is_subscribed());
-        self.routes.observe(&event, is_subscribed, out);
-        let audience = self.routes.deliver(&event, out);
-        if !audience.is_empty() {
-            out.dispatches.push(Dispatch { event, audience });
+        self.routes.observe(&event, is_subscribed, deferred);
+        let callbacks = self.routes.deliver(&event, deferred);
+        if !callbacks.is_empty() {
+            deferred.calls.push((event, callbacks));
         }
     }
-}
-
-/// Where [`State::drain`] puts what it finds beside steps.
-pub(crate) struct Drain<'a> {
-    pub(crate) shared: &'a Arc<Shared>,
-    pub(crate) delivery: &'a mut Delivery,
 }
 
 impl Drop for Handle {

@@ -58,7 +58,7 @@ impl Loop {
                 Step::Send(..) | Step::Close(..) | Step::CancelAuth(_) | Step::Schedule(_) => {}
             }
         }
-        self.engine.dispatch();
+        self.engine.run_callbacks();
         self.engine.wake_consumers();
     }
 

@@ -7,9 +7,8 @@ use std::task::{Context, Poll};
 
 use pusher_proto::{AuthError, AuthId, AuthRequest, AuthResponse, InvalidConfig};
 
-use super::{AuthCall, HttpRequest, HttpResponse, NoAuth};
+use super::call::{AuthCall, NoAuth};
 use crate::guard::{Fragile, guard};
-use crate::runtime::Runtime;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// Decides whether a socket may subscribe to a private, encrypted or presence channel, and which user it belongs to;
@@ -81,38 +80,38 @@ where
 
 /// Runs `authorize` for each call.
 async fn authorize_each<A: Authorizer + ?Sized>(authorizer: &A, calls: Vec<AuthCall>) {
-    let running = |call: AuthCall| {
-        Running::new(vec![call.cancelled()], async move {
+    let batch = |call: AuthCall| {
+        Batch::new(vec![call.cancelled()], async move {
             let answer = authorizer.authorize(&call).await;
             call.answer(answer);
         })
     };
-    run(calls.into_iter().map(running).collect()).await;
+    run(calls.into_iter().map(batch).collect()).await;
 }
 
 /// Runs all at the same time; drops those that nobody waits for any more.
-pub(super) async fn run(mut running: Vec<Running<'_>>) {
+pub(super) async fn run(mut batches: Vec<Batch<'_>>) {
     poll_fn(|context| {
-        running.retain_mut(|running| !running.is_cancelled() && running.poll(context).is_pending());
-        if running.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        batches.retain_mut(|batch| !batch.is_cancelled() && batch.poll(context).is_pending());
+        if batches.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
 }
 
 /// Calls that are answered together.
-pub(super) struct Running<'a> {
+pub(super) struct Batch<'a> {
     cancelled: Vec<Arc<AtomicBool>>,
-    answers: Fragile<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>,
+    run: Fragile<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>,
 }
 
-impl<'a> Running<'a> {
-    pub(super) fn new(cancelled: Vec<Arc<AtomicBool>>, answers: impl Future<Output = ()> + Send + 'a) -> Self {
-        Self { cancelled, answers: Fragile::new(Box::pin(answers)) }
+impl<'a> Batch<'a> {
+    pub(super) fn new(cancelled: Vec<Arc<AtomicBool>>, run: impl Future<Output = ()> + Send + 'a) -> Self {
+        Self { cancelled, run: Fragile::new(Box::pin(run)) }
     }
 
     /// A call that goes with a panic answers that it was not answered; the others go on.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        guard("an authorizer", || self.answers.as_mut().poll(context)).unwrap_or(Poll::Ready(()))
+        guard("an authorizer", || self.run.as_mut().poll(context)).unwrap_or(Poll::Ready(()))
     }
 
     fn is_cancelled(&self) -> bool {
@@ -121,32 +120,36 @@ impl<'a> Running<'a> {
 }
 
 /// An [`Authorizer`] of any type.
-pub(crate) trait Ask: Send + Sync {
-    fn ask(self: Arc<Self>, calls: Vec<AuthCall>) -> Asked;
+pub(crate) trait DynAuthorizer: Send + Sync {
+    fn start(self: Arc<Self>, calls: Vec<AuthCall>) -> RunningCalls;
 }
 
-/// Calls that are being answered.
-pub(crate) struct Asked {
-    pub(crate) ids: Vec<AuthId>,
-    pub(crate) answers: Fragile<Pin<Box<dyn Future<Output = ()> + Send>>>,
-}
-
-impl<A: Authorizer> Ask for A {
-    fn ask(self: Arc<Self>, calls: Vec<AuthCall>) -> Asked {
+impl<A: Authorizer> DynAuthorizer for A {
+    fn start(self: Arc<Self>, calls: Vec<AuthCall>) -> RunningCalls {
         let ids = calls.iter().map(|call| call.request().id).collect();
-        Asked { ids, answers: Fragile::new(Box::pin(async move { self.authorize_many(calls).await })) }
+        RunningCalls { ids, run: Fragile::new(Box::pin(async move { self.authorize_many(calls).await })) }
     }
 }
 
-/// The HTTP side of a [`Runtime`] of any type.
-pub(crate) trait Post: Send + Sync {
-    fn post(&self, request: HttpRequest) -> Posted;
+/// Calls that an authorizer answers: those of one [`Authorizer::authorize_many`].
+pub(crate) struct RunningCalls {
+    ids: Vec<AuthId>,
+    run: Fragile<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
-type Posted = Pin<Box<dyn Future<Output = Result<HttpResponse, AuthError>> + Send>>;
+impl RunningCalls {
+    /// Returns whether all have been answered.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        // A call that goes with a panic answers that it was not answered.
+        guard("an authorizer", || self.run.as_mut().poll(context)).unwrap_or(Poll::Ready(()))
+    }
 
-impl<R: Runtime> Post for R {
-    fn post(&self, request: HttpRequest) -> Posted {
-        Box::pin(Runtime::post(self, request))
+    /// A call is not needed any more. The others may go on, but must look at what is cancelled.
+    pub(crate) fn cancel(&mut self, id: AuthId) {
+        self.ids.retain(|other| *other != id);
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.ids.is_empty()
     }
 }

@@ -1,37 +1,43 @@
-//! One question, which takes its own answer.
+//! One call of the authorizer, which takes its own answer.
 
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use pusher_proto::{AuthBody, AuthError, AuthRequest, AuthResponse};
+use pusher_proto::{AuthBody, AuthError, AuthId, AuthRequest, AuthResponse};
 
-#[cfg(feature = "async")]
-use super::authorizer::Post;
 #[cfg(feature = "async")]
 use super::message::{HttpRequest, HttpResponse};
-use crate::shared::Shared;
+#[cfg(feature = "async")]
+use super::post::Post;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
-/// One question to the application's server, which takes its own answer. It derefs to its [`AuthRequest`].
+/// One call of the authorizer, which takes its own answer. It derefs to its [`AuthRequest`].
 ///
 /// A call that is dropped without an answer counts as refused.
 pub struct AuthCall {
     request: AuthRequest,
+    body: AuthBody,
     cancelled: Arc<AtomicBool>,
     answered: bool,
-    shared: Arc<Shared>,
+    answers: Arc<dyn Answers>,
     #[cfg(feature = "async")]
     http: Option<Arc<dyn Post>>,
 }
 
 impl AuthCall {
-    pub(crate) fn new(request: AuthRequest, cancelled: Arc<AtomicBool>, shared: &Arc<Shared>) -> Self {
+    pub(crate) fn new(
+        request: AuthRequest,
+        body: AuthBody,
+        cancelled: Arc<AtomicBool>,
+        answers: Arc<dyn Answers>,
+    ) -> Self {
         Self {
             request,
+            body,
             cancelled,
             answered: false,
-            shared: Arc::clone(shared),
+            answers,
             #[cfg(feature = "async")]
             http: None,
         }
@@ -45,19 +51,19 @@ impl AuthCall {
     /// Gives the answer.
     pub fn answer(mut self, answer: Result<AuthResponse, AuthError>) {
         self.answered = true;
-        self.shared.answer(self.request.id, answer);
+        self.answers.answer(self.request.id, answer);
     }
 
-    /// Returns the question.
+    /// Returns what is asked.
     #[must_use]
     pub fn request(&self) -> &AuthRequest {
         &self.request
     }
 
-    /// Returns how the configuration wants a request's body to be written.
+    /// Returns how the options want a request's body to be written.
     #[must_use]
     pub fn body(&self) -> AuthBody {
-        self.shared.auth_body
+        self.body
     }
 
     /// Whether nobody waits for the answer any more.
@@ -83,6 +89,11 @@ impl AuthCall {
     }
 }
 
+/// Takes the answers to calls.
+pub(crate) trait Answers: Send + Sync {
+    fn answer(&self, id: AuthId, answer: Result<AuthResponse, AuthError>);
+}
+
 /// For clients of public channels: every other channel, and sign-in, fails with [`AuthError::NotConfigured`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NoAuth;
@@ -99,7 +110,7 @@ impl Drop for AuthCall {
     fn drop(&mut self) {
         if !self.answered {
             let unanswered = AuthError::Handler("the authorizer gave no answer".into());
-            self.shared.answer(self.request.id, Err(unanswered));
+            self.answers.answer(self.request.id, Err(unanswered));
         }
     }
 }

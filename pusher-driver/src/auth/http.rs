@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use pusher_proto::{AuthBody, AuthError, AuthRequest, AuthResponse, AuthSubject, InvalidConfig, Secret, Text};
 
+use super::credentials::Credentials;
+use super::message::{HttpRequest, HttpResponse};
 use super::url::{AuthUrl, Printable};
-use super::{Credentials, HttpRequest, HttpResponse};
 
 /// Asks an HTTP endpoint of the application (Pusher docs, *Authorizing users*).
 ///
@@ -70,8 +71,8 @@ impl HttpAuth {
     /// [`auth_window`](pusher_proto::ConfigBuilder::auth_window) in one request, in the form of
     /// [`AuthRequest::batch_body`] and [`AuthResponse::batch_from_http`]. Laravel users know it from `pusher-js-auth`.
     ///
-    /// A batch counts as one request for [`headers_with`](Self::headers_with) and the other functions, which get its first
-    /// question. [`on_unauthorized`](Self::on_unauthorized) looks at the status of the whole answer; an entry with 401 refuses
+    /// A batch counts as one request for [`headers_with`](Self::headers_with) and the other functions, which get the first
+    /// in it. [`on_unauthorized`](Self::on_unauthorized) looks at the status of the whole answer; an entry with 401 refuses
     /// its channel.
     pub fn batch_endpoint(mut self, url: impl Into<Text>) -> Self {
         self.batch_url = Some(url.into());
@@ -113,7 +114,7 @@ impl HttpAuth {
     }
 
     /// Calls a function after an answer that says that the caller is not known any more, such as one that forgets a token
-    /// which has expired. The question is then asked once more, with headers and parameters made anew. Without it, such an
+    /// which has expired. The endpoint is then asked once more, with headers and parameters made anew. Without it, such an
     /// answer is final.
     ///
     /// These are 401, 419, by which Laravel refuses an expired session, and redirects, which lead to a page for people to log
@@ -143,35 +144,35 @@ impl HttpAuth {
         Ok(())
     }
 
-    /// Puts together what one request can ask; for adapters.
+    /// Sorts calls into batches, each for one HTTP request; for adapters.
     #[doc(hidden)]
     #[must_use]
-    pub fn grouped<C: Deref<Target = AuthRequest>>(&self, calls: Vec<C>) -> Vec<Vec<C>> {
-        let mut groups: Vec<Vec<C>> = Vec::new();
+    pub fn batches<C: Deref<Target = AuthRequest>>(&self, calls: Vec<C>) -> Vec<Vec<C>> {
+        let mut batches: Vec<Vec<C>> = Vec::new();
         for call in calls {
-            let batch = groups.iter_mut().find(|group| self.is_batched(&call) && self.is_batched(&group[0]));
-            match batch.filter(|group| group[0].socket_id == call.socket_id) {
-                Some(group) => group.push(call),
-                None => groups.push(vec![call]),
+            let batch = batches.iter_mut().find(|batch| self.is_batched(&call) && self.is_batched(&batch[0]));
+            match batch.filter(|batch| batch[0].socket_id == call.socket_id) {
+                Some(batch) => batch.push(call),
+                None => batches.push(vec![call]),
             }
         }
-        groups
+        batches
     }
 
-    /// Whether a request must be made once more; for adapters.
+    /// Whether the endpoint must be asked once more; for adapters.
     #[doc(hidden)]
     #[must_use]
-    pub fn renews(&self, response: &Result<HttpResponse, AuthError>, question: &AuthRequest) -> bool {
+    pub fn renews(&self, response: &Result<HttpResponse, AuthError>, request: &AuthRequest) -> bool {
         let is_unauthorized = response.as_ref().is_ok_and(|response| match &self.unauthorized {
             Some(statuses) => statuses.contains(&response.status),
             None => matches!(response.status, UNAUTHORIZED | PAGE_EXPIRED | 300..=399),
         });
         let Some(renew) = self.renew.as_ref().filter(|_| is_unauthorized) else { return false };
-        renew(question);
+        renew(request);
         true
     }
 
-    /// Returns the HTTP request for one group of questions; for adapters.
+    /// Returns the HTTP request for the requests of one batch; for adapters.
     ///
     /// # Errors
     ///
@@ -179,11 +180,11 @@ impl HttpAuth {
     #[doc(hidden)]
     pub fn request(
         &self,
-        questions: &[&AuthRequest],
+        requests: &[&AuthRequest],
         body: AuthBody,
         credentials: Credentials,
     ) -> Result<HttpRequest, AuthError> {
-        let first = questions[0];
+        let first = requests[0];
         let made = |providers: &[Provider]| -> Vec<_> { providers.iter().flat_map(|make| make(first)).collect() };
         let headers = [self.always.headers.clone(), made(&self.more_headers), credentials.headers].concat();
         let content_type = headers.iter().rfind(|(name, _)| name.eq_ignore_ascii_case("Content-Type"));
@@ -191,7 +192,7 @@ impl HttpAuth {
         let params = [self.always.params.clone(), made(&self.more_params), credentials.params].concat();
         let params: Vec<_> = params.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
         let text = if self.is_batched(first) {
-            AuthRequest::batch_body(questions, body, &params)
+            AuthRequest::batch_body(requests, body, &params)
         } else {
             first.body(body, &params)
         };
@@ -203,22 +204,22 @@ impl HttpAuth {
         })
     }
 
-    /// Reads what came of [`request`](Self::request): an answer for each question; for adapters.
+    /// Reads what came of [`request`](Self::request): an answer for each request; for adapters.
     #[doc(hidden)]
     #[must_use]
     pub fn answers(
         &self,
         response: Result<HttpResponse, AuthError>,
-        questions: &[&AuthRequest],
+        requests: &[&AuthRequest],
     ) -> Vec<Result<AuthResponse, AuthError>> {
         let response = match response {
             Ok(response) => response,
-            Err(error) => return questions.iter().map(|_| Err(error.clone())).collect(),
+            Err(error) => return requests.iter().map(|_| Err(error.clone())).collect(),
         };
-        let misdirected = self.misdirected(&response, questions[0]);
-        let answers = if self.is_batched(questions[0]) {
+        let misdirected = self.misdirected(&response, requests[0]);
+        let answers = if self.is_batched(requests[0]) {
             let retry_after = response.retry_after.as_deref();
-            AuthResponse::batch_from_http(response.status, &response.body, retry_after, questions)
+            AuthResponse::batch_from_http(response.status, &response.body, retry_after, requests)
         } else {
             vec![response.authorization()]
         };
@@ -234,8 +235,8 @@ impl HttpAuth {
     }
 
     /// What to know about an answer that says that there is no endpoint here: where it was looked for.
-    fn misdirected(&self, response: &HttpResponse, question: &AuthRequest) -> Option<String> {
-        let url = AuthUrl::parse(self.endpoint(question).ok()?).ok()?;
+    fn misdirected(&self, response: &HttpResponse, request: &AuthRequest) -> Option<String> {
+        let url = AuthUrl::parse(self.endpoint(request).ok()?).ok()?;
         match (response.status, response.redirect()) {
             (_, Some(location)) => Some(format!("{url} redirects to {location}, and redirects are not followed")),
             (NOT_FOUND, None) => Some(format!("there is no {url}")),
@@ -244,16 +245,16 @@ impl HttpAuth {
         }
     }
 
-    fn endpoint(&self, question: &AuthRequest) -> Result<&Text, AuthError> {
-        match (&question.subject, &self.batch_url) {
+    fn endpoint(&self, request: &AuthRequest) -> Result<&Text, AuthError> {
+        match (&request.subject, &self.batch_url) {
             (AuthSubject::Channel(_), Some(url)) => Ok(url),
             (AuthSubject::Channel(_), None) => Ok(&self.url),
             (AuthSubject::User, _) => self.user_url.as_ref().ok_or(AuthError::NotConfigured),
         }
     }
 
-    fn is_batched(&self, question: &AuthRequest) -> bool {
-        self.batch_url.is_some() && question.subject.channel().is_some()
+    fn is_batched(&self, request: &AuthRequest) -> bool {
+        self.batch_url.is_some() && request.subject.channel().is_some()
     }
 }
 

@@ -4,24 +4,29 @@
 mod authorizer;
 mod call;
 mod credentials;
-#[cfg(feature = "async")]
-mod exchange;
 mod http;
+#[cfg(feature = "async")]
+mod http_async;
 #[cfg(feature = "signing")]
 mod local;
 mod message;
+#[cfg(feature = "async")]
+mod post;
 mod url;
 
 #[cfg(feature = "async")]
 pub use authorizer::Authorizer;
 #[cfg(feature = "async")]
-pub(crate) use authorizer::{Ask, Asked, Post};
+pub(crate) use authorizer::{DynAuthorizer, RunningCalls};
+pub(crate) use call::Answers;
 pub use call::{AuthCall, NoAuth};
 pub use credentials::Credentials;
-#[cfg(feature = "async")]
-pub use exchange::HttpAuthWith;
 pub use http::{HttpAuth, with_causes};
+#[cfg(feature = "async")]
+pub use http_async::HttpAuthWith;
 #[cfg(feature = "signing")]
 pub use local::LocalAuth;
 pub use message::{HttpRequest, HttpResponse, USER_AGENT};
+#[cfg(feature = "async")]
+pub(crate) use post::Post;
 pub use url::{AuthUrl, InvalidAuthUrl};

@@ -10,8 +10,9 @@ use base64::prelude::BASE64_STANDARD;
 use pusher_proto::adapter::authority;
 use pusher_proto::{CloseReason, Text, TransportError};
 
-use super::{Credentials, Protocol, Proxy};
+use super::server::{Credentials, Protocol, Proxy};
 use crate::auth::USER_AGENT;
+use crate::io::uninterrupted;
 
 /// A conversation with a proxy, after which the stream is one to the server.
 pub struct Tunnel {
@@ -66,14 +67,14 @@ impl Tunnel {
     fn talk(&mut self, stream: &mut (impl Read + Write)) -> io::Result<()> {
         loop {
             while !self.to_send.is_empty() {
-                let len = retry(|| stream.write(&self.to_send))?;
+                let len = uninterrupted(|| stream.write(&self.to_send))?;
                 self.to_send.drain(..len);
             }
             stream.flush()?;
             // One byte at a time: what comes behind the answer is the server's.
             while !self.is_answered() {
                 let mut byte = [0];
-                if retry(|| stream.read(&mut byte))? == 0 {
+                if uninterrupted(|| stream.read(&mut byte))? == 0 {
                     return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed without an answer"));
                 }
                 self.answer.push(byte[0]);
@@ -204,15 +205,6 @@ const fn socks_error(code: u8) -> &'static str {
 
 fn refused(text: impl Into<String>) -> io::Error {
     io::Error::other(text.into())
-}
-
-fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    loop {
-        match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
 }
 
 impl fmt::Debug for Tunnel {

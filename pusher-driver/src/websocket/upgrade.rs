@@ -7,10 +7,13 @@ use std::task::{Poll, Waker};
 use pusher_proto::{CloseReason, ConnectRequest, TransportError};
 use pusher_websocket::{HandshakeError, Request, Upgraded};
 
+use super::limits::Limits;
 use super::masks::OsMasks;
-use super::{Limits, NonBlocking, WebSocket, failure, is_end};
+use super::open::WebSocket;
+use super::stream::{NonBlocking, failure, read, write};
 use crate::addresses::host_header;
 use crate::auth::USER_AGENT;
+use crate::io::is_end;
 use crate::pace::Pace;
 
 /// An HTTP upgrade on its way.
@@ -80,7 +83,7 @@ impl<S: NonBlocking> Upgrade<S> {
                 waker.wake_by_ref();
                 return Poll::Pending;
             }
-            match self.stream.read(&mut buffer) {
+            match read(&mut self.stream, &mut buffer) {
                 Ok(0) => return Poll::Ready(Err(close_reason(self.handshake.handle_end()))),
                 Ok(len) => {
                     self.pace.count(len);
@@ -97,7 +100,6 @@ impl<S: NonBlocking> Upgrade<S> {
                         Ok(()) | Err(_) => Poll::Pending,
                     };
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_end(&error) => {
                     return Poll::Ready(Err(close_reason(self.handshake.handle_end())));
                 }
@@ -109,12 +111,7 @@ impl<S: NonBlocking> Upgrade<S> {
     fn send(&mut self) -> io::Result<()> {
         let request = self.handshake.request();
         while self.written < request.len() {
-            match self.stream.write(&request[self.written..]) {
-                Ok(0) => return Err(io::ErrorKind::BrokenPipe.into()),
-                Ok(len) => self.written += len,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+            self.written += write(&mut self.stream, &request[self.written..])?;
         }
         if !self.is_flushed {
             self.stream.flush()?;

@@ -5,8 +5,11 @@ use std::slice;
 
 use pusher_proto::{AuthError, AuthRequest, AuthResponse, InvalidConfig};
 
-use super::authorizer::{Running, run};
-use super::{AuthCall, Authorizer, Credentials, HttpAuth, HttpResponse};
+use super::authorizer::{Authorizer, Batch, run};
+use super::call::AuthCall;
+use super::credentials::Credentials;
+use super::http::HttpAuth;
+use super::message::HttpResponse;
 
 /// [`HttpAuth`] with credentials from an asynchronous function; made by [`HttpAuth::credentials_with`].
 #[derive(Clone, Debug)]
@@ -18,7 +21,7 @@ pub struct HttpAuthWith<F> {
 
 impl HttpAuth {
     /// Asks an asynchronous function for more headers and parameters before every request, such as for a token that
-    /// another server hands out. Its error is the answer to the question. A batch asks it once, with its first question.
+    /// another server hands out. Its error is the answer to the call. A batch asks it once, with its first request.
     ///
     /// # Examples
     ///
@@ -44,23 +47,23 @@ impl HttpAuth {
     }
 }
 
-/// Where a request and its credentials come from.
-trait Source: Sync {
+/// An [`HttpAuth`], and where the credentials of its requests come from.
+trait Credentialed: Sync {
     fn http(&self) -> &HttpAuth;
-    fn credentials(&self, question: &AuthRequest) -> impl Future<Output = Result<Credentials, AuthError>> + Send;
+    fn credentials(&self, request: &AuthRequest) -> impl Future<Output = Result<Credentials, AuthError>> + Send;
 }
 
-impl Source for HttpAuth {
+impl Credentialed for HttpAuth {
     fn http(&self) -> &HttpAuth {
         self
     }
 
-    async fn credentials(&self, _question: &AuthRequest) -> Result<Credentials, AuthError> {
+    async fn credentials(&self, _request: &AuthRequest) -> Result<Credentials, AuthError> {
         Ok(Credentials::new())
     }
 }
 
-impl<F, C> Source for HttpAuthWith<F>
+impl<F, C> Credentialed for HttpAuthWith<F>
 where
     F: Fn(AuthRequest) -> C + Send + Sync + 'static,
     C: Future<Output = Result<Credentials, AuthError>> + Send,
@@ -69,8 +72,8 @@ where
         &self.http
     }
 
-    fn credentials(&self, question: &AuthRequest) -> impl Future<Output = Result<Credentials, AuthError>> + Send {
-        (self.provider)(question.clone())
+    fn credentials(&self, request: &AuthRequest) -> impl Future<Output = Result<Credentials, AuthError>> + Send {
+        (self.provider)(request.clone())
     }
 }
 
@@ -106,35 +109,34 @@ where
     }
 }
 
-async fn authorize(source: &impl Source, call: &AuthCall) -> Result<AuthResponse, AuthError> {
-    exchange(source, slice::from_ref(call)).await.remove(0)
+async fn authorize(auth: &impl Credentialed, call: &AuthCall) -> Result<AuthResponse, AuthError> {
+    answers_to(auth, slice::from_ref(call)).await.remove(0)
 }
 
-async fn authorize_many(source: &impl Source, calls: Vec<AuthCall>) {
-    let groups = source.http().grouped(calls);
-    let running =
-        |calls: Vec<AuthCall>| Running::new(calls.iter().map(AuthCall::cancelled).collect(), answer(source, calls));
-    run(groups.into_iter().map(running).collect()).await;
+async fn authorize_many(auth: &impl Credentialed, calls: Vec<AuthCall>) {
+    let batches = auth.http().batches(calls);
+    let batch = |calls: Vec<AuthCall>| Batch::new(calls.iter().map(AuthCall::cancelled).collect(), answer(auth, calls));
+    run(batches.into_iter().map(batch).collect()).await;
 }
 
-async fn answer(source: &impl Source, calls: Vec<AuthCall>) {
-    let answers = exchange(source, &calls).await;
+async fn answer(auth: &impl Credentialed, calls: Vec<AuthCall>) {
+    let answers = answers_to(auth, &calls).await;
     for (call, answer) in calls.into_iter().zip(answers) {
         call.answer(answer);
     }
 }
 
 /// One request for all calls, which are at least one; an answer for each.
-async fn exchange(source: &impl Source, calls: &[AuthCall]) -> Vec<Result<AuthResponse, AuthError>> {
-    let questions: Vec<&AuthRequest> = calls.iter().map(AuthCall::request).collect();
-    let mut response = post(source, &questions, &calls[0]).await;
-    if source.http().renews(&response, questions[0]) {
-        response = post(source, &questions, &calls[0]).await;
+async fn answers_to(auth: &impl Credentialed, calls: &[AuthCall]) -> Vec<Result<AuthResponse, AuthError>> {
+    let requests: Vec<&AuthRequest> = calls.iter().map(AuthCall::request).collect();
+    let mut response = post(auth, &requests, &calls[0]).await;
+    if auth.http().renews(&response, requests[0]) {
+        response = post(auth, &requests, &calls[0]).await;
     }
-    source.http().answers(response, &questions)
+    auth.http().answers(response, &requests)
 }
 
-async fn post(source: &impl Source, questions: &[&AuthRequest], call: &AuthCall) -> Result<HttpResponse, AuthError> {
-    let credentials = source.credentials(questions[0]).await?;
-    call.post(source.http().request(questions, call.body(), credentials)?).await
+async fn post(auth: &impl Credentialed, requests: &[&AuthRequest], call: &AuthCall) -> Result<HttpResponse, AuthError> {
+    let credentials = auth.credentials(requests[0]).await?;
+    call.post(auth.http().request(requests, call.body(), credentials)?).await
 }

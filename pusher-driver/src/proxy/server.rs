@@ -1,0 +1,186 @@
+//! One proxy: its protocol, its address, and what it wants to know.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+
+use pusher_proto::adapter::{authority, bare_host};
+use pusher_proto::{Secret, Text};
+
+/// A proxy: HTTP with `CONNECT` (RFC 9110, section 9.3.6), or SOCKS 5 (RFC 1928).
+///
+/// The proxy resolves the server's name.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_driver::{Options, Proxy};
+///
+/// let proxy: Proxy = "socks5://user:password@localhost:1080".parse()?;
+/// assert_eq!(proxy, Proxy::socks5("localhost", 1080).credentials("user", "password"));
+/// let options = Options::new().proxy(proxy);
+/// # Ok::<(), pusher_driver::InvalidProxy>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Proxy {
+    pub(super) protocol: Protocol,
+    pub(super) host: Text,
+    pub(super) port: u16,
+    pub(super) credentials: Option<Credentials>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http,
+    Socks5,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Credentials {
+    pub(super) user: Text,
+    pub(super) password: Secret,
+}
+
+/// Some proxies take a token as the name.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// What is wrong with the URL of a proxy. The URL itself may hold a password and is not shown.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidProxy {
+    /// It is not `http://host:port` or `socks5://host:port`, with or without `user:password@`.
+    #[error("the proxy is not a URL such as http://host:port or socks5://user:password@host:port")]
+    Url,
+    /// The proxy's protocol is another one.
+    #[error("proxies by {0:?} are not supported, only http and socks5")]
+    Protocol(Text),
+    /// SOCKS 5 takes names and passwords of 1 to 255 bytes (RFC 1929), and no name may contain a colon in HTTP.
+    #[error("the proxy's protocol cannot transport these credentials")]
+    Credentials,
+}
+
+impl Proxy {
+    /// A proxy that takes HTTP's `CONNECT`.
+    pub fn http(host: impl Into<Text>, port: u16) -> Self {
+        Self { protocol: Protocol::Http, host: host.into(), port, credentials: None }
+    }
+
+    /// A proxy that speaks SOCKS 5.
+    pub fn socks5(host: impl Into<Text>, port: u16) -> Self {
+        Self { protocol: Protocol::Socks5, host: host.into(), port, credentials: None }
+    }
+
+    /// Sets the name and the password that the proxy wants.
+    pub fn credentials(mut self, user: impl Into<Text>, password: impl Into<Secret>) -> Self {
+        self.credentials = Some(Credentials { user: user.into(), password: password.into() });
+        self
+    }
+
+    /// Returns the proxy as a URL, with the credentials; for adapters whose HTTP client wants it so.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn url(&self) -> Secret {
+        let scheme = match self.protocol {
+            Protocol::Http => "http",
+            Protocol::Socks5 => "socks5h",
+        };
+        let credentials = self.credentials.as_ref().map_or_else(String::new, |credentials| {
+            format!("{}:{}@", percent_encoded(&credentials.user), percent_encoded(credentials.password.expose()))
+        });
+        Secret::from(format!("{scheme}://{credentials}{}", authority(&self.host, self.port)))
+    }
+
+    fn validate(self) -> Result<Self, InvalidProxy> {
+        let Some(Credentials { user, password }) = &self.credentials else { return Ok(self) };
+        let fits = |text: &str| (1..=MAX_SOCKS_CREDENTIAL_LEN).contains(&text.len());
+        let is_valid = match self.protocol {
+            Protocol::Http => !user.contains(':'),
+            Protocol::Socks5 => fits(user) && fits(password.expose()),
+        };
+        if is_valid { Ok(self) } else { Err(InvalidProxy::Credentials) }
+    }
+}
+
+/// Reads `http://host:port`, `socks5://host:port` and the same with `user:password@`, percent-encoded.
+impl FromStr for Proxy {
+    type Err = InvalidProxy;
+
+    fn from_str(url: &str) -> Result<Self, InvalidProxy> {
+        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+        let (protocol, port) = match scheme {
+            "http" => (Protocol::Http, 80),
+            "socks5" | "socks5h" => (Protocol::Socks5, 1080),
+            // Anything else may be the start of credentials.
+            other if other.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+                return Err(InvalidProxy::Protocol(other.into()));
+            }
+            _ => return Err(InvalidProxy::Url),
+        };
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let (credentials, address) = match rest.rsplit_once('@') {
+            Some((credentials, address)) => (Some(credentials), address),
+            None => (None, rest),
+        };
+        let (host, port) = match address.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, port.parse().map_err(|_| InvalidProxy::Url)?),
+            _ => (address, port),
+        };
+        let host = bare_host(host);
+        let odd = |c: char| c.is_control() || c.is_whitespace() || "/?#@[]\\".contains(c);
+        if host.is_empty() || port == 0 || host.contains(odd) {
+            return Err(InvalidProxy::Url);
+        }
+        if host.contains(':') && host.parse::<Ipv6Addr>().is_err() {
+            return Err(InvalidProxy::Url);
+        }
+        let mut proxy = Self { protocol, host: host.into(), port, credentials: None };
+        if let Some(credentials) = credentials {
+            let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+            let decoded = |text| percent_decoded(text).ok_or(InvalidProxy::Url);
+            proxy = proxy.credentials(decoded(user)?, decoded(password)?);
+        }
+        proxy.validate()
+    }
+}
+
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(byte.into());
+        } else {
+            encoded += &format!("%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, behind @ ..] = rest {
+        rest = behind;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let (digits, behind) = rest.split_first_chunk::<2>()?;
+        bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+        rest = behind;
+    }
+    String::from_utf8(bytes).ok()
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&authority(&self.host, self.port))
+    }
+}
+
+/// Longest name and longest password in bytes (RFC 1929, section 2).
+const MAX_SOCKS_CREDENTIAL_LEN: usize = 255;

@@ -1,0 +1,36 @@
+//! What an engine asks of its loop.
+
+use std::fmt;
+
+use pusher_proto::{AuthId, CloseFrame, ConnectRequest, Instant, SocketEpoch, Text};
+
+use crate::auth::AuthCall;
+
+/// What a loop does next. `Debug` leaves out messages, which may hold signatures.
+pub enum Step {
+    /// Open a socket; answer with [`Engine::handle_open`](crate::adapter::Engine::handle_open) or [`Engine::handle_close`](crate::adapter::Engine::handle_close).
+    Connect(SocketEpoch, ConnectRequest),
+    /// Send a text message, if this socket is still open.
+    Send(SocketEpoch, Text),
+    /// Close the socket, or give up opening it.
+    Close(SocketEpoch, CloseFrame),
+    /// Ask for authorization; every call takes its answer itself.
+    Authorize(Vec<AuthCall>),
+    /// Nobody waits for this authorization any more.
+    CancelAuth(AuthId),
+    /// Call [`Engine::handle_timeout`](crate::adapter::Engine::handle_timeout) then, in place of the time before.
+    Schedule(Instant),
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(socket, request) => f.debug_tuple("Connect").field(socket).field(request).finish(),
+            Self::Send(socket, text) => write!(f, "Send({socket:?}, {} bytes)", text.len()),
+            Self::Close(socket, frame) => f.debug_tuple("Close").field(socket).field(frame).finish(),
+            Self::Authorize(calls) => f.debug_tuple("Authorize").field(calls).finish(),
+            Self::CancelAuth(id) => f.debug_tuple("CancelAuth").field(id).finish(),
+            Self::Schedule(at) => f.debug_tuple("Schedule").field(at).finish(),
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! One turn of the loop. The order of what it does is fixed here; adapters only wait between two turns.
+
+use std::fmt;
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use pusher_proto::{AuthId, CloseFrame, CloseReason, ConnectRequest, Instant, SocketEpoch, TransportError};
+
+use crate::auth::AuthCall;
+use crate::engine::{Engine, payload_len};
+use crate::guard::guard;
+use crate::socket::{Received, Socket};
+use crate::step::Step;
+
+/// What a loop asks of its adapter.
+pub trait Outside {
+    /// An open WebSocket.
+    type Socket: Socket;
+
+    /// A WebSocket that is being opened. Dropping it gives it up.
+    type Opening: Future<Output = Result<Self::Socket, CloseReason>> + Unpin;
+
+    /// Starts to open a WebSocket.
+    fn open(&mut self, request: ConnectRequest) -> Self::Opening;
+
+    /// Starts to authorize; every call takes its answer itself.
+    fn authorize(&mut self, calls: Vec<AuthCall>);
+
+    /// A call is not needed any more.
+    fn cancel(&mut self, id: AuthId);
+
+    /// Goes on with what authorizes, where it does not go on by itself.
+    fn poll_calls(&mut self, context: &mut Context<'_>);
+}
+
+/// The loop of one client without its waiting: an [`Engine`], its sockets, and its deadlines.
+///
+/// A turn always does the same in the same order: it looks at the clock, takes what handles have changed, does what follows from
+/// that, goes on with authorizations, opening, reading and closing sockets, and acts on deadlines last, so that what lies in a
+/// socket counts before the deadline that waits for it. Consumers are woken when the socket has no more.
+pub struct Turns<O: Outside> {
+    engine: Engine,
+    link: Link<O>,
+    /// Sockets that are not used any more, on their way out.
+    closing: Vec<Closing<O::Socket>>,
+    outside: O,
+    /// When the core has something to do.
+    timer: Option<Instant>,
+    /// The end of a `shutdown` that takes too long.
+    limit: Option<Instant>,
+    /// Whether a step began something that has not been polled yet.
+    began: bool,
+}
+
+/// The present socket.
+enum Link<O: Outside> {
+    None,
+    Opening(SocketEpoch, O::Opening),
+    Open(SocketEpoch, O::Socket),
+}
+
+struct Closing<S> {
+    socket: S,
+    until: Instant,
+}
+
+/// What to do after a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Wait: [`park`](Turns::park), until a socket is ready or [`deadline`](Turns::deadline).
+    Idle,
+    /// Take the next turn.
+    Again,
+    /// Take the next turn, after others on the same thread have had theirs: the socket has more.
+    Yield,
+    /// The loop has ended.
+    Over,
+}
+
+/// How far reading got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Read {
+    /// The socket has no more for now.
+    Drained,
+    /// The socket may have more; others have their turn first.
+    Yielded,
+}
+
+impl<O: Outside> Turns<O> {
+    /// Begins without a socket.
+    pub fn new(engine: Engine, outside: O) -> Self {
+        Self { engine, link: Link::None, closing: Vec::new(), outside, timer: None, limit: None, began: false }
+    }
+
+    /// Takes a turn.
+    pub fn turn(&mut self, context: &mut Context<'_>) -> Turn {
+        self.began = false;
+        self.engine.tick();
+        self.engine.sync();
+        self.settle();
+        // Before anything is read: what a peer sends does not put off the end.
+        if self.is_late() {
+            return Turn::Over;
+        }
+        self.outside.poll_calls(context);
+        let read = self.poll_link(context);
+        self.poll_closing(context);
+        let timed_out = self.poll_timer();
+        if self.is_over() {
+            return Turn::Over;
+        }
+        match read {
+            Read::Yielded => Turn::Yield,
+            Read::Drained if timed_out || self.began => Turn::Again,
+            Read::Drained => {
+                self.engine.wake_consumers();
+                Turn::Idle
+            }
+        }
+    }
+
+    /// Wakes the consumers of everything handled so far, before others on the same thread have their turn.
+    pub fn wake_consumers(&mut self) {
+        self.engine.wake_consumers();
+    }
+
+    /// Leaves a waker for the next change by a handle; returns false if one came since the last turn began.
+    pub fn park(&self, waker: &Waker) -> bool {
+        self.engine.park(waker)
+    }
+
+    /// Returns the time of the last look at the clock.
+    #[must_use]
+    pub const fn now(&self) -> Instant {
+        self.engine.now()
+    }
+
+    /// Looks at the clock.
+    pub fn tick(&mut self) -> Instant {
+        self.engine.tick()
+    }
+
+    /// Returns when the next turn is due although nothing has happened; at most a day from the last look at the clock, since
+    /// not every timer takes a time that no clock reaches.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let closing = self.closing.iter().map(|closing| closing.until);
+        let earliest = closing.chain(self.timer).chain(self.limit).min();
+        earliest.map(|at| at.min(self.engine.now() + LONGEST_WAIT))
+    }
+
+    /// Returns the socket that is being opened, if one is.
+    pub const fn opening(&self) -> Option<&O::Opening> {
+        match &self.link {
+            Link::Opening(_, opening) => Some(opening),
+            Link::None | Link::Open(..) => None,
+        }
+    }
+
+    /// Does what the last input asks for, then tells the application.
+    fn settle(&mut self) {
+        while let Some(step) = self.engine.next_step() {
+            match step {
+                Step::Connect(socket, request) => {
+                    self.began = true;
+                    self.link = Link::Opening(socket, self.outside.open(request));
+                }
+                Step::Send(socket, text) => {
+                    let Link::Open(open, link) = &mut self.link else { continue };
+                    if *open != socket {
+                        continue;
+                    }
+                    if let Err(reason) = link.send(text) {
+                        self.lose(socket, reason);
+                    }
+                }
+                Step::Close(socket, frame) => self.close(socket, frame),
+                Step::Authorize(calls) => {
+                    self.began = true;
+                    self.outside.authorize(calls);
+                }
+                Step::CancelAuth(id) => {
+                    self.began = true;
+                    self.outside.cancel(id);
+                }
+                Step::Schedule(at) => self.timer = Some(at),
+            }
+        }
+        self.engine.run_callbacks();
+    }
+
+    fn close(&mut self, socket: SocketEpoch, frame: CloseFrame) {
+        match mem::replace(&mut self.link, Link::None) {
+            Link::Open(open, mut link) if open == socket => {
+                link.close(frame);
+                self.retire(link);
+            }
+            Link::Opening(opening, _) if opening == socket => {}
+            other @ (Link::None | Link::Open(..) | Link::Opening(..)) => self.link = other,
+        }
+    }
+
+    /// Lets a socket end by itself.
+    fn retire(&mut self, socket: O::Socket) {
+        self.began = true;
+        if self.closing.len() >= MAX_CLOSING {
+            self.closing.remove(0);
+        }
+        self.closing.push(Closing { socket, until: self.engine.close_deadline() });
+    }
+
+    fn lose(&mut self, socket: SocketEpoch, reason: CloseReason) {
+        if let Link::Open(_, link) = mem::replace(&mut self.link, Link::None) {
+            self.retire(link);
+        }
+        self.engine.handle_close(socket, reason);
+    }
+
+    fn poll_link(&mut self, context: &mut Context<'_>) -> Read {
+        if let Link::Opening(socket, opening) = &mut self.link {
+            let socket = *socket;
+            // The application may decide about certificates.
+            let opened = guard("an attempt to connect", || Pin::new(opening).poll(context));
+            let failed = Poll::Ready(Err(CloseReason::Failed(TransportError::Io("the attempt panicked".into()))));
+            let Poll::Ready(opened) = opened.unwrap_or(failed) else { return Read::Drained };
+            match opened {
+                Ok(open) => {
+                    self.link = Link::Open(socket, open);
+                    self.engine.handle_open(socket);
+                }
+                Err(reason) => {
+                    self.link = Link::None;
+                    self.engine.handle_close(socket, reason);
+                }
+            }
+            self.settle();
+        }
+        let read = self.read(context);
+        self.flush(context);
+        read
+    }
+
+    /// Handles every message as it comes: while one is held, its read buffer cannot be used again.
+    fn read(&mut self, context: &mut Context<'_>) -> Read {
+        let begin = self.engine.now();
+        let mut bytes = 0;
+        for count in 1..=FRAMES_PER_TURN {
+            if bytes > BYTES_PER_TURN || self.engine.now().since(begin) >= TIME_PER_TURN {
+                break;
+            }
+            let Link::Open(socket, link) = &mut self.link else { return Read::Drained };
+            let socket = *socket;
+            match link.poll_frame(context) {
+                Poll::Pending => return Read::Drained,
+                Poll::Ready(Received::Frame(frame)) => {
+                    bytes += payload_len(&frame);
+                    self.engine.handle_frame(socket, frame);
+                }
+                Poll::Ready(Received::Skipped(len)) => self.engine.handle_skipped(socket, len),
+                Poll::Ready(Received::Part) => self.engine.handle_part(socket),
+                Poll::Ready(Received::Yielded) => {
+                    self.engine.handle_part(socket);
+                    break;
+                }
+                Poll::Ready(Received::Closed(reason)) => self.lose(socket, reason),
+            }
+            self.settle();
+            if count % FRAMES_PER_TICK == 0 {
+                self.engine.tick();
+            }
+        }
+        Read::Yielded
+    }
+
+    fn flush(&mut self, context: &mut Context<'_>) {
+        let Link::Open(socket, link) = &mut self.link else { return };
+        let socket = *socket;
+        if let Poll::Ready(Err(reason)) = link.poll_flush(context) {
+            self.lose(socket, reason);
+            self.settle();
+        }
+    }
+
+    fn poll_closing(&mut self, context: &mut Context<'_>) {
+        let now = self.engine.now();
+        self.closing.retain_mut(|closing| now < closing.until && closing.socket.poll_close(context).is_pending());
+    }
+
+    /// Returns whether a deadline has come.
+    fn poll_timer(&mut self) -> bool {
+        let now = self.engine.tick();
+        if self.timer.is_none_or(|at| now < at) {
+            return false;
+        }
+        self.timer = None;
+        self.engine.handle_timeout();
+        self.settle();
+        true
+    }
+
+    /// Whether the loop is not needed any more.
+    fn is_over(&mut self) -> bool {
+        if !self.engine.is_leaving() {
+            return false;
+        }
+        if matches!(self.link, Link::None) && self.closing.is_empty() {
+            return true;
+        }
+        if self.limit.is_none() {
+            self.limit = self.engine.leave_limit().map(|limit| self.engine.now() + limit);
+        }
+        self.is_late()
+    }
+
+    /// Whether `shutdown` has taken as long as it may.
+    fn is_late(&self) -> bool {
+        self.limit.is_some_and(|limit| limit <= self.engine.now())
+    }
+}
+
+impl<O: Outside> fmt::Debug for Turns<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turns").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+/// Sockets that may be on their way out at a time: `close_timeout` may be long, and each holds a file descriptor. The oldest one
+/// is dropped for another.
+const MAX_CLOSING: usize = 8;
+
+/// How long a loop waits at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Messages after which others on the same thread have their turn.
+const FRAMES_PER_TURN: usize = 256;
+
+/// Bytes after which they have it: what waits for a consumer should still lie in the cache when it comes.
+const BYTES_PER_TURN: usize = 64 * 1_024;
+
+/// Time after which they have it: callbacks may be slow.
+const TIME_PER_TURN: Duration = Duration::from_millis(20);
+
+/// Messages that count as arrived at the same time: reading the clock costs as much as handling a short one.
+const FRAMES_PER_TICK: usize = 32;

@@ -1,0 +1,32 @@
+//! The stream below a WebSocket.
+
+use std::io::{self, Read, Write};
+use std::task::Waker;
+
+use pusher_proto::{CloseReason, TransportError};
+
+use crate::io::{is_end, uninterrupted};
+
+/// A stream that says `WouldBlock` and remembers whom to wake then.
+pub trait NonBlocking: Read + Write + Send + 'static {
+    /// Sets whom to wake when the stream is ready again.
+    fn set_waker(&mut self, waker: &Waker);
+}
+
+/// Reads once, whatever interrupts.
+pub(super) fn read(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    uninterrupted(|| stream.read(buffer))
+}
+
+/// Writes some of `bytes`, which are not empty, whatever interrupts.
+pub(super) fn write(stream: &mut impl Write, bytes: &[u8]) -> io::Result<usize> {
+    match uninterrupted(|| stream.write(bytes)) {
+        Ok(0) => Err(io::ErrorKind::BrokenPipe.into()),
+        result => result,
+    }
+}
+
+/// What an error of the stream means for the connection.
+pub(super) fn failure(error: &io::Error) -> CloseReason {
+    if is_end(error) { CloseReason::Dropped } else { CloseReason::Failed(TransportError::Io(error.to_string())) }
+}

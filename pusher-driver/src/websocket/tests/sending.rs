@@ -1,0 +1,82 @@
+//! What is sent, and how a WebSocket closes.
+
+use super::*;
+
+#[test]
+fn a_ping_frame_is_answered_with_a_pong_frame() {
+    let pipe = Pipe::default();
+    let mut socket = pipe.open();
+    pipe.give(&server_frame(PING, b"are you there"));
+    assert_eq!(socket.read(), Poll::Ready(Received::Frame(Frame::Ping)));
+    assert_eq!(socket.flush(), Poll::Ready(Ok(())));
+    let sent = pipe.sent();
+    assert_eq!((sent[0], unmasked(&sent).as_slice()), (0x8a, b"are you there".as_slice()));
+}
+
+#[test]
+fn a_close_that_is_ignored_is_waited_for_in_turns() {
+    let (mut socket, reads) = Flood::open(&[0x82, 2, 0, 0]);
+    socket.close(&CloseFrame { code: 1000, reason: Text::default() });
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    for turn in 1..=3 {
+        let begin = *reads.lock().unwrap();
+        assert_eq!(socket.poll_close(&waker), Poll::Pending);
+        let reads = *reads.lock().unwrap() - begin;
+        assert!((1..=64).contains(&reads), "{reads} reads in one turn");
+        assert_eq!(wakes.0.load(Ordering::Relaxed), turn, "it wants another turn");
+    }
+}
+
+#[test]
+fn a_close_is_answered_and_an_answer_ends_ours() {
+    let pipe = Pipe::default();
+    let mut socket = pipe.open();
+    socket.close(&CloseFrame { code: 1000, reason: Text::default() });
+    assert_eq!(pipe.sent()[0], CLOSE);
+    assert_eq!(socket.poll_close(Waker::noop()), Poll::Pending);
+    pipe.give(&text(5_000).0);
+    pipe.give(&server_frame(CLOSE, b"\x03\xe8"));
+    assert_eq!(socket.poll_close(Waker::noop()), Poll::Ready(()));
+
+    let pipe = Pipe::default();
+    let mut socket = pipe.open();
+    pipe.give(&server_frame(CLOSE, b"\x03\xe8"));
+    assert!(matches!(socket.read(), Poll::Ready(Received::Closed(CloseReason::Closed(Some(_))))));
+    assert_eq!(socket.poll_close(Waker::noop()), Poll::Pending);
+    assert_eq!(pipe.sent()[0], CLOSE);
+    pipe.0.lock().unwrap().is_closed = true;
+    assert_eq!(socket.poll_close(Waker::noop()), Poll::Ready(()));
+}
+
+#[test]
+fn what_the_stream_does_not_take_waits_up_to_a_bound() {
+    let pipe = Pipe::default();
+    let mut socket = pipe.open();
+    pipe.0.lock().unwrap().is_stuffed = true;
+    // A peer that is busy for a while costs nobody a message.
+    for _ in 0..200 {
+        assert_eq!(socket.send(&"x".repeat(20_000).into()), Ok(()));
+    }
+    let text = Text::from("x".repeat(MAX_WRITE_BUFFER_LEN / 2));
+    assert_eq!(socket.send(&text), Ok(()));
+    assert_eq!(socket.flush(), Poll::Pending);
+    let error = CloseReason::Failed(TransportError::Io("the server does not read".into()));
+    assert_eq!(socket.send(&text), Err(error));
+}
+
+#[test]
+fn what_the_stream_does_not_take_is_sent_before_the_close_ends() {
+    let pipe = Pipe::default();
+    let mut socket = pipe.open();
+    pipe.0.lock().unwrap().is_stuffed = true;
+    assert_eq!(socket.send(&"x".into()), Ok(()));
+    socket.close(&CloseFrame { code: 1000, reason: Text::default() });
+    assert_eq!(socket.poll_close(Waker::noop()), Poll::Pending);
+    assert_eq!(pipe.sent(), [0; 0]);
+    pipe.0.lock().unwrap().is_stuffed = false;
+    assert_eq!(socket.poll_close(Waker::noop()), Poll::Pending);
+    let sent = pipe.sent();
+    let kinds: Vec<u8> = [0, 7].map(|at| sent[at]).into();
+    assert_eq!((kinds, sent.len()), ([TEXT | 0x80, CLOSE].into(), 7 + 8));
+}
