@@ -104,6 +104,9 @@ impl Authorizer for HttpAuth {
 /// One request for all calls, which are at least one; an answer for each.
 fn answers_to(http: &HttpAuth, calls: &[AuthCall]) -> Vec<Result<AuthResponse, AuthError>> {
     let requests: Vec<&AuthRequest> = calls.iter().map(AuthCall::request).collect();
+    if let Some(url) = http.url(requests[0]) {
+        calls.iter().for_each(|call| call.call.asks(url.clone()));
+    }
     let post = || calls[0].post(&http.request(&requests, calls[0].body(), Credentials::new())?);
     let mut response = post();
     let is_cancelled = calls.iter().all(AuthCall::is_cancelled);

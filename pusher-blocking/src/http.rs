@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use pusher_driver::adapter::{AuthUrl, USER_AGENT};
+use pusher_driver::adapter::{AuthUrl, USER_AGENT, is_end};
 use pusher_driver::{HttpRequest, HttpResponse, Options};
 use pusher_proto::{AuthError, Config};
 use ureq::Agent;
@@ -46,11 +46,7 @@ impl Http {
             answer = self.ask(&agent, request, &url);
         }
         self.has_answered.fetch_or(answer.is_ok(), Ordering::Relaxed);
-        answer.map_err(|error| match failure(error) {
-            AuthError::Network(text) => AuthError::Network(format!("{url}: {text}")),
-            AuthError::Handler(text) => AuthError::Handler(format!("{url}: {text}")),
-            error => error,
-        })
+        answer.map_err(|error| failure(error).at(url.to_string()))
     }
 
     fn ask(&self, agent: &Agent, request: &HttpRequest, url: &AuthUrl) -> Result<HttpResponse, Failure> {
@@ -92,9 +88,7 @@ enum Failure {
 
 /// Whether the connection ended without an answer.
 fn is_lost(failure: &Failure) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    let Failure::Ureq(ureq::Error::Io(error)) = failure else { return false };
-    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+    matches!(failure, Failure::Ureq(ureq::Error::Io(error)) if is_end(error))
 }
 
 fn header<B>(response: &Response<B>, name: &str) -> Option<String> {
@@ -152,8 +146,9 @@ mod tests {
     fn a_request_takes_no_longer_than_the_timeout_of_authorizations() {
         // It accepts connections by its backlog, and never answers.
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/auth", server.local_addr().unwrap());
         let request = HttpRequest {
-            url: format!("http://{}/auth", server.local_addr().unwrap()).into(),
+            url: format!("{url}?token=1").into(),
             headers: Vec::new(),
             content_type: "application/json",
             body: "{}".into(),
@@ -162,6 +157,6 @@ mod tests {
         let http = Http::new(&config.build().unwrap(), &Options::new());
         let (sender, answer) = mpsc::channel();
         thread::spawn(move || sender.send(http.post(&request)));
-        assert_eq!(answer.recv_timeout(Duration::from_secs(20)), Ok(Err(AuthError::Timeout)));
+        assert_eq!(answer.recv_timeout(Duration::from_secs(20)), Ok(Err(AuthError::Timeout.at(url))));
     }
 }

@@ -76,9 +76,12 @@ impl Failure {
     pub(crate) fn subscription(channel: &ChannelName, error: &SubscriptionError) -> Self {
         let message = format!("{channel}: {error}");
         match error {
-            SubscriptionError::Auth(AuthError::Http { .. } | AuthError::Handler(_)) | SubscriptionError::Refused(_) => {
+            SubscriptionError::Auth(error)
+                if matches!(error.cause(), AuthError::Http { .. } | AuthError::Handler(_)) =>
+            {
                 Self::refused(message)
             }
+            SubscriptionError::Refused(_) => Self::refused(message),
             _ => Self::failed(message),
         }
     }

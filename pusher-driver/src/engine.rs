@@ -114,7 +114,12 @@ impl Engine {
     /// be what the deadline waits for.
     pub fn handle_timeout(&mut self) {
         tracing::trace!(now = %self.now, "timeout");
-        self.input(|state, now| state.core.handle_timeout(now));
+        let mut late = Vec::new();
+        self.input(|state, now| {
+            state.time_out_calls(now, &mut late);
+            state.core.handle_timeout(now);
+        });
+        self.steps.extend(late);
     }
 
     /// Returns the next thing to do.

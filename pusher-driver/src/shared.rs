@@ -8,7 +8,7 @@ use std::{fmt, mem};
 
 use pusher_proto::{
     Action, AuthBody, AuthError, AuthId, AuthResponse, ChannelName, ClientEventName, Config, ConnectionState, Data,
-    Event, FailReason, Instant, TriggerError,
+    Event, FailReason, Instant, Text, TriggerError,
 };
 
 use crate::auth::{Answers, AuthCall};
@@ -27,14 +27,14 @@ pub(crate) struct Shared {
     last_id: AtomicU64,
     pub(crate) budget: Arc<Budget>,
     auth_body: AuthBody,
+    auth_timeout: Duration,
 }
 
 /// Changed only under the lock, and never while code of the application runs.
 pub(crate) struct State {
     pub(crate) core: pusher_proto::Client,
     pub(crate) routes: Routes,
-    /// Running authorizations; the flag tells them that nobody waits any more.
-    calls: BTreeMap<AuthId, Arc<AtomicBool>>,
+    calls: BTreeMap<AuthId, Pending>,
     answers: Vec<(AuthId, Result<AuthResponse, AuthError>)>,
     /// Why no subscription can succeed at present.
     pub(crate) ended: Option<Ended>,
@@ -44,6 +44,16 @@ pub(crate) struct State {
     loop_waker: Option<Waker>,
     /// Whether something changed that the loop has not seen.
     changed: bool,
+}
+
+/// A call that has not been answered.
+struct Pending {
+    /// Tells the call that its answer is not needed any more.
+    cancelled: Arc<AtomicBool>,
+    /// When the core stops waiting for it.
+    deadline: Instant,
+    /// The endpoint that is asked, without its query, if there is one.
+    url: Option<Text>,
 }
 
 /// Why no subscription can succeed at present.
@@ -68,6 +78,7 @@ pub(crate) struct Handle(pub(crate) Arc<Shared>);
 
 impl Shared {
     pub(crate) fn new(config: Config, options: &Options, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let auth_timeout = config.auth_timeout();
         let core = pusher_proto::Client::new(config, options.draw_seed());
         Arc::new(Self {
             state: Mutex::new(State::new(core)),
@@ -75,6 +86,7 @@ impl Shared {
             last_id: AtomicU64::new(0),
             budget: Budget::new(options),
             auth_body: options.auth_body,
+            auth_timeout,
         })
     }
 
@@ -126,6 +138,13 @@ impl Answers for Shared {
             }
         });
     }
+
+    /// The loop need not know.
+    fn asks(&self, id: AuthId, url: Text) {
+        if let Some(pending) = self.lock().calls.get_mut(&id) {
+            pending.url = Some(url);
+        }
+    }
 }
 
 impl State {
@@ -175,6 +194,19 @@ impl State {
         }
     }
 
+    /// Answers the calls whose time is over and that ask an endpoint, for the core does not know which: its own end of the wait,
+    /// which comes now, could not name it.
+    pub(crate) fn time_out_calls(&mut self, now: Instant, steps: &mut impl Extend<Step>) {
+        let core = &mut self.core;
+        self.calls.retain(|id, pending| {
+            let Some(url) = pending.url.as_ref().filter(|_| pending.deadline <= now) else { return true };
+            pending.cancelled.store(true, Ordering::Relaxed);
+            steps.extend([Step::CancelAuth(*id)]);
+            core.handle_auth(*id, Err(AuthError::Timeout.at(url.clone())), now);
+            false
+        });
+    }
+
     /// Takes everything that the core wants done.
     pub(crate) fn poll_core(
         &mut self,
@@ -210,14 +242,16 @@ impl State {
                 Action::RequestAuth(request) => {
                     tracing::trace!(id = %request.id, subject = %request.subject, purpose = ?request.purpose, "ask");
                     let cancelled = Arc::new(AtomicBool::new(false));
-                    self.calls.insert(request.id, Arc::clone(&cancelled));
+                    let deadline = now + shared.auth_timeout;
+                    let pending = Pending { cancelled: Arc::clone(&cancelled), deadline, url: None };
+                    self.calls.insert(request.id, pending);
                     let answers = Arc::<Shared>::clone(shared);
                     calls.push(AuthCall::new(request, shared.auth_body, cancelled, answers));
                 }
                 Action::CancelAuth(id) => {
                     tracing::trace!(%id, "cancel auth");
-                    if let Some(cancelled) = self.calls.remove(&id) {
-                        cancelled.store(true, Ordering::Relaxed);
+                    if let Some(pending) = self.calls.remove(&id) {
+                        pending.cancelled.store(true, Ordering::Relaxed);
                         steps.extend([Step::CancelAuth(id)]);
                     }
                 }

@@ -49,13 +49,13 @@ pub struct Subscription {
 pub enum SubscribeError {
     /// The application's server or Pusher refused, or did not answer in time.
     #[error("{0}")]
-    Channel(SubscriptionError),
+    Channel(#[source] SubscriptionError),
     /// The client was disconnected by the application.
     #[error("the client is disconnected")]
     Disconnected,
     /// The connection failed for good.
     #[error("the connection failed: {0}")]
-    Failed(FailReason),
+    Failed(#[source] FailReason),
     /// The channel was unsubscribed meanwhile.
     #[error("the channel was unsubscribed")]
     Unsubscribed,

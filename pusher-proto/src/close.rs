@@ -128,6 +128,15 @@ impl fmt::Display for CloseReason {
     }
 }
 
+impl core::error::Error for CloseReason {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Failed(error) => Some(error),
+            Self::Closed(_) | Self::Dropped | Self::FrameTooLarge | Self::TlsUnavailable => None,
+        }
+    }
+}
+
 /// Characters of a text of the server that an error shows.
 const MAX_SHOWN: usize = 200;
 

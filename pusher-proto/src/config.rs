@@ -280,7 +280,7 @@ impl ConfigBuilder {
 pub enum InvalidConfig {
     /// The application's key.
     #[error("the application key is unusable: {0}")]
-    Key(InvalidName),
+    Key(#[source] InvalidName),
     /// The list of endpoints is empty.
     #[error("at least one endpoint is needed")]
     NoEndpoint,

@@ -61,18 +61,19 @@ pub enum ProtocolError {
 pub enum ConnectionError {
     /// The socket could not be opened, or failed.
     #[error("{0}")]
-    Transport(TransportError),
+    Transport(#[source] TransportError),
     /// The server did not say `pusher:connection_established` within
     /// [`handshake_timeout`](crate::ConfigBuilder::handshake_timeout).
     #[error("the server did not answer within the handshake timeout")]
     HandshakeTimeout,
     /// The server refused the connection with an error frame.
     #[error("the server refused the connection: {0}")]
-    Refused(ServerError),
+    Refused(#[source] ServerError),
     /// The socket ended.
     #[error("{reason}{}", if *during_handshake { " during the handshake" } else { "" })]
     Closed {
         /// How it ended.
+        #[source]
         reason: CloseReason,
         /// Whether the server never said `pusher:connection_established`. Some servers refuse a wrong key this way.
         during_handshake: bool,
@@ -82,10 +83,10 @@ pub enum ConnectionError {
     PongTimeout,
     /// An error frame on a connection that goes on.
     #[error("{0}")]
-    Server(ServerError),
+    Server(#[source] ServerError),
     /// A frame that could not be used, on a connection that goes on.
     #[error("{0}")]
-    Protocol(ProtocolError),
+    Protocol(#[source] ProtocolError),
 }
 
 /// Why the client stopped trying. [`connect`](crate::Client::connect) starts anew.
@@ -107,6 +108,7 @@ pub enum FailReason {
         /// Consecutive failures.
         attempts: u32,
         /// Why the last one failed.
+        #[source]
         last: Box<ConnectionError>,
     },
     /// The client was switched to an empty list of servers.
@@ -138,14 +140,15 @@ const fn meaning(code: u32) -> &'static str {
 pub enum SubscriptionError {
     /// The application's server did not authorize.
     #[error("{0}")]
-    Auth(AuthError),
+    Auth(#[source] AuthError),
     /// Pusher refused.
     #[error("the server refused the subscription: {0}")]
-    Refused(ServerError),
+    Refused(#[source] ServerError),
     /// Nobody answered within [`subscribe_timeout`](crate::ConfigBuilder::subscribe_timeout).
     #[error("the server did not answer the subscription{}", Probably(.probable_cause.as_ref()))]
     Timeout {
         /// An error of that time that named no channel, if there was one.
+        #[source]
         probable_cause: Option<ServerError>,
     },
     /// The answer of the auth server has no `channel_data`, which a presence channel needs.
@@ -179,15 +182,16 @@ impl core::fmt::Display for Probably<'_> {
 pub enum SigninError {
     /// The application's server did not authenticate the user.
     #[error("{0}")]
-    Auth(AuthError),
+    Auth(#[source] AuthError),
     /// Pusher refused.
     #[error("the server refused the sign-in: {0}")]
-    Refused(ServerError),
+    Refused(#[source] ServerError),
     /// Nobody answered within [`signin_timeout`](crate::ConfigBuilder::signin_timeout). Servers without user
     /// authentication are silent.
     #[error("the server did not answer the sign-in{}", Probably(.probable_cause.as_ref()))]
     Timeout {
         /// An error of that time that may be the answer, if there was one.
+        #[source]
         probable_cause: Option<ServerError>,
     },
     /// The `user_data` of the application's server, or of the confirmation, is not a JSON object with an `id`. The server
@@ -229,7 +233,7 @@ pub enum DecryptionError {
     WrongKey,
     /// The key does not open the payload, and the application's server gave no newer one.
     #[error("the key does not open the payload, and there is no newer one: {0}")]
-    KeyRefresh(AuthError),
+    KeyRefresh(#[source] AuthError),
     /// What was encrypted is not UTF-8.
     #[error("the decrypted payload is not UTF-8")]
     NotUtf8,
@@ -269,4 +273,46 @@ pub enum TriggerError {
     /// The queue of unsent client events is full.
     #[error("the queue of client events is full")]
     QueueFull,
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+    use core::error::Error;
+
+    use super::*;
+    use crate::InvalidName;
+
+    #[test]
+    fn errors_that_wrap_another_return_it_as_their_source() {
+        let server = || ServerError { code: None, message: "no".into() };
+        let auth = || AuthError::Timeout;
+        let transport = || TransportError::Io("refused".into());
+        let timeout = || Box::new(ConnectionError::PongTimeout);
+        let failed = || CloseReason::Failed(transport());
+        let wrappers: [(&dyn Error, &dyn Error); 15] = [
+            (&ConnectionError::Transport(transport()), &transport()),
+            (&ConnectionError::Refused(server()), &server()),
+            (&ConnectionError::Closed { reason: failed(), during_handshake: false }, &failed()),
+            (&ConnectionError::Server(server()), &server()),
+            (
+                &ConnectionError::Protocol(ProtocolError::FrameTooLarge { len: 2, max: 1 }),
+                &ProtocolError::FrameTooLarge { len: 2, max: 1 },
+            ),
+            (&FailReason::GaveUp { attempts: 1, last: timeout() }, &timeout()),
+            (&SubscriptionError::Auth(auth()), &auth()),
+            (&SubscriptionError::Refused(server()), &server()),
+            (&SubscriptionError::Timeout { probable_cause: Some(server()) }, &server()),
+            (&SigninError::Auth(auth()), &auth()),
+            (&SigninError::Refused(server()), &server()),
+            (&SigninError::Timeout { probable_cause: Some(server()) }, &server()),
+            (&DecryptionError::KeyRefresh(auth()), &auth()),
+            (&auth().at("http://h/auth"), &auth()),
+            (&crate::InvalidConfig::Key(InvalidName::Empty), &InvalidName::Empty),
+        ];
+        for (wrapper, source) in wrappers {
+            assert_eq!(wrapper.source().map(ToString::to_string), Some(source.to_string()), "{wrapper:?}");
+        }
+        assert_eq!(failed().source().map(ToString::to_string), Some("refused".into()));
+    }
 }

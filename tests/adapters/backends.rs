@@ -55,7 +55,10 @@ fn header<'r>(request: &'r str, name: &str) -> Vec<&'r str> {
 fn an_auth_request_has_the_headers_that_backends_ask_for<A: Adapter>(world: &mut World<A>) {
     let backend = Backend::new([Answer::new("403 Forbidden", "", "no")]);
     let user = asking(world, &backend);
-    assert_eq!(refused(&user), AuthError::Http { status: 403, excerpt: "no".into(), retry_after: None });
+    assert_eq!(
+        refused(&user),
+        AuthError::Http { status: 403, excerpt: "no".into(), retry_after: None }.at(backend.url())
+    );
     let request = backend.request();
     assert!(request.starts_with("POST /broadcasting/auth?token=t0ken HTTP/1.1\r\n"), "{request}");
     let agent = concat!("pusher-rust/", env!("CARGO_PKG_VERSION"));
@@ -115,7 +118,7 @@ fn an_expired_session_is_renewed_whatever_the_backend_calls_it<A: Adapter>(world
         let user = world.user_with(world.config().auth_retries(0), auth, &options());
         user.client.connect();
         let again = AuthError::Http { status: 403, excerpt: "asked again".into(), retry_after: None };
-        assert_eq!(refused(&user), again);
+        assert_eq!(refused(&user), again.at(backend.url()));
     }
     let backend = Backend::new([Answer::new("401 Unauthorized", "", ""), Answer::new("403 Forbidden", "", "again")]);
     let auth = backend.auth().on_unauthorized(|_| {}).unauthorized_statuses([498]);
@@ -143,16 +146,22 @@ fn an_answer_that_cannot_be_used_says_what_came_but_no_secret<A: Adapter>(world:
 
 fn a_wrong_url_and_a_lost_connection_name_host_and_path_only<A: Adapter>(world: &mut World<A>) {
     let answers = [
-        (Answer::new("404 Not Found", "", "<h1>Not Found</h1>"), "there is no URL: <h1>"),
-        (Answer::new("405 Method Not Allowed", "", ""), "URL takes no POST"),
-        (Answer::new("302 Found", "Location: https://h/login?back=t0ken\r\n", ""), "URL redirects to https://h/login,"),
-        (Answer::Close, "URL: "),
+        (Answer::new("403 Forbidden", "", "no"), "BACKEND: authorization denied with status 403: no"),
+        (Answer::new("200 OK", "", ""), "BACKEND: the auth endpoint answered nothing"),
+        (Answer::new("404 Not Found", "", "<h1>Not Found</h1>"), "404: there is nothing at this URL: <h1>"),
+        (Answer::new("405 Method Not Allowed", "", ""), "405: this URL takes no POST"),
+        (
+            Answer::new("302 Found", "Location: https://h/login?back=t0ken\r\n", ""),
+            "302: redirects to https://h/login,",
+        ),
+        (Answer::Close, "BACKEND: authorization failed: "),
     ];
     for (answer, excerpt) in answers {
         let backend = Backend::new([answer]);
         let error = refused(&asking(world, &backend));
         let shown = format!("{error} {error:?}");
-        let excerpt = excerpt.replace("URL", &backend.url());
+        let excerpt = excerpt.replace("BACKEND", &backend.url());
+        assert!(error.to_string().starts_with(&format!("{}: ", backend.url())), "{shown}");
         assert!(shown.contains(&excerpt) && !shown.contains("t0ken"), "{excerpt}: {shown}");
     }
 }
@@ -195,11 +204,15 @@ fn an_auth_server_that_never_ends_its_answer_holds_up_nobody<A: Adapter>(world: 
         world.publish("chat", "1");
         assert_eq!(text::<A>(&mut chat), "1");
         match A::subscribed(&orders) {
-            Err(SubscribeError::Channel(SubscriptionError::Auth(AuthError::Timeout))) => {
-                assert!(matches!(flood, Answer::Trickle(_)), "{flood:?} is read until its time is over");
-            }
-            Err(SubscribeError::Channel(SubscriptionError::Auth(error))) => {
-                assert!(matches!(error, AuthError::Handler(_) | AuthError::Network(_)), "{error:?}");
+            Err(SubscribeError::Channel(SubscriptionError::Auth(AuthError::At { url, error }))) => {
+                assert_eq!(url, backend.url().as_str());
+                match *error {
+                    AuthError::Timeout => {
+                        assert!(matches!(flood, Answer::Trickle(_)), "{flood:?} is read until its time is over");
+                    }
+                    AuthError::Handler(_) | AuthError::Network(_) => {}
+                    error => panic!("{error:?}"),
+                }
             }
             other => panic!("{flood:?}: {other:?}"),
         }
@@ -214,7 +227,7 @@ fn a_request_ends_with_its_time<A: Adapter>(world: &mut World<A>) {
     // More than there are helper threads in the blocking adapter: none waits for one before it for longer than its time.
     let channels: Vec<_> = (0..9).map(|number| user.subscribe(&format!("private-{number}"))).collect();
     for channel in channels {
-        let timeout = SubscribeError::Channel(SubscriptionError::Auth(AuthError::Timeout));
+        let timeout = SubscribeError::Channel(SubscriptionError::Auth(AuthError::Timeout.at(backend.url())));
         assert_eq!(A::subscribed(&channel), Err(timeout));
     }
 }
@@ -238,7 +251,10 @@ fn a_kept_connection_that_the_server_closed_is_no_failure<A: Adapter>(world: &mu
     let backend = Backend::new([refusal.clone(), Answer::Close, refusal]);
     let user = asking(world, &backend);
     for _ in 0..2 {
-        assert_eq!(refused(&user), AuthError::Http { status: 403, excerpt: "no".into(), retry_after: None });
+        assert_eq!(
+            refused(&user),
+            AuthError::Http { status: 403, excerpt: "no".into(), retry_after: None }.at(backend.url())
+        );
     }
     let requests = [backend.request(), backend.request(), backend.request()];
     assert_eq!(requests[1], requests[2], "the request that was not answered is sent once more");

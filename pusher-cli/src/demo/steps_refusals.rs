@@ -1,6 +1,6 @@
 //! Channels that alice does not get.
 
-use pusher_tokio::{AuthError, ChannelName, Event, SubscriptionError};
+use pusher_tokio::{ChannelName, Event, SubscriptionError};
 
 use super::step::{LIMIT, Miss, Outcome, Step, next, step};
 use super::tour::Tour;
@@ -10,7 +10,7 @@ pub(super) const STEPS: &[Step] =
 
 async fn refused_authorization(tour: &mut Tour) -> Outcome {
     match refusal(tour, &tour.names.forbidden).await? {
-        SubscriptionError::Auth(error @ AuthError::Http { status: 403, .. }) => Ok(error.to_string()),
+        SubscriptionError::Auth(error) if error.status() == 403 => Ok(error.cause().to_string()),
         error => Err(Miss::failed(error.to_string())),
     }
 }

@@ -63,7 +63,7 @@ async fn refused_channel() {
     let endpoint = format!("{}/pusher/auth", server.http_url());
     let listen = ["listen", "--url", &server.ws_url(), "--key", "app-key", "--auth-url", &endpoint];
     let run = pusher(&[&listen[..], &["-c", "private-forbidden"]].concat()).await;
-    run.expect_failure(4, "private-forbidden: authorization denied with status 403");
+    run.expect_failure(4, &format!("private-forbidden: {endpoint}: authorization denied with status 403"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

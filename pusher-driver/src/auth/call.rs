@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use pusher_proto::{AuthBody, AuthError, AuthId, AuthRequest, AuthResponse};
+use pusher_proto::{AuthBody, AuthError, AuthId, AuthRequest, AuthResponse, Text};
 
 #[cfg(feature = "async")]
 use super::message::{HttpRequest, HttpResponse};
@@ -66,6 +66,12 @@ impl AuthCall {
         self.body
     }
 
+    /// Says which endpoint is asked, so that an answer that does not come in time can name it; for adapters.
+    #[doc(hidden)]
+    pub fn asks(&self, url: Text) {
+        self.answers.asks(self.request.id, url);
+    }
+
     /// Whether nobody waits for the answer any more.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
@@ -92,6 +98,9 @@ impl AuthCall {
 /// Takes the answers to calls.
 pub(crate) trait Answers: Send + Sync {
     fn answer(&self, id: AuthId, answer: Result<AuthResponse, AuthError>);
+
+    /// The call is on its way to this endpoint.
+    fn asks(&self, id: AuthId, url: Text);
 }
 
 /// For clients of public channels: every other channel, and sign-in, fails with [`AuthError::NotConfigured`].

@@ -31,7 +31,7 @@ use super::url::{AuthUrl, Printable};
 #[derive(Clone)]
 #[must_use]
 pub struct HttpAuth {
-    url: Text,
+    channel_url: Text,
     user_url: Option<Text>,
     batch_url: Option<Text>,
     always: Credentials,
@@ -49,7 +49,7 @@ impl HttpAuth {
     /// Asks the endpoint at this URL about channels.
     pub fn new(url: impl Into<Text>) -> Self {
         Self {
-            url: url.into(),
+            channel_url: url.into(),
             user_url: None,
             batch_url: None,
             always: Credentials::new(),
@@ -136,7 +136,8 @@ impl HttpAuth {
     ///
     /// [`InvalidConfig::AuthUrl`] for the first that cannot be used.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
-        let urls = [("auth", Some(&self.url)), ("user", self.user_url.as_ref()), ("batch", self.batch_url.as_ref())];
+        let urls =
+            [("auth", Some(&self.channel_url)), ("user", self.user_url.as_ref()), ("batch", self.batch_url.as_ref())];
         for (endpoint, url) in urls {
             let Some(Err(error)) = url.map(|url| AuthUrl::parse(url)) else { continue };
             return Err(InvalidConfig::AuthUrl { endpoint, reason: error.to_string() });
@@ -216,39 +217,40 @@ impl HttpAuth {
             Ok(response) => response,
             Err(error) => return requests.iter().map(|_| Err(error.clone())).collect(),
         };
-        let misdirected = self.misdirected(&response, requests[0]);
         let answers = if self.is_batched(requests[0]) {
             let retry_after = response.retry_after.as_deref();
             AuthResponse::batch_from_http(response.status, &response.body, retry_after, requests)
         } else {
             vec![response.authorization()]
         };
-        let Some(hint) = misdirected else { return answers };
-        let explained = |error| match error {
-            AuthError::Http { status, excerpt, retry_after } => {
+        let hint = misdirected(&response);
+        let explained = |error| match (error, &hint) {
+            (AuthError::Http { status, excerpt, retry_after }, Some(hint)) => {
                 let excerpt = if excerpt.is_empty() { hint.clone() } else { format!("{hint}: {excerpt}") };
                 AuthError::Http { status, excerpt, retry_after }
             }
-            error => error,
+            (error, _) => error,
         };
-        answers.into_iter().map(|answer| answer.map_err(explained)).collect()
+        let url = self.url(requests[0]);
+        let placed = |error| match &url {
+            Some(url) => explained(error).at(url.clone()),
+            None => explained(error),
+        };
+        answers.into_iter().map(|answer| answer.map_err(placed)).collect()
     }
 
-    /// What to know about an answer that says that there is no endpoint here: where it was looked for.
-    fn misdirected(&self, response: &HttpResponse, request: &AuthRequest) -> Option<String> {
+    /// Returns the endpoint that is asked, without its query; for adapters.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn url(&self, request: &AuthRequest) -> Option<Text> {
         let url = AuthUrl::parse(self.endpoint(request).ok()?).ok()?;
-        match (response.status, response.redirect()) {
-            (_, Some(location)) => Some(format!("{url} redirects to {location}, and redirects are not followed")),
-            (NOT_FOUND, None) => Some(format!("there is no {url}")),
-            (METHOD_NOT_ALLOWED, None) => Some(format!("{url} takes no POST")),
-            _ => None,
-        }
+        Some(url.to_string().into())
     }
 
     fn endpoint(&self, request: &AuthRequest) -> Result<&Text, AuthError> {
         match (&request.subject, &self.batch_url) {
             (AuthSubject::Channel(_), Some(url)) => Ok(url),
-            (AuthSubject::Channel(_), None) => Ok(&self.url),
+            (AuthSubject::Channel(_), None) => Ok(&self.channel_url),
             (AuthSubject::User, _) => self.user_url.as_ref().ok_or(AuthError::NotConfigured),
         }
     }
@@ -261,11 +263,21 @@ impl HttpAuth {
 impl fmt::Debug for HttpAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpAuth")
-            .field("url", &Printable(&self.url))
+            .field("url", &Printable(&self.channel_url))
             .field("user_url", &self.user_url.as_deref().map(Printable))
             .field("batch_url", &self.batch_url.as_deref().map(Printable))
             .field("always", &self.always)
             .finish_non_exhaustive()
+    }
+}
+
+/// What to know about an answer that says that there is no endpoint at this URL.
+fn misdirected(response: &HttpResponse) -> Option<String> {
+    match (response.status, response.redirect()) {
+        (_, Some(location)) => Some(format!("redirects to {location}, and redirects are not followed")),
+        (NOT_FOUND, None) => Some("there is nothing at this URL".into()),
+        (METHOD_NOT_ALLOWED, None) => Some("this URL takes no POST".into()),
+        (_, None) => None,
     }
 }
 

@@ -129,6 +129,9 @@ async fn answer(auth: &impl Credentialed, calls: Vec<AuthCall>) {
 /// One request for all calls, which are at least one; an answer for each.
 async fn answers_to(auth: &impl Credentialed, calls: &[AuthCall]) -> Vec<Result<AuthResponse, AuthError>> {
     let requests: Vec<&AuthRequest> = calls.iter().map(AuthCall::request).collect();
+    if let Some(url) = auth.http().url(requests[0]) {
+        calls.iter().for_each(|call| call.asks(url.clone()));
+    }
     let mut response = post(auth, &requests, &calls[0]).await;
     if auth.http().renews(&response, requests[0]) {
         response = post(auth, &requests, &calls[0]).await;
@@ -138,5 +141,9 @@ async fn answers_to(auth: &impl Credentialed, calls: &[AuthCall]) -> Vec<Result<
 
 async fn post(auth: &impl Credentialed, requests: &[&AuthRequest], call: &AuthCall) -> Result<HttpResponse, AuthError> {
     let credentials = auth.credentials(requests[0]).await?;
-    call.post(auth.http().request(requests, call.body(), credentials)?).await
+    let request = auth.http().request(requests, call.body(), credentials)?;
+    call.post(request).await.map_err(|error| match auth.http().url(requests[0]) {
+        Some(url) => error.at(url),
+        None => error,
+    })
 }

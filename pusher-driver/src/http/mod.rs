@@ -82,17 +82,17 @@ impl HttpClient {
                 }
                 // The server closed it while the request was on its way, which says nothing about the request.
                 Err(Failure::Unanswered(_)) => break,
-                Err(Failure::Failed(error)) => return Err(at(&url, error)),
+                Err(Failure::Failed(error)) => return Err(error.at(url.to_string())),
             }
         }
-        let mut connection = Connection::open(&url, open).await.map_err(|error| at(&url, error))?;
+        let mut connection = Connection::open(&url, open).await.map_err(|error| error.at(url.to_string()))?;
         match connection.exchange(write(request, &url)?).await {
             Ok(answer) => {
                 self.keep(connection);
                 Ok(answer)
             }
-            Err(Failure::Unanswered(text)) => Err(at(&url, AuthError::Network(text))),
-            Err(Failure::Failed(error)) => Err(at(&url, error)),
+            Err(Failure::Unanswered(text)) => Err(AuthError::Network(text).at(url.to_string())),
+            Err(Failure::Failed(error)) => Err(error.at(url.to_string())),
         }
     }
 
@@ -196,15 +196,6 @@ async fn read(response: Response<Incoming>) -> Result<HttpResponse, Broken> {
         answer.extend(&piece).map_err(Broken::Answer)?;
     }
     Ok(answer)
-}
-
-/// Says where it failed.
-fn at(url: &AuthUrl, error: AuthError) -> AuthError {
-    match error {
-        AuthError::Network(text) => AuthError::Network(format!("{url}: {text}")),
-        AuthError::Handler(text) => AuthError::Handler(format!("{url}: {text}")),
-        error => error,
-    }
 }
 
 impl fmt::Debug for HttpClient {

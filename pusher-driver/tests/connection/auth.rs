@@ -71,6 +71,7 @@ fn a_batch_endpoint_is_asked_once_for_all_channels() {
     world.receive(&succeeded("private-a"));
     assert_eq!(now(first.subscribed()), Poll::Ready(Ok(())));
     let error = AuthError::Http { status: 403, excerpt: String::new(), retry_after: None };
+    let error = error.at("https://example.com/auth/batch");
     assert_eq!(now(second.subscribed()), Poll::Ready(Err(SubscribeError::Channel(SubscriptionError::Auth(error)))));
 }
 
@@ -82,7 +83,8 @@ fn a_batch_that_fails_is_every_channels_failure() {
     let both = ["private-a", "private-b"].map(|channel| world.client.subscribe(channel).unwrap());
     world.run();
     assert_eq!(world.outside().posts.len(), 1);
-    let error = SubscribeError::Channel(SubscriptionError::Auth(AuthError::Handler("no way there".into())));
+    let error = AuthError::Handler("no way there".into()).at("https://example.com/auth/batch");
+    let error = SubscribeError::Channel(SubscriptionError::Auth(error));
     for subscription in both {
         assert_eq!(now(subscription.subscribed()), Poll::Ready(Err(error.clone())));
     }
@@ -135,7 +137,7 @@ fn a_refusal_of_the_endpoint_is_passed_on() {
     let chat = world.client.subscribe("private-chat").unwrap();
     world.run();
     let error = AuthError::Http { status: 403, excerpt: "members only".into(), retry_after: None };
-    let error = SubscribeError::Channel(SubscriptionError::Auth(error));
+    let error = SubscribeError::Channel(SubscriptionError::Auth(error.at("https://example.com/auth")));
     assert_eq!(now(chat.subscribed()), Poll::Ready(Err(error)));
 }
 
@@ -151,7 +153,7 @@ fn a_token_that_has_expired_is_renewed_once() {
     assert_eq!(renewals.try_iter().collect::<Vec<_>>(), ["private-chat"]);
     assert_eq!(world.outside().posts.len(), 2);
     let error = AuthError::Http { status: 401, excerpt: String::new(), retry_after: None };
-    let error = SubscribeError::Channel(SubscriptionError::Auth(error));
+    let error = SubscribeError::Channel(SubscriptionError::Auth(error.at("https://example.com/auth")));
     assert_eq!(now(chat.subscribed()), Poll::Ready(Err(error)));
 }
 
@@ -340,19 +342,39 @@ fn one_call_that_panics_or_whose_drop_panics_stops_no_other() {
 }
 
 #[test]
-fn an_endpoint_that_takes_too_long_is_given_up() {
-    let config = crate::world::config().auth_timeout(Duration::from_nanos(1)).auth_retries(0);
-    let mut world = World::new(config, HttpAuth::new("https://example.com/auth"), &Options::new());
+fn an_endpoint_that_takes_too_long_is_given_up_and_named_without_its_query() {
+    let config = crate::world::config().auth_timeout(Duration::from_secs(1)).auth_retries(0);
+    let auth = HttpAuth::new("https://example.com/auth?token=1");
+    for auth in [auth.clone(), auth.batch_endpoint("https://example.com/auth/batch?token=1")] {
+        let mut world = World::new(config.clone(), auth, &Options::new());
+        world.run();
+        world.greet();
+        let channels = ["private-a", "private-b"].map(|name| world.client.subscribe(name).unwrap());
+        world.run();
+        let posts = world.outside().posts.len();
+        world.pass(Duration::from_secs(1));
+        world.wake_sleepers();
+        let url = if posts == 1 { "https://example.com/auth/batch" } else { "https://example.com/auth" };
+        for channel in channels {
+            let error = SubscribeError::Channel(SubscriptionError::Auth(AuthError::Timeout.at(url)));
+            assert_eq!(now(channel.subscribed()), Poll::Ready(Err(error)));
+        }
+        assert_eq!(world.outside().dropped_posts, posts);
+    }
+}
+
+#[test]
+fn an_authorizer_of_the_application_that_takes_too_long_is_given_up() {
+    let config = crate::world::config().auth_timeout(Duration::from_secs(1)).auth_retries(0);
+    let mut world = World::new(config, async |_: AuthRequest| pending().await, &Options::new());
     world.run();
     world.greet();
     let chat = world.client.subscribe("private-chat").unwrap();
     world.run();
-    assert_eq!(world.outside().posts.len(), 1);
-    std::thread::sleep(Duration::from_micros(1));
+    world.pass(Duration::from_secs(1));
     world.wake_sleepers();
     let error = SubscribeError::Channel(SubscriptionError::Auth(AuthError::Timeout));
     assert_eq!(now(chat.subscribed()), Poll::Ready(Err(error)));
-    assert_eq!(world.outside().dropped_posts, 1);
 }
 
 #[test]

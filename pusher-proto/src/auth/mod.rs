@@ -3,6 +3,7 @@
 mod batch;
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -278,7 +279,7 @@ pub enum AuthError {
         /// The HTTP status.
         status: u16,
         /// The start of the body, at most 1,024 bytes, with `…` in place of signatures, keys and tokens. `HttpAuth` puts in
-        /// front where a redirect leads, or which URL is not found.
+        /// front where a redirect leads, or that the URL is not found.
         excerpt: String,
         /// The `Retry-After` of the answer.
         retry_after: Option<Duration>,
@@ -318,15 +319,43 @@ pub enum AuthError {
     /// The client was configured without an authorizer.
     #[error("no authorizer is configured")]
     NotConfigured,
+    /// What went wrong at an endpoint of the application; see [`cause`](Self::cause).
+    #[error("{url}: {error}")]
+    At {
+        /// The endpoint: scheme, host and path, without the query.
+        url: Text,
+        /// Never one of these.
+        #[source]
+        error: Box<Self>,
+    },
 }
 
 impl AuthError {
+    /// Says at which endpoint this happened, unless that is known. The URL must not have a query, which may hold a token.
+    #[must_use]
+    pub fn at(self, url: impl Into<Text>) -> Self {
+        match self {
+            Self::At { .. } => self,
+            error => Self::At { url: url.into(), error: Box::new(error) },
+        }
+    }
+
+    /// Returns what went wrong, wherever it was.
+    #[must_use]
+    pub fn cause(&self) -> &Self {
+        match self {
+            Self::At { error, .. } => error,
+            error => error,
+        }
+    }
+
     /// Whether asking again may help: the server was not reached, too busy (408, 429) or broken (5xx).
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Network(_) | Self::Timeout => true,
             Self::Http { status, .. } => matches!(status, 408 | 429 | 500..=599),
+            Self::At { error, .. } => error.is_retryable(),
             Self::InvalidJson { .. }
             | Self::Wrapped(_)
             | Self::MissingAuth { .. }
@@ -344,6 +373,7 @@ impl AuthError {
         match self {
             Self::Network(_) | Self::Timeout | Self::Handler(_) | Self::NotConfigured => 0,
             Self::Http { status, .. } => *status,
+            Self::At { error, .. } => error.status(),
             Self::InvalidJson { .. }
             | Self::Wrapped(_)
             | Self::MissingAuth { .. }
@@ -355,7 +385,7 @@ impl AuthError {
 
     /// How long the server wants to be left alone, within reason.
     pub(crate) fn retry_after(&self) -> Duration {
-        match self {
+        match self.cause() {
             Self::Http { retry_after: Some(delay), .. } => (*delay).min(MAX_RETRY_AFTER),
             _ => Duration::ZERO,
         }

@@ -29,7 +29,7 @@ pub(super) fn an_auth_server_that_takes_too_long_is_given_up<A: Adapter>(world: 
     let user = world.user_with(config, world.auth(), &options());
     user.client.connect();
     let orders = user.subscribe("private-orders");
-    let timeout = SubscribeError::Channel(SubscriptionError::Auth(AuthError::Timeout));
+    let timeout = SubscribeError::Channel(SubscriptionError::Auth(AuthError::Timeout.at(world.auth_url())));
     assert_eq!(A::subscribed(&orders), Err(timeout));
 }
 
@@ -39,7 +39,7 @@ pub(super) fn requests_that_hang_do_not_delay_later_ones<A: Adapter>(world: &mut
     let user = world.user_with(config, world.auth(), &options());
     user.client.connect();
     // More than any adapter has connections or threads for at once.
-    let timeout = SubscribeError::Channel(SubscriptionError::Auth(AuthError::Timeout));
+    let timeout = SubscribeError::Channel(SubscriptionError::Auth(AuthError::Timeout.at(world.auth_url())));
     for number in 0..10 {
         let hanging = user.subscribe(&format!("private-{number}"));
         assert_eq!(A::subscribed(&hanging), Err(timeout.clone()));
@@ -61,7 +61,7 @@ pub(super) fn a_refusal_of_the_auth_server_is_an_error_of_the_channel<A: Adapter
     let user = world.user();
     let orders = user.subscribe("private-orders");
     match A::subscribed(&orders) {
-        Err(SubscribeError::Channel(SubscriptionError::Auth(AuthError::Http { status: 403, .. }))) => {}
+        Err(SubscribeError::Channel(SubscriptionError::Auth(error))) if error.status() == 403 => {}
         other => panic!("{other:?}"),
     }
     world.handle().refuse_auth(false);
@@ -93,7 +93,7 @@ pub(super) fn an_expired_token_is_renewed_once<A: Adapter>(world: &mut World<A>)
     let user = world.user_with(world.config(), auth, &options());
     user.client.connect();
     match A::subscribed(&user.subscribe("private-orders")) {
-        Err(SubscribeError::Channel(SubscriptionError::Auth(AuthError::Http { status: 401, .. }))) => {}
+        Err(SubscribeError::Channel(SubscriptionError::Auth(error))) if error.status() == 401 => {}
         other => panic!("{other:?}"),
     }
 }
@@ -112,8 +112,10 @@ pub(super) fn many_channels_are_authorized_by_one_request<A: Adapter>(world: &mu
             assert_eq!(next::<A>(&mut subscription).name(), "pusher:subscription_succeeded");
         }
         match A::subscribed(&refused) {
-            Err(SubscribeError::Channel(SubscriptionError::Auth(AuthError::Http { status: 403, excerpt, .. }))) => {
-                assert_eq!(excerpt, "private-forbidden is forbidden");
+            Err(SubscribeError::Channel(SubscriptionError::Auth(error))) => {
+                let excerpt = "private-forbidden is forbidden".into();
+                let forbidden = AuthError::Http { status: 403, excerpt, retry_after: None };
+                assert_eq!(error, forbidden.at(format!("{}/batch", world.auth_url())));
             }
             other => panic!("{other:?}"),
         }
