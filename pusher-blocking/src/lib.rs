@@ -15,22 +15,9 @@ mod tls;
 use std::sync::Arc;
 use std::thread;
 
-#[cfg(feature = "signing")]
-pub use pusher_driver::LocalAuth;
-#[cfg(feature = "tls")]
-pub use pusher_driver::Tls;
-pub use pusher_driver::{
-    BindError, BindingId, ChannelInfo, HttpAuth, HttpRequest, HttpResponse, InvalidProxy, NoAuth, Options, Overflow,
-    Proxy, SubscribeError, UserInfo,
-};
+#[doc(inline)]
+pub use pusher_driver::exports::*;
 pub use pusher_proto;
-pub use pusher_proto::{
-    AppKey, AuthBody, AuthError, AuthPurpose, AuthRequest, AuthResponse, AuthSubject, ChannelEvent, ChannelKind,
-    ChannelName, ClientEventName, CloseFrame, CloseReason, Config, ConfigBuilder, ConnectionError, ConnectionEvent,
-    ConnectionState, Data, DecryptionError, Diagnostic, Difference, Endpoint, Endpoints, Event, FailReason, Instant,
-    InvalidConfig, InvalidName, Member, Members, NetworkHint, Presence, ProtocolError, Secret, ServerError,
-    SigninError, SocketId, Stats, Strictness, SubscriptionError, Text, TransportError, TriggerError, UserEvent,
-};
 
 pub use crate::auth::{AuthCall, Authorizer};
 pub use crate::client::{Client, Events, Subscription, WeakClient};

@@ -47,6 +47,33 @@ pub use subscription::{SubscribeError, Subscription};
 #[cfg(feature = "tls")]
 pub use tls::Tls;
 
+/// What all adapters export; applications use it through theirs.
+pub mod exports {
+    pub use pusher_proto::{
+        AppKey, AuthBody, AuthError, AuthPurpose, AuthRequest, AuthResponse, AuthSubject, ChannelEvent, ChannelKind,
+        ChannelName, ClientEventName, CloseFrame, CloseReason, Config, ConfigBuilder, ConnectionError, ConnectionEvent,
+        ConnectionState, Data, DecryptionError, Diagnostic, Difference, Endpoint, Endpoints, Event, FailReason,
+        Instant, InvalidConfig, InvalidName, Member, Members, NetworkHint, Presence, ProtocolError, Secret,
+        ServerError, SigninError, SocketId, Stats, Strictness, SubscriptionError, Text, TransportError, TriggerError,
+        UserEvent,
+    };
+
+    #[cfg(feature = "signing")]
+    pub use crate::LocalAuth;
+    #[cfg(feature = "tls")]
+    pub use crate::Tls;
+    pub use crate::{
+        BindError, BindingId, ChannelInfo, HttpAuth, HttpRequest, HttpResponse, InvalidProxy, NoAuth, Options,
+        Overflow, Proxy, SubscribeError, UserInfo,
+    };
+}
+
+/// What the asynchronous adapters export beside [`exports`]; `pusher-blocking` has types of its own for most of it.
+#[cfg(feature = "async")]
+pub mod async_exports {
+    pub use crate::{AuthCall, Authorizer, Client, Credentials, Events, HttpAuthWith, Subscription, WeakClient};
+}
+
 /// What adapters are made of; applications do not need it.
 pub mod adapter {
     pub use crate::addresses::{ATTEMPT_DELAY, take_turns, with_address};

@@ -3,24 +3,12 @@
 mod runtime;
 mod stream;
 
-#[cfg(feature = "signing")]
-pub use pusher_driver::LocalAuth;
-#[cfg(feature = "tls")]
-pub use pusher_driver::Tls;
 use pusher_driver::adapter::Connection;
-pub use pusher_driver::{
-    AuthCall, Authorizer, BindError, BindingId, ChannelInfo, Client, Credentials, Events, HttpAuth, HttpAuthWith,
-    HttpRequest, HttpResponse, InvalidProxy, NoAuth, Options, Overflow, Proxy, SubscribeError, Subscription, UserInfo,
-    WeakClient,
-};
+#[doc(inline)]
+pub use pusher_driver::async_exports::*;
+#[doc(inline)]
+pub use pusher_driver::exports::*;
 pub use pusher_proto;
-pub use pusher_proto::{
-    AppKey, AuthBody, AuthError, AuthPurpose, AuthRequest, AuthResponse, AuthSubject, ChannelEvent, ChannelKind,
-    ChannelName, ClientEventName, CloseFrame, CloseReason, Config, ConfigBuilder, ConnectionError, ConnectionEvent,
-    ConnectionState, Data, DecryptionError, Diagnostic, Difference, Endpoint, Endpoints, Event, FailReason, Instant,
-    InvalidConfig, InvalidName, Member, Members, NetworkHint, Presence, ProtocolError, Secret, ServerError,
-    SigninError, SocketId, Stats, Strictness, SubscriptionError, Text, TransportError, TriggerError, UserEvent,
-};
 
 use crate::runtime::Tokio;
 
