@@ -80,7 +80,7 @@ fn describe(event: &Event) -> Value {
             .collect::<serde_json::Map<_, _>>()
             .into(),
         Event::SubscriptionError { error, .. } => json!(error.to_string()),
-        Event::SigninError { error } => json!(error.to_string()),
+        Event::SigninError { error, .. } => json!(error.to_string()),
         Event::ConnectionError(error) => json!(error.to_string()),
         Event::DecryptionError { error, .. } => json!(error.to_string()),
         Event::SubscriptionCount { count, .. } => json!(count),

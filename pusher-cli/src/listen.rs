@@ -2,14 +2,13 @@
 
 mod describe;
 
-use std::collections::HashSet;
 use std::pin::pin;
 use std::time::Duration;
 
 use pusher_tokio::pusher_proto::signing::App;
 use pusher_tokio::{
     ChannelName, Client, ConnectionError, ConnectionState, Data, Diagnostic, Event, HttpAuth, LocalAuth, NoAuth,
-    Options, Subscription, SubscriptionError,
+    Options, Subscription,
 };
 use tokio::time::{Instant, sleep_until};
 
@@ -86,15 +85,13 @@ struct Listener {
     /// Whether the server has greeted before: one that did is worth waiting for, however long it is away.
     was_connected: bool,
     /// Channels that have been subscribed before.
-    was_subscribed: HashSet<ChannelName>,
     /// In a row.
     silent_refusals: u32,
 }
 
 impl Listener {
     fn new(url: String, client: Client, args: ListenArgs) -> Self {
-        let was_subscribed = HashSet::new();
-        Self { url, client, args, counted: 0, was_connected: false, was_subscribed, silent_refusals: 0 }
+        Self { url, client, args, counted: 0, was_connected: false, silent_refusals: 0 }
     }
 
     async fn listen(&mut self, interrupted: impl Future<Output = ()>) -> Result<(), Failure> {
@@ -155,16 +152,9 @@ impl Listener {
                 self.was_connected = true;
                 self.silent_refusals = 0;
             }
-            Event::SubscriptionSucceeded { channel, .. } => {
-                self.was_subscribed.insert(channel.clone());
-            }
-            // The server may complain about a channel and serve it all the same.
-            Event::SubscriptionError { channel, error } if !self.is_subscribed(channel) => {
-                if !self.was_subscribed.contains(channel) || !may_pass(error) {
-                    return Err(Failure::subscription(channel, error));
-                }
-                // A backend is away as well while its server restarts. The handle of the channel is still there.
-                drop(self.client.subscribe(channel)?);
+            // The server may complain about a channel and serve it all the same. What may pass is tried again by the client.
+            Event::SubscriptionError { channel, error, retry_at: None } if !self.is_subscribed(channel) => {
+                return Err(Failure::subscription(channel, error));
             }
             _ => {}
         }
@@ -174,7 +164,7 @@ impl Listener {
     fn is_shown(&self, event: &Event) -> bool {
         let filter = &self.args.events;
         match event {
-            Event::Diagnostic(Diagnostic::AuthRetry { .. } | Diagnostic::ForeignKey { .. }) => !self.args.json,
+            Event::Diagnostic(Diagnostic::KeyRetry { .. } | Diagnostic::ForeignKey { .. }) => !self.args.json,
             Event::Diagnostic(_) => false,
             // The change of state says the same to a person.
             Event::ConnectionError(error) if !self.args.json && !is_going_on(error) => false,
@@ -214,15 +204,6 @@ impl Listener {
 /// Whether the connection goes on after the error.
 fn is_going_on(error: &ConnectionError) -> bool {
     matches!(error, ConnectionError::Server(_) | ConnectionError::Protocol(_))
-}
-
-/// Whether the failure says only that someone was not there.
-fn may_pass(error: &SubscriptionError) -> bool {
-    match error {
-        SubscriptionError::Auth(error) => error.is_retryable(),
-        SubscriptionError::Timeout { .. } => true,
-        _ => false,
-    }
 }
 
 /// The user on presence channels when `--user-id` is not given.

@@ -141,8 +141,8 @@ impl Routes {
                 route.failure = None;
                 out.wakers.extend(route.take_waiting());
             }
-            // The server may also complain about a channel that is subscribed.
-            Event::SubscriptionError { channel, error } if !is_subscribed(channel) => {
+            // The server may also complain about a channel that is subscribed. Trouble that may pass is waited out.
+            Event::SubscriptionError { channel, error, retry_at: None } if !is_subscribed(channel) => {
                 let Some(route) = self.channels.get_mut(channel) else { return };
                 route.failure = Some(error.clone());
                 out.wakers.extend(route.take_waiting());

@@ -303,7 +303,10 @@ fn trace_event(event: &Event) {
         Event::Diagnostic(diagnostic) => tracing::info!("{diagnostic}"),
         Event::ConnectionError(error) => tracing::warn!("{error}"),
         Event::StateChanged { previous, current } => tracing::debug!(?previous, ?current, "state"),
-        Event::SubscriptionError { channel, error } => tracing::warn!(%channel, "{error}"),
+        Event::SubscriptionError { channel, error, retry_at: None } => tracing::warn!(%channel, "{error}"),
+        Event::SubscriptionError { channel, error, retry_at: Some(at) } => {
+            tracing::warn!(%channel, "{error}; tried again at {at}");
+        }
         event => tracing::trace!(event = event.name(), channel = event.channel().map(ChannelName::as_str), "emit"),
     }
 }

@@ -165,8 +165,11 @@ options! {
     presence_by_signin: Option<bool> = None, from bool => Some;
     /// Sets how long one request for authorization may take. Default 15 s.
     auth_timeout: Duration = Duration::from_secs(15), check InvalidConfig::check_positive;
-    /// Sets how often a failed request for authorization is repeated where that may help. Default 3.
-    auth_retries: u32 = 3;
+    /// Sets how often a failed request for authorization is repeated where that may help: after network errors, timeouts and
+    /// the statuses 408, 429 and 5xx. Default: for as long as the channel or the sign-in is wanted; `None` is that default.
+    auth_retries: Option<u32> = None, from impl Into<Option<u32>> => Into::into;
+    /// Sets how long events of an encrypted channel wait for a newer key while requests for it fail. Default 30 s.
+    key_refresh_timeout: Duration = Duration::from_secs(30), check InvalidConfig::check_positive;
     /// Sets after how many consecutive failures the client gives up. Default: never; `None` is that default.
     max_attempts: Option<u32> = None, from impl Into<Option<u32>> => Into::into, check positive_if_set;
     /// Sets the least delay before a new attempt to connect. Default 1 s (Pusher protocol, codes 4100 to 4199).
@@ -187,6 +190,9 @@ options! {
     auth_window: usize = 8, check InvalidConfig::check_positive;
     /// Sets how many subscriptions may be unanswered at a time. Default 256.
     subscribe_window: usize = 256, check InvalidConfig::check_positive;
+    /// Sets how many subscriptions are sent in a second, evenly. Default: as many as there are; `None` is that default. A client
+    /// that a server complains about goes slower by itself.
+    subscriptions_per_second: Option<u32> = None, from impl Into<Option<u32>> => Into::into, check positive_if_set;
     /// Sets how many client events wait for a subscription. Default 0: they are refused.
     max_buffered_client_events: usize = 0;
     /// Sets whether waiting client events survive the loss of a connection. Default false.

@@ -36,11 +36,15 @@ fn event(event: &Event, now: Instant) -> String {
         Event::SubscriptionSucceeded { channel, presence } => {
             format!("subscription_succeeded {channel}{}", presence.as_ref().map(self::presence).unwrap_or_default())
         }
-        Event::SubscriptionError { channel, error } => format!("subscription_error {channel}: {error}"),
+        Event::SubscriptionError { channel, error, retry_at: None } => format!("subscription_error {channel}: {error}"),
+        Event::SubscriptionError { channel, error, retry_at: Some(at) } => {
+            format!("retry {channel} {}: {error}", delay(*at, now))
+        }
         Event::ContinuityLost { channel, since } => format!("continuity_lost {channel} since {since}"),
         Event::DecryptionError { channel, event, error } => format!("decryption_error {channel} {event}: {error}"),
         Event::SignedIn { id, data } => format!("signed_in {id} {data}"),
-        Event::SigninError { error } => format!("signin_error {error}"),
+        Event::SigninError { error, retry_at: None } => format!("signin_error {error}"),
+        Event::SigninError { error, retry_at: Some(at) } => format!("retry user {}: {error}", delay(*at, now)),
         Event::User(event) => format!("user_event {} {}", event.event, data(event.data.raw())),
         Event::UserContinuityLost { since } => format!("user_continuity_lost since {since}"),
         Event::Watchlist { name, user_ids, data } => format!("watchlist {name} {user_ids:?} {}", data.raw()),
@@ -50,11 +54,8 @@ fn event(event: &Event, now: Instant) -> String {
         Event::MemberRemoved { channel, member } => format!("member_removed {channel} {}", self::member(member)),
         Event::MemberUpdated { channel, member } => format!("member_updated {channel} {}", self::member(member)),
         Event::Lagged { missed } => format!("lagged {missed}"),
-        Event::Diagnostic(Diagnostic::AuthRetry { channel, retry_at, error }) => {
-            format!("auth_retry {channel} {:.3}s: {error}", retry_at.since(now).as_secs_f64())
-        }
-        Event::Diagnostic(Diagnostic::SigninRetry { retry_at, error }) => {
-            format!("auth_retry user {:.3}s: {error}", retry_at.since(now).as_secs_f64())
+        Event::Diagnostic(Diagnostic::KeyRetry { channel, retry_at, error }) => {
+            format!("key_retry {channel} {}: {error}", delay(*retry_at, now))
         }
         Event::Diagnostic(diagnostic) => format!("diagnostic {diagnostic}"),
         other => format!("{other:?}"),
@@ -102,4 +103,9 @@ fn member(member: &Member) -> String {
 
 fn data(raw: &str) -> &str {
     if raw.is_empty() { "-" } else { raw }
+}
+
+/// How long it is until the client tries again.
+fn delay(retry_at: Instant, now: Instant) -> String {
+    format!("{:.3}s", retry_at.since(now).as_secs_f64())
 }

@@ -56,7 +56,7 @@ pub(crate) fn bless(case: &Case) -> Result<String, String> {
 /// A delay that was drawn is blessed as the range that it must lie in.
 fn ranged(line: &str) -> String {
     let mut words = line.splitn(4, ' ');
-    let (Some("*"), Some(verb @ ("waiting" | "auth_retry")), Some(what), Some(rest)) =
+    let (Some("*"), Some(verb @ ("waiting" | "retry" | "key_retry")), Some(what), Some(rest)) =
         (words.next(), words.next(), words.next(), words.next())
     else {
         return line.to_owned();

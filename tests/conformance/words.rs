@@ -74,6 +74,8 @@ pub(crate) fn option(builder: ConfigBuilder, name: &str, value: &str) -> Result<
         "reconnect_base" => builder.reconnect_base(duration(value)?),
         "max_attempts" => builder.max_attempts(small()?),
         "auth_retries" => builder.auth_retries(small()?),
+        "key_refresh_timeout" => builder.key_refresh_timeout(duration(value)?),
+        "subscriptions_per_second" => builder.subscriptions_per_second(small()?),
         "auth_window" => builder.auth_window(number()?),
         "subscribe_window" => builder.subscribe_window(number()?),
         "max_buffered_client_events" => builder.max_buffered_client_events(number()?),

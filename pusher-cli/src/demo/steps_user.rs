@@ -54,7 +54,7 @@ async fn sign_in_as(guest: &mut Guest, is_lenient: bool) -> Outcome {
     guest.client.signin();
     let end = next(&mut guest.events, LIMIT, "answer to the sign-in", |event| match event {
         Event::SignedIn { id, .. } => Some(Ok(id)),
-        Event::SigninError { error } => Some(Err(error)),
+        Event::SigninError { error, .. } => Some(Err(error)),
         _ => None,
     });
     match end.await? {

@@ -50,9 +50,12 @@ pub(super) fn human(event: &Event) -> String {
         Event::DecryptionError { event, error, .. } => {
             warning(&time, Some(channel), &format!("cannot decrypt {event}: {error}"))
         }
-        Event::SubscriptionError { error, .. } => warning(&time, Some(channel), &error.to_string()),
-        Event::Diagnostic(Diagnostic::AuthRetry { channel, error, .. }) => {
-            warning(&time, Some(channel.as_str()), &format!("{error}; retrying"))
+        Event::SubscriptionError { error, retry_at: None, .. } => warning(&time, Some(channel), &error.to_string()),
+        Event::SubscriptionError { error, retry_at: Some(_), .. } => {
+            warning(&time, Some(channel), &format!("{error}; retrying"))
+        }
+        Event::Diagnostic(Diagnostic::KeyRetry { channel, error, .. }) => {
+            warning(&time, Some(channel.as_str()), &format!("no newer key: {error}; retrying"))
         }
         Event::Diagnostic(diagnostic) => warning(&time, None, &diagnostic.to_string()),
         Event::ConnectionError(error) => warning(&time, None, &error.to_string()),

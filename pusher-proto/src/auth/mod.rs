@@ -383,11 +383,17 @@ impl AuthError {
         }
     }
 
+    /// Whether the server says that it is too busy, and for how long: that concerns every request to it.
+    pub(crate) fn asks_for_a_pause(&self) -> bool {
+        matches!(self.cause(), Self::Http { status: 429 | 503, retry_after: Some(_), .. })
+    }
+
     /// How long the server wants to be left alone, within reason.
     pub(crate) fn retry_after(&self) -> Duration {
-        match self.cause() {
-            Self::Http { retry_after: Some(delay), .. } => (*delay).min(MAX_RETRY_AFTER),
-            _ => Duration::ZERO,
+        if let Self::Http { retry_after: Some(delay), .. } = self.cause() {
+            (*delay).min(MAX_RETRY_AFTER)
+        } else {
+            Duration::ZERO
         }
     }
 }

@@ -18,24 +18,34 @@ use crate::{
 /// One connection and its successors. At most one socket is in use at a time.
 pub(crate) struct Connection {
     options: Arc<Options>,
-    key: AppKey,
-    endpoints: Endpoints,
+    servers: Servers,
     phase: Phase,
     state: ConnectionState,
     wish: Wish,
     switch: Option<(AppKey, Endpoints)>,
     closing: Option<SocketEpoch>,
-    last_epoch: u64,
-    /// Consecutive failures.
-    attempt: u32,
-    /// Which endpoint of the ring.
-    place: usize,
-    /// Whether one retry may come at once; a stable connection earns it.
-    credit: bool,
-    tried_at: Instant,
+    tries: Tries,
     outage: Outage,
     /// The last error frame, which may explain a close that says nothing.
     last_error: Option<(u32, Instant)>,
+}
+
+/// Where to connect to.
+struct Servers {
+    key: AppKey,
+    endpoints: Endpoints,
+    /// Which endpoint of the ring.
+    place: usize,
+}
+
+/// What is known of the attempts to connect.
+struct Tries {
+    last_epoch: u64,
+    /// Consecutive failures.
+    attempt: u32,
+    /// Whether one retry may come at once; a stable connection earns it.
+    credit: bool,
+    tried_at: Instant,
     backoff: Backoff,
 }
 
@@ -54,6 +64,8 @@ enum Phase {
     Connected {
         epoch: SocketEpoch,
         stable_at: Option<Instant>,
+        /// Whether the application's server has authorized anything for this socket.
+        is_authorized: bool,
     },
 }
 
@@ -75,21 +87,21 @@ enum Outage {
 impl Connection {
     pub(crate) fn new(config: &Config, options: Arc<Options>, seed: u64) -> Self {
         Self {
-            key: config.key.clone(),
-            endpoints: options.endpoints.clone(),
+            servers: Servers { key: config.key.clone(), endpoints: options.endpoints.clone(), place: 0 },
             phase: Phase::Idle,
             state: ConnectionState::Initialized,
             wish: Wish::None,
             switch: None,
             closing: None,
-            last_epoch: 0,
-            attempt: 0,
-            place: 0,
-            credit: true,
-            tried_at: Instant::ZERO,
+            tries: Tries {
+                last_epoch: 0,
+                attempt: 0,
+                credit: true,
+                tried_at: Instant::ZERO,
+                backoff: Backoff::new(&options, seed),
+            },
             outage: Outage::None,
             last_error: None,
-            backoff: Backoff::new(&options, seed),
             options,
         }
     }
@@ -139,7 +151,7 @@ impl Connection {
             Phase::Idle | Phase::Connected { .. } => {}
             Phase::Waiting { .. } => self.hasten(now, outbox),
             Phase::Connecting { .. } => {
-                if now >= self.tried_at + self.backoff.base() {
+                if now >= self.tries.tried_at + self.tries.backoff.base() {
                     self.close_socket();
                     self.open(now, outbox);
                 }
@@ -150,7 +162,8 @@ impl Connection {
     /// The server greeted.
     pub(crate) fn handle_established(&mut self, socket_id: SocketId, now: Instant, outbox: &mut Outbox) {
         let Some(epoch) = self.socket() else { return };
-        self.phase = Phase::Connected { epoch, stable_at: Some(now + self.options.reconnect_reset_after) };
+        let stable_at = Some(now + self.options.reconnect_reset_after);
+        self.phase = Phase::Connected { epoch, stable_at, is_authorized: false };
         self.outage = Outage::None;
         self.last_error = None;
         self.set_state(ConnectionState::Connected { socket_id }, outbox);
@@ -159,7 +172,7 @@ impl Connection {
     /// The server answered the handshake with an error. Some servers then leave the socket open, so we close it.
     pub(crate) fn handle_refusal(&mut self, error: ServerError, now: Instant, outbox: &mut Outbox) {
         let plan = match error.code {
-            None => Ok(Retry::DELAYED),
+            None => Plan::DELAYED,
             Some(code) => self.planner().for_code(code, &error.message),
         };
         self.give_up_socket(ConnectionError::Refused(error), plan, now, outbox);
@@ -167,11 +180,11 @@ impl Connection {
 
     /// An error that ends the socket from our side, with a usual delay.
     pub(crate) fn handle_breach(&mut self, error: ConnectionError, now: Instant, outbox: &mut Outbox) {
-        self.give_up_socket(error, Ok(Retry::DELAYED), now, outbox);
+        self.give_up_socket(error, Plan::DELAYED, now, outbox);
     }
 
     pub(crate) fn handle_pong_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
-        self.give_up_socket(ConnectionError::PongTimeout, Ok(Retry::Now), now, outbox);
+        self.give_up_socket(ConnectionError::PongTimeout, Plan::Retry(Retry::Prompt), now, outbox);
     }
 
     /// An error frame on a connection that goes on.
@@ -181,9 +194,24 @@ impl Connection {
         }
     }
 
-    pub(crate) fn handle_close(&mut self, reason: CloseReason, now: Instant, outbox: &mut Outbox) {
+    /// The application's server has authorized a channel or the user.
+    pub(crate) fn handle_authorized(&mut self) {
+        if let Phase::Connected { is_authorized, .. } = &mut self.phase {
+            *is_authorized = true;
+        }
+    }
+
+    /// `is_authorizing` is whether the application's server is asked, or is to be asked again, for an authorization.
+    pub(crate) fn handle_close(
+        &mut self,
+        reason: CloseReason,
+        is_authorizing: bool,
+        now: Instant,
+        outbox: &mut Outbox,
+    ) {
         let during_handshake = !self.is_connected() && reason != CloseReason::TlsUnavailable;
-        let plan = self.plan_for_close(&reason, now);
+        let is_unauthorized = matches!(self.phase, Phase::Connected { is_authorized: false, .. });
+        let plan = self.plan_for_close(&reason, is_authorizing && is_unauthorized, now);
         let expected = matches!(&reason, CloseReason::Closed(Some(CloseFrame { code: 1000 | 1001, .. })));
         let error = match reason {
             CloseReason::Failed(error) => ConnectionError::Transport(error),
@@ -204,7 +232,7 @@ impl Connection {
             Phase::Idle => {}
             Phase::Connecting { deadline, .. } => {
                 if *deadline <= now {
-                    self.give_up_socket(ConnectionError::HandshakeTimeout, Ok(Retry::DELAYED), now, outbox);
+                    self.give_up_socket(ConnectionError::HandshakeTimeout, Plan::DELAYED, now, outbox);
                 }
             }
             Phase::Waiting { retry_at } => {
@@ -225,8 +253,8 @@ impl Connection {
         if core::mem::replace(polled, true) {
             return None;
         }
-        let endpoint = self.endpoints.at(self.place)?;
-        let request = endpoint.request(&self.key, &self.options.client_name, &self.options.client_version);
+        let endpoint = self.servers.endpoints.at(self.servers.place)?;
+        let request = endpoint.request(&self.servers.key, &self.options.client_name, &self.options.client_version);
         Some((*epoch, request))
     }
 
@@ -265,7 +293,7 @@ impl Connection {
     }
 
     pub(crate) fn key(&self) -> &AppKey {
-        &self.key
+        &self.servers.key
     }
 
     fn apply_connect(&mut self, now: Instant, outbox: &mut Outbox) {
@@ -283,7 +311,10 @@ impl Connection {
         match self.phase {
             Phase::Idle => match self.state {
                 ConnectionState::Disconnected | ConnectionState::Failed { .. } => return,
-                _ => {}
+                ConnectionState::Initialized
+                | ConnectionState::Connecting { .. }
+                | ConnectionState::Waiting { .. }
+                | ConnectionState::Connected { .. } => {}
             },
             Phase::Waiting { .. } => {}
             Phase::Connecting { .. } | Phase::Connected { .. } => self.close_socket(),
@@ -294,9 +325,9 @@ impl Connection {
     }
 
     fn apply_switch(&mut self, key: AppKey, endpoints: Endpoints, now: Instant, outbox: &mut Outbox) {
-        self.key = key;
-        self.endpoints = endpoints;
-        self.place = 0;
+        self.servers.key = key;
+        self.servers.endpoints = endpoints;
+        self.servers.place = 0;
         if matches!(self.phase, Phase::Idle) {
             return;
         }
@@ -310,15 +341,15 @@ impl Connection {
     }
 
     fn start_over(&mut self, now: Instant) {
-        self.attempt = 0;
-        self.credit = true;
+        self.tries.attempt = 0;
+        self.tries.credit = true;
         self.outage = Outage::Since { told_at: now + self.options.unavailable_timeout };
     }
 
     /// Ends a delay, but never tries more often than once per base delay.
     fn hasten(&mut self, now: Instant, outbox: &mut Outbox) {
         let Phase::Waiting { retry_at } = &mut self.phase else { return };
-        let earliest = self.tried_at + self.backoff.base();
+        let earliest = self.tries.tried_at + self.tries.backoff.base();
         if earliest <= now {
             return self.open(now, outbox);
         }
@@ -330,15 +361,15 @@ impl Connection {
     }
 
     fn open(&mut self, now: Instant, outbox: &mut Outbox) {
-        if self.endpoints.at(self.place).is_none() {
+        if self.servers.endpoints.at(self.servers.place).is_none() {
             return self.fail(FailReason::NoEndpoint, outbox);
         }
-        self.last_epoch += 1;
+        self.tries.last_epoch += 1;
         let deadline = now + self.options.handshake_timeout;
-        self.phase = Phase::Connecting { epoch: SocketEpoch(self.last_epoch), deadline, polled: false };
-        self.tried_at = now;
+        self.phase = Phase::Connecting { epoch: SocketEpoch(self.tries.last_epoch), deadline, polled: false };
+        self.tries.tried_at = now;
         self.last_error = None;
-        self.set_state(ConnectionState::Connecting { attempt: self.attempt }, outbox);
+        self.set_state(ConnectionState::Connecting { attempt: self.tries.attempt }, outbox);
     }
 
     /// A socket that nobody was asked to open needs no close.
@@ -364,22 +395,22 @@ impl Connection {
         if !failed_try {
             self.outage = Outage::Since { told_at: now + self.options.unavailable_timeout };
         }
-        self.attempt = self.attempt.saturating_add(1);
+        self.tries.attempt = self.tries.attempt.saturating_add(1);
         let retry = match plan {
-            Err(reason) => return self.fail(reason, outbox),
-            Ok(retry) => retry,
+            Plan::Fail(reason) => return self.fail(reason, outbox),
+            Plan::Retry(retry) => retry,
         };
-        if self.options.max_attempts.is_some_and(|max| self.attempt > max) {
-            return self.fail(FailReason::GaveUp { attempts: self.attempt, last: Box::new(cause) }, outbox);
+        if self.options.max_attempts.is_some_and(|max| self.tries.attempt > max) {
+            return self.fail(FailReason::GaveUp { attempts: self.tries.attempt, last: Box::new(cause) }, outbox);
         }
         if retry == Retry::OverTls {
-            self.endpoints.switch_to_tls(self.place);
+            self.servers.endpoints.switch_to_tls(self.servers.place);
         } else if failed_try {
-            self.place = self.place.wrapping_add(1);
+            self.servers.place = self.servers.place.wrapping_add(1);
         }
         let retry_at = now + self.delay(retry);
         self.phase = Phase::Waiting { retry_at };
-        self.set_state(ConnectionState::Waiting { attempt: self.attempt, retry_at, cause }, outbox);
+        self.set_state(ConnectionState::Waiting { attempt: self.tries.attempt, retry_at, cause }, outbox);
         if retry_at <= now {
             self.open(now, outbox);
         }
@@ -390,8 +421,8 @@ impl Connection {
         let Phase::Connected { stable_at, .. } = &mut self.phase else { return };
         if stable_at.is_some_and(|stable_at| stable_at <= now) {
             *stable_at = None;
-            self.attempt = 0;
-            self.credit = true;
+            self.tries.attempt = 0;
+            self.tries.credit = true;
         }
     }
 
@@ -404,26 +435,28 @@ impl Connection {
     fn delay(&mut self, retry: Retry) -> Duration {
         match retry {
             Retry::OverTls => Duration::ZERO,
-            Retry::Delayed { at_least } => self.backoff.delay(self.attempt).max(at_least),
-            Retry::Spread | Retry::Now if !core::mem::take(&mut self.credit) => self.backoff.delay(self.attempt),
-            Retry::Spread => self.backoff.spread(),
-            Retry::Now => Duration::ZERO,
+            Retry::Delayed { at_least } => self.tries.backoff.delay(self.tries.attempt).max(at_least),
+            Retry::Spread | Retry::Prompt if !core::mem::take(&mut self.tries.credit) => {
+                self.tries.backoff.delay(self.tries.attempt)
+            }
+            Retry::Spread => self.tries.backoff.spread(),
+            Retry::Prompt => Duration::ZERO,
         }
     }
 
-    fn plan_for_close(&self, reason: &CloseReason, now: Instant) -> Plan {
+    fn plan_for_close(&self, reason: &CloseReason, is_authorizing: bool, now: Instant) -> Plan {
         let explanation = self.last_error.filter(|(_, at)| now.since(*at) <= INFERENCE_WINDOW).map(|(code, _)| code);
-        self.planner().for_close(reason, explanation)
+        Planner { is_authorizing, ..self.planner() }.for_close(reason, explanation)
     }
 
     /// Whether the server in use is hosted Pusher.
     pub(crate) fn is_hosted(&self) -> bool {
-        self.endpoints.at(self.place).is_some_and(|endpoint| endpoint.hosted)
+        self.servers.endpoints.at(self.servers.place).is_some_and(|endpoint| endpoint.hosted)
     }
 
     fn planner(&self) -> Planner<'_> {
-        let can_switch_to_tls = self.endpoints.at(self.place).is_some_and(Endpoint::can_switch_to_tls);
-        Planner { options: &self.options, can_switch_to_tls }
+        let can_switch_to_tls = self.servers.endpoints.at(self.servers.place).is_some_and(Endpoint::can_switch_to_tls);
+        Planner { options: &self.options, can_switch_to_tls, is_authorizing: false }
     }
 
     fn set_state(&mut self, state: ConnectionState, outbox: &mut Outbox) {

@@ -2,11 +2,15 @@
 
 use super::Client;
 use super::activity::Activity;
+use super::channels::Answered;
+use super::unanswered::{Asked, Complaint};
 use crate::event::{ConnectionEvent, Diagnostic, Event};
 use crate::excerpt::excerpt;
 use crate::wire::envelope::Envelope;
-use crate::wire::read;
-use crate::{ConnectionError, Data, Instant, ProtocolError, ServerError, Text};
+use crate::wire::message::Message;
+use crate::wire::names;
+use crate::wire::read::Established;
+use crate::{ConnectionError, Instant, ProtocolError, ServerError, Text};
 
 impl Client {
     pub(super) fn handle_text(&mut self, text: Text, now: Instant) {
@@ -20,99 +24,98 @@ impl Client {
                 return self.protocol_error(ProtocolError::Parse { excerpt });
             }
         };
-        if !self.connection.is_connected() {
-            self.handle_greeting(&envelope, now);
-        } else if envelope.event().starts_with("pusher") {
-            self.handle_pusher(envelope, now);
-        } else {
-            self.handle_user_event(envelope, now);
+        let is_connected = self.connection.is_connected();
+        match Message::read(&envelope) {
+            Some(message) if is_connected => {
+                let is_watchlist = message == Message::Watchlist;
+                self.handle_message(message, now);
+                if is_watchlist {
+                    self.signin.handle_event(envelope, &mut self.outbox);
+                }
+            }
+            Some(message) => self.handle_greeting(message, now),
+            None if is_connected => self.handle_user_event(envelope, now),
+            None => {}
         }
     }
 
     /// Before the greeting a server may ping or refuse; anything else is ignored until the handshake times out.
-    fn handle_greeting(&mut self, envelope: &Envelope, now: Instant) {
-        if channel_of(envelope).is_some() {
-            return;
-        }
-        match envelope.event() {
-            "pusher:connection_established" => {
-                let established = read::established(&envelope.data);
-                let Some(socket_id) = established.socket_id else {
-                    let event = "pusher:connection_established";
-                    let error = ConnectionError::Protocol(ProtocolError::MissingField { event, field: "socket_id" });
-                    return self.connection.handle_breach(error, now, &mut self.outbox);
-                };
-                self.stats.connections += 1;
+    fn handle_greeting(&mut self, message: Message<'_>, now: Instant) {
+        match message {
+            Message::Established(Established { socket_id: Some(socket_id), activity_timeout }) => {
+                self.outbox.stats.connections += 1;
                 let owes_pong = self.activity.poll_pong();
-                self.activity = Activity::start(&self.config.options, established.activity_timeout, now);
+                self.activity = Activity::start(&self.config.options, activity_timeout, now);
                 if owes_pong {
                     self.activity.handle_ping();
                 }
                 self.connection.handle_established(socket_id.clone(), now, &mut self.outbox);
-                self.channels.enter(socket_id, &mut self.outbox);
+                self.authorizations.enter(socket_id);
+                self.channels.enter(&mut self.authorizations, &mut self.outbox);
                 self.signin.enter();
-                self.is_dirty = true;
+                self.agenda.is_dirty = true;
             }
-            "pusher:error" => self.connection.handle_refusal(read::error(&envelope.data), now, &mut self.outbox),
-            "pusher:ping" => self.activity.handle_ping(),
-            _ => {}
+            Message::Established(Established { socket_id: None, .. }) => {
+                let error = ProtocolError::MissingField { event: names::ESTABLISHED, field: "socket_id" };
+                self.connection.handle_breach(ConnectionError::Protocol(error), now, &mut self.outbox);
+            }
+            Message::Error { channel: None, error } => self.connection.handle_refusal(error, now, &mut self.outbox),
+            Message::Ping => self.activity.handle_ping(),
+            Message::Error { channel: Some(_), .. }
+            | Message::Pong
+            | Message::Succeeded { .. }
+            | Message::SubscriptionError { .. }
+            | Message::Count { .. }
+            | Message::CacheMiss { .. }
+            | Message::MemberAdded { .. }
+            | Message::MemberRemoved { .. }
+            | Message::SigninSuccess(_)
+            | Message::Watchlist
+            | Message::NotOfChannel { .. }
+            | Message::Unknown { .. }
+            | Message::Missing { .. } => {}
         }
     }
 
-    fn handle_pusher(&mut self, envelope: Envelope, now: Instant) {
-        if let Some(channel) = channel_of(&envelope)
-            && CONNECTION_EVENTS.contains(&envelope.event())
-        {
-            let [channel, event] = [channel, envelope.event()].map(|name| excerpt(name, MAX_EXCERPT_LEN).into());
-            return self.outbox.offer(Event::Diagnostic(Diagnostic::NotOfChannel { channel, event }));
-        }
-        let Self { channels, outbox, .. } = self;
-        let data = &envelope.data;
-        let channel = envelope.channel().unwrap_or_default();
-        match envelope.event() {
-            "pusher:ping" => self.activity.handle_ping(),
-            "pusher:pong" => {
+    fn handle_message(&mut self, message: Message<'_>, now: Instant) {
+        let Self { channels, authorizations, outbox, .. } = self;
+        match message {
+            Message::Ping => self.activity.handle_ping(),
+            Message::Pong => {
                 if let Some(round_trip) = self.activity.handle_pong(now) {
-                    self.stats.last_round_trip = Some(round_trip);
+                    self.outbox.stats.last_round_trip = Some(round_trip);
                 }
             }
-            "pusher:error" => self.handle_error(&read::error(&envelope.data), channel_of(&envelope), now),
-            "pusher:connection_established" => self.handle_second_greeting(&envelope.data),
-            "pusher_internal:subscription_succeeded" => {
-                if let Some(channel) = channels.handle_succeeded(channel, data, outbox) {
-                    self.client_events.flush(&channel, now, outbox);
-                }
-                self.end_refused_signin();
+            Message::Error { channel, error } => self.handle_error(&error, channel, now),
+            Message::Established(established) => self.handle_second_greeting(established),
+            Message::Succeeded { channel, data } => {
+                let answered = channels.handle_succeeded(channel, data, authorizations, outbox);
+                self.handle_answered(answered, now);
             }
-            "pusher:subscription_error" | "pusher_internal:subscription_error" => {
-                channels.handle_refused(channel, read::subscription_error(data), outbox);
-                self.end_refused_signin();
+            Message::SubscriptionError { channel, error } => {
+                let number = channels.handle_refused(channel, error, authorizations, outbox);
+                self.handle_answered(Answered { number, subscribed: None }, now);
             }
-            "pusher_internal:subscription_count" => match read::subscription_count(data) {
-                Some(count) => channels.handle_count(channel, count, outbox),
-                None => self.missing_field("pusher_internal:subscription_count", "subscription_count"),
-            },
-            "pusher:signin_success" => self.with_signin(|signin, channels, outbox| {
-                signin.handle_success(&envelope.data, outbox);
-                channels.handle_signin_answered(outbox);
-            }),
-            "pusher_internal:watchlist_events" => {
-                self.signin.handle_event(envelope, outbox);
+            Message::Count { channel, count } => channels.handle_count(channel, count, outbox),
+            Message::CacheMiss { channel } => channels.handle_cache_miss(channel, outbox),
+            Message::MemberAdded { channel, id, info } => channels.handle_member_added(channel, &id, &info, outbox),
+            Message::MemberRemoved { channel, id } => channels.handle_member_removed(channel, &id, outbox),
+            Message::SigninSuccess(data) => {
+                self.with_signin(|signin, _, outbox| signin.handle_success(data, outbox));
+                let blamed = self.unanswered.signin_answered();
+                self.blame(blamed);
             }
-            "pusher:cache_miss" => channels.handle_cache_miss(channel, outbox),
-            "pusher_internal:member_added" => match read::member(data) {
-                Some((id, info)) => channels.handle_member_added(channel, &id, &info, outbox),
-                None => self.missing_field("pusher_internal:member_added", "user_id"),
-            },
-            "pusher_internal:member_removed" => match read::member(data) {
-                Some((id, _)) => channels.handle_member_removed(channel, &id, outbox),
-                None => self.missing_field("pusher_internal:member_removed", "user_id"),
-            },
-            event if event.starts_with("pusher_internal:") => {
+            // The sign-in takes the whole envelope.
+            Message::Watchlist => {}
+            Message::NotOfChannel { channel, event } => {
+                let [channel, event] = [channel, event].map(|name| excerpt(name, MAX_EXCERPT_LEN).into());
+                outbox.offer(Event::Diagnostic(Diagnostic::NotOfChannel { channel, event }));
+            }
+            Message::Unknown { event } => {
                 let event = excerpt(event, MAX_EXCERPT_LEN).into();
                 outbox.offer(Event::Diagnostic(Diagnostic::UnknownInternalEvent(event)));
             }
-            _ => self.handle_user_event(envelope, now),
+            Message::Missing { event, field } => self.protocol_error(ProtocolError::MissingField { event, field }),
         }
     }
 
@@ -124,7 +127,9 @@ impl Client {
             envelope
         };
         if envelope.channel().is_some() {
-            self.stats.events += u64::from(self.channels.handle_event(envelope, now, &mut self.outbox));
+            let Self { channels, authorizations, outbox, .. } = self;
+            let is_taken = channels.handle_event(envelope, authorizations, now, outbox);
+            outbox.stats.events += u64::from(is_taken);
         } else {
             let event = ConnectionEvent { event: envelope.event().into(), data: envelope.data };
             self.outbox.offer(Event::Connection(event));
@@ -138,32 +143,78 @@ impl Client {
             self.connection.note_error(error, now);
         }
         let triggered_lately = self.client_events.sent_lately(now);
-        if let Some(channel) = self.channels.handle_error(error, channel, triggered_lately, &mut self.outbox) {
+        let complaint = Complaint::read(error, channel, triggered_lately);
+        let Self { channels, authorizations, unanswered, outbox, .. } = self;
+        match complaint {
+            Complaint::NotSubscribed => return,
+            Complaint::Existing(channel) if channels.may_be_subscribed(channel) => {
+                let answered = channels.handle_existing(channel, authorizations, outbox);
+                return self.handle_answered(answered, now);
+            }
+            Complaint::Existing(_)
+            | Complaint::Channel(_)
+            | Complaint::Pace
+            | Complaint::Other
+            | Complaint::Something => {}
+        }
+        outbox.offer(Event::ConnectionError(ConnectionError::Server(error.clone())));
+        match complaint {
+            Complaint::Existing(channel) => channels.unsubscribe_unknown(channel, outbox),
+            Complaint::Channel(channel) => {
+                if channels.is_awaited(channel) {
+                    let number = channels.handle_refused(channel, error.clone(), authorizations, outbox);
+                    self.handle_answered(Answered { number, subscribed: None }, now);
+                }
+            }
+            Complaint::Pace => {
+                if unanswered.channels() > 0 {
+                    unanswered.hold_cause(error);
+                    channels.handle_pace_complaint(now);
+                }
+            }
+            Complaint::Something if !channels.is_about_another(&error.message) => {
+                let asked = unanswered.blame(error, triggered_lately);
+                self.blame(asked.map(|asked| (asked, error.clone())));
+            }
+            Complaint::Something | Complaint::Other | Complaint::NotSubscribed => {}
+        }
+    }
+
+    /// A message may have answered a subscription, and may tell what an error before it was about.
+    fn handle_answered(&mut self, answered: Answered, now: Instant) {
+        if let Some(channel) = answered.subscribed {
             self.client_events.flush(&channel, now, &mut self.outbox);
         }
-        self.end_refused_signin();
+        let blamed = answered.number.and_then(|number| self.unanswered.answered(number));
+        self.blame(blamed);
     }
 
-    /// An error, or the answer to a later subscription, may have told that the sign-in was refused.
-    fn end_refused_signin(&mut self) {
-        if let Some(error) = self.channels.take_refused_signin() {
-            self.with_signin(|signin, channels, outbox| {
-                signin.handle_refused(error, outbox);
-                channels.handle_signin_answered(outbox);
-            });
+    /// Refuses what an error turned out to be about. That is an answer too, so it may tell of one more.
+    fn blame(&mut self, mut blamed: Option<(Asked, ServerError)>) {
+        while let Some((asked, error)) = blamed.take() {
+            blamed = match asked {
+                Asked::Channel(channel) => {
+                    let Self { channels, authorizations, outbox, .. } = self;
+                    let number = channels.handle_refused(&channel, error, authorizations, outbox);
+                    number.and_then(|number| self.unanswered.answered(number))
+                }
+                Asked::Signin => {
+                    self.with_signin(|signin, _, outbox| signin.handle_refused(error, outbox));
+                    self.unanswered.signin_answered()
+                }
+            };
+        }
+        if self.unanswered.channels() == 0 {
+            self.channels.handle_all_answered();
         }
     }
 
-    fn handle_second_greeting(&mut self, data: &Data) {
-        let Some(socket_id) = read::established(data).socket_id else { return };
+    fn handle_second_greeting(&mut self, established: Established) {
+        let Some(socket_id) = established.socket_id else { return };
         if self.socket_id() != Some(&socket_id) {
             let diagnostic = Diagnostic::SecondGreeting(socket_id.as_str().into());
             self.outbox.offer(Event::Diagnostic(diagnostic));
         }
-    }
-
-    fn missing_field(&mut self, event: &'static str, field: &'static str) {
-        self.protocol_error(ProtocolError::MissingField { event, field });
     }
 
     pub(super) fn refuse_len(&mut self, len: usize) {
@@ -174,22 +225,6 @@ impl Client {
         self.outbox.offer(Event::ConnectionError(ConnectionError::Protocol(error)));
     }
 }
-
-/// The channel of a frame. A frame that says it has the channel `""` has none, since no channel has that name.
-fn channel_of(envelope: &Envelope) -> Option<&str> {
-    envelope.channel().filter(|channel| !channel.is_empty())
-}
-
-/// What only the server itself says, and never on a channel. A server that passes on whatever a backend publishes would
-/// otherwise let it sign this client in as somebody, or keep a dead connection alive. `pusher:error` is not among them:
-/// soketi sends it with the channel that it is about.
-const CONNECTION_EVENTS: [&str; 5] = [
-    "pusher:connection_established",
-    "pusher:ping",
-    "pusher:pong",
-    "pusher:signin_success",
-    "pusher_internal:watchlist_events",
-];
 
 /// Longest excerpt of an unreadable frame, in bytes.
 const MAX_EXCERPT_LEN: usize = 200;

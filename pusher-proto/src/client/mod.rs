@@ -2,6 +2,8 @@
 
 mod action;
 mod activity;
+mod agenda;
+mod authorizations;
 mod backoff;
 mod channel;
 mod channels;
@@ -11,9 +13,11 @@ mod encryption;
 mod frames;
 mod outbox;
 mod presence;
+mod queries;
 mod retry;
 mod signin;
 mod sleep;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod unanswered;
@@ -23,19 +27,23 @@ use core::time::Duration;
 
 pub use action::{Action, Frame, NetworkHint, SocketEpoch};
 use activity::{Activity, Liveness};
+use agenda::Agenda;
+use authorizations::{Answer, Authorizations, Job, Outcome};
 pub use channel::Channel;
 use channels::{Channels, Entry, Signer};
 use client_events::ClientEvents;
 use connection::Connection;
 use outbox::Outbox;
+pub use queries::User;
 use signin::{Signin, UserStatus};
-use sleep::Sleep;
+pub use stats::Stats;
+use unanswered::Unanswered;
 
-use crate::event::{ConnectionState, Diagnostic, Event};
+use crate::event::{Diagnostic, Event};
 use crate::wire::write;
 use crate::{
-    AppKey, AuthError, AuthId, AuthPurpose, AuthRequest, AuthResponse, AuthSubject, ChannelKind, ChannelName,
-    ClientEventName, CloseFrame, CloseReason, Config, Data, Endpoints, Instant, SocketId, Text, TriggerError,
+    AppKey, AuthError, AuthId, AuthResponse, AuthSubject, ChannelKind, ChannelName, ClientEventName, CloseFrame,
+    CloseReason, Config, Data, Endpoints, Instant, Text, TriggerError,
 };
 
 /// A Pusher Channels client without IO: frames and time go in, actions come out.
@@ -84,42 +92,15 @@ use crate::{
 /// ```
 pub struct Client {
     config: Config,
-    /// The latest time that was told.
-    now: Instant,
+    agenda: Agenda,
     connection: Connection,
     activity: Activity,
-    sleep: Sleep,
     channels: Channels,
+    authorizations: Authorizations,
+    unanswered: Unanswered,
     signin: Signin,
     client_events: ClientEvents,
-    hint: Option<NetworkHint>,
-    /// Whether a wish, or what it depends on, has changed since the last poll.
-    is_dirty: bool,
     outbox: Outbox,
-    /// The wake-up that was asked for and has not come.
-    scheduled: Option<Instant>,
-    stats: Stats,
-}
-
-/// Counters since the client was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Sockets that were opened.
-    pub sockets: u64,
-    /// Connections that the server greeted.
-    pub connections: u64,
-    /// WebSocket messages that arrived, control frames included.
-    pub frames: u64,
-    /// Events of channels that were taken for the application.
-    pub events: u64,
-    /// Events that were counted in [`Event::Lagged`] because too many waited. Handles count what each of their streams has
-    /// lost, too.
-    pub missed: u64,
-    /// Pings that were sent.
-    pub pings: u64,
-    /// Time between the latest answered ping and its answer.
-    pub last_round_trip: Option<Duration>,
 }
 
 /// What the client wants and is told to do.
@@ -129,18 +110,15 @@ impl Client {
     pub fn new(config: Config, seed: u64) -> Self {
         let options = Arc::new(config.options.clone());
         Self {
-            now: Instant::ZERO,
+            agenda: Agenda::default(),
             connection: Connection::new(&config, options.clone(), seed),
             activity: Activity::default(),
-            sleep: Sleep::default(),
             channels: Channels::new(options.clone(), seed.wrapping_add(1)),
-            signin: Signin::new(options.clone(), seed.wrapping_add(2)),
+            authorizations: Authorizations::new(options.clone(), seed.wrapping_add(3)),
+            unanswered: Unanswered::default(),
+            signin: Signin::new(&options, seed.wrapping_add(2)),
             client_events: ClientEvents::new(options.clone()),
-            hint: None,
-            is_dirty: false,
             outbox: Outbox::new(options.max_pending_events),
-            scheduled: None,
-            stats: Stats::default(),
             config,
         }
     }
@@ -148,25 +126,25 @@ impl Client {
     /// Wants a connection. While the client waits for a retry it tries at once, though not more often than once per
     /// base delay; after a failure it starts anew.
     pub fn connect(&mut self) {
-        self.is_dirty = true;
+        self.agenda.is_dirty = true;
         self.connection.connect();
     }
 
     /// Wants no connection. Channels stay wanted and are subscribed again after the next [`connect`](Self::connect).
     pub fn disconnect(&mut self) {
-        self.is_dirty = true;
+        self.agenda.is_dirty = true;
         self.connection.disconnect();
     }
 
     /// Wants a channel, on this connection and on all that follow. A failed channel is tried again.
     pub fn subscribe(&mut self, channel: ChannelName) {
-        self.is_dirty = true;
+        self.agenda.is_dirty = true;
         self.channels.subscribe(channel);
     }
 
     /// Wants a channel no longer. Nothing of it is told after the next poll.
     pub fn unsubscribe(&mut self, channel: &ChannelName) {
-        self.is_dirty = true;
+        self.agenda.is_dirty = true;
         self.channels.unsubscribe(channel);
     }
 
@@ -174,28 +152,28 @@ impl Client {
     /// sign-in is tried again. After [`signout`](Self::signout) the client reconnects first, for a connection keeps its
     /// user.
     pub fn signin(&mut self) {
-        self.is_dirty = true;
+        self.agenda.is_dirty = true;
         self.signin.signin();
     }
 
     /// Wants to be signed in no longer. The protocol has no word for that: the server forgets the user with the
     /// connection, and until then its events are ignored.
     pub fn signout(&mut self) {
-        self.is_dirty = true;
+        self.agenda.is_dirty = true;
         self.signin.signout();
     }
 
     /// Moves to another application or other servers. Channels stay wanted; a connection, or the attempt to make one, is
     /// replaced at once. Endpoints that [`Endpoints::validate`] refuses lead nowhere.
     pub fn switch(&mut self, key: AppKey, endpoints: Endpoints) {
-        self.is_dirty = true;
+        self.agenda.is_dirty = true;
         self.connection.switch(key, endpoints);
     }
 
     /// Passes on what the operating system says of the network: a connection is checked, a waiting retry begins.
     pub fn network_changed(&mut self, hint: NetworkHint) {
-        self.is_dirty = true;
-        self.hint = Some(hint);
+        self.agenda.is_dirty = true;
+        self.agenda.hint = Some(hint);
     }
 
     /// Sends a client event to the other subscribers of a private or presence channel. The sender does not get it.
@@ -244,7 +222,7 @@ impl Client {
     /// Only the counters show it: the deadline of the handshake covers the whole way to the greeting.
     pub fn handle_open(&mut self, socket: SocketEpoch, now: Instant) {
         self.advance(now);
-        self.stats.sockets += u64::from(self.connection.socket() == Some(socket));
+        self.outbox.stats.sockets += u64::from(self.connection.socket() == Some(socket));
     }
 
     /// A WebSocket message arrived.
@@ -253,7 +231,7 @@ impl Client {
         if self.connection.socket() != Some(socket) {
             return;
         }
-        self.stats.frames += 1;
+        self.outbox.stats.frames += 1;
         self.activity.handle_seen(now);
         match frame {
             Frame::Text(text) => self.handle_text(text, now),
@@ -281,7 +259,7 @@ impl Client {
     pub fn handle_skipped(&mut self, socket: SocketEpoch, len: u64, now: Instant) {
         let now = self.advance(now);
         if self.connection.socket() == Some(socket) {
-            self.stats.frames += 1;
+            self.outbox.stats.frames += 1;
             self.activity.handle_seen(now);
             self.refuse_len(usize::try_from(len).unwrap_or(usize::MAX));
         }
@@ -291,20 +269,23 @@ impl Client {
     pub fn handle_close(&mut self, socket: SocketEpoch, reason: CloseReason, now: Instant) {
         let now = self.advance(now);
         if self.connection.socket() == Some(socket) {
-            self.with_connection(now, |connection, outbox| connection.handle_close(reason, now, outbox));
+            let is_authorizing = self.authorizations.is_trying();
+            self.with_connection(now, |connection, outbox| {
+                connection.handle_close(reason, is_authorizing, now, outbox);
+            });
         }
     }
 
     /// The application's server answered a request for authorization, or could not be asked.
     pub fn handle_auth(&mut self, id: AuthId, answer: Result<AuthResponse, AuthError>, now: Instant) {
         let now = self.advance(now);
-        let mut was_for_user = false;
-        self.with_signin(|signin, _, outbox| was_for_user = signin.handle_auth(id, &answer, now, outbox));
-        if was_for_user {
-            return;
+        match self.authorizations.handle_answer(id, answer, now) {
+            Some(answer) => self.handle_answer(answer),
+            None if self.connection.is_connected() => {
+                self.outbox.offer(Event::Diagnostic(Diagnostic::StaleAuth(id)));
+            }
+            None => {}
         }
-        let signer = signer(&self.config, &self.connection, &self.signin);
-        self.channels.handle_auth(id, answer, &signer, now, &mut self.outbox);
     }
 
     /// The wall clock says `wall`, counted from any origin: it tells whether the machine slept.
@@ -317,7 +298,7 @@ impl Client {
     /// a connected client wants to be woken every 10 s.
     pub fn handle_wall_clock(&mut self, wall: Duration, now: Instant) {
         let now = self.advance(now);
-        if self.sleep.handle_wall_clock(wall, now) && self.hint.is_none() {
+        if self.agenda.sleep.handle_wall_clock(wall, now) && self.agenda.hint.is_none() {
             self.network_changed(NetworkHint::Online);
         }
     }
@@ -325,19 +306,20 @@ impl Client {
     /// Time has passed: acts on every deadline up to `now`. Hand over what has arrived before.
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.advance(now);
-        self.scheduled = None;
-        self.sleep.handle_timeout(now);
+        self.agenda.handle_timeout(now);
         if self.connection.is_connected() && self.activity.handle_timeout(now) == Liveness::Dead {
             self.with_connection(now, |connection, outbox| connection.handle_pong_timeout(now, outbox));
         }
         self.with_connection(now, |connection, outbox| connection.handle_timeout(now, outbox));
-        self.with_signin(|signin, channels, outbox| {
-            if signin.handle_timeout(now, outbox) {
-                signin.handle_unanswered(channels.expire_signin(), outbox);
-            }
-        });
-        let signer = signer(&self.config, &self.connection, &self.signin);
-        self.channels.handle_timeout(&signer, now, &mut self.outbox);
+        while let Some(answer) = self.authorizations.handle_timeout(now, &mut self.outbox) {
+            self.handle_answer(answer);
+        }
+        if let Some(cause) = self.unanswered.expire_signin(now) {
+            self.with_signin(|signin, _, outbox| signin.handle_unanswered(cause, now, outbox));
+        }
+        let Self { channels, authorizations, unanswered, signin, outbox, .. } = self;
+        signin.handle_timeout(authorizations, now);
+        channels.handle_timeout(authorizations, unanswered, now, outbox);
     }
 }
 
@@ -348,12 +330,12 @@ impl Client {
     /// Call it until it returns `None` after every `handle_*` call and every change by the application.
     pub fn poll_action(&mut self, now: Instant) -> Option<Action> {
         let now = self.advance(now);
-        if self.is_dirty {
+        if self.agenda.is_dirty {
             self.reconcile_signin();
             if let Some(farewell) = self.poll_farewell() {
                 return Some(farewell);
             }
-            self.is_dirty = false;
+            self.agenda.is_dirty = false;
             self.reconcile(now);
         }
         if let Some(socket) = self.connection.poll_close() {
@@ -372,7 +354,7 @@ impl Client {
             if let Some(text) = self.poll_send(now) {
                 return Some(Action::Send(socket, text));
             }
-            if let Some(request) = self.poll_user_auth(now).or_else(|| self.channels.poll_auth(now)) {
+            if let Some(request) = self.authorizations.poll(now) {
                 return Some(Action::RequestAuth(request));
             }
         }
@@ -384,102 +366,31 @@ impl Client {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let is_connected = self.connection.is_connected();
         let activity = is_connected.then(|| self.activity.deadline());
-        let sleep = self.sleep.deadline().filter(|_| is_connected);
-        let deadlines = [activity, sleep, self.connection.deadline(), self.channels.deadline(), self.signin.deadline()];
+        let sleep = self.agenda.sleep.deadline().filter(|_| is_connected);
+        let deadlines = [
+            activity,
+            sleep,
+            self.connection.deadline(),
+            self.channels.deadline(),
+            self.authorizations.deadline(),
+            self.unanswered.deadline(),
+            self.signin.deadline(),
+        ];
         deadlines.into_iter().flatten().min()
-    }
-}
-
-/// What is true now.
-impl Client {
-    /// Returns the state of the connection.
-    #[must_use]
-    pub fn state(&self) -> &ConnectionState {
-        self.connection.state()
-    }
-
-    /// Returns Pusher's word for the state: `initialized`, `connecting`, `connected`, `unavailable`, `disconnected` or
-    /// `failed`.
-    #[must_use]
-    pub fn state_name(&self) -> &'static str {
-        match self.state() {
-            ConnectionState::Connecting { .. } | ConnectionState::Waiting { .. } if self.is_unavailable() => {
-                "unavailable"
-            }
-            // Pusher has no word for a delay between two attempts.
-            ConnectionState::Waiting { .. } => "connecting",
-            state @ (ConnectionState::Initialized
-            | ConnectionState::Connecting { .. }
-            | ConnectionState::Connected { .. }
-            | ConnectionState::Disconnected
-            | ConnectionState::Failed { .. }) => state.name(),
-        }
-    }
-
-    /// Whether a connection is wanted and there has been none for
-    /// [`unavailable_timeout`](crate::ConfigBuilder::unavailable_timeout).
-    #[must_use]
-    pub fn is_unavailable(&self) -> bool {
-        self.connection.is_unavailable()
-    }
-
-    /// Returns the server's name for the connection, if there is one.
-    #[must_use]
-    pub fn socket_id(&self) -> Option<&SocketId> {
-        match self.state() {
-            ConnectionState::Connected { socket_id } => Some(socket_id),
-            ConnectionState::Initialized
-            | ConnectionState::Connecting { .. }
-            | ConnectionState::Waiting { .. }
-            | ConnectionState::Disconnected
-            | ConnectionState::Failed { .. } => None,
-        }
-    }
-
-    /// Returns a channel that is wanted, subscribed or not.
-    #[must_use]
-    pub fn channel(&self, name: &ChannelName) -> Option<Channel<'_>> {
-        self.channels.get(name).map(Channel::from).filter(Channel::is_wanted)
-    }
-
-    /// Returns all channels that are wanted, in no particular order.
-    pub fn channels(&self) -> impl Iterator<Item = Channel<'_>> {
-        self.channels.iter().map(Channel::from).filter(Channel::is_wanted)
-    }
-
-    /// Returns the user who is signed in.
-    #[must_use]
-    pub fn user(&self) -> Option<User<'_>> {
-        match self.signin.status() {
-            UserStatus::SignedIn { id, data } => Some(User { id, data }),
-            UserStatus::None | UserStatus::Pending => None,
-        }
-    }
-
-    /// Returns the counters.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        Stats { missed: self.outbox.missed(), ..self.stats }
-    }
-
-    /// Returns the configuration that the client was made with.
-    #[must_use]
-    pub fn config(&self) -> &Config {
-        &self.config
     }
 }
 
 impl Client {
     fn advance(&mut self, now: Instant) -> Instant {
-        self.now = self.now.max(now);
-        self.now
+        self.agenda.now = self.agenda.now.max(now);
+        self.agenda.now
     }
 
     /// A sign-in may need another socket.
     fn reconcile_signin(&mut self) {
         let connected = self.connection.is_connected();
-        self.with_signin(|signin, _, outbox| signin.reconcile(outbox));
-        if self.signin.must_reconnect(connected) && !self.connection.will_disconnect() {
+        self.with_signin(Signin::reconcile);
+        if self.signin.must_reconnect(connected, &mut self.authorizations) && !self.connection.will_disconnect() {
             self.connection.disconnect();
             self.connection.connect();
         }
@@ -493,13 +404,13 @@ impl Client {
 
     fn reconcile(&mut self, now: Instant) {
         self.with_connection(now, |connection, outbox| connection.reconcile(now, outbox));
-        match (self.hint.take(), self.connection.is_connected()) {
+        match (self.agenda.hint.take(), self.connection.is_connected()) {
             (None, _) | (Some(NetworkHint::Offline), false) => {}
             (Some(NetworkHint::Offline), true) => self.activity.probe(now),
             (Some(NetworkHint::Online), true) => self.activity.probe_quickly(now),
             (Some(NetworkHint::Online), false) => self.connection.handle_online(now, &mut self.outbox),
         }
-        if self.channels.reconcile(&mut self.outbox) {
+        if self.channels.reconcile(&mut self.authorizations, &mut self.outbox) {
             let is_wanted =
                 |channel: &ChannelName| self.channels.get(channel).is_some_and(|(_, entry)| entry.is_wanted());
             self.client_events.retain(is_wanted, &mut self.outbox);
@@ -516,26 +427,43 @@ impl Client {
         self.activity = Activity::default();
         if was_connected {
             self.outbox.forget_sends();
-            self.channels.leave(now, &mut self.outbox);
+            self.channels.leave(self.unanswered.channels(), now, &mut self.outbox);
+            self.authorizations.leave(&mut self.outbox);
+            self.unanswered.leave();
             self.signin.leave(now, &mut self.outbox);
             self.client_events.leave(&mut self.outbox);
         }
     }
 
     /// Lets the sign-in change; if it ends, presence channels may wait for it.
-    fn with_signin(&mut self, change: impl FnOnce(&mut Signin, &mut Channels, &mut Outbox)) {
+    fn with_signin(&mut self, change: impl FnOnce(&mut Signin, &mut Authorizations, &mut Outbox)) {
         let was_pending = self.signin.status() == UserStatus::Pending;
-        change(&mut self.signin, &mut self.channels, &mut self.outbox);
+        change(&mut self.signin, &mut self.authorizations, &mut self.outbox);
         let status = self.signin.status();
         if was_pending && status != UserStatus::Pending {
-            self.channels.handle_signin_ended(status, &mut self.outbox);
+            self.channels.handle_signin_ended(status, &mut self.authorizations, &mut self.outbox);
         }
     }
 
-    fn poll_user_auth(&mut self, now: Instant) -> Option<AuthRequest> {
-        let id = self.signin.poll_auth(|| self.channels.next_auth(), now)?;
-        let socket_id = self.socket_id()?.clone();
-        Some(AuthRequest { id, subject: AuthSubject::User, socket_id, purpose: AuthPurpose::Signin })
+    /// Passes on what became of a request to the application's server.
+    fn handle_answer(&mut self, answer: Answer) {
+        let Answer { job, subject, outcome } = answer;
+        if matches!(outcome, Outcome::Authorized(_)) {
+            self.connection.handle_authorized();
+        }
+        match (job, subject) {
+            (Job::Channel(_), AuthSubject::Channel(channel)) => {
+                let signer = signer(&self.config, &self.connection, &self.signin);
+                let Self { channels, authorizations, outbox, .. } = self;
+                channels.handle_auth(&channel, outcome, &signer, authorizations, outbox);
+            }
+            (Job::Key(_), AuthSubject::Channel(channel)) => {
+                self.channels.handle_key(&channel, outcome, &mut self.outbox);
+            }
+            (Job::Signin | Job::Channel(_) | Job::Key(_), _) => {
+                self.with_signin(|signin, _, outbox| signin.handle_auth(outcome, outbox));
+            }
+        }
     }
 
     fn poll_send(&mut self, now: Instant) -> Option<Text> {
@@ -543,37 +471,24 @@ impl Client {
             return Some(write::PONG);
         }
         if self.activity.poll_ping() {
-            self.stats.pings += 1;
+            self.outbox.stats.pings += 1;
             return Some(write::PING);
         }
         if let Some(text) = self.outbox.poll_send() {
             return Some(text);
         }
-        if let Some(text) = self.signin.poll_signin(now) {
-            self.channels.push_signin(now + self.config.options.signin_timeout);
+        if let Some(text) = self.signin.poll_signin() {
+            self.unanswered.push_signin(now + self.config.options.signin_timeout);
             return Some(text);
         }
-        self.channels.poll_subscribe(now)
+        self.channels.poll_subscribe(&mut self.unanswered, now)
     }
 
     /// A wake-up is announced only if it must come earlier than the one announced before.
     fn poll_schedule(&mut self) -> Option<Action> {
         let at = self.poll_timeout()?;
-        if self.scheduled.is_some_and(|scheduled| scheduled <= at) {
-            return None;
-        }
-        self.scheduled = Some(at);
-        Some(Action::Schedule(at))
+        self.agenda.announce(at).then_some(Action::Schedule(at))
     }
-}
-
-/// The user who is signed in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct User<'a> {
-    /// The user's id.
-    pub id: &'a str,
-    /// What the application says of the user: a JSON object.
-    pub data: &'a str,
 }
 
 fn signer<'a>(config: &Config, connection: &'a Connection, signin: &'a Signin) -> Signer<'a> {

@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 
+use super::stats::Stats;
 use crate::event::Event;
 use crate::{AuthId, ChannelName, Text};
 
@@ -12,7 +13,8 @@ pub(crate) struct Outbox {
     offered: usize,
     offered_bytes: usize,
     max_offered: usize,
-    missed: u64,
+    /// What is counted, events that were lost included.
+    pub(crate) stats: Stats,
     sends: VecDeque<Text>,
     cancels: VecDeque<AuthId>,
 }
@@ -30,7 +32,7 @@ impl Outbox {
             offered: 0,
             offered_bytes: 0,
             max_offered,
-            missed: 0,
+            stats: Stats::default(),
             sends: VecDeque::new(),
             cancels: VecDeque::new(),
         }
@@ -99,14 +101,9 @@ impl Outbox {
         self.sends.len()
     }
 
-    /// Events that were counted and not kept, since the beginning.
-    pub(crate) fn missed(&self) -> u64 {
-        self.missed
-    }
-
     /// Counts events that were lost, in their place.
     pub(crate) fn lag(&mut self, count: u64) {
-        self.missed += count;
+        self.stats.missed += count;
         if let Some(Waiting { event: Event::Lagged { missed }, .. }) = self.events.back_mut() {
             *missed += count;
         } else {

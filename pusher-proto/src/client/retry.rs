@@ -6,7 +6,12 @@ use crate::config::Options;
 use crate::{CloseReason, FailReason, Text, TransportError};
 
 /// What comes after a failure.
-pub(crate) type Plan = Result<Retry, FailReason>;
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Plan {
+    Retry(Retry),
+    /// No further try.
+    Fail(FailReason),
+}
 
 /// When to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,16 +19,20 @@ pub(crate) enum Retry {
     Delayed {
         at_least: Duration,
     },
-    /// At once, spread below the base delay: a restarted server hears from all its clients.
+    /// The same, spread below the base delay: a restarted server hears from all its clients.
     Spread,
-    /// At once.
-    Now,
+    /// At once if the connection before has lasted, otherwise delayed.
+    Prompt,
     /// At once, over TLS.
     OverTls,
 }
 
-impl Retry {
-    pub(crate) const DELAYED: Self = Self::Delayed { at_least: Duration::ZERO };
+impl Plan {
+    pub(crate) const DELAYED: Self = Self::delayed(Duration::ZERO);
+
+    const fn delayed(at_least: Duration) -> Self {
+        Self::Retry(Retry::Delayed { at_least })
+    }
 }
 
 /// Decides by code and reason.
@@ -31,6 +40,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) options: &'a Options,
     /// Whether the present endpoint has a TLS port that was not tried.
     pub(crate) can_switch_to_tls: bool,
+    /// Whether nothing was authorized yet on this socket because the application's server has not answered.
+    pub(crate) is_authorizing: bool,
 }
 
 impl Planner<'_> {
@@ -42,31 +53,33 @@ impl Planner<'_> {
                 return self.for_code(frame.code.into(), &frame.reason);
             }
             CloseReason::Failed(TransportError::Http { status: 429 | 503, retry_after: Some(delay), .. }) => {
-                return Ok(Retry::Delayed { at_least: (*delay).min(self.options.reconnect_cap) });
+                return Plan::delayed((*delay).min(self.options.reconnect_cap));
             }
             CloseReason::Closed(_) | CloseReason::Dropped | CloseReason::FrameTooLarge | CloseReason::Failed(_) => {}
-            CloseReason::TlsUnavailable => return Err(FailReason::TlsUnavailable),
+            CloseReason::TlsUnavailable => return Plan::Fail(FailReason::TlsUnavailable),
         }
         match explanation {
             Some(code @ 4100..=4299) => self.for_code(code, &Text::default()),
-            Some(_) | None => Ok(Retry::DELAYED),
+            Some(_) | None => Plan::DELAYED,
         }
     }
 
     pub(crate) fn for_code(&self, code: u32, message: &Text) -> Plan {
-        let fatal = || Err(FailReason::Fatal { code, message: message.clone() });
+        let fatal = || Plan::Fail(FailReason::Fatal { code, message: message.clone() });
         if u16::try_from(code).is_ok_and(|code| self.options.fatal_codes.contains(&code)) {
             return fatal();
         }
         if u16::try_from(code).is_ok_and(|code| self.options.retry_codes.contains(&code)) {
-            return Ok(Retry::DELAYED);
+            return Plan::DELAYED;
         }
         match code {
-            4000 if self.can_switch_to_tls => Ok(Retry::OverTls),
+            4000 if self.can_switch_to_tls => Plan::Retry(Retry::OverTls),
+            // Hosted Pusher gives a connection some time to be authorized; a backend that is down does not make that final.
+            UNAUTHORIZED if self.is_authorizing => Plan::DELAYED,
             4000..=4099 => fatal(),
-            4100..=4199 => Ok(Retry::Delayed { at_least: MIN_DELAY_OF_4100S }),
-            4200..=4299 => Ok(Retry::Spread),
-            _ => Ok(Retry::DELAYED),
+            4100..=4199 => Plan::delayed(MIN_DELAY_OF_4100S),
+            4200..=4299 => Plan::Retry(Retry::Spread),
+            _ => Plan::DELAYED,
         }
     }
 
@@ -78,6 +91,9 @@ impl Planner<'_> {
 /// Least delay after a code of 4100 to 4199 (Pusher protocol, *Error codes*).
 const MIN_DELAY_OF_4100S: Duration = Duration::from_secs(1);
 
+/// Code of a connection that was not authorized in time.
+const UNAUTHORIZED: u32 = 4009;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,23 +102,23 @@ mod tests {
     #[test]
     fn every_range_of_codes_has_its_plan() {
         let config = Config::new("key", Endpoint::cluster("eu")).unwrap();
-        let planner = Planner { options: &config.options, can_switch_to_tls: true };
-        let fatal = |code| Err(FailReason::Fatal { code, message: Text::default() });
-        let second = Ok(Retry::Delayed { at_least: Duration::from_secs(1) });
+        let planner = Planner { options: &config.options, can_switch_to_tls: true, is_authorizing: false };
+        let fatal = |code| Plan::Fail(FailReason::Fatal { code, message: Text::default() });
+        let second = Plan::delayed(Duration::from_secs(1));
         let table = [
-            (1000, Ok(Retry::DELAYED)),
-            (1006, Ok(Retry::DELAYED)),
-            (1008, Ok(Retry::DELAYED)),
-            (3999, Ok(Retry::DELAYED)),
-            (4000, Ok(Retry::OverTls)),
+            (1000, Plan::DELAYED),
+            (1006, Plan::DELAYED),
+            (1008, Plan::DELAYED),
+            (3999, Plan::DELAYED),
+            (4000, Plan::Retry(Retry::OverTls)),
             (4001, fatal(4001)),
             (4099, fatal(4099)),
             (4100, second.clone()),
             (4199, second),
-            (4200, Ok(Retry::Spread)),
-            (4299, Ok(Retry::Spread)),
-            (4300, Ok(Retry::DELAYED)),
-            (4400, Ok(Retry::DELAYED)),
+            (4200, Plan::Retry(Retry::Spread)),
+            (4299, Plan::Retry(Retry::Spread)),
+            (4300, Plan::DELAYED),
+            (4400, Plan::DELAYED),
         ];
         for (code, plan) in table {
             let reason = CloseReason::Closed(Some(CloseFrame { code, reason: Text::default() }));

@@ -1,24 +1,34 @@
 //! Signing in (Pusher protocol, *User authentication*).
+//!
+//! ```text
+//!  NotRequested ──wish──► Requested ──connection──► Authenticating ──► Authenticated ──► Sent ──success──► SignedIn
+//!                             ▲                           ▲                               │
+//!                             │ the connection is gone    └──────── Unanswered ◄──silence─┘
+//!                         (everywhere)                                            a definite "no" leads to Failed
+//! ```
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
+use super::authorizations::{Authorizations, Job, Outcome};
 use super::backoff::Backoff;
 use super::outbox::Outbox;
 use crate::config::Options;
 use crate::event::{Diagnostic, Event, UserEvent};
 use crate::excerpt::excerpt;
 use crate::wire::envelope::Envelope;
+use crate::wire::message::UserNotice;
 use crate::wire::{read, write};
-use crate::{AuthError, AuthId, AuthResponse, Data, Instant, ServerError, SigninError, Text};
+use crate::{AuthError, AuthResponse, Data, Instant, ServerError, SigninError, Text};
 
 /// Sign-in: what the application wants, and how far it has come on this socket.
 pub(crate) struct Signin {
-    options: Arc<Options>,
     phase: Phase,
     wish: Wish,
     /// Whether the server may know a user of this socket; only another socket forgets it.
     attached: bool,
+    /// Sign-ins in a row that the server did not answer.
+    failures: u32,
     /// Since when server-to-user events may have been missed.
     lost_at: Option<Instant>,
     /// What the server said about the user before it confirmed the sign-in.
@@ -30,19 +40,8 @@ enum Phase {
     NotRequested,
     /// Waits for a connection.
     Requested,
-    /// Waits to be asked for.
-    Queued {
-        failures: u32,
-    },
-    Authenticating {
-        id: AuthId,
-        failures: u32,
-        deadline: Instant,
-    },
-    RetryingAuth {
-        failures: u32,
-        retry_at: Instant,
-    },
+    /// The application's server is asked, or waits to be.
+    Authenticating,
     /// Waits to be sent.
     Authenticated {
         auth: AuthResponse,
@@ -51,7 +50,11 @@ enum Phase {
     /// The server was asked to sign in the user with this id.
     Sent {
         id: Text,
-        deadline: Instant,
+    },
+    /// The server did not answer in time, and is asked again then.
+    Unanswered {
+        id: Text,
+        retry_at: Instant,
     },
     SignedIn {
         id: Text,
@@ -66,14 +69,14 @@ enum Wish {
     None,
     SignIn,
     SignOut,
-    /// Out and in again: as somebody else, perhaps.
+    /// Out and in again: as another user, perhaps.
     Change,
 }
 
 /// What presence channels without `channel_data` may rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UserStatus<'a> {
-    /// Nobody is signed in, nor will be.
+    /// No user is signed in, nor will be.
     None,
     Pending,
     SignedIn {
@@ -83,15 +86,15 @@ pub(crate) enum UserStatus<'a> {
 }
 
 impl Signin {
-    pub(crate) fn new(options: Arc<Options>, seed: u64) -> Self {
+    pub(crate) fn new(options: &Arc<Options>, seed: u64) -> Self {
         Self {
             phase: Phase::NotRequested,
             wish: Wish::None,
             attached: false,
+            failures: 0,
             lost_at: None,
             held: VecDeque::new(),
-            backoff: Backoff::new(&options, seed),
-            options,
+            backoff: Backoff::new(options, seed),
         }
     }
 
@@ -107,32 +110,34 @@ impl Signin {
     }
 
     /// Makes what is wished for true, or starts to.
-    pub(crate) fn reconcile(&mut self, outbox: &mut Outbox) {
+    pub(crate) fn reconcile(&mut self, requests: &mut Authorizations, outbox: &mut Outbox) {
         let wanted = match core::mem::take(&mut self.wish) {
             Wish::None => return,
             Wish::SignIn => true,
             Wish::SignOut => {
-                self.forget(outbox);
+                self.forget(requests, outbox);
                 false
             }
             Wish::Change => {
-                self.forget(outbox);
+                self.forget(requests, outbox);
                 true
             }
         };
-        if wanted && matches!(self.phase, Phase::NotRequested | Phase::Failed) {
+        if wanted && matches!(self.phase, Phase::NotRequested | Phase::Failed | Phase::Unanswered { .. }) {
             self.phase = Phase::Requested;
+            self.failures = 0;
         }
     }
 
     /// Sets a wanted sign-in on its way, if there is a connection. Returns whether that must be another one, since this
     /// one has a user already.
-    pub(crate) fn must_reconnect(&mut self, connected: bool) -> bool {
+    pub(crate) fn must_reconnect(&mut self, connected: bool, requests: &mut Authorizations) -> bool {
         if !connected || !matches!(self.phase, Phase::Requested) {
             return false;
         }
         if !self.attached {
-            self.phase = Phase::Queued { failures: 0 };
+            self.phase = Phase::Authenticating;
+            requests.ask_for_user();
         }
         self.attached
     }
@@ -146,58 +151,46 @@ impl Signin {
     pub(crate) fn leave(&mut self, now: Instant, outbox: &mut Outbox) {
         match self.phase {
             Phase::NotRequested => return,
-            Phase::Authenticating { id, .. } => outbox.cancel_auth(id),
             Phase::SignedIn { .. } => self.lost_at = self.lost_at.or(Some(now)),
             Phase::Requested
-            | Phase::Queued { .. }
-            | Phase::RetryingAuth { .. }
+            | Phase::Authenticating
             | Phase::Authenticated { .. }
             | Phase::Sent { .. }
+            | Phase::Unanswered { .. }
             | Phase::Failed => {}
         }
         self.phase = Phase::Requested;
+        self.failures = 0;
         self.drop_held(outbox);
     }
 
-    /// Whether this request was ours; if so the answer has been used.
-    pub(crate) fn handle_auth(
-        &mut self,
-        answered: AuthId,
-        answer: &Result<AuthResponse, AuthError>,
-        now: Instant,
-        outbox: &mut Outbox,
-    ) -> bool {
-        let Phase::Authenticating { id, failures, .. } = self.phase else { return false };
-        if id != answered {
-            return false;
-        }
-        match answer {
-            Ok(auth) => match auth.user_data.as_deref().map(read::user_id) {
-                Some(Some(id)) => self.phase = Phase::Authenticated { auth: auth.clone(), id: id.into() },
+    /// The application's server was asked who the user is.
+    pub(crate) fn handle_auth(&mut self, outcome: Outcome, outbox: &mut Outbox) {
+        match outcome {
+            Outcome::Authorized(auth) => match auth.user_data.as_deref().map(read::user_id) {
+                Some(Some(id)) => self.phase = Phase::Authenticated { auth, id: id.into() },
                 Some(None) => self.fail(SigninError::InvalidUserData, outbox),
                 None => self.fail(SigninError::Auth(AuthError::MissingField("user_data")), outbox),
             },
-            Err(error) if error.is_retryable() && failures < self.options.auth_retries => {
-                let failures = failures + 1;
-                let delay = self.backoff.delay(failures).max(error.retry_after());
-                self.phase = Phase::RetryingAuth { failures, retry_at: now + delay };
-                let diagnostic = Diagnostic::SigninRetry { retry_at: now + delay, error: error.clone() };
-                outbox.offer(Event::Diagnostic(diagnostic));
+            Outcome::Delayed { error, retry_at } => {
+                let error = SigninError::Auth(error);
+                outbox.offer(Event::SigninError { error, retry_at: Some(retry_at) });
             }
-            Err(error) => self.fail(SigninError::Auth(error.clone()), outbox),
+            Outcome::Failed(error) => self.fail(SigninError::Auth(error), outbox),
         }
-        true
     }
 
-    /// The server confirmed. It says as whom, and that must be the one whom the application's server named.
+    /// The server confirmed. It says as whom, and that must be the one that the application's server named.
     pub(crate) fn handle_success(&mut self, data: &Data, outbox: &mut Outbox) {
-        let Phase::Sent { id: expected, .. } = &self.phase else { return };
+        // A late answer counts too.
+        let (Phase::Sent { id: expected } | Phase::Unanswered { id: expected, .. }) = &self.phase else { return };
         let Some((id, user_data)) = read::signed_in(data) else {
             return self.fail(SigninError::InvalidUserData, outbox);
         };
         if *expected != *id {
             return self.fail(SigninError::AnotherUser { id: excerpt(&id, MAX_ID_LEN).into() }, outbox);
         }
+        self.failures = 0;
         let (id, data) = (Text::from(id), Text::from(user_data));
         outbox.send(write::subscribe_name(&read::server_to_user(&id)));
         if let Some(since) = self.lost_at.take() {
@@ -219,8 +212,9 @@ impl Signin {
 
     /// A frame that may be about the user. Gives it back if it is not.
     pub(crate) fn handle_event(&mut self, envelope: Envelope, outbox: &mut Outbox) -> Option<Envelope> {
-        match &self.phase {
-            Phase::Sent { .. } if is_about_a_user(&envelope) => {
+        let Some(notice) = UserNotice::read(&envelope) else { return Some(envelope) };
+        match (&self.phase, notice) {
+            (Phase::Sent { .. }, _) => {
                 let bytes: usize = self.held.iter().map(Envelope::len).sum();
                 if self.held.len() < MAX_HELD && bytes + envelope.len() <= MAX_HELD_BYTES {
                     self.held.push_back(envelope.detached());
@@ -229,68 +223,63 @@ impl Signin {
                 }
                 None
             }
-            Phase::SignedIn { id, .. } if is_about_a_user(&envelope) => {
-                let channel = read::server_to_user(id);
-                deliver(envelope, &channel, outbox)
+            (Phase::SignedIn { id, .. }, UserNotice::Event { channel }) if channel != read::server_to_user(id) => {
+                Some(envelope)
             }
-            Phase::NotRequested
-            | Phase::Requested
-            | Phase::Queued { .. }
-            | Phase::Authenticating { .. }
-            | Phase::RetryingAuth { .. }
-            | Phase::Authenticated { .. }
-            | Phase::Sent { .. }
-            | Phase::SignedIn { .. }
-            | Phase::Failed => Some(envelope),
+            (Phase::SignedIn { .. }, notice) => {
+                deliver(notice, &envelope, outbox);
+                None
+            }
+            (
+                Phase::NotRequested
+                | Phase::Requested
+                | Phase::Authenticating
+                | Phase::Authenticated { .. }
+                | Phase::Unanswered { .. }
+                | Phase::Failed,
+                _,
+            ) => Some(envelope),
         }
     }
 
-    /// Returns whether the server did not answer in time.
-    pub(crate) fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) -> bool {
-        match self.phase {
-            Phase::Authenticating { id, deadline, .. } if deadline <= now => {
-                outbox.cancel_auth(id);
-                self.handle_auth(id, &Err(AuthError::Timeout), now, outbox);
-                false
-            }
-            Phase::RetryingAuth { failures, retry_at } if retry_at <= now => {
-                self.phase = Phase::Queued { failures };
-                false
-            }
-            Phase::Sent { deadline, .. } => deadline <= now,
-            _ => false,
+    /// The delay before another try is over.
+    pub(crate) fn handle_timeout(&mut self, requests: &mut Authorizations, now: Instant) {
+        if matches!(self.phase, Phase::Unanswered { retry_at, .. } if retry_at <= now) {
+            self.phase = Phase::Authenticating;
+            requests.ask_for_user();
         }
     }
 
-    pub(crate) fn handle_unanswered(&mut self, probable_cause: Option<ServerError>, outbox: &mut Outbox) {
-        self.fail(SigninError::Timeout { probable_cause }, outbox);
-    }
-
-    /// Whether the application's server is to be asked now, under this id.
-    pub(crate) fn poll_auth(&mut self, id: impl FnOnce() -> AuthId, now: Instant) -> Option<AuthId> {
-        let Phase::Queued { failures } = self.phase else { return None };
-        let id = id();
-        self.phase = Phase::Authenticating { id, failures, deadline: now + self.options.auth_timeout };
-        Some(id)
+    /// The server did not answer the sign-in in time. It may have too much to do, so each try comes later.
+    pub(crate) fn handle_unanswered(&mut self, probable_cause: Option<ServerError>, now: Instant, outbox: &mut Outbox) {
+        let Phase::Sent { id } = &self.phase else { return };
+        let id = id.clone();
+        self.failures = self.failures.saturating_add(1);
+        let retry_at = now + self.backoff.delay(self.failures);
+        self.attached = false;
+        self.phase = Phase::Unanswered { id, retry_at };
+        let error = SigninError::Timeout { probable_cause };
+        outbox.offer(Event::SigninError { error, retry_at: Some(retry_at) });
+        self.drop_held(outbox);
     }
 
     /// The sign-in, if it is to be sent now.
-    pub(crate) fn poll_signin(&mut self, now: Instant) -> Option<Text> {
+    pub(crate) fn poll_signin(&mut self) -> Option<Text> {
         let Phase::Authenticated { auth, id } = &self.phase else { return None };
         let text = write::signin(auth);
         self.attached = true;
-        self.phase = Phase::Sent { id: id.clone(), deadline: now + self.options.signin_timeout };
+        self.phase = Phase::Sent { id: id.clone() };
         Some(text)
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Authenticating { deadline, .. } | Phase::Sent { deadline, .. } => Some(deadline),
-            Phase::RetryingAuth { retry_at, .. } => Some(retry_at),
+            Phase::Unanswered { retry_at, .. } => Some(retry_at),
             Phase::NotRequested
             | Phase::Requested
-            | Phase::Queued { .. }
+            | Phase::Authenticating
             | Phase::Authenticated { .. }
+            | Phase::Sent { .. }
             | Phase::SignedIn { .. }
             | Phase::Failed => None,
         }
@@ -300,20 +289,18 @@ impl Signin {
         match &self.phase {
             Phase::NotRequested | Phase::Failed => UserStatus::None,
             Phase::Requested
-            | Phase::Queued { .. }
-            | Phase::Authenticating { .. }
-            | Phase::RetryingAuth { .. }
+            | Phase::Authenticating
             | Phase::Authenticated { .. }
-            | Phase::Sent { .. } => UserStatus::Pending,
+            | Phase::Sent { .. }
+            | Phase::Unanswered { .. } => UserStatus::Pending,
             Phase::SignedIn { id, data } => UserStatus::SignedIn { id, data },
         }
     }
 
-    fn forget(&mut self, outbox: &mut Outbox) {
-        if let Phase::Authenticating { id, .. } = self.phase {
-            outbox.cancel_auth(id);
-        }
+    fn forget(&mut self, requests: &mut Authorizations, outbox: &mut Outbox) {
+        requests.cancel(Job::Signin, outbox);
         self.phase = Phase::NotRequested;
+        self.failures = 0;
         self.lost_at = None;
         self.drop_held(outbox);
     }
@@ -325,7 +312,7 @@ impl Signin {
             SigninError::Refused(_) | SigninError::Timeout { .. } => self.attached = false,
         }
         self.phase = Phase::Failed;
-        outbox.emit(Event::SigninError { error });
+        outbox.emit(Event::SigninError { error, retry_at: None });
         self.drop_held(outbox);
     }
 
@@ -337,35 +324,22 @@ impl Signin {
     }
 }
 
-/// Whether a frame is a watchlist notice or an event for a user: which user, the sign-in tells.
-fn is_about_a_user(envelope: &Envelope) -> bool {
-    match envelope.channel() {
-        None => matches!(envelope.event(), "online" | "offline" | WATCHLIST),
-        Some(channel) => channel.starts_with(read::SERVER_TO_USER) && !envelope.event().starts_with("pusher"),
-    }
-}
-
-fn deliver(envelope: Envelope, channel: &str, outbox: &mut Outbox) -> Option<Envelope> {
+/// Tells the application what a frame says about the signed-in user.
+fn deliver(notice: UserNotice<'_>, envelope: &Envelope, outbox: &mut Outbox) {
     let event = Text::from(envelope.event());
-    match (envelope.channel(), &*event) {
-        (Some(found), _) if found == channel => outbox.offer(Event::User(UserEvent { event, data: envelope.data })),
-        (Some(_), _) => return Some(envelope),
-        (None, WATCHLIST) => read::watchlist(&envelope.data, |name, user_ids, data| {
+    let data = &envelope.data;
+    match notice {
+        UserNotice::Event { .. } => outbox.offer(Event::User(UserEvent { event, data: data.clone() })),
+        UserNotice::Watchlist => read::watchlist(data, |name, user_ids, data| {
             outbox.offer(Event::Watchlist { name, user_ids, data });
         }),
-        // Sockudo sends each change as a frame of its own.
-        (None, _) => {
-            read::user_ids(&envelope.data, |user_ids| {
-                let (name, data) = (event.clone(), envelope.data.clone());
-                outbox.offer(Event::Watchlist { name, user_ids, data });
+        UserNotice::Change => {
+            read::user_ids(data, |user_ids| {
+                outbox.offer(Event::Watchlist { name: event.clone(), user_ids, data: data.clone() });
             });
         }
     }
-    None
 }
-
-/// The event that carries changes of the watchlist.
-const WATCHLIST: &str = "pusher_internal:watchlist_events";
 
 /// Longest id of another user that is reported, in bytes.
 const MAX_ID_LEN: usize = 200;

@@ -5,8 +5,50 @@
 //! or the deadline decide.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
-use crate::{ChannelName, ServerError};
+use crate::wire::read;
+use crate::{ChannelName, Instant, ServerError};
+
+/// What an error frame complains about, as far as the frame itself tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Complaint<'a> {
+    /// A channel that the frame names in its own field, as soketi does.
+    Channel(&'a str),
+    /// Hosted Pusher: the channel is subscribed already.
+    Existing(&'a str),
+    /// Hosted Pusher: the channel whose end was asked for is not subscribed.
+    NotSubscribed,
+    /// We send too much, or too fast.
+    Pace,
+    /// Something that is neither a subscription nor a sign-in.
+    Other,
+    /// It does not say.
+    Something,
+}
+
+impl<'a> Complaint<'a> {
+    /// Reads an error frame. `triggered_lately` is whether a client event may be what it is about.
+    pub(crate) fn read(error: &'a ServerError, channel: Option<&'a str>, triggered_lately: bool) -> Self {
+        if error.message.starts_with(NO_SUBSCRIPTION) {
+            return Self::NotSubscribed;
+        }
+        let existing = error.message.strip_prefix(EXISTING_SUBSCRIPTION).map(str::trim);
+        match (existing, channel) {
+            (Some(existing), None) => Self::Existing(existing),
+            (Some(existing), Some(channel)) if existing == channel => Self::Existing(existing),
+            // An error with a channel says nothing about another one.
+            (_, Some(channel)) => Self::Channel(channel),
+            (None, None) => match error.code {
+                // Sockudo and soketi answer any message too many with the code that hosted Pusher has for client events.
+                Some(CLIENT_EVENT_REJECTED | OVER_CAPACITY) if !triggered_lately => Self::Pace,
+                Some(CLIENT_EVENT_REJECTED | WATCHLIST_TOO_LONG) => Self::Other,
+                Some(_) | None if error.message.contains(read::SERVER_TO_USER) => Self::Other,
+                Some(_) | None => Self::Something,
+            },
+        }
+    }
+}
 
 /// What the server was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,23 +63,35 @@ pub(crate) struct Unanswered {
     last: u64,
     sent: BTreeMap<u64, Asked>,
     held: Option<Held>,
+    /// The number of the sign-in, and until when its answer is awaited, also if the application gives it up.
+    signin: Option<(u64, Instant)>,
 }
 
 struct Held {
     error: ServerError,
     /// Only what was sent up to here can be meant.
     up_to: u64,
+    /// Whether it may be the answer to one subscription; if not, it is only the reason of silence.
+    is_answer: bool,
 }
 
 impl Unanswered {
-    pub(crate) fn push(&mut self, asked: Asked) -> u64 {
-        self.last += 1;
-        self.sent.insert(self.last, asked);
-        self.last
+    /// The connection is gone, and with it every answer.
+    pub(crate) fn leave(&mut self) {
+        *self = Self::default();
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.sent.len()
+    pub(crate) fn push_channel(&mut self, channel: ChannelName) -> u64 {
+        self.push(Asked::Channel(channel))
+    }
+
+    pub(crate) fn push_signin(&mut self, deadline: Instant) {
+        self.signin = Some((self.push(Asked::Signin), deadline));
+    }
+
+    /// Subscriptions that the server has not answered.
+    pub(crate) fn channels(&self) -> usize {
+        self.sent.len() - usize::from(self.signin.is_some())
     }
 
     /// What `error` is surely about. Otherwise the error is held.
@@ -51,27 +105,70 @@ impl Unanswered {
             return Some(asked.clone());
         }
         if !self.sent.is_empty() {
-            self.held = Some(Held { error: error.clone(), up_to: self.last });
+            self.held = Some(Held { error: error.clone(), up_to: self.last, is_answer: true });
         }
         None
+    }
+
+    /// Keeps an error as the probable cause of all that stays unanswered, also when it is sent again.
+    pub(crate) fn hold_cause(&mut self, error: &ServerError) {
+        if !self.sent.is_empty() {
+            self.held = Some(Held { error: error.clone(), up_to: u64::MAX, is_answer: false });
+        }
+    }
+
+    /// The subscriptions that are unanswered are sent again, and get new numbers.
+    pub(crate) fn take_channels(&mut self) -> Vec<ChannelName> {
+        let signin = self.signin.and_then(|(order, _)| self.sent.remove_entry(&order));
+        let taken = core::mem::replace(&mut self.sent, signin.into_iter().collect()).into_values();
+        let channel = |asked| match asked {
+            Asked::Channel(channel) => Some(channel),
+            Asked::Signin => None,
+        };
+        taken.filter_map(channel).collect()
     }
 
     /// Servers answer in order: when a later one was answered and exactly one earlier was not, the held error is its
     /// answer.
     pub(crate) fn answered(&mut self, order: u64) -> Option<(Asked, ServerError)> {
         self.sent.remove(&order)?;
-        let held = self.held.as_ref()?;
+        if self.sent.is_empty() {
+            self.held = None;
+        }
+        let held = self.held.as_ref().filter(|held| held.is_answer)?;
         let mut earlier = self.sent.range(..order.min(held.up_to.saturating_add(1)));
         let (Some((_, asked)), None) = (earlier.next(), earlier.next()) else { return None };
         let asked = asked.clone();
         self.held.take().map(|held| (asked, held.error))
     }
 
-    /// Nobody answered this one; returns the held error that may be the reason.
+    /// The sign-in was answered, which may tell what an earlier error was about.
+    pub(crate) fn signin_answered(&mut self) -> Option<(Asked, ServerError)> {
+        let (order, _) = self.signin.take()?;
+        self.answered(order)
+    }
+
+    /// This one was not answered in time; returns the held error that may be the reason.
     pub(crate) fn expired(&mut self, order: u64) -> Option<ServerError> {
         self.sent.remove(&order);
         let held = self.held.as_ref()?;
         (order <= held.up_to).then(|| held.error.clone())
+    }
+
+    /// Whether the sign-in was not answered in time, and the held error that may be the reason.
+    pub(crate) fn expire_signin(&mut self, now: Instant) -> Option<Option<ServerError>> {
+        let (order, _) = self.signin.take_if(|(_, deadline)| *deadline <= now)?;
+        Some(self.expired(order))
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.signin.map(|(_, deadline)| deadline)
+    }
+
+    fn push(&mut self, asked: Asked) -> u64 {
+        self.last += 1;
+        self.sent.insert(self.last, asked);
+        self.last
     }
 }
 
@@ -88,6 +185,21 @@ impl Asked {
         })
     }
 }
+
+/// How hosted Pusher answers a second subscription of a channel.
+const EXISTING_SUBSCRIPTION: &str = "Existing subscription to channel ";
+
+/// How hosted Pusher answers the end of a subscription that it does not know.
+const NO_SUBSCRIPTION: &str = "No current subscription to channel ";
+
+/// Code of an error about a client event, which fails no subscription.
+const CLIENT_EVENT_REJECTED: u32 = 4301;
+
+/// Code of an error about a sign-in, which fails no subscription.
+const WATCHLIST_TOO_LONG: u32 = 4302;
+
+/// Code of a server that has enough to do. Most close the connection with it.
+const OVER_CAPACITY: u32 = 4100;
 
 #[cfg(test)]
 mod tests {

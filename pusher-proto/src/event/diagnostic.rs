@@ -42,19 +42,11 @@ pub enum Diagnostic {
     /// An authorization came too late.
     #[error("dropped the answer to the authorization request {0}, which nobody waits for")]
     StaleAuth(AuthId),
-    /// An authorization failed and is asked for again.
-    #[error("authorization of {channel} is asked for again at {retry_at}: {error}")]
-    AuthRetry {
+    /// A newer key of an encrypted channel could not be had, and is asked for again while events wait for it.
+    #[error("a newer key of {channel} is asked for again at {retry_at}: {error}")]
+    KeyRetry {
         /// The channel.
         channel: ChannelName,
-        /// When.
-        retry_at: Instant,
-        /// Why.
-        error: AuthError,
-    },
-    /// The sign-in failed and is tried again.
-    #[error("the user is asked for again at {retry_at}: {error}")]
-    SigninRetry {
         /// When.
         retry_at: Instant,
         /// Why.
@@ -120,7 +112,7 @@ impl Diagnostic {
     pub fn channel(&self) -> Option<&ChannelName> {
         match self {
             Self::NotEncrypted { channel, .. }
-            | Self::AuthRetry { channel, .. }
+            | Self::KeyRetry { channel, .. }
             | Self::ForeignKey { channel }
             | Self::NoMembers { channel }
             | Self::RosterFull { channel }
@@ -132,7 +124,6 @@ impl Diagnostic {
             | Self::NotOfChannel { .. }
             | Self::SecondGreeting(_)
             | Self::StaleAuth(_)
-            | Self::SigninRetry { .. }
             | Self::UserEventsDropped { .. }
             | Self::ClientEventLen { .. }
             | Self::ClientEventRate { .. } => None,

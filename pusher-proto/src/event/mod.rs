@@ -104,6 +104,10 @@ pub enum Event {
         channel: ChannelName,
         /// Why.
         error: SubscriptionError,
+        /// When the client tries again, if the trouble may pass: a busy or broken backend, a server that does not answer. It does
+        /// so for as long as the channel is wanted. `None` for a definite answer, which only another
+        /// [`subscribe`](crate::Client::subscribe) or another connection changes.
+        retry_at: Option<Instant>,
     },
     /// Events of a channel may have been missed: it was subscribed, the connection was lost, and it is subscribed again.
     /// Comes once, before the first event of the new subscription, so that a state loaded now misses nothing.
@@ -134,6 +138,8 @@ pub enum Event {
     SigninError {
         /// Why.
         error: SigninError,
+        /// When the client tries again, as for a channel; `None` for a definite answer.
+        retry_at: Option<Instant>,
     },
     /// An event for the signed-in user.
     User(UserEvent),

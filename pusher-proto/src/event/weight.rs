@@ -69,7 +69,7 @@ fn owned(event: &Event) -> usize {
         Event::StateChanged { previous, current } => state(previous) + state(current),
         Event::ConnectionError(error) => printed(error),
         Event::SubscriptionError { error, .. } => printed(error),
-        Event::SigninError { error } => printed(error),
+        Event::SigninError { error, .. } => printed(error),
         Event::DecryptionError { event, error, .. } => event.len() + printed(error),
         Event::Diagnostic(diagnostic) => printed(diagnostic),
         Event::Unavailable
@@ -150,10 +150,14 @@ mod tests {
                 5 + DecryptionError::WrongKey.to_string().len(),
             ),
             (Event::SignedIn { id: "7".into(), data: r#"{"id":"7"}"#.into() }, 11),
-            (Event::SigninError { error: SigninError::Auth(AuthError::Handler("x".repeat(100))) }, 122),
+            (Event::SigninError { error: SigninError::Auth(AuthError::Handler("x".repeat(100))), retry_at: None }, 122),
             (Event::ConnectionError(cause.clone()), "no (code 4009)".len()),
             (
-                Event::SubscriptionError { channel: channel.clone(), error: SubscriptionError::Refused(refused()) },
+                Event::SubscriptionError {
+                    channel: channel.clone(),
+                    error: SubscriptionError::Refused(refused()),
+                    retry_at: None,
+                },
                 "the server refused the subscription: no (code 4009)".len(),
             ),
             (

@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 
 use super::admission;
-use super::channel::{Channel, Count};
+use super::channel::{Channel, Count, Member};
 use super::connection::Sign;
 use super::dialect::{Again, Caching, Signins};
 use super::message::{ClientEvent, SUBSCRIBE, Subscribe, Unsubscribe};
@@ -53,35 +53,36 @@ impl Server {
             self.confirm(id, &name);
             return Ok(());
         }
-        if let Some(member) = &member {
-            let max = options.max_members;
-            let room = match self.channels.get(&name) {
-                None => max > 0,
-                Some(channel) => channel.has_room_for(member, max),
-            };
-            if !room {
-                return Err(Refusal::ChannelFull { channel: name, max });
-            }
+        let max = options.max_members;
+        let has_room = |member| self.channels.get(&name).map_or(max > 0, |channel| channel.has_room_for(member, max));
+        if !member.as_ref().is_none_or(has_room) {
+            return Err(Refusal::ChannelFull { channel: name, max });
         }
         connection.channels.insert(name.clone());
+        self.join(id, &name, member)
+    }
+
+    /// Takes a connection into a channel, and tells both.
+    fn join(&mut self, id: ConnectionId, name: &ChannelName, member: Option<Member>) -> Result<(), Refusal> {
+        let profile = self.config.profile();
         let channel = self.channels.entry(name.clone()).or_insert_with(|| Channel::new(self.hasher_seed));
         let is_new_user = channel.join(id, member.clone());
         let lists = profile.members.lists_without_info || !channel.has_member_without_info();
         if lists {
-            self.confirm(id, &name);
+            self.confirm(id, name);
         }
         if let Some(member) = member.filter(|_| is_new_user) {
-            let frame = profile.member_added(&name, &member);
-            self.broadcast(&name, &frame, Some(id));
+            let frame = profile.member_added(name, &member);
+            self.broadcast(name, &frame, Some(id));
         }
         if !lists {
-            return Err(Refusal::MemberWithoutInfo(name));
+            return Err(Refusal::MemberWithoutInfo(name.clone()));
         }
-        if self.caches(&name) {
-            let cached = self.cache.get(&name, self.now).cloned();
-            self.send(id, cached.unwrap_or_else(|| profile.cache_miss(&name)));
+        if self.caches(name) {
+            let cached = self.cache.get(name, self.now).cloned();
+            self.send(id, cached.unwrap_or_else(|| profile.cache_miss(name)));
         }
-        self.count_changed(&name);
+        self.count_changed(name);
         Ok(())
     }
 

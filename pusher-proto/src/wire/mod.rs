@@ -1,6 +1,8 @@
 //! The wire format: JSON in and out, no state.
 
 pub(crate) mod envelope;
+pub(crate) mod message;
+pub(crate) mod names;
 pub(crate) mod object;
 pub(crate) mod presence;
 pub(crate) mod read;

@@ -3,283 +3,313 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{Channels, Failure, Phase, Signer};
+use super::{Channels, Entry, Failure, Phase, Signer};
+use crate::client::authorizations::{Authorizations, Outcome};
 use crate::client::outbox::Outbox;
 use crate::client::signin::UserStatus;
-use crate::client::unanswered::Asked;
+use crate::client::unanswered::Unanswered;
 use crate::event::{Diagnostic, Event};
 use crate::members::Members;
-use crate::wire::{presence, read, write};
-use crate::{
-    AuthError, AuthId, AuthResponse, ChannelKind, ChannelName, ConnectionError, Data, Instant, ServerError,
-    SubscriptionError, Text,
-};
+use crate::wire::{names, presence, read, write};
+use crate::{AuthResponse, ChannelKind, ChannelName, Data, Instant, ServerError, SubscriptionError, Text};
+
+/// What a message of the server has answered.
+#[derive(Default)]
+pub(crate) struct Answered {
+    /// The number of the subscription.
+    pub(crate) number: Option<u64>,
+    /// The channel that has become subscribed.
+    pub(crate) subscribed: Option<ChannelName>,
+}
 
 impl Channels {
+    /// The application's server was asked about a channel.
     pub(crate) fn handle_auth(
         &mut self,
-        id: AuthId,
-        answer: Result<AuthResponse, AuthError>,
+        channel: &ChannelName,
+        outcome: Outcome,
         signer: &Signer<'_>,
-        now: Instant,
+        requests: &mut Authorizations,
         outbox: &mut Outbox,
     ) {
-        if let Some((channel, _)) = self.refreshing.remove(&id) {
-            return self.handle_key(&channel, answer, outbox);
-        }
-        let Some(channel) = self.authorizing.remove(&id) else {
-            if self.socket_id.is_none() {
-                return;
+        let error = match outcome {
+            Outcome::Authorized(auth) => match self.authorize(channel, auth, signer, outbox) {
+                Ok(()) => return,
+                Err(error) => error,
+            },
+            Outcome::Delayed { error, retry_at } => {
+                let error = SubscriptionError::Auth(error);
+                let (channel, retry_at) = (channel.clone(), Some(retry_at));
+                return outbox.offer(Event::SubscriptionError { channel, error, retry_at });
             }
-            return outbox.offer(Event::Diagnostic(Diagnostic::StaleAuth(id)));
+            Outcome::Failed(error) => SubscriptionError::Auth(error),
         };
-        self.handle_auth_of(&channel, answer, signer, now, outbox);
+        self.fail(channel, Failure::Unsent, error, requests, outbox);
     }
 
-    /// The server confirmed a subscription. Returns the channel if it has become subscribed by that.
-    pub(crate) fn handle_succeeded(&mut self, channel: &str, data: &Data, outbox: &mut Outbox) -> Option<ChannelName> {
+    /// The server confirmed a subscription.
+    pub(crate) fn handle_succeeded(
+        &mut self,
+        channel: &str,
+        data: &Data,
+        requests: &mut Authorizations,
+        outbox: &mut Outbox,
+    ) -> Answered {
         let Some((_, name, entry)) = self.table.get_full_mut(channel) else {
             self.unsubscribe_stray(channel, outbox);
-            return None;
+            return Answered::default();
         };
         let name = name.clone();
         match entry.phase {
-            Phase::Sent(order) => {
-                let blamed = self.unanswered.answered(order);
-                let subscribed = if entry.wanted {
-                    self.become_subscribed(&name, data, outbox);
-                    Some(name)
-                } else {
-                    outbox.send(write::unsubscribe(&name));
-                    self.remove(&name, outbox);
-                    None
-                };
-                self.blame(blamed, outbox);
-                subscribed
+            Phase::Sent { number, .. } if entry.is_wanted() => {
+                self.become_subscribed(&name, data, outbox);
+                Answered { number: Some(number), subscribed: Some(name) }
+            }
+            Phase::Sent { number, .. } => {
+                outbox.send(write::unsubscribe(&name));
+                self.remove(&name, requests, outbox);
+                Answered { number: Some(number), subscribed: None }
             }
             // Late, or the failure was not this channel's.
-            Phase::Failed(Failure::Refused | Failure::TimedOut) => {
+            Phase::Unanswered | Phase::Failed(Failure::Refused) => {
                 self.become_subscribed(&name, data, outbox);
-                Some(name)
+                Answered { number: None, subscribed: Some(name) }
             }
+            // Sockudo confirms a second subscription, with the members of now.
             Phase::Subscribed => {
                 if let (Some(roster), Some(members)) =
                     (&mut entry.roster, presence::members(data, Members::new(self.seed)))
                 {
                     roster.refresh(members);
                 }
-                None
+                Answered::default()
             }
             // Of an earlier try that seemed to fail; this one comes after it.
             Phase::Idle
-            | Phase::Queued
-            | Phase::Authorizing(_)
-            | Phase::RetryingAuth
+            | Phase::Authorizing
             | Phase::AwaitingUser(_)
-            | Phase::Authorized(_)
+            | Phase::Ready(_)
             | Phase::Failed(Failure::Unsent) => {
                 self.unsubscribe_stray(channel, outbox);
-                let event = Text::from_static("pusher_internal:subscription_succeeded");
+                let event = Text::from_static(names::SUCCEEDED);
                 outbox.offer(Event::Diagnostic(Diagnostic::NotSubscribed { channel: channel.into(), event }));
+                Answered::default()
+            }
+        }
+    }
+
+    /// The server refused a channel by name. Returns the number of the subscription that this answers.
+    pub(crate) fn handle_refused(
+        &mut self,
+        channel: &str,
+        error: ServerError,
+        requests: &mut Authorizations,
+        outbox: &mut Outbox,
+    ) -> Option<u64> {
+        let (_, name, entry) = self.table.get_full(channel)?;
+        let (name, error) = (name.clone(), SubscriptionError::Refused(error));
+        match entry.phase {
+            Phase::Sent { number, .. } => {
+                self.fail(&name, Failure::Refused, error, requests, outbox);
+                Some(number)
+            }
+            // Late.
+            Phase::Unanswered => {
+                self.fail(&name, Failure::Refused, error, requests, outbox);
                 None
             }
-        }
-    }
-
-    /// The server refused a channel by name.
-    pub(crate) fn handle_refused(&mut self, channel: &str, error: ServerError, outbox: &mut Outbox) {
-        let Some((_, name, entry)) = self.table.get_full(channel) else { return };
-        let name = name.clone();
-        match entry.phase {
-            Phase::Sent(order) => {
-                let blamed = self.unanswered.answered(order);
-                self.fail(&name, Failure::Refused, SubscriptionError::Refused(error), outbox);
-                self.blame(blamed, outbox);
-            }
             Phase::Subscribed | Phase::Failed(_) | Phase::Idle => {
-                outbox.offer(Event::SubscriptionError { channel: name, error: SubscriptionError::Refused(error) });
+                outbox.offer(Event::SubscriptionError { channel: name, error, retry_at: None });
+                None
             }
-            Phase::Queued
-            | Phase::Authorizing(_)
-            | Phase::RetryingAuth
-            | Phase::AwaitingUser(_)
-            | Phase::Authorized(_) => {}
+            // About an earlier try; this one has not been sent.
+            Phase::Authorizing | Phase::AwaitingUser(_) | Phase::Ready(_) => None,
         }
     }
 
-    /// An error frame. Returns a channel that has become subscribed by it.
-    pub(crate) fn handle_error(
+    /// Hosted Pusher says that the channel is subscribed already; then it has not told its members.
+    pub(crate) fn handle_existing(
         &mut self,
-        error: &ServerError,
-        channel: Option<&str>,
-        triggered_lately: bool,
+        channel: &str,
+        requests: &mut Authorizations,
         outbox: &mut Outbox,
-    ) -> Option<ChannelName> {
-        if error.message.starts_with(NO_SUBSCRIPTION) {
-            return None;
-        }
-        let existing = error.message.strip_prefix(EXISTING_SUBSCRIPTION).map(str::trim);
-        // An error with a channel says nothing about another one.
-        let existing = existing.filter(|existing| channel.is_none_or(|channel| channel == *existing));
-        if let Some(channel) = existing
-            && self.table.get(channel).is_some_and(|entry| entry.phase.may_be_subscribed())
+    ) -> Answered {
+        let Some((_, name, entry)) = self.table.get_full_mut(channel) else { return Answered::default() };
+        let name = name.clone();
+        if name.kind() != ChannelKind::Presence || !entry.is_wanted() || core::mem::replace(&mut entry.refreshed, true)
         {
-            return self.handle_existing(channel, outbox);
+            return self.handle_succeeded(channel, &Data::ABSENT, requests, outbox);
         }
-        outbox.offer(Event::ConnectionError(ConnectionError::Server(error.clone())));
-        if let Some(channel) = existing {
-            if !self.table.contains_key(channel) {
-                self.unsubscribe_stray(channel, outbox);
-            }
-            return None;
-        }
-        if let Some(channel) = channel {
-            if self.table.get(channel).is_some_and(|entry| matches!(entry.phase, Phase::Sent(_))) {
-                self.handle_refused(channel, error.clone(), outbox);
-            }
-        } else if !matches!(error.code, Some(CLIENT_EVENT_REJECTED | WATCHLIST_TOO_LONG))
-            && !error.message.contains(read::SERVER_TO_USER)
-            && !self.is_about_another(&error.message)
-        {
-            let blamed = self.unanswered.blame(error, triggered_lately);
-            self.blame(blamed.map(|asked| (asked, error.clone())), outbox);
-        }
-        None
+        let number = entry.number();
+        outbox.send(write::unsubscribe(&name));
+        self.start(&name, requests, outbox);
+        Answered { number, subscribed: None }
+    }
+
+    /// Whether the server has been asked for this channel, which is not known to be subscribed.
+    pub(crate) fn may_be_subscribed(&self, channel: &str) -> bool {
+        self.table.get(channel).is_some_and(|entry| entry.phase.may_be_subscribed())
+    }
+
+    /// Whether an answer is awaited for this channel.
+    pub(crate) fn is_awaited(&self, channel: &str) -> bool {
+        self.table.get(channel).is_some_and(|entry| entry.number().is_some())
     }
 
     /// Whether a message names a channel that no answer is awaited for, and none that one is awaited for.
-    fn is_about_another(&self, message: &str) -> bool {
+    pub(crate) fn is_about_another(&self, message: &str) -> bool {
         let words = message.split(|c: char| c.is_whitespace() || "'\":/".contains(c));
         let named = words
             .filter_map(|word| self.table.get(word).or_else(|| self.table.get(word.trim_end_matches(PUNCTUATION))));
-        let mut named = named.map(|entry| matches!(entry.phase, Phase::Sent(_))).peekable();
+        let mut named = named.map(|entry| entry.number().is_some()).peekable();
         named.peek().is_some() && !named.any(|is_awaited| is_awaited)
     }
 
-    /// The sign-in was answered, which may tell what an earlier error was about.
-    pub(crate) fn handle_signin_answered(&mut self, outbox: &mut Outbox) {
-        let Some((order, _)) = self.signin.take() else { return };
-        let blamed = self.unanswered.answered(order);
-        self.blame(blamed, outbox);
+    /// The server thinks that a channel is subscribed that is not wanted.
+    pub(crate) fn unsubscribe_unknown(&mut self, channel: &str, outbox: &mut Outbox) {
+        if !self.table.contains_key(channel) {
+            self.unsubscribe_stray(channel, outbox);
+        }
     }
 
-    /// Nobody will be waited for any more: presence channels that rely on the user go on or fail.
-    pub(crate) fn handle_signin_ended(&mut self, user: UserStatus<'_>, outbox: &mut Outbox) {
+    /// The server has enough of what we send: it is left alone for a while, and then asked again, at half the pace, for what
+    /// it has not answered until then.
+    pub(crate) fn handle_pace_complaint(&mut self, now: Instant) {
+        self.sending.handle_complaint(now);
+    }
+
+    /// Everything that was sent has been answered.
+    pub(crate) fn handle_all_answered(&mut self) {
+        self.sending.handle_all_answered();
+    }
+
+    /// The sign-in has come to an end: presence channels that rely on the user go on or fail.
+    pub(crate) fn handle_signin_ended(
+        &mut self,
+        user: UserStatus<'_>,
+        requests: &mut Authorizations,
+        outbox: &mut Outbox,
+    ) {
         let waiting = self.table.iter().filter(|(_, entry)| matches!(entry.phase, Phase::AwaitingUser(_)));
         let mut waiting: Vec<_> = waiting.map(|(channel, entry)| (entry.order, channel.clone())).collect();
         waiting.sort_unstable();
         for (order, channel) in waiting {
             let UserStatus::SignedIn { id, .. } = user else {
-                self.fail(&channel, Failure::Unsent, SubscriptionError::MissingChannelData, outbox);
+                self.fail(&channel, Failure::Unsent, SubscriptionError::MissingChannelData, requests, outbox);
                 continue;
             };
             let Some(entry) = self.table.get_mut(&channel) else { continue };
-            if let Phase::AwaitingUser(auth) = core::mem::replace(&mut entry.phase, Phase::Queued) {
-                entry.phase = Phase::Authorized(auth);
+            if let Phase::AwaitingUser(auth) = core::mem::replace(&mut entry.phase, Phase::Idle) {
+                entry.phase = Phase::Ready(Some(auth));
                 entry.be_user(id, self.seed);
-                self.to_send.insert(order, channel);
+                self.sending.insert(order, channel);
             }
         }
     }
 
-    fn blame(&mut self, blamed: Option<(Asked, ServerError)>, outbox: &mut Outbox) {
-        match blamed {
-            None => {}
-            Some((Asked::Channel(channel), error)) => self.handle_refused(&channel, error, outbox),
-            Some((Asked::Signin, error)) => self.refused_signin = Some(error),
-        }
-    }
-
-    pub(crate) fn handle_timeout(&mut self, signer: &Signer<'_>, now: Instant, outbox: &mut Outbox) {
-        self.handle_refresh_timeout(now, outbox);
-        if self.signin.is_some_and(|(_, deadline)| deadline <= now) {
-            self.expire_signin();
+    pub(crate) fn handle_timeout(
+        &mut self,
+        requests: &mut Authorizations,
+        unanswered: &mut Unanswered,
+        now: Instant,
+        outbox: &mut Outbox,
+    ) {
+        if self.sending.handle_timeout(now) {
+            self.send_again(requests, unanswered, outbox);
         }
         while let Some(timer) = self.timers.first_entry().filter(|timer| timer.key().0 <= now) {
             let channel = timer.remove();
             let Some(entry) = self.table.get_mut(&channel) else { continue };
             entry.timer = None;
             match entry.phase {
-                Phase::Authorizing(id) => {
-                    outbox.cancel_auth(id);
-                    self.authorizing.remove(&id);
-                    self.handle_auth_of(&channel, Err(AuthError::Timeout), signer, now, outbox);
-                }
-                Phase::RetryingAuth => {
-                    entry.phase = Phase::Queued;
-                    self.to_authorize.insert(entry.order, channel);
-                }
-                Phase::Sent(order) => {
-                    let probable_cause = self.unanswered.expired(order);
-                    if entry.wanted {
-                        self.fail(&channel, Failure::TimedOut, SubscriptionError::Timeout { probable_cause }, outbox);
+                Phase::Sent { number, .. } => {
+                    let probable_cause = unanswered.expired(number);
+                    if entry.is_wanted() {
+                        self.handle_silence(&channel, probable_cause, requests, now, outbox);
                     } else {
                         outbox.send(write::unsubscribe(&channel));
-                        self.remove(&channel, outbox);
+                        self.remove(&channel, requests, outbox);
                     }
                 }
+                Phase::Unanswered => self.start_anew(&channel, requests, outbox),
                 Phase::Idle
-                | Phase::Queued
+                | Phase::Authorizing
                 | Phase::AwaitingUser(_)
-                | Phase::Authorized(_)
+                | Phase::Ready(_)
                 | Phase::Subscribed
                 | Phase::Failed(_) => {}
             }
         }
     }
 
-    fn handle_auth_of(
+    /// The server did not answer a subscription in time. It may have too much to do, so each try comes later.
+    fn handle_silence(
         &mut self,
         channel: &ChannelName,
-        answer: Result<AuthResponse, AuthError>,
-        signer: &Signer<'_>,
+        probable_cause: Option<ServerError>,
+        requests: &mut Authorizations,
         now: Instant,
         outbox: &mut Outbox,
     ) {
-        self.disarm(channel);
-        let seed = self.seed;
+        self.cancel_refresh(channel, requests, outbox);
         let Some(entry) = self.table.get_mut(channel) else { return };
-        match answer {
-            Ok(auth) => {
-                let signed_for = auth.auth.expose().split(':').next();
-                if signed_for != Some(signer.key.as_str()) {
-                    outbox.offer(Event::Diagnostic(Diagnostic::ForeignKey { channel: channel.clone() }));
-                }
-                if channel.kind() == ChannelKind::Presence {
-                    let met = match (&auth.channel_data, signer.user) {
-                        (Some(channel_data), _) => entry.meet_ourselves(channel_data, seed),
-                        (None, UserStatus::SignedIn { id, .. }) if signer.presence_by_signin => {
-                            entry.be_user(id, seed);
-                            Ok(())
-                        }
-                        (None, UserStatus::Pending) if signer.presence_by_signin => {
-                            entry.phase = Phase::AwaitingUser(Box::new(auth));
-                            return;
-                        }
-                        (None, _) => Err(SubscriptionError::MissingChannelData),
-                    };
-                    if let Err(error) = met {
-                        return self.fail(channel, Failure::Unsent, error, outbox);
-                    }
-                }
-                if channel.kind() == ChannelKind::PrivateEncrypted
-                    && let Err(error) = entry.take_key(&auth)
-                {
-                    return self.fail(channel, Failure::Unsent, SubscriptionError::Auth(error), outbox);
-                }
-                entry.phase = Phase::Authorized(Box::new(auth));
-                self.to_send.insert(entry.order, channel.clone());
+        entry.phase = Phase::Unanswered;
+        entry.failures = entry.failures.saturating_add(1);
+        let retry_at = now + self.sending.delay(entry.failures);
+        self.arm(channel, retry_at);
+        let error = SubscriptionError::Timeout { probable_cause };
+        outbox.offer(Event::SubscriptionError { channel: channel.clone(), error, retry_at: Some(retry_at) });
+    }
+
+    /// The pause that the server wanted is over: what it has not answered, it has not taken.
+    fn send_again(&mut self, requests: &mut Authorizations, unanswered: &mut Unanswered, outbox: &mut Outbox) {
+        for channel in unanswered.take_channels() {
+            let Some(entry) = self.table.get_mut(&channel) else { continue };
+            if !entry.is_wanted() {
+                // The server may have taken it after all.
+                outbox.send(write::unsubscribe(&channel));
+                self.remove(&channel, requests, outbox);
+                continue;
             }
-            Err(error) if error.is_retryable() && entry.failures < self.options.auth_retries => {
-                entry.failures += 1;
-                entry.phase = Phase::RetryingAuth;
-                let delay = self.backoff.delay(entry.failures).max(error.retry_after());
-                let (channel, retry_at) = (channel.clone(), now + delay);
-                self.arm(&channel, retry_at);
-                outbox.offer(Event::Diagnostic(Diagnostic::AuthRetry { channel, retry_at, error }));
+            if let Phase::Sent { auth, .. } = &mut entry.phase {
+                entry.phase = Phase::Ready(auth.take());
+                self.sending.insert(entry.order, channel.clone());
+                self.disarm(&channel);
             }
-            Err(error) => self.fail(channel, Failure::Unsent, SubscriptionError::Auth(error), outbox),
         }
+    }
+
+    /// Takes the answer of the application's server.
+    fn authorize(
+        &mut self,
+        channel: &ChannelName,
+        auth: AuthResponse,
+        signer: &Signer<'_>,
+        outbox: &mut Outbox,
+    ) -> Result<(), SubscriptionError> {
+        let seed = self.seed;
+        let Some(entry) = self.table.get_mut(channel) else { return Ok(()) };
+        let signed_for = auth.auth.expose().split(':').next();
+        if signed_for != Some(signer.key.as_str()) {
+            outbox.offer(Event::Diagnostic(Diagnostic::ForeignKey { channel: channel.clone() }));
+        }
+        if channel.kind() == ChannelKind::Presence {
+            match (&auth.channel_data, signer.user) {
+                (Some(channel_data), _) => entry.meet_ourselves(channel_data, seed)?,
+                (None, UserStatus::SignedIn { id, .. }) if signer.presence_by_signin => entry.be_user(id, seed),
+                (None, UserStatus::Pending) if signer.presence_by_signin => {
+                    entry.phase = Phase::AwaitingUser(Box::new(auth));
+                    return Ok(());
+                }
+                (None, _) => return Err(SubscriptionError::MissingChannelData),
+            }
+        }
+        if channel.kind() == ChannelKind::PrivateEncrypted {
+            entry.take_key(&auth).map_err(SubscriptionError::Auth)?;
+        }
+        entry.phase = Phase::Ready(Some(Box::new(auth)));
+        self.sending.insert(entry.order, channel.clone());
+        Ok(())
     }
 
     fn become_subscribed(&mut self, channel: &ChannelName, data: &Data, outbox: &mut Outbox) {
@@ -287,7 +317,8 @@ impl Channels {
         let seed = self.seed;
         let Some(entry) = self.table.get_mut(channel) else { return };
         entry.phase = Phase::Subscribed;
-        entry.was_subscribed = true;
+        entry.failures = 0;
+        entry.past.was_subscribed = true;
         entry.close_gap(channel, outbox);
         let presence = (channel.kind() == ChannelKind::Presence).then(|| {
             let members = presence::members(data, Members::new(seed)).unwrap_or_else(|| {
@@ -299,25 +330,6 @@ impl Channels {
         outbox.emit(Event::SubscriptionSucceeded { channel: channel.clone(), presence });
     }
 
-    /// Hosted Pusher says that the channel is subscribed already; then nobody has told us its members.
-    fn handle_existing(&mut self, channel: &str, outbox: &mut Outbox) -> Option<ChannelName> {
-        let (_, name, entry) = self.table.get_full_mut(channel)?;
-        let name = name.clone();
-        if name.kind() != ChannelKind::Presence || !entry.wanted || core::mem::replace(&mut entry.refreshed, true) {
-            return self.handle_succeeded(channel, &Data::ABSENT, outbox);
-        }
-        let blamed = match entry.phase {
-            Phase::Sent(order) => self.unanswered.answered(order),
-            _ => None,
-        };
-        self.disarm(&name);
-        outbox.send(write::unsubscribe(&name));
-        self.start(&name, outbox);
-        self.blame(blamed, outbox);
-        None
-    }
-
-    /// The server thinks that a channel is subscribed that nobody wants.
     fn unsubscribe_stray(&mut self, channel: &str, outbox: &mut Outbox) {
         let is_name = (1..=ChannelName::MAX_LEN).contains(&channel.len());
         if !is_name || channel.starts_with(read::SERVER_TO_USER) || self.strays.len() >= MAX_STRAYS {
@@ -329,17 +341,21 @@ impl Channels {
     }
 }
 
-/// How hosted Pusher answers a second subscription of a channel.
-const EXISTING_SUBSCRIPTION: &str = "Existing subscription to channel ";
-
-/// How hosted Pusher answers the end of a subscription that it does not know.
-const NO_SUBSCRIPTION: &str = "No current subscription to channel ";
-
-/// Code of an error about a client event, which fails no subscription.
-const CLIENT_EVENT_REJECTED: u32 = 4301;
-
-/// Code of an error about a sign-in, which fails no subscription.
-const WATCHLIST_TOO_LONG: u32 = 4302;
+impl Entry {
+    /// The number of the subscription that is unanswered.
+    fn number(&self) -> Option<u64> {
+        match self.phase {
+            Phase::Sent { number, .. } => Some(number),
+            Phase::Idle
+            | Phase::Authorizing
+            | Phase::AwaitingUser(_)
+            | Phase::Ready(_)
+            | Phase::Unanswered
+            | Phase::Subscribed
+            | Phase::Failed(_) => None,
+        }
+    }
+}
 
 /// What a sentence may add to a name at its end.
 const PUNCTUATION: [char; 4] = ['.', ',', ';', '!'];

@@ -1,14 +1,14 @@
 //! Encrypted channels: events that need a key, and newer keys.
 
 use super::{Channels, Entry};
+use crate::client::authorizations::{Authorizations, Job, Outcome};
 use crate::client::encryption::{Key, Opened, Room, Vault};
 use crate::client::outbox::Outbox;
 use crate::event::{ChannelEvent, Diagnostic, Event};
 use crate::excerpt::excerpt;
 use crate::wire::envelope::Envelope;
-use crate::{
-    AuthError, AuthId, AuthPurpose, AuthRequest, AuthResponse, AuthSubject, ChannelName, DecryptionError, Instant,
-};
+use crate::wire::names;
+use crate::{AuthError, AuthResponse, ChannelName, DecryptionError, Instant};
 
 impl Channels {
     /// An event of an encrypted channel. Neither ciphertext nor anything that was never encrypted gets through. Returns
@@ -17,13 +17,14 @@ impl Channels {
         &mut self,
         channel: &ChannelName,
         envelope: Envelope,
+        requests: &mut Authorizations,
         now: Instant,
         outbox: &mut Outbox,
     ) -> bool {
         let Some(entry) = self.table.get_mut(channel) else { return false };
         // Names that begin with `pusher:` are the server's, and nothing of theirs is encrypted. The application must not
         // take one for an event that was.
-        if envelope.event().starts_with("pusher:") {
+        if names::is_reserved(envelope.event()) {
             let (channel, event) = (channel.clone(), excerpt(envelope.event(), ChannelName::MAX_LEN).into());
             outbox.offer(Event::Diagnostic(Diagnostic::NotEncrypted { channel, event }));
             return false;
@@ -41,70 +42,46 @@ impl Channels {
         let opened = vault.receive(envelope, room, now);
         self.held_bytes = self.held_bytes - before + vault.held_bytes();
         if matches!(opened, Opened::Held { ask: true, .. }) {
-            self.to_refresh.push_back(channel.clone());
+            requests.ask_for_key(entry.order, channel, vault.failures(), now);
         }
         deliver(entry, channel, opened, outbox);
         true
     }
 
-    /// The answer to a request for a newer key.
-    pub(super) fn handle_key(
-        &mut self,
-        channel: &ChannelName,
-        answer: Result<AuthResponse, AuthError>,
-        outbox: &mut Outbox,
-    ) {
+    /// The application's server was asked for a newer key.
+    pub(crate) fn handle_key(&mut self, channel: &ChannelName, outcome: Outcome, outbox: &mut Outbox) {
         let Some(entry) = self.table.get_mut(channel) else { return };
         let Some(mut vault) = entry.vault.take() else { return };
+        let answer = match outcome {
+            Outcome::Authorized(auth) => key(&auth),
+            Outcome::Delayed { error, retry_at } => {
+                vault.note_failure();
+                entry.vault = Some(vault);
+                let diagnostic = Diagnostic::KeyRetry { channel: channel.clone(), retry_at, error };
+                return outbox.offer(Event::Diagnostic(diagnostic));
+            }
+            Outcome::Failed(error) => Err(error),
+        };
         self.held_bytes -= vault.held_bytes();
-        match answer.and_then(|auth| key(&auth)) {
+        match answer {
             Ok(key) => vault.rotate(key).for_each(|opened| deliver(entry, channel, opened, outbox)),
             Err(error) => {
-                let error = DecryptionError::KeyRefresh(error);
-                vault.give_up(error).for_each(|opened| deliver(entry, channel, opened, outbox));
+                vault.give_up(&error).for_each(|opened| deliver(entry, channel, opened, outbox));
             }
         }
         entry.vault = Some(vault);
     }
 
-    /// The next request for a newer key.
-    pub(super) fn poll_refresh(&mut self, now: Instant) -> Option<AuthRequest> {
-        let channel = self.to_refresh.pop_front()?;
-        let socket_id = self.socket_id.clone()?;
-        let id = self.next_auth();
-        self.table.get_mut(&channel)?.vault.as_mut()?.ask(id);
-        self.refreshing.insert(id, (channel.clone(), now + self.options.auth_timeout));
-        Some(AuthRequest { id, subject: AuthSubject::Channel(channel), socket_id, purpose: AuthPurpose::KeyRefresh })
-    }
-
-    pub(super) fn handle_refresh_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
-        while let Some(first) = self.refreshing.first_entry().filter(|first| first.get().1 <= now) {
-            let (id, (channel, _)) = first.remove_entry();
-            outbox.cancel_auth(id);
-            self.handle_key(&channel, Err(AuthError::Timeout), outbox);
-        }
-    }
-
-    /// Nobody needs a newer key of this channel any more, nor what waits for it.
-    pub(super) fn cancel_refresh(&mut self, channel: &ChannelName, outbox: &mut Outbox) {
+    /// A newer key of this channel is not needed any more, nor what waits for it.
+    pub(super) fn cancel_refresh(&mut self, channel: &ChannelName, requests: &mut Authorizations, outbox: &mut Outbox) {
         let Some(entry) = self.table.get_mut(channel) else { return };
         let Some(vault) = &mut entry.vault else { return };
         self.held_bytes -= vault.held_bytes();
-        let (asked, lost) = vault.stop_waiting();
-        if let Some(id) = asked {
-            self.refreshing.remove(&id);
-            outbox.cancel_auth(id);
-        } else {
-            self.to_refresh.retain(|waiting| waiting != channel);
-        }
-        if entry.wanted && lost > 0 {
+        let lost = vault.stop_waiting();
+        requests.cancel(Job::Key(entry.order), outbox);
+        if entry.is_wanted() && lost > 0 {
             outbox.lag(lost as u64);
         }
-    }
-
-    pub(crate) fn next_auth(&mut self) -> AuthId {
-        self.last_auth += 1;
-        AuthId(self.last_auth)
     }
 }
 

@@ -7,46 +7,61 @@ use crate::client::outbox::Outbox;
 use crate::client::presence::Roster;
 use crate::event::Event;
 use crate::wire::read;
-use crate::{AuthId, AuthResponse, ChannelName, Instant, SubscriptionError};
+use crate::{AuthResponse, ChannelName, Instant, SubscriptionError};
 
 /// What is known of one channel.
 pub(crate) struct Entry {
     /// Place in insertion order.
     pub(super) order: u64,
     pub(super) phase: Phase,
-    pub(super) wanted: bool,
-    /// The application asked again: a failed channel starts anew.
-    pub(super) retry: bool,
+    pub(super) wish: Wish,
     /// Whether a refused second subscription has been answered with a fresh one, on this socket.
     pub(super) refreshed: bool,
-    /// Failed requests for authorization in a row.
+    /// Subscriptions in a row that were not answered in time.
     pub(super) failures: u32,
     pub(super) timer: Option<Instant>,
+    pub(super) past: Past,
+    pub(super) count: Option<u64>,
+    pub(super) roster: Option<Box<Roster>>,
+    pub(super) vault: Option<Box<Vault>>,
+}
+
+/// What the application wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    Wanted,
+    /// It asked again: a failed channel starts anew.
+    Again,
+    Unwanted,
+}
+
+/// What was before the present socket.
+#[derive(Default)]
+pub(super) struct Past {
     /// Whether the channel was subscribed since it is wanted, so that leaving a connection opens a gap.
     pub(super) was_subscribed: bool,
     /// Since when events may have been missed.
     pub(super) lost_at: Option<Instant>,
-    pub(super) count: Option<u64>,
-    pub(super) roster: Option<Box<Roster>>,
-    pub(super) vault: Option<Box<Vault>>,
 }
 
 #[derive(Debug)]
 pub(super) enum Phase {
     /// Nothing is under way: there is no connection.
     Idle,
-    /// Waits for a place in a window.
-    Queued,
-    Authorizing(AuthId),
-    /// Asks for authorization again when the timer fires.
-    RetryingAuth,
+    /// The application's server is asked, or waits to be.
+    Authorizing,
     /// Waits for the sign-in, whose user the server takes in place of `channel_data`.
     AwaitingUser(Box<AuthResponse>),
     /// Waits for a place in the window of subscriptions.
-    Authorized(Box<AuthResponse>),
+    Ready(Option<Box<AuthResponse>>),
     /// The server has been asked, under this number. If the channel is not wanted any more, it is unsubscribed as soon as
     /// the server has answered.
-    Sent(u64),
+    Sent {
+        number: u64,
+        auth: Option<Box<AuthResponse>>,
+    },
+    /// The server did not answer in time, and may think that we are subscribed. It is asked again when the timer fires.
+    Unanswered,
     Subscribed,
     Failed(Failure),
 }
@@ -55,13 +70,11 @@ impl Phase {
     /// Whether the server has been asked on this socket and the channel is not known to be subscribed.
     pub(super) fn may_be_subscribed(&self) -> bool {
         match self {
-            Self::Sent(_) | Self::Failed(Failure::Refused | Failure::TimedOut) => true,
+            Self::Sent { .. } | Self::Unanswered | Self::Failed(Failure::Refused) => true,
             Self::Idle
-            | Self::Queued
-            | Self::Authorizing(_)
-            | Self::RetryingAuth
+            | Self::Authorizing
             | Self::AwaitingUser(_)
-            | Self::Authorized(_)
+            | Self::Ready(_)
             | Self::Subscribed
             | Self::Failed(Failure::Unsent) => false,
         }
@@ -73,8 +86,6 @@ pub(super) enum Failure {
     /// The server was not asked on this socket.
     Unsent,
     Refused,
-    /// The server did not answer, and may think that we are subscribed.
-    TimedOut,
 }
 
 impl Entry {
@@ -82,13 +93,11 @@ impl Entry {
         Self {
             order,
             phase: Phase::Idle,
-            wanted: true,
-            retry: false,
+            wish: Wish::Wanted,
             refreshed: false,
             failures: 0,
             timer: None,
-            was_subscribed: false,
-            lost_at: None,
+            past: Past::default(),
             count: None,
             roster: None,
             vault: None,
@@ -96,11 +105,11 @@ impl Entry {
     }
 
     pub(crate) fn is_subscribed(&self) -> bool {
-        matches!(self.phase, Phase::Subscribed) && self.wanted
+        matches!(self.phase, Phase::Subscribed) && self.is_wanted()
     }
 
     pub(crate) fn is_wanted(&self) -> bool {
-        self.wanted
+        self.wish != Wish::Unwanted
     }
 
     pub(crate) fn count(&self) -> Option<u64> {
@@ -113,20 +122,32 @@ impl Entry {
 
     /// Some servers send events before the success.
     pub(super) fn is_listening(&self) -> bool {
-        self.wanted && matches!(self.phase, Phase::Sent(_) | Phase::Subscribed)
+        self.is_wanted() && matches!(self.phase, Phase::Sent { .. } | Phase::Subscribed)
     }
 
     pub(super) fn close_gap(&mut self, channel: &ChannelName, outbox: &mut Outbox) {
-        if let Some(since) = self.lost_at.take() {
+        if let Some(since) = self.past.lost_at.take() {
             outbox.emit(Event::ContinuityLost { channel: channel.clone(), since });
         }
     }
 
-    /// The channel is not wanted any more, but the server's answer is awaited: nothing of the past counts for whoever wants
-    /// it again.
+    /// The connection is gone. Returns how many events are lost that waited for a key.
+    pub(super) fn leave(&mut self, now: Instant) -> usize {
+        if self.past.was_subscribed {
+            self.past.lost_at = self.past.lost_at.or(Some(now));
+        }
+        self.phase = Phase::Idle;
+        self.refreshed = false;
+        self.failures = 0;
+        self.timer = None;
+        self.count = None;
+        self.vault.take().map_or(0, |mut vault| vault.stop_waiting())
+    }
+
+    /// The channel is not wanted any more, but the server's answer is awaited: nothing of the past counts if it is wanted
+    /// again.
     pub(super) fn forget_past(&mut self) {
-        self.was_subscribed = false;
-        self.lost_at = None;
+        self.past = Past::default();
         self.count = None;
         if let Some(roster) = &mut self.roster {
             roster.forget();

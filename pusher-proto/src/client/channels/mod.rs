@@ -1,33 +1,46 @@
 //! Channels: what the application wants, what the server has confirmed, and the way from one to the other.
+//!
+//! ```text
+//!                    needs authorization           a place in the window, and the pace allows it
+//!   Idle ──start──┬──────────────────► Authorizing ──► Ready ──► Sent ──success──► Subscribed
+//!                 │                        │  │          ▲        │ │
+//!                 │    no user is          │  └─► AwaitingUser    │ └──silence──► Unanswered ──delay──► (start)
+//!                 │    signed in yet ──────┘             │        └──refusal─┐
+//!                 └── public ────────────────────────────┘                   ▼
+//!                          a definite "no" of the application's server ──► Failed ──asked again──► (start)
+//! ```
+//!
+//! Trouble that may pass leads back, for as long as the channel is wanted. The end of the connection leads to `Idle` from
+//! everywhere. A channel that is not wanted any more is removed; in `Sent` only when the server has answered.
 
 mod answers;
 mod encrypted;
 mod entry;
+mod sending;
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+pub(crate) use answers::Answered;
 pub(crate) use entry::Entry;
-use entry::{Failure, Phase};
+use entry::{Failure, Phase, Wish};
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
+use sending::Sending;
 
-use crate::client::backoff::Backoff;
-use crate::client::encryption::Key;
-use crate::client::outbox::Outbox;
-use crate::client::presence::Roster;
-use crate::client::signin::UserStatus;
-use crate::client::unanswered::{Asked, Unanswered};
+use super::authorizations::{Authorizations, Job};
+use super::encryption::Key;
+use super::outbox::Outbox;
+use super::presence::Roster;
+use super::signin::UserStatus;
+use super::unanswered::Unanswered;
 use crate::config::{Options, Strictness};
 use crate::event::{ChannelEvent, Diagnostic, Event};
 use crate::excerpt::excerpt;
 use crate::wire::envelope::Envelope;
 use crate::wire::write;
-use crate::{
-    AppKey, AuthId, AuthPurpose, AuthRequest, AuthSubject, ChannelKind, ChannelName, Instant, ServerError, SocketId,
-    SubscriptionError, Text,
-};
+use crate::{AppKey, AuthPurpose, ChannelKind, ChannelName, Instant, SubscriptionError, Text};
 
 /// All channels of one client.
 pub(crate) struct Channels {
@@ -37,29 +50,14 @@ pub(crate) struct Channels {
     last_order: u64,
     /// Channels whose wish may have changed.
     dirty: Vec<ChannelName>,
-    /// The connection that there is.
-    socket_id: Option<SocketId>,
-    /// Channels that wait for a place in a window, in insertion order.
-    to_authorize: BTreeMap<u64, ChannelName>,
-    to_send: BTreeMap<u64, ChannelName>,
-    authorizing: BTreeMap<AuthId, ChannelName>,
-    last_auth: u64,
-    /// Encrypted channels that need a newer key, and those that have asked, with the deadline.
-    to_refresh: VecDeque<ChannelName>,
-    refreshing: BTreeMap<AuthId, (ChannelName, Instant)>,
-    /// Whether the latest request was for a newer key, so that a channel comes next.
-    refreshed_last: bool,
+    is_connected: bool,
+    sending: Sending,
+    timers: BTreeMap<(Instant, u64), ChannelName>,
+    /// Names whose success is not waited for, or not any more: the server was told to unsubscribe them, and was not asked to
+    /// subscribe them since, on this socket.
+    strays: BTreeSet<Text>,
     /// Bytes of all events that wait for a newer key.
     held_bytes: usize,
-    unanswered: Unanswered,
-    /// The number under which the sign-in was sent, until when it may be answered, and an error that was about it.
-    signin: Option<(u64, Instant)>,
-    refused_signin: Option<ServerError>,
-    timers: BTreeMap<(Instant, u64), ChannelName>,
-    /// Names whose success nobody waited for, or waits for any more: the server was told to unsubscribe them, and was not
-    /// asked to subscribe them since, on this socket.
-    strays: BTreeSet<Text>,
-    backoff: Backoff,
 }
 
 /// Whom authorizations are for.
@@ -77,29 +75,18 @@ impl Channels {
             table: IndexMap::with_hasher(FixedState::with_seed(seed)),
             last_order: 0,
             dirty: Vec::new(),
-            socket_id: None,
-            to_authorize: BTreeMap::new(),
-            to_send: BTreeMap::new(),
-            authorizing: BTreeMap::new(),
-            last_auth: 0,
-            to_refresh: VecDeque::new(),
-            refreshing: BTreeMap::new(),
-            refreshed_last: false,
-            held_bytes: 0,
-            unanswered: Unanswered::default(),
-            signin: None,
-            refused_signin: None,
+            is_connected: false,
+            sending: Sending::new(&options, seed),
             timers: BTreeMap::new(),
             strays: BTreeSet::new(),
-            backoff: Backoff::new(&options, seed),
+            held_bytes: 0,
             options,
         }
     }
 
     pub(crate) fn subscribe(&mut self, channel: ChannelName) {
         if let Some(entry) = self.table.get_mut(&channel) {
-            entry.wanted = true;
-            entry.retry = true;
+            entry.wish = Wish::Again;
         } else {
             self.last_order += 1;
             let mut entry = Entry::new(self.last_order);
@@ -113,61 +100,45 @@ impl Channels {
 
     pub(crate) fn unsubscribe(&mut self, channel: &ChannelName) {
         let Some(entry) = self.table.get_mut(channel) else { return };
-        entry.wanted = false;
+        entry.wish = Wish::Unwanted;
         self.touch(channel.clone());
     }
 
     /// Starts and ends what the application's wishes ask for. Returns whether a channel is not wanted any more.
-    pub(crate) fn reconcile(&mut self, outbox: &mut Outbox) -> bool {
+    pub(crate) fn reconcile(&mut self, requests: &mut Authorizations, outbox: &mut Outbox) -> bool {
         if self.dirty.is_empty() {
             return false;
         }
         let mut unwanted = false;
         for channel in core::mem::take(&mut self.dirty) {
-            unwanted |= !self.settle(&channel, outbox);
+            unwanted |= !self.settle(&channel, requests, outbox);
         }
         unwanted
     }
 
     /// There is a connection: subscribes everything that is wanted, in insertion order.
-    pub(crate) fn enter(&mut self, socket_id: SocketId, outbox: &mut Outbox) {
-        self.socket_id = Some(socket_id);
+    pub(crate) fn enter(&mut self, requests: &mut Authorizations, outbox: &mut Outbox) {
+        self.is_connected = true;
         let mut wanted: Vec<_> = self.table.iter().map(|(name, entry)| (entry.order, name.clone())).collect();
         wanted.sort_unstable();
         for (_, channel) in wanted {
-            self.start(&channel, outbox);
+            self.start(&channel, requests, outbox);
         }
     }
 
-    /// The connection is gone, and with it every subscription.
-    pub(crate) fn leave(&mut self, now: Instant, outbox: &mut Outbox) {
-        self.socket_id = None;
-        self.to_authorize.clear();
-        self.to_send.clear();
+    /// The connection is gone, and with it every subscription. `unanswered` is how many had no answer.
+    pub(crate) fn leave(&mut self, unanswered: usize, now: Instant, outbox: &mut Outbox) {
+        self.is_connected = false;
+        self.sending.leave(unanswered > 0);
         self.timers.clear();
         self.strays.clear();
-        self.unanswered = Unanswered::default();
-        self.signin = None;
-        self.to_refresh.clear();
         self.held_bytes = 0;
-        let refreshing = core::mem::take(&mut self.refreshing).into_keys();
-        for id in core::mem::take(&mut self.authorizing).into_keys().chain(refreshing) {
-            outbox.cancel_auth(id);
-        }
         self.table.retain(|channel, entry| {
-            if !entry.wanted {
+            if !entry.is_wanted() {
                 outbox.forget(channel);
                 return false;
             }
-            if entry.was_subscribed {
-                entry.lost_at = entry.lost_at.or(Some(now));
-            }
-            entry.phase = Phase::Idle;
-            entry.refreshed = false;
-            entry.failures = 0;
-            entry.timer = None;
-            entry.count = None;
-            let lost = entry.vault.take().map_or(0, |mut vault| vault.stop_waiting().1);
+            let lost = entry.leave(now);
             if lost > 0 {
                 outbox.lag(lost as u64);
             }
@@ -175,8 +146,14 @@ impl Channels {
         });
     }
 
-    /// An event of the application.
-    pub(crate) fn handle_event(&mut self, envelope: Envelope, now: Instant, outbox: &mut Outbox) -> bool {
+    /// An event of the application. Returns whether it was taken for it.
+    pub(crate) fn handle_event(
+        &mut self,
+        envelope: Envelope,
+        requests: &mut Authorizations,
+        now: Instant,
+        outbox: &mut Outbox,
+    ) -> bool {
         let channel = envelope.channel().unwrap_or_default();
         let Some((_, name, entry)) = self.table.get_full_mut(channel).filter(|(_, _, entry)| entry.is_listening())
         else {
@@ -186,7 +163,7 @@ impl Channels {
         };
         if name.kind() == ChannelKind::PrivateEncrypted {
             let name = name.clone();
-            return self.handle_encrypted(&name, envelope, now, outbox);
+            return self.handle_encrypted(&name, envelope, requests, now, outbox);
         }
         entry.close_gap(name, outbox);
         let event = ChannelEvent::new(name.clone(), envelope);
@@ -220,71 +197,34 @@ impl Channels {
         }
     }
 
-    /// The next request for authorization, as far as the window is open.
-    pub(crate) fn poll_auth(&mut self, now: Instant) -> Option<AuthRequest> {
-        if self.to_refresh.is_empty() && self.to_authorize.is_empty() {
+    /// The next subscription, as far as the window is open and the pace allows it.
+    pub(crate) fn poll_subscribe(&mut self, unanswered: &mut Unanswered, now: Instant) -> Option<Text> {
+        if unanswered.channels() >= self.options.subscribe_window {
             return None;
         }
-        if self.authorizing.len() + self.refreshing.len() >= self.options.auth_window {
-            return None;
-        }
-        // Events wait for a newer key, but a server that makes it needed all the time must not keep channels out.
-        let (key_waits, channel_waits) = (!self.to_refresh.is_empty(), !self.to_authorize.is_empty());
-        self.refreshed_last = key_waits && (!channel_waits || !self.refreshed_last);
-        if self.refreshed_last {
-            return self.poll_refresh(now);
-        }
-        let socket_id = self.socket_id.clone()?;
-        let (_, channel) = self.to_authorize.pop_first()?;
-        let id = self.next_auth();
+        let channel = self.sending.pop(now)?;
         let entry = self.table.get_mut(&channel)?;
-        let purpose = if entry.was_subscribed { AuthPurpose::Resubscribe } else { AuthPurpose::Subscribe };
-        entry.phase = Phase::Authorizing(id);
-        self.authorizing.insert(id, channel.clone());
-        self.arm(&channel, now + self.options.auth_timeout);
-        Some(AuthRequest { id, subject: AuthSubject::Channel(channel), socket_id, purpose })
-    }
-
-    /// The next subscription, as far as the window is open.
-    pub(crate) fn poll_subscribe(&mut self, now: Instant) -> Option<Text> {
-        // The sign-in takes no place in the window.
-        let unanswered = self.unanswered.len() - usize::from(self.signin.is_some());
-        if self.to_send.is_empty() || unanswered >= self.options.subscribe_window {
-            return None;
-        }
-        let (_, channel) = self.to_send.pop_first()?;
-        let entry = self.table.get_mut(&channel)?;
-        let order = self.unanswered.push(Asked::Channel(channel.clone()));
+        let number = unanswered.push_channel(channel.clone());
         self.strays.remove(channel.as_str());
-        let text = match core::mem::replace(&mut entry.phase, Phase::Sent(order)) {
-            Phase::Authorized(auth) => write::subscribe(&channel, Some(&auth)),
-            _ => write::subscribe(&channel, None),
+        let auth = match core::mem::replace(&mut entry.phase, Phase::Idle) {
+            Phase::Ready(auth) => auth,
+            Phase::Idle
+            | Phase::Authorizing
+            | Phase::AwaitingUser(_)
+            | Phase::Sent { .. }
+            | Phase::Unanswered
+            | Phase::Subscribed
+            | Phase::Failed(_) => None,
         };
+        let text = write::subscribe(&channel, auth.as_deref());
+        entry.phase = Phase::Sent { number, auth };
         self.arm(&channel, now + self.options.subscribe_timeout);
         Some(text)
     }
 
-    /// The sign-in goes out now. Its answer is awaited until `deadline`, also if the application gives it up.
-    pub(crate) fn push_signin(&mut self, deadline: Instant) {
-        self.signin = Some((self.unanswered.push(Asked::Signin), deadline));
-    }
-
-    /// Nobody answered the sign-in; returns the error that may be the reason.
-    pub(crate) fn expire_signin(&mut self) -> Option<ServerError> {
-        let (order, _) = self.signin.take()?;
-        self.unanswered.expired(order)
-    }
-
-    /// The error that was about the sign-in, once.
-    pub(crate) fn take_refused_signin(&mut self) -> Option<ServerError> {
-        self.refused_signin.take()
-    }
-
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let timer = self.timers.first_key_value().map(|((at, _), _)| *at);
-        let refresh = self.refreshing.first_key_value().map(|(_, (_, at))| *at);
-        let signin = self.signin.map(|(_, deadline)| deadline);
-        timer.into_iter().chain(refresh).chain(signin).min()
+        timer.into_iter().chain(self.sending.deadline()).min()
     }
 
     pub(crate) fn get(&self, channel: &ChannelName) -> Option<(&ChannelName, &Entry)> {
@@ -302,31 +242,29 @@ impl Channels {
     }
 
     /// Returns whether the channel is wanted.
-    fn settle(&mut self, channel: &ChannelName, outbox: &mut Outbox) -> bool {
+    fn settle(&mut self, channel: &ChannelName, requests: &mut Authorizations, outbox: &mut Outbox) -> bool {
         let Some(entry) = self.table.get_mut(channel) else { return false };
-        let retry = core::mem::take(&mut entry.retry);
-        if !entry.wanted {
-            self.abandon(channel, outbox);
-            return false;
-        }
-        if !retry && self.options.strict_names == Strictness::Warn && !channel.is_portable() {
+        let is_repeated = match entry.wish {
+            Wish::Unwanted => {
+                self.abandon(channel, requests, outbox);
+                return false;
+            }
+            Wish::Wanted => false,
+            Wish::Again => true,
+        };
+        entry.wish = Wish::Wanted;
+        if !is_repeated && self.options.strict_names == Strictness::Warn && !channel.is_portable() {
             outbox.offer(Event::Diagnostic(Diagnostic::NameNotPortable { channel: channel.clone() }));
         }
         match entry.phase {
-            Phase::Idle => self.start(channel, outbox),
-            Phase::Failed(failure) if retry => {
-                if failure == Failure::TimedOut {
-                    self.strays.insert(channel.as_str().into());
-                    outbox.send(write::unsubscribe(channel));
-                }
-                self.start(channel, outbox);
-            }
-            Phase::Queued
-            | Phase::Authorizing(_)
-            | Phase::RetryingAuth
+            Phase::Idle => self.start(channel, requests, outbox),
+            Phase::Unanswered if is_repeated => self.start_anew(channel, requests, outbox),
+            Phase::Failed(_) if is_repeated => self.start(channel, requests, outbox),
+            Phase::Authorizing
             | Phase::AwaitingUser(_)
-            | Phase::Authorized(_)
-            | Phase::Sent(_)
+            | Phase::Ready(_)
+            | Phase::Sent { .. }
+            | Phase::Unanswered
             | Phase::Subscribed
             | Phase::Failed(_) => {}
         }
@@ -334,66 +272,80 @@ impl Channels {
     }
 
     /// Ends a channel that is not wanted any more.
-    fn abandon(&mut self, channel: &ChannelName, outbox: &mut Outbox) {
+    fn abandon(&mut self, channel: &ChannelName, requests: &mut Authorizations, outbox: &mut Outbox) {
         let Some(entry) = self.table.get_mut(channel) else { return };
         match entry.phase {
-            Phase::Authorizing(id) => {
-                self.authorizing.remove(&id);
-                outbox.cancel_auth(id);
-            }
             // Servers may refuse to end a subscription in progress, or let it overtake: the answer decides.
-            Phase::Sent(_) => {
+            Phase::Sent { .. } => {
                 entry.forget_past();
-                self.cancel_refresh(channel, outbox);
+                self.cancel_refresh(channel, requests, outbox);
                 return outbox.forget(channel);
             }
             // Whether an answer that did not come means a subscription is not known: the server must not be asked twice.
-            Phase::Subscribed | Phase::Failed(Failure::TimedOut) => outbox.send(write::unsubscribe(channel)),
-            Phase::Idle
-            | Phase::Queued
-            | Phase::RetryingAuth
-            | Phase::AwaitingUser(_)
-            | Phase::Authorized(_)
-            | Phase::Failed(Failure::Unsent | Failure::Refused) => {}
+            Phase::Subscribed | Phase::Unanswered => outbox.send(write::unsubscribe(channel)),
+            Phase::Idle | Phase::Authorizing | Phase::AwaitingUser(_) | Phase::Ready(_) | Phase::Failed(_) => {}
         }
-        self.remove(channel, outbox);
+        self.remove(channel, requests, outbox);
     }
 
     /// Sets a channel on its way, if there is a connection.
-    fn start(&mut self, channel: &ChannelName, outbox: &mut Outbox) {
-        if self.socket_id.is_none() {
+    fn start(&mut self, channel: &ChannelName, requests: &mut Authorizations, outbox: &mut Outbox) {
+        if !self.is_connected {
             return;
         }
-        if self.options.strict_names == Strictness::Refuse && !channel.is_portable() {
-            return self.fail(channel, Failure::Unsent, SubscriptionError::NameNotPortable, outbox);
+        let refusal = if self.options.strict_names == Strictness::Refuse && !channel.is_portable() {
+            Some(SubscriptionError::NameNotPortable)
+        } else if channel.kind() == ChannelKind::PrivateEncrypted && !Key::IS_AVAILABLE {
+            Some(SubscriptionError::EncryptionUnsupported)
+        } else {
+            None
+        };
+        if let Some(error) = refusal {
+            return self.fail(channel, Failure::Unsent, error, requests, outbox);
         }
-        if channel.kind() == ChannelKind::PrivateEncrypted && !Key::IS_AVAILABLE {
-            return self.fail(channel, Failure::Unsent, SubscriptionError::EncryptionUnsupported, outbox);
-        }
+        self.disarm(channel);
         let Some(entry) = self.table.get_mut(channel) else { return };
-        entry.failures = 0;
-        entry.phase = Phase::Queued;
-        let waiting = if channel.kind().needs_auth() { &mut self.to_authorize } else { &mut self.to_send };
-        waiting.insert(entry.order, channel.clone());
+        if channel.kind().needs_auth() {
+            let purpose = if entry.past.was_subscribed { AuthPurpose::Resubscribe } else { AuthPurpose::Subscribe };
+            entry.phase = Phase::Authorizing;
+            requests.ask_for_channel(entry.order, channel, purpose);
+        } else {
+            entry.phase = Phase::Ready(None);
+            self.sending.insert(entry.order, channel.clone());
+        }
     }
 
-    fn fail(&mut self, channel: &ChannelName, failure: Failure, error: SubscriptionError, outbox: &mut Outbox) {
+    /// Starts again a channel that the server may think is subscribed.
+    fn start_anew(&mut self, channel: &ChannelName, requests: &mut Authorizations, outbox: &mut Outbox) {
+        self.strays.insert(channel.as_str().into());
+        outbox.send(write::unsubscribe(channel));
+        self.start(channel, requests, outbox);
+    }
+
+    fn fail(
+        &mut self,
+        channel: &ChannelName,
+        failure: Failure,
+        error: SubscriptionError,
+        requests: &mut Authorizations,
+        outbox: &mut Outbox,
+    ) {
         self.disarm(channel);
-        self.cancel_refresh(channel, outbox);
+        self.cancel_refresh(channel, requests, outbox);
         let Some(entry) = self.table.get_mut(channel) else { return };
-        if !entry.wanted {
-            return self.remove(channel, outbox);
+        if !entry.is_wanted() {
+            return self.remove(channel, requests, outbox);
         }
         entry.phase = Phase::Failed(failure);
-        outbox.emit(Event::SubscriptionError { channel: channel.clone(), error });
+        outbox.emit(Event::SubscriptionError { channel: channel.clone(), error, retry_at: None });
     }
 
-    fn remove(&mut self, channel: &ChannelName, outbox: &mut Outbox) {
+    fn remove(&mut self, channel: &ChannelName, requests: &mut Authorizations, outbox: &mut Outbox) {
         self.disarm(channel);
-        self.cancel_refresh(channel, outbox);
+        self.cancel_refresh(channel, requests, outbox);
         let Some(entry) = self.table.swap_remove(channel) else { return };
-        self.to_authorize.remove(&entry.order);
-        self.to_send.remove(&entry.order);
+        requests.cancel(Job::Channel(entry.order), outbox);
+        self.sending.remove(entry.order);
         outbox.forget(channel);
     }
 

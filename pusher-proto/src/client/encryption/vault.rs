@@ -6,27 +6,22 @@ use core::time::Duration;
 
 use super::cipher::{self, Key};
 use crate::wire::envelope::Envelope;
-use crate::{AuthId, DecryptionError, Instant};
+use crate::{AuthError, DecryptionError, Instant};
 
 /// What an encrypted channel needs beyond others. Keys are wiped on drop.
 pub(crate) struct Vault {
     key: Key,
     previous: Option<Key>,
-    refresh: Refresh,
+    /// Whether a newer key was asked for.
+    is_asked: bool,
+    /// Requests in a row that failed and may succeed later.
+    failures: u32,
     held: VecDeque<Envelope>,
     /// Bytes of `held`.
     held_bytes: usize,
     /// When a newer key was asked for, and how long it must be until the next time.
     asked_at: Option<Instant>,
     gap: Duration,
-}
-
-/// Whether a newer key is needed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Refresh {
-    None,
-    Wanted,
-    Asked(AuthId),
 }
 
 /// How much may wait for one key.
@@ -52,7 +47,8 @@ impl Vault {
         Self {
             key,
             previous: None,
-            refresh: Refresh::None,
+            is_asked: false,
+            failures: 0,
             held: VecDeque::new(),
             held_bytes: 0,
             asked_at: None,
@@ -62,7 +58,7 @@ impl Vault {
 
     /// Takes an event. If it has to wait, there is `room` for it and for those that wait already.
     pub(crate) fn receive(&mut self, envelope: Envelope, room: Room, now: Instant) -> Opened {
-        if self.refresh != Refresh::None {
+        if self.is_asked {
             return Opened::Held { ask: false, dropped: self.hold(envelope, room) };
         }
         match self.open(envelope, None) {
@@ -70,7 +66,7 @@ impl Vault {
                 if envelope.len() > room.bytes {
                     return Opened::Failed(envelope, DecryptionError::Overflow);
                 }
-                self.refresh = Refresh::Wanted;
+                self.is_asked = true;
                 self.gap = if self.asked_at.is_some() { (self.gap * 2).min(MAX_GAP) } else { MIN_GAP };
                 self.asked_at = Some(now);
                 Opened::Held { ask: true, dropped: self.hold(envelope, room) }
@@ -84,7 +80,8 @@ impl Vault {
     /// Only another key ends the pause between requests. Events cannot: a server may repeat one that the key opens as
     /// often as it likes, between others that no key opens.
     pub(crate) fn rotate(&mut self, key: Key) -> impl Iterator<Item = Opened> {
-        self.refresh = Refresh::None;
+        self.is_asked = false;
+        self.failures = 0;
         if key != self.key {
             self.gap = MIN_GAP;
         }
@@ -93,26 +90,36 @@ impl Vault {
         held.into_iter().map(|envelope| self.open(envelope, self.previous.as_ref()))
     }
 
-    /// There is no newer key: the event that asked for it is lost, the others may be older ones.
-    pub(crate) fn give_up(&mut self, error: DecryptionError) -> impl Iterator<Item = Opened> {
-        self.refresh = Refresh::None;
-        let mut held = self.take_held().into_iter();
-        let head = held.next().map(|envelope| Opened::Failed(envelope, error));
-        head.into_iter().chain(held.map(|envelope| self.open(envelope, None)))
+    /// There is no newer key. After trouble that may pass all events are lost, and the next one asks again. After a definite
+    /// answer the event that asked is lost, and the others may be older ones.
+    pub(crate) fn give_up(&mut self, error: &AuthError) -> impl Iterator<Item = Opened> {
+        self.is_asked = false;
+        let is_passing = error.is_retryable();
+        if is_passing {
+            self.asked_at = None;
+        } else {
+            self.failures = 0;
+        }
+        let held = self.take_held().into_iter().enumerate();
+        held.map(move |(index, envelope)| match index {
+            1.. if !is_passing => self.open(envelope, None),
+            _ => Opened::Failed(envelope, DecryptionError::KeyRefresh(error.clone())),
+        })
     }
 
-    /// A newer key is asked for under this id.
-    pub(crate) fn ask(&mut self, id: AuthId) {
-        self.refresh = Refresh::Asked(id);
+    /// A request failed and is repeated.
+    pub(crate) fn note_failure(&mut self) {
+        self.failures = self.failures.saturating_add(1);
     }
 
-    /// Gives up what waits. Returns the request that nobody needs any more, and how many events are lost.
-    pub(crate) fn stop_waiting(&mut self) -> (Option<AuthId>, usize) {
-        let asked = match core::mem::replace(&mut self.refresh, Refresh::None) {
-            Refresh::None | Refresh::Wanted => None,
-            Refresh::Asked(id) => Some(id),
-        };
-        (asked, self.take_held().len())
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Gives up what waits. Returns how many events are lost.
+    pub(crate) fn stop_waiting(&mut self) -> usize {
+        self.is_asked = false;
+        self.take_held().len()
     }
 
     /// Bytes of the events that wait.

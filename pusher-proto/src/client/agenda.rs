@@ -1,0 +1,33 @@
+//! What the next drain has to look at, and when to be woken.
+
+use super::action::NetworkHint;
+use super::sleep::Sleep;
+use crate::Instant;
+
+#[derive(Default)]
+pub(crate) struct Agenda {
+    /// The latest time that an input carried.
+    pub(crate) now: Instant,
+    /// Whether a wish, or what it depends on, has changed since the last poll.
+    pub(crate) is_dirty: bool,
+    pub(crate) hint: Option<NetworkHint>,
+    pub(crate) sleep: Sleep,
+    /// The wake-up that was asked for and has not come.
+    scheduled: Option<Instant>,
+}
+
+impl Agenda {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.scheduled = None;
+        self.sleep.handle_timeout(now);
+    }
+
+    /// Whether a wake-up at this time is to be announced: it must come earlier than the one announced before.
+    pub(crate) fn announce(&mut self, at: Instant) -> bool {
+        let is_earlier = self.scheduled.is_none_or(|scheduled| at < scheduled);
+        if is_earlier {
+            self.scheduled = Some(at);
+        }
+        is_earlier
+    }
+}

@@ -1,0 +1,248 @@
+//! Subscriptions that wait to be sent, and how fast they go out.
+//!
+//! A server that takes so many messages and no more answers the rest with an error, or hangs up. Neither says how many it takes,
+//! so the pace is found out: half of what was too much, a third if that has cost a connection, and after a while without complaint
+//! the double of that again.
+
+use alloc::collections::BTreeMap;
+use core::time::Duration;
+
+use crate::client::backoff::Backoff;
+use crate::config::Options;
+use crate::{ChannelName, Instant};
+
+pub(super) struct Sending {
+    /// In insertion order.
+    waiting: BTreeMap<u64, ChannelName>,
+    backoff: Backoff,
+    /// Least time between two subscriptions, as the options have it and as the server has it; none if zero.
+    floor: Duration,
+    interval: Duration,
+    /// When the next one may go out, if not now.
+    next_at: Option<Instant>,
+    /// Until when the server is left alone.
+    paused_until: Option<Instant>,
+    recover_at: Option<Instant>,
+    /// Complaints in a row.
+    complaints: u32,
+    burst: Burst,
+    /// Whether the pace is that of a connection which did not last, and not one that the server complained about.
+    is_cautious: bool,
+}
+
+/// Subscriptions that went out one right after the other.
+#[derive(Clone, Copy, Default)]
+struct Burst {
+    count: u32,
+    since: Instant,
+    last: Instant,
+}
+
+impl Sending {
+    pub(super) fn new(options: &Options, seed: u64) -> Self {
+        Self {
+            waiting: BTreeMap::new(),
+            backoff: Backoff::new(options, seed),
+            floor: options.subscriptions_per_second.map_or(Duration::ZERO, |count| SECOND / count),
+            interval: Duration::ZERO,
+            next_at: None,
+            paused_until: None,
+            recover_at: None,
+            complaints: 0,
+            burst: Burst::default(),
+            is_cautious: false,
+        }
+    }
+
+    pub(super) fn insert(&mut self, order: u64, channel: ChannelName) {
+        self.waiting.insert(order, channel);
+    }
+
+    pub(super) fn remove(&mut self, order: u64) {
+        self.waiting.remove(&order);
+    }
+
+    /// The next one, if one may go out.
+    pub(super) fn pop(&mut self, now: Instant) -> Option<ChannelName> {
+        if self.waiting.is_empty() || self.next_at.is_some_and(|at| at > now) {
+            return None;
+        }
+        let (_, channel) = self.waiting.pop_first()?;
+        self.recover(now);
+        self.burst.note(now, self.interval());
+        self.next_at = Some(now + self.interval()).filter(|at| *at > now);
+        Some(channel)
+    }
+
+    /// The server complains about what it gets, beginning with the first complaint of a pause. Returns when the pause ends, if
+    /// it begins now.
+    pub(super) fn handle_complaint(&mut self, now: Instant) -> Option<Instant> {
+        if self.paused_until.is_some_and(|until| until > now) {
+            return None;
+        }
+        self.complaints = self.complaints.saturating_add(1);
+        let until = now + self.backoff.delay(self.complaints).min(LONGEST_PAUSE);
+        self.slow_down(2);
+        self.is_cautious = false;
+        self.burst = Burst::default();
+        self.recover_at = Some(until + RECOVERY);
+        self.paused_until = Some(until);
+        self.next_at = Some(until);
+        Some(until)
+    }
+
+    /// Everything that was sent has been answered, and nothing waits: the pace was not too fast.
+    pub(super) fn handle_all_answered(&mut self) {
+        if self.is_cautious && self.waiting.is_empty() {
+            self.is_cautious = false;
+            self.interval = Duration::ZERO;
+        }
+    }
+
+    /// The connection is gone; `is_incomplete` is whether subscriptions were unanswered.
+    pub(super) fn leave(&mut self, is_incomplete: bool) {
+        if (is_incomplete || !self.waiting.is_empty()) && self.burst.count >= SHORTEST_BURST {
+            self.slow_down(3);
+            self.is_cautious = true;
+        }
+        self.waiting.clear();
+        self.burst = Burst::default();
+        self.next_at = None;
+        self.paused_until = None;
+    }
+
+    /// Returns whether a pause has ended.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> bool {
+        self.next_at.take_if(|at| *at <= now);
+        self.paused_until.take_if(|until| *until <= now).is_some()
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.paused_until.or(self.next_at.filter(|_| !self.waiting.is_empty()))
+    }
+
+    /// The delay before a subscription is repeated that was not answered so many times in a row.
+    pub(super) fn delay(&mut self, failures: u32) -> Duration {
+        self.backoff.delay(failures)
+    }
+
+    fn interval(&self) -> Duration {
+        self.floor.max(self.interval)
+    }
+
+    fn slow_down(&mut self, factor: u32) {
+        let now = if self.interval.is_zero() { self.burst.interval() } else { self.interval };
+        self.interval = (now * factor).min(LONGEST_INTERVAL);
+    }
+
+    fn recover(&mut self, now: Instant) {
+        while let Some(at) = self.recover_at.filter(|at| *at <= now) {
+            self.complaints = self.complaints.saturating_sub(1);
+            self.interval /= 2;
+            self.recover_at = Some(at + RECOVERY).filter(|_| self.interval >= SHORTEST_INTERVAL);
+            if self.recover_at.is_none() {
+                self.interval = Duration::ZERO;
+                self.complaints = 0;
+            }
+        }
+    }
+}
+
+impl Burst {
+    fn note(&mut self, now: Instant, interval: Duration) {
+        if self.count == 0 || now.since(self.last) > SECOND.max(interval * 2) {
+            *self = Self { count: 0, since: now, last: now };
+        }
+        self.count = self.count.saturating_add(1);
+        self.last = now;
+    }
+
+    /// The time between two subscriptions; a burst that took less than a second counts as one second.
+    fn interval(self) -> Duration {
+        self.last.since(self.since).max(SECOND) / self.count.max(1)
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How long the server is left alone after a complaint, at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+
+/// After this time without a complaint the pace doubles.
+const RECOVERY: Duration = Duration::from_secs(10);
+
+/// The slowest pace, and one from which on there is no limit.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(5);
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(4);
+
+/// Fewer subscriptions are no burst: they are not why a connection ends.
+const SHORTEST_BURST: u32 = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Endpoint};
+
+    fn sending(count: u64) -> Sending {
+        let config = Config::new("key", Endpoint::cluster("eu")).unwrap();
+        let mut sending = Sending::new(&config.options, 7);
+        for order in 0..count {
+            sending.insert(order, ChannelName::new(alloc::format!("c{order}")).unwrap());
+        }
+        sending
+    }
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_elapsed(Duration::from_millis(millis))
+    }
+
+    /// How many go out until then, looked at every 10 ms.
+    fn sent(sending: &mut Sending, from: u64, to: u64) -> usize {
+        let mut count = 0;
+        for now in (from..to).step_by(10).map(at) {
+            sending.handle_timeout(now);
+            count += core::iter::from_fn(|| sending.pop(now)).count();
+        }
+        count
+    }
+
+    #[test]
+    fn everything_goes_out_at_once_until_the_server_complains_and_at_half_the_pace_after_it() {
+        let mut sending = sending(500);
+        for _ in 0..100 {
+            assert!(sending.pop(at(0)).is_some());
+        }
+        let until = sending.handle_complaint(at(1)).unwrap();
+        assert_eq!(sending.handle_complaint(at(2)), None);
+        assert_eq!(sending.pop(at(3)), None);
+        let end = u64::try_from(until.elapsed().as_millis()).unwrap() + 1;
+        let first_second = sent(&mut sending, end, end + 1_000);
+        assert!((45..=51).contains(&first_second), "{first_second}");
+        let later = sent(&mut sending, end + 11_000, end + 12_000);
+        assert!(later == 0 || later > 90, "{later}");
+    }
+
+    #[test]
+    fn a_connection_that_ends_within_a_burst_slows_the_next_one_until_a_burst_is_answered() {
+        let mut sending = sending(40);
+        for _ in 0..40 {
+            assert!(sending.pop(at(0)).is_some());
+        }
+        sending.leave(true);
+        for order in 0..40 {
+            sending.insert(order, ChannelName::new(alloc::format!("c{order}")).unwrap());
+        }
+        assert_eq!(sent(&mut sending, 1_000, 2_000), 13);
+        assert_eq!(sent(&mut sending, 2_000, 5_000), 27);
+        sending.handle_all_answered();
+        assert_eq!(sending.interval(), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_few_subscriptions_are_not_why_a_connection_ends() {
+        let mut sending = sending(15);
+        while sending.pop(at(0)).is_some() {}
+        sending.leave(true);
+        assert_eq!(sending.interval(), Duration::ZERO);
+    }
+}

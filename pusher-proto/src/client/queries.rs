@@ -1,0 +1,94 @@
+//! What is true now.
+
+use super::signin::UserStatus;
+use super::{Channel, Client, Stats};
+use crate::event::ConnectionState;
+use crate::{ChannelName, Config, SocketId};
+
+/// What is true now.
+impl Client {
+    /// Returns the state of the connection.
+    #[must_use]
+    pub fn state(&self) -> &ConnectionState {
+        self.connection.state()
+    }
+
+    /// Returns Pusher's word for the state: `initialized`, `connecting`, `connected`, `unavailable`, `disconnected` or
+    /// `failed`.
+    #[must_use]
+    pub fn state_name(&self) -> &'static str {
+        match self.state() {
+            ConnectionState::Connecting { .. } | ConnectionState::Waiting { .. } if self.is_unavailable() => {
+                "unavailable"
+            }
+            // Pusher has no word for a delay between two attempts.
+            ConnectionState::Waiting { .. } => "connecting",
+            state @ (ConnectionState::Initialized
+            | ConnectionState::Connecting { .. }
+            | ConnectionState::Connected { .. }
+            | ConnectionState::Disconnected
+            | ConnectionState::Failed { .. }) => state.name(),
+        }
+    }
+
+    /// Whether a connection is wanted and there has been none for
+    /// [`unavailable_timeout`](crate::ConfigBuilder::unavailable_timeout).
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        self.connection.is_unavailable()
+    }
+
+    /// Returns the server's name for the connection, if there is one.
+    #[must_use]
+    pub fn socket_id(&self) -> Option<&SocketId> {
+        match self.state() {
+            ConnectionState::Connected { socket_id } => Some(socket_id),
+            ConnectionState::Initialized
+            | ConnectionState::Connecting { .. }
+            | ConnectionState::Waiting { .. }
+            | ConnectionState::Disconnected
+            | ConnectionState::Failed { .. } => None,
+        }
+    }
+
+    /// Returns a channel that is wanted, subscribed or not.
+    #[must_use]
+    pub fn channel(&self, name: &ChannelName) -> Option<Channel<'_>> {
+        self.channels.get(name).map(Channel::from).filter(Channel::is_wanted)
+    }
+
+    /// Returns all channels that are wanted, in no particular order.
+    pub fn channels(&self) -> impl Iterator<Item = Channel<'_>> {
+        self.channels.iter().map(Channel::from).filter(Channel::is_wanted)
+    }
+
+    /// Returns the user who is signed in.
+    #[must_use]
+    pub fn user(&self) -> Option<User<'_>> {
+        match self.signin.status() {
+            UserStatus::SignedIn { id, data } => Some(User { id, data }),
+            UserStatus::None | UserStatus::Pending => None,
+        }
+    }
+
+    /// Returns the counters.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.outbox.stats
+    }
+
+    /// Returns the configuration that the client was made with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+}
+
+/// The user who is signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct User<'a> {
+    /// The user's id.
+    pub id: &'a str,
+    /// What the application says of the user: a JSON object.
+    pub data: &'a str,
+}

@@ -1,0 +1,139 @@
+//! What a frame of the server says.
+
+use alloc::string::String;
+
+use super::envelope::Envelope;
+use super::{names, read};
+use crate::{Data, ServerError};
+
+/// A frame that is the protocol's own. Everything else is an event of the application.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Message<'a> {
+    /// The greeting.
+    Established(read::Established),
+    /// An error; some servers say which channel it is about.
+    Error {
+        channel: Option<&'a str>,
+        error: ServerError,
+    },
+    Ping,
+    Pong,
+    Succeeded {
+        channel: &'a str,
+        data: &'a Data,
+    },
+    SubscriptionError {
+        channel: &'a str,
+        error: ServerError,
+    },
+    Count {
+        channel: &'a str,
+        count: u64,
+    },
+    CacheMiss {
+        channel: &'a str,
+    },
+    MemberAdded {
+        channel: &'a str,
+        id: String,
+        info: String,
+    },
+    MemberRemoved {
+        channel: &'a str,
+        id: String,
+    },
+    SigninSuccess(&'a Data),
+    /// Changes of the watchlist, which the sign-in reads.
+    Watchlist,
+    /// It only counts without a channel, and has one.
+    NotOfChannel {
+        channel: &'a str,
+        event: &'a str,
+    },
+    /// An event between servers and client libraries that this one does not know.
+    Unknown {
+        event: &'a str,
+    },
+    /// A field is missing that the event is nothing without.
+    Missing {
+        event: &'static str,
+        field: &'static str,
+    },
+}
+
+impl<'a> Message<'a> {
+    /// Reads what an envelope says; `None` if it is an event of the application.
+    pub(crate) fn read(envelope: &'a Envelope) -> Option<Self> {
+        if names::may_be_reserved(envelope.event()) { Self::read_reserved(envelope) } else { None }
+    }
+
+    fn read_reserved(envelope: &'a Envelope) -> Option<Self> {
+        let (event, data) = (envelope.event(), &envelope.data);
+        // A frame that says it has the channel `""` has none, since no channel has that name.
+        let channel = envelope.channel().unwrap_or_default();
+        if !channel.is_empty() && names::is_of_connection(event) {
+            return Some(Self::NotOfChannel { channel, event });
+        }
+        let missing = |event, field| Self::Missing { event, field };
+        let message = match event {
+            names::ESTABLISHED => Self::Established(read::established(data)),
+            names::ERROR => {
+                Self::Error { channel: Some(channel).filter(|name| !name.is_empty()), error: read::error(data) }
+            }
+            names::PING => Self::Ping,
+            names::PONG => Self::Pong,
+            names::SUCCEEDED => Self::Succeeded { channel, data },
+            // The first is what the protocol says, the second what Reverb's clients read.
+            names::SUBSCRIPTION_ERROR | names::INTERNAL_SUBSCRIPTION_ERROR => {
+                Self::SubscriptionError { channel, error: read::subscription_error(data) }
+            }
+            names::SUBSCRIPTION_COUNT => match read::subscription_count(data) {
+                Some(count) => Self::Count { channel, count },
+                None => missing(names::SUBSCRIPTION_COUNT, "subscription_count"),
+            },
+            names::CACHE_MISS => Self::CacheMiss { channel },
+            names::MEMBER_ADDED => match read::member(data) {
+                Some((id, info)) => Self::MemberAdded { channel, id, info },
+                None => missing(names::MEMBER_ADDED, "user_id"),
+            },
+            names::MEMBER_REMOVED => match read::member(data) {
+                Some((id, _)) => Self::MemberRemoved { channel, id },
+                None => missing(names::MEMBER_REMOVED, "user_id"),
+            },
+            names::SIGNIN_SUCCESS => Self::SigninSuccess(data),
+            names::WATCHLIST => Self::Watchlist,
+            event if names::is_internal(event) => Self::Unknown { event },
+            _ => return None,
+        };
+        Some(message)
+    }
+}
+
+/// What a frame says about the signed-in user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UserNotice<'a> {
+    /// Changes of the watchlist.
+    Watchlist,
+    /// One change of the watchlist, as Sockudo sends it.
+    Change,
+    /// An event for the user whose channel this is.
+    Event { channel: &'a str },
+}
+
+impl<'a> UserNotice<'a> {
+    /// Reads what an envelope says about a user; which user that is, the sign-in decides.
+    pub(crate) fn read(envelope: &'a Envelope) -> Option<Self> {
+        match (envelope.channel(), envelope.event()) {
+            (None, names::ONLINE | names::OFFLINE) => Some(Self::Change),
+            (None, names::WATCHLIST) => Some(Self::Watchlist),
+            (Some(channel), event) if channel.starts_with(read::SERVER_TO_USER) => {
+                if names::may_be_reserved(event) {
+                    None
+                } else {
+                    Some(Self::Event { channel })
+                }
+            }
+            (_, _) => None,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Names of events, as servers and clients write them (Pusher protocol, *Events*).
+
+pub(crate) const ESTABLISHED: &str = "pusher:connection_established";
+pub(crate) const ERROR: &str = "pusher:error";
+pub(crate) const PING: &str = "pusher:ping";
+pub(crate) const PONG: &str = "pusher:pong";
+pub(crate) const SIGNIN_SUCCESS: &str = "pusher:signin_success";
+pub(crate) const SUBSCRIPTION_ERROR: &str = "pusher:subscription_error";
+pub(crate) const CACHE_MISS: &str = "pusher:cache_miss";
+
+pub(crate) const SUCCEEDED: &str = "pusher_internal:subscription_succeeded";
+pub(crate) const INTERNAL_SUBSCRIPTION_ERROR: &str = "pusher_internal:subscription_error";
+pub(crate) const SUBSCRIPTION_COUNT: &str = "pusher_internal:subscription_count";
+pub(crate) const MEMBER_ADDED: &str = "pusher_internal:member_added";
+pub(crate) const MEMBER_REMOVED: &str = "pusher_internal:member_removed";
+pub(crate) const WATCHLIST: &str = "pusher_internal:watchlist_events";
+
+/// Sockudo sends each change of a watchlist under a name of its own.
+pub(crate) const ONLINE: &str = "online";
+pub(crate) const OFFLINE: &str = "offline";
+
+/// How the names begin that are the server's own.
+const RESERVED: &str = "pusher:";
+const INTERNAL: &str = "pusher_internal:";
+
+/// Whether the name may be one of the server's own. Every other name is the application's.
+#[inline]
+pub(crate) fn may_be_reserved(event: &str) -> bool {
+    event.starts_with("pusher")
+}
+
+/// Whether only the server says this to a client, and never encrypted.
+pub(crate) fn is_reserved(event: &str) -> bool {
+    event.starts_with(RESERVED)
+}
+
+/// Whether servers keep this name for what they tell client libraries.
+pub(crate) fn is_internal(event: &str) -> bool {
+    event.starts_with(INTERNAL)
+}
+
+/// What only the server itself says, and never on a channel. A server that passes on whatever a backend publishes would
+/// otherwise let it sign this client in as somebody, or keep a dead connection alive. `pusher:error` is not among them:
+/// soketi sends it with the channel that it is about.
+pub(crate) fn is_of_connection(event: &str) -> bool {
+    matches!(event, ESTABLISHED | PING | PONG | SIGNIN_SUCCESS | WATCHLIST)
+}
