@@ -76,6 +76,18 @@ impl Stage {
         self.world.run(time);
     }
 
+    /// Passes time until something holds, at most `limit`. Returns how long that took, if it happened.
+    pub(crate) fn until(&mut self, limit: Duration, mut holds: impl FnMut(&mut Self) -> bool) -> Option<Duration> {
+        let start = self.world.now();
+        while !holds(self) {
+            if self.world.now() >= start + limit {
+                return None;
+            }
+            self.pass(Duration::from_millis(100));
+        }
+        Some(self.world.now().since(start))
+    }
+
     pub(crate) fn connect(&mut self, who: Who) {
         self.client(who).connect();
         self.pass(MOMENT);
@@ -86,12 +98,29 @@ impl Stage {
         self.pass(MOMENT);
     }
 
+    /// Subscribes `count` channels in one burst and returns their names.
+    pub(crate) fn want_many(&mut self, who: Who, prefix: &str, count: usize) -> Vec<String> {
+        let names: Vec<String> = (0..count).map(|number| format!("{prefix}{number}")).collect();
+        names.iter().for_each(|name| self.client(who).subscribe(channel(name)));
+        names
+    }
+
     /// Whether client and server agree that a channel is subscribed.
     pub(crate) fn is_subscribed(&mut self, who: Who, name: &str) -> bool {
         let name = channel(name);
         let Some(id) = self.world.connection(who) else { return false };
         self.client(who).channel(&name).is_some_and(|channel| channel.is_subscribed())
             && self.world.server().is_subscribed(id, &name)
+    }
+
+    pub(crate) fn count_subscribed(&mut self, who: Who, names: &[String]) -> usize {
+        names.iter().filter(|name| self.is_subscribed(who, name)).count()
+    }
+
+    /// How often the connection was lost since the application was last asked.
+    pub(crate) fn reconnects(&mut self, who: Who) -> usize {
+        let is_loss = |event: &Event| matches!(event, Event::StateChanged { previous, .. } if previous.is_connected());
+        self.world.heard(who).filter(|(_, event)| is_loss(event)).count()
     }
 
     /// Subscribes a channel without members and expects success.
@@ -160,9 +189,10 @@ impl Stage {
 fn plain(line: &str) -> Option<String> {
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
     match word {
-        "connecting" => None,
+        "connecting" | "key_retry" => None,
         "connected" => Some("connected".into()),
         "waiting" => Some(format!("waiting: {}", rest.split_once(": ")?.1)),
+        "retry" => Some(format!("retry {}: {}", rest.split_once(' ')?.0, rest.split_once(": ")?.1)),
         "continuity_lost" => Some(format!("continuity_lost {}", rest.split_once(" since ")?.0)),
         "user_continuity_lost" => Some("user_continuity_lost".into()),
         _ => Some(line.to_owned()),

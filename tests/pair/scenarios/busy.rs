@@ -1,13 +1,88 @@
-//! Servers that do not answer a subscription.
+//! Servers that take only so many messages, and servers that do not answer a subscription.
 
+use pusher_proto::Event;
 use pusher_proto::server::Dialect;
-use pusher_tests::world::Lost;
+use pusher_tests::world::{Excess, Limit, Lost};
 
 use super::Scenario;
 use crate::stage::*;
 
-pub(super) const SCENARIOS: &[(&str, Scenario)] =
-    &[("unsubscribing ends the tries for a subscription that is not answered", unsubscribed)];
+pub(super) const SCENARIOS: &[(&str, Scenario)] = &[
+    ("a server that answers 4301 gets its subscriptions more slowly", refuses),
+    ("a server that closes with 4100 gets its subscriptions more slowly", closes),
+    ("a server that ends connections gets its subscriptions more slowly", drops),
+    ("a subscription that gets lost is sent again until it is answered", question_lost),
+    ("a subscription whose answer gets lost is sent again until it is answered", answer_lost),
+    ("unsubscribing ends the tries for a subscription that is not answered", unsubscribed),
+    ("a subscription that is never answered is tried at growing intervals", never_answered),
+];
+
+/// Sixty messages in ten seconds.
+fn overload(dialect: Dialect, excess: Excess) -> (Stage, Vec<String>) {
+    let mut stage = Stage::new(dialect).connected(&["a"]);
+    stage.world.gate().limit = Some((Limit::new(60, secs(10)), excess));
+    let names = stage.want_many(A, "room-", 100);
+    (stage, names)
+}
+
+fn refuses(dialect: Dialect) {
+    let (mut stage, names) = overload(dialect, Excess::Error);
+    let time = stage.until(secs(40), |stage| names.iter().all(|name| stage.is_subscribed(A, name)));
+    assert!(time.is_some(), "{} of 100 are subscribed", stage.count_subscribed(A, &names));
+    assert_eq!(stage.reconnects(A), 0);
+    stage.pass(secs(120));
+    assert_eq!(stage.count_subscribed(A, &names), 100);
+}
+
+fn closes(dialect: Dialect) {
+    cut_off(dialect, Excess::Close);
+}
+
+fn drops(dialect: Dialect) {
+    cut_off(dialect, Excess::Drop);
+}
+
+fn cut_off(dialect: Dialect, excess: Excess) {
+    let (mut stage, names) = overload(dialect, excess);
+    let time = stage.until(secs(120), |stage| names.iter().all(|name| stage.is_subscribed(A, name)));
+    assert!(time.is_some(), "{} of 100 are subscribed", stage.count_subscribed(A, &names));
+    let reconnects = stage.reconnects(A);
+    assert!(reconnects <= MOST_RECONNECTS, "{reconnects} reconnects");
+    stage.pass(secs(120));
+    assert_eq!(stage.count_subscribed(A, &names), 100);
+    assert_eq!(stage.reconnects(A), 0, "and later");
+}
+
+/// Each time the pace is a third of the one before.
+const MOST_RECONNECTS: usize = 4;
+
+fn question_lost(dialect: Dialect) {
+    lost(dialect, Lost::Question);
+}
+
+fn answer_lost(dialect: Dialect) {
+    lost(dialect, Lost::Answer);
+}
+
+/// Lost for 90 s.
+fn lost(dialect: Dialect, lost: Lost) {
+    let mut stage = Stage::new(dialect).connected(&["a"]);
+    stage.world.gate().swallows.insert(("chat".into(), lost));
+    stage.client(A).subscribe(channel("chat"));
+    stage.pass(secs(90));
+    let sent = stage.world.sent(A).filter(|text| text.contains("pusher:subscribe\"")).count();
+    // 30 s for each answer, and a delay after it.
+    assert!((2..=3).contains(&sent), "sent {sent} times");
+    stage.world.gate().swallows.clear();
+    let time = stage.until(secs(61), |stage| stage.is_subscribed(A, "chat"));
+    assert!(time.is_some(), "it is not subscribed: {:?}", stage.heard(A));
+    stage.pass(secs(120));
+    assert!(stage.is_subscribed(A, "chat"));
+    stage.heard(A);
+    stage.trigger("chat", "e", "1");
+    stage.expect(A, &[r#"event chat e "1""#]);
+    assert!(stage.is_connected(A));
+}
 
 fn unsubscribed(dialect: Dialect) {
     for lost in [Lost::Question, Lost::Answer] {
@@ -21,9 +96,26 @@ fn unsubscribed(dialect: Dialect) {
         stage.world.gate().swallows.clear();
         stage.pass(secs(180));
         stage.expect_silence(A);
-        let sent: Vec<_> = stage.world.sent(A).filter(|text| text.contains("subscribe")).collect();
+        let sent: Vec<_> = stage.world.sent(A).filter(|text| text.contains("pusher:subscribe\"")).collect();
         assert!(sent.is_empty(), "{sent:?}");
         let id = stage.world.connection(A).expect("it is connected");
         assert!(!stage.world.server().is_subscribed(id, &channel("chat")));
     }
+}
+
+/// Not for twenty minutes.
+fn never_answered(dialect: Dialect) {
+    let mut stage = Stage::new(dialect).connected(&["a"]);
+    stage.world.gate().swallows.insert(("chat".into(), Lost::Question));
+    stage.client(A).subscribe(channel("chat"));
+    let mut tries = Vec::new();
+    for _ in 0..4 {
+        stage.pass(secs(300));
+        tries.push(stage.world.sent(A).filter(|text| text.contains("pusher:subscribe\"")).count());
+    }
+    // A try takes 30 s for the answer, and then at most 30 s of delay.
+    assert!(tries.iter().all(|tries| (4..=9).contains(tries)), "tries in five minutes: {tries:?}");
+    let heard: Vec<Event> = stage.world.heard(A).map(|(_, event)| event).collect();
+    let failures = heard.iter().filter(|event| matches!(event, Event::SubscriptionError { .. })).count();
+    assert!(tries.iter().sum::<usize>() - failures <= 1, "each is reported: {heard:?}");
 }

@@ -20,7 +20,7 @@ pub(super) const SCENARIOS: &[(&str, Scenario)] = &[
 ];
 
 /// Whether this server can sign users in.
-fn has_signin(dialect: Dialect) -> bool {
+pub(super) fn has_signin(dialect: Dialect) -> bool {
     match dialect {
         Dialect::Pusher => true,
         Dialect::Reverb => false,
@@ -52,7 +52,7 @@ fn signs_in(dialect: Dialect) {
         Dialect::LaravelWebsockets => {
             stage.expect_silence(A);
             stage.pass(secs(30));
-            stage.expect(A, &["signin_error the server did not answer the sign-in"]);
+            stage.expect(A, &["retry user: the server did not answer the sign-in"]);
         }
         Dialect::Soketi => stage.expect(A, &[signed_in]),
         Dialect::Sockudo => stage.expect(A, &[signed_in]),
@@ -100,7 +100,7 @@ fn disabled(dialect: Dialect) {
     sign_in(&mut stage, A);
     stage.pass(secs(40));
     let heard = stage.heard(A);
-    let unanswered = "signin_error the server did not answer the sign-in";
+    let unanswered = "retry user: the server did not answer the sign-in";
     match dialect {
         Dialect::Pusher => {
             assert_eq!(heard, refused("To sign users in, you must enable this feature for the application"));
