@@ -105,7 +105,7 @@ pub(crate) struct Limits {
     pub(crate) buffered_client_events: usize,
     keep_client_events: bool,
     max_attempts: Option<u32>,
-    auth_retries: u32,
+    pub(crate) auth_retries: Option<u32>,
     presence_by_signin: bool,
 }
 
@@ -273,10 +273,12 @@ impl Mix {
             ("held_encrypted_events", limits.held_encrypted_events.to_string()),
             ("max_buffered_client_events", limits.buffered_client_events.to_string()),
             ("keep_client_events", limits.keep_client_events.to_string()),
-            ("auth_retries", limits.auth_retries.to_string()),
             ("presence_by_signin", limits.presence_by_signin.to_string()),
         ] {
             text += &format!("= {name} {value}\n");
+        }
+        if let Some(retries) = limits.auth_retries {
+            text += &format!("= auth_retries {retries}\n");
         }
         if let Some(attempts) = limits.max_attempts {
             text += &format!("= max_attempts {attempts}\n");
@@ -335,7 +337,7 @@ impl Limits {
             buffered_client_events: *choices.pick(&[0, 3]),
             keep_client_events: choices.chance(128),
             max_attempts: *choices.pick(&[None, None, None, Some(3)]),
-            auth_retries: *choices.pick(&[1_000, 1_000, 3, 0]) as u32,
+            auth_retries: *choices.pick(&[None, None, Some(3), Some(0)]),
             presence_by_signin: choices.chance(128),
         }
     }

@@ -6,6 +6,7 @@ use pusher_proto::{ChannelKind, ChannelName, ConnectionState, Event, Instant};
 
 use super::actor::Attention;
 use super::agenda::Task;
+use super::ledger::retry_at;
 use super::mix::{HOSTS, KEY};
 use super::network::LinkId;
 use super::world::World;
@@ -127,9 +128,13 @@ impl World {
         }
     }
 
-    /// The application hears of something. On a good day it tries again whatever has failed.
+    /// The application hears of something. On a good day it tries again whatever has failed for good.
     pub(crate) fn told(&mut self, who: usize, event: &Event) {
         if !self.is_good {
+            return;
+        }
+        // Whatever the client will try again by itself must come right unaided.
+        if retry_at(event).is_some() {
             return;
         }
         let soon = self.now + Duration::from_secs(1);

@@ -23,6 +23,7 @@ use pusher_proto::{
 };
 
 use self::checker::{Checker, Checkers, Quiet, Scene};
+pub(crate) use self::facts::retry_at;
 use self::facts::{Facts, Reported};
 pub(crate) use self::inputs::AppCall;
 use self::inputs::Incoming;
@@ -93,7 +94,7 @@ impl Ledger {
             return false;
         };
         self.checkers.answered(request, error, &mut Scene::new(self.who, &self.facts, client, journal));
-        self.facts.close_request(id);
+        self.facts.answered(id, error);
         true
     }
 

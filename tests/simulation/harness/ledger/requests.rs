@@ -2,13 +2,11 @@
 //! unresolved request* for each channel and for the user, no more of all than the window allows (*windows are kept*), and
 //! *every authorization ends*. *Only open requests are cancelled*.
 
-use std::time::Duration;
-
 use pusher_proto::{Action, AuthId, AuthPurpose, AuthRequest};
 
 use super::EPSILON;
 use super::checker::{Checker, Scene};
-use super::facts::{Channel, OnSocket};
+use super::facts::{AUTH_TIMEOUT, Channel, OnSocket};
 use crate::simulation::reached::Rare;
 
 #[derive(Default)]
@@ -82,6 +80,3 @@ fn cancelled(id: AuthId, scene: &mut Scene<'_>) {
         scene.reach(Rare::UnsubscribedWhileAuthorizing);
     }
 }
-
-/// The client's default, which no mix changes.
-const AUTH_TIMEOUT: Duration = Duration::from_secs(15);

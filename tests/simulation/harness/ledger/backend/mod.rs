@@ -1,6 +1,8 @@
 //! The application's server: how often it is asked, and what its trouble means.
 
 mod outages;
+mod patience;
+mod retry_after;
 
 use pusher_proto::{Action, AuthError, ChannelName, CloseReason, ConnectionState, Event};
 
@@ -12,5 +14,7 @@ use super::outputs::Message;
 checkers! {
     OfBackends {
         outages: outages::Outages,
+        patience: patience::Patience,
+        retry_after: retry_after::RetryAfter,
     }
 }

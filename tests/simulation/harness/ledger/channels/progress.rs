@@ -1,5 +1,8 @@
-//! *No channel is forgotten*: while there is a connection, a wanted channel is on its way, or waits for a window or for the
-//! sign-in, or its failure was reported.
+//! *No channel is forgotten*: while there is a connection, a wanted channel is on its way, or its failure was reported. It may
+//! wait for a window, for the sign-in, for a backend that is busy or down, or because the server complained about the number of
+//! messages.
+
+use std::time::Duration;
 
 use pusher_proto::ChannelKind;
 
@@ -26,15 +29,25 @@ impl Checker for Progress {
         let is_unanswered = |channel: &Channel| matches!(channel.on_socket, OnSocket::Sent { .. } | OnSocket::Unclear);
         let unanswered = facts.channels.iter().filter(|(_, channel)| is_unanswered(channel)).count();
         let subscriptions_are_full = unanswered >= facts.limits.subscribe_window;
-        let requests_are_full = facts.requests.in_window() >= facts.limits.auth_window;
+        let is_paused = facts.backend.channels.may_pause(facts.now);
+        let is_slowed = facts.slowed_at.is_some_and(|at| facts.now < at + SLOW);
+        let auth_window = facts.backend.channels.window(facts.limits.auth_window);
+        let requests_are_full = facts.requests.in_window() >= auth_window;
         if name.kind() == ChannelKind::Presence && facts.user.is_pending() {
             scene.reach(Rare::AwaitedUser);
         } else if requests_are_full && name.kind().needs_auth() && !subscriptions_are_full {
             scene.reach(Rare::AuthWindowFull);
         } else if requests_are_full || subscriptions_are_full {
             scene.reach(Rare::SubscribeWindowFull);
+        } else if is_paused && name.kind().needs_auth() {
+            scene.reach(Rare::Paused);
+        } else if is_slowed {
+            scene.reach(Rare::Slowed);
         } else {
             scene.violated("no channel is forgotten", format!("nothing is under way for {name}"));
         }
     }
 }
+
+/// How long a client may send its subscriptions more slowly after such a complaint.
+const SLOW: Duration = Duration::from_secs(180);

@@ -8,6 +8,7 @@ mod outages;
 mod signatures;
 mod sockets;
 mod states;
+mod unauthorized;
 
 use pusher_proto::{Action, AuthError, ChannelName, CloseReason, ConnectionState, Event};
 
@@ -28,5 +29,6 @@ checkers! {
         delays: delays::Delays,
         outages: outages::Outages,
         signatures: signatures::Signatures,
+        unauthorized: unauthorized::Unauthorized,
     }
 }

@@ -1,7 +1,6 @@
 //! The reported states of the connection are what the client does, in the same order.
 //!
-//! *States follow one another*, *the state is reported*, *states come before what they cause*, *wishes are obeyed*, and
-//! *4001-4099 are never retried*.
+//! *States follow one another*, *the state is reported*, *states come before what they cause*, and *wishes are obeyed*.
 
 use pusher_proto::{Action, ConnectionState, Event};
 
@@ -13,13 +12,6 @@ use super::{Checker, Message, Scene};
 pub(crate) struct States;
 
 impl Checker for States {
-    fn ended_with(&mut self, code: u64, scene: &mut Scene<'_>) {
-        let has_failed = matches!(scene.client.state(), ConnectionState::Failed { .. });
-        if (4001..4100).contains(&code) && !has_failed {
-            scene.violated("4001-4099 are never retried", format!("{code} and no failure"));
-        }
-    }
-
     fn acted(&mut self, action: &Action, scene: &mut Scene<'_>) {
         let state = &scene.facts.state;
         if matches!(action, Action::Connect(..)) && !matches!(state, ConnectionState::Connecting { .. }) {

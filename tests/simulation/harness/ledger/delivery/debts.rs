@@ -1,13 +1,17 @@
 //! *Events keep their order, and none is lost without a notice*: what the client was given for a channel it owes to the
 //! application, in the same order. An event may be missing if `Lagged` counted it, and late if it waits for a newer key.
 //!
+//! Events wait for a key for at most the configured time (*held events are released in time*).
+//!
 //! After a drain everything else must have been emitted (*no event is lost without a notice*), and no more events wait for a
 //! key than the client is configured to keep (*queues are bounded*).
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use pusher_proto::{ChannelKind, ChannelName, Event};
 
+use super::super::EPSILON;
 use super::super::facts::{Facts, OnSocket};
 use super::{Channel, Checker, Incoming, Scene};
 use crate::simulation::frame::number_of;
@@ -65,6 +69,21 @@ impl Checker for Debts {
             Event::Channel(event) => self.pay(event.channel(), event.event(), true, scene),
             Event::DecryptionError { channel, event, .. } => self.pay(channel, event, false, scene),
             _ => {}
+        }
+    }
+
+    fn ticked(&mut self, scene: &mut Scene<'_>) {
+        let now = scene.facts.now;
+        for (name, channel) in scene.facts.channels.iter() {
+            let Some(since) = channel.awaits_key_since.filter(|since| now > *since + KEY_TIMEOUT + EPSILON) else {
+                continue;
+            };
+            if self.of_channels.get(name).is_some_and(|debt| !debt.owed.is_empty()) {
+                scene.violated(
+                    "held events are released in time",
+                    format!("a key of {name} is waited for since {since}"),
+                );
+            }
         }
     }
 
@@ -151,10 +170,15 @@ impl Debt {
     }
 }
 
-/// A request for a newer key waits for the window, and events wait for the request.
+/// A request for a newer key waits for the window or for the backend, and events wait for the request.
 fn may_await_request(name: &ChannelName, facts: &Facts) -> bool {
-    let is_full = facts.requests.in_window() >= facts.limits.auth_window;
-    name.kind() == ChannelKind::PrivateEncrypted && facts.is_connected() && is_full
+    let backend = &facts.backend.channels;
+    let is_full = facts.requests.in_window() >= backend.window(facts.limits.auth_window);
+    let must_wait = is_full || backend.may_pause(facts.now);
+    name.kind() == ChannelKind::PrivateEncrypted && facts.is_connected() && must_wait
 }
 
 const IN_ORDER: &str = "events keep their order, and none is lost without a notice";
+
+/// The client's default, which no mix changes.
+const KEY_TIMEOUT: Duration = Duration::from_secs(30);

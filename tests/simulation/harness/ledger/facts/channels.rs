@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use pusher_proto::{AuthId, ChannelName, Client, Event, Instant, SubscriptionError};
+use pusher_proto::{AuthId, ChannelName, Client, DecryptionError, Event, Instant, SubscriptionError};
 
-use super::Request;
+use super::{Request, retry_at};
 use crate::simulation::frame::number_of;
 
 /// Every channel that was ever wanted.
@@ -22,8 +22,10 @@ pub(crate) struct Channel {
     pub(crate) was_subscribed: bool,
     /// An unanswered request, and whether it is for a newer key.
     asked: Option<(AuthId, bool)>,
-    /// When the client will ask again.
+    /// When the client will try again.
     pub(crate) retry_at: Option<Instant>,
+    /// Since when events wait for a newer key that was asked for.
+    pub(crate) awaits_key_since: Option<Instant>,
     /// How the try before this one ended, on the same socket.
     pub(crate) failed_before: Option<Ending>,
     pub(crate) latest: Latest,
@@ -73,9 +75,9 @@ impl Channel {
         self.wanted && matches!(self.on_socket, OnSocket::Sent { .. } | OnSocket::Confirmed)
     }
 
-    /// Whether a newer key was asked for.
+    /// Whether a newer key was asked for, or will be asked for again.
     pub(crate) fn is_refreshing(&self) -> bool {
-        self.asked.is_some_and(|(_, for_key)| for_key)
+        self.asked.is_some_and(|(_, for_key)| for_key) || self.awaits_key_since.is_some()
     }
 
     pub(crate) fn is_asked_for(&self) -> bool {
@@ -111,24 +113,28 @@ impl Channel {
         self.failed_before = None;
         // A channel that is to be authorized anew does not take an old answer.
         let is_pending = matches!(self.on_socket, OnSocket::Sent { .. });
-        if is_pending || self.reported == Reported::Failed && self.on_socket != OnSocket::Unclear {
+        let has_failed = self.reported == Reported::Failed || self.retry_at.is_some();
+        if is_pending || has_failed && self.on_socket != OnSocket::Unclear {
             self.on_socket = OnSocket::Confirmed;
         }
     }
 
-    fn fail(&mut self, error: &SubscriptionError) {
-        self.retry_at = None;
+    fn fail(&mut self, error: &SubscriptionError, retry_at: Option<Instant>) {
+        self.retry_at = retry_at;
         // A complaint about a channel that is subscribed changes nothing, nor one that the server was not asked about.
         let is_unasked = self.on_socket == OnSocket::Nothing && matches!(error, SubscriptionError::Refused(_));
         if self.reported == Reported::Subscribed || is_unasked {
             return;
         }
-        self.reported = Reported::Failed;
+        self.reported = if retry_at.is_some() { Reported::Nothing } else { Reported::Failed };
         self.on_socket = match error {
             SubscriptionError::Refused(_) => OnSocket::Ended(Ending::Refused),
             SubscriptionError::Timeout { .. } => OnSocket::Ended(Ending::TimedOut),
             _ => OnSocket::Nothing,
         };
+        if let (OnSocket::Ended(ending), Some(_)) = (self.on_socket, retry_at) {
+            self.failed_before = Some(ending);
+        }
     }
 
     fn hear(&mut self, event: &str, is_readable: bool) {
@@ -156,6 +162,15 @@ impl Channels {
 
     pub(crate) fn wanted(&self) -> impl Iterator<Item = &ChannelName> {
         self.0.iter().filter(|(_, channel)| channel.wanted).map(|(name, _)| name)
+    }
+
+    /// Whether a wanted channel is not subscribed, as far as is known.
+    pub(super) fn are_incomplete(&self) -> bool {
+        self.0.values().any(|channel| channel.wanted && channel.on_socket != OnSocket::Confirmed)
+    }
+
+    pub(super) fn have_wishes(&self) -> bool {
+        self.0.values().any(|channel| channel.wish.is_some())
     }
 
     pub(super) fn wish(&mut self, name: &ChannelName) {
@@ -203,12 +218,20 @@ impl Channels {
         }
     }
 
+    /// The server has dropped some message. Which one is not known.
+    pub(super) fn doubt_sent(&mut self) {
+        for channel in self.0.values_mut().filter(|channel| matches!(channel.on_socket, OnSocket::Sent { .. })) {
+            channel.on_socket = OnSocket::Unclear;
+        }
+    }
+
     /// The socket is gone. What was reported is settled in the order of events.
     pub(super) fn leave_socket(&mut self) {
         for channel in self.0.values_mut() {
             channel.on_socket = OnSocket::Nothing;
             channel.failed_before = None;
             channel.retry_at = None;
+            channel.awaits_key_since = None;
         }
     }
 
@@ -216,6 +239,7 @@ impl Channels {
     pub(super) fn resume(&mut self, now: Instant) {
         for channel in self.0.values_mut() {
             channel.retry_at = channel.retry_at.map(|at| at.max(now));
+            channel.awaits_key_since = channel.awaits_key_since.map(|_| now);
             if let OnSocket::Sent { at } = &mut channel.on_socket {
                 *at = now;
             }
@@ -231,18 +255,24 @@ impl Channels {
     pub(super) fn asked(&mut self, request: &Request) {
         let Some(channel) = request.channel.as_ref().and_then(|name| self.0.get_mut(name)) else { return };
         channel.asked = Some((request.id, request.is_for_key()));
-        channel.retry_at = None;
+        if request.is_for_key() {
+            channel.awaits_key_since.get_or_insert(request.at);
+        } else {
+            channel.retry_at = None;
+        }
+    }
+
+    /// No newer key is waited for any more.
+    pub(super) fn answered(&mut self, request: &Request) {
+        let channel = request.channel.as_ref().and_then(|name| self.0.get_mut(name));
+        if let Some(channel) = channel.filter(|_| request.is_for_key()) {
+            channel.awaits_key_since = None;
+        }
     }
 
     pub(super) fn unasked(&mut self, request: &Request) {
         let Some(channel) = request.channel.as_ref().and_then(|name| self.0.get_mut(name)) else { return };
         channel.asked = channel.asked.filter(|(open, _)| *open != request.id);
-    }
-
-    pub(super) fn retries(&mut self, name: &ChannelName, at: Instant) {
-        if let Some(channel) = self.0.get_mut(name) {
-            channel.retry_at = Some(at);
-        }
     }
 
     pub(super) fn emitted(&mut self, event: &Event) {
@@ -252,10 +282,16 @@ impl Channels {
                 channel.reported = Reported::Subscribed;
                 channel.on_socket = OnSocket::Confirmed;
                 channel.was_subscribed = true;
+                channel.retry_at = None;
             }
-            Event::SubscriptionError { error, .. } => channel.fail(error),
+            Event::SubscriptionError { error, .. } => channel.fail(error, retry_at(event)),
             Event::Channel(event) => channel.hear(event.event(), true),
-            Event::DecryptionError { event, .. } => channel.hear(event, false),
+            Event::DecryptionError { event, error, .. } => {
+                channel.hear(event, false);
+                if matches!(error, DecryptionError::KeyRefresh(_)) {
+                    channel.awaits_key_since = None;
+                }
+            }
             _ => {}
         }
     }

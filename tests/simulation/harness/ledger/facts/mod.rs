@@ -2,16 +2,19 @@
 //!
 //! Nothing is judged here.
 
+mod backend;
 mod channels;
 mod requests;
 mod user;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use pusher_proto::{
-    Action, AuthId, ChannelName, Client, CloseReason, ConnectionState, Diagnostic, Event, Instant, SocketEpoch,
+    Action, AuthError, AuthId, ChannelName, Client, CloseReason, ConnectionState, Event, Instant, SocketEpoch,
 };
 
+pub(crate) use self::backend::{Backend, retry_at};
 pub(crate) use self::channels::{Channel, Channels, Ending, OnSocket, Reported};
 pub(crate) use self::requests::{Request, Requests};
 pub(crate) use self::user::{User, Wish};
@@ -30,6 +33,9 @@ pub(crate) struct Facts {
     pub(crate) channels: Channels,
     pub(crate) requests: Requests,
     pub(crate) user: User,
+    pub(crate) backend: Backend,
+    /// When the server last complained about the number of messages, or a connection ended with subscriptions missing.
+    pub(crate) slowed_at: Option<Instant>,
     pub(crate) input: Input,
     /// The client was not polled for a while, so what goes in and what comes out are not in step.
     pub(crate) was_unpolled: bool,
@@ -61,6 +67,8 @@ impl Facts {
             channels: Channels::default(),
             requests: Requests::default(),
             user: User::default(),
+            backend: Backend::default(),
+            slowed_at: None,
             input: Input::Other,
             was_unpolled: false,
         }
@@ -73,6 +81,11 @@ impl Facts {
 
     pub(crate) fn is_connected(&self) -> bool {
         self.state.is_connected()
+    }
+
+    /// Whether the application has called since the last drain.
+    pub(crate) fn has_wishes(&self) -> bool {
+        self.connection_wish.is_some() || self.user.wish.is_some() || self.channels.have_wishes()
     }
 
     pub(crate) fn called(&mut self, call: &AppCall<'_>) {
@@ -94,7 +107,14 @@ impl Facts {
                 self.channels.doubt_abandoned(Some(channel));
                 self.channels.succeeded(channel);
             }
-            Incoming::Error { .. } | Incoming::SigninSuccess => self.channels.doubt_abandoned(None),
+            Incoming::Error { code } => {
+                self.channels.doubt_abandoned(None);
+                if code.is_some_and(|code| TOO_MANY.contains(&code)) {
+                    self.channels.doubt_sent();
+                    self.slowed_at = Some(self.now);
+                }
+            }
+            Incoming::SigninSuccess => self.channels.doubt_abandoned(None),
             Incoming::Greeting { .. }
             | Incoming::SecondGreeting
             | Incoming::Watchlist
@@ -113,6 +133,10 @@ impl Facts {
         }
         if from.is_connected() {
             self.user.attached = false;
+            self.backend.leave_socket();
+            if self.channels.are_incomplete() {
+                self.slowed_at = Some(self.now);
+            }
             self.channels.leave_socket();
         }
     }
@@ -141,11 +165,25 @@ impl Facts {
                 self.requests.open(request);
             }
             Action::CancelAuth(id) => {
+                if let Some(request) = self.requests.get(*id).filter(|request| self.now >= request.at + AUTH_TIMEOUT) {
+                    self.backend.answered(request, Some(&AuthError::Timeout), self.now);
+                }
                 self.close_request(*id);
             }
             Action::Emit(event) => self.emitted(event),
             Action::Send(..) | Action::Schedule(_) => {}
         }
+    }
+
+    /// A request that is open is answered.
+    pub(crate) fn answered(&mut self, id: AuthId, error: Option<&AuthError>) {
+        if let Some(request) = self.requests.get(id) {
+            self.backend.answered(request, error, self.now);
+            if error.is_none_or(|error| !error.is_retryable()) {
+                self.channels.answered(request);
+            }
+        }
+        self.close_request(id);
     }
 
     /// A request was answered or cancelled. Returns whether it was open.
@@ -171,18 +209,12 @@ impl Facts {
     fn emitted(&mut self, event: &Event) {
         self.channels.emitted(event);
         self.user.emitted(event);
-        match event {
-            Event::StateChanged { previous, current } => {
-                if previous.is_connected() {
-                    self.channels.disconnected();
-                    self.user.disconnected();
-                }
-                self.state = current.clone();
+        if let Event::StateChanged { previous, current } = event {
+            if previous.is_connected() {
+                self.channels.disconnected();
+                self.user.disconnected();
             }
-            Event::Diagnostic(Diagnostic::AuthRetry { channel, retry_at, .. }) => {
-                self.channels.retries(channel, *retry_at);
-            }
-            _ => {}
+            self.state = current.clone();
         }
     }
 
@@ -195,6 +227,12 @@ impl Facts {
         self.was_unpolled = false;
     }
 }
+
+/// The codes of errors about the number of messages or connections.
+const TOO_MANY: [u64; 2] = [4301, 4100];
+
+/// The client's default, which no mix changes.
+pub(crate) const AUTH_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Whether a client in this state has a connection, or tries to get one.
 pub(crate) fn is_on(state: &ConnectionState) -> bool {

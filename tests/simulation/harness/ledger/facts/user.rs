@@ -2,6 +2,8 @@
 
 use pusher_proto::{Event, SigninError};
 
+use super::retry_at;
+
 #[derive(Default)]
 pub(crate) struct User {
     /// What the application has said since the last drain.
@@ -54,11 +56,11 @@ impl User {
     pub(super) fn emitted(&mut self, event: &Event) {
         match event {
             Event::SignedIn { .. } => (self.signed_in, self.failed) = (true, false),
-            Event::SigninError { error } => {
+            Event::SigninError { error, .. } => {
                 if matches!(error, SigninError::Timeout { .. }) {
                     self.attached = false;
                 }
-                (self.signed_in, self.failed) = (false, true);
+                (self.signed_in, self.failed) = (false, retry_at(event).is_none());
             }
             _ => {}
         }

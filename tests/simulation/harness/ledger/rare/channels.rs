@@ -1,6 +1,6 @@
 //! Rare transitions of channels and their events.
 
-use pusher_proto::{AuthError, ChannelKind, DecryptionError, Diagnostic, Event, SubscriptionError};
+use pusher_proto::{AuthError, ChannelKind, DecryptionError, Event, SubscriptionError};
 
 use super::super::facts::{Ending, OnSocket};
 use super::super::inputs::Input;
@@ -20,7 +20,12 @@ impl Checker for RareOfChannels {
         }
     }
 
-    fn answered(&mut self, _: &Request, error: Option<&AuthError>, scene: &mut Scene<'_>) {
+    fn answered(&mut self, request: &Request, error: Option<&AuthError>, scene: &mut Scene<'_>) {
+        let channel = request.channel.as_ref().and_then(|name| scene.facts.channels.get(name));
+        let since = channel.and_then(|channel| channel.awaits_key_since);
+        if request.is_for_key() && error.is_none() && since.is_some_and(|since| since < request.at) {
+            scene.reach(Rare::KeyAwaited);
+        }
         match error {
             Some(AuthError::Http { status: 429, retry_after: Some(_), .. }) => scene.reach(Rare::Throttled),
             Some(AuthError::Http { status: 429, retry_after: None, .. }) => scene.reach(Rare::ThrottledSilently),
@@ -69,7 +74,6 @@ impl Checker for RareOfChannels {
             Event::DecryptionError { error: DecryptionError::Overflow, .. } => scene.reach(Rare::HeldOverflow),
             Event::CacheMiss { .. } => scene.reach(Rare::CacheMiss),
             Event::Lagged { .. } if facts.was_unpolled => scene.reach(Rare::Lagged),
-            Event::Diagnostic(Diagnostic::AuthRetry { .. }) => scene.reach(Rare::AuthRetry),
             _ => {}
         }
     }

@@ -1,0 +1,81 @@
+//! *4009 is retried while an authorization is pending*: some servers close connections on which nothing is authorized in time,
+//! and a backend that is down must not end the client for good. *4001-4099 are never retried* otherwise.
+
+use pusher_proto::{CloseReason, ConnectionState, FailReason};
+
+use super::super::facts::{Facts, OnSocket, Reported, close_code};
+use super::{Checker, Incoming, Scene};
+use crate::simulation::reached::Rare;
+
+#[derive(Default)]
+pub(crate) struct Unauthorized {
+    /// What must become of the connection whose end is being reported.
+    due: Due,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Due {
+    #[default]
+    Failure,
+    Retry,
+    /// Cannot be known from outside.
+    Either,
+}
+
+impl Checker for Unauthorized {
+    fn handed(&mut self, _: &Incoming<'_>, _: &mut Scene<'_>) {
+        self.due = Due::Failure;
+    }
+
+    fn ended(&mut self, reason: &CloseReason, scene: &mut Scene<'_>) {
+        let is_unauthorized = close_code(reason) == Some(UNAUTHORIZED);
+        self.due = if is_unauthorized { due(scene.facts) } else { Due::Failure };
+    }
+
+    fn ended_with(&mut self, code: u64, scene: &mut Scene<'_>) {
+        if !(4001..4100).contains(&code) {
+            return;
+        }
+        let state = scene.client.state();
+        let has_failed = matches!(state, ConnectionState::Failed { .. });
+        let gave_up = matches!(state, ConnectionState::Failed { reason: FailReason::GaveUp { .. } });
+        match self.due {
+            Due::Failure if !has_failed => {
+                scene.violated("4001-4099 are never retried", format!("{code} and no failure"));
+            }
+            Due::Retry if has_failed && !gave_up => {
+                scene.violated("4009 is retried while an authorization is pending", format!("{state:?}"));
+            }
+            Due::Retry => scene.reach(Rare::NotYetAuthorized),
+            Due::Failure | Due::Either => {}
+        }
+    }
+}
+
+fn due(facts: &Facts) -> Due {
+    if facts.was_unpolled || facts.has_wishes() {
+        return Due::Either;
+    }
+    if !facts.is_connected() {
+        return Due::Failure;
+    }
+    let needing = || facts.channels.iter().filter(|(name, channel)| channel.wanted && name.kind().needs_auth());
+    if facts.user.signed_in || needing().any(|(_, channel)| channel.reported == Reported::Subscribed) {
+        return Due::Failure;
+    }
+    if facts.backend.has_granted {
+        return Due::Either;
+    }
+    let is_waiting = facts.requests.len() > 0 || needing().any(|(_, channel)| channel.retry_at.is_some());
+    let is_due = facts.user.is_pending()
+        || needing()
+            .any(|(_, channel)| channel.reported == Reported::Nothing && channel.on_socket == OnSocket::Nothing);
+    match (is_waiting, is_due) {
+        (true, _) => Due::Retry,
+        (false, true) => Due::Either,
+        (false, false) => Due::Failure,
+    }
+}
+
+/// The code with which servers close connections that were not authorized in time.
+const UNAUTHORIZED: u16 = 4009;
