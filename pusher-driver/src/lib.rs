@@ -19,6 +19,7 @@ mod pace;
 #[cfg(feature = "websocket")]
 mod polled;
 mod proxy;
+mod random;
 mod routes;
 #[cfg(feature = "async")]
 mod runtime;

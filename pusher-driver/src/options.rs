@@ -1,11 +1,11 @@
 //! What an application may set beside the protocol's configuration.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use pusher_proto::{AuthBody, InvalidConfig, Text};
 
 use crate::proxy::{Hop, InvalidProxy, Proxies, Proxy};
+use crate::random::random_number;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 
@@ -149,7 +149,7 @@ impl Options {
     }
 
     pub(crate) fn draw_seed(&self) -> u64 {
-        self.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish())
+        self.seed.unwrap_or_else(random_number)
     }
 }
 

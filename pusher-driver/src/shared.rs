@@ -7,8 +7,8 @@ use std::time::Duration;
 use std::{fmt, mem};
 
 use pusher_proto::{
-    Action, AuthBody, AuthError, AuthId, AuthResponse, ChannelName, ClientEventName, Config, ConnectionState, Data,
-    Event, FailReason, Instant, Text, TriggerError,
+    Action, AuthBody, AuthError, AuthId, AuthRequest, AuthResponse, ChannelName, ClientEventName, Config,
+    ConnectionState, Data, Event, FailReason, Instant, Text, TriggerError,
 };
 
 use crate::auth::{Answers, AuthCall};
@@ -241,12 +241,7 @@ impl State {
                 }
                 Action::RequestAuth(request) => {
                     tracing::trace!(id = %request.id, subject = %request.subject, purpose = ?request.purpose, "ask");
-                    let cancelled = Arc::new(AtomicBool::new(false));
-                    let deadline = now + shared.auth_timeout;
-                    let pending = Pending { cancelled: Arc::clone(&cancelled), deadline, url: None };
-                    self.calls.insert(request.id, pending);
-                    let answers = Arc::<Shared>::clone(shared);
-                    calls.push(AuthCall::new(request, shared.auth_body, cancelled, answers));
+                    calls.push(self.start_call(request, now, shared));
                 }
                 Action::CancelAuth(id) => {
                     tracing::trace!(%id, "cancel auth");
@@ -260,17 +255,29 @@ impl State {
         if !calls.is_empty() {
             steps.extend([Step::Authorize(calls)]);
         }
-        // Not by events: a handle may have wished to connect, and not to, since the last time.
-        self.ended = match self.core.state() {
+        self.ended = self.why_ended();
+        if self.ended.is_some() {
+            self.routes.stop_waiting(deferred);
+        }
+    }
+
+    fn start_call(&mut self, request: AuthRequest, now: Instant, shared: &Arc<Shared>) -> AuthCall {
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let deadline = now + shared.auth_timeout;
+        self.calls.insert(request.id, Pending { cancelled: Arc::clone(&cancelled), deadline, url: None });
+        let answers = Arc::<Shared>::clone(shared);
+        AuthCall::new(request, shared.auth_body, cancelled, answers)
+    }
+
+    /// Not by events: a handle may have wished to connect, and not to, since the last time.
+    fn why_ended(&self) -> Option<Ended> {
+        match self.core.state() {
             ConnectionState::Disconnected => Some(Ended::Disconnected),
             ConnectionState::Failed { reason } => Some(Ended::Failed(reason.clone())),
             ConnectionState::Initialized
             | ConnectionState::Connecting { .. }
             | ConnectionState::Waiting { .. }
             | ConnectionState::Connected { .. } => None,
-        };
-        if self.ended.is_some() {
-            self.routes.stop_waiting(deferred);
         }
     }
 

@@ -1,8 +1,8 @@
 //! Masks of frames.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
-
 use pusher_websocket::Masks;
+
+use crate::random::random_number;
 
 /// Masks from the operating system, drawn in blocks: a call into the system for each frame would cost more than the frame.
 pub(super) struct OsMasks {
@@ -24,7 +24,7 @@ impl Masks for OsMasks {
                 // The upgrade's key came from the same source, so this does not happen. Hashes of random keys of the
                 // standard library are still nothing that a peer can predict.
                 for bytes in self.block.as_chunks_mut().0 {
-                    *bytes = RandomState::new().build_hasher().finish().to_ne_bytes();
+                    *bytes = random_number().to_ne_bytes();
                 }
             }
         }

@@ -1,0 +1,8 @@
+//! Numbers that differ from run to run.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+/// Draws a number that a peer cannot predict: the hash of nothing, under random keys of the standard library.
+pub(crate) fn random_number() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
