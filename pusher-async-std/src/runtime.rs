@@ -9,10 +9,10 @@ use std::time::Duration;
 use async_io::Timer;
 use async_net::TcpStream;
 use pusher_driver::adapter::{
-    Clock, Handshake, Hop, HttpClient, Limits, Polled, Runtime, SystemClock, WebSocket, connect_any, with_address,
+    Clock, Handshake, HttpClient, Limits, Polled, Runtime, SystemClock, WebSocket, reach, with_address,
 };
 use pusher_driver::{HttpRequest, HttpResponse, Options};
-use pusher_proto::{AuthError, CloseReason, Config, ConnectRequest, Instant, Text, TransportError};
+use pusher_proto::{AuthError, CloseReason, Config, ConnectRequest, Instant, Text};
 
 use crate::stream::{Duplex, Stream, Tcp};
 
@@ -68,24 +68,14 @@ async fn sleep(duration: Duration) {
 
 /// Opens the way to a server.
 async fn open(options: Options, host: Text, port: u16, tls: bool) -> Result<Stream, CloseReason> {
-    let tcp = connect_tcp(options.hop(&host, port, tls)).await?;
+    let hop = options.hop(&host, port, tls);
+    let addresses = async_net::resolve((hop.host.to_string(), hop.port)).await;
+    let tcp = reach(hop, addresses, dial, sleep, |tcp: Tcp| Stream(Box::new(tcp))).await?.0;
     if !tls {
         return Ok(Stream(tcp));
     }
     let secured = connect_tls(tcp, &host, &options).await;
     Ok(Stream(secured.map_err(|reason| with_address(reason, &host, port))?))
-}
-
-async fn connect_tcp(hop: Hop) -> Result<Box<dyn Duplex>, CloseReason> {
-    let at = |reason| with_address(reason, &hop.host, hop.port);
-    let dns = |error: io::Error| at(CloseReason::Failed(TransportError::Dns(error.to_string())));
-    let addresses = async_net::resolve((hop.host.to_string(), hop.port)).await.map_err(dns)?;
-    let tcp = connect_any(addresses, dial, sleep).await.map_err(at)?;
-    let mut stream = Stream(Box::new(tcp));
-    if let Some(tunnel) = hop.tunnel {
-        stream = tunnel.pass(stream).await?;
-    }
-    Ok(stream.0)
 }
 
 async fn dial(address: SocketAddr) -> io::Result<Tcp> {
@@ -97,8 +87,7 @@ async fn dial(address: SocketAddr) -> io::Result<Tcp> {
 #[cfg(feature = "tls")]
 async fn connect_tls(tcp: Box<dyn Duplex>, host: &str, options: &Options) -> Result<Box<dyn Duplex>, CloseReason> {
     let config = options.trusted().client_config().map_err(CloseReason::Failed)?;
-    let name = rustls::pki_types::ServerName::try_from(host.to_owned())
-        .map_err(|error| CloseReason::Failed(TransportError::Tls(error.to_string())))?;
+    let name = pusher_driver::adapter::server_name(host)?;
     let stream = futures_rustls::TlsConnector::from(config).connect(name, tcp).await;
     Ok(Box::new(stream.map_err(|error| pusher_driver::adapter::handshake_error(&error))?))
 }

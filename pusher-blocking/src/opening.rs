@@ -146,11 +146,10 @@ impl Opening {
         if !self.request.tls {
             return Ok(self.upgrade(Stream::Plain(stream)));
         }
-        let tls = |error: &dyn std::error::Error| CloseReason::Failed(TransportError::Tls(error.to_string()));
         let config = self.tls.client_config().map_err(CloseReason::Failed)?;
-        let name =
-            rustls::pki_types::ServerName::try_from(self.request.host.to_string()).map_err(|error| tls(&error))?;
-        let connection = rustls::ClientConnection::new(config, name).map_err(|error| tls(&error))?;
+        let name = pusher_driver::adapter::server_name(&self.request.host)?;
+        let connection = rustls::ClientConnection::new(config, name)
+            .map_err(|error| CloseReason::Failed(TransportError::Tls(error.to_string())))?;
         Ok(Next::Stage(Stage::Securing(Box::new(rustls::StreamOwned::new(connection, stream)))))
     }
 

@@ -16,7 +16,7 @@ mod io;
 mod mailbox;
 mod options;
 mod pace;
-#[cfg(feature = "websocket")]
+#[cfg(all(feature = "async", feature = "websocket"))]
 mod polled;
 mod proxy;
 mod random;
@@ -89,8 +89,8 @@ pub mod adapter {
     pub use crate::http::HttpClient;
     pub use crate::io::is_end;
     pub use crate::pace::Pace;
-    #[cfg(feature = "websocket")]
-    pub use crate::polled::{Duplex, Polled};
+    #[cfg(all(feature = "async", feature = "websocket"))]
+    pub use crate::polled::{Duplex, Polled, reach};
     pub use crate::proxy::{Hop, Tunnel};
     #[cfg(feature = "async")]
     pub use crate::runtime::{Runtime, connect_any};
@@ -98,7 +98,7 @@ pub mod adapter {
     pub use crate::step::Step;
     #[cfg(feature = "tls")]
     #[doc(hidden)]
-    pub use crate::tls::handshake_error;
+    pub use crate::tls::{handshake_error, server_name};
     pub use crate::turn::{Outside, Turn, Turns};
     #[cfg(feature = "websocket")]
     pub use crate::websocket::{Handshake, Limits, NonBlocking, WebSocket};

@@ -1,13 +1,17 @@
 //! A runtime's stream as the blocking-style stream that the WebSocket library reads.
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io::{self, Read, Write};
+use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use pusher_proto::CloseReason;
+use pusher_proto::{CloseReason, TransportError};
 
-use crate::proxy::Tunnel;
+use crate::addresses::with_address;
+use crate::proxy::{Hop, Tunnel};
+use crate::runtime::connect_any;
 use crate::websocket::NonBlocking;
 
 /// A TCP or TLS stream of an asynchronous runtime, whose traits differ in names only.
@@ -56,6 +60,34 @@ impl Tunnel {
         })
         .await?;
         Ok(stream.duplex)
+    }
+}
+
+/// Opens the way to the first host of a [`Hop`], and through the proxy if it is one: tries its `addresses` as [`connect_any`] does,
+/// and wraps the connection into the `stream` that is returned.
+///
+/// # Errors
+///
+/// When the name has no address, none can be reached, or the proxy refuses. The error names the host and the port.
+pub async fn reach<A, T, C, S, D>(
+    hop: Hop,
+    addresses: io::Result<A>,
+    dial: impl Fn(SocketAddr) -> C + Send,
+    sleep: impl Fn(Duration) -> S + Send,
+    stream: impl FnOnce(T) -> D,
+) -> Result<D, CloseReason>
+where
+    A: IntoIterator<Item = SocketAddr>,
+    C: Future<Output = io::Result<T>> + Send,
+    S: Future<Output = ()> + Send,
+    D: Duplex,
+{
+    let at = |reason| with_address(reason, &hop.host, hop.port);
+    let addresses = addresses.map_err(|error| at(CloseReason::Failed(TransportError::Dns(error.to_string()))))?;
+    let stream = stream(connect_any(addresses, dial, sleep).await.map_err(at)?);
+    match hop.tunnel {
+        Some(tunnel) => tunnel.pass(stream).await,
+        None => Ok(stream),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use pusher_proto::{CloseReason, TransportError};
 use rustls::client::WantsClientCert;
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 
 /// Which certificates are trusted.
@@ -73,6 +74,16 @@ impl Tls {
             Roots::Own(config) => Ok(Arc::clone(config)),
         }
     }
+}
+
+/// Returns a host, which may be an IP address, as the name that its certificate must have.
+///
+/// # Errors
+///
+/// When no certificate can be for such a host.
+#[doc(hidden)]
+pub fn server_name(host: &str) -> Result<ServerName<'static>, CloseReason> {
+    ServerName::try_from(host.to_owned()).map_err(|error| CloseReason::Failed(TransportError::Tls(error.to_string())))
 }
 
 /// Returns what a failed TLS handshake was.
