@@ -83,7 +83,7 @@ impl Stage {
             if self.world.now() >= start + limit {
                 return None;
             }
-            self.pass(Duration::from_millis(100));
+            self.pass(Duration::from_millis(250));
         }
         Some(self.world.now().since(start))
     }

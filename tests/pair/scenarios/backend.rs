@@ -5,7 +5,7 @@ use std::time::Duration;
 use pusher_proto::server::Dialect;
 use pusher_proto::signing::MasterKey;
 use pusher_proto::{AuthError, AuthPurpose, CloseFrame, ConnectionState, DecryptionError, Event};
-use pusher_tests::world::{Authority, Limit};
+use pusher_tests::world::{Authority, Limit, Who};
 
 use super::Scenario;
 use super::users::has_signin;
@@ -138,28 +138,43 @@ fn unsubscribed(dialect: Dialect) {
 
 /// Two authorizations in ten seconds: twelve channels take at least 50 s.
 fn limited(dialect: Dialect) {
-    let mut stage = Stage::new(dialect).connected(&["a"]);
-    stage.authority(A).limit = Some(Limit::new(2, secs(10)));
-    let names = stage.want_many(A, "private-", 12);
-    let time = stage.until(secs(120), |stage| names.iter().all(|name| stage.is_subscribed(A, name)));
-    assert!(time.is_some(), "not everything is subscribed: {:?}", stage.heard(A));
-    // The first burst is as large as the window, which is 8; later ones know that they are not welcome.
-    let asked = stage.authority(A).asked.len();
-    assert!(asked <= 12 + MOST_WASTED, "{asked} requests for 12 channels");
+    let mut stage = limited_stage(dialect, true);
+    for who in USERS {
+        // The first burst is as large as the window, which is 8. Later ones begin with a single request.
+        let asked = asked_for_all(&mut stage, who, secs(120));
+        assert!(asked <= 12 + MOST_WASTED, "{asked} requests for 12 channels");
+    }
 }
 
 /// Of the first burst 6, and of each of the five later turns 2.
 const MOST_WASTED: usize = 16;
 
 fn limited_silently(dialect: Dialect) {
-    let mut stage = Stage::new(dialect).connected(&["a"]);
-    stage.authority(A).limit = Some(Limit::new(2, secs(10)));
-    stage.authority(A).says_when = false;
-    let names = stage.want_many(A, "private-", 12);
-    let time = stage.until(secs(180), |stage| names.iter().all(|name| stage.is_subscribed(A, name)));
-    assert!(time.is_some(), "not everything is subscribed: {:?}", stage.heard(A));
-    let asked = stage.authority(A).asked.len();
-    assert!(asked <= 6 * 12, "{asked} requests for 12 channels");
+    let mut stage = limited_stage(dialect, false);
+    for who in USERS {
+        let asked = asked_for_all(&mut stage, who, secs(180));
+        assert!(asked <= 6 * 12, "{asked} requests for 12 channels");
+    }
+}
+
+/// Several clients with random delays of their own, and a backend for each of them that takes two requests in ten seconds.
+fn limited_stage(dialect: Dialect, says_when: bool) -> Stage {
+    let mut stage = Stage::new(dialect).connected(&["a", "b", "c", "d"]);
+    for who in USERS {
+        stage.authority(who).limit = Some(Limit::new(2, secs(10)));
+        stage.authority(who).says_when = says_when;
+    }
+    stage
+}
+
+const USERS: [Who; 4] = [A, B, C, Who(3)];
+
+/// Subscribes twelve channels. Returns how many requests that took.
+fn asked_for_all(stage: &mut Stage, who: Who, limit: Duration) -> usize {
+    let names = stage.want_many(who, "private-", 12);
+    let time = stage.until(limit, |stage| names.iter().all(|name| stage.is_subscribed(who, name)));
+    assert!(time.is_some(), "not everything is subscribed: {:?}", stage.heard(who));
+    stage.authority(who).asked.len()
 }
 
 fn held_back(dialect: Dialect) {

@@ -1,8 +1,10 @@
 //! Servers that take only so many messages, and servers that do not answer a subscription.
 
+use std::time::Duration;
+
 use pusher_proto::Event;
 use pusher_proto::server::Dialect;
-use pusher_tests::world::{Excess, Limit, Lost};
+use pusher_tests::world::{Excess, Limit, Lost, Who};
 
 use super::Scenario;
 use crate::stage::*;
@@ -17,40 +19,32 @@ pub(super) const SCENARIOS: &[(&str, Scenario)] = &[
     ("a subscription that is never answered is tried at growing intervals", never_answered),
 ];
 
-/// Sixty messages in ten seconds.
-fn overload(dialect: Dialect, excess: Excess) -> (Stage, Vec<String>) {
-    let mut stage = Stage::new(dialect).connected(&["a"]);
-    stage.world.gate().limit = Some((Limit::new(60, secs(10)), excess));
-    let names = stage.want_many(A, "room-", 100);
-    (stage, names)
-}
-
 fn refuses(dialect: Dialect) {
-    let (mut stage, names) = overload(dialect, Excess::Error);
-    let time = stage.until(secs(40), |stage| names.iter().all(|name| stage.is_subscribed(A, name)));
-    assert!(time.is_some(), "{} of 100 are subscribed", stage.count_subscribed(A, &names));
-    assert_eq!(stage.reconnects(A), 0);
-    stage.pass(secs(120));
-    assert_eq!(stage.count_subscribed(A, &names), 100);
+    overload(dialect, Excess::Error, secs(40), 0);
 }
 
 fn closes(dialect: Dialect) {
-    cut_off(dialect, Excess::Close);
+    overload(dialect, Excess::Close, secs(120), MOST_RECONNECTS);
 }
 
 fn drops(dialect: Dialect) {
-    cut_off(dialect, Excess::Drop);
+    overload(dialect, Excess::Drop, secs(120), MOST_RECONNECTS);
 }
 
-fn cut_off(dialect: Dialect, excess: Excess) {
-    let (mut stage, names) = overload(dialect, excess);
-    let time = stage.until(secs(120), |stage| names.iter().all(|name| stage.is_subscribed(A, name)));
-    assert!(time.is_some(), "{} of 100 are subscribed", stage.count_subscribed(A, &names));
-    let reconnects = stage.reconnects(A);
-    assert!(reconnects <= MOST_RECONNECTS, "{reconnects} reconnects");
-    stage.pass(secs(120));
-    assert_eq!(stage.count_subscribed(A, &names), 100);
-    assert_eq!(stage.reconnects(A), 0, "and later");
+/// Several clients with random delays of their own, and a server that takes sixty messages of each in ten seconds.
+fn overload(dialect: Dialect, excess: Excess, limit: Duration, most_reconnects: usize) {
+    let mut stage = Stage::new(dialect).connected(&["a", "b", "c", "d"]);
+    stage.world.gate().limit = Some((Limit::new(60, secs(10)), excess));
+    for who in [A, B, C, Who(3)] {
+        let names = stage.want_many(who, "room-", 100);
+        let time = stage.until(limit, |stage| names.iter().all(|name| stage.is_subscribed(who, name)));
+        assert!(time.is_some(), "{} of 100 are subscribed", stage.count_subscribed(who, &names));
+        let reconnects = stage.reconnects(who);
+        assert!(reconnects <= most_reconnects, "{reconnects} reconnects");
+        stage.pass(secs(120));
+        assert_eq!(stage.count_subscribed(who, &names), 100);
+        assert_eq!(stage.reconnects(who), 0, "and later");
+    }
 }
 
 /// Each time the pace is a third of the one before.
