@@ -34,7 +34,7 @@ impl World {
     fn say_goodbye(&mut self) {
         self.authority.rotate(true);
         let links: Vec<_> = (0..self.actors.len()).map(|who| self.live_link(who)).collect();
-        self.publish_last(&links, Last::Told);
+        self.publish_last(&links, Last::Reported);
         let next = self.now + LONGEST_KEY_GAP;
         while self.journal.violation().is_none() && self.now < next && self.advance() {}
         // The second time no client can have asked for a key again: it must have kept the one that it got.
@@ -79,7 +79,7 @@ impl World {
             let ledger = &self.actors[who].ledger;
             for (_, channel, number) in expected.iter().filter(|(at, ..)| *at == site) {
                 let heard = match last {
-                    Last::Told => ledger.last_told(channel),
+                    Last::Reported => ledger.last_reported(channel),
                     Last::Read => ledger.last_read(channel),
                 };
                 if ledger.is_wanted(channel) && heard != Some(*number) {
@@ -243,7 +243,7 @@ impl World {
 #[derive(Clone, Copy)]
 enum Last {
     /// The application hears of it, even if no key opens it: the client may have asked for one a moment ago.
-    Told,
+    Reported,
     /// The application can read it.
     Read,
 }

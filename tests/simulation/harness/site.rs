@@ -32,7 +32,7 @@ pub(crate) struct Site {
     pub(super) taken: BTreeMap<LinkId, Limit>,
     /// What it did about one message too many.
     pub(super) exceeded: Option<Excess>,
-    /// Successes that nobody gets to see.
+    /// Successes that never reach a client.
     suppressed: BTreeSet<(LinkId, String)>,
     succeeded: BTreeSet<(LinkId, String)>,
     /// Subscriptions that were made twice.

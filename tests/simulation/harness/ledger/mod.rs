@@ -195,7 +195,7 @@ impl Ledger {
     }
 
     /// The number of the latest event of a channel that the application received, readable or not.
-    pub(crate) fn last_told(&self, channel: &ChannelName) -> Option<u64> {
+    pub(crate) fn last_reported(&self, channel: &ChannelName) -> Option<u64> {
         self.facts.channels.get(channel).and_then(|channel| channel.latest.reported)
     }
 
