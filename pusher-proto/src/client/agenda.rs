@@ -14,6 +14,8 @@ pub(crate) struct Agenda {
     pub(crate) sleep: Sleep,
     /// The wake-up that was asked for and has not come.
     scheduled: Option<Instant>,
+    /// Whether no deadline can be earlier than that. Most events of channels change no deadline, and do not look at them.
+    pub(crate) is_settled: bool,
 }
 
 impl Agenda {
@@ -22,12 +24,24 @@ impl Agenda {
         self.sleep.handle_timeout(now);
     }
 
+    /// Time has passed, and something has happened.
+    pub(crate) fn advance(&mut self, now: Instant) -> Instant {
+        self.is_settled = false;
+        self.now = self.now.max(now);
+        self.now
+    }
+
     /// Whether a wake-up at this time is to be announced: it must come earlier than the one announced before.
     pub(crate) fn announce(&mut self, at: Instant) -> bool {
-        let is_earlier = self.scheduled.is_none_or(|scheduled| at < scheduled);
+        let is_earlier = self.is_late_for(at);
         if is_earlier {
             self.scheduled = Some(at);
         }
         is_earlier
+    }
+
+    /// Whether the wake-up that was asked for would come after this time.
+    pub(crate) fn is_late_for(&self, at: Instant) -> bool {
+        self.scheduled.is_none_or(|scheduled| at < scheduled)
     }
 }

@@ -190,9 +190,9 @@ impl Authorizations {
         }
     }
 
-    /// Whether a request has not come to an end.
-    pub(crate) fn is_trying(&self) -> bool {
-        !self.jobs.is_empty()
+    /// Requests that have not come to an end.
+    pub(crate) fn len(&self) -> usize {
+        self.jobs.len()
     }
 
     /// The application's server answered, or could not be asked. `None` if no request waits for this.

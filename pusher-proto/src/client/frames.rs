@@ -13,15 +13,18 @@ use crate::wire::read::Established;
 use crate::{ConnectionError, Instant, ProtocolError, ServerError, Text};
 
 impl Client {
-    pub(super) fn handle_text(&mut self, text: Text, now: Instant) {
+    /// Returns whether no deadline can have come nearer by this.
+    pub(super) fn handle_text(&mut self, text: Text, now: Instant) -> bool {
         if text.len() > self.config.max_frame_len() {
-            return self.refuse_len(text.len());
+            self.refuse_len(text.len());
+            return false;
         }
         let envelope = match Envelope::read(text) {
             Ok(envelope) => envelope,
             Err(text) => {
                 let excerpt = excerpt(&text, MAX_EXCERPT_LEN).into();
-                return self.protocol_error(ProtocolError::Parse { excerpt });
+                self.protocol_error(ProtocolError::Parse { excerpt });
+                return false;
             }
         };
         let is_connected = self.connection.is_connected();
@@ -34,9 +37,14 @@ impl Client {
                 }
             }
             Some(message) => self.handle_greeting(message, now),
-            None if is_connected => self.handle_user_event(envelope, now),
+            None if is_connected => {
+                let asked = self.authorizations.len();
+                self.handle_user_event(envelope, now);
+                return self.authorizations.len() == asked;
+            }
             None => {}
         }
+        false
     }
 
     /// Before the greeting a server may ping or refuse; anything else is ignored until the handshake times out.

@@ -190,7 +190,7 @@ impl Client {
         data: &Data,
         now: Instant,
     ) -> Result<(), TriggerError> {
-        let now = self.advance(now);
+        let now = self.agenda.advance(now);
         match channel.kind() {
             ChannelKind::Private | ChannelKind::Presence => {}
             ChannelKind::Public | ChannelKind::PrivateEncrypted => return Err(TriggerError::Unsupported),
@@ -221,20 +221,24 @@ impl Client {
     ///
     /// Only the counters show it: the deadline of the handshake covers the whole way to the greeting.
     pub fn handle_open(&mut self, socket: SocketEpoch, now: Instant) {
-        self.advance(now);
+        self.agenda.advance(now);
         self.outbox.stats.sockets += u64::from(self.connection.socket() == Some(socket));
     }
 
     /// A WebSocket message arrived.
     pub fn handle_frame(&mut self, socket: SocketEpoch, frame: Frame, now: Instant) {
-        let now = self.advance(now);
+        let was_settled = self.agenda.is_settled;
+        let now = self.agenda.advance(now);
         if self.connection.socket() != Some(socket) {
             return;
         }
         self.outbox.stats.frames += 1;
         self.activity.handle_seen(now);
         match frame {
-            Frame::Text(text) => self.handle_text(text, now),
+            Frame::Text(text) => {
+                let changes_nothing = self.handle_text(text, now);
+                self.agenda.is_settled = was_settled && changes_nothing;
+            }
             Frame::Binary(_) => self.outbox.offer(Event::Diagnostic(Diagnostic::BinaryFrame)),
             Frame::Ping | Frame::Pong => {}
         }
@@ -245,7 +249,7 @@ impl Client {
     /// They are a sign of life: a large message on a slow link takes longer than a pong may. While bytes keep coming, the
     /// deadline of a ping is postponed, for five minutes at most.
     pub fn handle_part(&mut self, socket: SocketEpoch, now: Instant) {
-        let now = self.advance(now);
+        let now = self.agenda.advance(now);
         if self.connection.socket() == Some(socket) {
             self.activity.handle_part(now);
         }
@@ -257,7 +261,7 @@ impl Client {
     /// The same as a text of that length in [`handle_frame`](Self::handle_frame), without a need to hold it: one
     /// [`ProtocolError::FrameTooLarge`](crate::ProtocolError::FrameTooLarge), and the connection goes on.
     pub fn handle_skipped(&mut self, socket: SocketEpoch, len: u64, now: Instant) {
-        let now = self.advance(now);
+        let now = self.agenda.advance(now);
         if self.connection.socket() == Some(socket) {
             self.outbox.stats.frames += 1;
             self.activity.handle_seen(now);
@@ -267,9 +271,9 @@ impl Client {
 
     /// The socket ended, or could not be opened.
     pub fn handle_close(&mut self, socket: SocketEpoch, reason: CloseReason, now: Instant) {
-        let now = self.advance(now);
+        let now = self.agenda.advance(now);
         if self.connection.socket() == Some(socket) {
-            let is_authorizing = self.authorizations.is_trying();
+            let is_authorizing = self.authorizations.len() > 0;
             self.with_connection(now, |connection, outbox| {
                 connection.handle_close(reason, is_authorizing, now, outbox);
             });
@@ -278,7 +282,7 @@ impl Client {
 
     /// The application's server answered a request for authorization, or could not be asked.
     pub fn handle_auth(&mut self, id: AuthId, answer: Result<AuthResponse, AuthError>, now: Instant) {
-        let now = self.advance(now);
+        let now = self.agenda.advance(now);
         match self.authorizations.handle_answer(id, answer, now) {
             Some(answer) => self.handle_answer(answer),
             None if self.connection.is_connected() => {
@@ -297,7 +301,7 @@ impl Client {
     /// connect. Setting the wall clock forward causes no more than that; setting it back causes nothing. Once this was called,
     /// a connected client wants to be woken every 10 s.
     pub fn handle_wall_clock(&mut self, wall: Duration, now: Instant) {
-        let now = self.advance(now);
+        let now = self.agenda.advance(now);
         if self.agenda.sleep.handle_wall_clock(wall, now) && self.agenda.hint.is_none() {
             self.network_changed(NetworkHint::Online);
         }
@@ -305,7 +309,7 @@ impl Client {
 
     /// Time has passed: acts on every deadline up to `now`. Hand over what has arrived before.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let now = self.advance(now);
+        let now = self.agenda.advance(now);
         self.agenda.handle_timeout(now);
         if self.connection.is_connected() && self.activity.handle_timeout(now) == Liveness::Dead {
             self.with_connection(now, |connection, outbox| connection.handle_pong_timeout(now, outbox));
@@ -329,8 +333,10 @@ impl Client {
     ///
     /// Call it until it returns `None` after every `handle_*` call and every change by the application.
     pub fn poll_action(&mut self, now: Instant) -> Option<Action> {
-        let now = self.advance(now);
+        let now = self.agenda.now.max(now);
+        self.agenda.now = now;
         if self.agenda.is_dirty {
+            self.agenda.is_settled = false;
             self.reconcile_signin();
             if let Some(farewell) = self.poll_farewell() {
                 return Some(farewell);
@@ -381,11 +387,6 @@ impl Client {
 }
 
 impl Client {
-    fn advance(&mut self, now: Instant) -> Instant {
-        self.agenda.now = self.agenda.now.max(now);
-        self.agenda.now
-    }
-
     /// A sign-in may need another socket.
     fn reconcile_signin(&mut self) {
         let connected = self.connection.is_connected();
@@ -486,6 +487,11 @@ impl Client {
 
     /// A wake-up is announced only if it must come earlier than the one announced before.
     fn poll_schedule(&mut self) -> Option<Action> {
+        if self.agenda.is_settled {
+            debug_assert!(self.poll_timeout().is_none_or(|at| !self.agenda.is_late_for(at)), "a deadline came nearer");
+            return None;
+        }
+        self.agenda.is_settled = true;
         let at = self.poll_timeout()?;
         self.agenda.announce(at).then_some(Action::Schedule(at))
     }
