@@ -126,6 +126,8 @@ impl Channel {
         if self.reported == Reported::Subscribed || is_unasked {
             return;
         }
+        // Events that came before the answer and wait for a newer key are counted as missed then.
+        self.awaits_key_since = None;
         self.reported = if retry_at.is_some() { Reported::Nothing } else { Reported::Failed };
         self.on_socket = match error {
             SubscriptionError::Refused(_) => OnSocket::Ended(Ending::Refused),
