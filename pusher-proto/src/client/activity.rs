@@ -103,6 +103,11 @@ impl Activity {
         self.pong.map_or_else(|| self.ping_at(), |pong| pong.deadline)
     }
 
+    /// Whether a ping is unanswered.
+    pub(crate) fn awaits_answer(&self) -> bool {
+        self.pong.is_some()
+    }
+
     /// Whether a ping is to be sent now.
     pub(crate) fn poll_ping(&mut self) -> bool {
         core::mem::take(&mut self.ping_due)

@@ -227,7 +227,8 @@ impl Client {
 
     /// A WebSocket message arrived.
     pub fn handle_frame(&mut self, socket: SocketEpoch, frame: Frame, now: Instant) {
-        let was_settled = self.agenda.is_settled;
+        // What answers a ping may bring the next deadline nearer: silence may be shorter than the wait for an answer.
+        let was_settled = self.agenda.is_settled && !self.activity.awaits_answer();
         let now = self.agenda.advance(now);
         if self.connection.socket() != Some(socket) {
             return;
