@@ -66,7 +66,7 @@ struct Request {
     phase: Phase,
     /// Failures in a row that another try may heal.
     failures: u32,
-    /// When the answer is of no use any more, and what went wrong last.
+    /// When the answer is of no use any more, and what went wrong last before that.
     given_up_at: Option<Instant>,
     last_error: Option<AuthError>,
     timer: Option<Instant>,
@@ -282,7 +282,12 @@ impl Authorizations {
         };
         let is_pause = error.asks_for_a_pause();
         let failures = self.jobs.get(&job)?.failures;
-        if !error.is_retryable() || (failures >= max && !is_pause) {
+        if !error.is_retryable() {
+            // A "no" is an answer: the server works.
+            self.endpoint(job).succeed();
+            return self.finish(job, Outcome::Failed(error));
+        }
+        if failures >= max && !is_pause {
             return self.finish(job, Outcome::Failed(error));
         }
         self.release(job);
@@ -300,7 +305,8 @@ impl Authorizations {
         };
         let request = self.jobs.get_mut(&job)?;
         request.failures = failures.saturating_add(u32::from(!is_pause));
-        request.last_error = Some(error.clone());
+        // Only who waits for a limited time hears it once more.
+        request.last_error = request.given_up_at.map(|_| error.clone());
         request.phase = Phase::Delayed;
         let subject = request.subject.clone();
         self.arm(job, Some(retry_at));
@@ -312,7 +318,7 @@ impl Authorizations {
     fn pause_if_nothing_works(&mut self, job: Job, now: Instant) {
         let endpoint = self.endpoint(job);
         endpoint.failures = endpoint.failures.saturating_add(1);
-        if endpoint.failures as usize >= FAILURES_OF_A_SERVER * endpoint.max && endpoint.is_open(now) {
+        if endpoint.failures as usize >= endpoint.max.saturating_mul(FAILURES_OF_A_SERVER) && endpoint.is_open(now) {
             endpoint.pauses = endpoint.pauses.saturating_add(1);
             let pauses = endpoint.pauses;
             let until = now + self.backoff.delay(pauses);
