@@ -1,4 +1,17 @@
 //! The connection: when to open a socket, what its end means, when to try again.
+//!
+//! ```text
+//!            connect                 greeting
+//!    Idle ────────────► Connecting ────────────► Connected
+//!     ▲ ▲                 │   ▲                      │
+//!     │ │    the socket   ▼   │ the delay is over    │ the socket ends, or is given up
+//!     │ │    fails      Waiting ◄────────────────────┘
+//!     │ └─────────────────┴── a code that forbids another try, or too many attempts (from everywhere)
+//!     └── disconnect (from everywhere)
+//! ```
+//!
+//! What the application sees of `Idle` is the state `Initialized`, `Disconnected` or `Failed`. Another server or key (`switch`)
+//! leads from everywhere but `Idle` to `Connecting`.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;

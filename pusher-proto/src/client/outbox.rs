@@ -115,6 +115,9 @@ impl Outbox {
 /// The events that were offered hold at most this and one more event.
 const MAX_OFFERED_BYTES: usize = 64 * 1_024 * 1_024;
 
+/// The frames that one channel, or the user, may hold back until a key or a confirmation comes.
+pub(crate) const MAX_HELD_BYTES: usize = 16 * 1_024 * 1_024;
+
 /// Most diagnostics, and other events that are not offered, that wait before further diagnostics are dropped. They say
 /// nothing that an application must know.
 const MAX_DIAGNOSTICS: usize = 256;

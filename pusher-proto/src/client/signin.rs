@@ -12,7 +12,7 @@ use alloc::sync::Arc;
 
 use super::authorizations::{Authorizations, Job, Outcome};
 use super::backoff::Backoff;
-use super::outbox::Outbox;
+use super::outbox::{MAX_HELD_BYTES, Outbox};
 use crate::config::Options;
 use crate::event::{Diagnostic, Event, UserEvent};
 use crate::excerpt::excerpt;
@@ -346,4 +346,3 @@ const MAX_ID_LEN: usize = 200;
 
 /// Most frames about the user that wait for the sign-in to be confirmed.
 const MAX_HELD: usize = 64;
-const MAX_HELD_BYTES: usize = 16 * 1_024 * 1_024;

@@ -3,7 +3,7 @@
 use super::{Channels, Entry};
 use crate::client::authorizations::{Authorizations, Job, Outcome};
 use crate::client::encryption::{Key, Opened, Room, Vault};
-use crate::client::outbox::Outbox;
+use crate::client::outbox::{MAX_HELD_BYTES, Outbox};
 use crate::event::{ChannelEvent, Diagnostic, Event};
 use crate::excerpt::excerpt;
 use crate::wire::envelope::Envelope;
@@ -117,7 +117,5 @@ fn deliver(entry: &mut Entry, channel: &ChannelName, opened: Opened, outbox: &mu
     outbox.offer(Event::DecryptionError { channel, event, error });
 }
 
-/// The bytes of the events of one channel that wait for a newer key, and of all channels together: a server can make all of
-/// them wait at once.
-const MAX_HELD_BYTES: usize = 16 * 1_024 * 1_024;
+/// The bytes of the events of all channels that wait for a newer key: a server can make all of them wait at once.
 const MAX_ALL_HELD_BYTES: usize = 64 * 1_024 * 1_024;
