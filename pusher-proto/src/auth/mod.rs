@@ -385,7 +385,7 @@ impl AuthError {
 
     /// Whether the server says that it is too busy, and for how long: that concerns every request to it.
     pub(crate) fn asks_for_a_pause(&self) -> bool {
-        matches!(self.cause(), Self::Http { status: 429 | 503, retry_after: Some(_), .. })
+        matches!(self.cause(), Self::Http { status: 429 | 503, retry_after: Some(delay), .. } if !delay.is_zero())
     }
 
     /// How long the server wants to be left alone, within reason.

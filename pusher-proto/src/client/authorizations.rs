@@ -36,12 +36,15 @@ pub(crate) struct Answer {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Authorized(AuthResponse),
-    /// The trouble may pass: the request is repeated then.
+    /// The trouble may pass: the request is repeated then. So many failures in a row count.
     Delayed {
         error: AuthError,
         retry_at: Instant,
+        failures: u32,
     },
     Failed(AuthError),
+    /// The answer is of no use any more; what went wrong last.
+    TooLate(AuthError),
 }
 
 /// All requests of one client.
@@ -223,7 +226,7 @@ impl Authorizations {
             if is_useless {
                 let request = self.remove(job)?;
                 let error = request.last_error.unwrap_or(AuthError::Timeout);
-                return Some(Answer { job, subject: request.subject, outcome: Outcome::Failed(error) });
+                return Some(Answer { job, subject: request.subject, outcome: Outcome::TooLate(error) });
             }
             self.make_ready(job);
         }
@@ -287,6 +290,10 @@ impl Authorizations {
             self.endpoint(job).succeed();
             return self.finish(job, Outcome::Failed(error));
         }
+        // A request without an answer tells nothing of the others, and does no harm as long as it lasts.
+        if !is_pause && *error.cause() != AuthError::Timeout {
+            self.pause_if_nothing_works(job, now);
+        }
         if failures >= max && !is_pause {
             return self.finish(job, Outcome::Failed(error));
         }
@@ -297,20 +304,17 @@ impl Authorizations {
             self.endpoint(job).pause(until)
         } else {
             let retry_at = now + self.backoff.delay(failures.saturating_add(1)).max(error.retry_after());
-            // A request without an answer tells nothing of the others, and does no harm as long as it lasts.
-            if *error.cause() != AuthError::Timeout {
-                self.pause_if_nothing_works(job, now);
-            }
             self.endpoint(job).paused_until.max(Some(retry_at)).unwrap_or(retry_at)
         };
         let request = self.jobs.get_mut(&job)?;
-        request.failures = failures.saturating_add(u32::from(!is_pause));
+        let failures = failures.saturating_add(u32::from(!is_pause));
+        request.failures = failures;
         // Only who waits for a limited time hears it once more.
         request.last_error = request.given_up_at.map(|_| error.clone());
         request.phase = Phase::Delayed;
         let subject = request.subject.clone();
         self.arm(job, Some(retry_at));
-        Some(Answer { job, subject, outcome: Outcome::Delayed { error, retry_at } })
+        Some(Answer { job, subject, outcome: Outcome::Delayed { error, retry_at, failures } })
     }
 
     /// Notes a failure. If whatever is asked fails, it is the server: then one request at a time finds out how it is, while

@@ -172,11 +172,11 @@ impl Signin {
                 Some(None) => self.fail(SigninError::InvalidUserData, outbox),
                 None => self.fail(SigninError::Auth(AuthError::MissingField("user_data")), outbox),
             },
-            Outcome::Delayed { error, retry_at } => {
+            Outcome::Delayed { error, retry_at, .. } => {
                 let error = SigninError::Auth(error);
                 outbox.offer(Event::SigninError { error, retry_at: Some(retry_at) });
             }
-            Outcome::Failed(error) => self.fail(SigninError::Auth(error), outbox),
+            Outcome::Failed(error) | Outcome::TooLate(error) => self.fail(SigninError::Auth(error), outbox),
         }
     }
 

@@ -42,7 +42,7 @@ impl<'a> Complaint<'a> {
             (None, None) => match error.code {
                 // Sockudo and soketi answer any message too many with the code that hosted Pusher has for client events.
                 Some(CLIENT_EVENT_REJECTED | OVER_CAPACITY) if !triggered_lately => Self::Pace,
-                Some(CLIENT_EVENT_REJECTED | WATCHLIST_TOO_LONG) => Self::Other,
+                Some(CLIENT_EVENT_REJECTED | OVER_CAPACITY | WATCHLIST_TOO_LONG) => Self::Other,
                 Some(_) | None if error.message.contains(read::SERVER_TO_USER) => Self::Other,
                 Some(_) | None => Self::Something,
             },
@@ -151,8 +151,16 @@ impl Unanswered {
     /// This one was not answered in time; returns the held error that may be the reason.
     pub(crate) fn expired(&mut self, order: u64) -> Option<ServerError> {
         self.sent.remove(&order);
-        let held = self.held.as_ref()?;
-        (order <= held.up_to).then(|| held.error.clone())
+        let cause = self.held.as_ref().filter(|held| order <= held.up_to).map(|held| held.error.clone());
+        if self.sent.is_empty() {
+            self.held = None;
+        }
+        cause
+    }
+
+    /// The held error, if it is the reason of whatever is unanswered.
+    pub(crate) fn cause(&self) -> Option<ServerError> {
+        self.held.as_ref().filter(|held| !held.is_answer).map(|held| held.error.clone())
     }
 
     /// Whether the sign-in was not answered in time, and the held error that may be the reason.

@@ -37,12 +37,12 @@ impl Channels {
                 Ok(()) => return,
                 Err(error) => error,
             },
-            Outcome::Delayed { error, retry_at } => {
+            Outcome::Delayed { error, retry_at, .. } => {
                 let error = SubscriptionError::Auth(error);
                 let (channel, retry_at) = (channel.clone(), Some(retry_at));
                 return outbox.offer(Event::SubscriptionError { channel, error, retry_at });
             }
-            Outcome::Failed(error) => SubscriptionError::Auth(error),
+            Outcome::Failed(error) | Outcome::TooLate(error) => SubscriptionError::Auth(error),
         };
         self.fail(channel, Failure::Unsent, error, requests, outbox);
     }
@@ -71,7 +71,8 @@ impl Channels {
                 Answered { number: Some(number), subscribed: None }
             }
             // Late, or the failure was not this channel's.
-            Phase::Unanswered | Phase::Failed(Failure::Refused) => {
+            Phase::Unanswered | Phase::Ready { was_sent: true, .. } | Phase::Failed(Failure::Refused) => {
+                self.sending.remove(entry.turn());
                 self.become_subscribed(&name, data, outbox);
                 Answered { number: None, subscribed: Some(name) }
             }
@@ -88,7 +89,7 @@ impl Channels {
             Phase::Idle
             | Phase::Authorizing
             | Phase::AwaitingUser(_)
-            | Phase::Ready(_)
+            | Phase::Ready { was_sent: false, .. }
             | Phase::Failed(Failure::Unsent) => {
                 self.unsubscribe_stray(channel, outbox);
                 let event = Text::from_static(names::SUCCEEDED);
@@ -114,7 +115,7 @@ impl Channels {
                 Some(number)
             }
             // Late.
-            Phase::Unanswered => {
+            Phase::Unanswered | Phase::Ready { was_sent: true, .. } => {
                 self.fail(&name, Failure::Refused, error, requests, outbox);
                 None
             }
@@ -123,7 +124,7 @@ impl Channels {
                 None
             }
             // About an earlier try; this one has not been sent.
-            Phase::Authorizing | Phase::AwaitingUser(_) | Phase::Ready(_) => None,
+            Phase::Authorizing | Phase::AwaitingUser(_) | Phase::Ready { was_sent: false, .. } => None,
         }
     }
 
@@ -193,16 +194,16 @@ impl Channels {
         let waiting = self.table.iter().filter(|(_, entry)| matches!(entry.phase, Phase::AwaitingUser(_)));
         let mut waiting: Vec<_> = waiting.map(|(channel, entry)| (entry.order, channel.clone())).collect();
         waiting.sort_unstable();
-        for (order, channel) in waiting {
+        for (_, channel) in waiting {
             let UserStatus::SignedIn { id, .. } = user else {
                 self.fail(&channel, Failure::Unsent, SubscriptionError::MissingChannelData, requests, outbox);
                 continue;
             };
             let Some(entry) = self.table.get_mut(&channel) else { continue };
             if let Phase::AwaitingUser(auth) = core::mem::replace(&mut entry.phase, Phase::Idle) {
-                entry.phase = Phase::Ready(Some(auth));
+                entry.phase = Phase::Ready { auth: Some(auth), was_sent: false };
                 entry.be_user(id, self.seed);
-                self.sending.insert(order, channel);
+                self.sending.insert(entry.turn(), channel);
             }
         }
     }
@@ -231,11 +232,17 @@ impl Channels {
                         self.remove(&channel, requests, outbox);
                     }
                 }
+                // Sent before a pause, and not again until now.
+                Phase::Ready { was_sent: true, .. } => {
+                    self.sending.remove(entry.turn());
+                    let probable_cause = unanswered.cause();
+                    self.handle_silence(&channel, probable_cause, requests, now, outbox);
+                }
                 Phase::Unanswered => self.start_anew(&channel, requests, outbox),
                 Phase::Idle
                 | Phase::Authorizing
                 | Phase::AwaitingUser(_)
-                | Phase::Ready(_)
+                | Phase::Ready { was_sent: false, .. }
                 | Phase::Subscribed
                 | Phase::Failed(_) => {}
             }
@@ -272,9 +279,9 @@ impl Channels {
                 continue;
             }
             if let Phase::Sent { auth, .. } = &mut entry.phase {
-                entry.phase = Phase::Ready(auth.take());
-                self.sending.insert(entry.order, channel.clone());
-                self.disarm(&channel);
+                entry.phase = Phase::Ready { auth: auth.take(), was_sent: true };
+                entry.failures = entry.failures.saturating_add(1);
+                self.sending.insert(entry.turn(), channel);
             }
         }
     }
@@ -307,8 +314,8 @@ impl Channels {
         if channel.kind() == ChannelKind::PrivateEncrypted {
             entry.take_key(&auth).map_err(SubscriptionError::Auth)?;
         }
-        entry.phase = Phase::Ready(Some(Box::new(auth)));
-        self.sending.insert(entry.order, channel.clone());
+        entry.phase = Phase::Ready { auth: Some(Box::new(auth)), was_sent: false };
+        self.sending.insert(entry.turn(), channel.clone());
         Ok(())
     }
 
@@ -349,7 +356,7 @@ impl Entry {
             Phase::Idle
             | Phase::Authorizing
             | Phase::AwaitingUser(_)
-            | Phase::Ready(_)
+            | Phase::Ready { .. }
             | Phase::Unanswered
             | Phase::Subscribed
             | Phase::Failed(_) => None,

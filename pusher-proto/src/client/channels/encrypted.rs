@@ -52,21 +52,22 @@ impl Channels {
     pub(crate) fn handle_key(&mut self, channel: &ChannelName, outcome: Outcome, outbox: &mut Outbox) {
         let Some(entry) = self.table.get_mut(channel) else { return };
         let Some(mut vault) = entry.vault.take() else { return };
+        let is_late = matches!(outcome, Outcome::TooLate(_));
         let answer = match outcome {
             Outcome::Authorized(auth) => key(&auth),
-            Outcome::Delayed { error, retry_at } => {
-                vault.note_failure();
+            Outcome::Delayed { error, retry_at, failures } => {
+                vault.note_failures(failures);
                 entry.vault = Some(vault);
                 let diagnostic = Diagnostic::KeyRetry { channel: channel.clone(), retry_at, error };
                 return outbox.offer(Event::Diagnostic(diagnostic));
             }
-            Outcome::Failed(error) => Err(error),
+            Outcome::Failed(error) | Outcome::TooLate(error) => Err(error),
         };
         self.held_bytes -= vault.held_bytes();
         match answer {
             Ok(key) => vault.rotate(key).for_each(|opened| deliver(entry, channel, opened, outbox)),
             Err(error) => {
-                vault.give_up(&error).for_each(|opened| deliver(entry, channel, opened, outbox));
+                vault.give_up(&error, is_late).for_each(|opened| deliver(entry, channel, opened, outbox));
             }
         }
         entry.vault = Some(vault);

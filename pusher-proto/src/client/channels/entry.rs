@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 
+use super::sending::Turn;
 use crate::client::encryption::Vault;
 use crate::client::outbox::Outbox;
 use crate::client::presence::Roster;
@@ -17,7 +18,7 @@ pub(crate) struct Entry {
     pub(super) wish: Wish,
     /// Whether a refused second subscription has been answered with a fresh one, on this socket.
     pub(super) refreshed: bool,
-    /// Subscriptions in a row that were not answered in time.
+    /// Subscriptions in a row that were not answered in time, or not taken.
     pub(super) failures: u32,
     pub(super) timer: Option<Instant>,
     pub(super) past: Past,
@@ -52,8 +53,11 @@ pub(super) enum Phase {
     Authorizing,
     /// Waits for the sign-in, whose user the server takes in place of `channel_data`.
     AwaitingUser(Box<AuthResponse>),
-    /// Waits for a place in the window of subscriptions.
-    Ready(Option<Box<AuthResponse>>),
+    /// Waits for a place in the window of subscriptions, for the first time or after a complaint about the pace.
+    Ready {
+        auth: Option<Box<AuthResponse>>,
+        was_sent: bool,
+    },
     /// The server has been asked, under this number. If the channel is not wanted any more, it is unsubscribed as soon as
     /// the server has answered.
     Sent {
@@ -70,11 +74,14 @@ impl Phase {
     /// Whether the server has been asked on this socket and the channel is not known to be subscribed.
     pub(super) fn may_be_subscribed(&self) -> bool {
         match self {
-            Self::Sent { .. } | Self::Unanswered | Self::Failed(Failure::Refused) => true,
+            Self::Sent { .. }
+            | Self::Ready { was_sent: true, .. }
+            | Self::Unanswered
+            | Self::Failed(Failure::Refused) => true,
             Self::Idle
             | Self::Authorizing
             | Self::AwaitingUser(_)
-            | Self::Ready(_)
+            | Self::Ready { was_sent: false, .. }
             | Self::Subscribed
             | Self::Failed(Failure::Unsent) => false,
         }
@@ -104,6 +111,11 @@ impl Entry {
         }
     }
 
+    /// Whose turn it is to be sent.
+    pub(super) const fn turn(&self) -> Turn {
+        (self.failures, self.order)
+    }
+
     pub(crate) fn is_subscribed(&self) -> bool {
         matches!(self.phase, Phase::Subscribed) && self.is_wanted()
     }
@@ -122,7 +134,8 @@ impl Entry {
 
     /// Some servers send events before the success.
     pub(super) fn is_listening(&self) -> bool {
-        self.is_wanted() && matches!(self.phase, Phase::Sent { .. } | Phase::Subscribed)
+        self.is_wanted()
+            && matches!(self.phase, Phase::Sent { .. } | Phase::Ready { was_sent: true, .. } | Phase::Subscribed)
     }
 
     pub(super) fn close_gap(&mut self, channel: &ChannelName, outbox: &mut Outbox) {

@@ -129,7 +129,7 @@ impl Channels {
     /// The connection is gone, and with it every subscription. `unanswered` is how many had no answer.
     pub(crate) fn leave(&mut self, unanswered: usize, now: Instant, outbox: &mut Outbox) {
         self.is_connected = false;
-        self.sending.leave(unanswered > 0);
+        self.sending.leave(unanswered > 0, now);
         self.timers.clear();
         self.strays.clear();
         self.held_bytes = 0;
@@ -204,21 +204,16 @@ impl Channels {
         }
         let channel = self.sending.pop(now)?;
         let entry = self.table.get_mut(&channel)?;
+        let Phase::Ready { auth, .. } = &mut entry.phase else { return None };
+        let auth = auth.take();
         let number = unanswered.push_channel(channel.clone());
         self.strays.remove(channel.as_str());
-        let auth = match core::mem::replace(&mut entry.phase, Phase::Idle) {
-            Phase::Ready(auth) => auth,
-            Phase::Idle
-            | Phase::Authorizing
-            | Phase::AwaitingUser(_)
-            | Phase::Sent { .. }
-            | Phase::Unanswered
-            | Phase::Subscribed
-            | Phase::Failed(_) => None,
-        };
         let text = write::subscribe(&channel, auth.as_deref());
         entry.phase = Phase::Sent { number, auth };
-        self.arm(&channel, now + self.options.subscribe_timeout);
+        // What is sent again after a complaint has no longer for its answer than what was not.
+        if entry.timer.is_none() {
+            self.arm(&channel, now + self.options.subscribe_timeout);
+        }
         Some(text)
     }
 
@@ -262,7 +257,7 @@ impl Channels {
             Phase::Failed(_) if is_repeated => self.start(channel, requests, outbox),
             Phase::Authorizing
             | Phase::AwaitingUser(_)
-            | Phase::Ready(_)
+            | Phase::Ready { .. }
             | Phase::Sent { .. }
             | Phase::Unanswered
             | Phase::Subscribed
@@ -282,8 +277,14 @@ impl Channels {
                 return outbox.forget(channel);
             }
             // Whether an answer that did not come means a subscription is not known: the server must not be asked twice.
-            Phase::Subscribed | Phase::Unanswered => outbox.send(write::unsubscribe(channel)),
-            Phase::Idle | Phase::Authorizing | Phase::AwaitingUser(_) | Phase::Ready(_) | Phase::Failed(_) => {}
+            Phase::Subscribed | Phase::Unanswered | Phase::Ready { was_sent: true, .. } => {
+                outbox.send(write::unsubscribe(channel));
+            }
+            Phase::Idle
+            | Phase::Authorizing
+            | Phase::AwaitingUser(_)
+            | Phase::Ready { was_sent: false, .. }
+            | Phase::Failed(_) => {}
         }
         self.remove(channel, requests, outbox);
     }
@@ -305,13 +306,14 @@ impl Channels {
         }
         self.disarm(channel);
         let Some(entry) = self.table.get_mut(channel) else { return };
+        self.sending.remove(entry.turn());
         if channel.kind().needs_auth() {
             let purpose = if entry.past.was_subscribed { AuthPurpose::Resubscribe } else { AuthPurpose::Subscribe };
             entry.phase = Phase::Authorizing;
             requests.ask_for_channel(entry.order, channel, purpose);
         } else {
-            entry.phase = Phase::Ready(None);
-            self.sending.insert(entry.order, channel.clone());
+            entry.phase = Phase::Ready { auth: None, was_sent: false };
+            self.sending.insert(entry.turn(), channel.clone());
         }
     }
 
@@ -336,6 +338,7 @@ impl Channels {
         if !entry.is_wanted() {
             return self.remove(channel, requests, outbox);
         }
+        self.sending.remove(entry.turn());
         entry.phase = Phase::Failed(failure);
         outbox.emit(Event::SubscriptionError { channel: channel.clone(), error, retry_at: None });
     }
@@ -345,7 +348,7 @@ impl Channels {
         self.cancel_refresh(channel, requests, outbox);
         let Some(entry) = self.table.swap_remove(channel) else { return };
         requests.cancel(Job::Channel(entry.order), outbox);
-        self.sending.remove(entry.order);
+        self.sending.remove(entry.turn());
         outbox.forget(channel);
     }
 

@@ -12,8 +12,7 @@ use crate::config::Options;
 use crate::{ChannelName, Instant};
 
 pub(super) struct Sending {
-    /// In insertion order.
-    waiting: BTreeMap<u64, ChannelName>,
+    waiting: BTreeMap<Turn, ChannelName>,
     backoff: Backoff,
     /// Least time between two subscriptions, as the options have it and as the server has it; none if zero.
     floor: Duration,
@@ -29,6 +28,9 @@ pub(super) struct Sending {
     /// Whether the pace is that of a connection which did not last, and not one that the server complained about.
     is_cautious: bool,
 }
+
+/// Tries that failed, and the place in insertion order: what was in vain before comes after what was not tried.
+pub(super) type Turn = (u32, u64);
 
 /// Subscriptions that went out one right after the other.
 #[derive(Clone, Copy, Default)]
@@ -54,12 +56,12 @@ impl Sending {
         }
     }
 
-    pub(super) fn insert(&mut self, order: u64, channel: ChannelName) {
-        self.waiting.insert(order, channel);
+    pub(super) fn insert(&mut self, turn: Turn, channel: ChannelName) {
+        self.waiting.insert(turn, channel);
     }
 
-    pub(super) fn remove(&mut self, order: u64) {
-        self.waiting.remove(&order);
+    pub(super) fn remove(&mut self, turn: Turn) {
+        self.waiting.remove(&turn);
     }
 
     /// The next one, if one may go out.
@@ -96,14 +98,17 @@ impl Sending {
         if self.is_cautious && self.waiting.is_empty() {
             self.is_cautious = false;
             self.interval = Duration::ZERO;
+            self.recover_at = None;
         }
     }
 
     /// The connection is gone; `is_incomplete` is whether subscriptions were unanswered.
-    pub(super) fn leave(&mut self, is_incomplete: bool) {
-        if (is_incomplete || !self.waiting.is_empty()) && self.burst.count >= SHORTEST_BURST {
+    pub(super) fn leave(&mut self, is_incomplete: bool, now: Instant) {
+        let is_soon = now.since(self.burst.last) <= AFTERMATH.max(self.interval() * 2);
+        if self.burst.count >= SHORTEST_BURST && is_soon && (is_incomplete || !self.waiting.is_empty()) {
             self.slow_down(3);
             self.is_cautious = true;
+            self.recover_at = None;
         }
         self.waiting.clear();
         self.burst = Burst::default();
@@ -131,18 +136,23 @@ impl Sending {
     }
 
     fn slow_down(&mut self, factor: u32) {
-        let now = if self.interval.is_zero() { self.burst.interval() } else { self.interval };
+        let now = if self.interval.is_zero() { self.burst.interval() } else { self.interval() };
         self.interval = (now * factor).min(LONGEST_INTERVAL);
     }
 
     fn recover(&mut self, now: Instant) {
+        let recovery = if self.is_cautious { CAUTIOUS_RECOVERY } else { RECOVERY };
+        if self.is_cautious {
+            self.recover_at.get_or_insert(now + recovery);
+        }
         while let Some(at) = self.recover_at.filter(|at| *at <= now) {
             self.complaints = self.complaints.saturating_sub(1);
             self.interval /= 2;
-            self.recover_at = Some(at + RECOVERY).filter(|_| self.interval >= SHORTEST_INTERVAL);
+            self.recover_at = Some(at + recovery).filter(|_| self.interval >= SHORTEST_INTERVAL);
             if self.recover_at.is_none() {
                 self.interval = Duration::ZERO;
                 self.complaints = 0;
+                self.is_cautious = false;
             }
         }
     }
@@ -171,6 +181,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// After this time without a complaint the pace doubles.
 const RECOVERY: Duration = Duration::from_secs(10);
 
+/// The same after a lost connection, which says less about the pace, and the next one costs as much.
+const CAUTIOUS_RECOVERY: Duration = Duration::from_secs(60);
+
 /// The slowest pace, and one from which on there is no limit.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(5);
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(4);
@@ -178,8 +191,13 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(4);
 /// Fewer subscriptions are no burst: they are not why a connection ends.
 const SHORTEST_BURST: u32 = 16;
 
+/// How long after a burst it may be why a connection ends.
+const AFTERMATH: Duration = Duration::from_secs(5);
+
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+
     use super::*;
     use crate::{Config, Endpoint};
 
@@ -187,7 +205,7 @@ mod tests {
         let config = Config::new("key", Endpoint::cluster("eu")).unwrap();
         let mut sending = Sending::new(&config.options, 7);
         for order in 0..count {
-            sending.insert(order, ChannelName::new(alloc::format!("c{order}")).unwrap());
+            sending.insert((0, order), ChannelName::new(alloc::format!("c{order}")).unwrap());
         }
         sending
     }
@@ -228,9 +246,9 @@ mod tests {
         for _ in 0..40 {
             assert!(sending.pop(at(0)).is_some());
         }
-        sending.leave(true);
+        sending.leave(true, at(0));
         for order in 0..40 {
-            sending.insert(order, ChannelName::new(alloc::format!("c{order}")).unwrap());
+            sending.insert((0, order), ChannelName::new(alloc::format!("c{order}")).unwrap());
         }
         assert_eq!(sent(&mut sending, 1_000, 2_000), 13);
         assert_eq!(sent(&mut sending, 2_000, 5_000), 27);
@@ -242,7 +260,33 @@ mod tests {
     fn a_few_subscriptions_are_not_why_a_connection_ends() {
         let mut sending = sending(15);
         while sending.pop(at(0)).is_some() {}
-        sending.leave(true);
+        sending.leave(true, at(0));
         assert_eq!(sending.interval(), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_pace_after_a_lost_connection_recovers_with_time_too() {
+        let mut sending = Sending { interval: SECOND, is_cautious: true, ..sending(1_000) };
+        assert_eq!(sent(&mut sending, 0, 60_000), 60);
+        assert!((115..=121).contains(&sent(&mut sending, 60_000, 120_000)));
+        sent(&mut sending, 120_000, 600_000);
+        assert_eq!((sending.waiting.len(), sending.interval()), (0, SECOND / 16));
+    }
+
+    #[test]
+    fn a_connection_that_ends_long_after_a_burst_does_not_end_because_of_it() {
+        let mut sending = sending(40);
+        while sending.pop(at(0)).is_some() {}
+        sending.leave(true, at(5_001));
+        assert_eq!(sending.interval(), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_was_in_vain_comes_after_what_was_not_tried() {
+        let mut sending = sending(1);
+        sending.insert((1, 0), ChannelName::new("again").unwrap());
+        sending.insert((0, 9), ChannelName::new("new").unwrap());
+        let order = core::iter::from_fn(|| sending.pop(at(0)).map(|channel| channel.as_str().to_string()));
+        assert_eq!(order.collect::<alloc::vec::Vec<_>>(), ["c0", "new", "again"]);
     }
 }

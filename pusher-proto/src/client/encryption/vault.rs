@@ -1,6 +1,7 @@
 //! The keys of one encrypted channel, and the events that wait for a newer one.
 
 use alloc::collections::VecDeque;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -90,26 +91,25 @@ impl Vault {
         held.into_iter().map(|envelope| self.open(envelope, self.previous.as_ref()))
     }
 
-    /// There is no newer key. After trouble that may pass all events are lost, and the next one asks again. After a definite
-    /// answer the event that asked is lost, and the others may be older ones.
-    pub(crate) fn give_up(&mut self, error: &AuthError) -> impl Iterator<Item = Opened> {
+    /// There is no newer key. If it `is_late`, all events are lost, and the next one asks again. After a definite answer the
+    /// event that asked is lost, and the others may be older ones.
+    pub(crate) fn give_up(&mut self, error: &AuthError, is_late: bool) -> impl Iterator<Item = Opened> {
         self.is_asked = false;
-        let is_passing = error.is_retryable();
-        if is_passing {
+        if is_late {
             self.asked_at = None;
         } else {
             self.failures = 0;
         }
         let held = self.take_held().into_iter().enumerate();
         held.map(move |(index, envelope)| match index {
-            1.. if !is_passing => self.open(envelope, None),
+            1.. if !is_late => self.open(envelope, None),
             _ => Opened::Failed(envelope, DecryptionError::KeyRefresh(error.clone())),
         })
     }
 
-    /// A request failed and is repeated.
-    pub(crate) fn note_failure(&mut self) {
-        self.failures = self.failures.saturating_add(1);
+    /// A request failed and is repeated, the latest of so many in a row.
+    pub(crate) fn note_failures(&mut self, failures: u32) {
+        self.failures = failures;
     }
 
     pub(crate) fn failures(&self) -> u32 {
@@ -130,18 +130,17 @@ impl Vault {
     /// Keeps an event, and gives up the oldest ones that do not fit beside it, or the event itself.
     fn hold(&mut self, envelope: Envelope, room: Room) -> Vec<Envelope> {
         let len = envelope.len();
+        if len > room.bytes {
+            return vec![envelope];
+        }
         let mut dropped = Vec::new();
         while self.held.len() >= room.events || self.held_bytes + len > room.bytes {
             let Some(oldest) = self.held.pop_front() else { break };
             self.held_bytes -= oldest.len();
             dropped.push(oldest);
         }
-        if len > room.bytes {
-            dropped.push(envelope);
-        } else {
-            self.held_bytes += len;
-            self.held.push_back(envelope.detached());
-        }
+        self.held_bytes += len;
+        self.held.push_back(envelope.detached());
         dropped
     }
 
