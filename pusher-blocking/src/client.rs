@@ -100,13 +100,12 @@ impl WeakClient {
 }
 
 impl Subscription {
-    /// Waits for the end of the present try to subscribe, at most for `limit`: returns at once if the channel is subscribed
-    /// or the try has failed. Losing the connection is no end, since the channel will be subscribed again.
+    /// Waits until the channel is subscribed or definitely refused, at most for `limit`; returns at once if it already is. A lost
+    /// connection does not end the wait, nor does a backend that is down or a server that does not answer: the client tries again.
     ///
     /// # Errors
     ///
-    /// When the subscription was refused or not answered, cannot come because the client is disconnected or has failed, or
-    /// does not come in time.
+    /// When the subscription was refused, cannot come because the client is disconnected or has failed, or does not come in time.
     pub fn subscribed(&self, limit: Duration) -> Result<(), SubscribeError> {
         wait(Some(limit), |context| self.0.poll_subscribed(context)).unwrap_or(Err(SubscribeError::Elapsed))
     }

@@ -47,7 +47,7 @@ pub struct Subscription {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscribeError {
-    /// The application's server or Pusher refused, or did not answer in time.
+    /// The application's server or Pusher refused, or what may pass did not within the number of tries that the options allow.
     #[error("{0}")]
     Channel(#[source] SubscriptionError),
     /// The client was disconnected by the application.
@@ -90,7 +90,10 @@ impl Subscription {
         &self.channel
     }
 
-    /// Waits until the current attempt to subscribe succeeds or fails; returns at once if it already has.
+    /// Waits until the channel is subscribed or definitely refused; returns at once if it already is.
+    ///
+    /// Trouble that may pass does not end the wait: a backend that is down or busy, a server that does not answer. Each failure is
+    /// an [`Event::SubscriptionError`] with the time of the next try.
     ///
     /// Without a connection this waits for one, without a limit: use a timeout, and read
     /// [`Client::events`](crate::Client::events) to learn why there is none. A lost connection does not end the wait, since
@@ -98,8 +101,7 @@ impl Subscription {
     ///
     /// # Errors
     ///
-    /// When the subscription was refused or not answered, or cannot come because the client is disconnected or has
-    /// failed.
+    /// When the subscription was refused, or cannot come because the client is disconnected or has failed.
     #[cfg(feature = "async")]
     pub async fn subscribed(&self) -> Result<(), SubscribeError> {
         let mut wait = Wait { subscription: self, id: None };
