@@ -122,8 +122,9 @@ struct Endpoint {
     window: usize,
     max: usize,
     asked: usize,
-    /// Until when nothing is asked.
+    /// Until when nothing is asked, and whether the server has said so.
     paused_until: Option<Instant>,
+    must_pause: bool,
     /// Failures in a row, of whatever requests, that another try may heal.
     failures: u32,
     /// Pauses in a row.
@@ -301,6 +302,7 @@ impl Authorizations {
         let retry_at = if is_pause {
             // Everything waits as long as the server says, and what it refused for that has not failed.
             let until = now + error.retry_after() + self.backoff.spread();
+            self.endpoint(job).must_pause = true;
             self.endpoint(job).pause(until)
         } else {
             let retry_at = now + self.backoff.delay(failures.saturating_add(1)).max(error.retry_after());
@@ -413,7 +415,17 @@ impl Authorizations {
 
 impl Endpoint {
     fn new(max: usize) -> Self {
-        Self { window: max, max, asked: 0, paused_until: None, failures: 0, pauses: 0, successes: 0, was_key: false }
+        Self {
+            window: max,
+            max,
+            asked: 0,
+            paused_until: None,
+            must_pause: false,
+            failures: 0,
+            pauses: 0,
+            successes: 0,
+            was_key: false,
+        }
     }
 
     fn is_open(&self, now: Instant) -> bool {
@@ -436,6 +448,7 @@ impl Endpoint {
     fn reopen(&mut self, now: Instant) {
         if self.is_open(now) {
             self.paused_until = None;
+            self.must_pause = false;
         }
     }
 
@@ -443,6 +456,9 @@ impl Endpoint {
     fn succeed(&mut self) {
         self.failures = 0;
         self.pauses = 0;
+        if !self.must_pause {
+            self.paused_until = None;
+        }
         self.successes += 1;
         if self.successes >= self.window && self.window < self.max {
             self.window += 1;

@@ -174,7 +174,7 @@ impl Signin {
             },
             Outcome::Delayed { error, retry_at, .. } => {
                 let error = SigninError::Auth(error);
-                outbox.offer(Event::SigninError { error, retry_at: Some(retry_at) });
+                outbox.emit(Event::SigninError { error, retry_at: Some(retry_at) });
             }
             Outcome::Failed(error) | Outcome::TooLate(error) => self.fail(SigninError::Auth(error), outbox),
         }
@@ -259,7 +259,7 @@ impl Signin {
         self.attached = false;
         self.phase = Phase::Unanswered { id, retry_at };
         let error = SigninError::Timeout { probable_cause };
-        outbox.offer(Event::SigninError { error, retry_at: Some(retry_at) });
+        outbox.emit(Event::SigninError { error, retry_at: Some(retry_at) });
         self.drop_held(outbox);
     }
 

@@ -40,7 +40,7 @@ impl Channels {
             Outcome::Delayed { error, retry_at, .. } => {
                 let error = SubscriptionError::Auth(error);
                 let (channel, retry_at) = (channel.clone(), Some(retry_at));
-                return outbox.offer(Event::SubscriptionError { channel, error, retry_at });
+                return outbox.emit(Event::SubscriptionError { channel, error, retry_at });
             }
             Outcome::Failed(error) | Outcome::TooLate(error) => SubscriptionError::Auth(error),
         };
@@ -265,7 +265,7 @@ impl Channels {
         let retry_at = now + self.sending.delay(entry.failures);
         self.arm(channel, retry_at);
         let error = SubscriptionError::Timeout { probable_cause };
-        outbox.offer(Event::SubscriptionError { channel: channel.clone(), error, retry_at: Some(retry_at) });
+        outbox.emit(Event::SubscriptionError { channel: channel.clone(), error, retry_at: Some(retry_at) });
     }
 
     /// The pause that the server wanted is over: what it has not answered, it has not taken.

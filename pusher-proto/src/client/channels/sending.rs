@@ -66,7 +66,8 @@ impl Sending {
 
     /// The next one, if one may go out.
     pub(super) fn pop(&mut self, now: Instant) -> Option<ChannelName> {
-        if self.waiting.is_empty() || self.next_at.is_some_and(|at| at > now) {
+        // A pause ends when its deadline is acted on: what is sent before that would be taken for unanswered at once.
+        if self.waiting.is_empty() || self.paused_until.is_some() || self.next_at.is_some_and(|at| at > now) {
             return None;
         }
         let (_, channel) = self.waiting.pop_first()?;
