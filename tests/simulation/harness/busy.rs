@@ -111,6 +111,9 @@ impl Site {
         {
             self.soiled.insert(link);
         }
+        if let Some(seen) = seen.filter(|seen| seen.is("pusher:subscribe")) {
+            self.lose_subscription(link, seen.target());
+        }
         let reason = match excess {
             Excess::Error => {
                 return Some(vec![Output::Send(link, frame::error(Some(4301), "Rate limit exceeded", None))]);
@@ -121,6 +124,13 @@ impl Site {
         let mut outputs = vec![Output::End(link, reason)];
         outputs.extend(self.closed(link, choices, now));
         Some(outputs)
+    }
+
+    /// A subscription gets lost. The client may take the late success of an earlier one for its success.
+    pub(crate) fn lose_subscription(&mut self, link: LinkId, channel: &str) {
+        if self.succeeded.contains(&(link, channel.to_owned())) {
+            self.soiled.insert(link);
+        }
     }
 
     /// Whether this subscription gets lost.

@@ -34,7 +34,7 @@ pub(crate) struct Site {
     pub(super) exceeded: Option<Excess>,
     /// Successes that never reach a client.
     suppressed: BTreeSet<(LinkId, String)>,
-    succeeded: BTreeSet<(LinkId, String)>,
+    pub(super) succeeded: BTreeSet<(LinkId, String)>,
     /// Subscriptions that were made twice.
     doubled: BTreeSet<(LinkId, String)>,
     /// Links on which client and server may rightly believe different things.
@@ -118,7 +118,10 @@ impl Site {
             "pusher:subscribe" if seen.target().starts_with(SERVER_TO_USER) => {
                 vec![Output::Send(link, frame::succeeded(seen.target()))]
             }
-            "pusher:subscribe" if self.swallows(seen.target(), now) => Vec::new(),
+            "pusher:subscribe" if self.swallows(seen.target(), now) => {
+                self.lose_subscription(link, seen.target());
+                Vec::new()
+            }
             "pusher:subscribe" => {
                 let outputs = self.subscribe(link, seen.target(), frame, choices, now);
                 let key = (link, seen.target().to_owned());

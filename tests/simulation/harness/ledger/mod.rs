@@ -94,7 +94,12 @@ impl Ledger {
             return false;
         };
         self.checkers.answered(request, error, &mut Scene::new(self.who, &self.facts, client, journal));
-        self.facts.answered(id, error);
+        // Without the connection that it was for, an answer is dropped, whatever it says.
+        if client.state().is_connected() {
+            self.facts.answered(id, error);
+        } else {
+            self.facts.close_request(id);
+        }
         true
     }
 
