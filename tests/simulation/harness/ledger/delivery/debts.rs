@@ -132,7 +132,9 @@ impl Debts {
             return debt.wait(name, self.lagged, scene);
         }
         let Some(debt) = self.of_channels.get_mut(name) else { return };
-        if !debt.owed.is_empty() && channel.is_listening() && may_await_request(name, scene.facts) {
+        // An error that names no channel may be about this one, which goes on all the same.
+        let may_listen = channel.is_listening() || channel.on_socket == OnSocket::Unclear;
+        if !debt.owed.is_empty() && may_listen && may_await_request(name, scene.facts) {
             return debt.wait(name, self.lagged, scene);
         }
         debt.is_doubtful = false;
