@@ -63,7 +63,9 @@ fn due(facts: &Facts) -> Due {
     if facts.user.signed_in || needing().any(|(_, channel)| channel.reported == Reported::Subscribed) {
         return Due::Failure;
     }
-    if facts.backend.has_granted {
+    // What waits for the end of a pause has not been asked, and may have failed before.
+    let backend = &facts.backend;
+    if backend.has_granted || backend.channels.may_pause(facts.now) || backend.user.may_pause(facts.now) {
         return Due::Either;
     }
     let is_waiting = facts.requests.len() > 0 || needing().any(|(_, channel)| channel.retry_at.is_some());
