@@ -11,7 +11,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pusher_proto::{
-    Action, AuthError, AuthId, ChannelName, Client, CloseReason, ConnectionState, Event, Instant, SocketEpoch,
+    Action, AuthError, AuthId, ChannelName, Client, CloseReason, ConnectionState, Diagnostic, Event, Instant,
+    SocketEpoch,
 };
 
 pub(crate) use self::backend::{Backend, retry_at};
@@ -208,6 +209,11 @@ impl Facts {
 
     fn emitted(&mut self, event: &Event) {
         self.channels.emitted(event);
+        if let Event::Diagnostic(Diagnostic::KeyRetry { channel, .. }) = event
+            && self.was_unpolled
+        {
+            self.channels.still_awaits_key(channel, self.now);
+        }
         self.user.emitted(event);
         if let Event::StateChanged { previous, current } = event {
             if previous.is_connected() {
