@@ -114,12 +114,7 @@ impl Engine {
     /// be what the deadline waits for.
     pub fn handle_timeout(&mut self) {
         tracing::trace!(now = %self.now, "timeout");
-        let mut late = Vec::new();
-        self.input(|state, now| {
-            state.time_out_calls(now, &mut late);
-            state.core.handle_timeout(now);
-        });
-        self.steps.extend(late);
+        self.input(|state, now| state.core.handle_timeout(now));
     }
 
     /// Returns the next thing to do.

@@ -27,14 +27,14 @@ pub(crate) struct Shared {
     last_id: AtomicU64,
     pub(crate) budget: Arc<Budget>,
     auth_body: AuthBody,
-    auth_timeout: Duration,
 }
 
 /// Changed only under the lock, and never while code of the application runs.
 pub(crate) struct State {
     pub(crate) core: pusher_proto::Client,
     pub(crate) routes: Routes,
-    calls: BTreeMap<AuthId, Pending>,
+    /// Calls that run; the flag tells them that their answer is not needed any more.
+    calls: BTreeMap<AuthId, Arc<AtomicBool>>,
     answers: Vec<(AuthId, Result<AuthResponse, AuthError>)>,
     /// Why no subscription can succeed at present.
     pub(crate) ended: Option<Ended>,
@@ -44,16 +44,6 @@ pub(crate) struct State {
     loop_waker: Option<Waker>,
     /// Whether something changed that the loop has not seen.
     changed: bool,
-}
-
-/// A call that has not been answered.
-struct Pending {
-    /// Tells the call that its answer is not needed any more.
-    cancelled: Arc<AtomicBool>,
-    /// When the core stops waiting for it.
-    deadline: Instant,
-    /// The endpoint that is asked, without its query, if there is one.
-    url: Option<Text>,
 }
 
 /// Why no subscription can succeed at present.
@@ -78,7 +68,6 @@ pub(crate) struct Handle(pub(crate) Arc<Shared>);
 
 impl Shared {
     pub(crate) fn new(config: Config, options: &Options, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let auth_timeout = config.auth_timeout();
         let core = pusher_proto::Client::new(config, options.draw_seed());
         Arc::new(Self {
             state: Mutex::new(State::new(core)),
@@ -86,7 +75,6 @@ impl Shared {
             last_id: AtomicU64::new(0),
             budget: Budget::new(options),
             auth_body: options.auth_body,
-            auth_timeout,
         })
     }
 
@@ -141,9 +129,7 @@ impl Answers for Shared {
 
     /// The loop need not know.
     fn asks(&self, id: AuthId, url: Text) {
-        if let Some(pending) = self.lock().calls.get_mut(&id) {
-            pending.url = Some(url);
-        }
+        self.lock().core.note_auth_url(id, url);
     }
 }
 
@@ -194,19 +180,6 @@ impl State {
         }
     }
 
-    /// Answers the calls whose time is over and that ask an endpoint, for the core does not know which: its own end of the wait,
-    /// which comes now, could not name it.
-    pub(crate) fn time_out_calls(&mut self, now: Instant, steps: &mut impl Extend<Step>) {
-        let core = &mut self.core;
-        self.calls.retain(|id, pending| {
-            let Some(url) = pending.url.as_ref().filter(|_| pending.deadline <= now) else { return true };
-            pending.cancelled.store(true, Ordering::Relaxed);
-            steps.extend([Step::CancelAuth(*id)]);
-            core.handle_auth(*id, Err(AuthError::Timeout.at(url.clone())), now);
-            false
-        });
-    }
-
     /// Takes everything that the core wants done.
     pub(crate) fn poll_core(
         &mut self,
@@ -241,12 +214,12 @@ impl State {
                 }
                 Action::RequestAuth(request) => {
                     tracing::trace!(id = %request.id, subject = %request.subject, purpose = ?request.purpose, "ask");
-                    calls.push(self.start_call(request, now, shared));
+                    calls.push(self.start_call(request, shared));
                 }
                 Action::CancelAuth(id) => {
                     tracing::trace!(%id, "cancel auth");
-                    if let Some(pending) = self.calls.remove(&id) {
-                        pending.cancelled.store(true, Ordering::Relaxed);
+                    if let Some(cancelled) = self.calls.remove(&id) {
+                        cancelled.store(true, Ordering::Relaxed);
                         steps.extend([Step::CancelAuth(id)]);
                     }
                 }
@@ -261,10 +234,9 @@ impl State {
         }
     }
 
-    fn start_call(&mut self, request: AuthRequest, now: Instant, shared: &Arc<Shared>) -> AuthCall {
+    fn start_call(&mut self, request: AuthRequest, shared: &Arc<Shared>) -> AuthCall {
         let cancelled = Arc::new(AtomicBool::new(false));
-        let deadline = now + shared.auth_timeout;
-        self.calls.insert(request.id, Pending { cancelled: Arc::clone(&cancelled), deadline, url: None });
+        self.calls.insert(request.id, Arc::clone(&cancelled));
         let answers = Arc::<Shared>::clone(shared);
         AuthCall::new(request, shared.auth_body, cancelled, answers)
     }

@@ -15,7 +15,9 @@ use alloc::sync::Arc;
 use super::backoff::Backoff;
 use super::outbox::Outbox;
 use crate::config::Options;
-use crate::{AuthError, AuthId, AuthPurpose, AuthRequest, AuthResponse, AuthSubject, ChannelName, Instant, SocketId};
+use crate::{
+    AuthError, AuthId, AuthPurpose, AuthRequest, AuthResponse, AuthSubject, ChannelName, Instant, SocketId, Text,
+};
 
 /// What one request is for; there is at most one for each. Channels are named by their place in insertion order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,6 +74,8 @@ struct Request {
     /// When the answer is of no use any more, and what went wrong last before that.
     given_up_at: Option<Instant>,
     last_error: Option<AuthError>,
+    /// Where it is asked, if that is known.
+    url: Option<Text>,
     timer: Option<Instant>,
 }
 
@@ -210,6 +214,14 @@ impl Authorizations {
         self.settle(job, answer, now)
     }
 
+    /// A request is on its way to this URL.
+    pub(crate) fn note_url(&mut self, id: AuthId, url: Text) {
+        let request = self.asked.get(&id).and_then(|job| self.jobs.get_mut(job));
+        if let Some(request) = request {
+            request.url = Some(url);
+        }
+    }
+
     /// Acts on one deadline that has passed and that another part must know of; to be repeated until `None`.
     pub(crate) fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) -> Option<Answer> {
         self.channels_endpoint.reopen(now);
@@ -221,12 +233,13 @@ impl Authorizations {
             if let Phase::Asked(id) = request.phase {
                 outbox.cancel_auth(id);
                 if !is_useless {
-                    return self.settle(job, Err(AuthError::Timeout), now);
+                    let error = request.timeout();
+                    return self.settle(job, Err(error), now);
                 }
             }
             if is_useless {
                 let request = self.remove(job)?;
-                let error = request.last_error.unwrap_or(AuthError::Timeout);
+                let error = request.last_error.clone().unwrap_or_else(|| request.timeout());
                 return Some(Answer { job, subject: request.subject, outcome: Outcome::TooLate(error) });
             }
             self.make_ready(job);
@@ -252,6 +265,7 @@ impl Authorizations {
         self.arm(job, Some(now + self.options.auth_timeout));
         let request = self.jobs.get_mut(&job)?;
         request.phase = Phase::Asked(id);
+        request.url = None;
         Some(AuthRequest { id, subject: request.subject.clone(), socket_id, purpose: request.purpose })
     }
 
@@ -269,7 +283,8 @@ impl Authorizations {
             Patience::WhileEventsWait => since.map(|since| since + self.options.key_refresh_timeout),
         };
         let phase = Phase::Delayed;
-        let request = Request { subject, purpose, phase, failures: 0, given_up_at, last_error: None, timer: None };
+        let request =
+            Request { subject, purpose, phase, failures: 0, given_up_at, last_error: None, url: None, timer: None };
         self.jobs.insert(job, request);
         self.make_ready(job);
     }
@@ -409,6 +424,16 @@ impl Authorizations {
         match line {
             Line::User => &self.user_endpoint,
             Line::Channels | Line::Keys => &self.channels_endpoint,
+        }
+    }
+}
+
+impl Request {
+    /// The error of an answer that did not come in time.
+    fn timeout(&self) -> AuthError {
+        match &self.url {
+            Some(url) => AuthError::Timeout.at(url.clone()),
+            None => AuthError::Timeout,
         }
     }
 }

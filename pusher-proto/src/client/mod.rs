@@ -293,6 +293,14 @@ impl Client {
         }
     }
 
+    /// A request for authorization is on its way to `url`, which an error names if the answer does not come in time. Leave out
+    /// what must not reach a log, such as a query.
+    ///
+    /// An unknown `id` changes nothing. Without this call such an error is [`AuthError::Timeout`] alone.
+    pub fn note_auth_url(&mut self, id: AuthId, url: impl Into<Text>) {
+        self.authorizations.note_url(id, url.into());
+    }
+
     /// The wall clock says `wall`, counted from any origin: it tells whether the machine slept.
     ///
     /// On Linux and macOS the monotonic clock stands still meanwhile, and with it every deadline, so a connection that died in
