@@ -153,38 +153,34 @@ impl Client {
         let triggered_lately = self.client_events.sent_lately(now);
         let complaint = Complaint::read(error, channel, triggered_lately);
         let Self { channels, authorizations, unanswered, outbox, .. } = self;
+        let mut report = || outbox.offer(Event::ConnectionError(ConnectionError::Server(error.clone())));
         match complaint {
-            Complaint::NotSubscribed => return,
+            Complaint::NotSubscribed => {}
+            // An answer like any other, and no trouble.
             Complaint::Existing(channel) if channels.may_be_subscribed(channel) => {
                 let answered = channels.handle_existing(channel, authorizations, outbox);
-                return self.handle_answered(answered, now);
+                self.handle_answered(answered, now);
             }
-            Complaint::Existing(_)
-            | Complaint::Channel(_)
-            | Complaint::Pace
-            | Complaint::Other
-            | Complaint::Something => {}
-        }
-        outbox.offer(Event::ConnectionError(ConnectionError::Server(error.clone())));
-        match complaint {
-            Complaint::Existing(channel) => channels.unsubscribe_unknown(channel, outbox),
-            Complaint::Channel(channel) => {
-                if channels.is_awaited(channel) {
-                    let number = channels.handle_refused(channel, error.clone(), authorizations, outbox);
-                    self.handle_answered(Answered { number, subscribed: None }, now);
-                }
+            Complaint::Existing(channel) => {
+                report();
+                channels.unsubscribe_unknown(channel, outbox);
             }
-            Complaint::Pace => {
-                if unanswered.channels() > 0 {
-                    unanswered.hold_cause(error);
-                    channels.handle_pace_complaint(now);
-                }
+            Complaint::Channel(channel) if channels.is_unanswered(channel) => {
+                report();
+                let number = channels.handle_refused(channel, error.clone(), authorizations, outbox);
+                self.handle_answered(Answered { number, subscribed: None }, now);
+            }
+            Complaint::Pace if unanswered.channels() > 0 => {
+                report();
+                unanswered.hold_cause(error);
+                channels.handle_pace_complaint(now);
             }
             Complaint::Something if !channels.is_about_another(&error.message) => {
+                report();
                 let asked = unanswered.blame(error, triggered_lately);
                 self.blame(asked.map(|asked| (asked, error.clone())));
             }
-            Complaint::Something | Complaint::Other | Complaint::NotSubscribed => {}
+            Complaint::Channel(_) | Complaint::Pace | Complaint::Something | Complaint::Other => report(),
         }
     }
 

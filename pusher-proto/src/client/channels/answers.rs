@@ -152,9 +152,9 @@ impl Channels {
         self.table.get(channel).is_some_and(|entry| entry.phase.may_be_subscribed())
     }
 
-    /// Whether an answer is awaited for this channel.
-    pub(crate) fn is_awaited(&self, channel: &str) -> bool {
-        self.table.get(channel).is_some_and(|entry| entry.number().is_some())
+    /// Whether the server has been asked for this channel and has not answered, however late it is.
+    pub(crate) fn is_unanswered(&self, channel: &str) -> bool {
+        self.table.get(channel).is_some_and(|entry| entry.phase.is_unanswered())
     }
 
     /// Whether a message names a channel that no answer is awaited for, and none that one is awaited for.

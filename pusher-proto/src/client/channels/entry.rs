@@ -73,17 +73,19 @@ pub(super) enum Phase {
 impl Phase {
     /// Whether the server has been asked on this socket and the channel is not known to be subscribed.
     pub(super) fn may_be_subscribed(&self) -> bool {
+        self.is_unanswered() || matches!(self, Self::Failed(Failure::Refused))
+    }
+
+    /// Whether the server has been asked on this socket and has not answered, however late it is.
+    pub(super) fn is_unanswered(&self) -> bool {
         match self {
-            Self::Sent { .. }
-            | Self::Ready { was_sent: true, .. }
-            | Self::Unanswered
-            | Self::Failed(Failure::Refused) => true,
+            Self::Sent { .. } | Self::Ready { was_sent: true, .. } | Self::Unanswered => true,
             Self::Idle
             | Self::Authorizing
             | Self::AwaitingUser(_)
             | Self::Ready { was_sent: false, .. }
             | Self::Subscribed
-            | Self::Failed(Failure::Unsent) => false,
+            | Self::Failed(_) => false,
         }
     }
 }
