@@ -77,7 +77,7 @@ enum Phase {
     Connected {
         epoch: SocketEpoch,
         stable_at: Option<Instant>,
-        /// Whether the application's server has authorized anything for this socket.
+        /// Whether an authorization was sent.
         is_authorized: bool,
     },
 }
@@ -207,14 +207,15 @@ impl Connection {
         }
     }
 
-    /// The application's server has authorized a channel or the user.
-    pub(crate) fn handle_authorized(&mut self) {
+    /// An authorization of a channel or the user is sent.
+    pub(crate) fn note_authorized(&mut self) {
         if let Phase::Connected { is_authorized, .. } = &mut self.phase {
             *is_authorized = true;
         }
     }
 
-    /// `is_authorizing` is whether the application's server is asked, or is to be asked again, for an authorization.
+    /// `is_authorizing` is whether an authorization is on its way: the application's server is asked, or is to be asked again, or
+    /// its answer waits to be sent.
     pub(crate) fn handle_close(
         &mut self,
         reason: CloseReason,

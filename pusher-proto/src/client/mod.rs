@@ -28,7 +28,7 @@ use core::time::Duration;
 pub use action::{Action, Frame, NetworkHint, SocketEpoch};
 use activity::{Activity, Liveness};
 use agenda::Agenda;
-use authorizations::{Answer, Authorizations, Job, Outcome};
+use authorizations::{Answer, Authorizations, Job};
 pub use channel::Channel;
 use channels::{Channels, Entry, Signer};
 use client_events::ClientEvents;
@@ -274,7 +274,7 @@ impl Client {
     pub fn handle_close(&mut self, socket: SocketEpoch, reason: CloseReason, now: Instant) {
         let now = self.agenda.advance(now);
         if self.connection.socket() == Some(socket) {
-            let is_authorizing = self.authorizations.len() > 0;
+            let is_authorizing = self.authorizations.len() > 0 || self.channels.is_sending();
             self.with_connection(now, |connection, outbox| {
                 connection.handle_close(reason, is_authorizing, now, outbox);
             });
@@ -458,9 +458,6 @@ impl Client {
     /// Passes on what became of a request to the application's server.
     fn handle_answer(&mut self, answer: Answer) {
         let Answer { job, subject, outcome } = answer;
-        if matches!(outcome, Outcome::Authorized(_)) {
-            self.connection.handle_authorized();
-        }
         match (job, subject) {
             (Job::Channel(_), AuthSubject::Channel(channel)) => {
                 let signer = signer(&self.config, &self.connection, &self.signin);
@@ -488,10 +485,15 @@ impl Client {
             return Some(text);
         }
         if let Some(text) = self.signin.poll_signin() {
+            self.connection.note_authorized();
             self.unanswered.push_signin(now + self.config.options.signin_timeout);
             return Some(text);
         }
-        self.channels.poll_subscribe(&mut self.unanswered, now)
+        let (text, has_auth) = self.channels.poll_subscribe(&mut self.unanswered, now)?;
+        if has_auth {
+            self.connection.note_authorized();
+        }
+        Some(text)
     }
 
     /// A wake-up is announced only if it must come earlier than the one announced before.

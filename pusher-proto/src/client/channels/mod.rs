@@ -197,8 +197,13 @@ impl Channels {
         }
     }
 
-    /// The next subscription, as far as the window is open and the pace allows it.
-    pub(crate) fn poll_subscribe(&mut self, unanswered: &mut Unanswered, now: Instant) -> Option<Text> {
+    /// Whether subscriptions wait to be sent.
+    pub(crate) fn is_sending(&self) -> bool {
+        self.sending.is_waiting()
+    }
+
+    /// The next subscription, as far as the window is open and the pace allows it, and whether it has an authorization.
+    pub(crate) fn poll_subscribe(&mut self, unanswered: &mut Unanswered, now: Instant) -> Option<(Text, bool)> {
         if unanswered.channels() >= self.options.subscribe_window {
             return None;
         }
@@ -208,13 +213,13 @@ impl Channels {
         let auth = auth.take();
         let number = unanswered.push_channel(channel.clone());
         self.strays.remove(channel.as_str());
-        let text = write::subscribe(&channel, auth.as_deref());
+        let (text, has_auth) = (write::subscribe(&channel, auth.as_deref()), auth.is_some());
         entry.phase = Phase::Sent { number, auth };
         // What is sent again after a complaint has no longer for its answer than what was not.
         if entry.timer.is_none() {
             self.arm(&channel, now + self.options.subscribe_timeout);
         }
-        Some(text)
+        Some((text, has_auth))
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {

@@ -64,6 +64,10 @@ impl Sending {
         self.waiting.remove(&turn);
     }
 
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// The next one, if one may go out.
     pub(super) fn pop(&mut self, now: Instant) -> Option<ChannelName> {
         // A pause ends when its deadline is acted on: what is sent before that would be taken for unanswered at once.
