@@ -22,8 +22,10 @@ impl Checker for Progress {
             || channel.retry_at.is_some_and(|at| at + EPSILON > facts.now)
             || !matches!(channel.on_socket, OnSocket::Nothing | OnSocket::Ended(_));
         let is_due = channel.wanted && channel.reported == Reported::Nothing && !is_under_way;
+        // A machine that wakes up reads its socket before it acts on the deadlines that have passed.
+        let has_deadline = scene.client.poll_timeout().is_some_and(|at| at <= facts.now);
         // After a pause in polling nothing is known for certain.
-        if !is_due || facts.was_unpolled || !scene.client.state().is_connected() {
+        if !is_due || facts.was_unpolled || has_deadline || !scene.client.state().is_connected() {
             return;
         }
         let is_unanswered = |channel: &Channel| matches!(channel.on_socket, OnSocket::Sent { .. } | OnSocket::Unclear);

@@ -39,6 +39,12 @@ impl Backend {
         endpoint.answered(error, now);
     }
 
+    /// It cannot be known from outside whether the client took this answer or had given up on it.
+    pub(super) fn answered_late(&mut self, request: &Request, error: Option<&AuthError>, now: Instant) {
+        self.answered(request, Some(&AuthError::Timeout), now);
+        self.has_granted |= error.is_none();
+    }
+
     pub(super) fn leave_socket(&mut self) {
         self.has_granted = false;
     }

@@ -277,13 +277,6 @@ impl Channels {
         channel.asked = channel.asked.filter(|(open, _)| *open != request.id);
     }
 
-    /// An answer that came after its deadline, while the client did not poll, was dropped: events still wait for a key.
-    pub(super) fn still_awaits_key(&mut self, name: &ChannelName, now: Instant) {
-        if let Some(channel) = self.find_mut(name).filter(|channel| channel.is_listening()) {
-            channel.awaits_key_since.get_or_insert(now);
-        }
-    }
-
     pub(super) fn emitted(&mut self, event: &Event) {
         let Some(channel) = event.channel().and_then(|name| self.0.get_mut(name)) else { return };
         match event {
@@ -294,7 +287,11 @@ impl Channels {
                 channel.retry_at = None;
             }
             Event::SubscriptionError { error, .. } => channel.fail(error, retry_at(event)),
-            Event::Channel(event) => channel.hear(event.event(), true),
+            Event::Channel(event) => {
+                channel.hear(event.event(), true);
+                // Events keep their order, so none before it is held.
+                channel.awaits_key_since = None;
+            }
             Event::DecryptionError { event, error, .. } => {
                 channel.hear(event, false);
                 if matches!(error, DecryptionError::KeyRefresh(_)) {

@@ -11,8 +11,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pusher_proto::{
-    Action, AuthError, AuthId, ChannelName, Client, CloseReason, ConnectionState, Diagnostic, Event, Instant,
-    SocketEpoch,
+    Action, AuthError, AuthId, ChannelName, Client, CloseReason, ConnectionState, Event, Instant, SocketEpoch,
 };
 
 pub(crate) use self::backend::{Backend, retry_at};
@@ -179,9 +178,14 @@ impl Facts {
     /// A request that is open is answered.
     pub(crate) fn answered(&mut self, id: AuthId, error: Option<&AuthError>) {
         if let Some(request) = self.requests.get(id) {
-            self.backend.answered(request, error, self.now);
-            if error.is_none_or(|error| !error.is_retryable()) {
-                self.channels.answered(request);
+            if self.now < request.at + AUTH_TIMEOUT {
+                self.backend.answered(request, error, self.now);
+                if error.is_none_or(|error| !error.is_retryable()) {
+                    self.channels.answered(request);
+                }
+            } else {
+                // Its deadline may have come first, while the client did not poll. Then the answer was dropped.
+                self.backend.answered_late(request, error, self.now);
             }
         }
         self.close_request(id);
@@ -209,11 +213,6 @@ impl Facts {
 
     fn emitted(&mut self, event: &Event) {
         self.channels.emitted(event);
-        if let Event::Diagnostic(Diagnostic::KeyRetry { channel, .. }) = event
-            && self.was_unpolled
-        {
-            self.channels.still_awaits_key(channel, self.now);
-        }
         self.user.emitted(event);
         if let Event::StateChanged { previous, current } = event {
             if previous.is_connected() {
