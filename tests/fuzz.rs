@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Everything that a fuzzer has found stays found.
 #[test]
@@ -51,15 +51,23 @@ fn play(name: &str, body: Body, input: &[u8]) -> u64 {
     held
 }
 
-/// The inputs of a target, in order.
+/// The inputs of a target, in order. Those of `transcripts` are what a fuzzer has found, and the transcripts themselves.
 fn corpus(name: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(name);
-    let mut files: Vec<_> = fs::read_dir(&folder)
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = files_in(&tests.join("../fuzz/corpus").join(name));
+    if name == "transcripts" {
+        files.append(&mut files_in(&tests.join("conformance/transcripts")));
+    }
+    files.iter().map(|path| fs::read(path).expect("a corpus is readable")).collect()
+}
+
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(folder)
         .expect("each target has a corpus")
         .map(|entry| entry.expect("a folder that can be opened can be listed").path())
         .collect();
     files.sort();
-    files.iter().map(|path| fs::read(path).expect("a corpus is readable")).collect()
+    files
 }
 
 /// A few pieces, some of their bytes changed.
