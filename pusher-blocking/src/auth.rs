@@ -165,7 +165,7 @@ impl AuthCall {
         self.call.body()
     }
 
-    /// Whether nobody waits for the answer any more.
+    /// Whether the answer is not waited for any more.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.call.is_cancelled()

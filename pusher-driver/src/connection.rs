@@ -20,7 +20,7 @@ use crate::turn::{Outside, Turn, Turns};
 /// The loop of one client: a future for the runtime to run.
 ///
 /// It ends when the last handle is dropped or [`Client::shutdown`] is called, and the socket is closed. Dropping it cuts the
-/// connection and ends all streams; the client is disconnected then, and no callback is told.
+/// connection and ends all streams; the client is disconnected then, and callbacks do not hear of it.
 #[must_use = "nothing happens unless a runtime runs this future"]
 pub struct Connection<R: Runtime> {
     turns: Turns<Tasks<R>>,

@@ -8,7 +8,8 @@ use crate::auth::AuthCall;
 
 /// What a loop does next. `Debug` leaves out messages, which may hold signatures.
 pub enum Step {
-    /// Open a socket; answer with [`Engine::handle_open`](crate::adapter::Engine::handle_open) or [`Engine::handle_close`](crate::adapter::Engine::handle_close).
+    /// Open a socket; answer with [`handle_open`](crate::adapter::Engine::handle_open) or
+    /// [`handle_close`](crate::adapter::Engine::handle_close).
     Connect(SocketEpoch, ConnectRequest),
     /// Send a text message, if this socket is still open.
     Send(SocketEpoch, Text),
@@ -16,9 +17,9 @@ pub enum Step {
     Close(SocketEpoch, CloseFrame),
     /// Ask for authorization; every call takes its answer itself.
     Authorize(Vec<AuthCall>),
-    /// Nobody waits for this authorization any more.
+    /// This authorization is not waited for any more.
     CancelAuth(AuthId),
-    /// Call [`Engine::handle_timeout`](crate::adapter::Engine::handle_timeout) then, in place of the time before.
+    /// Call [`handle_timeout`](crate::adapter::Engine::handle_timeout) then, in place of the time before.
     Schedule(Instant),
 }
 

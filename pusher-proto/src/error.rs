@@ -144,7 +144,7 @@ pub enum SubscriptionError {
     /// Pusher refused.
     #[error("the server refused the subscription: {0}")]
     Refused(#[source] ServerError),
-    /// Nobody answered within [`subscribe_timeout`](crate::ConfigBuilder::subscribe_timeout).
+    /// The server did not answer within [`subscribe_timeout`](crate::ConfigBuilder::subscribe_timeout).
     #[error("the server did not answer the subscription{}", Probably(.probable_cause.as_ref()))]
     Timeout {
         /// An error of that time that named no channel, if there was one.
@@ -176,7 +176,7 @@ impl core::fmt::Display for Probably<'_> {
     }
 }
 
-/// Why nobody is signed in. [`signin`](crate::Client::signin) tries again, and so does the next connection.
+/// Why the user is not signed in. [`signin`](crate::Client::signin) tries again, and so does the next connection.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SigninError {
@@ -186,7 +186,7 @@ pub enum SigninError {
     /// Pusher refused.
     #[error("the server refused the sign-in: {0}")]
     Refused(#[source] ServerError),
-    /// Nobody answered within [`signin_timeout`](crate::ConfigBuilder::signin_timeout). Servers without user
+    /// The server did not answer within [`signin_timeout`](crate::ConfigBuilder::signin_timeout). Servers without user
     /// authentication are silent.
     #[error("the server did not answer the sign-in{}", Probably(.probable_cause.as_ref()))]
     Timeout {

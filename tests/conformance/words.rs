@@ -36,7 +36,7 @@ pub(crate) fn auth_answer(text: &str) -> Result<Result<AuthResponse, AuthError>,
 }
 
 fn http_status(text: &str) -> Result<u16, String> {
-    text.parse().map_err(|_| format!("{text:?} is no HTTP status"))
+    text.parse().map_err(|_| format!("{text:?} is not an HTTP status"))
 }
 
 pub(crate) fn transport_error(text: &str) -> Result<TransportError, String> {

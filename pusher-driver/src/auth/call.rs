@@ -72,7 +72,7 @@ impl AuthCall {
         self.answers.asks(self.request.id, url);
     }
 
-    /// Whether nobody waits for the answer any more.
+    /// Whether the answer is not waited for any more.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)

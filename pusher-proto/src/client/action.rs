@@ -31,7 +31,7 @@ pub enum Action {
     Close(SocketEpoch, CloseFrame),
     /// Ask the application's server. Answer with `handle_auth`.
     RequestAuth(AuthRequest),
-    /// Nobody waits for this authorization any more.
+    /// This authorization is not waited for any more.
     CancelAuth(AuthId),
     /// Call `handle_timeout` at this time, in place of the time of an earlier `Schedule`.
     Schedule(Instant),

@@ -7,7 +7,7 @@
 //!                   └────────── Delayed ◄───────┘
 //! ```
 //!
-//! Every other part says what it wants asked and is told what came of it; only this one counts, waits and repeats.
+//! Every other part says what it wants asked, and gets what came of it; only this one counts, waits and repeats.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;

@@ -386,7 +386,7 @@ impl Connection {
         self.set_state(ConnectionState::Connecting { attempt: self.tries.attempt }, outbox);
     }
 
-    /// A socket that nobody was asked to open needs no close.
+    /// A socket that the driver was not asked to open needs no close.
     fn close_socket(&mut self) {
         match self.phase {
             Phase::Idle | Phase::Waiting { .. } | Phase::Connecting { polled: false, .. } => {}

@@ -69,7 +69,7 @@ use crate::{
 /// client.connect();
 /// client.subscribe(ChannelName::new("chat")?);
 ///
-/// // A driver does what it is told …
+/// // A driver does what the actions say …
 /// let mut socket = None;
 /// while let Some(action) = client.poll_action(now) {
 ///     if let Action::Connect(epoch, request) = action {
@@ -103,7 +103,7 @@ pub struct Client {
     outbox: Outbox,
 }
 
-/// What the client wants and is told to do.
+/// What the application wants.
 impl Client {
     /// Makes a client that does nothing yet. The `seed` decides about delays; draw it at random.
     #[must_use]
@@ -142,7 +142,7 @@ impl Client {
         self.channels.subscribe(channel);
     }
 
-    /// Wants a channel no longer. Nothing of it is told after the next poll.
+    /// Wants a channel no longer. None of its events is emitted after the next poll.
     pub fn unsubscribe(&mut self, channel: &ChannelName) {
         self.agenda.is_dirty = true;
         self.channels.unsubscribe(channel);

@@ -307,7 +307,7 @@ impl Signin {
 
     fn fail(&mut self, error: SigninError, outbox: &mut Outbox) {
         match error {
-            // The server has a user of this socket, whoever that is.
+            // The server may have a user of this socket.
             SigninError::Auth(_) | SigninError::InvalidUserData | SigninError::AnotherUser { .. } => {}
             SigninError::Refused(_) | SigninError::Timeout { .. } => self.attached = false,
         }

@@ -40,7 +40,7 @@ pub enum Diagnostic {
     #[error("ignored a second greeting with the socket id {0}")]
     SecondGreeting(Text),
     /// An authorization came too late.
-    #[error("dropped the answer to the authorization request {0}, which nobody waits for")]
+    #[error("dropped the answer to the authorization request {0}, which is not waited for any more")]
     StaleAuth(AuthId),
     /// A newer key of an encrypted channel could not be had, and is asked for again while events wait for it.
     #[error("a newer key of {channel} is asked for again at {retry_at}: {error}")]
@@ -70,7 +70,7 @@ pub enum Diagnostic {
         /// The channel.
         channel: ChannelName,
     },
-    /// A list of members has grown to its limit of 64 MiB of text; whoever comes is not on it.
+    /// A list of members has grown to its limit of 64 MiB of text; members who join later are not on it.
     #[error("the list of members of {channel} is full")]
     RosterFull {
         /// The channel.

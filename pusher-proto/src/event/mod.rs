@@ -18,7 +18,7 @@ use crate::{
 /// The state of the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectionState {
-    /// Nobody has called `connect` yet.
+    /// `connect` has not been called yet.
     Initialized,
     /// A socket is being opened, or the server has not greeted yet.
     Connecting {
@@ -170,28 +170,28 @@ pub enum Event {
         /// The channel.
         channel: ChannelName,
     },
-    /// Somebody came to a presence channel.
+    /// A user joined a presence channel.
     MemberAdded {
         /// The channel.
         channel: ChannelName,
         /// Who.
         member: Member,
     },
-    /// Somebody left a presence channel.
+    /// A user left a presence channel.
     MemberRemoved {
         /// The channel.
         channel: ChannelName,
         /// Who, as last known.
         member: Member,
     },
-    /// The info of somebody on a presence channel changed.
+    /// The info of a user on a presence channel changed.
     MemberUpdated {
         /// The channel.
         channel: ChannelName,
         /// Who, with the new info.
         member: Member,
     },
-    /// Events that a server can send without end, such as channel events, were lost because nobody took them in time. They
+    /// Events that a server can send without end, such as channel events, were lost because they were not taken in time. They
     /// would have come here.
     Lagged {
         /// How many.

@@ -40,7 +40,7 @@ pub(crate) fn is_internal(event: &str) -> bool {
 }
 
 /// What only the server itself says, and never on a channel. A server that passes on whatever a backend publishes would
-/// otherwise let it sign this client in as somebody, or keep a dead connection alive. `pusher:error` is not among them:
+/// otherwise let it sign this client in as another user, or keep a dead connection alive. `pusher:error` is not among them:
 /// soketi sends it with the channel that it is about.
 pub(crate) fn is_of_connection(event: &str) -> bool {
     matches!(event, ESTABLISHED | PING | PONG | SIGNIN_SUCCESS | WATCHLIST)

@@ -223,8 +223,8 @@ const TEXT: u8 = 0x81;
 const PING: u8 = 0x89;
 const CLOSE: u8 = 0x88;
 
-struct Nobody;
+struct NoTask;
 
-impl std::task::Wake for Nobody {
+impl std::task::Wake for NoTask {
     fn wake(self: Arc<Self>) {}
 }

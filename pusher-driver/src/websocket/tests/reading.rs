@@ -155,7 +155,7 @@ fn the_loop_has_all_of_the_socket_and_is_woken_by_its_stream() {
     let mut socket = pipe.open();
     let asks =
         |pipe: &Pipe, waker: &Waker| pipe.0.lock().unwrap().waker.take().is_some_and(|known| known.will_wake(waker));
-    let wakers = [(); 3].map(|()| Waker::from(Arc::new(Nobody)));
+    let wakers = [(); 3].map(|()| Waker::from(Arc::new(NoTask)));
     assert_eq!(socket.poll_frame(&mut Context::from_waker(&wakers[0])), Poll::Pending);
     assert!(asks(&pipe, &wakers[0]));
     assert_eq!(Socket::send(&mut socket, "hello".into()), Ok(()));

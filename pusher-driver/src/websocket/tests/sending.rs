@@ -54,7 +54,7 @@ fn what_the_stream_does_not_take_waits_up_to_a_bound() {
     let pipe = Pipe::default();
     let mut socket = pipe.open();
     pipe.0.lock().unwrap().is_stuffed = true;
-    // A peer that is busy for a while costs nobody a message.
+    // A peer that is busy for a while loses no message.
     for _ in 0..200 {
         assert_eq!(socket.send(&"x".repeat(20_000).into()), Ok(()));
     }

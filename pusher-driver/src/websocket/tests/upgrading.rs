@@ -88,7 +88,7 @@ fn an_answer_that_is_not_an_upgrade_says_what_is_wrong() {
         let pipe = Pipe::default();
         let mut handshake = Handshake::new(pipe.clone(), &request(), limits());
         pipe.give(answer.as_bytes());
-        let Poll::Ready(Err(reason)) = handshake.poll(Waker::noop()) else { panic!("{answer} is no upgrade") };
+        let Poll::Ready(Err(reason)) = handshake.poll(Waker::noop()) else { panic!("{answer} does not upgrade") };
         assert_eq!(reason, CloseReason::Failed(TransportError::Upgrade(text.into())));
     }
 }

@@ -367,5 +367,5 @@ impl Entry {
 /// What a sentence may add to a name at its end.
 const PUNCTUATION: [char; 4] = ['.', ',', ';', '!'];
 
-/// Most names a server is told to unsubscribe that we did not subscribe, per socket.
+/// Most names that are unsubscribed although this client did not subscribe them, per socket.
 const MAX_STRAYS: usize = 1_024;

@@ -1,5 +1,5 @@
 //! *Retryable failures are retried*: the error says when, unless the configured number of retries is used up. *Definite answers
-//! are final*: the error says that there is no retry. *Every delay ends*.
+//! are final*: the error has no time for another try. *Every delay ends*.
 
 use std::time::Duration;
 
