@@ -154,6 +154,7 @@ fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
             at = skip_inner::<64>(bytes, at);
             at = skip_inner::<16>(bytes, at);
             let to = at + 16;
+            at = skip_last(bytes, at, start);
             at += usize::from(is_escaped(at));
             while at < to || is_escaped(at) {
                 match bytes.get(at)? {
@@ -175,17 +176,28 @@ fn skip_inner<const LEN: usize>(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
+/// Skips what is left of a string that ends the frame, if it is less than a block: the block that ends with it begins in what was
+/// skipped before.
+fn skip_last(bytes: &[u8], at: usize, start: usize) -> usize {
+    const LEN: usize = 16;
+    let last = bytes.len().saturating_sub("\"}".len());
+    if (at..at + LEN).contains(&last) && last >= start + LEN && is_inner::<LEN>(bytes, last - LEN) { last } else { at }
+}
+
 /// Whether the block at `at` is there and certainly inside the string: no control character, no backslash behind another,
 /// and each quote behind one.
 fn is_inner<const LEN: usize>(bytes: &[u8], at: usize) -> bool {
     let block = |at: usize| bytes.get(at..)?.first_chunk::<LEN>();
     let (Some(before), Some(block)) = (block(at - 1), block(at)) else { return false };
-    let mut special = false;
+    let (mut may_end, mut least) = (false, u8::MAX);
     for (&before, &byte) in before.iter().zip(block) {
-        let escaped = before == b'\\';
-        special |= (byte == b'"') & !escaped | (byte == b'\\') & escaped | (byte < b' ');
+        // Turns a backslash behind another into the quote that is looked for, and an escaped quote into something else. As a mask
+        // it takes a third of the instructions less than as a condition.
+        let behind_backslash = u8::from(before == b'\\').wrapping_neg();
+        may_end |= byte ^ (behind_backslash & (b'\\' ^ b'"')) == b'"';
+        least = least.min(byte);
     }
-    !special
+    !may_end & (least >= b' ')
 }
 
 fn read_any(frame: &Text) -> Option<Envelope> {
