@@ -33,23 +33,14 @@ use crate::Text;
 #[derive(Clone)]
 pub struct Data {
     source: Text,
+    /// Where the JSON lies; nowhere if there is no payload.
     start: usize,
     end: usize,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Absent,
-    /// The span is a JSON string, quotes included.
-    String,
-    /// The span is any other JSON value.
-    Json,
 }
 
 impl Data {
     /// No payload.
-    pub const ABSENT: Self = Self { source: Text::from_static(""), start: 0, end: 0, kind: Kind::Absent };
+    pub const ABSENT: Self = Self { source: Text::from_static(""), start: 0, end: 0 };
 
     /// Returns `text` as a JSON string.
     #[must_use]
@@ -77,15 +68,11 @@ impl Data {
         Ok(Self::whole(json.trim().to_string()))
     }
 
-    /// A payload that lies in a frame.
+    /// A payload that lies in a frame; an empty part of it is no payload.
     pub(crate) fn in_frame(source: Text, span: Range<usize>) -> Self {
-        let kind = match source.as_bytes().get(span.start) {
-            None => Kind::Absent,
-            _ if &source[span.clone()] == "null" => Kind::Absent,
-            Some(b'"') => Kind::String,
-            Some(_) => Kind::Json,
-        };
-        Self { source, start: span.start, end: span.end, kind }
+        let Range { start, end } = span;
+        let is_null = source.as_bytes().get(start..end) == Some(b"null");
+        Self { source, start, end: if is_null { start } else { end } }
     }
 
     fn whole(json: String) -> Self {
@@ -96,16 +83,13 @@ impl Data {
     /// Whether there is no payload: the field is missing or `null`.
     #[must_use]
     pub fn is_absent(&self) -> bool {
-        self.kind == Kind::Absent
+        self.start == self.end
     }
 
     /// Returns the JSON as it was sent, with the quotes and escapes of a string; empty if there is no payload.
     #[must_use]
     pub fn raw(&self) -> &str {
-        match self.kind {
-            Kind::Absent => "",
-            Kind::String | Kind::Json => &self.source[self.start..self.end],
-        }
+        &self.source[self.start..self.end]
     }
 
     /// Returns the content of a string, or any other JSON as it was sent; empty if there is no payload.
@@ -113,10 +97,7 @@ impl Data {
     /// A lone surrogate becomes U+FFFD.
     #[must_use]
     pub fn text(&self) -> Cow<'_, str> {
-        match self.kind {
-            Kind::Absent | Kind::Json => Cow::Borrowed(self.raw()),
-            Kind::String => unescape(&self.source[self.start + 1..self.end - 1]),
-        }
+        self.content().map_or(Cow::Borrowed(self.raw()), unescape)
     }
 
     /// Reads the payload as JSON. A string is unwrapped once; one that holds no JSON is read as the string itself, and
@@ -126,17 +107,19 @@ impl Data {
     ///
     /// When the JSON does not fit `T`, or is nested more than 128 deep.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        match self.kind {
-            Kind::Absent => serde_json::from_str("null"),
-            Kind::Json => serde_json::from_str(self.raw()),
-            Kind::String => {
-                let text = self.text();
-                serde_json::from_str(&text).or_else(|error| match serde_json::from_str::<IgnoredAny>(&text) {
-                    Ok(_) => Err(error),
-                    Err(_) => serde_json::from_str(&json_string(&text)).map_err(|_| error),
-                })
-            }
+        if self.content().is_none() {
+            return serde_json::from_str(if self.is_absent() { "null" } else { self.raw() });
         }
+        let text = self.text();
+        serde_json::from_str(&text).or_else(|error| match serde_json::from_str::<IgnoredAny>(&text) {
+            Ok(_) => Err(error),
+            Err(_) => serde_json::from_str(&json_string(&text)).map_err(|_| error),
+        })
+    }
+
+    /// What is between the quotes, if the payload is a JSON string.
+    fn content(&self) -> Option<&str> {
+        self.raw().strip_prefix('"')?.strip_suffix('"')
     }
 
     /// The frame that the payload lies in.
@@ -153,7 +136,7 @@ impl Data {
 /// Payloads are equal when their JSON is the same to the letter.
 impl PartialEq for Data {
     fn eq(&self, other: &Self) -> bool {
-        self.kind == other.kind && self.raw() == other.raw()
+        self.raw() == other.raw()
     }
 }
 

@@ -1,13 +1,27 @@
 //! A part of a text that is held elsewhere.
 
+use core::num::NonZeroU32;
+use core::ops::Range;
+
+/// Ends behind the first byte, so that an optional one takes no more room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
-    pub(crate) start: u32,
-    pub(crate) end: u32,
+    start: u32,
+    end: NonZeroU32,
 }
 
 impl Span {
+    /// `None` at the very start, or beyond 4 GiB.
+    pub(crate) fn new(range: Range<usize>) -> Option<Self> {
+        let end = u32::try_from(range.end).ok()?;
+        Some(Self { start: range.start as u32, end: NonZeroU32::new(end)? })
+    }
+
+    pub(crate) fn range(self) -> Range<usize> {
+        self.start as usize..self.end.get() as usize
+    }
+
     pub(crate) fn of(self, text: &str) -> &str {
-        &text[self.start as usize..self.end as usize]
+        &text[self.range()]
     }
 }

@@ -48,8 +48,10 @@ impl Envelope {
         let (event, user) = (self.event(), user_id.unwrap_or_default());
         let source = [data.as_str(), event, user].concat();
         let (event, user) = (data.len()..data.len() + event.len(), data.len() + event.len()..source.len());
-        let user_id = user_id.map(|_| user);
-        Fields { event, channel: None, user_id, data: Some(0..data.len()) }.into_envelope(source.into())
+        // A name is never at the very start: the payload has two bytes at least.
+        let event = Span::new(event).unwrap_or(self.event);
+        let user_id = user_id.and(Span::new(user));
+        Self { event, channel: None, user_id, data: Data::in_frame(source.into(), 0..data.len()) }
     }
 
     /// Bytes of the frame that it came in.
@@ -68,52 +70,43 @@ impl Envelope {
     }
 }
 
-#[derive(Default)]
 struct Fields {
-    event: Range<usize>,
-    channel: Option<Range<usize>>,
-    user_id: Option<Range<usize>>,
-    data: Option<Range<usize>>,
+    event: Span,
+    channel: Option<Span>,
+    user_id: Option<Span>,
+    data: Range<usize>,
 }
 
 impl Fields {
     fn into_envelope(self, source: Text) -> Envelope {
-        let end = source.len();
-        Envelope {
-            event: span(self.event),
-            channel: self.channel.map(span),
-            user_id: self.user_id.map(span),
-            data: Data::in_frame(source, self.data.unwrap_or(end..end)),
-        }
+        let Self { event, channel, user_id, data } = self;
+        Envelope { event, channel, user_id, data: Data::in_frame(source, data) }
     }
-}
-
-fn span(range: Range<usize>) -> Span {
-    Span { start: range.start as u32, end: range.end as u32 }
 }
 
 /// Reads a frame of strings without escapes, except in `data`; `None` if anything is unusual.
 fn scan(frame: &str) -> Option<Fields> {
     let bytes = frame.as_bytes();
-    let mut fields = Fields::default();
+    let (mut event, mut channel, mut user_id, mut data) = (None, None, None, None);
     let mut at = after(bytes, 0, b"{")?;
     loop {
-        let end = if let Some(value) = after(bytes, at, b"\"event\":").filter(|_| fields.event.is_empty()) {
-            fields.event = plain_string(bytes, value)?;
-            fields.event.end + 1
-        } else if let Some(value) = after(bytes, at, b"\"channel\":").filter(|_| fields.channel.is_none()) {
-            fields.channel.insert(plain_string(bytes, value)?).end + 1
-        } else if let Some(value) = after(bytes, at, b"\"data\":").filter(|_| fields.data.is_none()) {
+        let end = if let Some(value) = after(bytes, at, b"\"event\":").filter(|_| event.is_none()) {
+            name(bytes, value, &mut event)?
+        } else if let Some(value) = after(bytes, at, b"\"channel\":").filter(|_| channel.is_none()) {
+            name(bytes, value, &mut channel)?
+        } else if let Some(value) = after(bytes, at, b"\"data\":").filter(|_| data.is_none()) {
             let start = skip_spaces(bytes, value);
-            fields.data.insert(start..string_end(bytes, after(bytes, start, b"\"")?)? + 1).end
-        } else if let Some(value) = after(bytes, at, b"\"user_id\":").filter(|_| fields.user_id.is_none()) {
-            fields.user_id.insert(plain_string(bytes, value)?).end + 1
+            data.insert(start..string_end(bytes, after(bytes, start, b"\"")?)? + 1).end
+        } else if let Some(value) = after(bytes, at, b"\"user_id\":").filter(|_| user_id.is_none()) {
+            name(bytes, value, &mut user_id)?
         } else {
             return None;
         };
         match bytes.get(end)? {
             b',' => at = skip_spaces(bytes, end + 1),
-            b'}' if end + 1 == bytes.len() && !fields.event.is_empty() => return Some(fields),
+            b'}' if end + 1 == bytes.len() => {
+                return Some(Fields { event: event?, channel, user_id, data: data.unwrap_or(0..0) });
+            }
             _ => return None,
         }
     }
@@ -130,12 +123,13 @@ fn after<const N: usize>(bytes: &[u8], at: usize, text: &[u8; N]) -> Option<usiz
     (bytes.get(at..)?.first_chunk() == Some(text)).then_some(at + N)
 }
 
-/// The content of a string, behind spaces, that has no escapes.
-fn plain_string(bytes: &[u8], at: usize) -> Option<Range<usize>> {
+/// Reads a string behind spaces that has no escapes; returns where it ends.
+fn name(bytes: &[u8], at: usize, content: &mut Option<Span>) -> Option<usize> {
     let start = after(bytes, skip_spaces(bytes, at), b"\"")?;
     let rest = &bytes[start..];
     let len = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < b' ')?;
-    (rest[len] == b'"').then_some(start..start + len)
+    *content = Some(Span::new(start..start + len).filter(|_| rest[len] == b'"')?);
+    Some(start + len + 1)
 }
 
 /// Where the string ends whose content starts at `start`, behind its quote; `None` if it does not end, or holds a control
@@ -208,7 +202,7 @@ fn read_any(frame: &Text) -> Option<Envelope> {
         Some(raw) => Some(object::string(raw)?),
     };
     let user_id = user_id.and_then(read::id);
-    let data = data.map_or("", RawValue::get);
+    let data = data.map(RawValue::get);
     let place = |part: &str| {
         let start = (part.as_ptr() as usize).checked_sub(frame.as_ptr() as usize)?;
         Some(start..start + part.len())
@@ -217,10 +211,10 @@ fn read_any(frame: &Text) -> Option<Envelope> {
         (&event, &channel, &user_id)
     {
         let fields = Fields {
-            event: place(event)?,
-            channel: channel.as_deref().and_then(place),
-            user_id: user_id.as_deref().and_then(place),
-            data: if data.is_empty() { None } else { place(data) },
+            event: place(event).and_then(Span::new)?,
+            channel: channel.as_deref().and_then(place).and_then(Span::new),
+            user_id: user_id.as_deref().and_then(place).and_then(Span::new),
+            data: data.and_then(place).unwrap_or_default(),
         };
         return Some(fields.into_envelope(frame.clone()));
     }
@@ -233,13 +227,13 @@ fn read_any(frame: &Text) -> Option<Envelope> {
     let mut push = |part: &str| {
         let start = joined.len();
         joined.push_str(part);
-        start..joined.len()
+        Span::new(start..joined.len())
     };
     let fields = Fields {
-        event: push(&event),
-        channel: channel.as_deref().map(&mut push),
-        user_id: user_id.as_deref().map(&mut push),
-        data: if data.is_empty() { None } else { place(data) },
+        event: push(&event)?,
+        channel: channel.as_deref().and_then(&mut push),
+        user_id: user_id.as_deref().and_then(&mut push),
+        data: data.and_then(place).unwrap_or_default(),
     };
     Some(fields.into_envelope(Text::from(joined)))
 }
