@@ -359,21 +359,11 @@ impl Client {
         if let Some(event) = self.outbox.poll_event() {
             return Some(Action::Emit(event));
         }
-        if let Some((socket, request)) = self.connection.poll_connect() {
-            return Some(Action::Connect(socket, request));
+        if self.agenda.is_settled {
+            // Since the last drain there were only events of channels, which leave nothing else to do.
+            return self.poll_schedule();
         }
-        if let Some(id) = self.outbox.poll_cancel() {
-            return Some(Action::CancelAuth(id));
-        }
-        if let Some(socket) = self.connection.socket() {
-            if let Some(text) = self.poll_send(now) {
-                return Some(Action::Send(socket, text));
-            }
-            if let Some(request) = self.authorizations.poll(now) {
-                return Some(Action::RequestAuth(request));
-            }
-        }
-        self.poll_schedule()
+        self.poll_rest(now)
     }
 
     /// Returns when [`handle_timeout`](Self::handle_timeout) has something to do, if nothing else happens before.
@@ -396,6 +386,26 @@ impl Client {
 }
 
 impl Client {
+    /// What comes behind the events.
+    #[cold]
+    fn poll_rest(&mut self, now: Instant) -> Option<Action> {
+        if let Some((socket, request)) = self.connection.poll_connect() {
+            return Some(Action::Connect(socket, request));
+        }
+        if let Some(id) = self.outbox.poll_cancel() {
+            return Some(Action::CancelAuth(id));
+        }
+        if let Some(socket) = self.connection.socket() {
+            if let Some(text) = self.poll_send(now) {
+                return Some(Action::Send(socket, text));
+            }
+            if let Some(request) = self.authorizations.poll(now) {
+                return Some(Action::RequestAuth(request));
+            }
+        }
+        self.poll_schedule()
+    }
+
     /// A sign-in may need another socket.
     fn reconcile_signin(&mut self) {
         let connected = self.connection.is_connected();
