@@ -72,7 +72,8 @@ impl ChannelEvent {
     /// Returns the same event in a buffer of its own (one allocation), so that the read buffer it came in can be reused.
     #[must_use]
     pub fn detached(&self) -> Self {
-        Self { data: self.data.detached(), ..self.clone() }
+        let Self { channel, event, user_id, data } = self;
+        Self { channel: channel.clone(), event: *event, user_id: *user_id, data: data.detached() }
     }
 
     /// Bytes of the frame that it came in.
