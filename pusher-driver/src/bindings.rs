@@ -165,30 +165,36 @@ impl Bindings {
         self.0.is_none()
     }
 
+    /// Whether nothing was unbound since the snapshot was taken.
+    pub(crate) fn are_bound(&self) -> bool {
+        self.as_slice().iter().all(Binding::is_bound)
+    }
+
     /// Those that were not unbound since the snapshot was taken.
     pub(crate) fn still_bound(&self) -> Self {
-        match &self.0 {
-            Some(bindings) if !bindings.iter().all(Binding::is_bound) => {
-                Self(Some(Arc::new(bindings.iter().filter(|binding| binding.is_bound()).cloned().collect())))
-            }
-            _ => self.clone(),
-        }
+        Self(Some(Arc::new(self.as_slice().iter().filter(|binding| binding.is_bound()).cloned().collect())))
     }
 
     /// No snapshot calls them any more.
     pub(crate) fn unbind(&self) {
-        self.0.iter().flat_map(|bindings| bindings.iter()).for_each(Binding::unbind);
+        self.as_slice().iter().for_each(Binding::unbind);
     }
 
     /// Calls everybody who takes the event.
     pub(crate) fn call(&self, event: &Event) {
-        let Some(bindings) = &self.0 else { return };
+        if self.is_empty() {
+            return;
+        }
         let (name, state) = (event.name(), state_name(event));
-        for binding in bindings.iter().filter(|binding| binding.filter.takes(name, state)) {
+        for binding in self.as_slice().iter().filter(|binding| binding.filter.takes(name, state)) {
             // A callback that panicked before is called again: its next event may be another matter.
             let mut callback = binding.callback.function.lock().unwrap_or_else(PoisonError::into_inner);
             guard("a callback", || callback(event));
         }
+    }
+
+    fn as_slice(&self) -> &[Binding] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
     }
 
     fn remove_where(&mut self, goes: impl Fn(&Binding) -> bool) -> Removed {
@@ -202,8 +208,7 @@ impl Bindings {
 
 impl fmt::Debug for Bindings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bindings = self.0.iter().flat_map(|bindings| bindings.iter());
-        f.debug_map().entries(bindings.map(|binding| (binding.id, &binding.filter))).finish()
+        f.debug_map().entries(self.as_slice().iter().map(|binding| (binding.id, &binding.filter))).finish()
     }
 }
 

@@ -11,6 +11,11 @@ pub trait Clock: Debug + Send + Sync + 'static {
     /// Returns the time on the clock that the loop's timers go by, from any origin. Handles ask it too, on any thread.
     fn now(&self) -> Instant;
 
+    /// Returns the same where only the loop asks, at least once for every callback.
+    fn now_in_loop(&self) -> Instant {
+        self.now()
+    }
+
     /// Returns how far the wall clock is ahead of the operating system's monotonic clock, from any origin. It grows while
     /// the machine sleeps, where the monotonic clock stands still then (Linux, macOS).
     ///

@@ -15,7 +15,9 @@ use crate::guard::guard;
 use crate::options::Options;
 use crate::routes::Deferred;
 use crate::shared::{Handle, Life, Shared, State};
+use crate::socket::Received;
 use crate::step::Step;
+use crate::visit::Visit;
 
 /// The half of the loop that needs no runtime.
 ///
@@ -65,7 +67,7 @@ impl Engine {
 
     /// Looks at the clock. Everything until the next look happens now.
     pub fn tick(&mut self) -> Instant {
-        self.now = self.shared.now();
+        self.now = self.shared.clock.now_in_loop();
         self.now
     }
 
@@ -88,20 +90,32 @@ impl Engine {
         self.input(|state, now| state.core.handle_open(socket, now));
     }
 
-    /// A message came. What waits of it is copied, so that its buffer can be reused.
-    pub fn handle_frame(&mut self, socket: SocketEpoch, frame: Frame) {
-        tracing::trace!(%socket, len = payload_len(&frame), "frame");
-        self.input(|state, now| state.core.handle_frame(socket, frame, now));
-    }
-
-    /// Bytes came that do not complete a message.
-    pub fn handle_part(&mut self, socket: SocketEpoch) {
-        self.input(|state, now| state.core.handle_part(socket, now));
-    }
-
-    /// A message of `len` bytes, more than the core takes, was skipped.
-    pub fn handle_skipped(&mut self, socket: SocketEpoch, len: u64) {
-        self.input(|state, now| state.core.handle_skipped(socket, len, now));
+    /// Handles what lies ready in the socket, under one lock, up to something that callbacks are bound to: who binds or unbinds
+    /// in a callback is heard before the next message. What waits of it is copied, so that its buffer can be used again.
+    ///
+    /// What is handled is taken from `ready`, the rest is left there.
+    pub fn handle_received(&mut self, socket: SocketEpoch, ready: impl IntoIterator<Item = Received>) {
+        let mut visit = Visit::begin(&self.shared, self.now, &mut self.steps, &mut self.deferred);
+        for received in ready {
+            let core = &mut visit.state.core;
+            match received {
+                Received::Frame(frame) => {
+                    tracing::trace!(%socket, len = payload_len(&frame), "frame");
+                    core.handle_frame(socket, frame, self.now);
+                }
+                Received::Skipped(len) => core.handle_skipped(socket, len, self.now),
+                Received::Part | Received::Yielded => core.handle_part(socket, self.now),
+                Received::Closed(reason) => {
+                    tracing::trace!(%socket, %reason, "closed");
+                    core.handle_close(socket, reason, self.now);
+                }
+            }
+            visit.poll();
+            if visit.has_calls() {
+                break;
+            }
+        }
+        drop(visit.end());
     }
 
     /// The socket ended, or could not be opened.
@@ -122,11 +136,8 @@ impl Engine {
         self.steps.pop_front()
     }
 
-    /// Runs the callbacks for what was handled. They take time, so the clock is looked at again afterwards.
+    /// Runs the callbacks for what was handled, and looks at the clock: they take time, and so does handling much.
     pub fn run_callbacks(&mut self) {
-        if self.deferred.calls.is_empty() {
-            return;
-        }
         for (event, callbacks) in &self.deferred.calls {
             callbacks.call(event);
         }
@@ -175,9 +186,10 @@ impl Engine {
     }
 
     fn input<T>(&mut self, input: impl FnOnce(&mut State, Instant) -> T) -> T {
-        let mut state = self.shared.lock();
-        let result = input(&mut state, self.now);
-        state.poll_core(self.now, &self.shared, &mut self.steps, &mut self.deferred);
+        let mut visit = Visit::begin(&self.shared, self.now, &mut self.steps, &mut self.deferred);
+        let result = input(&mut visit.state, self.now);
+        visit.poll();
+        drop(visit.end());
         result
     }
 }
@@ -185,7 +197,8 @@ impl Engine {
 /// Ends every stream and everybody who waits.
 impl Drop for Engine {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
+        let mut visit = Visit::begin(&self.shared, self.now, &mut self.steps, &mut self.deferred);
+        let state = &mut visit.state;
         if thread::panicking() {
             tracing::error!("the loop panicked: the client has ended, and connect has no effect any more");
         } else if state.life == Life::Running {
@@ -194,10 +207,11 @@ impl Drop for Engine {
         state.life = Life::Ended;
         // A loop that is cut off says no goodbye, but its handles must not believe that it goes on.
         state.core.disconnect();
-        state.poll_core(self.now, &self.shared, &mut self.steps, &mut self.deferred);
+        visit.poll();
+        let (mut state, deferred) = visit.end();
         // Under the same lock: who learns that the loop is gone must not find a stream that goes on.
-        let ended = state.routes.end(&mut self.deferred);
-        self.deferred.wakers.append(&mut state.shutdown_waiters);
+        let ended = state.routes.end(deferred);
+        deferred.wakers.append(&mut state.shutdown_waiters);
         drop(state);
         // Callbacks own values of the application, so they go without the lock.
         drop(ended);

@@ -31,6 +31,7 @@ mod sync;
 #[cfg(feature = "tls")]
 mod tls;
 mod turn;
+mod visit;
 #[cfg(feature = "websocket")]
 mod websocket;
 

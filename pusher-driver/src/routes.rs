@@ -75,13 +75,16 @@ impl Callbacks {
 
     /// Calls the client-wide callbacks, then those of the channel. Who is unbound meanwhile is still called.
     pub(crate) fn call(&self, event: &Event) {
-        let (client, channel) = (self.client.still_bound(), self.channel.still_bound());
-        let channels: Vec<_> = self.channels.iter().map(Bindings::still_bound).collect();
-        client.call(event);
-        channel.call(event);
-        for channel in &channels {
-            channel.call(event);
+        if self.lists().all(Bindings::are_bound) {
+            self.lists().for_each(|bindings| bindings.call(event));
+        } else {
+            let bound: Vec<_> = self.lists().map(Bindings::still_bound).collect();
+            bound.iter().for_each(|bindings| bindings.call(event));
         }
+    }
+
+    fn lists(&self) -> impl Iterator<Item = &Bindings> {
+        [&self.client, &self.channel].into_iter().chain(&self.channels)
     }
 }
 
@@ -209,7 +212,7 @@ impl Routes {
 
     /// Passes on what handles had collected, before anything that comes now.
     pub(crate) fn deliver_replays(&mut self, out: &mut Deferred) {
-        for Replay { events, bindings, .. } in mem::take(&mut self.replays) {
+        for Replay { events, bindings, .. } in self.replays.drain(..) {
             out.calls.extend(events.into_iter().map(|event| {
                 let callbacks =
                     Callbacks { client: Bindings::default(), channel: bindings.clone(), channels: Vec::new() };

@@ -7,16 +7,15 @@ use std::time::Duration;
 use std::{fmt, mem};
 
 use pusher_proto::{
-    Action, AuthBody, AuthError, AuthId, AuthRequest, AuthResponse, ChannelName, ClientEventName, Config,
-    ConnectionState, Data, Event, FailReason, Instant, Text, TriggerError,
+    AuthBody, AuthError, AuthId, AuthResponse, ChannelName, ClientEventName, Config, Data, FailReason, Instant, Text,
+    TriggerError,
 };
 
-use crate::auth::{Answers, AuthCall};
+use crate::auth::Answers;
 use crate::clock::Clock;
 use crate::mailbox::{Budget, replace_waker};
 use crate::options::Options;
-use crate::routes::{Deferred, Routes};
-use crate::step::Step;
+use crate::routes::Routes;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
@@ -26,7 +25,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     last_id: AtomicU64,
     pub(crate) budget: Arc<Budget>,
-    auth_body: AuthBody,
+    pub(crate) auth_body: AuthBody,
 }
 
 /// Changed only under the lock, and never while code of the application runs.
@@ -34,7 +33,7 @@ pub(crate) struct State {
     pub(crate) core: pusher_proto::Client,
     pub(crate) routes: Routes,
     /// Calls that run; the flag tells them that their answer is not needed any more.
-    calls: BTreeMap<AuthId, Arc<AtomicBool>>,
+    pub(crate) calls: BTreeMap<AuthId, Arc<AtomicBool>>,
     answers: Vec<(AuthId, Result<AuthResponse, AuthError>)>,
     /// Why no subscription can succeed at present.
     pub(crate) ended: Option<Ended>,
@@ -43,7 +42,7 @@ pub(crate) struct State {
     pub(crate) shutdown_waiters: Vec<Waker>,
     loop_waker: Option<Waker>,
     /// Whether something changed that the loop has not seen.
-    changed: bool,
+    pub(crate) changed: bool,
 }
 
 /// Why no subscription can succeed at present.
@@ -179,89 +178,6 @@ impl State {
             self.core.handle_auth(id, answer, now);
         }
     }
-
-    /// Takes everything that the core wants done.
-    pub(crate) fn poll_core(
-        &mut self,
-        now: Instant,
-        shared: &Arc<Shared>,
-        steps: &mut impl Extend<Step>,
-        deferred: &mut Deferred,
-    ) {
-        self.routes.deliver_replays(deferred);
-        let mut calls = Vec::new();
-        while let Some(action) = self.core.poll_action(now) {
-            match action {
-                Action::Emit(event) => {
-                    trace_event(&event);
-                    self.deliver(event, deferred);
-                }
-                Action::Connect(socket, request) => {
-                    tracing::trace!(%socket, ?request, "connect");
-                    steps.extend([Step::Connect(socket, request)]);
-                }
-                Action::Send(socket, text) => {
-                    tracing::trace!(%socket, len = text.len(), "send");
-                    steps.extend([Step::Send(socket, text)]);
-                }
-                Action::Close(socket, frame) => {
-                    tracing::trace!(%socket, ?frame, "close");
-                    steps.extend([Step::Close(socket, frame)]);
-                }
-                Action::Schedule(at) => {
-                    tracing::trace!(%at, "schedule");
-                    steps.extend([Step::Schedule(at)]);
-                }
-                Action::RequestAuth(request) => {
-                    tracing::trace!(id = %request.id, subject = %request.subject, purpose = ?request.purpose, "ask");
-                    calls.push(self.start_call(request, shared));
-                }
-                Action::CancelAuth(id) => {
-                    tracing::trace!(%id, "cancel auth");
-                    if let Some(cancelled) = self.calls.remove(&id) {
-                        cancelled.store(true, Ordering::Relaxed);
-                        steps.extend([Step::CancelAuth(id)]);
-                    }
-                }
-            }
-        }
-        if !calls.is_empty() {
-            steps.extend([Step::Authorize(calls)]);
-        }
-        self.ended = self.why_ended();
-        if self.ended.is_some() {
-            self.routes.stop_waiting(deferred);
-        }
-    }
-
-    fn start_call(&mut self, request: AuthRequest, shared: &Arc<Shared>) -> AuthCall {
-        let cancelled = Arc::new(AtomicBool::new(false));
-        self.calls.insert(request.id, Arc::clone(&cancelled));
-        let answers = Arc::<Shared>::clone(shared);
-        AuthCall::new(request, shared.auth_body, cancelled, answers)
-    }
-
-    /// Not by events: a handle may have wished to connect, and not to, since the last time.
-    fn why_ended(&self) -> Option<Ended> {
-        match self.core.state() {
-            ConnectionState::Disconnected => Some(Ended::Disconnected),
-            ConnectionState::Failed { reason } => Some(Ended::Failed(reason.clone())),
-            ConnectionState::Initialized
-            | ConnectionState::Connecting { .. }
-            | ConnectionState::Waiting { .. }
-            | ConnectionState::Connected { .. } => None,
-        }
-    }
-
-    fn deliver(&mut self, event: Event, deferred: &mut Deferred) {
-        let core = &self.core;
-        let is_subscribed = |channel: &_| core.channel(channel).is_some_and(|channel| channel.is_subscribed());
-        self.routes.observe(&event, is_subscribed, deferred);
-        let callbacks = self.routes.deliver(&event, deferred);
-        if !callbacks.is_empty() {
-            deferred.calls.push((event, callbacks));
-        }
-    }
 }
 
 impl Drop for Handle {
@@ -273,19 +189,5 @@ impl Drop for Handle {
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Handle")
-    }
-}
-
-/// Payloads are the application's own matter and not logged.
-fn trace_event(event: &Event) {
-    match event {
-        Event::Diagnostic(diagnostic) => tracing::info!("{diagnostic}"),
-        Event::ConnectionError(error) => tracing::warn!("{error}"),
-        Event::StateChanged { previous, current } => tracing::debug!(?previous, ?current, "state"),
-        Event::SubscriptionError { channel, error, retry_at: None } => tracing::warn!(%channel, "{error}"),
-        Event::SubscriptionError { channel, error, retry_at: Some(at) } => {
-            tracing::warn!(%channel, "{error}; tried again at {at}");
-        }
-        event => tracing::trace!(event = event.name(), channel = event.channel().map(ChannelName::as_str), "emit"),
     }
 }

@@ -13,6 +13,12 @@ pub trait Socket: Send + 'static {
     /// [`poll_close`](Self::poll_close) is called.
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Received>;
 
+    /// Returns the next of what has been read already, without reading. It may always return nothing:
+    /// [`poll_frame`](Self::poll_frame) returns it then, but one at a time is slower.
+    fn next_ready(&mut self) -> Option<Received> {
+        None
+    }
+
     /// Takes a text message, to be sent by [`poll_flush`](Self::poll_flush) at the latest.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::iter;
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -87,6 +88,37 @@ enum Read {
     Drained,
     /// The socket may have more; others have their turn first.
     Yielded,
+}
+
+/// What was read in a turn.
+#[derive(Debug, Default)]
+struct Share {
+    messages: usize,
+    bytes: usize,
+    /// Why nothing more is read.
+    end: Option<End>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Closed,
+    Yielded,
+}
+
+impl Share {
+    fn count(&mut self, received: &Received) {
+        self.messages += 1;
+        match received {
+            Received::Frame(frame) => self.bytes += payload_len(frame),
+            Received::Skipped(_) | Received::Part => {}
+            Received::Yielded => self.end = Some(End::Yielded),
+            Received::Closed(_) => self.end = Some(End::Closed),
+        }
+    }
+
+    const fn is_used_up(&self) -> bool {
+        self.end.is_some() || self.messages >= MESSAGES_PER_TURN || self.bytes > BYTES_PER_TURN
+    }
 }
 
 impl<O: Outside> Turns<O> {
@@ -213,10 +245,14 @@ impl<O: Outside> Turns<O> {
     }
 
     fn lose(&mut self, socket: SocketEpoch, reason: CloseReason) {
+        self.retire_link();
+        self.engine.handle_close(socket, reason);
+    }
+
+    fn retire_link(&mut self) {
         if let Link::Open(_, link) = mem::replace(&mut self.link, Link::None) {
             self.retire(link);
         }
-        self.engine.handle_close(socket, reason);
     }
 
     fn poll_link(&mut self, context: &mut Context<'_>) -> Read {
@@ -243,34 +279,29 @@ impl<O: Outside> Turns<O> {
         read
     }
 
-    /// Handles every message as it comes: while one is held, its read buffer cannot be used again.
+    /// Handles what lies ready at once, then reads again: while a message is held, its read buffer cannot be used again.
     fn read(&mut self, context: &mut Context<'_>) -> Read {
         let begin = self.engine.now();
-        let mut bytes = 0;
-        for count in 1..=FRAMES_PER_TURN {
-            if bytes > BYTES_PER_TURN || self.engine.now().since(begin) >= TIME_PER_TURN {
-                break;
-            }
+        let mut share = Share::default();
+        while !share.is_used_up() && self.engine.now().since(begin) < TIME_PER_TURN {
             let Link::Open(socket, link) = &mut self.link else { return Read::Drained };
             let socket = *socket;
-            match link.poll_frame(context) {
-                Poll::Pending => return Read::Drained,
-                Poll::Ready(Received::Frame(frame)) => {
-                    bytes += payload_len(&frame);
-                    self.engine.handle_frame(socket, frame);
-                }
-                Poll::Ready(Received::Skipped(len)) => self.engine.handle_skipped(socket, len),
-                Poll::Ready(Received::Part) => self.engine.handle_part(socket),
-                Poll::Ready(Received::Yielded) => {
-                    self.engine.handle_part(socket);
-                    break;
-                }
-                Poll::Ready(Received::Closed(reason)) => self.lose(socket, reason),
+            let Poll::Ready(received) = link.poll_frame(context) else { return Read::Drained };
+            let mut first = Some(received);
+            let batch = iter::from_fn(|| {
+                let received = match first.take() {
+                    Some(first) => first,
+                    None if share.is_used_up() => return None,
+                    None => link.next_ready()?,
+                };
+                share.count(&received);
+                Some(received)
+            });
+            self.engine.handle_received(socket, batch.take(MESSAGES_PER_BATCH));
+            if share.end == Some(End::Closed) {
+                self.retire_link();
             }
             self.settle();
-            if count % FRAMES_PER_TICK == 0 {
-                self.engine.tick();
-            }
         }
         Read::Yielded
     }
@@ -335,7 +366,7 @@ const MAX_CLOSING: usize = 8;
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Messages after which others on the same thread have their turn.
-const FRAMES_PER_TURN: usize = 256;
+const MESSAGES_PER_TURN: usize = 256;
 
 /// Bytes after which they have it: what waits for a consumer should still lie in the cache when it comes.
 const BYTES_PER_TURN: usize = 64 * 1_024;
@@ -343,5 +374,5 @@ const BYTES_PER_TURN: usize = 64 * 1_024;
 /// Time after which they have it: callbacks may be slow.
 const TIME_PER_TURN: Duration = Duration::from_millis(20);
 
-/// Messages that count as arrived at the same time: reading the clock costs as much as handling a short one.
-const FRAMES_PER_TICK: usize = 32;
+/// Messages that are handled under one lock, and count as arrived at the same time: both cost as much as handling a short one.
+const MESSAGES_PER_BATCH: usize = 32;

@@ -41,6 +41,10 @@ impl Clock for Tokio {
     /// A test may have paused the clock. Only the runtime's own threads see that, but handles ask on any thread.
     fn now(&self) -> Instant {
         let _entered = self.handle.enter();
+        self.now_in_loop()
+    }
+
+    fn now_in_loop(&self) -> Instant {
         Instant::from_elapsed(self.origin.elapsed())
     }
 }

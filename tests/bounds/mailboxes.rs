@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use allocation_counter::AllocationInfo;
-use pusher_driver::adapter::{Engine, Step, SystemClock};
+use pusher_driver::adapter::{Engine, Received, Step, SystemClock};
 use pusher_driver::{Client, Options};
 use pusher_proto::{AppKey, AuthResponse, Config, Endpoint, Frame, SocketEpoch, Text};
 
@@ -63,7 +63,7 @@ impl Loop {
     }
 
     fn receive(&mut self, frame: &str) {
-        self.engine.handle_frame(self.socket, Frame::Text(Text::from(frame)));
+        self.engine.handle_received(self.socket, [Received::Frame(Frame::Text(Text::from(frame)))]);
     }
 }
 
@@ -120,7 +120,7 @@ fn small_events_that_wait_do_not_hold_the_buffers_that_they_came_in() {
             let mut buffer = Vec::with_capacity(256 * KB as usize);
             buffer.extend_from_slice(frame.as_bytes());
             let text = Text::from_utf8(bytes::Bytes::from(buffer)).expect("a string is UTF-8");
-            world.engine.handle_frame(world.socket, Frame::Text(text));
+            world.engine.handle_received(world.socket, [Received::Frame(Frame::Text(text))]);
         }
     });
     check("2,000 events of 3 KB from buffers of 256 KB", &held, 12 * MB);

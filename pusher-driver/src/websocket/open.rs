@@ -40,15 +40,8 @@ impl<S: NonBlocking> WebSocket<S> {
     /// One call does a bounded amount of work, whatever the peer sends: it returns [`Received::Yielded`] when there is more.
     pub fn read(&mut self) -> Poll<Received> {
         loop {
-            match self.socket.poll_message() {
-                Ok(pusher_websocket::Received::Message(message)) => {
-                    // The message is a sign of life; so the beginning of the next one need not be reported.
-                    self.reported = self.socket.bytes_received();
-                    return Poll::Ready(received(message));
-                }
-                Ok(pusher_websocket::Received::More) => return Poll::Ready(Received::Yielded),
-                Ok(pusher_websocket::Received::Drained) => {}
-                Err(violation) => return Poll::Ready(Received::Closed(self.fail(violation))),
+            if let Some(received) = self.next_ready() {
+                return Poll::Ready(received);
             }
             match self.fill() {
                 Ok(Fill::Some) => {}
@@ -63,6 +56,21 @@ impl<S: NonBlocking> WebSocket<S> {
                 Ok(Fill::Paused) => return Poll::Ready(Received::Yielded),
                 Err(reason) => return Poll::Ready(Received::Closed(reason)),
             }
+        }
+    }
+
+    /// Returns the next message of what has been read already, or that there are too many frames without one, or what is wrong
+    /// with them.
+    fn next_ready(&mut self) -> Option<Received> {
+        match self.socket.poll_message() {
+            Ok(pusher_websocket::Received::Message(message)) => {
+                // The message is a sign of life; so the beginning of the next one need not be reported.
+                self.reported = self.socket.bytes_received();
+                Some(received(message))
+            }
+            Ok(pusher_websocket::Received::More) => Some(Received::Yielded),
+            Ok(pusher_websocket::Received::Drained) => None,
+            Err(violation) => Some(Received::Closed(self.fail(violation))),
         }
     }
 
@@ -218,6 +226,10 @@ impl<S: NonBlocking> Socket for WebSocket<S> {
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Received> {
         self.set_waker(context.waker());
         self.read()
+    }
+
+    fn next_ready(&mut self) -> Option<Received> {
+        Self::next_ready(self)
     }
 
     fn send(&mut self, text: Text) -> Result<(), CloseReason> {

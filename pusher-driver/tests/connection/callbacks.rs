@@ -65,6 +65,37 @@ fn a_callback_may_use_the_client_and_unbind_itself_for_later_events() {
 }
 
 #[test]
+fn who_binds_in_a_callback_hears_what_the_same_read_brought_behind_it() {
+    let (mut world, chat) = subscribed();
+    let (sender, calls) = mpsc::channel();
+    chat.bind("ignored", |_| {}).unwrap();
+    let weak = world.client.downgrade();
+    let chat = Arc::new(chat);
+    let (in_callback, mut is_first) = (Arc::clone(&chat), true);
+    chat.bind("start", move |_| {
+        if std::mem::take(&mut is_first) {
+            weak.upgrade().unwrap().bind("next", recorder(&sender, "client")).unwrap();
+            in_callback.bind("next", recorder(&sender, "channel")).unwrap();
+        }
+    })
+    .unwrap();
+    world.receive_all([&*event("chat", "start", ""), &event("chat", "next", ""), &event("chat", "next", "")]);
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), ["client next", "channel next", "client next", "channel next"]);
+}
+
+#[test]
+fn nothing_is_called_after_a_callback_that_disconnects() {
+    let (mut world, chat) = subscribed();
+    let (sender, calls) = mpsc::channel();
+    chat.bind("a", recorder(&sender, "channel")).unwrap();
+    let weak = world.client.downgrade();
+    world.client.bind("a", move |_| weak.upgrade().unwrap().disconnect()).unwrap();
+    let frame = event("chat", "a", "");
+    world.receive_all([&*frame, &frame, &frame]);
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), ["channel a"]);
+}
+
+#[test]
 fn who_is_unbound_hears_nothing_more_of_what_happened_at_once() {
     let (mut world, chat) = subscribed();
     let (sender, calls) = mpsc::channel();

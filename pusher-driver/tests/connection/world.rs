@@ -320,6 +320,10 @@ impl Socket for FakeSocket {
         }
     }
 
+    fn next_ready(&mut self) -> Option<Received> {
+        self.0.lock().unwrap().incoming.pop_front()
+    }
+
     fn send(&mut self, text: Text) -> Result<(), CloseReason> {
         self.0.lock().unwrap().unsent.push(text.to_string());
         Ok(())

@@ -1,0 +1,142 @@
+//! What the loop does under the lock: inputs go into the core, and everything that it wants done comes out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use pusher_proto::{Action, AuthRequest, ChannelName, ConnectionState, Event, Instant};
+
+use crate::auth::AuthCall;
+use crate::routes::Deferred;
+use crate::shared::{Ended, Shared, State};
+use crate::step::Step;
+use crate::sync::MutexGuard;
+use crate::sync::atomic::{AtomicBool, Ordering};
+
+/// The state of a client while the loop has the lock.
+///
+/// After every input, [`poll`](Self::poll) takes what follows from it; many inputs may go in during one visit.
+pub(crate) struct Visit<'a> {
+    pub(crate) state: MutexGuard<'a, State>,
+    now: Instant,
+    shared: &'a Arc<Shared>,
+    steps: &'a mut VecDeque<Step>,
+    deferred: &'a mut Deferred,
+    /// Calls to start: what one visit asks for can go out as one request.
+    calls: Vec<AuthCall>,
+}
+
+impl<'a> Visit<'a> {
+    pub(crate) fn begin(
+        shared: &'a Arc<Shared>,
+        now: Instant,
+        steps: &'a mut VecDeque<Step>,
+        deferred: &'a mut Deferred,
+    ) -> Self {
+        let mut state = shared.lock();
+        state.routes.deliver_replays(deferred);
+        let mut visit = Self { state, now, shared, steps, deferred, calls: Vec::new() };
+        // What a callback wished counts before the message behind the one that it was called for.
+        if visit.state.changed {
+            visit.poll();
+        }
+        visit
+    }
+
+    /// Takes everything that the core wants done.
+    pub(crate) fn poll(&mut self) {
+        while let Some(action) = self.state.core.poll_action(self.now) {
+            match action {
+                Action::Emit(event) => self.deliver(event),
+                Action::Connect(socket, request) => {
+                    tracing::trace!(%socket, ?request, "connect");
+                    self.steps.push_back(Step::Connect(socket, request));
+                }
+                Action::Send(socket, text) => {
+                    tracing::trace!(%socket, len = text.len(), "send");
+                    self.steps.push_back(Step::Send(socket, text));
+                }
+                Action::Close(socket, frame) => {
+                    tracing::trace!(%socket, ?frame, "close");
+                    self.steps.push_back(Step::Close(socket, frame));
+                }
+                Action::Schedule(at) => {
+                    tracing::trace!(%at, "schedule");
+                    self.steps.push_back(Step::Schedule(at));
+                }
+                Action::RequestAuth(request) => {
+                    tracing::trace!(id = %request.id, subject = %request.subject, purpose = ?request.purpose, "ask");
+                    self.start_call(request);
+                }
+                Action::CancelAuth(id) => {
+                    tracing::trace!(%id, "cancel auth");
+                    if let Some(cancelled) = self.state.calls.remove(&id) {
+                        cancelled.store(true, Ordering::Relaxed);
+                        self.steps.push_back(Step::CancelAuth(id));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether callbacks have to run.
+    pub(crate) const fn has_calls(&self) -> bool {
+        !self.deferred.calls.is_empty()
+    }
+
+    /// Everything is polled. The lock comes back, and what has to wait until it is free.
+    pub(crate) fn end(self) -> (MutexGuard<'a, State>, &'a mut Deferred) {
+        let Self { mut state, steps, deferred, calls, .. } = self;
+        if !calls.is_empty() {
+            steps.push_back(Step::Authorize(calls));
+        }
+        state.ended = why_ended(state.core.state());
+        if state.ended.is_some() {
+            state.routes.stop_waiting(deferred);
+        }
+        (state, deferred)
+    }
+
+    fn start_call(&mut self, request: AuthRequest) {
+        let cancelled = Arc::new(AtomicBool::new(false));
+        self.state.calls.insert(request.id, Arc::clone(&cancelled));
+        let answers = Arc::<Shared>::clone(self.shared);
+        self.calls.push(AuthCall::new(request, self.shared.auth_body, cancelled, answers));
+    }
+
+    fn deliver(&mut self, event: Event) {
+        trace_event(&event);
+        let State { core, routes, .. } = &mut *self.state;
+        let is_subscribed = |channel: &_| core.channel(channel).is_some_and(|channel| channel.is_subscribed());
+        routes.observe(&event, is_subscribed, self.deferred);
+        let callbacks = routes.deliver(&event, self.deferred);
+        if !callbacks.is_empty() {
+            self.deferred.calls.push((event, callbacks));
+        }
+    }
+}
+
+/// Not by events: a handle may have wished to connect, and not to, since the last time.
+fn why_ended(state: &ConnectionState) -> Option<Ended> {
+    match state {
+        ConnectionState::Disconnected => Some(Ended::Disconnected),
+        ConnectionState::Failed { reason } => Some(Ended::Failed(reason.clone())),
+        ConnectionState::Initialized
+        | ConnectionState::Connecting { .. }
+        | ConnectionState::Waiting { .. }
+        | ConnectionState::Connected { .. } => None,
+    }
+}
+
+/// Payloads are the application's own matter and not logged.
+fn trace_event(event: &Event) {
+    match event {
+        Event::Diagnostic(diagnostic) => tracing::info!("{diagnostic}"),
+        Event::ConnectionError(error) => tracing::warn!("{error}"),
+        Event::StateChanged { previous, current } => tracing::debug!(?previous, ?current, "state"),
+        Event::SubscriptionError { channel, error, retry_at: None } => tracing::warn!(%channel, "{error}"),
+        Event::SubscriptionError { channel, error, retry_at: Some(at) } => {
+            tracing::warn!(%channel, "{error}; tried again at {at}");
+        }
+        event => tracing::trace!(event = event.name(), channel = event.channel().map(ChannelName::as_str), "emit"),
+    }
+}
