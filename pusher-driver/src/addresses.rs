@@ -42,7 +42,8 @@ pub fn with_address(reason: CloseReason, host: &str, port: u16) -> CloseReason {
 
 /// Returns the value of the header `Host`. The default port is left out, as browsers do: some servers compare the header with
 /// the names that they know.
-pub(crate) fn host_header(host: &str, port: u16, tls: bool) -> String {
+#[must_use]
+pub fn host_header(host: &str, port: u16, tls: bool) -> String {
     if port == default_port(tls) { bracketed(host).into_owned() } else { authority(host, port) }
 }
 

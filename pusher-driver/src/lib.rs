@@ -78,7 +78,7 @@ pub mod async_exports {
 
 /// What adapters are made of; applications do not need it.
 pub mod adapter {
-    pub use crate::addresses::{ATTEMPT_DELAY, take_turns, with_address};
+    pub use crate::addresses::{ATTEMPT_DELAY, host_header, take_turns, with_address};
     pub use crate::auth::{AuthUrl, InvalidAuthUrl, USER_AGENT, with_causes};
     pub use crate::clock::{Clock, SystemClock};
     #[cfg(feature = "async")]
