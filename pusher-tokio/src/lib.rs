@@ -2,6 +2,8 @@
 
 mod runtime;
 mod stream;
+#[cfg(feature = "tokio-tungstenite-0-29")]
+pub mod tokio_tungstenite_0_29;
 
 use pusher_driver::adapter::Connection;
 #[doc(inline)]
