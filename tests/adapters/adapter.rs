@@ -67,14 +67,14 @@ asynchronous!(Tokio, "tokio", pusher_tokio::connect_with, in_tokio);
 asynchronous!(AsyncStd, "async-std", pusher_async_std::connect_with, in_async_std);
 asynchronous!(Smol, "smol", pusher_async_std::smol::connect_with, in_smol);
 
-static TOKIO: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
+pub(crate) static TOKIO: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
 
 /// Tasks of the tokio adapter that have not ended.
 pub(crate) fn tokio_tasks() -> usize {
     TOKIO.metrics().num_alive_tasks()
 }
 
-fn in_tokio<T>(future: impl Future<Output = T>, limit: Duration) -> Option<T> {
+pub(crate) fn in_tokio<T>(future: impl Future<Output = T>, limit: Duration) -> Option<T> {
     TOKIO.block_on(async { tokio::time::timeout(limit, future).await.ok() })
 }
 

@@ -1,6 +1,7 @@
 //! One list of scenarios, written once and run over every adapter: real sockets on this machine, the development server,
 //! and a proxy between them that makes faults. After each scenario nothing may be left over.
 
+#[macro_use]
 #[expect(clippy::unwrap_used, reason = "it fails the scenario")]
 mod adapter;
 #[expect(clippy::unwrap_used, reason = "it fails the scenario")]
@@ -16,6 +17,7 @@ mod proxies;
 mod scenarios;
 #[expect(clippy::unwrap_used, reason = "it fails the scenario")]
 mod tls;
+mod tungstenite;
 #[expect(clippy::unwrap_used, reason = "it fails the scenario")]
 mod world;
 
@@ -24,6 +26,7 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Trial};
 
 use crate::adapter::{Adapter, AsyncStd, Blocking, Smol, Tokio};
+use crate::tungstenite::Tungstenite;
 use crate::world::World;
 
 fn main() -> ExitCode {
@@ -36,6 +39,11 @@ fn main() -> ExitCode {
     trials.extend(trials_of::<AsyncStd>());
     trials.extend(trials_of::<Smol>());
     trials.extend(trials_of::<Blocking>());
+    // The WebSocket is a library's, which takes frames without end. Authorization, TLS and proxies are those of `Tokio`, or the
+    // application's.
+    let scenarios = scenarios::all::<Tungstenite>().into_iter();
+    let supported = scenarios.filter(|(name, _)| *name != "a_message_that_never_ends_is_given_up");
+    trials.extend(supported.map(|scenario| trial(scenario, false)));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
