@@ -212,6 +212,10 @@ impl Routes {
 
     /// Passes on what handles had collected, before anything that comes now.
     pub(crate) fn deliver_replays(&mut self, out: &mut Deferred) {
+        // Before every message, and hardly ever any.
+        if self.replays.is_empty() {
+            return;
+        }
         for Replay { events, bindings, .. } in self.replays.drain(..) {
             out.calls.extend(events.into_iter().map(|event| {
                 let callbacks =
