@@ -140,6 +140,16 @@ pub(super) fn a_message_that_never_ends_is_given_up<A: Adapter>(world: &mut Worl
     expect_recovery(world, &mut chat);
 }
 
+pub(super) fn a_message_that_never_ends_does_not_delay_shutdown<A: Adapter>(world: &mut World<A>) {
+    let user = world.user();
+    drop(user.subscribed("chat"));
+    world.proxy.flood(Flood::FRAGMENTS);
+    let start = Instant::now();
+    A::shutdown(&user.client, Duration::from_millis(50));
+    assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
+    assert_eq!(user.client.state(), ConnectionState::Disconnected);
+}
+
 pub(super) fn a_flood_that_goes_on_after_our_close_holds_up_nothing<A: Adapter>(world: &mut World<A>) {
     let user = world.user_with(world.config(), world.auth(), &options().close_timeout(PATIENCE));
     user.client.connect();

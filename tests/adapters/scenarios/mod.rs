@@ -26,6 +26,7 @@ list! {
         a_reset_connection_is_replaced
         a_silent_connection_is_noticed_and_replaced
         a_message_that_never_ends_is_given_up
+        a_message_that_never_ends_does_not_delay_shutdown
         a_flood_that_goes_on_after_our_close_holds_up_nothing
         a_trickle_of_bytes_is_enough
         a_message_may_take_longer_than_a_pong
