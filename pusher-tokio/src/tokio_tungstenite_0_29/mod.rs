@@ -34,7 +34,8 @@
 //!   reconnects; the crate's own WebSocket skips such a message. This needs [`Upgrade::config`]. A stream with larger limits of
 //!   its own holds the whole message before the client rejects it.
 //! * The number of frames in a message is not limited. If a message never ends, the connection ends when a ping has been
-//!   unanswered for five minutes.
+//!   unanswered for five minutes. Until then the library reads on whenever the stream is ready. Streams of tokio pause from time to
+//!   time even if they have more, so that other tasks run; a stream that is not built on them should do the same.
 //! * Proxies, TLS and the addresses of a name are the application's. The options for them apply to requests for authorization.
 
 mod error;
