@@ -128,20 +128,21 @@ impl Client {
     }
 
     fn handle_user_event(&mut self, envelope: Envelope, now: Instant) {
-        let envelope = if envelope.channel().is_none_or(|channel| channel.starts_with('#')) {
-            let Some(envelope) = self.signin.handle_event(envelope, &mut self.outbox) else { return };
-            envelope
-        } else {
-            envelope
-        };
-        if envelope.channel().is_some() {
-            let Self { channels, authorizations, outbox, .. } = self;
-            let is_taken = channels.handle_event(envelope, authorizations, now, outbox);
-            outbox.stats.events += u64::from(is_taken);
-        } else {
-            let event = ConnectionEvent { event: envelope.event().into(), data: envelope.data };
-            self.outbox.offer(Event::Connection(event));
+        if envelope.channel().is_some_and(|channel| !channel.starts_with('#')) {
+            return self.handle_channel_event(envelope, now);
         }
+        let Some(envelope) = self.signin.handle_event(envelope, &mut self.outbox) else { return };
+        if envelope.channel().is_some() {
+            return self.handle_channel_event(envelope, now);
+        }
+        let event = ConnectionEvent { event: envelope.event().into(), data: envelope.data };
+        self.outbox.offer(Event::Connection(event));
+    }
+
+    fn handle_channel_event(&mut self, envelope: Envelope, now: Instant) {
+        let Self { channels, authorizations, outbox, .. } = self;
+        let is_taken = channels.handle_event(envelope, authorizations, now, outbox);
+        outbox.stats.events += u64::from(is_taken);
     }
 
     /// An error frame never ends a connection: servers use any code for small things too. With a channel, as soketi

@@ -63,10 +63,12 @@ pub(crate) enum Message<'a> {
 
 impl<'a> Message<'a> {
     /// Reads what an envelope says; `None` if it is an event of the application.
+    #[inline]
     pub(crate) fn read(envelope: &'a Envelope) -> Option<Self> {
         if names::may_be_reserved(envelope.event()) { Self::read_reserved(envelope) } else { None }
     }
 
+    #[inline(never)]
     fn read_reserved(envelope: &'a Envelope) -> Option<Self> {
         let (event, data) = (envelope.event(), &envelope.data);
         // A frame that says it has the channel `""` has none, since no channel has that name.
