@@ -322,7 +322,7 @@ mod tests {
         for (id, name) in (0..).zip(names) {
             bindings.extend([record(id, Filter::named(name.into(), Scope::Client).unwrap(), &sender)]);
         }
-        let cause = ConnectionError::PongTimeout;
+        let cause = ConnectionError::PongTimeout.into();
         let states = [
             ConnectionState::Connecting { attempt: 0 },
             ConnectionState::Waiting { attempt: 1, retry_at: Instant::ZERO, cause },

@@ -81,7 +81,7 @@ async fn a_certificate_that_nobody_trusts_is_an_error_of_tls() {
     loop {
         let Event::StateChanged { current, .. } = within(events.recv()).await.unwrap() else { continue };
         let ConnectionState::Waiting { cause, .. } = current else { continue };
-        let ConnectionError::Transport(TransportError::Tls(text)) = cause else { panic!("{cause:?}") };
+        let ConnectionError::Transport(TransportError::Tls(text)) = *cause else { panic!("{cause:?}") };
         assert!(text.contains("certificate"), "{text}");
         return;
     }

@@ -423,6 +423,7 @@ impl Connection {
             self.servers.place = self.servers.place.wrapping_add(1);
         }
         let retry_at = now + self.delay(retry);
+        let cause = Box::new(cause);
         self.phase = Phase::Waiting { retry_at };
         self.set_state(ConnectionState::Waiting { attempt: self.tries.attempt, retry_at, cause }, outbox);
         if retry_at <= now {

@@ -4,6 +4,7 @@ mod channel_event;
 mod diagnostic;
 mod weight;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 pub use channel_event::ChannelEvent;
@@ -32,7 +33,7 @@ pub enum ConnectionState {
         /// When the next attempt begins.
         retry_at: Instant,
         /// The last failure.
-        cause: ConnectionError,
+        cause: Box<ConnectionError>,
     },
     /// The server has greeted.
     Connected {

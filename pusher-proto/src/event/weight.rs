@@ -88,7 +88,7 @@ fn lists(presence: &Presence) -> usize {
 
 fn state(state: &ConnectionState) -> usize {
     match state {
-        ConnectionState::Waiting { cause, .. } => printed(cause),
+        ConnectionState::Waiting { cause, .. } => printed(&**cause),
         ConnectionState::Connected { socket_id } => socket_id.len(),
         ConnectionState::Failed { reason } => printed(reason),
         ConnectionState::Initialized | ConnectionState::Connecting { .. } | ConnectionState::Disconnected => 0,
@@ -163,7 +163,11 @@ mod tests {
             (
                 Event::StateChanged {
                     previous: ConnectionState::Connected { socket_id: SocketId::new("1.1").unwrap() },
-                    current: ConnectionState::Waiting { attempt: 1, retry_at: crate::Instant::ZERO, cause },
+                    current: ConnectionState::Waiting {
+                        attempt: 1,
+                        retry_at: crate::Instant::ZERO,
+                        cause: cause.into(),
+                    },
                 },
                 3 + "no (code 4009)".len(),
             ),

@@ -29,11 +29,11 @@ async fn a_refused_authorization_is_an_error_of_the_channel() {
 async fn failure(client: &Client) -> ConnectionError {
     let mut events = client.events();
     if let ConnectionState::Waiting { cause, .. } = client.state() {
-        return cause;
+        return *cause;
     }
     loop {
         match within(events.recv()).await {
-            Some(Event::StateChanged { current: ConnectionState::Waiting { cause, .. }, .. }) => return cause,
+            Some(Event::StateChanged { current: ConnectionState::Waiting { cause, .. }, .. }) => return *cause,
             Some(_) => {}
             None => panic!("the client goes on trying"),
         }

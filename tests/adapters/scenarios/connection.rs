@@ -18,7 +18,7 @@ pub(super) fn a_client_waits_for_a_server_that_is_not_up_yet<A: Adapter>(world: 
     let refused = |state: &ConnectionState| {
         let cause = ConnectionError::Transport(TransportError::Io(String::new()));
         matches!(state, ConnectionState::Waiting { cause: found, .. }
-            if std::mem::discriminant(found) == std::mem::discriminant(&cause))
+            if std::mem::discriminant(&**found) == std::mem::discriminant(&cause))
     };
     let state = user.until_state("refused", refused);
     let ConnectionState::Waiting { cause, .. } = state else { panic!("{state:?}") };
@@ -77,7 +77,7 @@ pub(super) fn the_upgrade_carries_prefix_and_headers_to_an_ipv6_address<A: Adapt
         location: Some("/busy".into()),
         excerpt: "come back".into(),
     };
-    assert_eq!(cause, ConnectionError::Transport(refused));
+    assert_eq!(*cause, ConnectionError::Transport(refused));
 }
 
 pub(super) fn events_arrive_on_every_kind_of_channel<A: Adapter>(world: &mut World<A>) {

@@ -79,7 +79,7 @@ fn entered(state: &ConnectionState, scene: &mut Scene<'_>) {
         ConnectionState::Failed { .. } => scene.reach(Rare::Fatal),
         ConnectionState::Waiting { retry_at, cause, .. } => {
             let is_dropped =
-                matches!(cause, ConnectionError::Closed { reason: CloseReason::Dropped, during_handshake: false });
+                matches!(**cause, ConnectionError::Closed { reason: CloseReason::Dropped, during_handshake: false });
             let is_soon = retry_at.since(scene.facts.now) < Duration::from_secs(1);
             if is_dropped && is_soon && !scene.facts.was_unpolled {
                 scene.reach(Rare::InferredClose);
