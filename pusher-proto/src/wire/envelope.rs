@@ -88,67 +88,71 @@ impl Fields {
 fn scan(frame: &str) -> Option<Fields> {
     let bytes = frame.as_bytes();
     let (mut event, mut channel, mut user_id, mut data) = (None, None, None, None);
-    let mut at = after(bytes, 0, b"{")?;
+    let mut rest = bytes.strip_prefix(b"{")?;
     loop {
-        let end = if let Some(value) = after(bytes, at, b"\"event\":").filter(|_| event.is_none()) {
-            name(bytes, value, &mut event)?
-        } else if let Some(value) = after(bytes, at, b"\"channel\":").filter(|_| channel.is_none()) {
-            name(bytes, value, &mut channel)?
-        } else if let Some(value) = after(bytes, at, b"\"data\":").filter(|_| data.is_none()) {
-            let start = skip_spaces(bytes, value);
-            data.insert(start..string_end(bytes, after(bytes, start, b"\"")?)? + 1).end
-        } else if let Some(value) = after(bytes, at, b"\"user_id\":").filter(|_| user_id.is_none()) {
-            name(bytes, value, &mut user_id)?
+        if let Some(value) = rest.strip_prefix(b"\"event\":").filter(|_| event.is_none()) {
+            (event, rest) = name(bytes, value)?;
+        } else if let Some(value) = rest.strip_prefix(b"\"channel\":").filter(|_| channel.is_none()) {
+            (channel, rest) = name(bytes, value)?;
+        } else if let Some(value) = rest.strip_prefix(b"\"data\":").filter(|_| data.is_none()) {
+            let quoted = skip_spaces(value);
+            // In an event of a channel, nothing comes behind the other two.
+            let is_last = event.is_some() && channel.is_some();
+            let (start, len) = (bytes.len() - quoted.len(), string_end(quoted, is_last)? + 1);
+            data = Some(start..start + len);
+            rest = &quoted[len..];
+        } else if let Some(value) = rest.strip_prefix(b"\"user_id\":").filter(|_| user_id.is_none()) {
+            (user_id, rest) = name(bytes, value)?;
         } else {
             return None;
-        };
-        match bytes.get(end)? {
-            b',' => at = skip_spaces(bytes, end + 1),
-            b'}' if end + 1 == bytes.len() => {
-                return Some(Fields { event: event?, channel, user_id, data: data.unwrap_or(0..0) });
-            }
-            _ => return None,
         }
+        rest = match rest.split_first()? {
+            (b',', rest) => skip_spaces(rest),
+            (b'}', []) => return Some(Fields { event: event?, channel, user_id, data: data.unwrap_or(0..0) }),
+            _ => return None,
+        };
     }
 }
 
-fn skip_spaces(bytes: &[u8], mut at: usize) -> usize {
-    while bytes.get(at) == Some(&b' ') {
-        at += 1;
+fn skip_spaces(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ', rest @ ..] = bytes {
+        bytes = rest;
     }
-    at
+    bytes
 }
 
-fn after<const N: usize>(bytes: &[u8], at: usize, text: &[u8; N]) -> Option<usize> {
-    (bytes.get(at..)?.first_chunk() == Some(text)).then_some(at + N)
+/// Reads a string behind spaces that has no escapes; returns its content, and what follows the string.
+fn name<'a>(frame: &[u8], value: &'a [u8]) -> Option<(Option<Span>, &'a [u8])> {
+    let content = skip_spaces(value).strip_prefix(b"\"")?;
+    let len = content.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < b' ')?;
+    let rest = content[len..].strip_prefix(b"\"")?;
+    let start = frame.len() - content.len();
+    Some((Some(Span::new(start..start + len)?), rest))
 }
 
-/// Reads a string behind spaces that has no escapes; returns where it ends.
-fn name(bytes: &[u8], at: usize, content: &mut Option<Span>) -> Option<usize> {
-    let start = after(bytes, skip_spaces(bytes, at), b"\"")?;
-    let rest = &bytes[start..];
-    let len = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < b' ')?;
-    *content = Some(Span::new(start..start + len).filter(|_| rest[len] == b'"')?);
-    Some(start + len + 1)
-}
-
-/// Where the string ends whose content starts at `start`, behind its quote; `None` if it does not end, or holds a control
-/// character.
+/// Where the string ends whose quote is the first byte; `None` if it does not end, or holds a control character. `is_last` says that
+/// the frame probably ends with it.
 ///
 /// Asks of a whole block, in a loop that compiles to vector instructions, whether it can hold the end; payloads are JSON
 /// in JSON, so nearly every quote follows a single backslash.
-fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
+#[inline(never)]
+fn string_end(bytes: &[u8], is_last: bool) -> Option<usize> {
+    // Between blocks, a backslash before `at` is a single one, so it escapes what is at `at`.
     let is_escaped = |at: usize| bytes.get(at - 1) == Some(&b'\\');
-    let mut at = start;
+    let mut at = bytes.starts_with(b"\"").then_some(1)?;
+    if let Some(string) = bytes.strip_suffix(b"\"}").filter(|_| is_last) {
+        at = skip_all(string, at);
+        if at == string.len() && !is_escaped(at) {
+            return Some(at);
+        }
+    }
     loop {
-        // Between blocks, a backslash before `at` is a single one, so it escapes what is at `at`.
         at = skip_inner::<256>(bytes, at);
         let end = at + 256;
         while at < end {
             at = skip_inner::<64>(bytes, at);
             at = skip_inner::<16>(bytes, at);
             let to = at + 16;
-            at = skip_last(bytes, at, start);
             at += usize::from(is_escaped(at));
             while at < to || is_escaped(at) {
                 match bytes.get(at)? {
@@ -162,6 +166,13 @@ fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
     }
 }
 
+/// Skips what is certainly inside the string, if it has no end before the last byte.
+fn skip_all(string: &[u8], at: usize) -> usize {
+    let at = skip_inner::<256>(string, at);
+    let at = skip_rest::<64>(string, skip_inner::<64>(string, at));
+    skip_rest::<16>(string, skip_inner::<16>(string, at))
+}
+
 /// Skips whole blocks that are certainly inside the string.
 fn skip_inner<const LEN: usize>(bytes: &[u8], mut at: usize) -> usize {
     while is_inner::<LEN>(bytes, at) {
@@ -170,19 +181,19 @@ fn skip_inner<const LEN: usize>(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Skips what is left of a string that ends the frame, if it is less than a block: the block that ends with it begins in what was
-/// skipped before.
-fn skip_last(bytes: &[u8], at: usize, start: usize) -> usize {
-    const LEN: usize = 16;
-    let last = bytes.len().saturating_sub("\"}".len());
-    if (at..at + LEN).contains(&last) && last >= start + LEN && is_inner::<LEN>(bytes, last - LEN) { last } else { at }
+/// Skips what is left, if it is less than a block: the last block of the string begins in what was skipped before.
+fn skip_rest<const LEN: usize>(string: &[u8], at: usize) -> usize {
+    match string.len().checked_sub(LEN) {
+        Some(start) if (1..at).contains(&start) && is_inner::<LEN>(string, start) => string.len(),
+        _ => at,
+    }
 }
 
 /// Whether the block at `at` is there and certainly inside the string: no control character, no backslash behind another,
 /// and each quote behind one.
 fn is_inner<const LEN: usize>(bytes: &[u8], at: usize) -> bool {
-    let block = |at: usize| bytes.get(at..)?.first_chunk::<LEN>();
-    let (Some(before), Some(block)) = (block(at - 1), block(at)) else { return false };
+    let Some(window @ [_, rest @ ..]) = bytes.get(at - 1..) else { return false };
+    let (Some(before), Some(block)) = (window.first_chunk::<LEN>(), rest.first_chunk::<LEN>()) else { return false };
     let (mut may_end, mut least) = (false, u8::MAX);
     for (&before, &byte) in before.iter().zip(block) {
         // Turns a backslash behind another into the quote that is looked for, and an escaped quote into something else. As a mask
@@ -320,11 +331,37 @@ mod tests {
     #[test]
     fn finds_the_end_of_a_payload_wherever_it_lies() {
         for pattern in ["x", r#"\""#, r"\\", r#"\\\""#, r"\\\\", "é", r#"a\"b"#] {
-            for len in 0..200 {
+            for len in 0..350 {
                 let content = pattern.repeat(len);
-                let frame = format!(r#"{{"event":"e","data":"{content}"}}"#);
-                assert_eq!(parts(&frame), some("e", None, None, &format!("\"{content}\"")), "{frame}");
+                let data = format!("\"{content}\"");
+                let frame = format!(r#"{{"event":"e","data":{data}}}"#);
+                assert_eq!(parts(&frame), some("e", None, None, &data), "{frame}");
                 assert_eq!(parts(&frame[..frame.len() - 2]), None, "{frame}");
+                for frame in [
+                    format!(r#"{{"event":"e","channel":"c","data":{data}}}"#),
+                    format!(r#"{{"event":"e","channel":"c","data":{data},"user_id":null}}"#),
+                ] {
+                    assert_eq!(parts(&frame), some("e", Some("c"), None, &data), "{frame}");
+                }
+                for end in ["", "\\\"}", "\n\"}", "\"x\"}", "\"}}"] {
+                    let frame = format!(r#"{{"event":"e","channel":"c","data":"{content}{end}"#);
+                    assert_eq!(parts(&frame), None, "{frame}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn finds_what_ends_a_payload_wherever_it_lies() {
+        for len in (1..=130).chain([256, 257, 272, 321, 400]) {
+            let frame = format!(r#"{{"event":"e","channel":"c","data":"{}"}}"#, "x".repeat(len));
+            let start = frame.len() - "\"}".len() - len;
+            for at in start..start + len {
+                for what in ["\"", "\n", "\0"] {
+                    let mut frame = frame.clone();
+                    frame.replace_range(at..=at, what);
+                    assert_eq!(parts(&frame), None, "{frame}");
+                }
             }
         }
     }
