@@ -21,6 +21,7 @@ impl Span {
         self.start as usize..self.end.get() as usize
     }
 
+    #[inline]
     pub(crate) fn of(self, text: &str) -> &str {
         &text[self.range()]
     }

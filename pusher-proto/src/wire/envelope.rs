@@ -32,10 +32,12 @@ impl Envelope {
         }
     }
 
+    #[inline]
     pub(crate) fn event(&self) -> &str {
         self.event.of(self.data.source())
     }
 
+    #[inline]
     pub(crate) fn channel(&self) -> Option<&str> {
         self.channel.map(|span| span.of(self.data.source()))
     }

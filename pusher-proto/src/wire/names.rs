@@ -26,7 +26,7 @@ const INTERNAL: &str = "pusher_internal:";
 /// Whether the name may be one of the server's own. Every other name is the application's.
 #[inline]
 pub(crate) fn may_be_reserved(event: &str) -> bool {
-    event.starts_with("pusher")
+    event.as_bytes().starts_with(b"pusher")
 }
 
 /// Whether only the server says this to a client, and never encrypted.

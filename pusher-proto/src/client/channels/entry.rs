@@ -140,6 +140,7 @@ impl Entry {
             && matches!(self.phase, Phase::Sent { .. } | Phase::Ready { was_sent: true, .. } | Phase::Subscribed)
     }
 
+    #[inline]
     pub(super) fn close_gap(&mut self, channel: &ChannelName, outbox: &mut Outbox) {
         if let Some(since) = self.past.lost_at.take() {
             outbox.emit(Event::ContinuityLost { channel: channel.clone(), since });
