@@ -7,11 +7,14 @@
 //! valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/deps/hot_path-… --events 1193 10000
 //! ```
 //!
-//! and the same with 20000 events; the difference is 10,000 events.
+//! and the same with 20000 events; the difference is 10,000 events. What an application pays to read a payload is counted in
+//! the same way: `--decode 1000 10000 WAY` reads a payload of 1,000 bytes of JSON by `Data::json` (`json`), by `Data::json_in`
+//! (`json_in`), or unwraps and reads the same bytes by two calls of serde_json (`serde_json`).
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use pusher_proto::Data;
 use pusher_tests::hot_path::{FRAME_LENS, Subscriber, frame};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -23,6 +26,10 @@ fn main() {
         let (len, count, others) =
             (number(at + 1), number(at + 2), arguments.get(at + 3).map_or(0, |_| number(at + 3)));
         return run(&mut Subscriber::new(others), len, count);
+    }
+    if let Some(at) = arguments.iter().position(|argument| argument == "--decode") {
+        let number = |at: usize| arguments[at].parse::<usize>().expect("--decode LEN COUNT WAY");
+        return decode(number(at + 1), number(at + 2), &arguments[at + 3]);
     }
     println!("{:>12}  {:>12}  {:>12}  {:>12}  {:>6}", "frame", "core", "allocations", "serde_json", "ratio");
     for len in FRAME_LENS {
@@ -57,6 +64,41 @@ fn read_envelopes(len: usize, count: usize) {
     for _ in 0..count {
         let envelope: Envelope<'_> = serde_json::from_str(black_box(&frame)).expect("the frame is an envelope");
         black_box((envelope.event, envelope.channel, envelope.data));
+    }
+}
+
+#[derive(Deserialize)]
+struct Owned {
+    _id: u64,
+    _name: String,
+    _place: [f64; 2],
+    _tags: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Borrowed<'a> {
+    _id: u64,
+    _name: &'a str,
+    _place: [f64; 2],
+    #[serde(borrow)]
+    _tags: Vec<&'a str>,
+}
+
+fn decode(len: usize, count: usize, way: &str) {
+    let record = r#"{"_id":12345,"_name":"Anna Karenina","_place":[1.5,-20.25],"_tags":["a","bc","déf"]}"#;
+    let json = format!("[{}]", vec![record; (len / record.len()).max(1)].join(","));
+    let data = Data::string(&json);
+    let mut buffer = String::new();
+    for _ in 0..count {
+        let records = match way {
+            "json" => data.json::<Vec<Owned>>().map(|records| black_box(records).len()),
+            "json_in" => data.json_in::<Vec<Borrowed<'_>>>(&mut buffer).map(|records| black_box(records).len()),
+            "serde_json" => serde_json::from_str::<String>(black_box(data.raw()))
+                .and_then(|text| serde_json::from_str::<Vec<Owned>>(&text))
+                .map(|records| black_box(records).len()),
+            _ => panic!("the ways are json, json_in and serde_json"),
+        };
+        assert!(records.is_ok_and(|records| records > 0));
     }
 }
 
