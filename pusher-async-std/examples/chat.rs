@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use async_std::task::block_on;
-use pusher_async_std::{ClientEventName, Config, Data, Endpoint, Event, HttpAuth, connect};
+use pusher_async_std::{Config, Endpoint, Event, HttpAuth, connect};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let name = std::env::args().nth(1).ok_or("what is your name? give it as the argument")?;
@@ -22,9 +22,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let typed = client.subscribe("presence-room")?;
     thread::spawn(move || {
-        let Ok(event) = ClientEventName::new("client-message") else { return };
         for line in io::stdin().lock().lines().map_while(Result::ok) {
-            if let Err(error) = typed.trigger(&event, &Data::string(&line)) {
+            if let Err(error) = typed.trigger("client-message", &line) {
                 eprintln!("not sent: {error}");
             }
         }

@@ -12,9 +12,7 @@ use std::io::{self, BufRead as _};
 use std::thread;
 use std::time::Duration;
 
-use pusher_tokio::{
-    ChannelName, Client, ClientEventName, Config, Data, Endpoint, Event, HttpAuth, Subscription, connect,
-};
+use pusher_tokio::{ChannelName, Client, Config, Data, Endpoint, Event, HttpAuth, Subscription, connect};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -55,9 +53,9 @@ async fn main() -> Result<(), Error> {
 fn act(client: &Client, line: &str, subscriptions: &mut Vec<Subscription>) -> Result<(), Error> {
     match *line.splitn(4, ' ').collect::<Vec<_>>() {
         ["subscribe", channel] => subscriptions.push(client.subscribe(channel)?),
-        ["unsubscribe", channel] => client.unsubscribe(&ChannelName::new(channel)?),
+        ["unsubscribe", channel] => client.unsubscribe(channel),
         ["trigger", channel, event, data] => {
-            client.trigger(&ChannelName::new(channel)?, &ClientEventName::new(event)?, &Data::from_json(data)?)?;
+            client.trigger(channel, event, &Data::from_json(data)?)?;
         }
         ["signin"] => client.signin(),
         _ => return Err(format!("unknown command {line:?}").into()),

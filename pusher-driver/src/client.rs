@@ -5,14 +5,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pusher_proto::{
-    AppKey, ChannelName, ClientEventName, ConnectionState, Data, Endpoints, Event, InvalidConfig, InvalidName,
-    NetworkHint, SocketId, Stats, Text, TriggerError,
+    AppKey, ChannelName, ClientEventName, ConnectionState, Endpoints, Event, InvalidConfig, InvalidName, NetworkHint,
+    SocketId, Stats, Text, TriggerError,
 };
+use serde::Serialize;
 
 use crate::bindings::{BindError, Binding, BindingId, Filter, Scope};
 use crate::events::Events;
 use crate::routes::Route;
-use crate::shared::{Handle, Life};
+use crate::shared::{ClientEvent, Handle, Life};
 use crate::subscription::Subscription;
 
 /// A Pusher client: cheap to clone, usable from any thread, and never waiting for the network.
@@ -120,12 +121,14 @@ impl Client {
         Ok(Subscription::new(Arc::clone(&self.handle), channel.try_into()?))
     }
 
-    /// Leaves a channel, whoever still has a handle of it: their streams end and their bindings go.
-    pub fn unsubscribe(&self, channel: &ChannelName) {
+    /// Leaves a channel, whoever still has a handle of it: their streams end and their bindings go. A name that nothing is
+    /// subscribed to changes nothing.
+    pub fn unsubscribe(&self, channel: impl AsRef<str>) {
+        let Ok(channel) = ChannelName::new(channel.as_ref()) else { return };
         // The route's callbacks own values of the application, so it goes without the lock.
         let (_route, wakers) = self.handle.0.change(|state| {
-            state.core.unsubscribe(channel);
-            let mut route = state.routes.remove(channel);
+            state.core.unsubscribe(&channel);
+            let mut route = state.routes.remove(&channel);
             let wakers = route.as_mut().map(Route::end);
             (route, wakers)
         });
@@ -145,14 +148,32 @@ impl Client {
         self.handle.0.change(|state| state.core.signout());
     }
 
-    /// Sends a client event to everybody else on a private or presence channel.
+    /// Sends a client event to everybody else on a private or presence channel, with any data that serde serialises. A
+    /// [`Data`](pusher_proto::Data) is sent as it is.
     ///
     /// # Errors
     ///
-    /// When the channel cannot take it at present; nothing of it is kept then.
-    pub fn trigger(&self, channel: &ChannelName, event: &ClientEventName, data: &Data) -> Result<(), TriggerError> {
+    /// When the channel cannot take it at present, or a name or the data is unusable; nothing of it is kept then.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.trigger("private-chat", "client-typing", &[1, 2])?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn trigger<N, E, D>(&self, channel: N, event: E, data: &D) -> Result<(), TriggerError>
+    where
+        N: TryInto<ChannelName>,
+        E: TryInto<ClientEventName>,
+        InvalidName: From<N::Error> + From<E::Error>,
+        D: Serialize + ?Sized,
+    {
+        let channel = channel.try_into().map_err(InvalidName::from)?;
+        let event = ClientEvent::new(event, data)?;
         let now = self.handle.0.now();
-        self.handle.0.change(|state| state.trigger(channel, event, data, now))
+        self.handle.0.change(|state| state.trigger(&channel, &event, now))
     }
 
     /// Returns a stream of everything that happens from now on, on all channels and beside them.
@@ -251,8 +272,9 @@ impl Client {
 
     /// Returns what is known of a channel, if somebody wants it.
     #[must_use]
-    pub fn channel(&self, channel: &ChannelName) -> Option<ChannelInfo> {
-        self.handle.0.lock().core.channel(channel).map(ChannelInfo::from)
+    pub fn channel(&self, channel: impl AsRef<str>) -> Option<ChannelInfo> {
+        let channel = ChannelName::new(channel.as_ref()).ok()?;
+        self.handle.0.lock().core.channel(&channel).map(ChannelInfo::from)
     }
 
     /// Returns what is known of every channel that somebody wants.

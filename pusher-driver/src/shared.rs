@@ -7,9 +7,10 @@ use std::time::Duration;
 use std::{fmt, mem};
 
 use pusher_proto::{
-    AuthBody, AuthError, AuthId, AuthResponse, ChannelName, ClientEventName, Config, Data, FailReason, Instant, Text,
-    TriggerError,
+    AuthBody, AuthError, AuthId, AuthResponse, ChannelName, ClientEventName, Config, Data, FailReason, Instant,
+    InvalidName, Text, TriggerError,
 };
+use serde::Serialize;
 
 use crate::auth::Answers;
 use crate::clock::Clock;
@@ -64,6 +65,25 @@ pub(crate) enum Life {
 
 /// Counts as one of those whose last one takes the connection with it.
 pub(crate) struct Handle(pub(crate) Arc<Shared>);
+
+/// What an application wants to send.
+pub(crate) struct ClientEvent {
+    name: ClientEventName,
+    data: Data,
+}
+
+impl ClientEvent {
+    pub(crate) fn new<E, D>(name: E, data: &D) -> Result<Self, TriggerError>
+    where
+        E: TryInto<ClientEventName>,
+        InvalidName: From<E::Error>,
+        D: Serialize + ?Sized,
+    {
+        let name = name.try_into().map_err(InvalidName::from)?;
+        let data = Data::from_serialize(data).map_err(|error| TriggerError::Data(error.to_string().into()))?;
+        Ok(Self { name, data })
+    }
+}
 
 impl Shared {
     pub(crate) fn new(config: Config, options: &Options, clock: Arc<dyn Clock>) -> Arc<Self> {
@@ -160,12 +180,11 @@ impl State {
     pub(crate) fn trigger(
         &mut self,
         channel: &ChannelName,
-        event: &ClientEventName,
-        data: &Data,
+        event: &ClientEvent,
         now: Instant,
     ) -> Result<(), TriggerError> {
         match self.life {
-            Life::Running => self.core.trigger(channel, event, data, now),
+            Life::Running => self.core.trigger(channel, &event.name, &event.data, now),
             Life::Leaving(_) | Life::Ended => Err(TriggerError::NotConnected),
         }
     }

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use pusher_proto::{
-    ChannelName, ClientEventName, Data, Event, FailReason, Member, Members, SubscriptionError, Text, TriggerError,
+    ChannelName, ClientEventName, Event, FailReason, InvalidName, Member, Members, SubscriptionError, Text,
+    TriggerError,
 };
+use serde::Serialize;
 
 use crate::bindings::{BindError, Binding, BindingId, Filter, Scope};
 use crate::mailbox::{Mailbox, Taken};
 use crate::routes::{RouteId, WaitId};
-use crate::shared::{Ended, Handle, Life};
+use crate::shared::{ClientEvent, Ended, Handle, Life};
 
 /// One handle of a channel: a stream of its events, and what is known of it.
 ///
@@ -219,29 +221,34 @@ impl Subscription {
         removed.map_or(0, |removed| removed.len())
     }
 
-    /// Sends a client event to everybody else on this private or presence channel.
+    /// Sends a client event to everybody else on this private or presence channel, with any data that serde serialises. A
+    /// [`Data`](pusher_proto::Data) is sent as it is.
     ///
     /// # Errors
     ///
-    /// When the channel cannot take it at present; nothing of it is kept then.
+    /// When the channel cannot take it at present, or the name or the data is unusable; nothing of it is kept then.
     ///
     /// # Examples
     ///
     /// ```no_run
     /// # fn example(chat: pusher_driver::Subscription) -> Result<(), Box<dyn std::error::Error>> {
-    /// use pusher_proto::{ClientEventName, Data};
-    ///
-    /// chat.trigger(&ClientEventName::new("client-typing")?, &Data::string("…"))?;
+    /// chat.trigger("client-typing", "…")?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn trigger(&self, event: &ClientEventName, data: &Data) -> Result<(), TriggerError> {
+    pub fn trigger<E, D>(&self, event: E, data: &D) -> Result<(), TriggerError>
+    where
+        E: TryInto<ClientEventName>,
+        InvalidName: From<E::Error>,
+        D: Serialize + ?Sized,
+    {
+        let event = ClientEvent::new(event, data)?;
         let now = self.handle.0.now();
         self.handle.0.change(|state| {
             if state.routes.get(&self.channel, self.route).is_none() {
                 return Err(TriggerError::NotSubscribed);
             }
-            state.trigger(&self.channel, event, data, now)
+            state.trigger(&self.channel, &event, now)
         })
     }
 

@@ -7,7 +7,9 @@ use core::fmt;
 use core::ops::Range;
 
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::{Deserialize, Serialize};
+use serde::ser::Error;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::Text;
 
@@ -166,6 +168,17 @@ impl Data {
     /// The same payload in a copy of its frame.
     pub(crate) fn detached(&self) -> Self {
         Self { source: self.source.detached(), ..*self }
+    }
+}
+
+/// The JSON as it was sent, for serialisers of JSON; no payload is `null`.
+impl Serialize for Data {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.is_absent() {
+            return serializer.serialize_unit();
+        }
+        let json: &RawValue = serde_json::from_str(self.raw()).map_err(S::Error::custom)?;
+        json.serialize(serializer)
     }
 }
 

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::time::Duration;
 
-use crate::{AuthError, CloseReason, Text, TransportError};
+use crate::{AuthError, CloseReason, InvalidName, Text, TransportError};
 
 /// Pusher said no: the content of a `pusher:error` or a `pusher:subscription_error`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -273,6 +273,18 @@ pub enum TriggerError {
     /// The queue of unsent client events is full.
     #[error("the queue of client events is full")]
     QueueFull,
+    /// The name of the channel or of the event is one that no server can mean.
+    #[error("{0}")]
+    Name(#[source] InvalidName),
+    /// The data has no JSON form; the text says why.
+    #[error("the data cannot be written as JSON: {0}")]
+    Data(Text),
+}
+
+impl From<InvalidName> for TriggerError {
+    fn from(error: InvalidName) -> Self {
+        Self::Name(error)
+    }
 }
 
 #[cfg(test)]

@@ -121,30 +121,6 @@ impl ChannelName {
     }
 }
 
-impl TryFrom<&str> for ChannelName {
-    type Error = InvalidName;
-
-    fn try_from(name: &str) -> Result<Self, InvalidName> {
-        Self::new(name)
-    }
-}
-
-impl TryFrom<String> for ChannelName {
-    type Error = InvalidName;
-
-    fn try_from(name: String) -> Result<Self, InvalidName> {
-        Self::new(name)
-    }
-}
-
-impl TryFrom<&Self> for ChannelName {
-    type Error = InvalidName;
-
-    fn try_from(name: &Self) -> Result<Self, InvalidName> {
-        Ok(name.clone())
-    }
-}
-
 /// The name of an event that a client may send: starts with `client-`, at most 200 bytes, no control character.
 ///
 /// # Examples
@@ -191,14 +167,6 @@ impl ClientEventName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl TryFrom<&str> for ClientEventName {
-    type Error = InvalidName;
-
-    fn try_from(name: &str) -> Result<Self, InvalidName> {
-        Self::new(name)
     }
 }
 
@@ -280,6 +248,31 @@ macro_rules! text_impls {
 }
 
 text_impls!(ChannelName ClientEventName AppKey SocketId);
+
+/// What methods take that want a name.
+macro_rules! conversions {
+    ($name:ident: $($text:ty)+) => {$(
+        impl TryFrom<$text> for $name {
+            type Error = InvalidName;
+
+            fn try_from(name: $text) -> Result<Self, InvalidName> {
+                Self::new(name)
+            }
+        }
+    )+
+
+        impl TryFrom<&Self> for $name {
+            type Error = InvalidName;
+
+            fn try_from(name: &Self) -> Result<Self, InvalidName> {
+                Ok(name.clone())
+            }
+        }
+    };
+}
+
+conversions!(ChannelName: &str String &String Text);
+conversions!(ClientEventName: &str String &String Text);
 
 impl PartialEq for ChannelName {
     fn eq(&self, other: &Self) -> bool {

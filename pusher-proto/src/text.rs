@@ -102,6 +102,12 @@ impl From<&str> for Text {
 }
 
 /// Wraps a buffer that is known to be UTF-8, without a copy and without another look at it.
+impl From<&String> for Text {
+    fn from(text: &String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
 impl From<ByteString> for Text {
     fn from(text: ByteString) -> Self {
         Self(text)

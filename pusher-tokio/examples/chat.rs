@@ -9,7 +9,7 @@ use std::io::{self, BufRead as _};
 use std::thread;
 use std::time::Duration;
 
-use pusher_tokio::{ClientEventName, Config, Data, Endpoint, Event, HttpAuth, connect};
+use pusher_tokio::{Config, Endpoint, Event, HttpAuth, connect};
 use tokio::sync::mpsc;
 
 #[tokio::main(flavor = "current_thread")]
@@ -23,12 +23,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let (sender, mut lines) = mpsc::unbounded_channel();
     thread::spawn(move || io::stdin().lock().lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-    let message = ClientEventName::new("client-message")?;
     loop {
         tokio::select! {
             line = lines.recv() => match line {
                 Some(line) => {
-                    if let Err(error) = room.trigger(&message, &Data::string(&line)) {
+                    if let Err(error) = room.trigger("client-message", &line) {
                         eprintln!("not sent: {error}");
                     }
                 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use pusher_driver::{Client, LocalAuth, Options, Subscription};
-use pusher_proto::{ClientEventName, Config, Data, Endpoint, Endpoints, Event};
+use pusher_proto::{Config, Data, Endpoint, Endpoints, Event};
 
 use crate::adapter::warm_up;
 use crate::api::app;
@@ -136,8 +136,7 @@ fn crosses(cluster: &Cluster) -> String {
         let lobby = to.lobby.as_ref().expect("a member");
         // The check may be over before the client.
         let binding = lobby.bind("client-hello", move |event| drop(sender.send(event.clone()))).unwrap();
-        let name = ClientEventName::new("client-hello").unwrap();
-        from.lobby.as_ref().expect("a member").trigger(&name, &Data::string("hello")).unwrap();
+        from.lobby.as_ref().expect("a member").trigger("client-hello", "hello").unwrap();
         match receiver.recv_timeout(PATIENCE).expect("the client event crosses") {
             Event::Channel(event) => assert_eq!(event.data().text(), "hello"),
             event => panic!("{event:?}"),

@@ -1,6 +1,6 @@
 //! Public and private channels.
 
-use pusher_tokio::{ClientEventName, Data, Event};
+use pusher_tokio::{Data, Event};
 use serde_json::json;
 
 use super::step::{LIMIT, Miss, Outcome, Step, complaint, next_on, published, step};
@@ -37,16 +37,16 @@ async fn private(tour: &mut Tour) -> Outcome {
 }
 
 async fn client_event(tour: &mut Tour) -> Outcome {
-    let name = ClientEventName::new("client-typing").map_err(|error| Miss::failed(error.to_string()))?;
     let data = json!({ "who": "bob", "on": tour.names.private.as_str() }).to_string();
+    let name = "client-typing";
     let payload = Data::from_json(data.as_str()).map_err(|error| Miss::failed(error.to_string()))?;
     let channel = tour.bob.private.insert(tour.bob.join(&tour.names.private).await?);
-    channel.trigger(&name, &payload).map_err(|error| Miss::failed(error.to_string()))?;
+    channel.trigger(name, &payload).map_err(|error| Miss::failed(error.to_string()))?;
 
     let is_lenient = tour.is_lenient;
     let channel = subscription(&mut tour.alice.private)?;
     let arrived = tokio::select! {
-        arrived = published(channel, LIMIT, "client event", name.as_str()) => arrived?,
+        arrived = published(channel, LIMIT, "client event", name) => arrived?,
         // An application may forbid client events.
         complaint = complaint(&mut tour.bob.events) => {
             return Err(if is_lenient { Miss::Unsupported(complaint) } else { Miss::Failed(complaint) });

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 
 use pusher_driver::{BindError, NoAuth};
-use pusher_proto::{ClientEventName, Data, Event};
+use pusher_proto::{Data, Event};
 
 use crate::world::{Wakes, World, event, now, succeeded};
 
@@ -60,7 +60,7 @@ fn a_callback_may_use_the_client_and_unbind_itself_for_later_events() {
     world.receive_all([&*event("chat", "a", ""), &event("chat", "a", "")]);
     assert_eq!(calls.try_iter().collect::<Vec<_>>(), [0, 1]);
     assert!(!world.client.unbind(ids[0]));
-    let refused = chat.trigger(&ClientEventName::new("client-a").unwrap(), &Data::ABSENT);
+    let refused = chat.trigger("client-a", &Data::ABSENT);
     assert!(refused.is_err(), "a public channel");
 }
 
@@ -152,7 +152,7 @@ fn callbacks_that_own_handles_can_be_dropped() {
     let other = world.client.subscribe("other").unwrap();
     chat.bind("a", move |_| drop(news.name().clone())).unwrap();
     world.client.bind_all(move |_| drop(other.name().clone()));
-    world.client.unsubscribe(&chat.name().clone());
+    world.client.unsubscribe(chat.name().clone());
     assert_eq!(chat.bind("a", |_| {}), Err(BindError::Unsubscribed));
     world.run();
     world.drop_loop();

@@ -4,7 +4,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pusher_driver::{NoAuth, Options, SubscribeError};
-use pusher_proto::{ClientEventName, ConnectionState, Data, Event, TriggerError};
+use pusher_proto::{ConnectionState, Event, TriggerError};
 
 use crate::world::{World, config, now};
 
@@ -60,7 +60,7 @@ fn shutdown_says_goodbye_and_ends_everything() {
 #[test]
 fn what_was_triggered_is_sent_before_the_goodbye() {
     let (mut world, chat) = World::in_private_chat();
-    chat.trigger(&ClientEventName::new("client-bye").unwrap(), &Data::string("bye")).unwrap();
+    chat.trigger("client-bye", "bye").unwrap();
     let context = &mut Context::from_waker(Waker::noop());
     assert_eq!(world.client.poll_shutdown(Duration::from_secs(1), context), Poll::Pending);
     assert!(!world.run());
@@ -72,12 +72,11 @@ fn what_was_triggered_is_sent_before_the_goodbye() {
 fn what_is_triggered_after_the_goodbye_is_refused() {
     let world = World::connected_with(config().max_buffered_client_events(9), NoAuth);
     let chat = world.client.subscribe("private-chat").unwrap();
-    let (name, data) = (ClientEventName::new("client-late").unwrap(), Data::string("late"));
-    assert_eq!(chat.trigger(&name, &data), Ok(()), "it waits for the subscription");
+    assert_eq!(chat.trigger("client-late", "late"), Ok(()), "it waits for the subscription");
     let context = &mut Context::from_waker(Waker::noop());
     assert_eq!(world.client.poll_shutdown(Duration::from_secs(1), context), Poll::Pending);
-    assert_eq!(chat.trigger(&name, &data), Err(TriggerError::NotConnected));
-    assert_eq!(world.client.trigger(chat.name(), &name, &data), Err(TriggerError::NotConnected));
+    assert_eq!(chat.trigger("client-late", "late"), Err(TriggerError::NotConnected));
+    assert_eq!(world.client.trigger(chat.name(), "client-late", "late"), Err(TriggerError::NotConnected));
 }
 
 #[test]
@@ -90,8 +89,7 @@ fn a_loop_that_is_cut_off_leaves_a_client_that_knows() {
     world.client.connect();
     assert_eq!(world.client.state(), ConnectionState::Disconnected);
     assert!(!chat.is_subscribed());
-    let (name, data) = (ClientEventName::new("client-late").unwrap(), Data::string("late"));
-    assert_eq!(world.client.trigger(chat.name(), &name, &data), Err(TriggerError::NotConnected));
+    assert_eq!(world.client.trigger(chat.name(), "client-late", "late"), Err(TriggerError::NotConnected));
     while let Poll::Ready(Some(_)) = now(chat.recv()) {}
     assert_eq!(now(chat.recv()), Poll::Ready(None));
     let Poll::Ready(Some(Event::StateChanged { current, .. })) = now(events.recv()) else { panic!("the last change") };

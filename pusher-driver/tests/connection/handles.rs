@@ -9,8 +9,8 @@ use std::time::Duration;
 use futures_core::Stream;
 use pusher_driver::{NoAuth, Options, SubscribeError};
 use pusher_proto::{
-    AppKey, AuthRequest, AuthResponse, ClientEventName, CloseReason, ConnectionState, Data, Endpoint, Endpoints, Event,
-    InvalidConfig, Member, NetworkHint, SocketId,
+    AppKey, AuthRequest, AuthResponse, ChannelName, ClientEventName, CloseReason, ConnectionState, Data, Endpoint,
+    Endpoints, Event, InvalidConfig, InvalidName, Member, NetworkHint, SocketId, TriggerError,
 };
 
 use crate::world::{Wakes, World, config, event, now, succeeded};
@@ -157,15 +157,56 @@ fn a_switch_leads_to_the_other_server_or_is_refused_at_once() {
 #[test]
 fn a_client_event_goes_out_through_the_client_or_a_handle_of_its_channel() {
     let (mut world, chat) = World::in_private_chat();
-    let typing = ClientEventName::new("client-typing").unwrap();
-    world.client.trigger(chat.name(), &typing, &Data::string("1")).unwrap();
-    chat.trigger(&typing, &Data::string("2")).unwrap();
+    world.client.trigger(chat.name(), "client-typing", "1").unwrap();
+    chat.trigger("client-typing", "2").unwrap();
     world.run();
     let sent =
         ["1", "2"].map(|data| format!(r#"{{"event":"client-typing","channel":"private-chat","data":"{data}"}}"#));
     assert_eq!(world.sent(), sent);
     world.client.unsubscribe(chat.name());
-    assert!(chat.trigger(&typing, &Data::string("3")).is_err());
+    assert!(chat.trigger("client-typing", "3").is_err());
+}
+
+#[test]
+fn names_are_taken_in_every_form_and_data_in_any_that_serde_writes() {
+    let (mut world, chat) = World::in_private_chat();
+    let (text, name) = (String::from("private-chat"), ChannelName::new("private-chat").unwrap());
+    let typing = ClientEventName::new("client-a").unwrap();
+    for sent in [
+        world.client.trigger("private-chat", "client-a", &[1, 2]),
+        world.client.trigger(&text, &String::from("client-a"), &[1, 2]),
+        world.client.trigger(&name, &typing, &Data::from_json("[1,2]").unwrap()),
+        world.client.trigger(name.clone(), typing.clone(), &vec![1, 2]),
+        chat.trigger("client-a", [1, 2].as_slice()),
+        chat.trigger(String::from("client-a"), &(1, 2)),
+    ] {
+        assert_eq!(sent, Ok(()));
+    }
+    world.run();
+    assert_eq!(world.sent(), [r#"{"event":"client-a","channel":"private-chat","data":[1,2]}"#; 6]);
+    for info in [world.client.channel("private-chat"), world.client.channel(&text), world.client.channel(&name)] {
+        assert!(info.is_some_and(|info| info.is_subscribed));
+    }
+    assert!(chat.bind(&text, |_| {}).is_ok());
+    world.client.unsubscribe("private-other");
+    world.client.unsubscribe("");
+    assert!(chat.trigger("client-a", "").is_ok());
+    world.client.unsubscribe(&text);
+    assert_eq!(world.client.channel("private-chat"), None);
+}
+
+#[test]
+fn a_client_event_without_a_usable_name_or_data_is_refused_and_not_sent() {
+    let (mut world, chat) = World::in_private_chat();
+    let not_a_client_event = Err(TriggerError::Name(InvalidName::NotClientEvent));
+    assert_eq!(chat.trigger("typing", "1"), not_a_client_event);
+    assert_eq!(world.client.trigger("private-chat", "typing", "1"), not_a_client_event);
+    assert_eq!(world.client.trigger("", "client-a", "1"), Err(TriggerError::Name(InvalidName::Empty)));
+    let no_text_as_key = std::collections::BTreeMap::from([([1], 1)]);
+    let error = chat.trigger("client-a", &no_text_as_key).unwrap_err();
+    assert_eq!(error.to_string(), "the data cannot be written as JSON: key must be a string");
+    world.run();
+    assert_eq!(world.sent(), [""; 0]);
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn unsubscribing_a_channel_ends_every_handle_of_it_but_not_later_ones() {
     let mut world = World::connected(NoAuth);
     let mut old = world.client.subscribe("chat").unwrap();
     world.run();
-    world.client.unsubscribe(&old.name().clone());
+    world.client.unsubscribe(old.name().clone());
     assert_eq!(now(old.recv()), Poll::Ready(None));
     assert_eq!(now(old.subscribed()), Poll::Ready(Err(SubscribeError::Unsubscribed)));
     let new = world.client.subscribe("chat").unwrap();

@@ -39,7 +39,7 @@ fn a_confirmation_ends_all_waits() {
 #[test]
 fn leaving_the_channel_ends_all_waits() {
     explore(|| {
-        let waited = waited(|client, _| client.unsubscribe(&"chat".try_into().unwrap()));
+        let waited = waited(|client, _| client.unsubscribe("chat"));
         assert_eq!(waited, [Err(SubscribeError::Unsubscribed), Err(SubscribeError::Unsubscribed)]);
     });
 }
@@ -51,7 +51,7 @@ fn who_learns_that_a_channel_was_left_finds_its_streams_ended() {
         let mut chat = world.subscribe("chat");
         take(&mut chat);
         let client = world.client.clone();
-        let leaving = thread::spawn(move || client.unsubscribe(&"chat".try_into().unwrap()));
+        let leaving = thread::spawn(move || client.unsubscribe("chat"));
         let mut context = Context::from_waker(Waker::noop());
         if chat.poll_subscribed(&mut context) == Poll::Ready(Err(SubscribeError::Unsubscribed)) {
             assert_eq!(chat.poll_recv(&mut context), Poll::Ready(None));
@@ -97,7 +97,7 @@ fn an_authorization_from_another_thread_is_heard() {
             let chat = client.subscribe(channel).unwrap();
             thread::spawn(move || wait(|context| chat.poll_subscribed(context)))
         });
-        client.unsubscribe(&"private-left".try_into().unwrap());
+        client.unsubscribe("private-left");
         let [granted, refused, left] = waiters.map(|waiter| waiter.join().unwrap());
         assert_eq!(granted, Ok(()));
         let unanswered = AuthError::Handler("the authorizer gave no answer".into());

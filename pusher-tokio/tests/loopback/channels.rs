@@ -1,6 +1,6 @@
 //! Events on every kind of channel.
 
-use pusher_tokio::{ClientEventName, Data, Event, Member};
+use pusher_tokio::{Data, Event, Member};
 
 use crate::support::{auth, message, next, next_message, publish, server, start, subscribed};
 
@@ -28,7 +28,7 @@ async fn clients_see_each_other_and_talk_on_a_presence_channel() {
     assert_eq!(with_ann.me().map(|me| me.id), Some("ann".into()));
     assert_eq!(with_bob.member("ann"), with_ann.me());
 
-    with_ann.trigger(&ClientEventName::new("client-typing").unwrap(), &Data::string("…")).unwrap();
+    with_ann.trigger("client-typing", "…").unwrap();
     assert_eq!(next_message(&mut with_bob).await, ("client-typing".to_owned(), "…".to_owned()));
     drop(with_ann);
     let Event::MemberRemoved { member, .. } = next(&mut with_bob).await else { panic!("ann left") };

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use pusher_driver::SubscribeError;
-use pusher_proto::{ClientEventName, ConnectionState, Data, Event};
+use pusher_proto::{ConnectionState, Event};
 
 use crate::adapter::Adapter;
 use crate::faults::Flow;
@@ -12,7 +12,7 @@ use crate::world::{PATIENCE, World, options, text, wait_until};
 pub(super) fn a_goodbye_is_said_in_order<A: Adapter>(world: &mut World<A>) {
     let (ann, bob) = (world.user(), world.user());
     let (mut with_ann, mut with_bob) = (ann.subscribed("private-chat"), bob.subscribed("private-chat"));
-    with_ann.trigger(&ClientEventName::new("client-bye").unwrap(), &Data::string("bye")).unwrap();
+    with_ann.trigger("client-bye", "bye").unwrap();
     A::shutdown(&ann.client, PATIENCE);
     assert_eq!(ann.client.state(), ConnectionState::Disconnected);
     assert_eq!(A::subscribed(&with_ann), Err(SubscribeError::Disconnected));
