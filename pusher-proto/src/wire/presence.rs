@@ -15,8 +15,7 @@ use crate::members::Members;
 /// PHP servers send `{}` as `[]`, and users numbered from 0 as an array: then the index is the id.
 pub(crate) fn members(data: &Data, mut members: Members) -> Option<Members> {
     let text = read::inner(data);
-    let [presence] = object::fields(&text, ["presence"])?;
-    let [ids, hash] = object::fields(presence?.get(), ["ids", "hash"])?;
+    let [ids, hash] = object::inner_fields(&text, "presence", ["ids", "hash"])?;
     // Ids first: they give the order. Infos follow, for ids that the hash alone knows too.
     for (part, list) in [(Part::Ids, ids), (Part::Hash, hash)] {
         let Some(list) = list else { continue };
@@ -71,7 +70,7 @@ impl<'de> Visitor<'de> for Fill<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some((id, info)) = map.next_entry::<Key, &RawValue>()? {
+        while let Some((id, info)) = map.next_entry::<Key<'_>, &RawValue>()? {
             if matches!(self.part, Part::Hash) && !id.0.is_empty() {
                 self.members.insert(&id.0, info.get());
             }
