@@ -155,7 +155,8 @@ impl List {
 
     fn rebuild_index(&mut self, parts: usize) {
         self.index.clear();
-        self.index.resize_with(parts, Arc::default);
+        let len = self.len / parts;
+        self.index.resize_with(parts, || Arc::new(HashTable::with_capacity(len)));
         for at in 0..self.len {
             self.add_to_index(self.hash(self.get(at).0), at);
         }
