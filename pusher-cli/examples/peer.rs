@@ -12,7 +12,7 @@ use std::io::{self, BufRead as _};
 use std::thread;
 use std::time::Duration;
 
-use pusher_tokio::{ChannelName, Client, Config, Data, Endpoint, Event, HttpAuth, Subscription, connect};
+use pusher_tokio::{ChannelName, Client, Config, Data, Event, HttpAuth, Subscription, connect};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -28,7 +28,7 @@ async fn main() -> Result<(), Error> {
         let (name, value) = param.split_once('=').ok_or("a parameter has the form NAME=VALUE")?;
         auth = auth.param(name, value);
     }
-    let client = connect(Config::new(key, url.parse::<Endpoint>()?)?, auth)?;
+    let client = connect(Config::new(key, url)?, auth)?;
     let mut events = client.events();
 
     let (sender, mut lines) = mpsc::unbounded_channel();

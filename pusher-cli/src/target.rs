@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use pusher_tokio::pusher_proto::adapter::{bare_host, bracketed};
-use pusher_tokio::{Endpoint, InvalidConfig, Tls};
+use pusher_tokio::{Endpoint, Endpoints, InvalidConfig, Tls};
 use reqwest::Url;
 
 use crate::failure::Failure;
@@ -41,11 +41,8 @@ impl Target {
 
     /// A cluster of hosted Pusher.
     pub(crate) fn cluster(name: &str) -> Result<Self, Failure> {
-        let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if !is_name {
-            let name = mask::url(name);
-            return Err(Failure::usage(format!("{name:?} is not the name of a cluster, such as eu or mt1")));
-        }
+        let cluster = Endpoints::from(Endpoint::cluster(name));
+        cluster.validate().map_err(|error| Failure::usage(error.to_string()))?;
         Self::from_url(&format!("wss://{HOSTED_WS}{name}{HOSTED}"))
     }
 

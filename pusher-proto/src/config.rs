@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 use core::time::Duration;
 
 use crate::{AppKey, Endpoints, InvalidName, Text};
@@ -290,6 +291,14 @@ pub enum InvalidConfig {
     /// The list of endpoints is empty.
     #[error("at least one endpoint is needed")]
     NoEndpoint,
+    /// The name of a cluster of hosted Pusher cannot be one.
+    #[error("{name:?} is not the name of a cluster, write {}", Meant(instead.as_deref()))]
+    Cluster {
+        /// What was given.
+        name: Text,
+        /// What is probably meant.
+        instead: Option<Text>,
+    },
     /// The host is empty or contains what no host can.
     #[error("{0:?} is not a host name or an IP address")]
     Host(Text),
@@ -328,6 +337,17 @@ pub enum InvalidConfig {
     /// TLS is asked for in a build without it.
     #[error("TLS is asked for, but this build has none: enable the feature {0:?}, or set tls(false)")]
     TlsDisabled(&'static str),
+}
+
+struct Meant<'a>(Option<&'a str>);
+
+impl fmt::Display for Meant<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(name) => write!(f, "{name:?}"),
+            None => f.write_str(r#"one such as "eu""#),
+        }
+    }
 }
 
 impl InvalidConfig {

@@ -3,6 +3,7 @@
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::Ipv6Addr;
@@ -44,7 +45,8 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// A cluster of hosted Pusher, such as `eu`: `ws-eu.pusher.com`, ports 80 and 443.
+    /// A cluster of hosted Pusher, such as `eu`: `ws-eu.pusher.com`, ports 80 and 443. What cannot be the name of one, such as
+    /// `EU` or a whole host name, is refused when the configuration is built.
     #[must_use]
     pub fn cluster(name: &str) -> Self {
         Self { hosted: true, tls_port_known: true, ..Self::host(format!("ws-{name}.pusher.com")) }
@@ -129,6 +131,13 @@ impl Endpoint {
     }
 
     pub(crate) fn validate(&self) -> Result<(), InvalidConfig> {
+        if self.hosted {
+            let name = self.host.strip_prefix("ws-").and_then(|rest| rest.strip_suffix(".pusher.com"));
+            let name = name.unwrap_or_default();
+            if !is_cluster(name) {
+                return Err(InvalidConfig::Cluster { name: shown(name), instead: meant_cluster(name) });
+            }
+        }
         let odd = |c: char| c.is_control() || c.is_whitespace() || "/?#@[]\\".contains(c);
         let is_no_address = self.host.contains(':') && self.host.parse::<Ipv6Addr>().is_err();
         if self.host.is_empty() || self.host.contains(odd) || is_no_address {
@@ -210,6 +219,19 @@ impl core::str::FromStr for Endpoint {
     }
 }
 
+fn is_cluster(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// The cluster that somebody probably means who writes something else: capitals, a host name, a URL.
+fn meant_cluster(name: &str) -> Option<Text> {
+    let name = name.trim().to_ascii_lowercase();
+    let name = name.split_once("://").map_or(name.as_str(), |(_, rest)| rest);
+    let name = name.split_once(".pusher.com").map_or(name, |(name, _)| name);
+    let name = ["ws-", "api-", "sockjs-"].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
+    is_cluster(name).then(|| name.into())
+}
+
 /// A URL as it may be shown: without what may be a password or a token.
 fn shown(url: &str) -> Text {
     let url = url.split(['?', '#']).next().unwrap_or_default();
@@ -223,14 +245,27 @@ fn shown(url: &str) -> Text {
 }
 
 /// One or several servers. After a failed attempt the client tries the next one, in a ring; a success keeps the place.
+///
+/// Where one server is wanted, an [`Endpoint`] or its URL will do.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{Config, Endpoint, Endpoints};
+///
+/// Config::new("app-key", Endpoint::cluster("eu"))?;
+/// Config::new("app-key", "wss://example.com:6001")?;
+/// Config::new("app-key", Endpoints::new([Endpoint::reverb("a.example"), Endpoint::reverb("b.example")]))?;
+/// # Ok::<(), pusher_proto::InvalidConfig>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoints(Vec<Endpoint>);
+pub struct Endpoints(Result<Vec<Endpoint>, InvalidConfig>);
 
 impl Endpoints {
     /// Takes the servers in the order in which they are tried; an empty list is refused by
     /// [`ConfigBuilder::build`](crate::ConfigBuilder::build).
     pub fn new(endpoints: impl IntoIterator<Item = Endpoint>) -> Self {
-        Self(endpoints.into_iter().collect())
+        Self(Ok(endpoints.into_iter().collect()))
     }
 
     /// Checks that there is at least one server and that each is usable.
@@ -239,31 +274,57 @@ impl Endpoints {
     ///
     /// The first thing that is wrong.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
-        if self.0.is_empty() {
-            return Err(InvalidConfig::NoEndpoint);
+        match &self.0 {
+            Ok(endpoints) if endpoints.is_empty() => Err(InvalidConfig::NoEndpoint),
+            Ok(endpoints) => endpoints.iter().try_for_each(Endpoint::validate),
+            Err(error) => Err(error.clone()),
         }
-        self.0.iter().try_for_each(Endpoint::validate)
+    }
+
+    fn as_slice(&self) -> &[Endpoint] {
+        self.0.as_deref().unwrap_or_default()
     }
 
     pub(crate) fn at(&self, place: usize) -> Option<&Endpoint> {
-        self.0.get(place % self.0.len().max(1))
+        let endpoints = self.as_slice();
+        endpoints.get(place % endpoints.len().max(1))
     }
 
     pub(crate) fn switch_to_tls(&mut self, place: usize) {
-        let len = self.0.len().max(1);
-        if let Some(endpoint) = self.0.get_mut(place % len) {
+        let endpoints = self.0.as_deref_mut().unwrap_or_default();
+        let len = endpoints.len().max(1);
+        if let Some(endpoint) = endpoints.get_mut(place % len) {
             endpoint.tls = true;
         }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Endpoint> {
-        self.0.iter()
+        self.as_slice().iter()
     }
 }
 
 impl From<Endpoint> for Endpoints {
     fn from(endpoint: Endpoint) -> Self {
         Self::new([endpoint])
+    }
+}
+
+/// The URL of one server, as [`Endpoint`] reads it. One that is unusable is refused when the configuration is built.
+impl From<&str> for Endpoints {
+    fn from(url: &str) -> Self {
+        Self(url.parse().map(|endpoint| vec![endpoint]))
+    }
+}
+
+impl From<String> for Endpoints {
+    fn from(url: String) -> Self {
+        Self::from(url.as_str())
+    }
+}
+
+impl From<&String> for Endpoints {
+    fn from(url: &String) -> Self {
+        Self::from(url.as_str())
     }
 }
 
@@ -355,6 +416,41 @@ mod tests {
         assert_eq!(Endpoint::host("wss://u:secret@h").validate(), Err(host("wss://…@h".into())));
         let whole = Endpoint::host("h").header("Authorization: Bearer secret", "");
         assert_eq!(whole.validate(), Err(header("Authorization".into())));
+    }
+
+    #[test]
+    fn what_is_not_a_cluster_is_refused_with_what_is_probably_meant() {
+        let table = [
+            ("EU", Some("eu")),
+            (" eu", Some("eu")),
+            ("ws-eu.pusher.com", Some("eu")),
+            ("https://api-us2.pusher.com/apps", Some("us2")),
+            ("", None),
+            ("eu.example.com", None),
+        ];
+        for (name, instead) in table {
+            let error = InvalidConfig::Cluster { name: name.into(), instead: instead.map(Text::from) };
+            assert_eq!(Endpoint::cluster(name).validate(), Err(error), "{name}");
+        }
+        let says = |name: &str| Endpoint::cluster(name).validate().unwrap_err().to_string();
+        assert_eq!(says("EU"), r#""EU" is not the name of a cluster, write "eu""#);
+        assert_eq!(says(""), r#""" is not the name of a cluster, write one such as "eu""#);
+        for name in ["eu", "mt1", "us2", "ap-1"] {
+            assert_eq!(Endpoint::cluster(name).validate(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_url_stands_for_the_server_that_it_names() {
+        let endpoints = Endpoints::from("ws://h:8080");
+        assert_eq!(endpoints, Endpoint::host("h").tls(false).ws_port(8080).into());
+        assert_eq!(
+            (Endpoints::from(String::from("ws://h:8080")), endpoints.at(1)),
+            (endpoints.clone(), endpoints.at(0))
+        );
+        let unusable = Endpoints::from("h:8080");
+        assert_eq!(unusable.validate(), Err(InvalidConfig::Url("h:8080".into())));
+        assert_eq!((unusable.at(0), unusable.iter().count()), (None, 0));
     }
 
     #[test]
