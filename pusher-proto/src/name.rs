@@ -46,11 +46,7 @@ impl ChannelKind {
 /// # Ok::<(), pusher_proto::InvalidName>(())
 /// ```
 #[derive(Clone)]
-pub struct ChannelName {
-    text: Text,
-    kind: ChannelKind,
-    cache: bool,
-}
+pub struct ChannelName(Text);
 
 impl ChannelName {
     /// Largest name in bytes; servers allow 164 to 200 characters, self-hosted ones sometimes more.
@@ -67,57 +63,43 @@ impl ChannelName {
         if text.starts_with('#') {
             return Err(InvalidName::Reserved);
         }
-        Ok(Self::classify(text))
+        Ok(Self(text))
     }
 
     /// Checks a name as servers have them: it may start with `#`.
     #[cfg(feature = "server")]
     pub(crate) fn internal(name: impl Into<Text>) -> Result<Self, InvalidName> {
-        check(name.into(), Self::MAX_LEN).map(Self::classify)
+        check(name.into(), Self::MAX_LEN).map(Self)
     }
 
     /// What the prefix says.
     #[must_use]
-    pub const fn kind(&self) -> ChannelKind {
-        self.kind
+    pub fn kind(&self) -> ChannelKind {
+        classify(&self.0).0
     }
 
     /// Whether the server repeats the last event to new subscribers (`cache-` behind the prefix of the kind).
     #[must_use]
-    pub const fn is_cache(&self) -> bool {
-        self.cache
+    pub fn is_cache(&self) -> bool {
+        classify(&self.0).1.starts_with("cache-")
     }
 
     /// Whether hosted Pusher accepts the name: at most 164 characters of its own set (Pusher docs, *Channel naming
     /// conventions*).
     #[must_use]
     pub fn is_portable(&self) -> bool {
-        self.text.len() <= MAX_PORTABLE_LEN && self.has_portable_characters()
+        self.0.len() <= MAX_PORTABLE_LEN && self.has_portable_characters()
     }
 
     /// Whether all characters are of hosted Pusher's set.
     pub(crate) fn has_portable_characters(&self) -> bool {
-        self.text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-=@,.;".contains(&byte))
+        self.0.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-=@,.;".contains(&byte))
     }
 
     /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    fn classify(text: Text) -> Self {
-        let (kind, rest) = if let Some(rest) = text.strip_prefix("private-encrypted-") {
-            (ChannelKind::PrivateEncrypted, rest)
-        } else if let Some(rest) = text.strip_prefix("private-") {
-            (ChannelKind::Private, rest)
-        } else if let Some(rest) = text.strip_prefix("presence-") {
-            (ChannelKind::Presence, rest)
-        } else {
-            (ChannelKind::Public, text.as_str())
-        };
-        let cache = rest.starts_with("cache-");
-        Self { text, kind, cache }
+        &self.0
     }
 }
 
@@ -276,7 +258,7 @@ conversions!(ClientEventName: &str String &String Text);
 
 impl PartialEq for ChannelName {
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+        self.0 == other.0
     }
 }
 
@@ -290,19 +272,19 @@ impl PartialOrd for ChannelName {
 
 impl Ord for ChannelName {
     fn cmp(&self, other: &Self) -> core::cmp::Ordering {
-        self.text.cmp(&other.text)
+        self.0.cmp(&other.0)
     }
 }
 
 impl Hash for ChannelName {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
+        self.0.hash(state);
     }
 }
 
 impl Borrow<str> for ChannelName {
     fn borrow(&self) -> &str {
-        &self.text
+        &self.0
     }
 }
 
@@ -342,6 +324,19 @@ pub enum InvalidName {
 impl From<core::convert::Infallible> for InvalidName {
     fn from(never: core::convert::Infallible) -> Self {
         match never {}
+    }
+}
+
+/// The kind, and what follows its prefix.
+fn classify(name: &str) -> (ChannelKind, &str) {
+    if let Some(rest) = name.strip_prefix("private-encrypted-") {
+        (ChannelKind::PrivateEncrypted, rest)
+    } else if let Some(rest) = name.strip_prefix("private-") {
+        (ChannelKind::Private, rest)
+    } else if let Some(rest) = name.strip_prefix("presence-") {
+        (ChannelKind::Presence, rest)
+    } else {
+        (ChannelKind::Public, name)
     }
 }
 
