@@ -134,7 +134,8 @@ impl Debts {
         let Some(debt) = self.of_channels.get_mut(name) else { return };
         // An error that names no channel may be about this one, which goes on all the same.
         let may_listen = channel.is_listening() || channel.on_socket == OnSocket::Unclear;
-        if !debt.owed.is_empty() && may_listen && may_await_request(name, scene.facts) {
+        let may_wait = !debt.owed.is_empty() || debt.is_doubtful;
+        if may_wait && may_listen && may_await_request(name, scene.facts) {
             return debt.wait(name, self.lagged, scene);
         }
         debt.is_doubtful = false;
