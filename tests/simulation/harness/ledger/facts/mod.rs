@@ -165,7 +165,7 @@ impl Facts {
                 self.requests.open(request);
             }
             Action::CancelAuth(id) => {
-                if let Some(request) = self.requests.get(*id).filter(|request| self.now >= request.at + AUTH_TIMEOUT) {
+                if let Some(request) = self.requests.get(*id).filter(|request| request.may_be_over(self.now)) {
                     self.backend.answered(request, Some(&AuthError::Timeout), self.now);
                 }
                 self.close_request(*id);
@@ -178,14 +178,14 @@ impl Facts {
     /// A request that is open is answered.
     pub(crate) fn answered(&mut self, id: AuthId, error: Option<&AuthError>) {
         if let Some(request) = self.requests.get(id) {
-            if self.now < request.at + AUTH_TIMEOUT {
+            if request.may_be_over(self.now) {
+                // Its deadline may have come first, while the client did not poll. Then the answer was dropped.
+                self.backend.answered_late(request, error, self.now);
+            } else {
                 self.backend.answered(request, error, self.now);
                 if error.is_none_or(|error| !error.is_retryable()) {
                     self.channels.answered(request);
                 }
-            } else {
-                // Its deadline may have come first, while the client did not poll. Then the answer was dropped.
-                self.backend.answered_late(request, error, self.now);
             }
         }
         self.close_request(id);

@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 
 use pusher_proto::{AuthId, AuthPurpose, AuthRequest, ChannelName, Instant};
 
+use super::AUTH_TIMEOUT;
+
 #[derive(Default)]
 pub(crate) struct Requests(BTreeMap<AuthId, Request>);
 
 pub(crate) struct Request {
     pub(crate) id: AuthId,
+    /// When the client could begin to wait for it: when it was asked for, or the end of the last pause in polling.
     pub(crate) at: Instant,
+    asked_at: Instant,
     /// The channel, or nothing for the user.
     pub(crate) channel: Option<ChannelName>,
     purpose: AuthPurpose,
@@ -17,7 +21,12 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn new(request: &AuthRequest, at: Instant) -> Self {
-        Self { id: request.id, at, channel: request.subject.channel().cloned(), purpose: request.purpose }
+        Self { id: request.id, at, asked_at: at, channel: request.subject.channel().cloned(), purpose: request.purpose }
+    }
+
+    /// Whether the client may have given up on it. After a pause it may have done so, or have begun to wait anew.
+    pub(super) fn may_be_over(&self, now: Instant) -> bool {
+        now >= self.asked_at + AUTH_TIMEOUT
     }
 
     pub(crate) fn is_for_key(&self) -> bool {
