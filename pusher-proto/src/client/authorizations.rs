@@ -203,6 +203,11 @@ impl Authorizations {
         self.jobs.len()
     }
 
+    /// Requests that have not come to an end, and those of them that can be made: if neither differs, there is nothing new to do.
+    pub(crate) fn load(&self) -> (usize, usize) {
+        (self.jobs.len(), self.ready.len())
+    }
+
     /// The application's server answered, or could not be asked. `None` if no request waits for this.
     pub(crate) fn handle_answer(
         &mut self,
@@ -226,7 +231,9 @@ impl Authorizations {
     pub(crate) fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) -> Option<Answer> {
         self.channels_endpoint.reopen(now);
         self.user_endpoint.reopen(now);
-        while let Some(&(_, job)) = self.timers.first().filter(|(at, _)| *at <= now) {
+        while let Some(timer @ (_, job)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+            // Whatever else is known of the job: the loop comes to an end.
+            self.timers.remove(&timer);
             self.arm(job, None);
             let Some(request) = self.jobs.get_mut(&job) else { continue };
             let is_useless = request.given_up_at.is_some_and(|at| at <= now);

@@ -38,9 +38,9 @@ impl Client {
             }
             Some(message) => self.handle_greeting(message, now),
             None if is_connected => {
-                let asked = self.authorizations.len();
+                let load = self.authorizations.load();
                 self.handle_user_event(envelope, now);
-                return self.authorizations.len() == asked;
+                return self.authorizations.load() == load;
             }
             None => {}
         }
