@@ -274,7 +274,7 @@ impl Client {
     pub fn handle_close(&mut self, socket: SocketEpoch, reason: CloseReason, now: Instant) {
         let now = self.agenda.advance(now);
         if self.connection.socket() == Some(socket) {
-            let is_authorizing = self.authorizations.len() > 0 || self.channels.is_sending();
+            let is_authorizing = self.authorizations.len() > 0 || self.channels.holds_authorization();
             self.with_connection(now, |connection, outbox| {
                 connection.handle_close(reason, is_authorizing, now, outbox);
             });

@@ -197,9 +197,9 @@ impl Channels {
         }
     }
 
-    /// Whether subscriptions wait to be sent.
-    pub(crate) fn is_sending(&self) -> bool {
-        self.sending.is_waiting()
+    /// Whether subscriptions wait to be sent that the application's server has authorized.
+    pub(crate) fn holds_authorization(&self) -> bool {
+        self.sending.holds_authorization()
     }
 
     /// The next subscription, as far as the window is open and the pace allows it, and whether it has an authorization.

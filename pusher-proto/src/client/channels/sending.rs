@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use crate::client::backoff::Backoff;
 use crate::config::Options;
-use crate::{ChannelName, Instant};
+use crate::{ChannelKind, ChannelName, Instant};
 
 pub(super) struct Sending {
     waiting: BTreeMap<Turn, ChannelName>,
@@ -64,8 +64,9 @@ impl Sending {
         self.waiting.remove(&turn);
     }
 
-    pub(super) fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+    /// Whether something waits that the application's server has authorized.
+    pub(super) fn holds_authorization(&self) -> bool {
+        self.waiting.values().any(|channel| channel.kind() != ChannelKind::Public)
     }
 
     /// The next one, if one may go out.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use pusher_proto::{ChannelKind, ChannelName, Event};
 
 use super::super::EPSILON;
-use super::super::facts::{Facts, OnSocket};
+use super::super::facts::OnSocket;
 use super::{Channel, Checker, Incoming, Scene};
 use crate::simulation::frame::number_of;
 use crate::simulation::reached::Rare;
@@ -135,7 +135,7 @@ impl Debts {
         // An error that names no channel may be about this one, which goes on all the same.
         let may_listen = channel.is_listening() || channel.on_socket == OnSocket::Unclear;
         let may_wait = !debt.owed.is_empty() || debt.is_doubtful;
-        if may_wait && may_listen && may_await_request(name, scene.facts) {
+        if may_wait && may_listen && may_await_request(name, scene) {
             return debt.wait(name, self.lagged, scene);
         }
         debt.is_doubtful = false;
@@ -174,10 +174,13 @@ impl Debt {
 }
 
 /// A request for a newer key waits for the window or for the backend, and events wait for the request.
-fn may_await_request(name: &ChannelName, facts: &Facts) -> bool {
+fn may_await_request(name: &ChannelName, scene: &Scene<'_>) -> bool {
+    let facts = scene.facts;
+    // A machine that wakes up reads its socket before it acts on the deadlines that have passed.
+    let has_deadline = scene.client.poll_timeout().is_some_and(|at| at <= facts.now);
     let backend = &facts.backend.channels;
     let is_full = facts.requests.in_window() >= backend.window(facts.limits.auth_window);
-    let must_wait = is_full || backend.may_pause(facts.now);
+    let must_wait = is_full || has_deadline || backend.may_pause(facts.now);
     name.kind() == ChannelKind::PrivateEncrypted && facts.is_connected() && must_wait
 }
 
