@@ -274,6 +274,17 @@ fn an_upgrade_has_what_the_endpoint_says_and_leaves_the_default_port_out() {
 }
 
 #[test]
+fn a_header_of_the_handshake_is_refused_and_not_left_out() {
+    for name in ["Connection", "upgrade", "Sec-WebSocket-Key", "Sec-WebSocket-Version"] {
+        let mut request = upgrade().request().clone();
+        request.headers = vec![(name.into(), Secret::from("secret"))];
+        let error = Upgrade::new(request, 100).into_client_request().unwrap_err();
+        let name = name.to_ascii_lowercase();
+        assert_eq!(error.to_string(), format!("IO error: the header {name:?} belongs to the handshake"));
+    }
+}
+
+#[test]
 fn an_error_while_opening_says_what_the_clients_own_would() {
     let refused = Response::builder().status(503).header("Retry-After", "7").header("Location", "/busy?token=1");
     let refused = Error::Http(Box::new(refused.body(Some(b"come back".to_vec())).unwrap()));

@@ -1,5 +1,7 @@
 //! What an attempt to connect asks of the application.
 
+use std::io;
+
 use pusher_driver::adapter::{USER_AGENT, host_header};
 use pusher_proto::ConnectRequest;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -12,7 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 /// The WebSocket that an attempt to connect asks for.
 ///
 /// Pass it to [`client_async_with_config`](tokio_tungstenite::client_async_with_config) as the request: it becomes an upgrade with the
-/// path, the query and the headers of the endpoint.
+/// path, the query and the headers of the endpoint. Headers that the handshake has itself, such as `Connection`, are refused.
 #[derive(Clone, Debug)]
 pub struct Upgrade {
     request: ConnectRequest,
@@ -50,11 +52,16 @@ impl IntoClientRequest for Upgrade {
         let ConnectRequest { host, port, tls, headers, .. } = &self.request;
         let mut request = self.request.url().into_client_request()?;
         let fields = request.headers_mut();
+        let of_handshake: Vec<_> = fields.keys().cloned().collect();
         fields.insert(HOST, HeaderValue::from_str(&host_header(host, *port, *tls))?);
         for (name, value) in headers {
             let (name, value) = (HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_str(value.expose())?);
             if name == HOST {
                 fields.insert(name, value);
+            } else if of_handshake.contains(&name) {
+                // The library would leave it out.
+                let message = format!("the header {name:?} belongs to the handshake");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, message).into());
             } else {
                 fields.append(name, value);
             }
