@@ -11,7 +11,8 @@ pub trait Clock: Debug + Send + Sync + 'static {
     /// Returns the time on the clock that the loop's timers go by, from any origin. Handles ask it too, on any thread.
     fn now(&self) -> Instant;
 
-    /// Returns the same where only the loop asks, at least once for every callback.
+    /// Returns the same. Only the loop calls it, in its runtime, once for each batch of messages and each callback, so it may save
+    /// what `now` does for other threads.
     fn now_in_loop(&self) -> Instant {
         self.now()
     }

@@ -108,6 +108,10 @@ impl<O: Send + Sync + 'static> Clock for WithOpener<O> {
     fn now(&self) -> Instant {
         self.tokio.now()
     }
+
+    fn now_in_loop(&self) -> Instant {
+        self.tokio.now_in_loop()
+    }
 }
 
 impl<O, F, S> Runtime for WithOpener<O>
