@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use plotters::coord::Shift;
+use plotters::coord::{CoordTranslate, Shift};
 use plotters::prelude::*;
 
 use crate::Result;
@@ -29,12 +29,7 @@ fn cpu(path: &Path, costs: &Costs) -> Result<()> {
     let sizes = || SIZES.iter().map(|size| f64::from(size.payload_len));
     let highest = costs.iter().flatten().copied().fold(0.0, f64::max) / 1e3;
     let lowest = costs.iter().flatten().copied().fold(f64::MAX, f64::min) / 1e3;
-    let mut chart = ChartBuilder::on(&root)
-        .caption("CPU time of an event", TITLE)
-        .margin(16)
-        .margin_right(32)
-        .x_label_area_size(44)
-        .y_label_area_size(64)
+    let mut chart = chart(&root, "CPU time of an event")
         .build_cartesian_2d((80.0..12_500.0_f64).log_scale(), (lowest / 1.3..highest * 1.3).log_scale())?;
     chart
         .configure_mesh()
@@ -53,13 +48,7 @@ fn cpu(path: &Path, costs: &Costs) -> Result<()> {
         line.label(reader.name).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
         chart.draw_series(points.into_iter().map(|point| Circle::new(point, 3, color.filled())))?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE)
-        .border_style(GREY)
-        .label_font(LABEL)
-        .draw()?;
+    name_lines(&mut chart)?;
     Ok(root.present()?)
 }
 
@@ -68,13 +57,7 @@ fn memory(path: &Path, memory: &Memory) -> Result<()> {
     let points = || memory.iter().flat_map(|(_, points)| points);
     let most = points().map(|(clients, _)| *clients).max().unwrap_or_default();
     let highest = points().map(|(_, kib)| kib / 1_024.0).fold(0.0, f64::max);
-    let mut chart = ChartBuilder::on(&root)
-        .caption("Memory of idle connections", TITLE)
-        .margin(16)
-        .margin_right(32)
-        .x_label_area_size(44)
-        .y_label_area_size(64)
-        .build_cartesian_2d(0..most, 0.0..highest * 1.1)?;
+    let mut chart = chart(&root, "Memory of idle connections").build_cartesian_2d(0..most, 0.0..highest * 1.1)?;
     chart
         .configure_mesh()
         .x_desc("connections")
@@ -90,13 +73,7 @@ fn memory(path: &Path, memory: &Memory) -> Result<()> {
         let line = chart.draw_series(LineSeries::new(points, color.stroke_width(2)))?;
         line.label(*name).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE)
-        .border_style(GREY)
-        .label_font(LABEL)
-        .draw()?;
+    name_lines(&mut chart)?;
     Ok(root.present()?)
 }
 
@@ -106,20 +83,9 @@ fn reconnects(path: &Path, reconnects: &Reconnects) -> Result<()> {
     let highest = seconds.iter().copied().max().unwrap_or_default();
     let clients = reconnects.late.len();
     let end = u32::try_from(seconds.len())?;
-    let mut chart = ChartBuilder::on(&root)
-        .caption(
-            format!(
-                "Attempts of {} clients to connect while a server is away for {} s",
-                count(clients as f64),
-                OUTAGE.as_secs()
-            ),
-            TITLE,
-        )
-        .margin(16)
-        .margin_right(32)
-        .x_label_area_size(44)
-        .y_label_area_size(64)
-        .build_cartesian_2d(0..end, 0..highest + highest / 10)?;
+    let away = OUTAGE.as_secs();
+    let title = format!("Attempts of {} clients to connect while a server is away for {away} s", count(clients as f64));
+    let mut chart = chart(&root, &title).build_cartesian_2d(0..end, 0..highest + highest / 10)?;
     chart
         .configure_mesh()
         .x_desc("seconds after the connections were lost")
@@ -139,13 +105,28 @@ fn reconnects(path: &Path, reconnects: &Reconnects) -> Result<()> {
     Ok(root.present()?)
 }
 
+fn chart<'a, 'b>(root: &'a Canvas<'b>, title: &str) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
+    let mut chart = ChartBuilder::on(root);
+    chart.caption(title, TITLE).margin(16).margin_right(32).x_label_area_size(44).y_label_area_size(64);
+    chart
+}
+
+/// Says which line is which, where no line is.
+fn name_lines<'a, C: CoordTranslate>(chart: &mut ChartContext<'a, SVGBackend<'a>, C>) -> Result<()> {
+    let mut labels = chart.configure_series_labels();
+    labels.position(SeriesLabelPosition::UpperLeft).background_style(WHITE).border_style(GREY).label_font(LABEL);
+    Ok(labels.draw()?)
+}
+
 /// Labels of a logarithmic axis that do not run into one another.
 fn one_two_five(value: f64) -> String {
     let digits = format!("{value:.0e}");
     if digits.starts_with(['1', '2', '5']) { digits.parse::<f64>().unwrap_or(value).to_string() } else { String::new() }
 }
 
-fn canvas(path: &Path) -> Result<DrawingArea<SVGBackend<'_>, Shift>> {
+type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+fn canvas(path: &Path) -> Result<Canvas<'_>> {
     let root = SVGBackend::new(path, (760, 440)).into_drawing_area();
     // White, since pages may be dark.
     root.fill(&WHITE)?;

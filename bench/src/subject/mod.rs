@@ -15,7 +15,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Subcommand, ValueEnum};
-use pusher_tokio::{Config, Endpoint, Options, Strictness, Tls};
+use pusher_tokio::{Config, Options, Strictness, Tls};
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::runtime::{Builder, Runtime};
@@ -89,7 +89,7 @@ fn runtime() -> Result<Runtime> {
 }
 
 fn config(url: &str) -> Result<Config> {
-    let builder = Config::builder("key", url.parse::<Endpoint>()?);
+    let builder = Config::builder("key", url);
     Ok(builder.client_event_rate_limit(Strictness::Ignore).build()?)
 }
 
