@@ -1,15 +1,14 @@
 //! Time and allocations of one channel event through the core, beside a reader that only finds the envelope.
 //!
-//! `cargo bench -p pusher-tests` prints a table. For counted instructions:
+//! `cargo bench -p pusher-tests` prints a table. What an application pays to read a payload is counted:
 //!
 //! ```sh
 //! cargo bench -p pusher-tests --no-run
-//! valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/deps/hot_path-… --events 1193 10000
+//! valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/deps/hot_path-… --decode 1000 10000 json
 //! ```
 //!
-//! and the same with 20000 events; the difference is 10,000 events. What an application pays to read a payload is counted in
-//! the same way: `--decode 1000 10000 WAY` reads a payload of 1,000 bytes of JSON by `Data::json` (`json`), by `Data::json_in`
-//! (`json_in`), or unwraps and reads the same bytes by two calls of serde_json (`serde_json`).
+//! and the same with 20000 payloads of 1,000 bytes; the difference is 10,000 of them. `json` reads them by `Data::json`, `json_in`
+//! by `Data::json_in`, and `serde_json` unwraps and reads the same bytes by two calls of serde_json.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -21,12 +20,6 @@ use serde_json::value::RawValue;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    if let Some(at) = arguments.iter().position(|argument| argument == "--events") {
-        let number = |at: usize| arguments[at].parse::<usize>().expect("--events FRAME_LEN COUNT");
-        let (len, count, others) =
-            (number(at + 1), number(at + 2), arguments.get(at + 3).map_or(0, |_| number(at + 3)));
-        return run(&mut Subscriber::new(others), len, count);
-    }
     if let Some(at) = arguments.iter().position(|argument| argument == "--decode") {
         let number = |at: usize| arguments[at].parse::<usize>().expect("--decode LEN COUNT WAY");
         return decode(number(at + 1), number(at + 2), &arguments[at + 3]);
