@@ -121,8 +121,8 @@ impl Client {
         Ok(Subscription::new(Arc::clone(&self.handle), channel.try_into()?))
     }
 
-    /// Leaves a channel, whoever still has a handle of it: their streams end and their bindings go. A name that nothing is
-    /// subscribed to changes nothing.
+    /// Leaves a channel, even if handles of it are left: their streams end and their bindings go. A name that is not subscribed
+    /// changes nothing.
     pub fn unsubscribe(&self, channel: impl AsRef<str>) {
         let Ok(channel) = ChannelName::new(channel.as_ref()) else { return };
         // The route's callbacks own values of the application, so it goes without the lock.
@@ -153,7 +153,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When the channel cannot take it at present, or a name or the data is unusable; nothing of it is kept then.
+    /// When the channel cannot take it now, or a name or the data is unusable; nothing of it is kept then.
     ///
     /// # Examples
     ///

@@ -90,8 +90,8 @@ impl Engine {
         self.input(|state, now| state.core.handle_open(socket, now));
     }
 
-    /// Handles what lies ready in the socket, under one lock, up to something that callbacks are bound to: who binds or unbinds
-    /// in a callback is heard before the next message. What waits of it is copied, so that its buffer can be used again.
+    /// Handles what lies ready in the socket, under one lock, up to an event that callbacks are bound to: what they
+    /// bind or unbind counts for the next message. What waits of it is copied, so that its buffer can be used again.
     ///
     /// What is handled is taken from `ready`, the rest is left there.
     pub fn handle_received(&mut self, socket: SocketEpoch, ready: impl IntoIterator<Item = Received>) {

@@ -226,7 +226,7 @@ impl Subscription {
     ///
     /// # Errors
     ///
-    /// When the channel cannot take it at present, or the name or the data is unusable; nothing of it is kept then.
+    /// When the channel cannot take it now, or the name or the data is unusable; nothing of it is kept then.
     ///
     /// # Examples
     ///

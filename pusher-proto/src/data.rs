@@ -36,7 +36,7 @@ use crate::Text;
 #[derive(Clone)]
 pub struct Data {
     source: Text,
-    /// Where the JSON lies; nowhere if there is no payload.
+    /// Where the JSON lies; both are the same if the payload is absent.
     start: usize,
     end: usize,
 }
@@ -71,7 +71,7 @@ impl Data {
         Ok(Self::whole(json.trim().to_string()))
     }
 
-    /// A payload that lies in a frame; an empty part of it is no payload.
+    /// A payload that lies in a frame; an empty part of it means that the payload is absent.
     pub(crate) fn in_frame(source: Text, span: Range<usize>) -> Self {
         let Range { start, end } = span;
         let is_null = source.as_bytes().get(start..end) == Some(b"null");
@@ -171,7 +171,7 @@ impl Data {
     }
 }
 
-/// The JSON as it was sent, for serialisers of JSON; no payload is `null`.
+/// The JSON as it was sent, for serialisers of JSON; an absent payload is `null`.
 impl Serialize for Data {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.is_absent() {

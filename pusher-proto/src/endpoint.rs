@@ -223,7 +223,7 @@ fn is_cluster(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
-/// The cluster that somebody probably means who writes something else: capitals, a host name, a URL.
+/// The cluster that is probably meant by something else: capitals, a host name, a URL.
 fn meant_cluster(name: &str) -> Option<Text> {
     let name = name.trim().to_ascii_lowercase();
     let name = name.split_once("://").map_or(name.as_str(), |(_, rest)| rest);

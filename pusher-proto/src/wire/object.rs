@@ -18,7 +18,7 @@ pub(crate) fn fields<'a, const N: usize>(json: &'a str, names: [&str; N]) -> Opt
     Some(fields)
 }
 
-/// Finds fields of the object that lies in the field `outer`, without reading that one twice; `None` if there is no such object.
+/// Finds fields of the object that lies in the field `outer`, without reading that one twice; `None` if it is missing or not an object.
 pub(crate) fn inner_fields<'a, const N: usize>(
     json: &'a str,
     outer: &str,

@@ -90,7 +90,7 @@ pub(super) fn close_reason(error: &tungstenite::Error) -> CloseReason {
     }
 }
 
-/// What the server is told about its mistake (RFC 6455, section 7.4.1); `None` if it made none.
+/// The close code that tells the server of its mistake (RFC 6455, section 7.4.1); `None` if it made none.
 pub(super) fn close_code(error: &tungstenite::Error) -> Option<CloseCode> {
     match error {
         tungstenite::Error::Capacity(_) => Some(CloseCode::Size),
