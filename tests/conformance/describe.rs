@@ -33,8 +33,10 @@ fn event(event: &Event, now: Instant) -> String {
             line
         }
         Event::Connection(event) => format!("event - {} {}", event.event, data(event.data.raw())),
-        Event::SubscriptionSucceeded { channel, presence } => {
-            format!("subscription_succeeded {channel}{}", presence.as_ref().map(self::presence).unwrap_or_default())
+        Event::SubscriptionSucceeded { channel, again, presence } => {
+            let again = if *again { " again" } else { "" };
+            let presence = presence.as_ref().map(self::presence).unwrap_or_default();
+            format!("subscription_succeeded {channel}{again}{presence}")
         }
         Event::SubscriptionError { channel, error, retry_at: None } => format!("subscription_error {channel}: {error}"),
         Event::SubscriptionError { channel, error, retry_at: Some(at) } => {

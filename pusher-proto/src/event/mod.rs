@@ -96,6 +96,9 @@ pub enum Event {
     SubscriptionSucceeded {
         /// The channel.
         channel: ChannelName,
+        /// Whether the channel had been subscribed before since the application asked for it: `false` exactly once between
+        /// [`subscribe`](crate::Client::subscribe) and [`unsubscribe`](crate::Client::unsubscribe).
+        again: bool,
         /// Who is there, on a presence channel.
         presence: Option<Presence>,
     },
@@ -228,6 +231,49 @@ impl Event {
             | Self::UserContinuityLost { .. }
             | Self::Watchlist { .. }
             | Self::Lagged { .. } => None,
+        }
+    }
+
+    /// Whether what the application knows may be out of date from here on, so that it should load the state anew: the first
+    /// [`SubscriptionSucceeded`](Self::SubscriptionSucceeded) of a channel, [`ContinuityLost`](Self::ContinuityLost),
+    /// [`UserContinuityLost`](Self::UserContinuityLost) and [`Lagged`](Self::Lagged).
+    ///
+    /// A state that is loaded when such an event comes misses nothing: all of them come before the events that follow the gap.
+    /// A later `SubscriptionSucceeded` is not a gap, since `ContinuityLost` has come before it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pusher_proto::{ChannelName, Event};
+    ///
+    /// let channel = ChannelName::new("orders")?;
+    /// let succeeded = |again| Event::SubscriptionSucceeded { channel: channel.clone(), again, presence: None };
+    /// assert!(succeeded(false).is_gap() && !succeeded(true).is_gap());
+    /// assert!(Event::Lagged { missed: 3 }.is_gap());
+    /// # Ok::<(), pusher_proto::InvalidName>(())
+    /// ```
+    #[must_use]
+    pub const fn is_gap(&self) -> bool {
+        match self {
+            Self::SubscriptionSucceeded { again, .. } => !*again,
+            Self::ContinuityLost { .. } | Self::UserContinuityLost { .. } | Self::Lagged { .. } => true,
+            Self::StateChanged { .. }
+            | Self::Unavailable
+            | Self::ConnectionError(_)
+            | Self::Channel(_)
+            | Self::Connection(_)
+            | Self::SubscriptionError { .. }
+            | Self::DecryptionError { .. }
+            | Self::SignedIn { .. }
+            | Self::SigninError { .. }
+            | Self::User(_)
+            | Self::Watchlist { .. }
+            | Self::SubscriptionCount { .. }
+            | Self::CacheMiss { .. }
+            | Self::MemberAdded { .. }
+            | Self::MemberRemoved { .. }
+            | Self::MemberUpdated { .. }
+            | Self::Diagnostic(_) => false,
         }
     }
 

@@ -194,7 +194,7 @@ mod tests {
         let channel = ChannelName::new("presence-c").unwrap();
         let difference = Some(Difference::new(list(100), list(1_000)));
         let presence = Some(Presence { members: list(1_000), difference });
-        let event = Event::SubscriptionSucceeded { channel, presence };
+        let event = Event::SubscriptionSucceeded { channel, again: false, presence };
         assert_eq!(event.weight(), size_of::<Event>() + 1_100 * (6 + 24));
     }
 }

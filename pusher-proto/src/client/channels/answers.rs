@@ -325,7 +325,7 @@ impl Channels {
         let Some(entry) = self.table.get_mut(channel) else { return };
         entry.phase = Phase::Subscribed;
         entry.failures = 0;
-        entry.past.was_subscribed = true;
+        let again = core::mem::replace(&mut entry.past.was_subscribed, true);
         entry.close_gap(channel, outbox);
         let presence = (channel.kind() == ChannelKind::Presence).then(|| {
             let members = presence::members(data, Members::new(seed)).unwrap_or_else(|| {
@@ -334,7 +334,7 @@ impl Channels {
             });
             entry.roster(seed).replace(members)
         });
-        outbox.emit(Event::SubscriptionSucceeded { channel: channel.clone(), presence });
+        outbox.emit(Event::SubscriptionSucceeded { channel: channel.clone(), again, presence });
     }
 
     fn unsubscribe_stray(&mut self, channel: &str, outbox: &mut Outbox) {

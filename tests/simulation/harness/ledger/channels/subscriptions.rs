@@ -1,5 +1,6 @@
 //! *At most one unanswered subscription* of a channel, no more of all channels than the window allows (*windows are kept*),
-//! and *every subscription ends*. *a success is reported once*, and *a subscribed channel does not time out*.
+//! and *every subscription ends*. *a success is reported once*, and *a subscribed channel does not time out*. Exactly one success
+//! of a wish is its first: *a success says whether it is the first*.
 
 use std::time::Duration;
 
@@ -29,6 +30,11 @@ impl Checker for Subscriptions {
 
     fn emitted(&mut self, event: &Event, scene: &mut Scene<'_>) {
         let Some(name) = event.channel() else { return };
+        if let Event::SubscriptionSucceeded { again, .. } = event
+            && scene.facts.channels.get(name).is_none_or(|channel| channel.was_subscribed != *again)
+        {
+            scene.violated("a success says whether it is the first", format!("{name}, again: {again}"));
+        }
         if !scene.facts.channels.get(name).is_some_and(|channel| channel.reported == Reported::Subscribed) {
             return;
         }
