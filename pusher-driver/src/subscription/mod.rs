@@ -1,15 +1,14 @@
 //! The handle of a channel.
 
+mod callbacks;
+mod known;
+
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use pusher_proto::{
-    ChannelName, ClientEventName, Event, FailReason, InvalidName, Member, Members, SubscriptionError, Text,
-    TriggerError,
-};
+use pusher_proto::{ChannelName, ClientEventName, Event, FailReason, InvalidName, SubscriptionError, TriggerError};
 use serde::Serialize;
 
-use crate::bindings::{BindError, Binding, BindingId, Filter, Scope};
 use crate::mailbox::{Mailbox, Taken};
 use crate::routes::{RouteId, WaitId};
 use crate::shared::{ClientEvent, Ended, Handle, Life};
@@ -165,62 +164,6 @@ impl Subscription {
         }
     }
 
-    /// Binds a callback to one kind of event of this channel: `pusher:subscription_succeeded`, `pusher:member_added`, or
-    /// an event of your own. See [`Client::bind`](crate::Client::bind) for when it is called.
-    ///
-    /// The first callback of a handle whose stream was not asked for yet also gets what has come since `subscribe`, and so do
-    /// callbacks that are bound before the loop has run again: nothing is missed between `subscribe` and `bind`.
-    ///
-    /// The binding keeps the channel even without a handle, until [`unbind`](Self::unbind) or
-    /// [`Client::unsubscribe`](crate::Client::unsubscribe).
-    ///
-    /// # Errors
-    ///
-    /// When the name is one that no callback of a channel is called with, or the channel was unsubscribed.
-    pub fn bind(
-        &self,
-        event: impl Into<Text>,
-        callback: impl FnMut(&Event) + Send + 'static,
-    ) -> Result<BindingId, BindError> {
-        self.bind_filter(Filter::named(event.into(), Scope::Channel)?, callback)
-    }
-
-    /// Binds a callback to every event of this channel, as [`bind`](Self::bind) does to one.
-    ///
-    /// # Errors
-    ///
-    /// When the channel was unsubscribed.
-    pub fn bind_all(&self, callback: impl FnMut(&Event) + Send + 'static) -> Result<BindingId, BindError> {
-        self.bind_filter(Filter::All, callback)
-    }
-
-    /// Removes a callback of this channel; returns whether there was one. An event that is being handled still reaches
-    /// it.
-    pub fn unbind(&self, id: BindingId) -> bool {
-        let removed = self
-            .handle
-            .0
-            .change(|state| state.routes.get_mut(&self.channel, self.route).map(|route| route.bindings.remove(id)));
-        removed.is_some_and(|removed| removed.len() > 0)
-    }
-
-    /// Removes all callbacks of this channel that were bound to this event; returns how many.
-    pub fn unbind_event(&self, event: &str) -> usize {
-        let removed = self.handle.0.change(|state| {
-            state.routes.get_mut(&self.channel, self.route).map(|route| route.bindings.remove_event(event))
-        });
-        removed.map_or(0, |removed| removed.len())
-    }
-
-    /// Removes all callbacks of this channel, whichever handle they were bound to; returns how many.
-    pub fn unbind_all(&self) -> usize {
-        let removed = self
-            .handle
-            .0
-            .change(|state| state.routes.get_mut(&self.channel, self.route).map(|route| route.bindings.remove_all()));
-        removed.map_or(0, |removed| removed.len())
-    }
-
     /// Sends a client event to everybody else on this private or presence channel, with any data that serde serialises. A
     /// [`Data`](pusher_proto::Data) is sent as it is.
     ///
@@ -250,80 +193,6 @@ impl Subscription {
             }
             state.trigger(&self.channel, &event, now)
         })
-    }
-
-    /// Whether the server has confirmed the subscription on the present connection.
-    #[must_use]
-    pub fn is_subscribed(&self) -> bool {
-        self.with_channel(|channel| channel.is_subscribed()).unwrap_or(false)
-    }
-
-    /// Returns how many connections are subscribed, where the server counts them.
-    #[must_use]
-    pub fn subscription_count(&self) -> Option<u64> {
-        self.with_channel(|channel| channel.count())?
-    }
-
-    /// Returns a member of this presence channel, as last known.
-    #[must_use]
-    pub fn member(&self, id: &str) -> Option<Member> {
-        self.with_channel(|channel| channel.members()?.get(id))?
-    }
-
-    /// Returns how many members this presence channel has, as last known.
-    #[must_use]
-    pub fn member_count(&self) -> Option<usize> {
-        self.with_channel(|channel| channel.members().map(Members::len))?
-    }
-
-    /// Returns who the application's server says we are on this presence channel.
-    #[must_use]
-    pub fn me(&self) -> Option<Member> {
-        self.with_channel(|channel| channel.me())?
-    }
-
-    /// Returns all members of this presence channel, as last known; `None` on a channel of another kind, or one that was
-    /// unsubscribed. Before the server has sent any, the list is empty and [`knows_members`](Self::knows_members) is false.
-    ///
-    /// The list is shared; a later change copies the part of it that changes.
-    #[must_use]
-    pub fn members(&self) -> Option<Members> {
-        self.with_channel(|channel| channel.members().cloned())?
-    }
-
-    /// Whether the server has sent the list of members of this presence channel since it is wanted.
-    #[must_use]
-    pub fn knows_members(&self) -> bool {
-        self.with_channel(|channel| channel.knows_members()).unwrap_or(false)
-    }
-
-    fn with_channel<T>(&self, look: impl FnOnce(pusher_proto::Channel<'_>) -> T) -> Option<T> {
-        let state = self.handle.0.lock();
-        state.routes.get(&self.channel, self.route)?;
-        state.core.channel(&self.channel).map(look)
-    }
-
-    fn bind_filter(
-        &self,
-        filter: Filter,
-        callback: impl FnMut(&Event) + Send + 'static,
-    ) -> Result<BindingId, BindError> {
-        let id = BindingId(self.handle.0.next_id());
-        let mut binding = Some(Binding::new(id, filter, callback));
-        self.handle.0.change(|state| {
-            let Some(route) = state.routes.get_mut(&self.channel, self.route) else { return };
-            let Some(binding) = binding.take() else { return };
-            route.bindings.extend([binding.clone()]);
-            let collected = self.mailbox.pause();
-            if collected.is_some() {
-                route.remove_stream(&self.mailbox);
-            }
-            state.routes.replay(&self.mailbox, binding, collected);
-        });
-        match binding {
-            None => Ok(id),
-            Some(_) => Err(BindError::Unsubscribed),
-        }
     }
 
     fn resume(&self) {

@@ -1,0 +1,88 @@
+//! Callbacks of a channel.
+
+use pusher_proto::{Event, Text};
+
+use super::Subscription;
+use crate::bindings::{BindError, Binding, BindingId, Filter, Scope};
+
+/// Callbacks.
+impl Subscription {
+    /// Binds a callback to one kind of event of this channel: `pusher:subscription_succeeded`, `pusher:member_added`, or
+    /// an event of your own. See [`Client::bind`](crate::Client::bind) for when it is called.
+    ///
+    /// The first callback of a handle whose stream was not asked for yet also gets what has come since `subscribe`, and so do
+    /// callbacks that are bound before the loop has run again: nothing is missed between `subscribe` and `bind`.
+    ///
+    /// The binding keeps the channel even without a handle, until [`unbind`](Self::unbind) or
+    /// [`Client::unsubscribe`](crate::Client::unsubscribe).
+    ///
+    /// # Errors
+    ///
+    /// When the name is one that no callback of a channel is called with, or the channel was unsubscribed.
+    pub fn bind(
+        &self,
+        event: impl Into<Text>,
+        callback: impl FnMut(&Event) + Send + 'static,
+    ) -> Result<BindingId, BindError> {
+        self.bind_filter(Filter::named(event.into(), Scope::Channel)?, callback)
+    }
+
+    /// Binds a callback to every event of this channel, as [`bind`](Self::bind) does to one.
+    ///
+    /// # Errors
+    ///
+    /// When the channel was unsubscribed.
+    pub fn bind_all(&self, callback: impl FnMut(&Event) + Send + 'static) -> Result<BindingId, BindError> {
+        self.bind_filter(Filter::All, callback)
+    }
+
+    /// Removes a callback of this channel; returns whether there was one. An event that is being handled still reaches
+    /// it.
+    pub fn unbind(&self, id: BindingId) -> bool {
+        let removed = self
+            .handle
+            .0
+            .change(|state| state.routes.get_mut(&self.channel, self.route).map(|route| route.bindings.remove(id)));
+        removed.is_some_and(|removed| removed.len() > 0)
+    }
+
+    /// Removes all callbacks of this channel that were bound to this event; returns how many.
+    pub fn unbind_event(&self, event: &str) -> usize {
+        let removed = self.handle.0.change(|state| {
+            state.routes.get_mut(&self.channel, self.route).map(|route| route.bindings.remove_event(event))
+        });
+        removed.map_or(0, |removed| removed.len())
+    }
+
+    /// Removes all callbacks of this channel, whichever handle they were bound to; returns how many.
+    pub fn unbind_all(&self) -> usize {
+        let removed = self
+            .handle
+            .0
+            .change(|state| state.routes.get_mut(&self.channel, self.route).map(|route| route.bindings.remove_all()));
+        removed.map_or(0, |removed| removed.len())
+    }
+
+    fn bind_filter(
+        &self,
+        filter: Filter,
+        callback: impl FnMut(&Event) + Send + 'static,
+    ) -> Result<BindingId, BindError> {
+        let id = BindingId(self.handle.0.next_id());
+        let mut binding = Some(Binding::new(id, filter, callback));
+        self.handle.0.change(|state| {
+            let Some(route) = state.routes.get_mut(&self.channel, self.route) else { return };
+            let Some(binding) = binding.take() else { return };
+            route.bindings.extend([binding.clone()]);
+            let collected = self.mailbox.pause();
+            if collected.is_some() {
+                route.remove_stream(&self.mailbox);
+            }
+            state.routes.replay(&self.mailbox, binding, collected);
+        });
+        match binding {
+            None => Ok(id),
+            Some(_) => Err(BindError::Unsubscribed),
+        }
+    }
+}

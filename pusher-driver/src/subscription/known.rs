@@ -1,0 +1,59 @@
+//! What is known of a channel.
+
+use pusher_proto::{Member, Members};
+
+use super::Subscription;
+
+/// What is known now.
+impl Subscription {
+    /// Whether the server has confirmed the subscription on the present connection.
+    #[must_use]
+    pub fn is_subscribed(&self) -> bool {
+        self.with_channel(|channel| channel.is_subscribed()).unwrap_or(false)
+    }
+
+    /// Returns how many connections are subscribed, where the server counts them.
+    #[must_use]
+    pub fn subscription_count(&self) -> Option<u64> {
+        self.with_channel(|channel| channel.count())?
+    }
+
+    /// Returns a member of this presence channel, as last known.
+    #[must_use]
+    pub fn member(&self, id: &str) -> Option<Member> {
+        self.with_channel(|channel| channel.members()?.get(id))?
+    }
+
+    /// Returns how many members this presence channel has, as last known.
+    #[must_use]
+    pub fn member_count(&self) -> Option<usize> {
+        self.with_channel(|channel| channel.members().map(Members::len))?
+    }
+
+    /// Returns who the application's server says we are on this presence channel.
+    #[must_use]
+    pub fn me(&self) -> Option<Member> {
+        self.with_channel(|channel| channel.me())?
+    }
+
+    /// Returns all members of this presence channel, as last known; `None` on a channel of another kind, or one that was
+    /// unsubscribed. Before the server has sent any, the list is empty and [`knows_members`](Self::knows_members) is false.
+    ///
+    /// The list is shared; a later change copies the part of it that changes.
+    #[must_use]
+    pub fn members(&self) -> Option<Members> {
+        self.with_channel(|channel| channel.members().cloned())?
+    }
+
+    /// Whether the server has sent the list of members of this presence channel since it is wanted.
+    #[must_use]
+    pub fn knows_members(&self) -> bool {
+        self.with_channel(|channel| channel.knows_members()).unwrap_or(false)
+    }
+
+    fn with_channel<T>(&self, look: impl FnOnce(pusher_proto::Channel<'_>) -> T) -> Option<T> {
+        let state = self.handle.0.lock();
+        state.routes.get(&self.channel, self.route)?;
+        state.core.channel(&self.channel).map(look)
+    }
+}
