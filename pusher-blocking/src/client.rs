@@ -42,7 +42,7 @@ pub struct WeakClient(pusher_driver::WeakClient);
 /// # }
 /// ```
 #[derive(Debug)]
-#[must_use = "dropping the last handle of a channel unsubscribes"]
+#[must_use = "dropping the last handle of a channel unsubscribes; `keep` keeps it subscribed"]
 pub struct Subscription(pusher_driver::Subscription);
 
 /// An iterator over everything that happens to a client. It ends when the connection's thread does.
@@ -100,6 +100,34 @@ impl WeakClient {
 }
 
 impl Subscription {
+    /// Returns the client that this handle belongs to.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client(self.0.client())
+    }
+
+    /// Keeps the channel subscribed without this handle and its mailbox, until
+    /// [`Client::unsubscribe`](pusher_driver::Client::unsubscribe) or the end of the client; see
+    /// [`Subscription::keep`](pusher_driver::Subscription::keep) of the driver.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let events = client.events();
+    /// for channel in ["orders", "invoices", "news"] {
+    ///     client.subscribe(channel)?.keep();
+    /// }
+    /// for event in events {
+    ///     println!("{event:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn keep(self) {
+        self.0.keep();
+    }
+
     /// Waits until the channel is subscribed or definitely refused, at most for `limit`; returns at once if it already is. A lost
     /// connection does not end the wait, nor does a backend that is down or a server that does not answer: the client tries again.
     ///

@@ -32,6 +32,7 @@ mod sync;
 mod tls;
 mod turn;
 mod visit;
+mod waiters;
 #[cfg(feature = "websocket")]
 mod websocket;
 

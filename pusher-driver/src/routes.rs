@@ -10,6 +10,7 @@ use pusher_proto::{ChannelName, ConnectionState, Event, SubscriptionError};
 
 use crate::bindings::{Binding, Bindings};
 use crate::mailbox::{Mailbox, Put};
+use crate::waiters::Waiters;
 
 /// Names one stay of a channel in the table: after `unsubscribe`, the same name gets another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,13 +42,11 @@ pub(crate) struct Route {
     streams: Vec<Arc<Mailbox>>,
     /// Why the last try to subscribe failed, until the next one.
     pub(crate) failure: Option<SubscriptionError>,
-    /// Who waits for the end of a try.
-    waiting: Vec<(Option<WaitId>, Waker)>,
+    /// Calls that wait until a subscription succeeds or fails.
+    pub(crate) waiters: Waiters,
+    /// Whether the channel stays subscribed without handles and callbacks.
+    pub(crate) is_kept: bool,
 }
-
-/// Names one call that waits for a subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct WaitId(pub(crate) u64);
 
 /// What delivering has left to do, outside of the lock.
 #[derive(Debug, Default)]
@@ -105,10 +104,10 @@ impl Routes {
         self.remove_unused(channel)
     }
 
-    /// Removes a channel that has neither handles nor callbacks.
+    /// Removes a channel that has neither handles nor callbacks and is not kept.
     fn remove_unused(&mut self, channel: &ChannelName) -> Option<Route> {
         let route = self.channels.get(channel)?;
-        if route.handles > 0 || !route.bindings.is_empty() {
+        if route.handles > 0 || route.is_kept || !route.bindings.is_empty() {
             return None;
         }
         self.remove(channel)
@@ -142,13 +141,13 @@ impl Routes {
             Event::SubscriptionSucceeded { channel, .. } => {
                 let Some(route) = self.channels.get_mut(channel) else { return };
                 route.failure = None;
-                out.wakers.extend(route.take_waiting());
+                out.wakers.extend(route.waiters.take());
             }
             // The server may also complain about a channel that is subscribed. Trouble that may pass is waited out.
             Event::SubscriptionError { channel, error, retry_at: None } if !is_subscribed(channel) => {
                 let Some(route) = self.channels.get_mut(channel) else { return };
                 route.failure = Some(error.clone());
-                out.wakers.extend(route.take_waiting());
+                out.wakers.extend(route.waiters.take());
             }
             // Every channel is tried again.
             Event::StateChanged { current: ConnectionState::Connected { .. }, .. } => {
@@ -163,7 +162,7 @@ impl Routes {
     /// No channel will be subscribed: nobody waits any longer.
     pub(crate) fn stop_waiting(&mut self, out: &mut Deferred) {
         for route in self.channels.values_mut() {
-            out.wakers.extend(route.take_waiting());
+            out.wakers.extend(route.waiters.take());
         }
     }
 
@@ -240,7 +239,15 @@ impl Routes {
 
 impl Route {
     fn new(id: RouteId) -> Self {
-        Self { id, handles: 0, bindings: Bindings::default(), streams: Vec::new(), failure: None, waiting: Vec::new() }
+        Self {
+            id,
+            handles: 0,
+            bindings: Bindings::default(),
+            streams: Vec::new(),
+            failure: None,
+            waiters: Waiters::default(),
+            is_kept: false,
+        }
     }
 
     pub(crate) fn add_stream(&mut self, mailbox: Arc<Mailbox>) {
@@ -251,33 +258,9 @@ impl Route {
         remove_stream(&mut self.streams, mailbox);
     }
 
-    /// Waits for the end of a try; returns the waker of the same call, or task, from before.
-    pub(crate) fn wait(&mut self, id: Option<WaitId>, waker: &Waker) -> Option<Waker> {
-        let is_same = |(known, other): &&mut (Option<WaitId>, Waker)| match id {
-            Some(_) => *known == id,
-            None => known.is_none() && other.will_wake(waker),
-        };
-        if let Some((_, known)) = self.waiting.iter_mut().find(is_same) {
-            return Some(mem::replace(known, waker.clone()));
-        }
-        self.waiting.push((id, waker.clone()));
-        None
-    }
-
-    /// The call is over.
-    #[cfg(feature = "async")]
-    pub(crate) fn stop_waiting(&mut self, id: WaitId) -> Option<Waker> {
-        let at = self.waiting.iter().position(|(known, _)| *known == Some(id))?;
-        Some(self.waiting.swap_remove(at).1)
-    }
-
-    fn take_waiting(&mut self) -> impl Iterator<Item = Waker> + use<> {
-        mem::take(&mut self.waiting).into_iter().map(|(_, waker)| waker)
-    }
-
     /// Ends the channel's streams; returns who must be told.
     pub(crate) fn end(&mut self) -> Vec<Waker> {
-        let mut wakers: Vec<_> = self.take_waiting().collect();
+        let mut wakers: Vec<_> = self.waiters.take().collect();
         wakers.extend(self.streams.drain(..).filter_map(|mailbox| mailbox.end()));
         wakers
     }

@@ -21,6 +21,7 @@ pub(crate) trait Adapter: Sized + 'static {
     fn subscribed(subscription: &Self::Subscription) -> Result<(), SubscribeError>;
     /// The next event, or the end of the stream; `None` if neither comes within `limit`.
     fn recv_within(subscription: &mut Self::Subscription, limit: Duration) -> Option<Option<Event>>;
+    fn keep(subscription: Self::Subscription);
     fn shutdown(client: &Self::Client, limit: Duration);
 
     /// The next event, or the end of the stream.
@@ -54,6 +55,10 @@ macro_rules! asynchronous {
 
             fn recv_within(subscription: &mut Box<Subscription>, limit: Duration) -> Option<Option<Event>> {
                 $within(subscription.recv(), limit)
+            }
+
+            fn keep(subscription: Box<Subscription>) {
+                subscription.keep();
             }
 
             fn shutdown(client: &Box<Client>, limit: Duration) {
@@ -128,6 +133,10 @@ impl Adapter for Blocking {
             Err(RecvTimeoutError::Disconnected) => Some(None),
             Err(RecvTimeoutError::Timeout) => None,
         }
+    }
+
+    fn keep(subscription: Self::Subscription) {
+        subscription.keep();
     }
 
     fn shutdown(client: &Self::Client, limit: Duration) {

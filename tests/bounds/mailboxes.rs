@@ -1,6 +1,7 @@
 //! The same for the mailboxes of handles: what waits for a stream that is not read.
 
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use allocation_counter::AllocationInfo;
 use pusher_driver::adapter::{Engine, Received, Step, SystemClock};
@@ -124,4 +125,39 @@ fn small_events_that_wait_do_not_hold_the_buffers_that_they_came_in() {
         }
     });
     check("2,000 events of 3 KB from buffers of 256 KB", &held, 12 * MB);
+}
+
+#[test]
+fn kept_channels_hold_no_events_while_everything_is_read_through_the_stream_of_the_client() {
+    let mut world = Loop::new();
+    let mut events = world.client.events();
+    let context = &mut Context::from_waker(Waker::noop());
+    let mut play = |world: &mut Loop, rounds: usize| {
+        let payload = "x".repeat(KB as usize);
+        let mut read = 0;
+        for _ in 0..rounds {
+            for channel in 0..50 {
+                world.receive(&format!(r#"{{"event":"message","channel":"c-{channel}","data":"{payload}"}}"#));
+                while let Poll::Ready(Some(event)) = events.poll_recv(context) {
+                    read += usize::from(event.name() == "message");
+                }
+            }
+        }
+        read
+    };
+    for channel in 0..50 {
+        world.client.subscribe(format!("c-{channel}")).expect("this is a name").keep();
+    }
+    world.run();
+    for channel in 0..50 {
+        world.receive(&format!(
+            r#"{{"event":"pusher_internal:subscription_succeeded","channel":"c-{channel}","data":{{}}}}"#
+        ));
+    }
+    play(&mut world, 1);
+    let mut read = 0;
+    let held = allocation_counter::measure(|| read = play(&mut world, 200));
+    assert_eq!(read, 10_000, "kept channels stay subscribed");
+    assert_eq!(world.client.stats().missed, 0);
+    check("10,000 events of 1 KB on 50 kept channels", &held, 100 * KB);
 }

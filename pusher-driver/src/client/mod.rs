@@ -45,7 +45,11 @@ pub struct WeakClient {
 
 impl Client {
     pub(crate) fn new(handle: Handle) -> Self {
-        Self { handle: Arc::new(handle) }
+        Self::from_handle(Arc::new(handle))
+    }
+
+    pub(crate) const fn from_handle(handle: Arc<Handle>) -> Self {
+        Self { handle }
     }
 
     /// Connects, or tries again at once if a delay or a failure is in the way. Has no effect after the client
@@ -85,8 +89,9 @@ impl Client {
 
     /// Subscribes to a channel, now or as soon as there is a connection, and again after every reconnect.
     ///
-    /// A channel may have several handles. It is unsubscribed when the last one is dropped and nothing is bound to it, or
-    /// by [`unsubscribe`](Self::unsubscribe). A channel whose subscription failed is tried again.
+    /// A channel may have several handles. It is unsubscribed when the last one is dropped, unless a callback is bound to it or
+    /// it is [kept](Subscription::keep), or by [`unsubscribe`](Self::unsubscribe). A channel whose subscription failed is
+    /// tried again.
     ///
     /// # Errors
     ///
@@ -244,7 +249,7 @@ impl WeakClient {
     /// Returns the client, unless its connection is already closed.
     #[must_use]
     pub fn upgrade(&self) -> Option<Client> {
-        Some(Client { handle: self.handle.upgrade()? })
+        Some(Client::from_handle(self.handle.upgrade()?))
     }
 }
 

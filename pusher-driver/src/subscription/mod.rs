@@ -9,9 +9,11 @@ use std::task::{Context, Poll};
 use pusher_proto::{ChannelName, ClientEventName, Event, FailReason, InvalidName, SubscriptionError, TriggerError};
 use serde::Serialize;
 
+use crate::client::Client;
 use crate::mailbox::{Mailbox, Taken};
-use crate::routes::{RouteId, WaitId};
+use crate::routes::RouteId;
 use crate::shared::{ClientEvent, Ended, Handle, Life};
+use crate::waiters::WaitId;
 
 /// One handle of a channel: a stream of its events, and what is known of it.
 ///
@@ -21,7 +23,11 @@ use crate::shared::{ClientEvent, Ended, Handle, Life};
 /// reported by [`Event::Lagged`]. A handle whose first use is a `bind` passes on to that callback what has come until then,
 /// and collects nothing more until its stream is asked for.
 ///
-/// Dropping the last handle of a channel unsubscribes, unless something is bound to it.
+/// A handle is for reading: it collects from `subscribe` on, so that nothing is lost before the first `recv`, and holding one
+/// without reading it fills its mailbox. To keep a channel subscribed for [`Client::events`](crate::Client::events), the
+/// callbacks of the client, or its members, use [`keep`](Self::keep): it costs no memory for events.
+///
+/// Dropping the last handle of a channel unsubscribes, unless a callback is bound to it or the channel is kept.
 ///
 /// # Examples
 ///
@@ -36,7 +42,7 @@ use crate::shared::{ClientEvent, Ended, Handle, Life};
 /// # }
 /// ```
 #[derive(Debug)]
-#[must_use = "dropping the last handle of a channel unsubscribes"]
+#[must_use = "dropping the last handle of a channel unsubscribes; `keep` keeps it subscribed"]
 pub struct Subscription {
     channel: ChannelName,
     route: RouteId,
@@ -91,6 +97,50 @@ impl Subscription {
         &self.channel
     }
 
+    /// Returns the client that this handle belongs to.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(chat: pusher_driver::Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// let news = chat.client().subscribe("news")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::from_handle(Arc::clone(&self.handle))
+    }
+
+    /// Keeps the channel subscribed without this handle and its mailbox, until
+    /// [`Client::unsubscribe`](crate::Client::unsubscribe) or the end of the client. Events still reach
+    /// [`Client::events`](crate::Client::events), callbacks, and other handles of the channel.
+    ///
+    /// What this handle has collected and not returned is dropped. Further handles of the channel may come and go; dropping
+    /// the last one no longer unsubscribes. A kept channel does not keep the connection: that takes a handle of any kind.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: pusher_driver::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut events = client.events();
+    /// for channel in ["orders", "invoices", "news"] {
+    ///     client.subscribe(channel)?.keep();
+    /// }
+    /// while let Some(event) = events.recv().await {
+    ///     println!("{event:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn keep(self) {
+        self.handle.0.change(|state| {
+            if let Some(route) = state.routes.get_mut(&self.channel, self.route) {
+                route.is_kept = true;
+            }
+        });
+    }
+
     /// Waits until the channel is subscribed or definitely refused; returns at once if it already is.
     ///
     /// Trouble that may pass does not end the wait: a backend that is down or busy, a server that does not answer. Each failure is
@@ -140,7 +190,7 @@ impl Subscription {
         if let Some(error) = &route.failure {
             return Poll::Ready(Err(SubscribeError::Channel(error.clone())));
         }
-        _replaced = route.wait(id, context.waker());
+        _replaced = route.waiters.add(id, context.waker());
         Poll::Pending
     }
 
@@ -237,7 +287,7 @@ impl Drop for Wait<'_> {
         let Some(id) = self.id else { return };
         let Subscription { handle, channel, route, .. } = self.subscription;
         // Outlives the lock, which the statement holds.
-        let _waker = handle.0.lock().routes.get_mut(channel, *route).and_then(|route| route.stop_waiting(id));
+        let _waker = handle.0.lock().routes.get_mut(channel, *route).and_then(|route| route.waiters.remove(id));
     }
 }
 

@@ -264,3 +264,37 @@ fn dropped_handles_take_no_room_from_the_others() {
     assert_eq!(names.len(), 15);
     assert!(matches!(world.client.state(), ConnectionState::Connected { .. }));
 }
+
+#[test]
+fn a_kept_channel_stays_subscribed_without_handles_until_it_is_unsubscribed() {
+    let mut world = World::connected(NoAuth);
+    world.client.subscribe("chat").unwrap().keep();
+    // Handles that come and go change nothing.
+    drop(world.client.subscribe("chat").unwrap());
+    world.run();
+    world.receive(&succeeded("chat"));
+    world.lose_socket(CloseReason::Dropped);
+    world.wake_sleepers();
+    world.greet();
+    let subscribe = r#"{"event":"pusher:subscribe","data":{"channel":"chat"}}"#;
+    assert_eq!(world.sent(), [subscribe, subscribe]);
+    world.receive(&succeeded("chat"));
+    world.client.unsubscribe("chat");
+    world.run();
+    assert_eq!(world.sent(), [r#"{"event":"pusher:unsubscribe","data":{"channel":"chat"}}"#]);
+    // The next subscription is not kept.
+    drop(world.client.subscribe("chat").unwrap());
+    assert_eq!(world.client.channel("chat"), None);
+}
+
+#[test]
+fn keeping_a_channel_that_was_unsubscribed_changes_nothing() {
+    let world = World::connected(NoAuth);
+    let before = world.client.subscribe("chat").unwrap();
+    world.client.unsubscribe("chat");
+    let after = world.client.subscribe("chat").unwrap();
+    before.keep();
+    assert!(after.client().channel("chat").is_some());
+    drop(after);
+    assert_eq!(world.client.channel("chat"), None);
+}

@@ -6,6 +6,7 @@ use pusher_driver::Overflow;
 use pusher_proto::Event;
 
 use crate::adapter::Adapter;
+use crate::faults::Cut;
 use crate::world::{PATIENCE, WANTED_PANIC, World, next, options, text};
 
 pub(super) fn two_handles_of_a_channel_share_it<A: Adapter>(world: &mut World<A>) {
@@ -25,6 +26,51 @@ pub(super) fn two_handles_of_a_channel_share_it<A: Adapter>(world: &mut World<A>
     drop(second);
     assert_eq!(next::<A>(&mut with_bob).name(), "pusher:member_removed");
     drop(ann.subscribed("presence-chat"));
+}
+
+pub(super) fn a_kept_channel_stays_subscribed_without_a_handle<A: Adapter>(world: &mut World<A>) {
+    let user = world.user();
+    A::keep(user.subscribe("kept"));
+    let is_success = |event: &Event| matches!(event, Event::SubscriptionSucceeded { .. });
+    user.until("the channel is subscribed", is_success);
+    world.publish("kept", "1");
+    user.until("a message comes", |event| matches!(event, Event::Channel(event) if event.data().text() == "1"));
+    world.proxy.cut(Cut::Drop);
+    user.until("the channel is subscribed again", is_success);
+    user.client.unsubscribe("kept");
+    assert!(user.client.channel("kept").is_none());
+}
+
+pub(super) fn callbacks_that_are_bound_after_events_came_get_them_in_order<A: Adapter>(world: &mut World<A>) {
+    let user = world.user();
+    let late = user.subscribe("late");
+    A::subscribed(&late).unwrap();
+    // Another channel of the same connection says when the events have come.
+    let mut other = user.subscribed("other");
+    for number in ["1", "2"] {
+        world.publish("late", number);
+    }
+    world.publish("other", "");
+    text::<A>(&mut other);
+    let (sender, calls) = mpsc::channel();
+    late.bind_all(move |event| {
+        let text = match event {
+            Event::Channel(event) => event.data().text().into_owned(),
+            event => event.name().to_owned(),
+        };
+        sender.send(text).unwrap();
+    })
+    .unwrap();
+    world.publish("late", "3");
+    let expected = ["pusher:subscription_succeeded", "1", "2", "3"];
+    let mut seen = Vec::new();
+    while seen.len() < expected.len() {
+        match calls.recv_timeout(PATIENCE).unwrap() {
+            count if count == "pusher:subscription_count" => {}
+            name => seen.push(name),
+        }
+    }
+    assert_eq!(seen, expected);
 }
 
 pub(super) fn a_slow_reader_loses_the_oldest_events<A: Adapter>(world: &mut World<A>) {
@@ -53,6 +99,7 @@ fn read_late<A: Adapter>(world: &World<A>, overflow: Overflow) -> Vec<String> {
         world.publish("quick", &number.to_string());
         assert_eq!(text::<A>(&mut quick), number.to_string());
     }
+    assert_eq!(user.client.stats().missed, 7);
     let mut seen = Vec::new();
     while let Some(event) = A::recv_within(&mut slow, std::time::Duration::ZERO) {
         seen.push(match event {

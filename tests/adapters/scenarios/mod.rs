@@ -45,6 +45,8 @@ list! {
         a_channel_can_be_left_while_its_authorization_is_on_its_way;
     handles:
         two_handles_of_a_channel_share_it
+        a_kept_channel_stays_subscribed_without_a_handle
+        callbacks_that_are_bound_after_events_came_get_them_in_order
         a_slow_reader_loses_the_oldest_events
         a_slow_reader_loses_the_newest_events
         a_slow_reader_loses_its_stream
