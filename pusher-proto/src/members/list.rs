@@ -66,7 +66,10 @@ impl List {
     }
 
     pub(super) fn find(&self, id: &str) -> Option<usize> {
-        let hash = self.hash(id);
+        self.find_hashed(self.hash(id), id)
+    }
+
+    pub(super) fn find_hashed(&self, hash: u64, id: &str) -> Option<usize> {
         let part = self.index.get(self.part(hash))?;
         part.find(hash, |&at| self.get(at as usize).0 == id).map(|&at| at as usize)
     }
@@ -80,8 +83,8 @@ impl List {
         self.pages.iter().flat_map(|page| (0..page.slots.len()).map(|at| page.get(at)))
     }
 
-    /// Adds a member that is not there.
-    pub(super) fn push(&mut self, id: &str, info: &str) {
+    /// Adds a member that is not there, with its [`hash`](Self::hash).
+    pub(super) fn push(&mut self, hash: u64, id: &str, info: &str) {
         if self.len >= self.index.len() * PART_LEN {
             self.rebuild_index((self.index.len() * 2).max(1));
         }
@@ -89,7 +92,7 @@ impl List {
             self.pages.push(Arc::default());
         }
         self.change_page(self.len / PAGE_LEN, |page| page.push(id, info));
-        self.add_to_index(self.hash(id), self.len);
+        self.add_to_index(hash, self.len);
         self.len += 1;
     }
 
@@ -127,7 +130,7 @@ impl List {
         self.bytes = self.bytes - before + page.bytes();
     }
 
-    fn hash(&self, id: &str) -> u64 {
+    pub(super) fn hash(&self, id: &str) -> u64 {
         FixedState::with_seed(self.seed).hash_one(id)
     }
 
@@ -155,8 +158,9 @@ impl List {
 
     fn rebuild_index(&mut self, parts: usize) {
         self.index.clear();
-        let len = self.len / parts;
-        self.index.resize_with(parts, || Arc::new(HashTable::with_capacity(len)));
+        // A short list takes no more than it needs.
+        let capacity = if parts == 1 { self.len } else { PART_CAPACITY };
+        self.index.resize_with(parts, || Arc::new(HashTable::with_capacity(capacity)));
         for at in 0..self.len {
             self.add_to_index(self.hash(self.get(at).0), at);
         }
@@ -166,11 +170,15 @@ impl List {
 impl Page {
     fn get(&self, at: usize) -> (&str, &str) {
         let slot = self.slots[at];
-        let text = match self.long.get(&at) {
-            Some(text) => text.as_str(),
+        let text = match self.long(at) {
+            Some(text) => text,
             None => &self.text[slot.start as usize..][..slot.len()],
         };
         text.split_at(slot.id_len as usize)
+    }
+
+    fn long(&self, at: usize) -> Option<&Text> {
+        if self.slots[at].is_long() { self.long.get(&at) } else { None }
     }
 
     fn push(&mut self, id: &str, info: &str) {
@@ -191,7 +199,7 @@ impl Page {
     fn pop(&mut self) -> Option<(Text, usize)> {
         let at = self.slots.len().checked_sub(1)?;
         let (id, info) = self.get(at);
-        let taken = match self.long.get(&at) {
+        let taken = match self.long(at) {
             Some(text) => (text.clone(), id.len()),
             None => (Text::from([id, info].concat()), id.len()),
         };
@@ -207,7 +215,7 @@ impl Page {
 
     fn store(&mut self, at: usize, id: &str, info: &str) -> Slot {
         let slot = Slot { start: self.text.len() as u32, id_len: id.len() as u32, info_len: info.len() as u32 };
-        if slot.len() > MAX_SHORT_LEN {
+        if slot.is_long() {
             self.long.insert(at, Text::from([id, info].concat()));
             self.long_bytes += slot.len();
         } else {
@@ -234,8 +242,8 @@ impl Page {
         let used = self.text.len() - self.garbage;
         let old = core::mem::replace(&mut self.text, String::with_capacity(used));
         self.garbage = 0;
-        for (at, slot) in self.slots.iter_mut().enumerate() {
-            if !self.long.contains_key(&at) {
+        for slot in &mut self.slots {
+            if !slot.is_long() {
                 let text = &old[slot.start as usize..][..slot.len()];
                 slot.start = self.text.len() as u32;
                 self.text.push_str(text);
@@ -248,12 +256,19 @@ impl Slot {
     const fn len(self) -> usize {
         self.id_len as usize + self.info_len as usize
     }
+
+    const fn is_long(self) -> bool {
+        self.len() > MAX_SHORT_LEN
+    }
 }
 
 /// Members in a page, and most members in a part of the index on average. More make a change copy more; fewer make more parts
 /// that a clone has to count.
 const PAGE_LEN: usize = 256;
-const PART_LEN: usize = 256;
+const PART_LEN: usize = 192;
+
+/// Members that a part has room for from the start: more than most parts ever hold, because growing means hashing every id again.
+const PART_CAPACITY: usize = 224;
 
 /// Longest id and info, in bytes, that lie in the page: a page never holds more than 128 KB, half of it unused.
 const MAX_SHORT_LEN: usize = 256;

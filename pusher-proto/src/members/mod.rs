@@ -74,9 +74,32 @@ impl Members {
         self.0.iter().map(|(id, _)| id)
     }
 
+    /// Ids and infos, in the same order.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter()
+    }
+
+    /// Id and info of one of them.
+    pub(crate) fn at(&self, place: usize) -> Option<(&str, &str)> {
+        (place < self.len()).then(|| self.0.get(place))
+    }
+
+    pub(crate) fn info(&self, id: &str) -> Option<&str> {
+        self.0.find(id).map(|at| self.0.get(at).1)
+    }
+
+    pub(crate) fn add_missing<'a>(&mut self, entries: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        for (id, info) in entries {
+            if !self.contains(id) {
+                self.insert(id, info);
+            }
+        }
+    }
+
     /// Adds a member, or replaces the info of one. `info` is JSON.
     pub(crate) fn insert(&mut self, id: &str, info: &str) -> Inserted {
-        let found = self.0.find(id);
+        let hash = self.0.hash(id);
+        let found = self.0.find_hashed(hash, id);
         if found.is_some_and(|at| self.0.get(at).1 == info) {
             return Inserted::Same;
         }
@@ -90,7 +113,7 @@ impl Members {
                 Inserted::Changed
             }
             None => {
-                list.push(id, info);
+                list.push(hash, id, info);
                 Inserted::New
             }
         }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::object::{self, Key};
@@ -13,38 +13,29 @@ use crate::members::Members;
 /// Reads `{"presence":{"ids":[…],"hash":{…}}}` into `members`, which is empty; `None` if there is no such list.
 ///
 /// PHP servers send `{}` as `[]`, and users numbered from 0 as an array: then the index is the id.
-pub(crate) fn members(data: &Data, mut members: Members) -> Option<Members> {
+pub(crate) fn members(data: &Data, members: Members) -> Option<Members> {
     let text = read::inner(data);
     let [ids, hash] = object::inner_fields(&text, "presence", ["ids", "hash"])?;
-    // Ids first: they give the order. Infos follow, for ids that the hash alone knows too.
-    for (part, list) in [(Part::Ids, ids), (Part::Hash, hash)] {
-        let Some(list) = list else { continue };
-        let mut json = serde_json::Deserializer::from_str(list.get());
-        Fill { part, members: &mut members }.deserialize(&mut json).ok()?;
+    let mut listed = members.clone();
+    if let Some(hash) = hash {
+        read(hash, Hash(&mut listed))?;
     }
-    Some(members)
+    let Some(ids) = ids else { return Some(listed) };
+    let mut order = Order { listed: &listed, in_order: 0, reordered: None, empty: members };
+    read(ids, Ids(&mut order))?;
+    let reordered = order.finish();
+    Some(reordered.unwrap_or(listed))
 }
 
-#[derive(Clone, Copy)]
-enum Part {
-    Ids,
-    Hash,
+/// `None` if the value is neither an array nor an object.
+fn read<'a>(json: &'a RawValue, visitor: impl Visitor<'a, Value = ()>) -> Option<()> {
+    serde_json::Deserializer::from_str(json.get()).deserialize_any(visitor).ok()
 }
 
-struct Fill<'m> {
-    part: Part,
-    members: &'m mut Members,
-}
+/// Takes ids and infos.
+struct Hash<'m>(&'m mut Members);
 
-impl<'de> DeserializeSeed<'de> for Fill<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Fill<'_> {
+impl<'de> Visitor<'de> for Hash<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -53,17 +44,8 @@ impl<'de> Visitor<'de> for Fill<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         let mut index = 0_u64;
-        while let Some(item) = seq.next_element::<&RawValue>()? {
-            match self.part {
-                Part::Ids => {
-                    if let Some(id) = read::id(item).filter(|id| !id.is_empty()) {
-                        self.members.insert(&id, "null");
-                    }
-                }
-                Part::Hash => {
-                    self.members.insert(&alloc::format!("{index}"), item.get());
-                }
-            }
+        while let Some(info) = seq.next_element::<&RawValue>()? {
+            self.0.insert(&alloc::format!("{index}"), info.get());
             index += 1;
         }
         Ok(())
@@ -71,11 +53,68 @@ impl<'de> Visitor<'de> for Fill<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some((id, info)) = map.next_entry::<Key<'_>, &RawValue>()? {
-            if matches!(self.part, Part::Hash) && !id.0.is_empty() {
-                self.members.insert(&id.0, info.get());
+            if !id.0.is_empty() {
+                self.0.insert(&id.0, info.get());
             }
         }
         Ok(())
+    }
+}
+
+/// Takes ids, which say the order.
+struct Ids<'o, 'm>(&'o mut Order<'m>);
+
+impl<'de> Visitor<'de> for Ids<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array or an object")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(item) = seq.next_element::<&RawValue>()? {
+            if let Some(id) = read::id(item).filter(|id| !id.is_empty()) {
+                self.0.take(&id);
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while map.next_entry::<&RawValue, &RawValue>()?.is_some() {}
+        Ok(())
+    }
+}
+
+/// Brings members into the order of the ids. Servers name both in the same order, and then there is nothing to move.
+struct Order<'m> {
+    listed: &'m Members,
+    /// How many of `listed` are where the ids have them.
+    in_order: usize,
+    reordered: Option<Members>,
+    empty: Members,
+}
+
+impl Order<'_> {
+    fn take(&mut self, id: &str) {
+        let Self { listed, in_order, reordered, empty } = self;
+        if reordered.is_none() && listed.at(*in_order).is_some_and(|(listed, _)| listed == id) {
+            *in_order += 1;
+            return;
+        }
+        let reordered = reordered.get_or_insert_with(|| {
+            let mut members = empty.clone();
+            members.add_missing(listed.entries().take(*in_order));
+            members
+        });
+        reordered.add_missing([(id, listed.info(id).unwrap_or("null"))]);
+    }
+
+    /// Members that the ids do not name come last.
+    fn finish(self) -> Option<Members> {
+        let mut reordered = self.reordered?;
+        reordered.add_missing(self.listed.entries());
+        Some(reordered)
     }
 }
 
@@ -109,6 +148,13 @@ mod tests {
             (r#"{"presence":{"ids":["x"]}}"#, some(&[("x", "")])),
             (r#"{"presence":{"hash":{"x":1}}}"#, some(&[("x", "1")])),
             (r#"{"presence":{"ids":null,"hash":null}}"#, some(&[])),
+            (
+                r#"{"presence":{"ids":["a","c","c","d","b"],"hash":{"a":1,"b":2,"c":3,"e":5,"c":4}}}"#,
+                some(&[("a", "1"), ("c", "4"), ("d", ""), ("b", "2"), ("e", "5")]),
+            ),
+            (r#"{"presence":{"ids":["a","a"],"hash":{"a":1,"b":2}}}"#, some(&[("a", "1"), ("b", "2")])),
+            (r#"{"presence":{"ids":{"a":1},"hash":{"b":2}}}"#, some(&[("b", "2")])),
+            (r#"{"presence":{"ids":["a"],"hash":7}}"#, None),
             (r#"{"presence":{"ids":["a\/b",null,""],"hash":{"a\/b":1}}}"#, some(&[("a/b", "1")])),
             (r#"{"presence":{"ids":["1"],"hash":{"1":1,"\ud83d":2,"":3}}}"#, some(&[("1", "1"), ("\u{fffd}", "2")])),
             (r#"{}"#, None),
