@@ -56,6 +56,7 @@ pub(crate) struct Authorizations {
     /// The connection that there is; without one nothing is asked.
     socket_id: Option<SocketId>,
     last_id: u64,
+    failed: u64,
     jobs: BTreeMap<Job, Request>,
     /// Jobs that may be asked, by line and turn.
     ready: BTreeMap<(Line, u64), Job>,
@@ -145,6 +146,7 @@ impl Authorizations {
             backoff: Backoff::new(&options, seed),
             socket_id: None,
             last_id: 0,
+            failed: 0,
             jobs: BTreeMap::new(),
             ready: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -203,6 +205,11 @@ impl Authorizations {
         self.jobs.len()
     }
 
+    /// Requests that failed, since the beginning.
+    pub(crate) const fn failed(&self) -> u64 {
+        self.failed
+    }
+
     /// Requests that have not come to an end, and those of them that can be made: if neither differs, there is nothing new to do.
     pub(crate) fn load(&self) -> (usize, usize) {
         (self.jobs.len(), self.ready.len())
@@ -243,6 +250,7 @@ impl Authorizations {
                     let error = request.timeout();
                     return self.settle(job, Err(error), now);
                 }
+                self.failed += 1;
             }
             if is_useless {
                 let request = self.remove(job)?;
@@ -306,6 +314,7 @@ impl Authorizations {
             }
             Err(error) => error,
         };
+        self.failed += 1;
         let is_pause = error.asks_for_a_pause();
         let failures = self.jobs.get(&job)?.failures;
         if !error.is_retryable() {

@@ -15,6 +15,7 @@ use crate::{ConnectionError, Instant, ProtocolError, ServerError, Text};
 impl Client {
     /// Returns whether no deadline can have come nearer by this.
     pub(super) fn handle_text(&mut self, text: Text, now: Instant) -> bool {
+        self.outbox.stats.bytes_received += text.len() as u64;
         if text.len() > self.config.max_frame_len() {
             self.refuse_len(text.len());
             return false;

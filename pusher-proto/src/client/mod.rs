@@ -11,6 +11,7 @@ mod client_events;
 mod connection;
 mod encryption;
 mod frames;
+mod online;
 mod outbox;
 mod presence;
 mod queries;
@@ -265,6 +266,7 @@ impl Client {
         let now = self.agenda.advance(now);
         if self.connection.socket() == Some(socket) {
             self.outbox.stats.frames += 1;
+            self.outbox.stats.bytes_received = self.outbox.stats.bytes_received.saturating_add(len);
             self.activity.handle_seen(now);
             self.refuse_len(usize::try_from(len).unwrap_or(usize::MAX));
         }
@@ -397,7 +399,7 @@ impl Client {
         }
         if let Some(socket) = self.connection.socket() {
             if let Some(text) = self.poll_send(now) {
-                return Some(Action::Send(socket, text));
+                return Some(self.send(socket, text));
             }
             if let Some(request) = self.authorizations.poll(now) {
                 return Some(Action::RequestAuth(request));
@@ -419,7 +421,13 @@ impl Client {
     /// What was triggered before the application left the server goes out first.
     fn poll_farewell(&mut self) -> Option<Action> {
         let socket = self.connection.socket().filter(|_| self.connection.will_leave())?;
-        Some(Action::Send(socket, self.outbox.poll_send()?))
+        let text = self.outbox.poll_send()?;
+        Some(self.send(socket, text))
+    }
+
+    fn send(&mut self, socket: SocketEpoch, text: Text) -> Action {
+        self.outbox.stats.bytes_sent += text.len() as u64;
+        Action::Send(socket, text)
     }
 
     fn reconcile(&mut self, now: Instant) {

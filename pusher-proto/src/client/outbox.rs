@@ -97,6 +97,11 @@ impl Outbox {
         self.cancels.pop_front()
     }
 
+    /// Returns how many events wait to be polled, and the bytes of those that a peer can cause without end.
+    pub(crate) fn waiting(&self) -> (u64, u64) {
+        (self.events.len() as u64, self.offered_bytes as u64)
+    }
+
     pub(crate) fn waiting_sends(&self) -> usize {
         self.sends.len()
     }

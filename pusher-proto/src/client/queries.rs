@@ -1,9 +1,11 @@
 //! What is true now.
 
+use alloc::collections::BTreeSet;
+
 use super::signin::UserStatus;
 use super::{Channel, Client, Stats};
 use crate::event::ConnectionState;
-use crate::{ChannelName, Config, SocketId};
+use crate::{ChannelName, Config, SocketId, Text};
 
 /// What is true now.
 impl Client {
@@ -71,10 +73,27 @@ impl Client {
         }
     }
 
+    /// Returns the users on the watchlist of the signed-in user who are online, as last known.
+    ///
+    /// The set is empty without a signed-in user and begins anew with each [`Event::SignedIn`](crate::Event::SignedIn), after
+    /// which the server says who is online. It holds 10,000 users and 1 MiB of ids at most; further users are only in the events.
+    /// Each change is an [`Event::Watchlist`](crate::Event::Watchlist).
+    #[must_use]
+    pub fn online(&self) -> &BTreeSet<Text> {
+        self.signin.online().ids()
+    }
+
     /// Returns the counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.outbox.stats
+        let (queued, queued_bytes) = self.outbox.waiting();
+        Stats {
+            reconnects: self.outbox.stats.connections.saturating_sub(1),
+            failed_authorizations: self.authorizations.failed(),
+            queued,
+            queued_bytes,
+            ..self.outbox.stats
+        }
     }
 
     /// Returns the configuration that the client was made with.

@@ -9,9 +9,11 @@
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::authorizations::{Authorizations, Job, Outcome};
 use super::backoff::Backoff;
+use super::online::Online;
 use super::outbox::{MAX_HELD_BYTES, Outbox};
 use crate::config::Options;
 use crate::event::{Diagnostic, Event, UserEvent};
@@ -33,6 +35,7 @@ pub(crate) struct Signin {
     lost_at: Option<Instant>,
     /// What the server said about the user before it confirmed the sign-in.
     held: VecDeque<Envelope>,
+    online: Online,
     backoff: Backoff,
 }
 
@@ -94,6 +97,7 @@ impl Signin {
             failures: 0,
             lost_at: None,
             held: VecDeque::new(),
+            online: Online::default(),
             backoff: Backoff::new(options, seed),
         }
     }
@@ -197,6 +201,8 @@ impl Signin {
             outbox.emit(Event::UserContinuityLost { since });
         }
         self.phase = Phase::SignedIn { id: id.clone(), data: data.clone() };
+        // The server says anew who is online, and may not name those who left meanwhile.
+        self.online.clear();
         outbox.emit(Event::SignedIn { id, data });
         for envelope in core::mem::take(&mut self.held) {
             self.handle_event(envelope, outbox);
@@ -227,7 +233,7 @@ impl Signin {
                 Some(envelope)
             }
             (Phase::SignedIn { .. }, notice) => {
-                deliver(notice, &envelope, outbox);
+                self.deliver(notice, &envelope, outbox);
                 None
             }
             (
@@ -285,6 +291,10 @@ impl Signin {
         }
     }
 
+    pub(crate) const fn online(&self) -> &Online {
+        &self.online
+    }
+
     pub(crate) fn status(&self) -> UserStatus<'_> {
         match &self.phase {
             Phase::NotRequested | Phase::Failed => UserStatus::None,
@@ -302,6 +312,7 @@ impl Signin {
         self.phase = Phase::NotRequested;
         self.failures = 0;
         self.lost_at = None;
+        self.online.clear();
         self.drop_held(outbox);
     }
 
@@ -312,31 +323,33 @@ impl Signin {
             SigninError::Refused(_) | SigninError::Timeout { .. } => self.attached = false,
         }
         self.phase = Phase::Failed;
+        self.online.clear();
         outbox.emit(Event::SigninError { error, retry_at: None });
         self.drop_held(outbox);
+    }
+
+    /// Tells the application what a frame says about the signed-in user.
+    fn deliver(&mut self, notice: UserNotice<'_>, envelope: &Envelope, outbox: &mut Outbox) {
+        let event = Text::from(envelope.event());
+        let data = &envelope.data;
+        // An event may be lost, since a server can send them without end; the set of users is right all the same.
+        let mut notice_of = |name: Text, user_ids: Vec<Text>, data: Data| {
+            self.online.handle_notice(&name, &user_ids);
+            outbox.offer(Event::Watchlist { name, user_ids, data });
+        };
+        match notice {
+            UserNotice::Event { .. } => outbox.offer(Event::User(UserEvent { event, data: data.clone() })),
+            UserNotice::Watchlist => read::watchlist(data, notice_of),
+            UserNotice::Change => {
+                read::user_ids(data, |user_ids| notice_of(event.clone(), user_ids, data.clone()));
+            }
+        }
     }
 
     fn drop_held(&mut self, outbox: &mut Outbox) {
         let count = core::mem::take(&mut self.held).len();
         if count > 0 {
             outbox.offer(Event::Diagnostic(Diagnostic::UserEventsDropped { count }));
-        }
-    }
-}
-
-/// Tells the application what a frame says about the signed-in user.
-fn deliver(notice: UserNotice<'_>, envelope: &Envelope, outbox: &mut Outbox) {
-    let event = Text::from(envelope.event());
-    let data = &envelope.data;
-    match notice {
-        UserNotice::Event { .. } => outbox.offer(Event::User(UserEvent { event, data: data.clone() })),
-        UserNotice::Watchlist => read::watchlist(data, |name, user_ids, data| {
-            outbox.offer(Event::Watchlist { name, user_ids, data });
-        }),
-        UserNotice::Change => {
-            read::user_ids(data, |user_ids| {
-                outbox.offer(Event::Watchlist { name: event.clone(), user_ids, data: data.clone() });
-            });
         }
     }
 }

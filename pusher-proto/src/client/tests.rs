@@ -1,10 +1,14 @@
 //! What transcripts leave out: wake-ups and counters.
 
+use alloc::format;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::*;
 use crate::{Action, Endpoint};
+
+const GREETING: &str = r#"{"event":"pusher:connection_established","data":{"socket_id":"1.1"}}"#;
 
 struct ClientEnd {
     client: Client,
@@ -18,7 +22,7 @@ impl ClientEnd {
         let mut end = Self { client, socket: SocketEpoch::default(), now: Instant::ZERO };
         end.client.connect();
         end.schedules();
-        end.receive(r#"{"event":"pusher:connection_established","data":{"socket_id":"1.1"}}"#);
+        end.receive(GREETING);
         end
     }
 
@@ -53,6 +57,17 @@ impl ClientEnd {
             }
         }
         schedules
+    }
+
+    /// Drains, and returns the request for authorization among it.
+    fn request(&mut self) -> AuthId {
+        let mut ids = core::iter::from_fn(|| self.client.poll_action(self.now)).filter_map(|action| match action {
+            Action::RequestAuth(request) => Some(request.id),
+            _ => None,
+        });
+        let id = ids.next().unwrap();
+        ids.for_each(|id| panic!("two requests: {id}"));
+        id
     }
 
     fn wake(&mut self, seconds: u64) {
@@ -102,24 +117,95 @@ fn counts_what_happened() {
     end.client.handle_open(end.socket, end.now);
     end.client.subscribe(ChannelName::new("chat").unwrap());
     end.schedules();
-    end.receive(r#"{"event":"pusher_internal:subscription_succeeded","channel":"chat"}"#);
+    let success = r#"{"event":"pusher_internal:subscription_succeeded","channel":"chat"}"#;
+    end.receive(success);
+    let event = r#"{"event":"e","channel":"chat"}"#;
     for _ in 0..5_000 {
-        end.receive(r#"{"event":"e","channel":"chat"}"#);
+        end.receive(event);
     }
+    // Events that cannot be lost wait beside the offered ones.
+    assert_eq!(end.client.stats().queued, 4_096 + 2, "the success, and one notice of the loss");
+    assert!(end.client.stats().queued_bytes > 4_096 * 30);
     end.wake(120);
     end.schedules();
     end.now = end.now + Duration::from_millis(7);
-    end.receive(r#"{"event":"pusher:pong"}"#);
+    let pong = r#"{"event":"pusher:pong"}"#;
+    end.receive(pong);
+    let subscribe = r#"{"event":"pusher:subscribe","data":{"channel":"chat"}}"#;
+    let ping = r#"{"event":"pusher:ping","data":{}}"#;
     let stats = Stats {
         sockets: 1,
         connections: 1,
+        reconnects: 0,
+        failed_authorizations: 0,
         frames: 5_003,
+        bytes_received: (GREETING.len() + success.len() + 5_000 * event.len() + pong.len()) as u64,
+        bytes_sent: (subscribe.len() + ping.len()) as u64,
+        queued: 0,
+        queued_bytes: 0,
         events: 5_000,
         missed: 904,
         pings: 1,
         last_round_trip: Some(Duration::from_millis(7)),
     };
     assert_eq!(end.client.stats(), stats);
+}
+
+#[test]
+fn counts_reconnects_skipped_bytes_and_authorizations_that_fail_or_are_not_answered() {
+    let mut end = ClientEnd::connected();
+    end.client.handle_skipped(end.socket, 1_000, end.now);
+    end.client.subscribe(ChannelName::new("private-chat").unwrap());
+    for retry_at in [10, 20] {
+        let id = end.request();
+        end.client.handle_auth(id, Err(AuthError::Network("busy".into())), end.now);
+        end.wake(retry_at);
+    }
+    end.request();
+    // The third request is not answered.
+    end.wake(80);
+    let stats = end.client.stats();
+    assert_eq!((stats.failed_authorizations, stats.reconnects), (3, 0));
+    assert_eq!(stats.bytes_received, 1_000 + GREETING.len() as u64);
+    end.client.handle_close(end.socket, CloseReason::Dropped, end.now);
+    end.schedules();
+    end.wake(end.client.poll_timeout().unwrap().elapsed().as_secs() + 1);
+    end.schedules();
+    end.receive(GREETING);
+    assert_eq!((end.client.stats().connections, end.client.stats().reconnects), (2, 1));
+}
+
+#[test]
+fn users_of_the_watchlist_are_online_until_they_leave_or_the_sign_in_ends() {
+    let mut end = ClientEnd::connected();
+    let sign_in = |end: &mut ClientEnd| {
+        let id = end.request();
+        end.client.handle_auth(id, Ok(AuthResponse::new("key:5a").user_data(r#"{"id":"7"}"#)), end.now);
+        end.schedules();
+        // Before the confirmation, as one server does.
+        end.receive(r#"{"event":"online","data":{"user_ids":["4"]}}"#);
+        end.receive(r#"{"event":"pusher:signin_success","data":{"user_data":{"id":"7"}}}"#);
+    };
+    let online = |end: &ClientEnd| end.client.online().iter().map(Text::to_string).collect::<Vec<_>>();
+    end.client.signin();
+    sign_in(&mut end);
+    assert_eq!(online(&end), ["4"]);
+    let notice =
+        |events: &str| format!(r#"{{"event":"pusher_internal:watchlist_events","data":{{"events":[{events}]}}}}"#);
+    end.receive(&notice(r#"{"name":"online","user_ids":["2","3"]},{"name":"offline","user_ids":["4","5"]}"#));
+    end.receive(&notice(r#"{"name":"idle","user_ids":["3"]}"#));
+    assert_eq!(online(&end), ["2", "3"]);
+    end.client.handle_close(end.socket, CloseReason::Dropped, end.now);
+    end.schedules();
+    assert_eq!(online(&end), ["2", "3"], "as last known");
+    end.wake(end.client.poll_timeout().unwrap().elapsed().as_secs() + 1);
+    end.schedules();
+    end.receive(GREETING);
+    sign_in(&mut end);
+    assert_eq!(online(&end), ["4"], "the server says anew who is online");
+    end.client.signout();
+    end.schedules();
+    assert_eq!(online(&end), [""; 0]);
 }
 
 #[test]

@@ -199,6 +199,15 @@ fn watchlist(dialect: Dialect) {
             assert_eq!(heard, [signed_in, notice("online", "b"), notice("offline", "c"), notice("online", "c")]);
         }
     }
+    let online: &[&str] = match dialect {
+        Dialect::Pusher => &["c"],
+        Dialect::Reverb | Dialect::LaravelWebsockets | Dialect::Soketi => &[],
+        Dialect::Sockudo => &["b", "c"],
+    };
+    assert!(stage.client(A).online().iter().eq(online.iter().copied()));
+    stage.client(A).signout();
+    stage.pass(MOMENT);
+    assert!(stage.client(A).online().is_empty());
 }
 
 fn long_watchlist(dialect: Dialect) {
