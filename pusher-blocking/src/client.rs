@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use pusher_driver::SubscribeError;
-use pusher_proto::{ChannelName, Event, InvalidName};
+use pusher_driver::{SignedInError, SubscribeError, UserInfo};
+use pusher_proto::{ChannelName, ConnectionState, Event, InvalidName};
 
 /// A Pusher client: cheap to clone, and usable from any thread.
 ///
@@ -50,6 +50,22 @@ pub struct Subscription(pusher_driver::Subscription);
 #[must_use = "events are collected as long as this value lives"]
 pub struct Events(pusher_driver::Events);
 
+/// An iterator over the states of the connection, which begins with the current one and then returns each newer one; see
+/// [`States`](pusher_driver::States) of the driver.
+///
+/// # Examples
+///
+/// ```no_run
+/// # fn example(client: pusher_blocking::Client) {
+/// for state in client.states() {
+///     println!("{}", state.name());
+/// }
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "states come when they are asked for"]
+pub struct States(pusher_driver::States);
+
 impl Client {
     /// Subscribes to a channel, now or as soon as there is a connection, and again after every reconnect; see
     /// [`Client::subscribe`](pusher_driver::Client::subscribe) of the driver.
@@ -68,6 +84,45 @@ impl Client {
     /// Returns an iterator over everything that happens from now on, on all channels and beside them.
     pub fn events(&self) -> Events {
         Events(self.0.events())
+    }
+
+    /// Returns an iterator over the states of the connection, which begins with the current one.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) {
+    /// for state in client.states() {
+    ///     println!("{}", state.name());
+    /// }
+    /// # }
+    /// ```
+    pub fn states(&self) -> States {
+        States(self.0.states())
+    }
+
+    /// Waits until a user is signed in or definitely refused, at most for `limit`, and returns the user; returns at once if one is
+    /// signed in. Temporary failures do not end the wait.
+    ///
+    /// # Errors
+    ///
+    /// When the sign-in was not requested or was refused, cannot succeed because the client is disconnected or has failed, or does
+    /// not succeed in time.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    ///
+    /// client.signin();
+    /// let user = client.signed_in(Duration::from_secs(10))?;
+    /// println!("signed in as {}", user.id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn signed_in(&self, limit: Duration) -> Result<UserInfo, SignedInError> {
+        wait(Some(limit), |context| self.0.poll_signed_in(context)).unwrap_or(Err(SignedInError::Elapsed))
     }
 
     /// Returns a handle that does not keep the connection.
@@ -147,50 +202,51 @@ impl Deref for Subscription {
     }
 }
 
-/// The same three ways to take an event, and iteration, for both streams.
+/// The same three ways to take an item, and iteration, for all streams.
 macro_rules! receive {
-    ($stream:ident) => {
+    ($stream:ident of $item:ty) => {
         impl $stream {
-            /// Waits for the next event; returns `None` at the end.
-            pub fn recv(&mut self) -> Option<Event> {
+            /// Waits for the next item; returns `None` at the end.
+            pub fn recv(&mut self) -> Option<$item> {
                 wait(None, |context| self.0.poll_recv(context)).flatten()
             }
 
-            /// Waits for the next event, at most for `limit`.
+            /// Waits for the next item, at most for `limit`.
             ///
             /// # Errors
             ///
             /// When none comes in time, or the stream has ended.
-            pub fn recv_timeout(&mut self, limit: Duration) -> Result<Event, RecvTimeoutError> {
+            pub fn recv_timeout(&mut self, limit: Duration) -> Result<$item, RecvTimeoutError> {
                 let received = wait(Some(limit), |context| self.0.poll_recv(context));
                 received.ok_or(RecvTimeoutError::Timeout)?.ok_or(RecvTimeoutError::Disconnected)
             }
 
-            /// Takes an event that has come.
+            /// Takes an item that has come.
             ///
             /// # Errors
             ///
-            /// When there is none at present, or the stream has ended.
-            pub fn try_recv(&mut self) -> Result<Event, TryRecvError> {
+            /// When there is none yet, or the stream has ended.
+            pub fn try_recv(&mut self) -> Result<$item, TryRecvError> {
                 match self.0.poll_recv(&mut Context::from_waker(Waker::noop())) {
-                    Poll::Ready(event) => event.ok_or(TryRecvError::Disconnected),
+                    Poll::Ready(item) => item.ok_or(TryRecvError::Disconnected),
                     Poll::Pending => Err(TryRecvError::Empty),
                 }
             }
         }
 
         impl Iterator for $stream {
-            type Item = Event;
+            type Item = $item;
 
-            fn next(&mut self) -> Option<Event> {
+            fn next(&mut self) -> Option<$item> {
                 self.recv()
             }
         }
     };
 }
 
-receive!(Subscription);
-receive!(Events);
+receive!(Subscription of Event);
+receive!(Events of Event);
+receive!(States of ConnectionState);
 
 /// Wakes a thread that waits.
 struct Unpark(Thread);

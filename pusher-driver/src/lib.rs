@@ -25,6 +25,7 @@ mod routes;
 mod runtime;
 mod shared;
 mod socket;
+mod states;
 mod step;
 mod subscription;
 mod sync;
@@ -42,10 +43,11 @@ pub use auth::{AuthCall, Credentials, HttpAuth, HttpRequest, HttpResponse, NoAut
 #[cfg(feature = "async")]
 pub use auth::{Authorizer, HttpAuthWith};
 pub use bindings::{BindError, BindingId};
-pub use client::{ChannelInfo, Client, UserInfo, WeakClient};
+pub use client::{ChannelInfo, Client, SignedInError, UserInfo, WeakClient};
 pub use events::Events;
 pub use options::{Options, Overflow};
 pub use proxy::{InvalidProxy, Proxy};
+pub use states::States;
 pub use subscription::{SubscribeError, Subscription};
 #[cfg(feature = "tls")]
 pub use tls::Tls;
@@ -67,14 +69,16 @@ pub mod exports {
     pub use crate::Tls;
     pub use crate::{
         BindError, BindingId, ChannelInfo, HttpAuth, HttpRequest, HttpResponse, InvalidProxy, NoAuth, Options,
-        Overflow, Proxy, SubscribeError, UserInfo,
+        Overflow, Proxy, SignedInError, SubscribeError, UserInfo,
     };
 }
 
 /// What the asynchronous adapters export beside [`exports`]; `pusher-blocking` has types of its own for most of it.
 #[cfg(feature = "async")]
 pub mod async_exports {
-    pub use crate::{AuthCall, Authorizer, Client, Credentials, Events, HttpAuthWith, Subscription, WeakClient};
+    pub use crate::{
+        AuthCall, Authorizer, Client, Credentials, Events, HttpAuthWith, States, Subscription, WeakClient,
+    };
 }
 
 /// What adapters are made of; applications do not need it.

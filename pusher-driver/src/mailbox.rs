@@ -211,6 +211,12 @@ impl Mailbox {
         };
     }
 
+    /// Returns how many events wait, and their bytes.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        let inner = self.lock();
+        (inner.queue.len(), inner.bytes)
+    }
+
     /// Takes nothing more; what waits can still be taken. Returns who must be told.
     pub(crate) fn end(&self) -> Option<Waker> {
         let mut inner = self.lock();

@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 use pusher_proto::{ChannelName, ConnectionState, Event, SubscriptionError};
 
 use crate::bindings::{Binding, Bindings};
+use crate::client::SignIn;
 use crate::mailbox::{Mailbox, Put};
 use crate::waiters::Waiters;
 
@@ -23,6 +24,9 @@ pub(crate) struct Routes {
     pub(crate) bindings: Bindings,
     streams: Vec<Arc<Mailbox>>,
     replays: Vec<Replay>,
+    /// Streams of states that wait for the next one.
+    pub(crate) state_waiters: Waiters,
+    pub(crate) sign_in: SignIn,
 }
 
 /// What a handle has collected before its first `bind`, for callbacks that were bound to it since.
@@ -88,6 +92,11 @@ impl Callbacks {
 }
 
 impl Routes {
+    /// Returns the mailboxes of all streams that have not ended.
+    pub(crate) fn mailboxes(&self) -> impl Iterator<Item = &Arc<Mailbox>> {
+        self.streams.iter().chain(self.channels.values().flat_map(|route| &route.streams))
+    }
+
     /// Adds a handle of a channel and its mailbox.
     pub(crate) fn join(&mut self, channel: &ChannelName, new_id: RouteId, mailbox: &Arc<Mailbox>) -> RouteId {
         let route = self.channels.entry(channel.clone()).or_insert_with(|| Route::new(new_id));
@@ -135,7 +144,7 @@ impl Routes {
         remove_stream(&mut self.streams, mailbox);
     }
 
-    /// Notes what the event means for those who wait for a subscription.
+    /// Notes what the event means for calls that wait for something else.
     pub(crate) fn observe(&mut self, event: &Event, is_subscribed: impl Fn(&ChannelName) -> bool, out: &mut Deferred) {
         match event {
             Event::SubscriptionSucceeded { channel, .. } => {
@@ -149,18 +158,25 @@ impl Routes {
                 route.failure = Some(error.clone());
                 out.wakers.extend(route.waiters.take());
             }
-            // Every channel is tried again.
-            Event::StateChanged { current: ConnectionState::Connected { .. }, .. } => {
-                for route in self.channels.values_mut() {
-                    route.failure = None;
+            Event::StateChanged { current, .. } => {
+                out.wakers.extend(self.state_waiters.take());
+                self.sign_in.observe(event, out);
+                if current.is_connected() {
+                    // Every channel is tried again.
+                    for route in self.channels.values_mut() {
+                        route.failure = None;
+                    }
                 }
             }
+            Event::Unavailable => out.wakers.extend(self.state_waiters.take()),
+            Event::SignedIn { .. } | Event::SigninError { .. } => self.sign_in.observe(event, out),
             _ => {}
         }
     }
 
-    /// No channel will be subscribed: nobody waits any longer.
+    /// No channel will be subscribed and no user signed in: calls that wait return.
     pub(crate) fn stop_waiting(&mut self, out: &mut Deferred) {
+        self.sign_in.stop_waiting(out);
         for route in self.channels.values_mut() {
             out.wakers.extend(route.waiters.take());
         }
@@ -233,6 +249,8 @@ impl Routes {
         for mailbox in mem::take(&mut self.streams) {
             out.wakers.extend(mailbox.end());
         }
+        out.wakers.extend(self.state_waiters.take());
+        self.sign_in.stop_waiting(out);
         (mem::take(&mut self.bindings), routes)
     }
 }

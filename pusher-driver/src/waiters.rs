@@ -28,7 +28,6 @@ impl Waiters {
     }
 
     /// The call is over.
-    #[cfg(feature = "async")]
     #[must_use]
     pub(crate) fn remove(&mut self, id: WaitId) -> Option<Waker> {
         let at = self.0.iter().position(|(known, _)| *known == Some(id))?;

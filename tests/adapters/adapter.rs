@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
-use pusher_driver::{Client, HttpAuth, Options, SubscribeError, Subscription};
-use pusher_proto::{Config, Event, InvalidConfig};
+use pusher_driver::{Client, HttpAuth, Options, SignedInError, States, SubscribeError, Subscription, UserInfo};
+use pusher_proto::{Config, ConnectionState, Event, InvalidConfig};
 
 use crate::world::{PATIENCE, SERVERS};
 
@@ -15,6 +15,7 @@ pub(crate) trait Adapter: Sized + 'static {
     const NAME: &'static str;
     type Client: Deref<Target = Client> + Clone + Send;
     type Subscription: Deref<Target = Subscription> + Send;
+    type States;
 
     fn connect(config: Config, auth: HttpAuth, options: &Options) -> Result<Self::Client, InvalidConfig>;
     fn subscribe(client: &Self::Client, channel: &str) -> Self::Subscription;
@@ -22,6 +23,9 @@ pub(crate) trait Adapter: Sized + 'static {
     /// The next event, or the end of the stream; `None` if neither comes within `limit`.
     fn recv_within(subscription: &mut Self::Subscription, limit: Duration) -> Option<Option<Event>>;
     fn keep(subscription: Self::Subscription);
+    fn signed_in(client: &Self::Client) -> Result<UserInfo, SignedInError>;
+    fn states(client: &Self::Client) -> Self::States;
+    fn next_state(states: &mut Self::States) -> Option<ConnectionState>;
     fn shutdown(client: &Self::Client, limit: Duration);
 
     /// The next event, or the end of the stream.
@@ -39,6 +43,7 @@ macro_rules! asynchronous {
             const NAME: &'static str = $name;
             type Client = Box<Client>;
             type Subscription = Box<Subscription>;
+            type States = States;
 
             fn connect(config: Config, auth: HttpAuth, options: &Options) -> Result<Box<Client>, InvalidConfig> {
                 let _entered = TOKIO.enter();
@@ -59,6 +64,18 @@ macro_rules! asynchronous {
 
             fn keep(subscription: Box<Subscription>) {
                 subscription.keep();
+            }
+
+            fn signed_in(client: &Box<Client>) -> Result<UserInfo, SignedInError> {
+                $within(client.signed_in(), PATIENCE).unwrap()
+            }
+
+            fn states(client: &Box<Client>) -> States {
+                client.states()
+            }
+
+            fn next_state(states: &mut States) -> Option<ConnectionState> {
+                $within(states.recv(), PATIENCE).unwrap()
             }
 
             fn shutdown(client: &Box<Client>, limit: Duration) {
@@ -111,6 +128,7 @@ impl Adapter for Blocking {
     const NAME: &'static str = "blocking";
     type Client = pusher_blocking::Client;
     type Subscription = pusher_blocking::Subscription;
+    type States = pusher_blocking::States;
 
     fn connect(config: Config, auth: HttpAuth, options: &Options) -> Result<Self::Client, InvalidConfig> {
         pusher_blocking::connect_with(config, auth, options).map_err(|error| match error {
@@ -137,6 +155,22 @@ impl Adapter for Blocking {
 
     fn keep(subscription: Self::Subscription) {
         subscription.keep();
+    }
+
+    fn signed_in(client: &Self::Client) -> Result<UserInfo, SignedInError> {
+        client.signed_in(PATIENCE)
+    }
+
+    fn states(client: &Self::Client) -> Self::States {
+        client.states()
+    }
+
+    fn next_state(states: &mut Self::States) -> Option<ConnectionState> {
+        match states.recv_timeout(PATIENCE) {
+            Ok(state) => Some(state),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("no state comes"),
+        }
     }
 
     fn shutdown(client: &Self::Client, limit: Duration) {

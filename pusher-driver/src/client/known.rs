@@ -1,6 +1,9 @@
 //! What a client knows.
 
-use pusher_proto::{ChannelName, ConnectionState, SocketId, Stats, Text};
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
+
+use pusher_proto::{ChannelName, ConnectionState, Instant, SocketId, Stats, Text};
 
 use super::Client;
 use crate::shared::Life;
@@ -67,15 +70,65 @@ impl Client {
     #[must_use]
     pub fn user(&self) -> Option<UserInfo> {
         let state = self.handle.0.lock();
-        state.core.user().map(|user| UserInfo { id: user.id.into(), data: user.data.into() })
+        state.core.user().map(UserInfo::from)
     }
 
-    /// Returns the counters of this client. Events that several streams have missed are counted once for each.
+    /// Returns the users on the signed-in user's watchlist who are online, as last known.
+    ///
+    /// The set is empty without a signed-in user and begins anew with each [`Event::SignedIn`](pusher_proto::Event::SignedIn). It
+    /// holds 10,000 users and 1 MiB of ids at most. Each change is an [`Event::Watchlist`](pusher_proto::Event::Watchlist), to
+    /// which callbacks are bound by the names `online` and `offline`.
+    #[must_use]
+    pub fn online(&self) -> BTreeSet<Text> {
+        self.handle.0.lock().core.online().clone()
+    }
+
+    /// Whether a user on the signed-in user's watchlist is [online](Self::online), as last known.
+    #[must_use]
+    pub fn is_online(&self, id: impl AsRef<str>) -> bool {
+        self.handle.0.lock().core.online().contains(id.as_ref())
+    }
+
+    /// Returns the counters of this client, and what waits in its streams. An event that several streams have missed counts
+    /// once for each, and so does one that waits in several.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let mut stats = self.handle.0.lock().core.stats();
+        let state = self.handle.0.lock();
+        let mut stats = state.core.stats();
         stats.missed += self.handle.0.budget.missed();
+        for (events, bytes) in state.routes.mailboxes().map(|mailbox| mailbox.waiting()) {
+            stats.queued += events as u64;
+            stats.queued_bytes += bytes as u64;
+        }
         stats
+    }
+
+    /// Returns how long it is until a time in an event, such as `retry_at`; zero if it has passed.
+    #[must_use]
+    pub fn duration_until(&self, at: Instant) -> Duration {
+        at.since(self.handle.0.now())
+    }
+
+    /// Returns how long ago a time in an event was, such as `since`; zero if it is still to come.
+    #[must_use]
+    pub fn duration_since(&self, at: Instant) -> Duration {
+        self.handle.0.now().since(at)
+    }
+
+    /// Returns a time in an event as one of the standard library's, on the operating system's monotonic clock.
+    ///
+    /// Under a clock that a test has paused, the result is as far from now as the event's time is from the paused clock.
+    #[must_use]
+    pub fn std_instant(&self, at: Instant) -> std::time::Instant {
+        let (now, offset) = (std::time::Instant::now(), self.offset(at));
+        offset.map_or_else(|ago| now.checked_sub(ago), |ahead| now.checked_add(ahead)).unwrap_or(now)
+    }
+
+    /// Returns a time in an event as the wall clock's, to be shown or stored.
+    #[must_use]
+    pub fn system_time(&self, at: Instant) -> SystemTime {
+        let (now, offset) = (SystemTime::now(), self.offset(at));
+        offset.map_or_else(|ago| now.checked_sub(ago), |ahead| now.checked_add(ahead)).unwrap_or(now)
     }
 
     /// Returns what is known of a channel, if somebody wants it.
@@ -85,10 +138,22 @@ impl Client {
         self.handle.0.lock().core.channel(&channel).map(ChannelInfo::from)
     }
 
-    /// Returns what is known of every channel that somebody wants.
+    /// Returns what is known of every channel that is wanted.
     #[must_use]
     pub fn channels(&self) -> Vec<ChannelInfo> {
         self.handle.0.lock().core.channels().map(ChannelInfo::from).collect()
+    }
+
+    /// Returns how far a time is ahead, or how long ago it was.
+    fn offset(&self, at: Instant) -> Result<Duration, Duration> {
+        let now = self.handle.0.now();
+        if at < now { Err(now.since(at)) } else { Ok(at.since(now)) }
+    }
+}
+
+impl From<pusher_proto::User<'_>> for UserInfo {
+    fn from(user: pusher_proto::User<'_>) -> Self {
+        Self { id: user.id.into(), data: user.data.into() }
     }
 }
 

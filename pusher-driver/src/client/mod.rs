@@ -1,6 +1,7 @@
 //! The handle of a client.
 
 mod known;
+mod signed_in;
 
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
@@ -11,11 +12,14 @@ use pusher_proto::{
     AppKey, ChannelName, ClientEventName, Endpoints, Event, InvalidConfig, InvalidName, NetworkHint, Text, TriggerError,
 };
 use serde::Serialize;
+pub(crate) use signed_in::SignIn;
+pub use signed_in::SignedInError;
 
 use crate::bindings::{BindError, Binding, BindingId, Filter, Scope};
 use crate::events::Events;
 use crate::routes::Route;
 use crate::shared::{ClientEvent, Handle, Life};
+use crate::states::States;
 use crate::subscription::Subscription;
 
 /// A Pusher client: cheap to clone, usable from any thread, and never waiting for the network.
@@ -120,17 +124,6 @@ impl Client {
         }
     }
 
-    /// Signs in, on this connection and on all that follow, as whom the application's server says. The
-    /// result is [`Event::SignedIn`] or [`Event::SigninError`]; a failed sign-in is tried again.
-    pub fn signin(&self) {
-        self.handle.0.change(|state| state.core.signin());
-    }
-
-    /// Forgets the user. The server does so with the connection; until then its events for the user are ignored.
-    pub fn signout(&self) {
-        self.handle.0.change(|state| state.core.signout());
-    }
-
     /// Sends a client event to everybody else on a private or presence channel, with any data that serde serialises. A
     /// [`Data`](pusher_proto::Data) is sent as it is.
     ///
@@ -162,6 +155,22 @@ impl Client {
     /// Returns a stream of everything that happens from now on, on all channels and beside them.
     pub fn events(&self) -> Events {
         Events::new(Arc::clone(&self.handle))
+    }
+
+    /// Returns a stream of the states of the connection, which begins with the current one.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: pusher_driver::Client) {
+    /// let mut states = client.states();
+    /// while let Some(state) = states.recv().await {
+    ///     println!("{}", state.name());
+    /// }
+    /// # }
+    /// ```
+    pub fn states(&self) -> States {
+        States::new(Arc::clone(&self.handle))
     }
 
     /// Binds a callback to one kind of event, on every channel and beside them. The name is

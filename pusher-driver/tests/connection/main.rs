@@ -13,5 +13,6 @@ mod handles;
 mod streams;
 #[cfg(test)]
 mod turns;
+mod waits;
 #[cfg(test)]
 mod world;

@@ -66,7 +66,7 @@ impl ClientEnd {
             _ => None,
         });
         let id = ids.next().unwrap();
-        ids.for_each(|id| panic!("two requests: {id}"));
+        assert_eq!(ids.next(), None, "one request at a time");
         id
     }
 

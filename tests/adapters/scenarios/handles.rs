@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, OnceLock, mpsc};
 
-use pusher_driver::Overflow;
-use pusher_proto::Event;
+use pusher_driver::{HttpAuth, Overflow, SignedInError};
+use pusher_proto::{ConnectionState, Event};
 
 use crate::adapter::Adapter;
 use crate::faults::Cut;
@@ -71,6 +71,49 @@ pub(super) fn callbacks_that_are_bound_after_events_came_get_them_in_order<A: Ad
         }
     }
     assert_eq!(seen, expected);
+}
+
+pub(super) fn a_stream_of_states_goes_on_with_the_latest<A: Adapter>(world: &mut World<A>) {
+    let user = world.user_with(world.config(), world.auth(), &options());
+    let mut states = A::states(&user.client);
+    assert_eq!(A::next_state(&mut states), Some(ConnectionState::Initialized));
+    user.client.connect();
+    let mut next_socket = || loop {
+        if let Some(ConnectionState::Connected { socket_id }) = A::next_state(&mut states) {
+            return socket_id;
+        }
+    };
+    let first = next_socket();
+    world.proxy.cut(Cut::Drop);
+    assert_ne!(next_socket(), first);
+    A::shutdown(&user.client, PATIENCE);
+    assert_eq!(A::next_state(&mut states), Some(ConnectionState::Disconnected));
+    assert_eq!(A::next_state(&mut states), None);
+}
+
+pub(super) fn a_signed_in_user_is_waited_for_and_sees_who_is_online<A: Adapter>(world: &mut World<A>) {
+    let url = format!("http://{}/pusher/user-auth", world.auth_proxy.address());
+    let sign_in = |auth: HttpAuth| {
+        let user = world.user_with(world.config(), auth.user_endpoint(url.as_str()), &options());
+        assert_eq!(A::signed_in(&user.client), Err(SignedInError::NotRequested));
+        user.client.signin();
+        user.client.connect();
+        let id = A::signed_in(&user.client).unwrap().id;
+        (user, id)
+    };
+    let (ann, id) = sign_in(world.auth().param("user_id", "ann").param("watchlist", "bob"));
+    assert_eq!(id, "ann");
+    let (bob, id) = sign_in(world.auth().param("user_id", "bob"));
+    assert_eq!(id, "bob");
+    let is_change = |event: &Event, word: &str| matches!(event, Event::Watchlist { name, .. } if name == word);
+    ann.until("the other user is online", |event| is_change(event, "online"));
+    assert!(ann.client.online().iter().eq(["bob"]));
+    A::shutdown(&bob.client, PATIENCE);
+    ann.until("the other user is offline", |event| is_change(event, "offline") && !ann.client.is_online("bob"));
+    world.proxy.cut(Cut::Drop);
+    ann.until("the user is signed in again", |event| matches!(event, Event::UserContinuityLost { .. }));
+    assert_eq!(A::signed_in(&ann.client).map(|user| user.id), Ok("ann".into()));
+    assert_eq!(ann.client.stats().reconnects, 1);
 }
 
 pub(super) fn a_slow_reader_loses_the_oldest_events<A: Adapter>(world: &mut World<A>) {

@@ -1,0 +1,224 @@
+//! Waiting for a user to be signed in.
+
+use std::task::{Context, Poll};
+
+use pusher_proto::{ConnectionState, Event, FailReason, SigninError};
+
+use super::{Client, UserInfo};
+use crate::routes::Deferred;
+use crate::shared::{Ended, Life};
+use crate::waiters::{WaitId, Waiters};
+
+/// Why no user is signed in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignedInError {
+    /// The application's server or Pusher refused the sign-in.
+    #[error("{0}")]
+    Signin(#[source] SigninError),
+    /// [`Client::signin`] was not called, or [`Client::signout`] was called after it.
+    #[error("no sign-in was requested")]
+    NotRequested,
+    /// The client was disconnected by the application.
+    #[error("the client is disconnected")]
+    Disconnected,
+    /// The connection failed permanently.
+    #[error("the connection failed: {0}")]
+    Failed(#[source] FailReason),
+    /// The limit of the wait has passed; the sign-in may still succeed. Only where waiting takes a limit.
+    #[error("the user was not signed in within the limit")]
+    Elapsed,
+}
+
+/// How far the sign-in is, as the application has been told.
+#[derive(Debug, Default)]
+pub(crate) struct SignIn {
+    status: Status,
+    waiters: Waiters,
+}
+
+#[derive(Debug, Default)]
+enum Status {
+    #[default]
+    NotRequested,
+    Pending,
+    SignedIn,
+    Failed(SigninError),
+}
+
+impl SignIn {
+    fn request(&mut self) {
+        match self.status {
+            Status::NotRequested | Status::Failed(_) => self.status = Status::Pending,
+            Status::Pending | Status::SignedIn => {}
+        }
+    }
+
+    /// Notes what an event means for the sign-in and for calls that wait for it.
+    pub(crate) fn observe(&mut self, event: &Event, out: &mut Deferred) {
+        match (&self.status, event) {
+            (Status::NotRequested, _) => {}
+            (_, Event::SignedIn { .. }) => self.settle(Status::SignedIn, out),
+            (_, Event::SigninError { error, retry_at: None }) => self.settle(Status::Failed(error.clone()), out),
+            (Status::SignedIn, Event::StateChanged { current, .. }) if !current.is_connected() => {
+                self.status = Status::Pending;
+            }
+            // Each connection signs in again.
+            (Status::Failed(_), Event::StateChanged { current: ConnectionState::Connected { .. }, .. }) => {
+                self.status = Status::Pending;
+            }
+            _ => {}
+        }
+    }
+
+    /// Nobody will be signed in: calls that wait return.
+    pub(crate) fn stop_waiting(&mut self, out: &mut Deferred) {
+        out.wakers.extend(self.waiters.take());
+    }
+
+    fn settle(&mut self, status: Status, out: &mut Deferred) {
+        self.status = status;
+        self.stop_waiting(out);
+    }
+}
+
+/// Signing in.
+impl Client {
+    /// Signs in on this connection and on all that follow, as the user that the application's server names. The
+    /// result is [`Event::SignedIn`] or [`Event::SigninError`]; a failed sign-in is tried again.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: pusher_driver::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.signin();
+    /// println!("signed in as {}", client.signed_in().await?.id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn signin(&self) {
+        self.handle.0.change(|state| {
+            state.core.signin();
+            state.routes.sign_in.request();
+        });
+    }
+
+    /// Forgets the user. The server does so with the connection; until then its events for the user are ignored.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) {
+    /// client.signout();
+    /// // As another user, perhaps: the application's server decides.
+    /// client.signin();
+    /// # }
+    /// ```
+    pub fn signout(&self) {
+        let wakers = self.handle.0.change(|state| {
+            state.core.signout();
+            state.routes.sign_in.status = Status::NotRequested;
+            state.routes.sign_in.waiters.take()
+        });
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+
+    /// Waits until a user is signed in or definitely refused, and returns the user; returns at once if one is signed in.
+    ///
+    /// Temporary failures do not end the wait: a backend that is down or busy, a server that does not answer, a lost
+    /// connection. Each failure is an [`Event::SigninError`] with the time of the next try. Without a connection this waits for
+    /// one, without a limit: use a timeout. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// When the sign-in was not requested or was refused, or cannot succeed because the client is disconnected or has failed.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: pusher_driver::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.signin();
+    /// let user = client.signed_in().await?;
+    /// println!("signed in as {}", user.id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "async")]
+    pub async fn signed_in(&self) -> Result<UserInfo, SignedInError> {
+        let mut wait = Wait { client: self, id: None };
+        std::future::poll_fn(|context| wait.poll(context)).await
+    }
+
+    /// Looks whether a user is signed in or refused, as `signed_in` does.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) {
+    /// use std::task::{Context, Waker};
+    ///
+    /// client.signin();
+    /// let user = client.poll_signed_in(&mut Context::from_waker(Waker::noop()));
+    /// assert!(user.is_pending());
+    /// # }
+    /// ```
+    pub fn poll_signed_in(&self, context: &mut Context<'_>) -> Poll<Result<UserInfo, SignedInError>> {
+        self.poll_sign_in(None, context)
+    }
+
+    fn poll_sign_in(&self, id: Option<WaitId>, context: &Context<'_>) -> Poll<Result<UserInfo, SignedInError>> {
+        // Outlives the lock: a waker may own the last handle.
+        let _replaced;
+        let mut state = self.handle.0.lock();
+        if state.life == Life::Ended {
+            return Poll::Ready(Err(SignedInError::Disconnected));
+        }
+        match &state.routes.sign_in.status {
+            Status::NotRequested => return Poll::Ready(Err(SignedInError::NotRequested)),
+            Status::Pending => {}
+            Status::SignedIn => {
+                if let Some(user) = state.core.user() {
+                    return Poll::Ready(Ok(user.into()));
+                }
+            }
+            Status::Failed(error) => return Poll::Ready(Err(SignedInError::Signin(error.clone()))),
+        }
+        match &state.ended {
+            Some(Ended::Disconnected) => return Poll::Ready(Err(SignedInError::Disconnected)),
+            Some(Ended::Failed(reason)) => return Poll::Ready(Err(SignedInError::Failed(reason.clone()))),
+            None => {}
+        }
+        _replaced = state.routes.sign_in.waiters.add(id, context.waker());
+        Poll::Pending
+    }
+}
+
+/// A call of `signed_in`, which leaves no waker behind.
+#[cfg(feature = "async")]
+struct Wait<'a> {
+    client: &'a Client,
+    id: Option<WaitId>,
+}
+
+#[cfg(feature = "async")]
+impl Wait<'_> {
+    fn poll(&mut self, context: &Context<'_>) -> Poll<Result<UserInfo, SignedInError>> {
+        let id = *self.id.get_or_insert_with(|| WaitId(self.client.handle.0.next_id()));
+        self.client.poll_sign_in(Some(id), context)
+    }
+}
+
+#[cfg(feature = "async")]
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        let Some(id) = self.id else { return };
+        // Outlives the lock, which the statement holds.
+        let _waker = self.client.handle.0.lock().routes.sign_in.waiters.remove(id);
+    }
+}

@@ -1,0 +1,229 @@
+//! What can be waited for beside events, and what counters and clocks say.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime};
+
+use pusher_driver::{NoAuth, Options, SignedInError, States};
+use pusher_proto::{AuthError, AuthRequest, AuthResponse, CloseReason, ConnectionState, Event, SigninError};
+
+use crate::world::{Wakes, World, config, event, now, succeeded};
+
+/// A world whose backend signs in the user 7.
+fn with_user() -> World {
+    let answer = AuthResponse::new("key:5a").user_data(r#"{"id":"7"}"#);
+    World::connected(move |_: AuthRequest| std::future::ready(Ok(answer.clone())))
+}
+
+const SUCCESS: &str = r#"{"event":"pusher:signin_success","data":"{\"user_data\":\"{\\\"id\\\":\\\"7\\\"}\"}"}"#;
+
+fn names(states: &mut States) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    while let Poll::Ready(Some(state)) = now(states.recv()) {
+        names.push(state.name());
+    }
+    names
+}
+
+#[test]
+fn states_begin_with_the_current_one_and_go_on_with_the_latest() {
+    let mut world = World::new(config(), NoAuth, &Options::new());
+    let mut states = world.client.states();
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    assert_eq!(names(&mut states), ["initialized"]);
+    assert!(states.poll_recv(&mut Context::from_waker(&waker)).is_pending());
+    world.run();
+    assert_eq!((wakes.count(), names(&mut states)), (1, vec!["connecting"]));
+    world.greet();
+    world.lose_socket(CloseReason::Dropped);
+    assert_eq!(names(&mut states), ["waiting"], "a late reader gets the latest one");
+    world.client.disconnect();
+    world.run();
+    world.drop_loop();
+    assert_eq!(names(&mut states), ["disconnected"]);
+    assert_eq!(now(states.recv()), Poll::Ready(None));
+    drop(states);
+    assert_eq!(Arc::strong_count(&wakes), 2, "no waker is left behind");
+}
+
+#[test]
+fn a_state_comes_again_when_the_client_becomes_unavailable() {
+    let config = config().unavailable_timeout(Duration::from_nanos(1));
+    let mut world = World::new(config, NoAuth, &Options::new());
+    world.outside().stalls = true;
+    world.run();
+    let mut states = world.client.states();
+    assert_eq!((names(&mut states), world.client.state_name()), (vec!["connecting"], "connecting"));
+    world.wake_sleepers();
+    assert_eq!((names(&mut states), world.client.state_name()), (vec!["connecting"], "unavailable"));
+}
+
+#[test]
+fn who_waits_for_the_user_gets_the_user_on_this_connection_and_on_the_next() {
+    let mut world = with_user();
+    assert_eq!(now(world.client.signed_in()), Poll::Ready(Err(SignedInError::NotRequested)));
+    world.client.signin();
+    let client = world.client.clone();
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    {
+        let mut waiting = pin!(client.signed_in());
+        for _ in 0..2 {
+            assert_eq!(waiting.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending);
+        }
+    }
+    assert_eq!(Arc::strong_count(&wakes), 2, "a wait that is given up leaves no waker behind");
+    let mut waiting = pin!(client.signed_in());
+    assert_eq!(waiting.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending);
+    world.run();
+    world.receive(SUCCESS);
+    assert_eq!(wakes.count(), 1);
+    let Poll::Ready(Ok(user)) = waiting.poll(&mut Context::from_waker(&waker)) else { panic!("the user is signed in") };
+    assert_eq!((user.id.as_str(), world.client.user()), ("7", Some(user.clone())));
+    world.lose_socket(CloseReason::Dropped);
+    assert_eq!(now(world.client.signed_in()), Poll::Pending);
+    world.wake_sleepers();
+    world.greet();
+    world.receive(SUCCESS);
+    assert_eq!(now(world.client.signed_in()), Poll::Ready(Ok(user)));
+    // The user of before must not be taken for the one that is signed in now.
+    world.client.signout();
+    assert_eq!(now(world.client.signed_in()), Poll::Ready(Err(SignedInError::NotRequested)));
+    world.client.signin();
+    assert_eq!(now(world.client.signed_in()), Poll::Pending);
+}
+
+#[test]
+fn who_waits_for_the_user_learns_why_there_is_none() {
+    let refusal = || AuthError::Handler("no such user".into());
+    let mut world = World::connected(move |_: AuthRequest| std::future::ready(Err(refusal())));
+    world.client.signin();
+    world.run();
+    let refused = Poll::Ready(Err(SignedInError::Signin(SigninError::Auth(refusal()))));
+    assert_eq!(now(world.client.signed_in()), refused);
+    world.client.signin();
+    assert_eq!(now(world.client.signed_in()), Poll::Pending, "it is tried again");
+    world.run();
+    assert_eq!(now(world.client.signed_in()), refused);
+    let client = world.client.clone();
+    let woken_by = |end: &mut dyn FnMut(&mut World), world: &mut World| {
+        client.signin();
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let mut waiting = pin!(client.signed_in());
+        assert_eq!(waiting.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending);
+        end(world);
+        assert_eq!(wakes.count(), 1);
+        waiting.poll(&mut Context::from_waker(&waker))
+    };
+    let not_requested = Poll::Ready(Err(SignedInError::NotRequested));
+    assert_eq!(woken_by(&mut |world| world.client.signout(), &mut world), not_requested);
+    let disconnected = Poll::Ready(Err(SignedInError::Disconnected));
+    let mut disconnect = |world: &mut World| {
+        world.client.disconnect();
+        world.run();
+    };
+    assert_eq!(woken_by(&mut disconnect, &mut world), disconnected);
+    world.client.connect();
+    world.run();
+    world.greet();
+    world.client.signout();
+    world.run();
+    assert_eq!(woken_by(&mut World::drop_loop, &mut world), disconnected);
+}
+
+#[test]
+fn a_connection_that_failed_ends_the_wait_for_the_user() {
+    let mut world = World::connected(async |_: AuthRequest| std::future::pending().await);
+    world.client.signin();
+    world.run();
+    world.lose_socket(CloseReason::Closed(Some(pusher_proto::CloseFrame { code: 4_001, reason: "no app".into() })));
+    let ConnectionState::Failed { reason } = world.client.state() else { panic!("{:?}", world.client.state()) };
+    assert_eq!(now(world.client.signed_in()), Poll::Ready(Err(SignedInError::Failed(reason))));
+}
+
+#[test]
+fn the_watchlist_can_be_asked_for_who_is_online() {
+    let mut world = with_user();
+    world.client.signin();
+    world.run();
+    world.receive(SUCCESS);
+    let (sender, calls) = std::sync::mpsc::channel();
+    for name in ["online", "offline"] {
+        let sender = sender.clone();
+        world.client.bind(name, move |event| sender.send(event.name().to_owned()).unwrap()).unwrap();
+    }
+    world.receive(
+        r#"{"event":"pusher_internal:watchlist_events","data":{"events":[{"name":"online","user_ids":["2","3"]},{"name":"offline","user_ids":["3"]}]}}"#,
+    );
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), ["online", "offline"]);
+    assert!(world.client.online().iter().eq(["2"]));
+    assert!(world.client.is_online("2") && !world.client.is_online(String::from("3")));
+    world.client.signout();
+    world.run();
+    assert!(world.client.online().is_empty());
+}
+
+#[test]
+fn times_of_events_can_be_told_as_durations_and_on_the_clocks_of_the_standard_library() {
+    let mut world = World::connected(NoAuth);
+    let mut events = world.client.events();
+    world.pass(Duration::from_secs(5));
+    world.lose_socket(CloseReason::Dropped);
+    let retry_at = loop {
+        match now(events.recv()) {
+            Poll::Ready(Some(Event::StateChanged { current: ConnectionState::Waiting { retry_at, .. }, .. })) => {
+                break retry_at;
+            }
+            Poll::Ready(Some(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    let since = pusher_proto::Instant::from_elapsed(Duration::from_secs(2));
+    let client = &world.client;
+    let left = client.duration_until(retry_at);
+    assert_eq!(left, retry_at.elapsed() - Duration::from_secs(5));
+    assert_eq!((client.duration_since(retry_at), client.duration_until(since)), (Duration::ZERO, Duration::ZERO));
+    assert_eq!(client.duration_since(since), Duration::from_secs(3));
+    let (before, wall_before) = (std::time::Instant::now(), SystemTime::now());
+    let [at, earlier] = [retry_at, since].map(|time| client.std_instant(time));
+    let [wall_at, wall_earlier] = [retry_at, since].map(|time| client.system_time(time));
+    let (after, wall_after) = (std::time::Instant::now(), SystemTime::now());
+    assert!(before + left <= at && at <= after + left);
+    assert!(wall_before + left <= wall_at && wall_at <= wall_after + left);
+    let ago = Duration::from_secs(3);
+    assert!(before - ago <= earlier && earlier <= after - ago);
+    assert!(wall_before - ago <= wall_earlier && wall_earlier <= wall_after - ago);
+}
+
+#[test]
+fn counters_include_what_waits_in_streams_and_what_they_have_lost() {
+    let mut world = World::connected_with_options(&Options::new().mailbox_len(3), NoAuth);
+    let before = world.client.stats();
+    let (mut chat, events) = (world.client.subscribe("chat").unwrap(), world.client.events());
+    world.run();
+    let frames =
+        [succeeded("chat"), event("chat", "a", "12345"), event("chat", "a", "12345"), event("chat", "a", "12")];
+    world.receive_all(frames.iter().map(String::as_str));
+    let stats = world.client.stats();
+    let received: usize = frames.iter().map(String::len).sum();
+    let sent: usize = world.sent().iter().map(String::len).sum();
+    assert!(stats.queued_bytes > 6 * size_of::<Event>() as u64);
+    let mut expected = before;
+    expected.frames += 4;
+    expected.events += 3;
+    expected.bytes_received += received as u64;
+    expected.bytes_sent += sent as u64;
+    expected.queued = 6;
+    expected.queued_bytes = stats.queued_bytes;
+    expected.missed = 2;
+    assert_eq!(stats, expected);
+    assert!(matches!(now(chat.recv()), Poll::Ready(Some(Event::Lagged { missed: 1 }))));
+    assert!(matches!(now(chat.recv()), Poll::Ready(Some(Event::Channel(_)))));
+    assert_eq!(world.client.stats().queued, 5);
+    drop((chat, events));
+    assert_eq!((world.client.stats().queued, world.client.stats().queued_bytes), (0, 0));
+}
