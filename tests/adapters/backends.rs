@@ -85,7 +85,7 @@ fn headers_of_the_application_replace_those_of_the_client<A: Adapter>(world: &mu
         .header("accept-encoding", "br")
         .header("content-length", "1")
         .header("authorization", "Bearer old")
-        .headers_with(|_| vec![("Authorization".into(), "Bearer new".into())]);
+        .headers_with(|_| [("Authorization", "Bearer new")]);
     let user = world.user_with(world.config().auth_retries(0), auth, &options());
     user.client.connect();
     refused(&user);

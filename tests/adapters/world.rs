@@ -123,7 +123,7 @@ impl<A: Adapter> World<A> {
         let asked = Arc::clone(&self.asked);
         HttpAuth::new(self.auth_url()).params_with(move |_| {
             asked.fetch_add(1, Ordering::SeqCst);
-            Vec::new()
+            [("asked", "yes")]
         })
     }
 

@@ -26,7 +26,7 @@ use super::url::{AuthUrl, Printable};
 /// # fn session_token() -> String { String::new() }
 /// let auth = HttpAuth::new("https://example.com/broadcasting/auth")
 ///     .param("tenant", "7")
-///     .headers_with(|_| vec![("Authorization".into(), format!("Bearer {}", session_token()).into())]);
+///     .headers_with(|_request| [("Authorization", format!("Bearer {}", session_token()))]);
 /// ```
 #[derive(Clone)]
 #[must_use]
@@ -95,21 +95,25 @@ impl HttpAuth {
     }
 
     /// Sets headers that are made anew for every request, such as a token that expires. They replace those of
-    /// [`header`](Self::header).
-    pub fn headers_with(
-        mut self,
-        provider: impl Fn(&AuthRequest) -> Vec<(Text, Secret)> + Send + Sync + 'static,
-    ) -> Self {
-        self.more_headers.push(Arc::new(provider));
+    /// [`header`](Self::header). The example of [`HttpAuth`] uses it.
+    pub fn headers_with<P, N, V>(mut self, provider: impl Fn(&AuthRequest) -> P + Send + Sync + 'static) -> Self
+    where
+        P: IntoIterator<Item = (N, V)>,
+        N: Into<Text>,
+        V: Into<Secret>,
+    {
+        self.more_headers.push(Arc::new(move |request| pairs(provider(request))));
         self
     }
 
-    /// Adds parameters that are made anew for every request.
-    pub fn params_with(
-        mut self,
-        provider: impl Fn(&AuthRequest) -> Vec<(Text, Secret)> + Send + Sync + 'static,
-    ) -> Self {
-        self.more_params.push(Arc::new(provider));
+    /// Adds parameters that are made anew for every request, as [`headers_with`](Self::headers_with) does with headers.
+    pub fn params_with<P, N, V>(mut self, provider: impl Fn(&AuthRequest) -> P + Send + Sync + 'static) -> Self
+    where
+        P: IntoIterator<Item = (N, V)>,
+        N: Into<Text>,
+        V: Into<Secret>,
+    {
+        self.more_params.push(Arc::new(move |request| pairs(provider(request))));
         self
     }
 
@@ -269,6 +273,10 @@ impl fmt::Debug for HttpAuth {
             .field("always", &self.always)
             .finish_non_exhaustive()
     }
+}
+
+fn pairs(given: impl IntoIterator<Item = (impl Into<Text>, impl Into<Secret>)>) -> Vec<(Text, Secret)> {
+    given.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
 
 /// What to know about an answer that says that there is no endpoint at this URL.

@@ -20,7 +20,7 @@ fn the_endpoint_is_asked_with_headers_and_parameters() {
     let auth = HttpAuth::new("https://example.com/auth")
         .header("X-App", "1")
         .param("tenant", "7")
-        .headers_with(|request| vec![("X-Subject".into(), request.subject.to_string().into())]);
+        .headers_with(|request| [("X-Subject", request.subject.to_string())]);
     let mut world = World::connected(auth);
     world.outside().post_answer = answer(200, r#"{"auth":"key:5a"}"#);
     let chat = world.client.subscribe("private-chat").unwrap();
