@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use pusher_proto::server::{Dialect, Publication, ServerConfig};
 use pusher_proto::signing::App;
-use pusher_proto::{
-    ChannelEvent, ClientEventName, Config, ConnectionError, ConnectionEvent, Data, Endpoint, Event, ProtocolError,
-};
+use pusher_proto::{ChannelEvent, ClientEventName, Config, ConnectionError, Data, Endpoint, Event, ProtocolError};
 use pusher_tests::world::{Authority, Who, World};
 use serde_json::value::RawValue;
 
@@ -46,9 +44,9 @@ fn read(text: &str) {
         }
         // What may be about a user waits for the sign-in.
         (None, []) if matches!(fields.event.as_str(), "online" | "offline") => {}
-        (None, [Event::Connection(ConnectionEvent { event, data })]) => {
-            assert_eq!(event.as_str(), fields.event, "{text}");
-            compare_data(data, fields.data.as_deref());
+        (None, [Event::Connection(event)]) => {
+            assert_eq!(event.event(), fields.event, "{text}");
+            compare_data(event.data(), fields.data.as_deref());
         }
         (Some(name), [Event::Channel(event)]) if name != ENCRYPTED && CHANNELS.contains(&name) => {
             assert_eq!((event.channel().as_str(), event.event()), (name, fields.event.as_str()), "{text}");

@@ -66,8 +66,8 @@ fn act(client: &Client, line: &str, subscriptions: &mut Vec<Subscription>) -> Re
 fn describe(event: &Event) -> Value {
     let data = match event {
         Event::Channel(event) => json_of(event.data()),
-        Event::Connection(event) => json_of(&event.data),
-        Event::User(event) => json_of(&event.data),
+        Event::Connection(event) => json_of(event.data()),
+        Event::User(event) => json_of(event.data()),
         Event::Watchlist { user_ids, .. } => user_ids.iter().map(pusher_tokio::Text::as_str).collect(),
         Event::SignedIn { id, .. } => json!(id.as_str()),
         Event::StateChanged { current, .. } => json!(format!("{current:?}")),

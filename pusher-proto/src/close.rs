@@ -9,6 +9,15 @@ use crate::Text;
 use crate::excerpt::safe_excerpt;
 
 /// The code and the reason of a WebSocket close frame (RFC 6455, section 5.5.1).
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{CloseFrame, CloseReason};
+///
+/// let reason = CloseReason::Closed(Some(CloseFrame::new(4100, "over capacity")));
+/// assert_eq!(reason.to_string(), "closed with 4100: over capacity");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseFrame {
     /// The code, such as 1000 or Pusher's 4000 to 4299.
@@ -18,6 +27,12 @@ pub struct CloseFrame {
 }
 
 impl CloseFrame {
+    /// Returns a close frame; its reason may be empty.
+    #[must_use]
+    pub fn new(code: u16, reason: impl Into<Text>) -> Self {
+        Self { code, reason: reason.into() }
+    }
+
     /// A normal end: 1000 without a reason.
     pub(crate) const NORMAL: Self = Self { code: 1000, reason: Text::from_static("") };
 }

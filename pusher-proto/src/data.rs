@@ -78,6 +78,11 @@ impl Data {
         Self { source, start, end: if is_null { start } else { end } }
     }
 
+    /// JSON that was read before, such as an object in a string.
+    pub(crate) fn from_object(json: impl Into<String>) -> Self {
+        Self::whole(json.into())
+    }
+
     fn whole(json: String) -> Self {
         let end = json.len();
         Self::in_frame(Text::from(json), 0..end)

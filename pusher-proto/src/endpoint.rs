@@ -328,8 +328,26 @@ impl From<&String> for Endpoints {
     }
 }
 
-/// How to open a socket.
+/// How to open a socket: what an adapter does with [`Action::Connect`](crate::Action::Connect).
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{Action, Client, Config, Endpoint, Instant};
+///
+/// let mut client = Client::new(Config::new("app-key", Endpoint::reverb("::1").tls(false))?, 1);
+/// client.connect();
+/// let mut actions = core::iter::from_fn(|| client.poll_action(Instant::ZERO));
+/// let request = actions.find_map(|action| match action {
+///     Action::Connect(_, request) => Some(request),
+///     _ => None,
+/// });
+/// let request = request.expect("a client that connects opens a socket");
+/// assert_eq!((request.host.as_str(), request.authority()), ("::1", "[::1]:8080".to_owned()));
+/// # Ok::<(), pusher_proto::InvalidConfig>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConnectRequest {
     /// Name or IP address, an IPv6 address without brackets.
     pub host: Text,

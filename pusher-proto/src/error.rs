@@ -6,14 +6,32 @@ use core::time::Duration;
 use crate::{AuthError, CloseReason, InvalidName, Text, TransportError};
 
 /// Pusher said no: the content of a `pusher:error` or a `pusher:subscription_error`.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{ServerError, SubscriptionError};
+///
+/// let error = SubscriptionError::Refused(ServerError::new(4009, "connection is unauthorized"));
+/// assert_eq!(error.to_string(), "the server refused the subscription: connection is unauthorized (code 4009)");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}", if message.is_empty() { "no reason given" } else { message }, Suffix(*code))]
+#[non_exhaustive]
 pub struct ServerError {
     /// The code, if the server gave one. Pusher's own lie between 4000 and 4399; a `subscription_error` may carry an
     /// HTTP status.
     pub code: Option<u32>,
     /// The server's words, possibly empty.
     pub message: Text,
+}
+
+impl ServerError {
+    /// Returns the error with this code, `None` for one without, and these words.
+    #[must_use]
+    pub fn new(code: impl Into<Option<u32>>, message: impl Into<Text>) -> Self {
+        Self { code: code.into(), message: message.into() }
+    }
 }
 
 struct Suffix(Option<u32>);

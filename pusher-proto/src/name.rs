@@ -5,6 +5,10 @@ use core::borrow::Borrow;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::ops::Deref;
+use core::str::FromStr;
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Text;
 
@@ -226,6 +230,28 @@ macro_rules! text_impls {
                 fmt::Debug::fmt(self.as_str(), f)
             }
         }
+
+        impl FromStr for $name {
+            type Err = InvalidName;
+
+            fn from_str(name: &str) -> Result<Self, InvalidName> {
+                Self::new(name)
+            }
+        }
+
+        /// As a string.
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self)
+            }
+        }
+
+        /// Of a string, which is checked as by [`new`](Self::new).
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::new(String::deserialize(deserializer)?).map_err(D::Error::custom)
+            }
+        }
     )+};
 }
 
@@ -363,7 +389,7 @@ const MAX_PORTABLE_LEN: usize = 164;
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::String;
+    use alloc::string::{String, ToString};
 
     use super::*;
 
@@ -408,6 +434,26 @@ mod tests {
         }
         assert_eq!(AppKey::new("key\n"), Err(InvalidName::ControlCharacter));
         assert!(ChannelName::new("chat room").is_ok() && AppKey::new("app-key").is_ok());
+    }
+
+    #[test]
+    fn names_are_read_from_what_a_client_sends_to_a_backend_and_checked() {
+        #[derive(Debug, PartialEq, Deserialize, Serialize)]
+        struct Form {
+            socket_id: SocketId,
+            channel_name: ChannelName,
+        }
+
+        let json = r#"{"socket_id":"1.2","channel_name":"private-\u0061"}"#;
+        let form =
+            Form { socket_id: SocketId::new("1.2").unwrap(), channel_name: ChannelName::new("private-a").unwrap() };
+        assert_eq!(serde_json::from_str::<Form>(json).unwrap(), form);
+        assert_eq!(serde_json::to_string(&form).unwrap(), json.replace("\\u0061", "a"));
+        let refused = serde_json::from_str::<Form>(r##"{"socket_id":"1.2","channel_name":"#a"}"##).unwrap_err();
+        let reason = InvalidName::Reserved.to_string();
+        assert!(refused.to_string().starts_with(&reason), "{refused}");
+        assert!(serde_json::from_str::<AppKey>(r#"" key""#).is_err());
+        assert_eq!("client-a".parse(), ClientEventName::new("client-a"));
     }
 
     #[test]

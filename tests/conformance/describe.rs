@@ -32,7 +32,7 @@ fn event(event: &Event, now: Instant) -> String {
             }
             line
         }
-        Event::Connection(event) => format!("event - {} {}", event.event, data(event.data.raw())),
+        Event::Connection(event) => format!("event - {} {}", event.event(), data(event.data().raw())),
         Event::SubscriptionSucceeded { channel, again, presence } => {
             let again = if *again { " again" } else { "" };
             let presence = presence.as_ref().map(self::presence).unwrap_or_default();
@@ -44,10 +44,10 @@ fn event(event: &Event, now: Instant) -> String {
         }
         Event::ContinuityLost { channel, since } => format!("continuity_lost {channel} since {since}"),
         Event::DecryptionError { channel, event, error } => format!("decryption_error {channel} {event}: {error}"),
-        Event::SignedIn { id, data } => format!("signed_in {id} {data}"),
+        Event::SignedIn { id, data } => format!("signed_in {id} {}", data.raw()),
         Event::SigninError { error, retry_at: None } => format!("signin_error {error}"),
         Event::SigninError { error, retry_at: Some(at) } => format!("retry user {}: {error}", delay(*at, now)),
-        Event::User(event) => format!("user_event {} {}", event.event, data(event.data.raw())),
+        Event::User(event) => format!("user_event {} {}", event.event(), data(event.data().raw())),
         Event::UserContinuityLost { since } => format!("user_continuity_lost since {since}"),
         Event::Watchlist { name, user_ids, data } => format!("watchlist {name} {user_ids:?} {}", data.raw()),
         Event::SubscriptionCount { channel, count } => format!("subscription_count {channel} {count}"),

@@ -23,7 +23,7 @@ async fn server_to_user(tour: &mut Tour) -> Outcome {
     for _ in 0..ATTEMPTS {
         tour.publish("#server-to-user-alice", "note", &data).await?;
         let arrived = next(&mut tour.alice.events, PAUSE, "event for the user", |event| match event {
-            Event::User(event) if event.event == "note" && event.data.text() == data => Some(()),
+            Event::User(event) if event.event() == "note" && event.data().text() == data => Some(()),
             _ => None,
         });
         match arrived.await {

@@ -1,8 +1,7 @@
 //! Events in the words of `pusher listen`.
 
-use pusher_tokio::{ChannelName, ConnectionState, Diagnostic, Event, Member};
+use pusher_tokio::{ChannelName, ConnectionState, Diagnostic, Event};
 use serde::Serialize;
-use serde_json::json;
 
 use crate::output::{BOLD, CHANNEL, DIM, WARNING, printable, time_of_day, timestamp};
 
@@ -10,25 +9,13 @@ use crate::output::{BOLD, CHANNEL, DIM, WARNING, printable, time_of_day, timesta
 #[derive(Serialize)]
 pub(super) struct Json<'a> {
     time: String,
-    channel: Option<&'a str>,
-    event: &'a str,
-    data: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_id: Option<&'a str>,
+    #[serde(flatten)]
+    event: &'a Event,
 }
 
 impl<'a> Json<'a> {
     pub(super) fn new(event: &'a Event) -> Self {
-        Self {
-            time: timestamp(),
-            channel: event.channel().map(ChannelName::as_str),
-            event: event.name(),
-            data: data(event),
-            user_id: match event {
-                Event::Channel(event) => event.user_id(),
-                _ => None,
-            },
-        }
+        Self { time: timestamp(), event }
     }
 }
 
@@ -39,6 +26,7 @@ pub(super) fn human(event: &Event) -> String {
     let (name, data) = (printable(event.name()), data(event).unwrap_or_default());
     let data = printable(&data);
     match event {
+        Event::SubscriptionSucceeded { presence: None, .. } => format!("{DIM}{time}  {channel}  {name}{DIM:#}"),
         Event::StateChanged { current, .. } => format!("{DIM}{time}  {}{DIM:#}", printable(&state(current))),
         Event::Channel(event) => {
             let sender = event.user_id().map_or_else(String::new, |id| format!("  {DIM}from {}{DIM:#}", printable(id)));
@@ -75,42 +63,10 @@ fn warning(time: &str, channel: Option<&str>, text: &str) -> String {
     format!("{DIM}{time}{DIM:#}  {channel}{WARNING}{}{WARNING:#}", printable(text))
 }
 
-/// The payload as text: what was published, or JSON for the client's own events.
+/// What the JSON of the event says in `data`, which has a form for every event.
 fn data(event: &Event) -> Option<String> {
-    let value = match event {
-        Event::Channel(event) if event.data().is_absent() => return None,
-        Event::Channel(event) => return Some(event.data().text().into_owned()),
-        Event::Connection(event) if event.data.is_absent() => return None,
-        Event::Connection(event) => return Some(event.data.text().into_owned()),
-        Event::StateChanged { previous, current } => {
-            let mut change = json!({ "previous": previous.name(), "current": current.name() });
-            match current {
-                ConnectionState::Waiting { cause, .. } => change["cause"] = cause.to_string().into(),
-                ConnectionState::Connected { socket_id } => change["socket_id"] = socket_id.as_str().into(),
-                ConnectionState::Failed { reason } => change["cause"] = reason.to_string().into(),
-                ConnectionState::Initialized | ConnectionState::Connecting { .. } | ConnectionState::Disconnected => {}
-            }
-            change
-        }
-        Event::ConnectionError(error) => json!({ "message": error.to_string() }),
-        Event::SubscriptionError { error, .. } => json!({ "message": error.to_string() }),
-        Event::DecryptionError { event, error, .. } => json!({ "event": event.as_str(), "message": error.to_string() }),
-        Event::SubscriptionSucceeded { presence: Some(presence), .. } => {
-            json!({ "members": presence.members.iter().map(|member| json_of(&member)).collect::<Vec<_>>() })
-        }
-        Event::SubscriptionCount { count, .. } => json!({ "subscription_count": count }),
-        Event::MemberAdded { member, .. }
-        | Event::MemberRemoved { member, .. }
-        | Event::MemberUpdated { member, .. } => json_of(member),
-        Event::Lagged { missed } => json!({ "missed": missed }),
-        _ => return None,
-    };
-    Some(value.to_string())
-}
-
-fn json_of(member: &Member) -> serde_json::Value {
-    let info: serde_json::Value = serde_json::from_str(member.info.raw()).unwrap_or_default();
-    json!({ "user_id": member.id.as_str(), "user_info": info })
+    let json = serde_json::to_value(event).unwrap_or_default();
+    json["data"].as_str().map(str::to_owned)
 }
 
 /// The state and what is to be known of it.

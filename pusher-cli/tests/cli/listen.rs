@@ -68,7 +68,7 @@ async fn signs_or_asks_the_endpoint_for_presence_channels() {
         let run = pusher(&[&listen[..], &who, &auth].concat()).await;
         assert_eq!(run.code, Some(0), "{run:?}");
         let [line] = &run.json()[..] else { panic!("{run:?}") };
-        assert_eq!(line["data"], r#"{"members":[{"user_id":"zoe","user_info":{"n":1}}]}"#);
+        assert_eq!(line["data"], r#"{"again":false,"members":[{"user_id":"zoe","user_info":{"n":1}}]}"#);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use pusher_proto::{ChannelName, ConnectionState, Instant, SocketId, Stats, Text};
+use pusher_proto::{ChannelName, ConnectionState, Data, Instant, SocketId, Stats, Text};
 
 use super::Client;
 use crate::shared::Life;
@@ -15,7 +15,7 @@ pub struct UserInfo {
     /// The user's id.
     pub id: Text,
     /// What the application says of the user: a JSON object.
-    pub data: Text,
+    pub data: Data,
 }
 
 /// What is known of one channel.
@@ -153,7 +153,7 @@ impl Client {
 
 impl From<pusher_proto::User<'_>> for UserInfo {
     fn from(user: pusher_proto::User<'_>) -> Self {
-        Self { id: user.id.into(), data: user.data.into() }
+        Self { id: user.id.into(), data: user.data.clone() }
     }
 }
 

@@ -27,7 +27,7 @@ fn a_presence_channel_tells_who_is_there_and_who_we_are() {
         &*event("presence-room", "pusher_internal:subscription_succeeded", data),
         &*event("presence-room", "pusher_internal:subscription_count", r#"{\"subscription_count\":3}"#),
     ]);
-    let member = |id: &str| Member { id: id.into(), info: Data::from_json(format!(r#"{{"n":{id}}}"#)).unwrap() };
+    let member = |id: &str| Member::new(id, Data::from_json(format!(r#"{{"n":{id}}}"#)).unwrap());
     assert_eq!(room.me(), Some(member("2")));
     assert_eq!((room.member("1"), room.member("3")), (Some(member("1")), None));
     assert_eq!(room.members().unwrap().iter().collect::<Vec<_>>(), [member("2"), member("1")]);
@@ -128,7 +128,7 @@ fn a_user_signs_in_and_is_known_until_signed_out() {
     world.sent();
     world.receive(r#"{"event":"pusher:signin_success","data":"{\"user_data\":\"{\\\"id\\\":\\\"7\\\"}\"}"}"#);
     let user = world.client.user().unwrap();
-    assert_eq!((user.id.as_str(), user.data.as_str()), ("7", r#"{"id":"7"}"#));
+    assert_eq!((user.id.as_str(), user.data.raw()), ("7", r#"{"id":"7"}"#));
     world.client.signout();
     world.run();
     assert_eq!(world.client.user(), None);

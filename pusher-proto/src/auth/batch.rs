@@ -136,15 +136,10 @@ mod tests {
     use core::time::Duration;
 
     use super::*;
-    use crate::{AuthId, AuthPurpose, AuthSubject, ChannelName, SocketId};
+    use crate::{ChannelName, SocketId};
 
     fn request(channel: &str) -> AuthRequest {
-        AuthRequest {
-            id: AuthId(1),
-            subject: AuthSubject::Channel(ChannelName::new(channel).unwrap()),
-            socket_id: SocketId::new("1.2").unwrap(),
-            purpose: AuthPurpose::Subscribe,
-        }
+        AuthRequest::channel(ChannelName::new(channel).unwrap(), SocketId::new("1.2").unwrap())
     }
 
     fn read(status: u16, body: &str) -> Vec<Result<AuthResponse, AuthError>> {

@@ -21,6 +21,11 @@ use crate::{ChannelName, Secret, SocketId, Text};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AuthId(pub(crate) u64);
 
+impl AuthId {
+    /// The id of a request that no client has made.
+    const NONE: Self = Self(u64::MAX);
+}
+
 impl fmt::Display for AuthId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
@@ -101,7 +106,25 @@ impl AuthBody {
 }
 
 /// A question to the application's server.
+///
+/// # Examples
+///
+/// The client asks by itself; a test of an authorizer makes the question:
+///
+/// ```
+/// use pusher_proto::{AuthError, AuthPurpose, AuthRequest, AuthResponse, ChannelName, SocketId};
+///
+/// fn authorize(request: &AuthRequest) -> Result<AuthResponse, AuthError> {
+///     Err(AuthError::Handler(format!("{} is for members only", request.subject)))
+/// }
+///
+/// let (channel, socket_id) = (ChannelName::new("private-chat")?, SocketId::new("1.2")?);
+/// let again = AuthRequest::channel(channel, socket_id).purpose(AuthPurpose::Resubscribe);
+/// assert!(authorize(&again).is_err());
+/// # Ok::<(), pusher_proto::InvalidName>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AuthRequest {
     /// Belongs into [`Client::handle_auth`](crate::Client::handle_auth) with the answer.
     pub id: AuthId,
@@ -114,6 +137,26 @@ pub struct AuthRequest {
 }
 
 impl AuthRequest {
+    /// Asks for a channel that was not subscribed before. Its id answers no request of a client.
+    #[must_use]
+    pub const fn channel(channel: ChannelName, socket_id: SocketId) -> Self {
+        let subject = AuthSubject::Channel(channel);
+        Self { id: AuthId::NONE, subject, socket_id, purpose: AuthPurpose::Subscribe }
+    }
+
+    /// Asks which user a socket is of. Its id answers no request of a client.
+    #[must_use]
+    pub const fn user(socket_id: SocketId) -> Self {
+        Self { id: AuthId::NONE, subject: AuthSubject::User, socket_id, purpose: AuthPurpose::Signin }
+    }
+
+    /// Sets why it is asked.
+    #[must_use]
+    pub const fn purpose(mut self, purpose: AuthPurpose) -> Self {
+        self.purpose = purpose;
+        self
+    }
+
     /// Returns the body of the POST request, with `params` of the application behind the protocol's own
     /// (Pusher docs, *Authorization endpoint*). A question about the user has no `channel_name`.
     ///
@@ -159,7 +202,17 @@ fn of_application<K: AsRef<str>, V: AsRef<str>>(params: &[(K, V)]) -> impl Itera
 }
 
 /// What the application's server answered.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::AuthResponse;
+///
+/// let ann = AuthResponse::new("app-key:5a…").channel_data(r#"{"user_id":"ann"}"#);
+/// assert_eq!(ann.channel_data.as_deref(), Some(r#"{"user_id":"ann"}"#));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AuthResponse {
     /// The signature, in the form `key:hex`.
     pub auth: Secret,
@@ -182,6 +235,13 @@ impl AuthResponse {
     #[must_use]
     pub fn channel_data(mut self, data: impl Into<Text>) -> Self {
         self.channel_data = Some(data.into());
+        self
+    }
+
+    /// Adds the key of an encrypted channel, in base64.
+    #[must_use]
+    pub fn shared_secret(mut self, secret: impl Into<Secret>) -> Self {
+        self.shared_secret = Some(secret.into());
         self
     }
 
@@ -460,12 +520,7 @@ mod tests {
     #[test]
     fn parameters_of_the_application_replace_nothing_that_is_signed() {
         let channel = ChannelName::new("private-a").unwrap();
-        let request = AuthRequest {
-            id: AuthId(1),
-            subject: AuthSubject::Channel(channel),
-            socket_id: SocketId::new("1.2").unwrap(),
-            purpose: AuthPurpose::Subscribe,
-        };
+        let request = AuthRequest::channel(channel, SocketId::new("1.2").unwrap());
         let params = [("channel_name", "private-b"), ("socket_id", "3.4"), ("channel_name[0]", "c"), ("tenant", "7")];
         assert_eq!(request.body(AuthBody::Form, &params), "socket_id=1.2&channel_name=private-a&tenant=7");
         assert_eq!(

@@ -5,7 +5,7 @@ use alloc::collections::BTreeSet;
 use super::signin::UserStatus;
 use super::{Channel, Client, Stats};
 use crate::event::ConnectionState;
-use crate::{ChannelName, Config, SocketId, Text};
+use crate::{ChannelName, Config, Data, SocketId, Text};
 
 /// What is true now.
 impl Client {
@@ -105,9 +105,10 @@ impl Client {
 
 /// The user who is signed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct User<'a> {
     /// The user's id.
     pub id: &'a str,
     /// What the application says of the user: a JSON object.
-    pub data: &'a str,
+    pub data: &'a Data,
 }

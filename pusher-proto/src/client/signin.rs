@@ -61,7 +61,7 @@ enum Phase {
     },
     SignedIn {
         id: Text,
-        data: Text,
+        data: Data,
     },
     Failed,
 }
@@ -84,7 +84,7 @@ pub(crate) enum UserStatus<'a> {
     Pending,
     SignedIn {
         id: &'a str,
-        data: &'a str,
+        data: &'a Data,
     },
 }
 
@@ -195,7 +195,7 @@ impl Signin {
             return self.fail(SigninError::AnotherUser { id: excerpt(&id, MAX_ID_LEN).into() }, outbox);
         }
         self.failures = 0;
-        let (id, data) = (Text::from(id), Text::from(user_data));
+        let (id, data) = (Text::from(id), Data::from_object(user_data));
         outbox.send(write::subscribe_name(&read::server_to_user(&id)));
         if let Some(since) = self.lost_at.take() {
             outbox.emit(Event::UserContinuityLost { since });

@@ -1,5 +1,6 @@
 //! Events of channels.
 
+use alloc::format;
 use core::fmt;
 
 use serde_json::value::RawValue;
@@ -10,7 +11,24 @@ use crate::wire::object;
 use crate::{ChannelName, Data};
 
 /// An event on a channel: a view into the frame that it came in.
-#[derive(Clone, PartialEq, Eq)]
+///
+/// Events are equal when channel, name, payload and sender are; what else was in the frame ([`field`](Self::field)) does not
+/// count.
+///
+/// # Examples
+///
+/// An application that is tested without a server makes the events itself:
+///
+/// ```
+/// use pusher_proto::{ChannelEvent, ChannelName, Data};
+///
+/// let event = ChannelEvent::new(ChannelName::new("presence-chat")?, "client-typing", Data::from_serialize(&[1, 2])?)
+///     .with_user_id("ann");
+/// assert_eq!((event.event(), event.user_id()), ("client-typing", Some("ann")));
+/// assert_eq!(event.data().json::<Vec<u8>>()?, [1, 2]);
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+#[derive(Clone)]
 pub struct ChannelEvent {
     channel: ChannelName,
     event: Span,
@@ -19,9 +37,45 @@ pub struct ChannelEvent {
 }
 
 impl ChannelEvent {
-    pub(crate) fn new(channel: ChannelName, envelope: Envelope) -> Self {
+    /// Returns an event as a server sends it; clients receive theirs. The payload of a server's own event is usually a string of
+    /// JSON ([`Data::string`]), that of a client event is JSON as it is.
+    ///
+    /// # Panics
+    ///
+    /// When the name is longer than 4 GiB.
+    #[expect(clippy::needless_pass_by_value, reason = "like the constructors of other events, which keep the payload")]
+    #[must_use]
+    pub fn new(channel: ChannelName, event: &str, data: Data) -> Self {
+        Self::made(channel, event, None, &data)
+    }
+
+    /// Returns the same event as sent by a user of a presence channel.
+    ///
+    /// # Panics
+    ///
+    /// When the name of the event and the id are longer than 4 GiB together.
+    #[must_use]
+    pub fn with_user_id(self, id: &str) -> Self {
+        Self::made(self.channel.clone(), self.event(), Some(id), &self.data)
+    }
+
+    pub(crate) fn received(channel: ChannelName, envelope: Envelope) -> Self {
         let (event, user_id, data) = envelope.into_parts();
         Self { channel, event, user_id, data }
+    }
+
+    /// An event that came in no frame. The byte before it is neither the start of an object, so that [`field`](Self::field) takes
+    /// nothing in it for a frame, nor part of a span, which cannot end at the start.
+    fn made(channel: ChannelName, event: &str, user_id: Option<&str>, data: &Data) -> Self {
+        let source = format!("-{event}{}{}", user_id.unwrap_or_default(), data.raw());
+        let (user_start, data_start) = (1 + event.len(), source.len() - data.raw().len());
+        let span = |range| Span::new(range).expect("a name and an id are shorter than 4 GiB");
+        Self {
+            channel,
+            event: span(1..user_start),
+            user_id: user_id.map(|_| span(user_start..data_start)),
+            data: Data::in_frame(source.as_str().into(), data_start..source.len()),
+        }
     }
 
     /// Returns the channel.
@@ -82,6 +136,18 @@ impl ChannelEvent {
     }
 }
 
+impl PartialEq for ChannelEvent {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { channel, event: _, user_id: _, data } = self;
+        *channel == other.channel
+            && self.event() == other.event()
+            && self.user_id() == other.user_id()
+            && *data == other.data
+    }
+}
+
+impl Eq for ChannelEvent {}
+
 impl fmt::Debug for ChannelEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChannelEvent")
@@ -104,7 +170,7 @@ mod tests {
     fn every_field_of_the_frame_can_be_read_and_none_of_a_decrypted_event() {
         let field = |frame: &str, name: &str| {
             let envelope = Envelope::read(Text::from(frame)).unwrap();
-            let event = ChannelEvent::new(ChannelName::new("c").unwrap(), envelope);
+            let event = ChannelEvent::received(ChannelName::new("c").unwrap(), envelope);
             event.field(name).map(ToString::to_string)
         };
         for frame in [
@@ -118,8 +184,32 @@ mod tests {
         }
         let frame = r#"{"event":"{\"serial\":1}","channel":"c","user_id":"7","data":"{}","serial":7}"#;
         let envelope = Envelope::read(Text::from(frame)).unwrap().with_text(r#"{"serial":8}"#);
-        let event = ChannelEvent::new(ChannelName::new("c").unwrap(), envelope);
+        let event = ChannelEvent::received(ChannelName::new("c").unwrap(), envelope);
         assert_eq!((event.event(), event.user_id()), (r#"{"serial":1}"#, Some("7")));
         assert_eq!((event.data().raw(), event.field("serial")), (r#""{\"serial\":8}""#, None));
+    }
+
+    #[test]
+    fn an_event_that_was_made_equals_one_that_was_received() {
+        let received = |frame: &str| {
+            let envelope = Envelope::read(Text::from(frame)).unwrap();
+            ChannelEvent::received(ChannelName::new("presence-c").unwrap(), envelope)
+        };
+        let made = |event: &str, data: &str| {
+            ChannelEvent::new(ChannelName::new("presence-c").unwrap(), event, Data::from_json(data).unwrap())
+        };
+        let moved = received(r#"{"channel":"presence-c","event":"moved","data":{"x":1},"tags":[]}"#);
+        assert_eq!(made("moved", r#"{"x":1}"#), moved);
+        assert_eq!(made("moved", r#"{"x":1}"#).detached(), moved);
+        assert_ne!(made("moved", r#"{"x":2}"#), moved);
+        assert_ne!(made("move", r#"{"x":1}"#), moved);
+        assert_ne!(made("moved", r#"{"x":1}"#).with_user_id(""), moved);
+        let by_ann = received(r#"{"event":"client-a","data":null,"channel":"presence-c","user_id":"ann"}"#);
+        let event = ChannelEvent::new(ChannelName::new("presence-c").unwrap(), "client-a", Data::ABSENT);
+        assert_eq!(event.with_user_id("bob").with_user_id("ann"), by_ann);
+        assert!(by_ann.data().is_absent() && made("e", "null").data().is_absent());
+        let empty = ChannelEvent::new(ChannelName::new("c").unwrap(), "", Data::ABSENT);
+        assert_eq!((empty.event(), empty.user_id(), empty.data().raw()), ("", None, ""));
+        assert_eq!(made(r#"{"serial":1}"#, r#"{"serial":1}"#).field("serial"), None);
     }
 }

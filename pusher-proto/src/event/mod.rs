@@ -2,6 +2,8 @@
 
 mod channel_event;
 mod diagnostic;
+#[cfg(feature = "serde")]
+mod json;
 mod weight;
 
 use alloc::boxed::Box;
@@ -135,8 +137,8 @@ pub enum Event {
     SignedIn {
         /// The user's id.
         id: Text,
-        /// What the application says of the user: a JSON object.
-        data: Text,
+        /// What the application says of the user (`user_data`): a JSON object.
+        data: Data,
     },
     /// The user is not signed in.
     SigninError {
@@ -309,28 +311,101 @@ impl Event {
 }
 
 /// Who is on a presence channel that was just subscribed.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{Data, Difference, Member, Members, Presence};
+///
+/// let members = |ids: &[&str]| ids.iter().map(|id| Member::new(*id, Data::ABSENT)).collect::<Members>();
+/// let first = Presence::new(members(&["ann"]));
+/// assert_eq!((first.members.len(), &first.difference), (1, &None));
+/// let after = members(&["ann", "bob"]);
+/// let again = Presence::new(after.clone()).difference(Difference::new(first.members, after));
+/// let joined: Vec<_> = again.difference.iter().flat_map(Difference::joined).collect();
+/// assert_eq!(joined, [Member::new("bob", Data::ABSENT)]);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Presence {
-    /// Everybody.
+    /// All members, the client itself included.
     pub members: Members,
     /// What changed since the list was last known; `None` for a first subscription.
     pub difference: Option<Difference>,
 }
 
+impl Presence {
+    /// Returns the members of a channel that was subscribed for the first time.
+    #[must_use]
+    pub const fn new(members: Members) -> Self {
+        Self { members, difference: None }
+    }
+
+    /// Adds what changed while the channel was not subscribed.
+    #[must_use]
+    pub fn difference(mut self, difference: Difference) -> Self {
+        self.difference = Some(difference);
+        self
+    }
+}
+
 /// An event of the server that belongs to no channel.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{ConnectionEvent, Data, Event};
+///
+/// let event = ConnectionEvent::new("maintenance", Data::string("in 5 minutes"));
+/// assert_eq!((event.event(), event.data().text().as_ref()), ("maintenance", "in 5 minutes"));
+/// assert_eq!(Event::Connection(event).name(), "maintenance");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionEvent {
-    /// Name of the event.
-    pub event: Text,
-    /// Its payload.
-    pub data: Data,
+    pub(crate) event: Text,
+    pub(crate) data: Data,
 }
 
 /// An event for the signed-in user.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{Data, UserEvent};
+///
+/// let event = UserEvent::new("order.shipped", Data::from_json(r#"{"id":7}"#)?);
+/// assert_eq!((event.event(), event.data().raw()), ("order.shipped", r#"{"id":7}"#));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserEvent {
-    /// Name of the event.
-    pub event: Text,
-    /// Its payload.
-    pub data: Data,
+    pub(crate) event: Text,
+    pub(crate) data: Data,
 }
+
+/// What the two have in common with [`ChannelEvent`].
+macro_rules! name_and_payload {
+    ($($event:ident)+) => {$(
+        impl $event {
+            /// Returns an event as a server sends it; clients receive theirs.
+            #[must_use]
+            pub fn new(event: impl Into<Text>, data: Data) -> Self {
+                Self { event: event.into(), data }
+            }
+
+            /// Returns the name of the event.
+            #[must_use]
+            pub fn event(&self) -> &str {
+                &self.event
+            }
+
+            /// Returns the payload.
+            #[must_use]
+            pub const fn data(&self) -> &Data {
+                &self.data
+            }
+        }
+    )+};
+}
+
+name_and_payload!(ConnectionEvent UserEvent);

@@ -17,7 +17,7 @@ impl Event {
     /// ```
     /// use pusher_proto::{ConnectionEvent, Data, Event};
     ///
-    /// let event = Event::Connection(ConnectionEvent { event: "hello".into(), data: Data::from_json("[1,2]")? });
+    /// let event = Event::Connection(ConnectionEvent::new("hello", Data::from_json("[1,2]")?));
     /// assert_eq!(event.weight(), size_of::<Event>() + 10);
     /// # Ok::<(), Box<dyn core::error::Error>>(())
     /// ```
@@ -65,7 +65,7 @@ fn owned(event: &Event) -> usize {
         | Event::MemberRemoved { member, .. }
         | Event::MemberUpdated { member, .. } => member.id.len() + member.info.source().len(),
         Event::SubscriptionSucceeded { presence, .. } => presence.as_ref().map_or(0, lists),
-        Event::SignedIn { id, data } => id.len() + data.len(),
+        Event::SignedIn { id, data } => id.len() + data.source().len(),
         Event::StateChanged { previous, current } => state(previous) + state(current),
         Event::ConnectionError(error) => printed(error),
         Event::SubscriptionError { error, .. } => printed(error),
@@ -149,7 +149,7 @@ mod tests {
                 },
                 5 + DecryptionError::WrongKey.to_string().len(),
             ),
-            (Event::SignedIn { id: "7".into(), data: r#"{"id":"7"}"#.into() }, 11),
+            (Event::SignedIn { id: "7".into(), data: json(r#"{"id":"7"}"#) }, 11),
             (Event::SigninError { error: SigninError::Auth(AuthError::Handler("x".repeat(100))), retry_at: None }, 122),
             (Event::ConnectionError(cause.clone()), "no (code 4009)".len()),
             (
@@ -182,6 +182,12 @@ mod tests {
         }
     }
 
+    /// Mailboxes hold thousands of them, and each is moved several times on its way.
+    #[test]
+    fn an_event_takes_120_bytes_beside_what_it_holds() {
+        assert!(size_of::<Event>() <= 120, "{}", size_of::<Event>());
+    }
+
     #[test]
     fn a_list_of_members_weighs_as_much_as_it_holds_and_so_does_the_one_before() {
         let list = |count: usize| {
@@ -192,8 +198,8 @@ mod tests {
             members
         };
         let channel = ChannelName::new("presence-c").unwrap();
-        let difference = Some(Difference::new(list(100), list(1_000)));
-        let presence = Some(Presence { members: list(1_000), difference });
+        let difference = Difference::new(list(100), list(1_000));
+        let presence = Some(Presence { members: list(1_000), difference: Some(difference) });
         let event = Event::SubscriptionSucceeded { channel, again: false, presence };
         assert_eq!(event.weight(), size_of::<Event>() + 1_100 * (6 + 24));
     }

@@ -11,7 +11,18 @@ use list::{List, MEMBER_LEN};
 use crate::{Data, Text};
 
 /// A member of a presence channel.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{Data, Member};
+///
+/// let ann = Member::new("ann", Data::from_json(r#"{"name":"Ann"}"#)?);
+/// assert_eq!((ann.id.as_str(), ann.info.raw()), ("ann", r#"{"name":"Ann"}"#));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Member {
     /// The application's id of the user. Numbers arrive as their digits.
     pub id: Text,
@@ -19,9 +30,27 @@ pub struct Member {
     pub info: Data,
 }
 
+impl Member {
+    /// Returns the member with this id; [`Data::ABSENT`] if the application says nothing of it.
+    #[must_use]
+    pub fn new(id: impl Into<Text>, info: Data) -> Self {
+        Self { id: id.into(), info }
+    }
+}
+
 /// The members of a presence channel, each id once.
 ///
 /// Cloning shares the list; a later change does not reach the clone, and copies only the part of the list that it is in.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{Data, Member, Members};
+///
+/// let members: Members = ["ann", "bob"].into_iter().map(|id| Member::new(id, Data::ABSENT)).collect();
+/// assert_eq!((members.len(), members.contains("bob")), (2, true));
+/// assert_eq!(members.ids().collect::<Vec<_>>(), ["ann", "bob"]);
+/// ```
 #[derive(Clone, Default)]
 pub struct Members(Arc<List>);
 
@@ -137,6 +166,24 @@ impl Members {
     }
 }
 
+/// Of members with the same id the last one counts. What is beyond 64 MiB of ids and infos is left out.
+impl FromIterator<Member> for Members {
+    fn from_iter<I: IntoIterator<Item = Member>>(members: I) -> Self {
+        let mut list = Self::default();
+        list.extend(members);
+        list
+    }
+}
+
+/// As [`FromIterator`].
+impl Extend<Member> for Members {
+    fn extend<I: IntoIterator<Item = Member>>(&mut self, members: I) {
+        for Member { id, info } in members {
+            self.insert(&id, if info.is_absent() { "null" } else { info.raw() });
+        }
+    }
+}
+
 /// `info` is JSON.
 impl From<(&str, &str)> for Member {
     fn from((id, info): (&str, &str)) -> Self {
@@ -145,6 +192,17 @@ impl From<(&str, &str)> for Member {
 }
 
 /// What changed between two lists of members, found out when it is asked for.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{Data, Difference, Member, Members};
+///
+/// let members = |ids: &[&str]| ids.iter().map(|id| Member::new(*id, Data::ABSENT)).collect::<Members>();
+/// let difference = Difference::new(members(&["ann", "bob"]), members(&["bob", "carol"]));
+/// assert_eq!(difference.joined().collect::<Vec<_>>(), [Member::new("carol", Data::ABSENT)]);
+/// assert_eq!(difference.left().collect::<Vec<_>>(), [Member::new("ann", Data::ABSENT)]);
+/// ```
 #[derive(Clone, Default, PartialEq)]
 pub struct Difference {
     before: Members,
@@ -152,7 +210,9 @@ pub struct Difference {
 }
 
 impl Difference {
-    pub(crate) fn new(before: Members, after: Members) -> Self {
+    /// Returns what changed between the list `before` and the one `after`.
+    #[must_use]
+    pub const fn new(before: Members, after: Members) -> Self {
         Self { before, after }
     }
 
@@ -314,6 +374,17 @@ mod tests {
         assert_ne!(members(&[("1", "[1]")]), members(&[("1", "[2]")]));
         assert_ne!(members(&[("1", "[1]")]), members(&[("2", "[1]")]));
         assert_ne!(members(&[("1", "[1]")]), members(&[("1", "[1]"), ("2", "[2]")]));
+    }
+
+    #[test]
+    fn a_list_can_be_made_of_its_members_and_equals_one_of_the_server() {
+        let of_server = members(&[("1", "null"), ("2", "[2]")]);
+        assert_eq!(of_server.iter().collect::<Members>(), of_server);
+        let info = |json: &str| Data::from_json(json).unwrap();
+        let mut made: Members = [Member::new("1", Data::ABSENT), Member::new("2", info("7"))].into_iter().collect();
+        assert_ne!(made, of_server);
+        made.extend([Member::new("2", info("[2]"))]);
+        assert_eq!(made, of_server);
     }
 
     #[test]

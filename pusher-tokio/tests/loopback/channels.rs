@@ -23,7 +23,7 @@ async fn clients_see_each_other_and_talk_on_a_presence_channel() {
     let mut with_ann = subscribed(&ann, "presence-lobby").await;
     let mut with_bob = subscribed(&bob, "presence-lobby").await;
     let Event::MemberAdded { member, .. } = next(&mut with_ann).await else { panic!("bob came") };
-    assert_eq!(member, Member { id: "bob".into(), info: Data::from_json(r#"{"age":7}"#).unwrap() });
+    assert_eq!(member, Member::new("bob", Data::from_json(r#"{"age":7}"#).unwrap()));
     assert_eq!((with_ann.member_count(), with_bob.member_count()), (Some(2), Some(2)));
     assert_eq!(with_ann.me().map(|me| me.id), Some("ann".into()));
     assert_eq!(with_bob.member("ann"), with_ann.me());

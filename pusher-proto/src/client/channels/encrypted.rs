@@ -103,7 +103,7 @@ fn deliver(entry: &mut Entry, channel: &ChannelName, opened: Opened, outbox: &mu
     let (envelope, error) = match opened {
         Opened::Event(envelope) => {
             entry.close_gap(channel, outbox);
-            return outbox.offer(Event::Channel(ChannelEvent::new(channel.clone(), envelope)));
+            return outbox.offer(Event::Channel(ChannelEvent::received(channel.clone(), envelope)));
         }
         Opened::Held { dropped, .. } => {
             for envelope in dropped {

@@ -166,7 +166,7 @@ impl Channels {
             return self.handle_encrypted(&name, envelope, requests, now, outbox);
         }
         entry.close_gap(name, outbox);
-        let event = ChannelEvent::new(name.clone(), envelope);
+        let event = ChannelEvent::received(name.clone(), envelope);
         outbox.offer(Event::Channel(event));
         true
     }

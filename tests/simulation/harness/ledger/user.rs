@@ -39,7 +39,7 @@ impl Checker for UserSession {
             Event::SigninError { .. } => needs_connection(event, scene),
             Event::User(user_event) => {
                 needs_connection(event, scene);
-                let number = number_of(&user_event.event).unwrap_or(u64::MAX);
+                let number = number_of(user_event.event()).unwrap_or(u64::MAX);
                 if !user.signed_in || number <= self.last_event {
                     let details = format!("{number} after {}", self.last_event);
                     scene.violated("a user's events keep their order", details);
