@@ -156,7 +156,7 @@ impl FromRequest<Arc<Shared>> for Call {
             return Err(Failure::new(StatusCode::NOT_FOUND, "unknown application"));
         }
         let call = ApiRequest { method: method.as_str(), path: uri.path(), body: &body };
-        let verified = shared.app.verify_request(&call, uri.query().unwrap_or(""), Shared::timestamp());
+        let verified = shared.app.verify_request(&call, uri.query().unwrap_or(""), Shared::wall_clock());
         verified.map_err(|error| Failure::new(StatusCode::UNAUTHORIZED, error))?;
         let Query(params) = Query::try_from_uri(&uri).map_err(Failure::bad_request)?;
         Ok(Self { params, body })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use pusher_proto::server::{Action, ConnectionId, Dialect, Server as Model};
 use pusher_proto::signing::{App, MasterKey};
@@ -196,9 +196,9 @@ impl Shared {
         self.state().signer.clone()
     }
 
-    /// Seconds since the Unix epoch.
-    pub(crate) fn timestamp() -> u64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+    /// The time since the Unix epoch.
+    pub(crate) fn wall_clock() -> Duration {
+        SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
     }
 
     fn now(&self) -> Instant {

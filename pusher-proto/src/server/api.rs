@@ -3,9 +3,8 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use serde::Serialize;
-
 use super::{Server, admission};
+use crate::signing::{Attributes, ChannelState, Info};
 use crate::{ChannelKind, ChannelName, Instant, SocketId, Text};
 
 /// An event for the subscribers of one or many channels (Pusher docs, *HTTP API reference, POST event*).
@@ -46,45 +45,6 @@ impl Publication {
             info: Info::default(),
         }
     }
-}
-
-/// What to tell of channels: the `info` parameter of the HTTP API.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Info {
-    /// The number of users of a presence channel.
-    pub user_count: bool,
-    /// The number of connections that are subscribed.
-    pub subscription_count: bool,
-}
-
-impl Info {
-    /// Reads a list such as `user_count,subscription_count`; unknown names are ignored.
-    #[must_use]
-    pub fn from_list(list: &str) -> Self {
-        let has = |name| list.split(',').any(|part| part.trim() == name);
-        Self { user_count: has("user_count"), subscription_count: has("subscription_count") }
-    }
-}
-
-/// What was asked about a channel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Attributes {
-    /// Users of a presence channel.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub user_count: Option<usize>,
-    /// Connections that are subscribed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub subscription_count: Option<usize>,
-}
-
-/// One channel, subscribed or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct ChannelState {
-    /// Whether anybody is subscribed.
-    pub occupied: bool,
-    /// What was asked.
-    #[serde(flatten)]
-    pub attributes: Attributes,
 }
 
 impl Server {

@@ -45,10 +45,11 @@ use self::timers::{Timer, Timers};
 use self::users::Users;
 use crate::{ChannelName, CloseFrame, Frame, Instant, SocketId, Text};
 
-pub use self::api::{ApiError, Attributes, ChannelState, Info, Publication};
+pub use self::api::{ApiError, Publication};
 pub use self::config::{InvalidServerConfig, ServerConfig, ServerConfigBuilder};
 pub use self::dialect::{Dialect, UnknownDialect};
 pub use self::users::user_channel;
+pub use crate::signing::{Attributes, ChannelState, Info};
 
 /// A server for one application.
 ///

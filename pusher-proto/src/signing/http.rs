@@ -27,7 +27,8 @@ impl App {
     /// Returns the query of an authenticated call: `params` and the five `auth_…` and `body_md5` parameters, escaped,
     /// without a `?`.
     ///
-    /// `timestamp` is in seconds since the Unix epoch; a server takes it within [`MAX_TIMESTAMP_DIFFERENCE`].
+    /// `now` is the time since the Unix epoch; a server takes it within [`MAX_TIMESTAMP_DIFFERENCE`]. The methods that return
+    /// an [`ApiCall`](super::ApiCall) do this for the calls that there are.
     ///
     /// # Errors
     ///
@@ -37,27 +38,29 @@ impl App {
     /// # Examples
     ///
     /// ```
+    /// use core::time::Duration;
+    ///
     /// use pusher_proto::signing::{ApiRequest, App};
     ///
     /// let app = App::new("3", "278d425bdf160c739803", "7ad3773142a6692b25b8")?;
     /// let body = br#"{"name":"foo","channels":["project-3"],"data":"{\"some\":\"data\"}"}"#;
     /// let request = ApiRequest { method: "POST", path: "/apps/3/events", body };
     ///
-    /// let query = app.sign_request(&request, &[], 1_353_088_179)?;
+    /// let query = app.sign_request(&request, &[], Duration::from_secs(1_353_088_179))?;
     /// assert!(query.ends_with("&auth_signature=da454824c97ba181a32ccc17a72625ba02771f50b50e1e7430e47a1f3f457e6c"));
-    /// assert!(app.verify_request(&request, &query, 1_353_088_200).is_ok());
+    /// assert!(app.verify_request(&request, &query, Duration::from_secs(1_353_088_200)).is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn sign_request(
         &self,
         request: &ApiRequest<'_>,
         params: &[(&str, &str)],
-        timestamp: u64,
+        now: Duration,
     ) -> Result<String, InvalidRequest> {
         if let Some((name, _)) = params.iter().find(|(name, _)| RESERVED.contains(name)) {
             return Err(InvalidRequest::Reserved { name: name.to_string() });
         }
-        let timestamp = timestamp.to_string();
+        let timestamp = now.as_secs().to_string();
         let md5 = body_md5(request.body);
         let mut params = params.to_vec();
         params.extend([
@@ -77,12 +80,12 @@ impl App {
         Ok(query + "auth_signature=" + &signature)
     }
 
-    /// Checks the escaped `query` of a call that arrives at `now`, in seconds since the Unix epoch.
+    /// Checks the escaped `query` of a call that arrives at the time `now` since the Unix epoch.
     ///
     /// # Errors
     ///
     /// The first thing that is wrong; a server answers it with the status 401.
-    pub fn verify_request(&self, request: &ApiRequest<'_>, query: &str, now: u64) -> Result<(), ApiAuthError> {
+    pub fn verify_request(&self, request: &ApiRequest<'_>, query: &str, now: Duration) -> Result<(), ApiAuthError> {
         let params = query.split('&').filter(|part| !part.is_empty()).map(parameter);
         let mut params: Vec<(String, String)> = params.collect::<Option<_>>().ok_or(ApiAuthError::Encoding)?;
         params.sort_unstable();
@@ -97,7 +100,7 @@ impl App {
             return Err(ApiAuthError::Version);
         }
         let timestamp = find("auth_timestamp")?.parse::<u64>().map_err(|_| ApiAuthError::InvalidTimestamp)?;
-        let difference = Duration::from_secs(timestamp.abs_diff(now));
+        let difference = Duration::from_secs(timestamp.abs_diff(now.as_secs()));
         if difference > MAX_TIMESTAMP_DIFFERENCE {
             return Err(ApiAuthError::Timestamp { difference });
         }
@@ -242,7 +245,7 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove
 mod tests {
     use super::*;
 
-    const NOW: u64 = 1_000_000;
+    const NOW: Duration = Duration::from_secs(1_000_000);
 
     fn app() -> App {
         App::new("1", "key", "secret").unwrap()
@@ -258,9 +261,9 @@ mod tests {
         let query = app().sign_request(&request("body"), &params, NOW).unwrap();
         assert!(query.contains("info=a%2Cb&name=Something%20else%2B%C3%A9%0A%3D%3F&"), "{query}");
         for (now, result) in [
-            (NOW - 600, Ok(())),
-            (NOW + 600, Ok(())),
-            (NOW + 601, Err(ApiAuthError::Timestamp { difference: Duration::from_secs(601) })),
+            (NOW - MAX_TIMESTAMP_DIFFERENCE, Ok(())),
+            (NOW + MAX_TIMESTAMP_DIFFERENCE, Ok(())),
+            (NOW + Duration::from_secs(601), Err(ApiAuthError::Timestamp { difference: Duration::from_secs(601) })),
         ] {
             assert_eq!(app().verify_request(&request("body"), &query, now), result);
         }

@@ -1,13 +1,14 @@
 //! Signatures and secrets, for those who hold an application's credentials.
 //!
-//! An [`App`] authorizes channels and authenticates users for an auth endpoint, signs and checks webhooks, and signs and
-//! checks calls of the HTTP API. A [`MasterKey`] gives encrypted channels their shared secrets. Everything compares in
+//! An [`App`] authorizes channels and authenticates users for an auth endpoint, and signs and checks webhooks. It publishes
+//! events and asks about channels: each such method returns an [`ApiCall`], which any HTTP client sends. A [`MasterKey`] gives encrypted channels their shared secrets. Everything compares in
 //! constant time.
 //!
 //! A signature means one thing: what could be read as the signature of another channel, user, webhook or call is neither
 //! signed nor accepted, by any endpoint. Names that may contain a `:` would make a signature of one channel one of
 //! another; a webhook that is not a JSON object could be anything.
 
+mod api;
 mod http;
 mod master_key;
 pub(crate) mod strings;
@@ -18,6 +19,8 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt::Write as _;
 
+use serde::Serialize;
+
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
@@ -26,6 +29,10 @@ use self::strings::{Unsigned, check_member, check_user, is_json_object, user_str
 use crate::data::json_string;
 use crate::{AppKey, AuthResponse, ChannelKind, ChannelName, InvalidName, Secret, SocketId, Text};
 
+pub use api::{
+    ApiAnswer, ApiCall, ApiFailure, Attributes, ChannelState, Channels, Info, InvalidCall, Publish, Published,
+    PublishedBatch, Terminated, Users,
+};
 pub use http::{ApiAuthError, ApiRequest, InvalidRequest, MAX_TIMESTAMP_DIFFERENCE, body_md5};
 pub use master_key::{InvalidMasterKey, MasterKey};
 
@@ -60,6 +67,8 @@ pub struct App {
     secret: Secret,
     master_key: Option<MasterKey>,
     relaxed_channel_names: bool,
+    max_event_len: usize,
+    api_prefix: Text,
 }
 
 impl App {
@@ -75,6 +84,8 @@ impl App {
             secret: secret.into(),
             master_key: None,
             relaxed_channel_names: false,
+            max_event_len: DEFAULT_MAX_EVENT_LEN,
+            api_prefix: Text::from_static(""),
         })
     }
 
@@ -92,6 +103,24 @@ impl App {
     #[must_use]
     pub fn relaxed_channel_names(mut self, relaxed: bool) -> Self {
         self.relaxed_channel_names = relaxed;
+        self
+    }
+
+    /// Sets how many bytes the data of a published event may have as they are sent, encrypted if the channel is.
+    ///
+    /// Default 10,240, the limit of hosted Pusher. soketi and Sockudo accept 100 KB unless configured; Laravel Reverb
+    /// limits whole requests, to 10,000 bytes unless configured.
+    #[must_use]
+    pub fn max_event_len(mut self, len: usize) -> Self {
+        self.max_event_len = len;
+        self
+    }
+
+    /// Sets the path that stands before `/apps/…` where the server itself has it, such as Reverb with a server path.
+    /// Default empty.
+    #[must_use]
+    pub fn api_prefix(mut self, prefix: impl Into<Text>) -> Self {
+        self.api_prefix = prefix.into();
         self
     }
 
@@ -133,6 +162,7 @@ impl App {
     ///
     /// On a presence channel the data is a JSON object with a `user_id`, a non-empty string or an integer, and a
     /// `user_info`, which may be null: Reverb refuses a member without. It is signed and returned byte for byte.
+    /// [`App::authorize_member`] writes it for you.
     ///
     /// # Errors
     ///
@@ -161,6 +191,42 @@ impl App {
             check_member(&channel_data)?;
         }
         self.authorize(socket_id, channel, Some(channel_data))
+    }
+
+    /// Allows `socket_id` to subscribe to the presence channel `channel` as the member `user_id`.
+    ///
+    /// `info` is what the other members see: anything that has a JSON form, or `&()` for nothing. It becomes `user_info`, which
+    /// is always sent, since Reverb refuses a member without one.
+    ///
+    /// # Errors
+    ///
+    /// As [`App::authorize_channel`], and when the channel is not a presence channel, the id is empty, or `info` has no JSON
+    /// form.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use pusher_proto::signing::App;
+    /// # use pusher_proto::{ChannelName, SocketId};
+    /// let app = App::new("1", "key", "secret")?;
+    /// let lobby = ChannelName::new("presence-lobby")?;
+    /// let response = app.authorize_member(&SocketId::new("1.2")?, &lobby, "10", &["Ann", "admin"])?;
+    /// assert_eq!(response.channel_data.unwrap(), r#"{"user_id":"10","user_info":["Ann","admin"]}"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn authorize_member<T: Serialize + ?Sized>(
+        &self,
+        socket_id: &SocketId,
+        channel: &ChannelName,
+        user_id: &str,
+        info: &T,
+    ) -> Result<AuthResponse, SigningError> {
+        if channel.kind() != ChannelKind::Presence {
+            return Err(SigningError::NotPresence);
+        }
+        let info = serde_json::to_string(info).map_err(|_| SigningError::UserInfo)?;
+        let channel_data = format!(r#"{{"user_id":{},"user_info":{info}}}"#, json_string(user_id));
+        self.authorize_channel_with_data(socket_id, channel, channel_data)
     }
 
     /// Returns the `auth` value that signs the user of `user_data` in on `socket_id`.
@@ -306,6 +372,12 @@ pub enum SigningError {
         "channel_data of a presence channel must be a JSON object with a user_id, a non-empty string or an integer"
     )]
     ChannelData,
+    /// Only presence channels have members.
+    #[error("only presence channels have members")]
+    NotPresence,
+    /// The info of a member has no JSON form.
+    #[error("user_info cannot be written as JSON")]
+    UserInfo,
     /// The data of a sign-in does not name a user.
     #[error("user_data must be a JSON object with an id, a non-empty string")]
     UserData,
@@ -358,6 +430,9 @@ impl From<Unsigned> for InvalidAuth {
         }
     }
 }
+
+/// Largest `data` of an event, in bytes (Pusher docs, *HTTP API reference, POST event*).
+const DEFAULT_MAX_EVENT_LEN: usize = 10 * 1024;
 
 fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(2 * bytes.len());
@@ -464,6 +539,29 @@ mod tests {
         }
         assert_eq!(sign("presence-a", r#"{"user_id":10}"#), Ok(()));
         assert_eq!(sign("private-a", "anything"), Ok(()));
+    }
+
+    #[test]
+    fn a_member_has_an_id_and_always_an_info() {
+        let (id, lobby) = (SocketId::new("1.2").unwrap(), ChannelName::new("presence-a").unwrap());
+        let data = |user_id: &str, info: &crate::Data| {
+            app().authorize_member(&id, &lobby, user_id, info).map(|response| response.channel_data.unwrap())
+        };
+        let table = [
+            (crate::Data::ABSENT, r#"{"user_id":"a\"b","user_info":null}"#),
+            (crate::Data::from_json("{ }").unwrap(), r#"{"user_id":"a\"b","user_info":{ }}"#),
+        ];
+        for (info, expected) in table {
+            let signed = data("a\"b", &info).unwrap();
+            assert_eq!(signed, expected);
+        }
+        assert_eq!(data("", &crate::Data::ABSENT), Err(SigningError::ChannelData));
+        let private = ChannelName::new("private-a").unwrap();
+        assert_eq!(app().authorize_member(&id, &private, "1", &()), Err(SigningError::NotPresence));
+        let unwritable = alloc::collections::BTreeMap::from([([1], 1)]);
+        assert_eq!(app().authorize_member(&id, &lobby, "1", &unwritable), Err(SigningError::UserInfo));
+        let forged = ChannelName::new("presence-a:b").unwrap();
+        assert_eq!(app().authorize_member(&id, &forged, "1", &()), Err(SigningError::ChannelName));
     }
 
     #[test]

@@ -109,7 +109,7 @@ pub(crate) fn user_id(json: &str, may_be_number: bool) -> Option<Text> {
     (may_be_number && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| Text::from(json))
 }
 
-fn check_socket_id(socket_id: &SocketId) -> Result<(), Unsigned> {
+pub(super) fn check_socket_id(socket_id: &SocketId) -> Result<(), Unsigned> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match socket_id.split_once('.') {
         Some((first, second)) if digits(first) && digits(second) => Ok(()),

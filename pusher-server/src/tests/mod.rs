@@ -4,7 +4,7 @@ mod http;
 mod socket;
 mod users;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use pusher_proto::ChannelName;
@@ -83,15 +83,15 @@ async fn start() -> Server {
     Server::start(Options::default().sign_for_unknown_sockets(true)).await.unwrap()
 }
 
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+fn now() -> Duration {
+    SystemTime::UNIX_EPOCH.elapsed().unwrap()
 }
 
 /// Calls the HTTP API `age` seconds ago; returns the status and the body.
 async fn call(server: &Server, line: &str, params: &[(&str, &str)], body: &str, age: u64) -> (u16, Value) {
     let (method, path) = line.split_once(' ').unwrap();
     let request = ApiRequest { method, path, body: body.as_bytes() };
-    let query = server.app().sign_request(&request, params, now() - age).unwrap();
+    let query = server.app().sign_request(&request, params, now() - Duration::from_secs(age)).unwrap();
     let url = format!("{}{path}?{query}", server.http_url());
     let request = http_client().request(method.parse().unwrap(), url).body(body.to_owned());
     answer(request).await

@@ -1,0 +1,117 @@
+//! Why there is no call.
+
+use alloc::string::String;
+
+use super::super::InvalidRequest;
+use crate::{ChannelName, InvalidName};
+
+/// Why a call of the HTTP API was not made: what every server would refuse, or what would not do what it says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidCall {
+    /// The event is for no channel.
+    #[error("name at least one channel to publish on")]
+    NoChannel,
+    /// The event is for too many channels.
+    #[error("an event can be published on {max} channels at once, not {len}: publish it in parts")]
+    TooManyChannels {
+        /// Channels that were named.
+        len: usize,
+        /// Channels that may be named.
+        max: usize,
+    },
+    /// The name is not one of a channel.
+    #[error("{name:?} is not the name of a channel: {reason}")]
+    Channel {
+        /// The start of the name.
+        name: String,
+        /// What is wrong with it.
+        reason: InvalidName,
+    },
+    /// Hosted Pusher, soketi and Sockudo do not accept the name.
+    #[error(
+        "{channel} has more than 200 characters or others than A-Z a-z 0-9 _ - = @ , . ; \
+         (App::relaxed_channel_names allows them, for servers that do)"
+    )]
+    ChannelNotPortable {
+        /// The channel.
+        channel: ChannelName,
+    },
+    /// The event's name is empty or longer than 200 bytes.
+    #[error("the name of an event has 1 to 200 bytes, not {len}")]
+    EventName {
+        /// Bytes that it has.
+        len: usize,
+    },
+    /// The event's name begins with `pusher:` or `pusher_internal:`; clients would take it for one of the server's own.
+    #[error("names of events that begin with pusher: or pusher_internal: belong to the protocol")]
+    ReservedEventName,
+    /// The data has no JSON form.
+    #[error("the data cannot be written as JSON: {0}")]
+    Data(String),
+    /// The data is longer than [`App::max_event_len`](super::App::max_event_len), perhaps only once it is encrypted.
+    #[error(
+        "the data has {len} bytes as it is sent, more than {max} (App::max_event_len sets the limit of your server)"
+    )]
+    DataTooLarge {
+        /// Bytes that it has, encrypted if the channel is.
+        len: usize,
+        /// Bytes that it may have.
+        max: usize,
+    },
+    /// The channel is encrypted and the application has no master key.
+    #[error("{channel} is encrypted: set App::encryption_master_key")]
+    NoMasterKey {
+        /// The channel.
+        channel: ChannelName,
+    },
+    /// The channel is encrypted and this program was built without encryption.
+    #[error("{channel} is encrypted: enable the feature `encryption`")]
+    NoEncryption {
+        /// The channel.
+        channel: ChannelName,
+    },
+    /// An encrypted channel has a key of its own, so its event is for no other channel.
+    #[error(
+        "{channel} is encrypted with a key of its own and must be the only channel: publish the others by themselves"
+    )]
+    EncryptedWithOthers {
+        /// The encrypted channel.
+        channel: ChannelName,
+    },
+    /// The batch has no event.
+    #[error("a batch has at least one event")]
+    NoEvent,
+    /// The batch has too many events.
+    #[error("a batch has at most {max} events, not {len}: publish it in parts")]
+    TooManyEvents {
+        /// Events that it has.
+        len: usize,
+        /// Events that it may have.
+        max: usize,
+    },
+    /// An event of a batch is for one channel.
+    #[error("each event of a batch is for one channel, not {len}")]
+    BatchChannels {
+        /// Channels that were named.
+        len: usize,
+    },
+    /// The id of the user is empty, contains a control character, or cannot be part of a path.
+    #[error("the id of a user is not empty, `.` or `..`, and contains no control character")]
+    UserId,
+    /// The socket to leave out is not `digits.digits`.
+    #[error("a socket id must have the form digits.digits")]
+    SocketId,
+    /// Only presence channels have users.
+    #[error("{channel} is not a presence channel: only those have users")]
+    NotPresence {
+        /// The channel.
+        channel: ChannelName,
+    },
+    /// Only presence channels have a number of users.
+    #[error("user_count is only for presence channels: ask for names that start with presence-")]
+    UserCountWithoutPresence,
+    /// The call cannot be signed, because its signature would be valid for another call too.
+    #[error(transparent)]
+    Request(InvalidRequest),
+}
