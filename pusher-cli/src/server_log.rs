@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
 use std::time::Duration;
 
-use serde::Deserialize;
+use pusher_tokio::pusher_proto::signing::Attributes;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
@@ -30,8 +30,8 @@ pub(crate) fn install() {
 pub(crate) async fn watch_channels(api: &HttpApi) -> Failure {
     let mut before = BTreeMap::new();
     loop {
-        let channels = match api.get::<Channels>("channels", &[("info", "subscription_count")]).await {
-            Ok(Channels { channels }) => channels,
+        let channels = match api.channels().await {
+            Ok(answer) => answer.channels,
             Err(failure) => {
                 // The server itself is not the worse for it.
                 output::note(failure.message());
@@ -46,10 +46,10 @@ pub(crate) async fn watch_channels(api: &HttpApi) -> Failure {
     }
 }
 
-fn print_changes(before: &BTreeMap<String, Count>, now: &BTreeMap<String, Count>) -> Result<(), Failure> {
-    for (channel, Count { subscription_count }) in now {
-        if before.get(channel).is_none_or(|before| before.subscription_count != *subscription_count) {
-            print_channel(channel, *subscription_count)?;
+fn print_changes(before: &BTreeMap<String, Attributes>, now: &BTreeMap<String, Attributes>) -> Result<(), Failure> {
+    for (channel, attributes) in now {
+        if before.get(channel) != Some(attributes) {
+            print_channel(channel, attributes.subscription_count.unwrap_or_default())?;
         }
     }
     for channel in before.keys().filter(|channel| !now.contains_key(*channel)) {
@@ -58,20 +58,9 @@ fn print_changes(before: &BTreeMap<String, Count>, now: &BTreeMap<String, Count>
     Ok(())
 }
 
-fn print_channel(channel: &str, count: u64) -> Result<(), Failure> {
+fn print_channel(channel: &str, count: usize) -> Result<(), Failure> {
     let (time, channel) = (time_of_day(), printable(channel));
     output::line(format_args!("{DIM}{time}{DIM:#}  {CHANNEL}{channel}{CHANNEL:#}  {count} subscribed"))
-}
-
-#[derive(Deserialize)]
-struct Channels {
-    channels: BTreeMap<String, Count>,
-}
-
-#[derive(Deserialize)]
-struct Count {
-    #[serde(default)]
-    subscription_count: u64,
 }
 
 struct Lines;

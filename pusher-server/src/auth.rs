@@ -82,11 +82,7 @@ fn sign(shared: &Shared, socket_id: &SocketId, channel: String, user: User) -> R
         ChannelKind::Public | ChannelKind::Private | ChannelKind::PrivateEncrypted => {
             app.authorize_channel(socket_id, &channel)
         }
-        ChannelKind::Presence => {
-            // Reverb refuses a member without an info, and with it everybody who comes later; null is one.
-            let user = User { user_info: Some(user.user_info.unwrap_or_default()), ..user };
-            app.authorize_channel_with_data(socket_id, &channel, user.describe("user_id", socket_id).to_string())
-        }
+        ChannelKind::Presence => app.authorize_member(socket_id, &channel, &user.id(socket_id), &user.user_info),
     };
     response.map_err(failure)
 }
@@ -96,7 +92,7 @@ pub(crate) async fn authenticate(State(shared): State<Arc<Shared>>, request: Req
     check_status(&shared)?;
     let UserQuestion { socket_id, user, watchlist } = read(request).await?;
     let socket_id = known_socket(&shared, socket_id)?;
-    let mut data = user.describe("id", &socket_id);
+    let mut data = user.describe(&socket_id);
     if let Some(watchlist) = watchlist {
         data["watchlist"] = users(watchlist);
     }
@@ -163,16 +159,21 @@ fn with_lists(fields: impl Iterator<Item = (String, Value)>) -> Value {
 }
 
 impl User {
-    /// The user who was named, else one for this socket alone, with the id under the key `id`.
-    fn describe(self, id: &str, socket_id: &SocketId) -> Value {
-        let user_id = match self.user_id {
-            Some(Value::String(id)) => id,
+    /// The id of the user who was named, else one for this socket alone.
+    fn id(&self, socket_id: &SocketId) -> String {
+        match &self.user_id {
+            Some(Value::String(id)) => id.clone(),
             Some(Value::Number(id)) => id.to_string(),
             Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => socket_id.to_string(),
-        };
+        }
+    }
+
+    /// The data of a sign-in.
+    fn describe(self, socket_id: &SocketId) -> Value {
+        let id = self.id(socket_id);
         match self.user_info {
-            None => serde_json::json!({ id: user_id }),
-            Some(info) => serde_json::json!({ id: user_id, "user_info": info }),
+            None => serde_json::json!({ "id": id }),
+            Some(info) => serde_json::json!({ "id": id, "user_info": info }),
         }
     }
 }

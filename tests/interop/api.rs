@@ -1,10 +1,9 @@
 //! The HTTP API of a server.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use pusher_driver::Tls;
-use pusher_proto::signing::{ApiRequest, App};
-use serde_json::json;
+use pusher_proto::signing::{ApiAnswer, ApiCall, App, Info};
 
 /// The application that all servers have.
 pub(crate) fn app() -> App {
@@ -27,28 +26,29 @@ impl Api {
     }
 
     pub(crate) async fn publish(&self, channel: &str, data: &str) -> Result<(), String> {
-        let body = json!({ "name": "message", "channels": [channel], "data": data }).to_string();
-        self.call("POST", "/events", body).await
+        self.call(&self.app.publish([channel], "message", data).sign(now()).unwrap()).await.map(drop)
     }
 
     /// Whether the server answers for the application.
     pub(crate) async fn is_up(&self) -> bool {
-        self.call("GET", "/channels", String::new()).await.is_ok()
+        self.call(&self.app.channels("", Info::NONE, now()).unwrap()).await.is_ok()
     }
 
-    async fn call(&self, method: &str, path: &str, body: String) -> Result<(), String> {
-        let path = format!("/apps/{}{path}", self.app.id());
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let request = ApiRequest { method, path: &path, body: body.as_bytes() };
-        let query = self.app.sign_request(&request, &[], now).unwrap();
-        let url = format!("{}{path}?{query}", self.origin);
-        let request = self.http.request(method.parse().unwrap(), url).header("Content-Type", "application/json");
-        let response = request.body(body).send().await.map_err(|error| error.without_url().to_string())?;
-        let status = response.status();
-        // The whole answer, so that the connection can be used again.
-        let text = response.text().await.map_err(|error| error.without_url().to_string())?;
-        if status.is_success() { Ok(()) } else { Err(format!("{status}: {text}")) }
+    async fn call<T: ApiAnswer>(&self, call: &ApiCall<T>) -> Result<T, String> {
+        let mut request = self.http.request(call.method.parse().unwrap(), call.url(&self.origin));
+        for &(name, value) in call.headers {
+            request = request.header(name, value);
+        }
+        let response = request.body(call.body.clone()).send().await;
+        let response = response.map_err(|error| error.without_url().to_string())?;
+        let status = response.status().as_u16();
+        let body = response.bytes().await.map_err(|error| error.without_url().to_string())?;
+        call.answer(status, &body).map_err(|failure| failure.to_string())
     }
+}
+
+fn now() -> Duration {
+    SystemTime::UNIX_EPOCH.elapsed().unwrap()
 }
 
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -4,7 +4,6 @@ use serde_json::json;
 
 use super::step::{LIMIT, Miss, Outcome, Step, published, step};
 use super::tour::{Tour, subscription};
-use crate::trigger::seal;
 
 pub(super) const STEPS: &[Step] = &[step!("encrypted channel", encrypted), step!("key rotation", rotation)];
 
@@ -24,9 +23,8 @@ async fn rotation(tour: &mut Tour) -> Outcome {
 
 async fn exchange(tour: &mut Tour, words: &str) -> Result<(), Miss> {
     let data = json!({ "secret": words }).to_string();
-    let sealed = seal(&tour.master_key.get(), &tour.names.encrypted, &data);
-    let sealed = sealed.map_err(|failure| Miss::failed(failure.message()))?;
-    tour.publish(&tour.names.encrypted, "secret", &sealed).await?;
+    let app = tour.api.app().clone().encryption_master_key(tour.master_key.get());
+    tour.send(&app.publish([&tour.names.encrypted], "secret", &data)).await?;
     let channel = subscription(&mut tour.alice.encrypted)?;
     let arrived = published(channel, LIMIT, "encrypted event", "secret").await?;
     if arrived == data { Ok(()) } else { Err(Miss::failed(format!("{arrived} arrived instead of {data}"))) }

@@ -21,7 +21,7 @@ async fn server_to_user(tour: &mut Tour) -> Outcome {
     let data = json!({ "for": "alice", "on": tour.names.public.as_str() }).to_string();
     // The server subscribes the user's own channel after the sign-in, and nobody is told when: what comes before is lost.
     for _ in 0..ATTEMPTS {
-        tour.publish("#server-to-user-alice", "note", &data).await?;
+        tour.send(&tour.api.app().send_to_user("alice", "note", &data)).await?;
         let arrived = next(&mut tour.alice.events, PAUSE, "event for the user", |event| match event {
             Event::User(event) if event.event() == "note" && event.data().text() == data => Some(()),
             _ => None,

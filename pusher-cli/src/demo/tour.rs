@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pusher_server::Server;
 use pusher_server::pusher_proto::server::Dialect;
-use pusher_tokio::pusher_proto::signing::App;
+use pusher_tokio::pusher_proto::signing::{App, Publish};
 use pusher_tokio::{ChannelName, Client, Data, Endpoint, Events, InvalidName, Options, Secret, Subscription};
 
 use super::auth::{MasterKeyCell, TourAuth};
@@ -13,7 +13,7 @@ use super::step::{LIMIT, Miss};
 use crate::args::DemoArgs;
 use crate::connect;
 use crate::failure::Failure;
-use crate::http_api::{HttpApi, Publication};
+use crate::http_api::HttpApi;
 use crate::target::Target;
 
 /// Everything that steps share.
@@ -77,10 +77,14 @@ impl Tour {
         Ok(Self { target, server, is_lenient, api, master_key, proxy, names, alice, bob, carol })
     }
 
-    /// Publishes an event on one channel, or for one user.
+    /// Publishes an event on one channel.
     pub(super) async fn publish(&self, channel: &str, event: &str, data: &str) -> Result<(), Miss> {
-        let publication = Publication { name: event, channels: &[channel], data, socket_id: None };
-        match self.api.trigger(&publication).await {
+        self.send(&self.api.app().publish([channel], event, data)).await
+    }
+
+    /// Publishes an event.
+    pub(super) async fn send(&self, event: &Publish<'_>) -> Result<(), Miss> {
+        match self.api.publish(event).await {
             Ok(_) => Ok(()),
             // Nothing that follows works with a secret that is not the application's.
             Err(failure) if failure.is_refusal() => Err(Miss::Over(failure)),

@@ -22,7 +22,7 @@ async fn prints_what_trigger_publishes_and_ends_after_the_count() {
     for data in [r#"{"big":12345678901234567890}"#, "just text"] {
         let event = ["--channel", "chat", "other", "--event", "message", "--data", data];
         let run = pusher(&[&trigger[..], &event].concat()).await;
-        assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (Some(0), "{}\n", ""));
+        assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (Some(0), "published\n", ""));
     }
 
     let run = listening.end().await;

@@ -27,7 +27,8 @@ pub struct LocalAuth {
 
 #[derive(Clone, Debug)]
 struct User {
-    channel_data: Text,
+    id: Text,
+    info: Data,
     user_data: Text,
 }
 
@@ -39,12 +40,10 @@ impl LocalAuth {
 
     /// Sets who this client is on presence channels and when it signs in.
     pub fn user(mut self, id: &str, info: &Data) -> Self {
-        // Reverb refuses a member without an info, and with it everybody who comes later; null is one.
-        let (id, member_info) = (Data::string(id), if info.is_absent() { "null" } else { info.raw() });
-        let channel_data = format!(r#"{{"user_id":{},"user_info":{member_info}}}"#, id.raw());
-        let info = if info.is_absent() { String::new() } else { format!(r#","user_info":{}"#, info.raw()) };
-        let user_data = format!(r#"{{"id":{}{info}}}"#, id.raw());
-        self.user = Some(User { channel_data: channel_data.into(), user_data: user_data.into() });
+        let json = Data::string(id);
+        let member = if info.is_absent() { String::new() } else { format!(r#","user_info":{}"#, info.raw()) };
+        let user_data = format!(r#"{{"id":{}{member}}}"#, json.raw());
+        self.user = Some(User { id: id.into(), info: info.clone(), user_data: user_data.into() });
         self
     }
 
@@ -70,9 +69,7 @@ impl LocalAuth {
         user: Option<&User>,
     ) -> Result<AuthResponse, SigningError> {
         match (channel.kind(), user) {
-            (ChannelKind::Presence, Some(user)) => {
-                self.app.authorize_channel_with_data(socket_id, channel, user.channel_data.clone())
-            }
+            (ChannelKind::Presence, Some(user)) => self.app.authorize_member(socket_id, channel, &user.id, &user.info),
             (ChannelKind::Presence, None)
             | (ChannelKind::Public | ChannelKind::Private | ChannelKind::PrivateEncrypted, _) => {
                 self.app.authorize_channel(socket_id, channel)
