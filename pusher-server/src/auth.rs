@@ -42,7 +42,7 @@ struct UserQuestion {
 }
 
 /// Who asks.
-#[derive(Clone, Deserialize)]
+#[derive(Deserialize)]
 struct User {
     user_id: Option<Value>,
     user_info: Option<Value>,
@@ -53,7 +53,7 @@ pub(crate) async fn authorize(State(shared): State<Arc<Shared>>, request: Reques
     check_status(&shared)?;
     let Question { socket_id, channel_name, user } = read(request).await?;
     let socket_id = known_socket(&shared, socket_id)?;
-    Ok(json(sign(&shared, &socket_id, channel_name, user)?.to_json()))
+    Ok(json(sign(&shared, &socket_id, channel_name, &user)?.to_json()))
 }
 
 /// Allows a connection to subscribe to several channels, each or not.
@@ -62,7 +62,7 @@ pub(crate) async fn authorize_many(State(shared): State<Arc<Shared>>, request: R
     let BatchQuestion { socket_id, channel_name: channels, user } = read(request).await?;
     let socket_id = known_socket(&shared, socket_id)?;
     let entry = |channel: String| {
-        let entry = match sign(&shared, &socket_id, channel.clone(), user.clone()) {
+        let entry = match sign(&shared, &socket_id, channel.clone(), &user) {
             Ok(response) => format!(r#"{{"status":200,"data":{}}}"#, response.to_json()),
             Err(failure) => failure.to_entry(),
         };
@@ -72,7 +72,7 @@ pub(crate) async fn authorize_many(State(shared): State<Arc<Shared>>, request: R
     Ok(json(format!("{{{}}}", entries.join(","))))
 }
 
-fn sign(shared: &Shared, socket_id: &SocketId, channel: String, user: User) -> Result<AuthResponse, Failure> {
+fn sign(shared: &Shared, socket_id: &SocketId, channel: String, user: &User) -> Result<AuthResponse, Failure> {
     let channel = ChannelName::new(channel).map_err(Failure::bad_request)?;
     if !(shared.authorize)(&channel) {
         return Err(Failure::new(StatusCode::FORBIDDEN, format_args!("{channel} is forbidden")));
