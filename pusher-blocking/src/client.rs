@@ -7,8 +7,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use pusher_driver::{SignedInError, SubscribeError, UserInfo};
-use pusher_proto::{ChannelName, ConnectionState, Event, InvalidName};
+use pusher_driver::adapter::Decoder;
+use pusher_driver::{SignedInError, SubscribeError, TypedError, UserInfo};
+use pusher_proto::{ChannelName, ConnectionState, Event, InvalidName, Text};
+use serde::de::DeserializeOwned;
 
 /// A Pusher client: cheap to clone, and usable from any thread.
 ///
@@ -49,6 +51,41 @@ pub struct Subscription(pusher_driver::Subscription);
 #[derive(Debug)]
 #[must_use = "events are collected as long as this value lives"]
 pub struct Events(pusher_driver::Events);
+
+/// An iterator over the application's values, read from the events of one channel; made by [`Subscription::typed`] and
+/// [`Subscription::decode`].
+///
+/// Events that no type was named for are skipped. An unreadable payload, a gap and a refused subscription are errors in their
+/// place, after which the iterator goes on; see [`Typed`](pusher_driver::Typed) of the driver.
+///
+/// # Examples
+///
+/// ```no_run
+/// # fn example(client: pusher_blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// use pusher_blocking::TypedError;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Order {
+///     id: u64,
+/// }
+///
+/// for order in client.subscribe("orders")?.typed::<Order>("order.created") {
+///     match order {
+///         Ok(order) => println!("order {}", order.id),
+///         Err(TypedError::Gap { .. }) => println!("load the orders anew"),
+///         Err(error @ TypedError::Decode { .. }) => eprintln!("{error}"),
+///         Err(error) => return Err(error.into()),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "dropping the last handle of a channel unsubscribes"]
+pub struct Typed<T> {
+    subscription: Subscription,
+    decoder: Decoder<T>,
+}
 
 /// An iterator over the states of the connection, which begins with the current one and then returns each newer one; see
 /// [`States`](pusher_driver::States) of the driver.
@@ -194,6 +231,111 @@ impl Subscription {
     }
 }
 
+/// Events as values.
+impl Subscription {
+    /// Returns an iterator over the payloads of one kind of event, read as JSON.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// for price in client.subscribe("prices")?.typed::<f64>("changed") {
+    ///     println!("{}", price?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn typed<T: DeserializeOwned + 'static>(self, event: impl Into<Text>) -> Typed<T> {
+        self.decode().on(event, |value| value)
+    }
+
+    /// Returns an iterator over values made from several kinds of events, each named by [`on`](Typed::on).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// enum Change {
+    ///     Price(f64),
+    ///     Halted(String),
+    /// }
+    ///
+    /// let changes = client.subscribe("prices")?.decode().on("changed", Change::Price).on("halted", Change::Halted);
+    /// for change in changes {
+    ///     match change? {
+    ///         Change::Price(price) => println!("{price}"),
+    ///         Change::Halted(reason) => println!("halted: {reason}"),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn decode<T>(self) -> Typed<T> {
+        let decoder = Decoder::new(self.name().clone());
+        Typed { subscription: self, decoder }
+    }
+}
+
+impl<T> Typed<T> {
+    /// Adds a kind of event: its payload is read as a `U`, and `map` makes the iterator's value of it. Of two additions for one
+    /// event, the first counts. Events of the protocol, whose names begin with `pusher:`, are not read.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let lengths = client.subscribe("chat")?.decode().on("message", |text: String| text.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on<U: DeserializeOwned + 'static>(
+        mut self,
+        event: impl Into<Text>,
+        map: impl Fn(U) -> T + Send + Sync + 'static,
+    ) -> Self {
+        self.decoder.add(event.into(), map);
+        self
+    }
+
+    /// Returns the handle that events are taken from, for what is known of the channel and to wait for the subscription.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    ///
+    /// let prices = client.subscribe("prices")?.typed::<f64>("changed");
+    /// prices.subscription().subscribed(Duration::from_secs(10))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub const fn subscription(&self) -> &Subscription {
+        &self.subscription
+    }
+
+    /// Returns the handle, to go on with the raw events.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut prices = client.subscribe("prices")?.typed::<f64>("changed");
+    /// let first = prices.recv();
+    /// let raw = prices.into_subscription().recv();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn into_subscription(self) -> Subscription {
+        self.subscription
+    }
+
+    fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, TypedError>>> {
+        let Self { subscription, decoder } = self;
+        decoder.poll(|| subscription.0.poll_recv(context))
+    }
+}
+
 impl Deref for Subscription {
     type Target = pusher_driver::Subscription;
 
@@ -204,11 +346,11 @@ impl Deref for Subscription {
 
 /// The same three ways to take an item, and iteration, for all streams.
 macro_rules! receive {
-    ($stream:ident of $item:ty) => {
-        impl $stream {
+    ($stream:ident $(<$value:ident>)? of $item:ty, $poll:expr) => {
+        impl $(<$value>)? $stream $(<$value>)? {
             /// Waits for the next item; returns `None` at the end.
             pub fn recv(&mut self) -> Option<$item> {
-                wait(None, |context| self.0.poll_recv(context)).flatten()
+                wait(None, |context| $poll(self, context)).flatten()
             }
 
             /// Waits for the next item, at most for `limit`.
@@ -217,7 +359,7 @@ macro_rules! receive {
             ///
             /// When none comes in time, or the stream has ended.
             pub fn recv_timeout(&mut self, limit: Duration) -> Result<$item, RecvTimeoutError> {
-                let received = wait(Some(limit), |context| self.0.poll_recv(context));
+                let received = wait(Some(limit), |context| $poll(self, context));
                 received.ok_or(RecvTimeoutError::Timeout)?.ok_or(RecvTimeoutError::Disconnected)
             }
 
@@ -227,14 +369,14 @@ macro_rules! receive {
             ///
             /// When there is none yet, or the stream has ended.
             pub fn try_recv(&mut self) -> Result<$item, TryRecvError> {
-                match self.0.poll_recv(&mut Context::from_waker(Waker::noop())) {
+                match $poll(self, &mut Context::from_waker(Waker::noop())) {
                     Poll::Ready(item) => item.ok_or(TryRecvError::Disconnected),
                     Poll::Pending => Err(TryRecvError::Empty),
                 }
             }
         }
 
-        impl Iterator for $stream {
+        impl $(<$value>)? Iterator for $stream $(<$value>)? {
             type Item = $item;
 
             fn next(&mut self) -> Option<$item> {
@@ -244,9 +386,10 @@ macro_rules! receive {
     };
 }
 
-receive!(Subscription of Event);
-receive!(Events of Event);
-receive!(States of ConnectionState);
+receive!(Subscription of Event, |stream: &mut Self, context: &mut _| stream.0.poll_recv(context));
+receive!(Events of Event, |stream: &mut Self, context: &mut _| stream.0.poll_recv(context));
+receive!(States of ConnectionState, |stream: &mut Self, context: &mut _| stream.0.poll_recv(context));
+receive!(Typed<T> of Result<T, TypedError>, Self::poll_recv);
 
 /// Wakes a thread that waits.
 struct Unpark(Thread);

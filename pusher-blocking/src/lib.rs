@@ -20,7 +20,7 @@ pub use pusher_driver::exports::*;
 pub use pusher_proto;
 
 pub use crate::auth::{AuthCall, Authorizer};
-pub use crate::client::{Client, Events, States, Subscription, WeakClient};
+pub use crate::client::{Client, Events, States, Subscription, Typed, WeakClient};
 use crate::connection::Connection;
 pub use crate::error::StartError;
 

@@ -48,7 +48,7 @@ pub use events::Events;
 pub use options::{Options, Overflow};
 pub use proxy::{InvalidProxy, Proxy};
 pub use states::States;
-pub use subscription::{SubscribeError, Subscription};
+pub use subscription::{SubscribeError, Subscription, Typed, TypedError};
 #[cfg(feature = "tls")]
 pub use tls::Tls;
 
@@ -69,7 +69,7 @@ pub mod exports {
     pub use crate::Tls;
     pub use crate::{
         BindError, BindingId, ChannelInfo, HttpAuth, HttpRequest, HttpResponse, InvalidProxy, NoAuth, Options,
-        Overflow, Proxy, SignedInError, SubscribeError, UserInfo,
+        Overflow, Proxy, SignedInError, SubscribeError, TypedError, UserInfo,
     };
 }
 
@@ -102,6 +102,7 @@ pub mod adapter {
     pub use crate::runtime::{Runtime, connect_any};
     pub use crate::socket::{Received, Socket};
     pub use crate::step::Step;
+    pub use crate::subscription::Decoder;
     #[cfg(feature = "tls")]
     #[doc(hidden)]
     pub use crate::tls::{handshake_error, server_name};

@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
-use pusher_driver::{Client, HttpAuth, Options, SignedInError, States, SubscribeError, Subscription, UserInfo};
+use pusher_driver::{
+    Client, HttpAuth, Options, SignedInError, States, SubscribeError, Subscription, Typed, TypedError, UserInfo,
+};
 use pusher_proto::{Config, ConnectionState, Event, InvalidConfig};
 
 use crate::world::{PATIENCE, SERVERS};
@@ -16,6 +18,7 @@ pub(crate) trait Adapter: Sized + 'static {
     type Client: Deref<Target = Client> + Clone + Send;
     type Subscription: Deref<Target = Subscription> + Send;
     type States;
+    type Typed;
 
     fn connect(config: Config, auth: HttpAuth, options: &Options) -> Result<Self::Client, InvalidConfig>;
     fn subscribe(client: &Self::Client, channel: &str) -> Self::Subscription;
@@ -24,6 +27,9 @@ pub(crate) trait Adapter: Sized + 'static {
     fn recv_within(subscription: &mut Self::Subscription, limit: Duration) -> Option<Option<Event>>;
     fn keep(subscription: Self::Subscription);
     fn signed_in(client: &Self::Client) -> Result<UserInfo, SignedInError>;
+    /// The numbers of the events `message`.
+    fn typed(subscription: Self::Subscription) -> Self::Typed;
+    fn next_typed(typed: &mut Self::Typed) -> Option<Result<u64, TypedError>>;
     fn states(client: &Self::Client) -> Self::States;
     fn next_state(states: &mut Self::States) -> Option<ConnectionState>;
     fn shutdown(client: &Self::Client, limit: Duration);
@@ -44,6 +50,7 @@ macro_rules! asynchronous {
             type Client = Box<Client>;
             type Subscription = Box<Subscription>;
             type States = States;
+            type Typed = Typed<u64>;
 
             fn connect(config: Config, auth: HttpAuth, options: &Options) -> Result<Box<Client>, InvalidConfig> {
                 let _entered = TOKIO.enter();
@@ -68,6 +75,14 @@ macro_rules! asynchronous {
 
             fn signed_in(client: &Box<Client>) -> Result<UserInfo, SignedInError> {
                 $within(client.signed_in(), PATIENCE).unwrap()
+            }
+
+            fn typed(subscription: Box<Subscription>) -> Typed<u64> {
+                subscription.typed("message")
+            }
+
+            fn next_typed(typed: &mut Typed<u64>) -> Option<Result<u64, TypedError>> {
+                $within(typed.recv(), PATIENCE).unwrap()
             }
 
             fn states(client: &Box<Client>) -> States {
@@ -129,6 +144,7 @@ impl Adapter for Blocking {
     type Client = pusher_blocking::Client;
     type Subscription = pusher_blocking::Subscription;
     type States = pusher_blocking::States;
+    type Typed = pusher_blocking::Typed<u64>;
 
     fn connect(config: Config, auth: HttpAuth, options: &Options) -> Result<Self::Client, InvalidConfig> {
         pusher_blocking::connect_with(config, auth, options).map_err(|error| match error {
@@ -159,6 +175,18 @@ impl Adapter for Blocking {
 
     fn signed_in(client: &Self::Client) -> Result<UserInfo, SignedInError> {
         client.signed_in(PATIENCE)
+    }
+
+    fn typed(subscription: Self::Subscription) -> Self::Typed {
+        subscription.typed("message")
+    }
+
+    fn next_typed(typed: &mut Self::Typed) -> Option<Result<u64, TypedError>> {
+        match typed.recv_timeout(PATIENCE) {
+            Ok(item) => Some(item),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("nothing comes"),
+        }
     }
 
     fn states(client: &Self::Client) -> Self::States {

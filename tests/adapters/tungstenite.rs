@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use pusher_driver::{Client, HttpAuth, Options, SignedInError, States, SubscribeError, Subscription, UserInfo};
+use pusher_driver::{
+    Client, HttpAuth, Options, SignedInError, States, SubscribeError, Subscription, Typed, TypedError, UserInfo,
+};
 use pusher_proto::{Config, ConnectionState, Event, InvalidConfig, TransportError};
 use pusher_tokio::tokio_tungstenite_0_29::connect_with;
 use pusher_tokio::tokio_tungstenite_0_29::tokio_tungstenite::client_async_with_config;

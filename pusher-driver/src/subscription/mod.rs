@@ -2,12 +2,14 @@
 
 mod callbacks;
 mod known;
+mod typed;
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use pusher_proto::{ChannelName, ClientEventName, Event, FailReason, InvalidName, SubscriptionError, TriggerError};
 use serde::Serialize;
+pub use typed::{Decoder, Typed, TypedError};
 
 use crate::client::Client;
 use crate::mailbox::{Mailbox, Taken};

@@ -13,6 +13,9 @@ mod handles;
 mod streams;
 #[cfg(test)]
 mod turns;
+#[cfg(test)]
+mod typed;
+#[cfg(test)]
 mod waits;
 #[cfg(test)]
 mod world;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock, mpsc};
 
-use pusher_driver::{HttpAuth, Overflow, SignedInError};
+use pusher_driver::{HttpAuth, Overflow, SignedInError, TypedError};
 use pusher_proto::{ConnectionState, Event};
 
 use crate::adapter::Adapter;
@@ -71,6 +71,27 @@ pub(super) fn callbacks_that_are_bound_after_events_came_get_them_in_order<A: Ad
         }
     }
     assert_eq!(seen, expected);
+}
+
+pub(super) fn a_typed_stream_has_values_and_says_where_it_has_gaps<A: Adapter>(world: &mut World<A>) {
+    let user = world.user();
+    let mut numbers = A::typed(user.subscribed("numbers"));
+    for data in ["1", "one", "2"] {
+        world.publish("numbers", data);
+    }
+    assert_eq!(A::next_typed(&mut numbers), Some(Ok(1)));
+    match A::next_typed(&mut numbers) {
+        Some(Err(TypedError::Decode { event, .. })) => assert_eq!(event.data().text(), "one"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(A::next_typed(&mut numbers), Some(Ok(2)));
+    world.proxy.cut(Cut::Drop);
+    assert!(matches!(A::next_typed(&mut numbers), Some(Err(TypedError::Gap { .. }))));
+    user.until("the channel is subscribed again", |event| matches!(event, Event::ContinuityLost { .. }));
+    world.publish("numbers", "3");
+    assert_eq!(A::next_typed(&mut numbers), Some(Ok(3)));
+    user.client.unsubscribe("numbers");
+    assert_eq!(A::next_typed(&mut numbers), None);
 }
 
 pub(super) fn a_stream_of_states_goes_on_with_the_latest<A: Adapter>(world: &mut World<A>) {

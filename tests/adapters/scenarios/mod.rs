@@ -47,6 +47,7 @@ list! {
         two_handles_of_a_channel_share_it
         a_kept_channel_stays_subscribed_without_a_handle
         callbacks_that_are_bound_after_events_came_get_them_in_order
+        a_typed_stream_has_values_and_says_where_it_has_gaps
         a_stream_of_states_goes_on_with_the_latest
         a_signed_in_user_is_waited_for_and_sees_who_is_online
         a_slow_reader_loses_the_oldest_events
