@@ -1,7 +1,6 @@
 //! Authorization: who is asked. Helper threads run it, so it may wait.
 
 use std::fmt;
-use std::ops::Deref;
 use std::slice;
 use std::sync::Arc;
 use std::thread;
@@ -34,6 +33,14 @@ use crate::http::Http;
 /// fn takes(authorizer: impl Authorizer) {}
 /// takes(ask_the_user);
 /// ```
+///
+/// A program that decides at run time which one to use takes a [`BoxedAuthorizer`], which [`boxed`](Self::boxed) makes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot authorize channels",
+    label = "not an authorizer",
+    note = "take `HttpAuth` to ask an endpoint, `NoAuth` for public channels only, or `LocalAuth` (feature `signing`)",
+    note = "a function must be a `fn(&AuthRequest) -> Result<AuthResponse, AuthError>`; a `Box<dyn …>` is written `.boxed()`"
+)]
 pub trait Authorizer: Send + Sync + 'static {
     /// Answers one call.
     ///
@@ -61,6 +68,55 @@ pub trait Authorizer: Send + Sync + 'static {
     /// When it was configured with something that cannot work, such as a URL that is none. Unless overridden, never.
     fn validate(&self) -> Result<(), InvalidConfig> {
         Ok(())
+    }
+
+    /// Returns the same authorizer as a type that does not name it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pusher_blocking::{Authorizer, BoxedAuthorizer, HttpAuth, NoAuth};
+    ///
+    /// fn authorizer(endpoint: Option<&str>) -> BoxedAuthorizer {
+    ///     match endpoint {
+    ///         Some(url) => HttpAuth::new(url).boxed(),
+    ///         None => NoAuth.boxed(),
+    ///     }
+    /// }
+    /// # authorizer(None);
+    /// ```
+    fn boxed(self) -> BoxedAuthorizer
+    where
+        Self: Sized,
+    {
+        BoxedAuthorizer(Box::new(self))
+    }
+}
+
+/// An [`Authorizer`] of any type, which [`Authorizer::boxed`] makes; the same name in every adapter.
+pub struct BoxedAuthorizer(Box<dyn Authorizer>);
+
+impl Authorizer for BoxedAuthorizer {
+    fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
+        self.0.authorize(call)
+    }
+
+    fn authorize_many(&self, calls: Vec<AuthCall>) {
+        self.0.authorize_many(calls);
+    }
+
+    fn validate(&self) -> Result<(), InvalidConfig> {
+        self.0.validate()
+    }
+
+    fn boxed(self) -> Self {
+        self
+    }
+}
+
+impl fmt::Debug for BoxedAuthorizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BoxedAuthorizer")
     }
 }
 
@@ -133,7 +189,7 @@ where
     }
 }
 
-/// One call of the authorizer, which takes its own answer. It derefs to its [`AuthRequest`].
+/// One call of the authorizer, which takes its own answer. [`request`](Self::request) says what is asked.
 ///
 /// A call that is dropped without an answer counts as refused.
 pub struct AuthCall {
@@ -181,10 +237,8 @@ impl AuthCall {
     }
 }
 
-impl Deref for AuthCall {
-    type Target = AuthRequest;
-
-    fn deref(&self) -> &AuthRequest {
+impl AsRef<AuthRequest> for AuthCall {
+    fn as_ref(&self) -> &AuthRequest {
         self.request()
     }
 }

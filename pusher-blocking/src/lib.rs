@@ -19,7 +19,7 @@ use std::thread;
 pub use pusher_driver::exports::*;
 pub use pusher_proto;
 
-pub use crate::auth::{AuthCall, Authorizer};
+pub use crate::auth::{AuthCall, Authorizer, BoxedAuthorizer};
 pub use crate::client::{Client, Events, States, Subscription, Typed, WeakClient};
 use crate::connection::Connection;
 pub use crate::error::StartError;

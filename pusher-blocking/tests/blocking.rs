@@ -126,7 +126,7 @@ struct Stuck {
 
 impl Authorizer for Stuck {
     fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
-        if !call.subject.to_string().contains("stuck") {
+        if !call.request().subject.to_string().contains("stuck") {
             return self.http.authorize(call);
         }
         self.stuck.fetch_add(1, Ordering::SeqCst);
@@ -134,6 +134,23 @@ impl Authorizer for Stuck {
         drop(changed.wait_while(is_over.lock().unwrap(), |is_over| !*is_over).unwrap());
         Err(AuthError::NotConfigured)
     }
+}
+
+#[test]
+fn an_authorizer_can_be_chosen_at_run_time() {
+    let world = World::new();
+    let endpoint = Endpoint::host("localhost").ws_port(world.server.address().port()).tls(false);
+    for with_endpoint in [true, false] {
+        let authorizer = match with_endpoint {
+            true => HttpAuth::new(format!("{}/pusher/auth", world.server.http_url())).boxed(),
+            false => NoAuth.boxed(),
+        };
+        let client = connect(Config::new("app-key", endpoint.clone()).unwrap(), authorizer.boxed()).unwrap();
+        let is_subscribed = client.subscribe("private-chat").unwrap().subscribed(PATIENCE).is_ok();
+        assert_eq!(is_subscribed, with_endpoint);
+    }
+    let invalid = HttpAuth::new("ftp://h").boxed();
+    assert!(connect(Config::new("app-key", endpoint).unwrap(), invalid).is_err());
 }
 
 #[test]

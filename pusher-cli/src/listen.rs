@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use pusher_tokio::pusher_proto::signing::App;
 use pusher_tokio::{
-    ChannelName, Client, ConnectionError, ConnectionState, Data, Diagnostic, Event, HttpAuth, LocalAuth, NoAuth,
-    Options, Subscription,
+    Authorizer as _, ChannelName, Client, ConnectionError, ConnectionState, Data, Diagnostic, Event, HttpAuth,
+    LocalAuth, NoAuth, Options, Subscription,
 };
 use tokio::time::{Instant, sleep_until};
 
@@ -34,8 +34,8 @@ fn client(args: &ListenArgs, target: &Target) -> Result<Client, Failure> {
     // When to give up is decided here, by what happened before.
     let config = connect::config(&args.key, target.endpoint()).max_attempts(None).build()?;
     let options = options(target)?;
-    let connected = match (&args.auth_url, &args.secret) {
-        (Some(url), _) => pusher_tokio::connect_with(config, endpoint(args, url)?, &options),
+    let authorizer = match (&args.auth_url, &args.secret) {
+        (Some(url), _) => endpoint(args, url)?.boxed(),
         (None, Some(secret)) => {
             // An authorization does not contain the application's id.
             let mut app = App::new("", args.key.as_str(), secret.clone())?;
@@ -44,14 +44,14 @@ fn client(args: &ListenArgs, target: &Target) -> Result<Client, Failure> {
             }
             let info = args.user_info.clone().unwrap_or(Data::ABSENT);
             let user_id = args.user_id.as_deref().unwrap_or(DEFAULT_USER_ID);
-            pusher_tokio::connect_with(config, LocalAuth::new(app).user(user_id, &info), &options)
+            LocalAuth::new(app).user(user_id, &info).boxed()
         }
         (None, None) => match args.channels.iter().find(|channel| channel.kind().needs_auth()) {
             Some(channel) => return Err(Failure::usage(format!("{channel} needs --secret or --auth-url"))),
-            None => pusher_tokio::connect_with(config, NoAuth, &options),
+            None => NoAuth.boxed(),
         },
     };
-    Ok(connected?)
+    Ok(pusher_tokio::connect_with(config, authorizer, &options)?)
 }
 
 /// The way to the server: as for the HTTP API, through the proxy that the environment names.

@@ -41,7 +41,7 @@ mod websocket;
 pub use auth::LocalAuth;
 pub use auth::{AuthCall, Credentials, HttpAuth, HttpRequest, HttpResponse, NoAuth};
 #[cfg(feature = "async")]
-pub use auth::{Authorizer, HttpAuthWith};
+pub use auth::{Authorizer, BoxedAuthorizer, HttpAuthWith};
 pub use bindings::{BindError, BindingId};
 pub use client::{ChannelInfo, Client, SignedInError, UserInfo, WeakClient};
 pub use events::Events;
@@ -77,7 +77,8 @@ pub mod exports {
 #[cfg(feature = "async")]
 pub mod async_exports {
     pub use crate::{
-        AuthCall, Authorizer, Client, Credentials, Events, HttpAuthWith, States, Subscription, WeakClient,
+        AuthCall, Authorizer, BoxedAuthorizer, Client, Credentials, Events, HttpAuthWith, States, Subscription,
+        WeakClient,
     };
 }
 

@@ -64,14 +64,14 @@ impl TourAuth {
     fn user(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
         let watchlist = if self.user == "alice" { vec!["bob"] } else { vec![] };
         let user_data = json!({ "id": self.user, "user_info": {}, "watchlist": watchlist }).to_string();
-        let response = self.app.authenticate_user(&call.socket_id, user_data);
+        let response = self.app.authenticate_user(&call.request().socket_id, user_data);
         response.map_err(|error| AuthError::Handler(error.to_string()))
     }
 }
 
 impl Authorizer for TourAuth {
     async fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
-        let channel = match &call.subject {
+        let channel = match &call.request().subject {
             AuthSubject::User => return self.user(call),
             AuthSubject::Channel(channel) => channel,
         };

@@ -1,5 +1,6 @@
 //! The application's side of authorization, as an asynchronous function.
 
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,6 +32,14 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 /// fn takes(authorizer: impl Authorizer) {}
 /// takes(ask_the_user);
 /// ```
+///
+/// A program that decides at run time which one to use takes a [`BoxedAuthorizer`], which [`boxed`](Self::boxed) makes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot authorize channels",
+    label = "not an authorizer",
+    note = "take `HttpAuth` to ask an endpoint, `NoAuth` for public channels only, or `LocalAuth` (feature `signing`)",
+    note = "a function must be an `async fn(AuthRequest) -> Result<AuthResponse, AuthError>`; a `Box<dyn …>` is written `.boxed()`"
+)]
 pub trait Authorizer: Send + Sync + 'static {
     /// Answers one call.
     fn authorize(&self, call: &AuthCall) -> impl Future<Output = Result<AuthResponse, AuthError>> + Send;
@@ -51,6 +60,80 @@ pub trait Authorizer: Send + Sync + 'static {
     /// When it was configured with something that cannot work, such as a URL that is none. Unless overridden, never.
     fn validate(&self) -> Result<(), InvalidConfig> {
         Ok(())
+    }
+
+    /// Returns the same authorizer as a type that does not name it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pusher_driver::{Authorizer, BoxedAuthorizer, HttpAuth, NoAuth};
+    ///
+    /// fn authorizer(endpoint: Option<&str>) -> BoxedAuthorizer {
+    ///     match endpoint {
+    ///         Some(url) => HttpAuth::new(url).boxed(),
+    ///         None => NoAuth.boxed(),
+    ///     }
+    /// }
+    /// # authorizer(None);
+    /// ```
+    fn boxed(self) -> BoxedAuthorizer
+    where
+        Self: Sized,
+    {
+        BoxedAuthorizer(Box::new(self))
+    }
+}
+
+/// An [`Authorizer`] of any type, which [`Authorizer::boxed`] makes.
+///
+/// `Box<dyn Authorizer>` is not possible, since authorizers are `async fn`s: each has a future of its own type.
+pub struct BoxedAuthorizer(Box<dyn Erased>);
+
+impl Authorizer for BoxedAuthorizer {
+    async fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
+        self.0.authorize(call).await
+    }
+
+    async fn authorize_many(&self, calls: Vec<AuthCall>) {
+        self.0.authorize_many(calls).await;
+    }
+
+    fn validate(&self) -> Result<(), InvalidConfig> {
+        self.0.validate()
+    }
+
+    fn boxed(self) -> Self {
+        self
+    }
+}
+
+impl fmt::Debug for BoxedAuthorizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BoxedAuthorizer")
+    }
+}
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// An [`Authorizer`] whose futures are boxed.
+trait Erased: Send + Sync {
+    fn authorize<'a>(&'a self, call: &'a AuthCall) -> Boxed<'a, Result<AuthResponse, AuthError>>;
+    fn authorize_many(&self, calls: Vec<AuthCall>) -> Boxed<'_, ()>;
+    fn validate(&self) -> Result<(), InvalidConfig>;
+}
+
+impl<A: Authorizer> Erased for A {
+    fn authorize<'a>(&'a self, call: &'a AuthCall) -> Boxed<'a, Result<AuthResponse, AuthError>> {
+        Box::pin(Authorizer::authorize(self, call))
+    }
+
+    fn authorize_many(&self, calls: Vec<AuthCall>) -> Boxed<'_, ()> {
+        Box::pin(Authorizer::authorize_many(self, calls))
+    }
+
+    fn validate(&self) -> Result<(), InvalidConfig> {
+        Authorizer::validate(self)
     }
 }
 

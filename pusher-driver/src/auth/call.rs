@@ -1,7 +1,6 @@
 //! One call of the authorizer, which takes its own answer.
 
 use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use pusher_proto::{AuthBody, AuthError, AuthId, AuthRequest, AuthResponse, Text};
@@ -12,7 +11,7 @@ use super::message::{HttpRequest, HttpResponse};
 use super::post::Post;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
-/// One call of the authorizer, which takes its own answer. It derefs to its [`AuthRequest`].
+/// One call of the authorizer, which takes its own answer. [`request`](Self::request) says what is asked.
 ///
 /// A call that is dropped without an answer counts as refused.
 pub struct AuthCall {
@@ -107,20 +106,18 @@ pub(crate) trait Answers: Send + Sync {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NoAuth;
 
-impl Deref for AuthCall {
-    type Target = AuthRequest;
-
-    fn deref(&self) -> &AuthRequest {
-        &self.request
-    }
-}
-
 impl Drop for AuthCall {
     fn drop(&mut self) {
         if !self.answered {
             let unanswered = AuthError::Handler("the authorizer gave no answer".into());
             self.answers.answer(self.request.id, Err(unanswered));
         }
+    }
+}
+
+impl AsRef<AuthRequest> for AuthCall {
+    fn as_ref(&self) -> &AuthRequest {
+        &self.request
     }
 }
 

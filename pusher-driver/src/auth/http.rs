@@ -1,7 +1,6 @@
 //! Authorization by an HTTP endpoint of the application.
 
 use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use pusher_proto::{AuthBody, AuthError, AuthRequest, AuthResponse, AuthSubject, InvalidConfig, Secret, Text};
@@ -152,11 +151,12 @@ impl HttpAuth {
     /// Sorts calls into batches, each for one HTTP request; for adapters.
     #[doc(hidden)]
     #[must_use]
-    pub fn batches<C: Deref<Target = AuthRequest>>(&self, calls: Vec<C>) -> Vec<Vec<C>> {
+    pub fn batches<C: AsRef<AuthRequest>>(&self, calls: Vec<C>) -> Vec<Vec<C>> {
         let mut batches: Vec<Vec<C>> = Vec::new();
         for call in calls {
-            let batch = batches.iter_mut().find(|batch| self.is_batched(&call) && self.is_batched(&batch[0]));
-            match batch.filter(|batch| batch[0].socket_id == call.socket_id) {
+            let batch =
+                batches.iter_mut().find(|batch| self.is_batched(call.as_ref()) && self.is_batched(batch[0].as_ref()));
+            match batch.filter(|batch| batch[0].as_ref().socket_id == call.as_ref().socket_id) {
                 Some(batch) => batch.push(call),
                 None => batches.push(vec![call]),
             }

@@ -15,7 +15,7 @@ mod post;
 mod url;
 
 #[cfg(feature = "async")]
-pub use authorizer::Authorizer;
+pub use authorizer::{Authorizer, BoxedAuthorizer};
 #[cfg(feature = "async")]
 pub(crate) use authorizer::{DynAuthorizer, RunningCalls};
 pub(crate) use call::Answers;

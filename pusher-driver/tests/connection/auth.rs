@@ -218,6 +218,24 @@ fn calls_that_come_together_can_be_answered_together() {
     assert!(sent.len() == 2 && sent.iter().all(|frame| frame.contains(r#""auth":"key:2""#)), "{sent:?}");
 }
 
+#[test]
+fn an_authorizer_that_is_chosen_at_run_time_does_what_it_does_itself() {
+    let choose = |is_batched: bool| match is_batched {
+        true => Batch.boxed(),
+        false => (async |request: AuthRequest| Ok(AuthResponse::new(format!("key:{}", request.subject)))).boxed(),
+    };
+    for (is_batched, auths) in [(true, ["key:2", "key:2"]), (false, ["key:private-a", "key:private-b"])] {
+        let mut world = World::connected(choose(is_batched).boxed());
+        let _a = world.client.subscribe("private-a").unwrap();
+        let _b = world.client.subscribe("private-b").unwrap();
+        world.run();
+        let sent = world.sent();
+        let has = |auth: &str| sent.iter().any(|frame| frame.contains(&format!(r#""auth":"{auth}""#)));
+        assert!(sent.len() == 2 && auths.into_iter().all(has), "{sent:?}");
+    }
+    assert!(HttpAuth::new("ftp://h").boxed().validate().is_err());
+}
+
 /// Never answers, and says when it is dropped.
 struct Stuck(Arc<AtomicUsize>);
 
