@@ -82,6 +82,6 @@ impl fmt::Debug for Secure {
 
 impl fmt::Debug for Secured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Secured").field(self.stream.sock.inner()).finish()
+        f.debug_tuple("Secured").field(&self.stream.sock.inner()).finish()
     }
 }

@@ -72,7 +72,7 @@ pub(crate) struct Callbacks {
 }
 
 impl Callbacks {
-    pub(crate) const fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.client.is_empty() && self.channel.is_empty() && self.channels.is_empty()
     }
 

@@ -79,7 +79,7 @@ impl<'a> Visit<'a> {
     }
 
     /// Whether callbacks have to run.
-    pub(crate) const fn has_calls(&self) -> bool {
+    pub(crate) fn has_calls(&self) -> bool {
         !self.deferred.calls.is_empty()
     }
 

@@ -128,12 +128,15 @@ impl<M: Masks> Output<M> {
 /// Masks a payload in place.
 fn apply(mask: [u8; 4], payload: &mut [u8]) {
     let [a, b, c, d] = mask;
-    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
-    let (blocks, rest) = payload.as_chunks_mut::<8>();
-    for block in blocks {
-        *block = (u64::from_ne_bytes(*block) ^ wide).to_ne_bytes();
+    // Blocks of a constant size compile to vector instructions.
+    let wide = [a, b, c, d, a, b, c, d];
+    let mut blocks = payload.chunks_exact_mut(wide.len());
+    for block in &mut blocks {
+        for (byte, mask) in block.iter_mut().zip(wide) {
+            *byte ^= mask;
+        }
     }
-    for (byte, mask) in rest.iter_mut().zip(mask.iter().cycle()) {
+    for (byte, mask) in blocks.into_remainder().iter_mut().zip(wide) {
         *byte ^= mask;
     }
 }

@@ -23,8 +23,8 @@ impl Masks for OsMasks {
             if getrandom::fill(&mut self.block).is_err() {
                 // The upgrade's key came from the same source, so this does not happen. Hashes of random keys of the
                 // standard library are still nothing that a peer can predict.
-                for bytes in self.block.as_chunks_mut().0 {
-                    *bytes = random_number().to_ne_bytes();
+                for bytes in self.block.chunks_exact_mut(size_of::<u64>()) {
+                    bytes.copy_from_slice(&random_number().to_ne_bytes());
                 }
             }
         }

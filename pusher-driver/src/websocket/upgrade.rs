@@ -71,11 +71,11 @@ impl<S: NonBlocking> Upgrade<S> {
     fn poll(&mut self, waker: &Waker) -> Poll<Result<Upgraded, CloseReason>> {
         let sent = self.send();
         // A server that refuses may answer and close before it has read the request.
-        if let Err(error) = &sent
-            && error.kind() != io::ErrorKind::WouldBlock
-            && !is_end(error)
-        {
-            return Poll::Ready(Err(failure(error)));
+        match &sent {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock && !is_end(error) => {
+                return Poll::Ready(Err(failure(error)));
+            }
+            Ok(()) | Err(_) => {}
         }
         let mut buffer = [0; READ_LEN];
         loop {

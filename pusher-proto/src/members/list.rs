@@ -88,7 +88,7 @@ impl List {
         if self.len >= self.index.len() * PART_LEN {
             self.rebuild_index((self.index.len() * 2).max(1));
         }
-        if self.len.is_multiple_of(PAGE_LEN) {
+        if self.len % PAGE_LEN == 0 {
             self.pages.push(Arc::default());
         }
         self.change_page(self.len / PAGE_LEN, |page| page.push(id, info));
@@ -114,7 +114,7 @@ impl List {
             self.remove_from_index(moved, last);
             self.add_to_index(moved, at);
         }
-        if last.is_multiple_of(PAGE_LEN) {
+        if last % PAGE_LEN == 0 {
             self.pages.pop();
         }
         self.len = last;
