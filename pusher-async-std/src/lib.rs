@@ -1,3 +1,4 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(feature = "async-std", doc = include_str!("../README.md"))]
 #![cfg_attr(not(feature = "async-std"), doc = "A Pusher Channels client for smol, and for executors of your own.")]
 
