@@ -7,6 +7,7 @@ use std::thread;
 
 use pusher_driver::{Credentials, HttpAuth, HttpRequest, HttpResponse, NoAuth};
 use pusher_proto::{AuthBody, AuthError, AuthRequest, AuthResponse, InvalidConfig};
+use tracing::Span;
 
 use crate::http::Http;
 
@@ -122,7 +123,8 @@ impl fmt::Debug for BoxedAuthorizer {
 
 /// Does all jobs at the same time, each in a thread, and waits for them.
 fn in_threads<J: Send>(mut jobs: Vec<J>, work: impl Fn(J) + Sync) {
-    let (last, work) = (jobs.pop(), &work);
+    let (last, span) = (jobs.pop(), &Span::current());
+    let work = &|job| span.in_scope(|| work(job));
     thread::scope(|scope| {
         for job in jobs {
             // A call without a thread is dropped, and so answered.

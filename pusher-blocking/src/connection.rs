@@ -7,9 +7,8 @@ use std::time;
 
 use mio::{Events, Registry, Token};
 use pusher_driver::Options;
-use pusher_driver::adapter::{Engine, Limits, Outside, SystemClock, Turn, Turns, WebSocket};
+use pusher_driver::adapter::{Engine, Limits, LogSpan, Outside, SystemClock, Turn, Turns, WebSocket};
 use pusher_proto::{AuthId, Config, ConnectRequest};
-use tracing::Span;
 
 use crate::auth::Authorizer;
 use crate::client::Client;
@@ -25,7 +24,6 @@ pub(crate) struct Connection {
     poll: mio::Poll,
     /// Ends a wait of this loop at once, from any thread.
     waker: Waker,
-    span: Span,
 }
 
 /// What the loop leaves to the operating system and to other threads.
@@ -45,23 +43,29 @@ impl Connection {
     ) -> Result<(Client, Self), StartError> {
         authorizer.validate()?;
         let poll = mio::Poll::new()?;
-        let waker = Waker::from(Arc::new(Rouse(mio::Waker::new(poll.registry(), ROUSED)?)));
-        let span = tracing::debug_span!("pusher", key = %config.key());
+        let limits = Limits::new(&config);
+        let http = Http::new(&config, options);
+        let (client, engine) = Engine::new(config, options, Arc::new(SystemClock::new()))?;
+        let span = engine.span().clone();
+        let rouse = Rouse { waker: mio::Waker::new(poll.registry(), ROUSED)?, span: span.clone() };
+        let waker = Waker::from(Arc::new(rouse));
         let threads = Threads {
             registry: Arc::new(poll.registry().try_clone()?),
             waker: waker.clone(),
             options: options.clone(),
-            limits: Limits::new(&config),
-            helpers: Helpers::new(authorizer, Http::new(&config, options)),
+            limits,
+            helpers: Helpers::new(authorizer, http, span),
         };
-        let (client, engine) = Engine::new(config, options, Arc::new(SystemClock::new()))?;
-        Ok((Client(client), Self { turns: Turns::new(engine, threads), poll, waker, span }))
+        Ok((Client(client), Self { turns: Turns::new(engine, threads), poll, waker }))
     }
 
     /// Runs until the last handle is dropped or `shutdown` is called, and the socket is closed.
     pub(crate) fn run(mut self) {
-        let span = self.span.clone();
-        let _entered = span.enter();
+        let span = self.turns.span().clone();
+        span.in_scope(move || self.turn_until_over());
+    }
+
+    fn turn_until_over(&mut self) {
         let mut events = Events::with_capacity(EVENTS_PER_WAIT);
         let waker = self.waker.clone();
         let context = &mut Context::from_waker(&waker);
@@ -115,7 +119,10 @@ impl Outside for Threads {
 }
 
 /// Wakes the loop.
-struct Rouse(mio::Waker);
+struct Rouse {
+    waker: mio::Waker,
+    span: LogSpan,
+}
 
 impl Wake for Rouse {
     fn wake(self: Arc<Self>) {
@@ -123,8 +130,8 @@ impl Wake for Rouse {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if let Err(error) = self.0.wake() {
-            tracing::error!(%error, "the connection's thread was not woken");
+        if let Err(error) = self.waker.wake() {
+            self.span.in_scope(|| tracing::error!(%error, "the connection's thread was not woken"));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use pusher_driver::adapter::{Fragile, guard};
+use pusher_driver::adapter::{Fragile, LogSpan, guard};
 use pusher_proto::{AuthError, AuthSubject};
 
 use crate::auth::{AuthCall, Authorizer};
@@ -23,6 +23,8 @@ struct Pool {
     authorizer: Fragile<Arc<dyn Authorizer>>,
     http: Arc<Http>,
     state: Mutex<State>,
+    /// What authorizers log belongs to the client, too.
+    span: LogSpan,
 }
 
 #[derive(Default)]
@@ -45,9 +47,9 @@ struct Place {
 struct Thread(Arc<Pool>);
 
 impl Helpers {
-    pub(crate) fn new(authorizer: Arc<dyn Authorizer>, http: Http) -> Self {
-        let (authorizer, http) = (Fragile::new(authorizer), Arc::new(http));
-        Self { pool: Arc::new(Pool { authorizer, http, state: Mutex::default() }) }
+    pub(crate) fn new(authorizer: Arc<dyn Authorizer>, http: Http, span: LogSpan) -> Self {
+        let (authorizer, http) = (span.in_scope(|| Fragile::new(authorizer)), Arc::new(http));
+        Self { pool: Arc::new(Pool { authorizer, http, state: Mutex::default(), span }) }
     }
 
     pub(crate) fn authorize(&self, calls: Vec<pusher_driver::AuthCall>) {
@@ -87,11 +89,12 @@ impl Pool {
                 })
                 .collect();
             let work = move || {
+                let run = || thread.0.authorizer.authorize_many(calls);
                 // A call that goes with a panic answers that it was not answered.
-                guard("an authorizer", || thread.0.authorizer.authorize_many(calls));
+                thread.0.span.in_scope(|| guard("an authorizer", run));
             };
             if let Err(error) = thread::Builder::new().name("pusher-auth".into()).spawn(work) {
-                tracing::error!(%error, "no thread to authorize in");
+                self.span.in_scope(|| tracing::error!(%error, "cannot start a thread for authorizations"));
             }
         }
     }

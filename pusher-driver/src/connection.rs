@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use pusher_proto::{AuthId, CloseReason, Config, ConnectRequest, Instant, InvalidConfig};
-use tracing::Span;
 
 use crate::auth::{AuthCall, Authorizer, DynAuthorizer, Post, RunningCalls};
 use crate::client::Client;
@@ -27,7 +26,6 @@ pub struct Connection<R: Runtime> {
     runtime: Arc<R>,
     /// Wakes the loop for the earliest deadline, or earlier. Whether a deadline has come, only the clock tells.
     alarm: Option<Alarm>,
-    span: Span,
 }
 
 /// What runs beside the loop: futures that it polls.
@@ -58,16 +56,16 @@ impl<R: Runtime> Connection<R> {
         options: &Options,
     ) -> Result<(Client, Self), InvalidConfig> {
         authorizer.validate()?;
-        let span = tracing::debug_span!("pusher", key = %config.key());
         let runtime = Arc::new(runtime);
         let (client, engine) = Engine::new(config, options, Arc::<R>::clone(&runtime))?;
+        let authorizer: Arc<dyn DynAuthorizer> = Arc::new(authorizer);
         let tasks = Tasks {
             runtime: Arc::clone(&runtime),
             http: Arc::<R>::clone(&runtime),
-            authorizer: Fragile::new(Arc::new(authorizer)),
+            authorizer: engine.span().in_scope(|| Fragile::new(authorizer)),
             calls: Vec::new(),
         };
-        let connection = Self { turns: Turns::new(engine, tasks), runtime, alarm: None, span };
+        let connection = Self { turns: Turns::new(engine, tasks), runtime, alarm: None };
         Ok((client, connection))
     }
 
@@ -141,9 +139,8 @@ impl<R: Runtime> Future for Connection<R> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        let span = this.span.clone();
-        let _entered = span.enter();
-        this.run(context)
+        let span = this.turns.span().clone();
+        span.in_scope(|| this.run(context))
     }
 }
 

@@ -12,6 +12,7 @@ use pusher_proto::{CloseReason, Config, Frame, Instant, InvalidConfig, SocketEpo
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::guard::guard;
+use crate::log_span::LogSpan;
 use crate::options::Options;
 use crate::routes::Deferred;
 use crate::shared::{Handle, Life, Shared, State};
@@ -57,6 +58,12 @@ impl Engine {
             client.connect();
         }
         Ok((client, engine))
+    }
+
+    /// Returns the client's span. The loop must run in it, and so must what the loop starts in other threads.
+    #[must_use]
+    pub fn span(&self) -> &LogSpan {
+        &self.shared.span
     }
 
     /// Returns the time of the last look at the clock.
@@ -197,6 +204,13 @@ impl Engine {
 /// Ends every stream and everybody who waits.
 impl Drop for Engine {
     fn drop(&mut self) {
+        let span = self.shared.span.clone();
+        span.in_scope(|| self.end());
+    }
+}
+
+impl Engine {
+    fn end(&mut self) {
         let mut visit = Visit::begin(&self.shared, self.now, &mut self.steps, &mut self.deferred);
         let state = &mut visit.state;
         if thread::panicking() {

@@ -6,6 +6,8 @@ use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use tracing::Span;
+
 /// Runs code of the application. If it panics, that is reported, and there is no result.
 ///
 /// What the code changes must be sound in any state, since it may stop anywhere.
@@ -21,19 +23,21 @@ pub fn guard<T>(what: &str, run: impl FnOnce() -> T) -> Option<T> {
 }
 
 /// A value of the application whose drop may panic. The panic is reported and goes no further: the loop serves others too.
-pub struct Fragile<T>(Option<T>);
+///
+/// It is reported in the span that was current when the value was wrapped, since any thread may drop it.
+pub struct Fragile<T>(Option<T>, Span);
 
 impl<T> Fragile<T> {
     /// Wraps a value.
-    pub const fn new(value: T) -> Self {
-        Self(Some(value))
+    pub fn new(value: T) -> Self {
+        Self(Some(value), Span::current())
     }
 }
 
 impl<T> Drop for Fragile<T> {
     fn drop(&mut self) {
         let value = self.0.take();
-        guard("the drop of a value of the application", move || drop(value));
+        self.1.in_scope(|| guard("the drop of a value of the application", move || drop(value)));
     }
 }
 

@@ -1,3 +1,4 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc = include_str!("../README.md")]
 
 mod addresses;
@@ -10,6 +11,7 @@ mod connection;
 mod engine;
 mod events;
 mod guard;
+mod log_span;
 #[cfg(feature = "hyper")]
 mod http;
 mod io;
@@ -92,6 +94,7 @@ pub mod adapter {
     pub use crate::engine::Engine;
     #[doc(hidden)]
     pub use crate::guard::{Fragile, guard};
+    pub use crate::log_span::LogSpan;
     #[cfg(feature = "hyper")]
     pub use crate::http::HttpClient;
     pub use crate::io::is_end;

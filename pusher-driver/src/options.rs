@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use pusher_proto::{AuthBody, InvalidConfig, Text};
+use pusher_proto::{AppKey, AuthBody, InvalidConfig, Text};
 
+use crate::log_span::LogSpan;
 use crate::proxy::{Hop, InvalidProxy, Proxies, Proxy};
 use crate::random::random_number;
 #[cfg(feature = "tls")]
@@ -42,6 +43,7 @@ macro_rules! options {
         pub struct Options {
             $(pub(crate) $name: $type,)+
             pub(crate) seed: Option<u64>,
+            client_name: Option<Text>,
             proxies: Proxies,
             #[cfg(feature = "tls")]
             pub(crate) tls: Tls,
@@ -53,6 +55,7 @@ macro_rules! options {
                 Self {
                     $($name: $default,)+
                     seed: None,
+                    client_name: None,
                     proxies: Proxies::default(),
                     #[cfg(feature = "tls")]
                     tls: Tls::default(),
@@ -98,6 +101,23 @@ options! {
 }
 
 impl Options {
+    /// Sets the name that the client's log lines carry, in place of the application's key. Default none.
+    ///
+    /// The span of a client is `pusher{name=orders}` with a name, and `pusher{key=app-key}` without. A name tells clients of one
+    /// application apart, and keeps the key out of logs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pusher_driver::Options;
+    ///
+    /// let options = Options::new().name("orders");
+    /// ```
+    pub fn name(mut self, name: impl Into<Text>) -> Self {
+        self.client_name = Some(name.into());
+        self
+    }
+
     /// Sets where the jitter of delays comes from, to repeat a run. Default: the operating system.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
@@ -146,6 +166,10 @@ impl Options {
     #[doc(hidden)]
     pub fn proxy_to(&self, host: &str, port: u16, tls: bool) -> Option<&Proxy> {
         self.proxies.find(host, port, tls)
+    }
+
+    pub(crate) fn span(&self, key: &AppKey) -> LogSpan {
+        LogSpan::new(self.client_name.as_ref(), key)
     }
 
     pub(crate) fn draw_seed(&self) -> u64 {

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::auth::Answers;
 use crate::clock::Clock;
+use crate::log_span::LogSpan;
 use crate::mailbox::{Budget, replace_waker};
 use crate::options::Options;
 use crate::routes::Routes;
@@ -27,6 +28,8 @@ pub(crate) struct Shared {
     last_id: AtomicU64,
     pub(crate) budget: Arc<Budget>,
     pub(crate) auth_body: AuthBody,
+    /// Entered by everything that may log or that runs code of the application.
+    pub(crate) span: LogSpan,
 }
 
 /// Changed only under the lock, and never while code of the application runs.
@@ -87,6 +90,7 @@ impl ClientEvent {
 
 impl Shared {
     pub(crate) fn new(config: Config, options: &Options, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let span = options.span(config.key());
         let core = pusher_proto::Client::new(config, options.draw_seed());
         Arc::new(Self {
             state: Mutex::new(State::new(core)),
@@ -94,6 +98,7 @@ impl Shared {
             last_id: AtomicU64::new(0),
             budget: Budget::new(options),
             auth_body: options.auth_body,
+            span,
         })
     }
 

@@ -13,6 +13,7 @@ use pusher_proto::{AuthId, CloseFrame, CloseReason, ConnectRequest, Instant, Soc
 use crate::auth::AuthCall;
 use crate::engine::{Engine, payload_len};
 use crate::guard::guard;
+use crate::log_span::LogSpan;
 use crate::socket::{Received, Socket};
 use crate::step::Step;
 
@@ -125,6 +126,12 @@ impl<O: Outside> Turns<O> {
     /// Begins without a socket.
     pub fn new(engine: Engine, outside: O) -> Self {
         Self { engine, link: Link::None, closing: Vec::new(), outside, timer: None, limit: None, began: false }
+    }
+
+    /// Returns the client's span. Every turn must be taken in it.
+    #[must_use]
+    pub fn span(&self) -> &LogSpan {
+        self.engine.span()
     }
 
     /// Takes a turn.

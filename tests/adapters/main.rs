@@ -11,6 +11,7 @@ mod backends;
 #[expect(clippy::unwrap_used, reason = "it fails the scenario")]
 mod faults;
 mod leftovers;
+mod log;
 #[expect(clippy::unwrap_used, reason = "it fails the scenario")]
 mod proxies;
 #[expect(clippy::unwrap_used, reason = "it fails the scenario")]
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     // Leftovers are counted in the whole process.
     arguments.test_threads = Some(1);
     world::silence_wanted_panics();
+    log::watch();
     let mut trials = Vec::new();
     trials.extend(trials_of::<Tokio>());
     trials.extend(trials_of::<AsyncStd>());
@@ -68,6 +70,7 @@ fn trial<A: Adapter>((name, play): Scenario<A>, is_skipped: bool) -> Trial {
         play(&mut world);
         world.end();
         before.expect_nothing_more();
+        log::expect_no_strays();
         Ok(())
     });
     trial.with_ignored_flag(is_skipped)

@@ -64,7 +64,7 @@ impl Client {
                 state.ended = None;
                 state.core.connect();
             } else {
-                tracing::warn!("the client has ended: connect has no effect any more");
+                self.handle.0.span.in_scope(|| tracing::warn!("the client has ended: connect has no effect"));
             }
         });
     }
@@ -248,7 +248,7 @@ impl Client {
 
     fn bind_filter(&self, filter: Filter, callback: impl FnMut(&Event) + Send + 'static) -> BindingId {
         let id = BindingId(self.handle.0.next_id());
-        let binding = Binding::new(id, filter, callback);
+        let binding = self.handle.0.span.in_scope(|| Binding::new(id, filter, callback));
         self.handle.0.change(|state| state.routes.bindings.extend([binding]));
         id
     }

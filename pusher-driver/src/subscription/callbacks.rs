@@ -69,7 +69,7 @@ impl Subscription {
         callback: impl FnMut(&Event) + Send + 'static,
     ) -> Result<BindingId, BindError> {
         let id = BindingId(self.handle.0.next_id());
-        let mut binding = Some(Binding::new(id, filter, callback));
+        let mut binding = Some(self.handle.0.span.in_scope(|| Binding::new(id, filter, callback)));
         self.handle.0.change(|state| {
             let Some(route) = state.routes.get_mut(&self.channel, self.route) else { return };
             let Some(binding) = binding.take() else { return };

@@ -1,0 +1,38 @@
+//! Every line that a client logs is in the client's span, whatever the scenario.
+
+use std::mem;
+use std::sync::{Mutex, PoisonError};
+
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::registry::{LookupSpan, Registry};
+
+/// Lines of the clients that were in no client's span.
+static STRAYS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Watch;
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Watch {
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let line = event.metadata();
+        let is_of_a_client = CLIENTS.iter().any(|target| line.target().starts_with(target));
+        let in_span = || context.event_scope(event).into_iter().flatten().any(|span| span.name() == "pusher");
+        if is_of_a_client && !in_span() {
+            let stray = format!("{} {} {}", line.level(), line.target(), line.name());
+            STRAYS.lock().unwrap_or_else(PoisonError::into_inner).push(stray);
+        }
+    }
+}
+
+/// Begins to watch, in all threads.
+pub(crate) fn watch() {
+    let _ = tracing::subscriber::set_global_default(Registry::default().with(Watch));
+}
+
+/// Fails the scenario if a line was in no client's span.
+pub(crate) fn expect_no_strays() {
+    let strays = mem::take(&mut *STRAYS.lock().unwrap_or_else(PoisonError::into_inner));
+    assert!(strays.is_empty(), "logged outside of the client's span: {strays:#?}");
+}
+
+const CLIENTS: [&str; 4] = ["pusher_driver", "pusher_tokio", "pusher_async_std", "pusher_blocking"];
