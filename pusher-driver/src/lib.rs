@@ -11,10 +11,10 @@ mod connection;
 mod engine;
 mod events;
 mod guard;
-mod log_span;
 #[cfg(feature = "hyper")]
 mod http;
 mod io;
+mod log_span;
 mod mailbox;
 mod options;
 mod pace;
@@ -94,10 +94,10 @@ pub mod adapter {
     pub use crate::engine::Engine;
     #[doc(hidden)]
     pub use crate::guard::{Fragile, guard};
-    pub use crate::log_span::LogSpan;
     #[cfg(feature = "hyper")]
     pub use crate::http::HttpClient;
     pub use crate::io::is_end;
+    pub use crate::log_span::LogSpan;
     pub use crate::pace::Pace;
     #[cfg(all(feature = "async", feature = "websocket"))]
     pub use crate::polled::{Duplex, Polled, reach};

@@ -51,8 +51,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Log {
 fn logged(level: LevelFilter, run: impl FnOnce()) -> Vec<String> {
     let log = Log::default();
     tracing::subscriber::with_default(Registry::default().with(log.clone()).with(level), run);
-    let lines = log.0.lock().unwrap().clone();
-    lines
+    log.0.lock().unwrap().clone()
 }
 
 struct Bomb;
