@@ -104,7 +104,7 @@ impl<'a> Visit<'a> {
     }
 
     fn deliver(&mut self, event: Event) {
-        trace_event(&event);
+        trace_event(&event, self.now);
         let State { core, routes, .. } = &mut *self.state;
         let is_subscribed = |channel: &_| core.channel(channel).is_some_and(|channel| channel.is_subscribed());
         routes.observe(&event, is_subscribed, self.deferred);
@@ -127,16 +127,21 @@ fn why_ended(state: &ConnectionState) -> Option<Ended> {
     }
 }
 
-/// Payloads are the application's own matter and not logged.
-fn trace_event(event: &Event) {
+/// Payloads are the application's own matter and not logged. What fails is a warning, since events are lost or delayed by it.
+fn trace_event(event: &Event, now: Instant) {
     match event {
         Event::Diagnostic(diagnostic) => tracing::info!("{diagnostic}"),
         Event::ConnectionError(error) => tracing::warn!("{error}"),
         Event::StateChanged { previous, current } => tracing::debug!(?previous, ?current, "state"),
         Event::SubscriptionError { channel, error, retry_at: None } => tracing::warn!(%channel, "{error}"),
         Event::SubscriptionError { channel, error, retry_at: Some(at) } => {
-            tracing::warn!(%channel, "{error}; tried again at {at}");
+            tracing::warn!(%channel, "{error}; retrying in {:.1?}", at.since(now));
         }
+        Event::SigninError { error, retry_at: None } => tracing::warn!("{error}"),
+        Event::SigninError { error, retry_at: Some(at) } => {
+            tracing::warn!("{error}; retrying in {:.1?}", at.since(now));
+        }
+        Event::DecryptionError { channel, event, error } => tracing::warn!(%channel, %event, "{error}"),
         event => tracing::trace!(event = event.name(), channel = event.channel().map(ChannelName::as_str), "emit"),
     }
 }
