@@ -76,7 +76,7 @@ impl<T> fmt::Debug for Bounded<T> {
 
 /// The server has sent more than any answer has.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the auth server's answer is longer than its limit: {MAX_LEN} bytes with all heads")]
+#[error("the auth endpoint's answer is longer than {MAX_LEN} bytes, headers included")]
 pub(crate) struct TooLong;
 
 /// Most bytes of one answer as they are sent, below TLS: its body, what encodes it, and heads.

@@ -46,12 +46,12 @@ fn greet(server: &Server, dialect: Dialect, shows_master_key: bool) -> Result<()
     output::line(format_args!("  for sign-ins    {http}/pusher/user-auth"))?;
     output::line(format_args!("  dialect         {dialect}"))?;
     output::line(
-        "It signs for every user and channel that anybody asks for: never give it credentials of production.",
+        "It signs any user and channel on request: never give it production credentials.",
     )?;
     if !server.address().ip().is_loopback() {
         let address = server.address();
         output::line(format_args!(
-            "{WARNING}Warning: {address} is reachable from other machines, which may then publish and sign in as anybody.{WARNING:#}"
+            "{WARNING}Warning: {address} is reachable from other machines, which can publish and sign in as any user.{WARNING:#}"
         ))?;
     }
     if shows_master_key {

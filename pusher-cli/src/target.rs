@@ -22,7 +22,7 @@ pub(crate) struct Target {
 impl Target {
     /// Reads `ws://host[:port][/prefix]`, or the same with `wss`, `http` or `https`.
     pub(crate) fn from_url(url: &str) -> Result<Self, Failure> {
-        let invalid = |reason: &str| Failure::usage(format!("{:?} is not the URL of a server{reason}", mask::url(url)));
+        let invalid = |reason: &str| Failure::usage(format!("{:?} is not a server URL{reason}", mask::url(url)));
         let example = ", such as ws://host:port or wss://host/prefix";
         let endpoint = url.parse::<Endpoint>().map_err(|error| match error {
             InvalidConfig::PortZero => invalid(&format!(": {error}")),

@@ -21,7 +21,7 @@ pub enum BindError {
     #[error("{0} is internal to Pusher and never reaches a callback")]
     Internal(Text),
     /// An event that reaches the application under another name.
-    #[error("{event} never reaches a callback, bind {instead} instead")]
+    #[error("{event} never reaches a callback; bind {instead} instead")]
     Renamed {
         /// The name that was given.
         event: Text,
@@ -29,10 +29,10 @@ pub enum BindError {
         instead: &'static str,
     },
     /// An event of the client that was bound to a channel.
-    #[error("{0} is not an event of a channel, bind it to the client")]
+    #[error("{0} is not a channel event; bind it on the client")]
     NotOfChannel(Text),
     /// No event has a blank name.
-    #[error("the name of an event must not be blank")]
+    #[error("an event name must not be blank")]
     Blank,
     /// The channel was unsubscribed by [`Client::unsubscribe`](crate::Client::unsubscribe).
     #[error("the channel was unsubscribed")]

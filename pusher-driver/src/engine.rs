@@ -214,9 +214,9 @@ impl Engine {
         let mut visit = Visit::begin(&self.shared, self.now, &mut self.steps, &mut self.deferred);
         let state = &mut visit.state;
         if thread::panicking() {
-            tracing::error!("the loop panicked: the client has ended, and connect has no effect any more");
+            tracing::error!("the loop panicked: the client has ended, and connect has no effect");
         } else if state.life == Life::Running {
-            tracing::warn!("the loop was dropped: the client has ended, and connect has no effect any more");
+            tracing::warn!("the loop was dropped: the client has ended, and connect has no effect");
         }
         state.life = Life::Ended;
         // A loop that is cut off says no goodbye, but its handles must not believe that it goes on.

@@ -82,7 +82,7 @@ pub enum TransportError {
         excerpt: Box<str>,
     },
     /// The WebSocket framing is broken.
-    #[error("broken WebSocket framing: {0}")]
+    #[error("invalid WebSocket framing: {0}")]
     WebSocket(String),
 }
 
@@ -137,7 +137,7 @@ impl fmt::Display for CloseReason {
             Self::Closed(Some(frame)) => write!(f, "closed with {}: {}", frame.code, frame.reason),
             Self::Dropped => f.write_str("the connection was lost without a close frame"),
             Self::Failed(error) => fmt::Display::fmt(error, f),
-            Self::FrameTooLarge => f.write_str("a frame was larger than the WebSocket library takes"),
+            Self::FrameTooLarge => f.write_str("a frame was larger than the limit"),
             Self::TlsUnavailable => f.write_str("this build has no TLS"),
         }
     }

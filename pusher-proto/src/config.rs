@@ -286,13 +286,13 @@ impl ConfigBuilder {
 #[non_exhaustive]
 pub enum InvalidConfig {
     /// The application's key.
-    #[error("the application key is unusable: {0}")]
+    #[error("the application key is invalid: {0}")]
     Key(#[source] InvalidName),
     /// The list of endpoints is empty.
     #[error("at least one endpoint is needed")]
     NoEndpoint,
     /// The name of a cluster of hosted Pusher cannot be one.
-    #[error("{name:?} is not the name of a cluster, write {}", Meant(instead.as_deref()))]
+    #[error("{name:?} is not the name of a cluster; write {}", Meant(instead.as_deref()))]
     Cluster {
         /// What was given.
         name: Text,
@@ -306,7 +306,7 @@ pub enum InvalidConfig {
     #[error("a port must not be 0")]
     PortZero,
     /// The path prefix contains what no path can.
-    #[error("{0:?} is not the start of a path")]
+    #[error("{0:?} is not a path prefix")]
     PathPrefix(Text),
     /// The header's name is no token or its value contains control characters.
     #[error("the header {0:?} cannot be sent")]
@@ -335,7 +335,7 @@ pub enum InvalidConfig {
         reason: String,
     },
     /// TLS is asked for in a build without it.
-    #[error("TLS is asked for, but this build has none: enable the feature {0:?}, or set tls(false)")]
+    #[error("TLS is required, but this build lacks it: enable the feature {0:?}, or set tls(false)")]
     TlsDisabled(&'static str),
 }
 

@@ -451,8 +451,8 @@ mod tests {
             assert_eq!(Endpoint::cluster(name).validate(), Err(error), "{name}");
         }
         let says = |name: &str| Endpoint::cluster(name).validate().unwrap_err().to_string();
-        assert_eq!(says("EU"), r#""EU" is not the name of a cluster, write "eu""#);
-        assert_eq!(says(""), r#""" is not the name of a cluster, write one such as "eu""#);
+        assert_eq!(says("EU"), r#""EU" is not the name of a cluster; write "eu""#);
+        assert_eq!(says(""), r#""" is not the name of a cluster; write one such as "eu""#);
         for name in ["eu", "mt1", "us2", "ap-1"] {
             assert_eq!(Endpoint::cluster(name).validate(), Ok(()));
         }

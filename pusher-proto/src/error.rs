@@ -56,7 +56,7 @@ pub enum ProtocolError {
         excerpt: Text,
     },
     /// The frame is longer than [`max_frame_len`](crate::ConfigBuilder::max_frame_len).
-    #[error("a frame of {len} bytes is longer than {max}")]
+    #[error("a frame of {len} bytes exceeds the limit of {max}")]
     FrameTooLarge {
         /// Bytes that it has.
         len: usize,
@@ -121,7 +121,7 @@ pub enum FailReason {
         message: Text,
     },
     /// More consecutive failures than [`max_attempts`](crate::ConfigBuilder::max_attempts).
-    #[error("gave up after {attempts} failed attempts, the last one because: {last}")]
+    #[error("gave up after {attempts} failed attempts; the last error: {last}")]
     GaveUp {
         /// Consecutive failures.
         attempts: u32,
@@ -133,7 +133,7 @@ pub enum FailReason {
     #[error("there is no server to connect to")]
     NoEndpoint,
     /// The server, or the configuration, asks for TLS and there is none.
-    #[error("TLS is needed and not available")]
+    #[error("TLS is required but not available")]
     TlsUnavailable,
 }
 
@@ -147,7 +147,7 @@ const fn meaning(code: u32) -> &'static str {
         4005 => "the server has no such path",
         4006..=4008 => "the server does not speak this protocol version",
         4009 => "the connection is not authorized or was terminated",
-        _ => "the server forbids to come back",
+        _ => "the server does not allow reconnecting",
     }
 }
 
@@ -173,13 +173,13 @@ pub enum SubscriptionError {
     #[error("the authorization of a presence channel has no channel_data")]
     MissingChannelData,
     /// The `channel_data` is no JSON object with a `user_id`.
-    #[error("the channel_data of the authorization is no JSON object with a user_id")]
+    #[error("the channel_data of the authorization is not a JSON object with a user_id")]
     InvalidChannelData,
     /// This build cannot read encrypted channels: it was made without the feature `encryption`.
     #[error("encrypted channels need the feature encryption, which this build does not have")]
     EncryptionUnsupported,
     /// The name is not one that hosted Pusher takes, and [`strict_names`](crate::ConfigBuilder::strict_names) refuses.
-    #[error("the name has more than 164 characters or others than A-Z a-z 0-9 _ - = @ , . ;")]
+    #[error("the name is longer than 164 characters, or contains others than A-Z a-z 0-9 _ - = @ , . ;")]
     NameNotPortable,
 }
 
@@ -272,10 +272,10 @@ pub enum TriggerError {
     #[error("the channel is not subscribed")]
     NotSubscribed,
     /// Only private and presence channels take client events.
-    #[error("client events are possible on private and presence channels only")]
+    #[error("client events can be sent only on private and presence channels")]
     Unsupported,
     /// The data is larger than [`max_client_event_len`](crate::ConfigBuilder::max_client_event_len).
-    #[error("{len} bytes of data are more than {max}")]
+    #[error("{len} bytes of data exceed the limit of {max}")]
     TooLarge {
         /// Bytes of its JSON.
         len: usize,
@@ -283,7 +283,7 @@ pub enum TriggerError {
         max: usize,
     },
     /// More events than [`client_event_rate`](crate::ConfigBuilder::client_event_rate) in a second.
-    #[error("too many client events, the next one is possible in {retry_in:?}")]
+    #[error("too many client events; the next one can be sent in {retry_in:?}")]
     RateLimited {
         /// When the next event may be sent.
         retry_in: Duration,

@@ -128,7 +128,7 @@ async fn a_message_above_max_frame_len_ends_the_connection_and_another_is_opened
     server.send(Message::text("x".repeat(1_001))).await.unwrap();
     assert_eq!(close_code(&mut server).await, 1009);
     drop(server);
-    assert_eq!(next_error(&mut events).await.to_string(), "a frame was larger than the WebSocket library takes");
+    assert_eq!(next_error(&mut events).await.to_string(), "a frame was larger than the limit");
     connected(&mut events).await;
     within(servers.recv()).await;
 }

@@ -26,22 +26,22 @@ pub enum Violation {
     #[error("a control frame is fragmented")]
     ControlFragmented,
     /// A continuation without a message that it continues (section 5.4).
-    #[error("a continuation frame continues nothing")]
+    #[error("a continuation frame has no message to continue")]
     ContinuesNothing,
     /// A new message inside of a fragmented one (section 5.4).
-    #[error("a message begins inside of another one")]
+    #[error("a message begins inside another one")]
     Interleaved,
     /// A text, or the reason of a close, is not UTF-8 (section 8.1).
     #[error("a text is not UTF-8")]
     Utf8,
     /// A close frame has a payload of one byte (section 5.5.1).
-    #[error("a close frame has half a code")]
+    #[error("a close frame has an incomplete code")]
     CloseLength,
     /// A close frame has a code that must not be sent (section 7.4).
     #[error("a close frame has the invalid code {0}")]
     CloseCode(u16),
     /// A message has more frames than the limit allows.
-    #[error("a message in more than {max} frames")]
+    #[error("a message has more than {max} frames")]
     TooManyFragments {
         /// The limit.
         max: u32,

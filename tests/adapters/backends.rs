@@ -134,7 +134,7 @@ fn an_answer_that_cannot_be_used_says_what_came_but_no_secret<A: Adapter>(world:
         (r#"{"data":{"auth":"app-key:t0ken"}}"#, "wrapped its answer in `data`"),
         (r#"{"message":"ok","x":{"auth":"app-key:t0ken"}}"#, r#"without `auth`: {"message":"ok","x":{"auth"…"#),
         (r#"{"auth":"app-key:t0ken","channel_data":{"user_id":"1"}}"#, "`channel_data` in"),
-        (r#"{"auth":"app-key:t0ken","#, r#"something else than a JSON object: {"auth"…"#),
+        (r#"{"auth":"app-key:t0ken","#, r#"something other than a JSON object: {"auth"…"#),
     ];
     for (body, excerpt) in table {
         let backend = Backend::new([Answer::new("200 OK", "", body)]);
@@ -149,7 +149,7 @@ fn a_wrong_url_and_a_lost_connection_name_host_and_path_only<A: Adapter>(world: 
         (Answer::new("403 Forbidden", "", "no"), "BACKEND: authorization denied with status 403: no"),
         (Answer::new("200 OK", "", ""), "BACKEND: the auth endpoint answered nothing"),
         (Answer::new("404 Not Found", "", "<h1>Not Found</h1>"), "404: there is nothing at this URL: <h1>"),
-        (Answer::new("405 Method Not Allowed", "", ""), "405: this URL takes no POST"),
+        (Answer::new("405 Method Not Allowed", "", ""), "405: this URL does not accept POST"),
         (
             Answer::new("302 Found", "Location: https://h/login?back=t0ken\r\n", ""),
             "302: redirects to https://h/login,",
@@ -169,8 +169,8 @@ fn a_wrong_url_and_a_lost_connection_name_host_and_path_only<A: Adapter>(world: 
 fn a_client_is_not_made_with_an_auth_url_that_cannot_be_used<A: Adapter>(world: &mut World<A>) {
     let urls = [
         ("http://h:808080/auth", "has a port that is not a number from 1 to 65535"),
-        ("https://user:t0ken@h/auth", "has a user name or a password: set the header Authorization instead"),
-        ("/broadcasting/auth", "is not http://host/path or https://host/path"),
+        ("https://user:t0ken@h/auth", "contains a user name or password; set the Authorization header instead"),
+        ("/broadcasting/auth", "must have the form http://host/path or https://host/path"),
     ];
     for (url, reason) in urls {
         let auth = pusher_driver::HttpAuth::new(url);

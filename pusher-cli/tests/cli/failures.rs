@@ -14,7 +14,7 @@ async fn wrong_flags() {
     pusher(&more(&["-c", "private-a"])).await.expect_failure(2, "private-a needs --secret or --auth-url");
     pusher(&["listen", "--url", "localhost", "--key", "k", "-c", "a"])
         .await
-        .expect_failure(2, "is not the URL of a server");
+        .expect_failure(2, "is not a server URL");
     pusher(&["demo", "--url", "ws://localhost"]).await.expect_failure(2, "required");
 }
 

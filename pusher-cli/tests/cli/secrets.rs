@@ -36,7 +36,7 @@ async fn wrong_usage_does_not_repeat_what_may_be_a_secret() {
         (
             &["listen", "--key", "k", "-c", "a"],
             &["--url", "wss://h/app?token=tofu"],
-            "\"wss://h/app?…\" is not the URL of a server",
+            "\"wss://h/app?…\" is not a server URL",
         ),
         (
             &["listen", "--key", "k", "-c", "a"],

@@ -109,7 +109,7 @@ pub struct NoAuth;
 impl Drop for AuthCall {
     fn drop(&mut self) {
         if !self.answered {
-            let unanswered = AuthError::Handler("the authorizer gave no answer".into());
+            let unanswered = AuthError::Handler("the authorizer did not answer".into());
             self.answers.answer(self.request.id, Err(unanswered));
         }
     }

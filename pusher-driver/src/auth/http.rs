@@ -282,9 +282,9 @@ fn pairs(given: impl IntoIterator<Item = (impl Into<Text>, impl Into<Secret>)>) 
 /// What to know about an answer that says that there is no endpoint at this URL.
 fn misdirected(response: &HttpResponse) -> Option<String> {
     match (response.status, response.redirect()) {
-        (_, Some(location)) => Some(format!("redirects to {location}, and redirects are not followed")),
+        (_, Some(location)) => Some(format!("redirects to {location}; redirects are not followed")),
         (NOT_FOUND, None) => Some("there is nothing at this URL".into()),
-        (METHOD_NOT_ALLOWED, None) => Some("this URL takes no POST".into()),
+        (METHOD_NOT_ALLOWED, None) => Some("this URL does not accept POST".into()),
         (_, None) => None,
     }
 }

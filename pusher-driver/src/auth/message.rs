@@ -108,7 +108,7 @@ impl HttpResponse {
     pub fn extend(&mut self, piece: &[u8]) -> Result<(), AuthError> {
         if self.body.len() + piece.len() > Self::MAX_LEN {
             let max = Self::MAX_LEN;
-            return Err(AuthError::Handler(format!("the answer of the auth server is longer than {max} bytes")));
+            return Err(AuthError::Handler(format!("the auth endpoint's answer is longer than {max} bytes")));
         }
         self.body.extend_from_slice(piece);
         Ok(())

@@ -21,7 +21,7 @@ pub struct AuthUrl {
 #[non_exhaustive]
 pub enum InvalidAuthUrl {
     /// It does not begin with `http://` or `https://`.
-    #[error("is not http://host/path or https://host/path")]
+    #[error("must have the form http://host/path or https://host/path")]
     Scheme,
     /// The host is missing, or is neither a name nor an IP address.
     #[error("has no valid host")]
@@ -30,10 +30,10 @@ pub enum InvalidAuthUrl {
     #[error("has a port that is not a number from 1 to 65535")]
     Port,
     /// It has a user name or a password.
-    #[error("has a user name or a password: set the header Authorization instead")]
+    #[error("contains a user name or password; set the Authorization header instead")]
     Credentials,
     /// It has a character that a URL cannot have (RFC 3986, section 2).
-    #[error("has a character that must be percent-encoded")]
+    #[error("contains a character that must be percent-encoded")]
     Character,
 }
 
@@ -42,7 +42,7 @@ impl AuthUrl {
     ///
     /// # Errors
     ///
-    /// When it is not the URL of a server that speaks HTTP, or has credentials: they would end up in logs of proxies and
+    /// When it is not a server URL that speaks HTTP, or has credentials: they would end up in logs of proxies and
     /// servers.
     pub fn parse(url: &str) -> Result<Self, InvalidAuthUrl> {
         let (scheme, rest) = url.split_once("://").ok_or(InvalidAuthUrl::Scheme)?;

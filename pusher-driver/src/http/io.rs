@@ -108,7 +108,7 @@ impl<D: Duplex> Read for Io<D> {
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            Err(Spent::All) => return Poll::Ready(Err(io::Error::other("the answer is longer than its limit"))),
+            Err(Spent::All) => return Poll::Ready(Err(io::Error::other("the answer is too long"))),
         };
         // Handing over hyper's own buffer would need unsafe code.
         let mut buffer = [0; READ_LEN];

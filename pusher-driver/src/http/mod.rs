@@ -159,7 +159,7 @@ impl Connection {
         answer.await.map_err(|broken| match broken {
             Broken::Answer(error) => Failure::Failed(error),
             Broken::Connection(_) if meter.is_exceeded() => Failure::Failed(AuthError::Handler(format!(
-                "the auth server's answer is longer than its limit: {MAX_HEADS_LEN} bytes of heads, {} of body",
+                "the auth endpoint's answer is too long: at most {MAX_HEADS_LEN} bytes of headers and {} of body",
                 HttpResponse::MAX_LEN
             ))),
             Broken::Connection(error) if meter.has_received() => {

@@ -129,7 +129,7 @@ fn no_flood_of_an_auth_server_is_read_without_end_or_in_one_turn() {
     }
     let peer = Peer::endless(b"HTTP/1.1 103 Early Hints\r\n\r\n");
     let (answer, _) = post(&HttpClient::new(), &peer);
-    let limit = "the auth server's answer is longer than its limit: 65536 bytes of heads, 1048576 of body";
+    let limit = "the auth endpoint's answer is too long: at most 65536 bytes of headers and 1048576 of body";
     assert_eq!(answer, Err(AuthError::Handler(limit.into()).at("http://h/auth")));
 }
 

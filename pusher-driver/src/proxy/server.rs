@@ -57,10 +57,10 @@ pub enum InvalidProxy {
     #[error("the proxy is not a URL such as http://host:port or socks5://user:password@host:port")]
     Url,
     /// The proxy's protocol is another one.
-    #[error("proxies by {0:?} are not supported, only http and socks5")]
+    #[error("{0:?} proxies are not supported, only http and socks5")]
     Protocol(Text),
     /// SOCKS 5 takes names and passwords of 1 to 255 bytes (RFC 1929), and no name may contain a colon in HTTP.
-    #[error("the proxy's protocol cannot transport these credentials")]
+    #[error("the proxy protocol cannot carry these credentials")]
     Credentials,
 }
 

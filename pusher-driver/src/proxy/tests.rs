@@ -70,7 +70,7 @@ fn http_tunnels_end_behind_the_head_of_the_answer() {
     assert!(sent.contains("\r\nProxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"), "{sent}");
     assert_eq!(end, Err("the proxy p:1: refused with HTTP status 407".into()));
     let (_, end, _) = talk(Proxy::http("p", 1), "h", b"SSH-2.0\r\n\r\n");
-    assert_eq!(end, Err("the proxy p:1: no answer in HTTP".into()));
+    assert_eq!(end, Err("the proxy p:1: did not answer in HTTP".into()));
     let (_, end, _) = talk(Proxy::http("p", 1), "h", b"HTTP/1.1 200");
     assert_eq!(end, Err("the proxy p:1: closed without an answer".into()));
 }
@@ -100,7 +100,7 @@ fn socks_tunnels_end_behind_the_reply() {
     let (_, end, _) = talk(proxy, "h", b"\x05\x02\x01\x01");
     assert_eq!(end, Err("the proxy p:1: refused the credentials".into()));
     let (_, end, _) = talk(Proxy::socks5("p", 1), "h", b"\x05\xff");
-    assert_eq!(end, Err("the proxy p:1: wants other credentials".into()));
+    assert_eq!(end, Err("the proxy p:1: requires other credentials".into()));
     let (_, end, _) = talk(Proxy::socks5("p", 1), "h", b"\x05\x00\x05\x05");
     assert_eq!(end, Err("the proxy p:1: the server refused the connection".into()));
 }

@@ -98,12 +98,12 @@ impl Tunnel {
     fn advance(&mut self) -> io::Result<Option<Stage>> {
         match (self.stage, self.answer.as_slice()) {
             (Stage::HttpConnect, head) if !head.ends_with(HEAD_END) => {
-                Err(refused(format!("answered with a head of more than {MAX_HEAD_LEN} bytes")))
+                Err(refused(format!("answered with more than {MAX_HEAD_LEN} bytes of headers")))
             }
             (Stage::HttpConnect, head) => match http_status(head) {
                 Some(200..=299) => Ok(None),
                 Some(status) => Err(refused(format!("refused with HTTP status {status}"))),
-                None => Err(refused("no answer in HTTP")),
+                None => Err(refused("did not answer in HTTP")),
             },
             (Stage::SocksMethod, [SOCKS_VERSION, NO_CREDENTIALS, ..]) => Ok(Some(self.socks_connect()?)),
             (Stage::SocksMethod, [SOCKS_VERSION, PASSWORD, ..]) => {
@@ -111,12 +111,12 @@ impl Tunnel {
                 self.to_send = socks_credentials(credentials)?;
                 Ok(Some(Stage::SocksCredentials))
             }
-            (Stage::SocksMethod, [SOCKS_VERSION, ..]) => Err(refused("wants other credentials")),
+            (Stage::SocksMethod, [SOCKS_VERSION, ..]) => Err(refused("requires other credentials")),
             (Stage::SocksCredentials, [_, 0, ..]) => Ok(Some(self.socks_connect()?)),
             (Stage::SocksCredentials, _) => Err(refused("refused the credentials")),
             (Stage::SocksConnect, [SOCKS_VERSION, 0, ..]) => Ok(None),
             (Stage::SocksConnect, [SOCKS_VERSION, code, ..]) => Err(refused(socks_error(*code))),
-            (Stage::SocksMethod | Stage::SocksConnect, _) => Err(refused("no answer in SOCKS 5")),
+            (Stage::SocksMethod | Stage::SocksConnect, _) => Err(refused("did not answer in SOCKS 5")),
         }
     }
 
@@ -173,7 +173,7 @@ fn socks_credentials(credentials: &Credentials) -> io::Result<Vec<u8>> {
 
 /// Adds a text behind its length, which is one byte.
 fn push_short(request: &mut Vec<u8>, text: &[u8]) -> io::Result<()> {
-    let Ok(len) = u8::try_from(text.len()) else { return Err(refused("cannot take a name of more than 255 bytes")) };
+    let Ok(len) = u8::try_from(text.len()) else { return Err(refused("cannot carry a name longer than 255 bytes")) };
     request.push(len);
     request.extend_from_slice(text);
     Ok(())
@@ -194,7 +194,7 @@ fn socks_reply_len(reply: &[u8]) -> usize {
 /// What a proxy's code means (RFC 1928, section 6).
 const fn socks_error(code: u8) -> &'static str {
     match code {
-        2 => "its rules forbid this connection",
+        2 => "its rules do not allow this connection",
         3 => "the network is unreachable",
         4 => "the host is unreachable",
         5 => "the server refused the connection",

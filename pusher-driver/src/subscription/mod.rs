@@ -69,7 +69,7 @@ pub enum SubscribeError {
     #[error("the channel was unsubscribed")]
     Unsubscribed,
     /// The caller does not wait any longer; the subscription may still come. Only where waiting takes a limit.
-    #[error("the subscription takes longer than the caller waits")]
+    #[error("the subscription was not confirmed in time")]
     Elapsed,
 }
 

@@ -317,7 +317,7 @@ fn a_panicking_authorizer_refuses_and_the_connection_goes_on() {
     let mut world = World::connected(Silent);
     let chat = world.client.subscribe("private-chat").unwrap();
     assert!(world.run());
-    let error = AuthError::Handler("the authorizer gave no answer".into());
+    let error = AuthError::Handler("the authorizer did not answer".into());
     let error = SubscribeError::Channel(SubscriptionError::Auth(error));
     assert_eq!(now(chat.subscribed()), Poll::Ready(Err(error)));
     assert!(world.client.state().is_connected());

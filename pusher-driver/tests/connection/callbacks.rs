@@ -221,7 +221,7 @@ impl Wake for Bomb {
 fn names_that_no_callback_is_called_with_cannot_be_bound() {
     let (world, chat) = subscribed();
     let error = BindError::Renamed { event: "pusher:error".into(), instead: "error" };
-    assert_eq!(error.to_string(), "pusher:error never reaches a callback, bind error instead");
+    assert_eq!(error.to_string(), "pusher:error never reaches a callback; bind error instead");
     assert_eq!(world.client.bind("pusher:error", |_| {}), Err(error));
     assert_eq!(chat.bind("pusher:error", |_| {}), Err(BindError::NotOfChannel("pusher:error".into())));
     let internal = "pusher_internal:something";

@@ -100,7 +100,7 @@ fn an_authorization_from_another_thread_is_heard() {
         client.unsubscribe("private-left");
         let [granted, refused, left] = waiters.map(|waiter| waiter.join().unwrap());
         assert_eq!(granted, Ok(()));
-        let unanswered = AuthError::Handler("the authorizer gave no answer".into());
+        let unanswered = AuthError::Handler("the authorizer did not answer".into());
         assert_eq!(refused, Err(SubscribeError::Channel(SubscriptionError::Auth(unanswered))));
         assert!(matches!(left, Ok(()) | Err(SubscribeError::Unsubscribed)), "{left:?}");
     });

@@ -105,7 +105,7 @@ impl AuthResponse {
             let channel = request.subject.channel();
             let Some(entry) = channel.and_then(|channel| entries.get(channel.as_str())) else {
                 return Err(AuthError::Handler(format!(
-                    "the answer of the auth server leaves out {}",
+                    "the auth endpoint's answer leaves out {}",
                     request.subject
                 )));
             };
@@ -159,7 +159,7 @@ mod tests {
         let invalid = |text: &str| Err(AuthError::InvalidJson { excerpt: text.into() });
         let down =
             Err(AuthError::Http { status: 500, excerpt: "{}".into(), retry_after: Some(Duration::from_secs(7)) });
-        let missing = |name| Err(AuthError::Handler(format!("the answer of the auth server leaves out {name}")));
+        let missing = |name| Err(AuthError::Handler(format!("the auth endpoint's answer leaves out {name}")));
         assert_eq!(read(200, "[]"), vec![invalid("[]"); 2]);
         assert_eq!(read(500, "{}"), vec![down; 2]);
         assert_eq!(read(200, "{}"), [missing("private-a"), missing("private-b")]);

@@ -306,7 +306,7 @@ fn kind(json: &str) -> &'static str {
     match json.as_bytes().first() {
         Some(b'{') => "an object",
         Some(b'[') => "a list",
-        Some(b'"') => "a string that is not Unicode",
+        Some(b'"') => "a string that is not valid Unicode",
         Some(b't' | b'f') => "a boolean",
         Some(b'n') | None => "null",
         Some(_) => "a number",
@@ -371,7 +371,7 @@ pub enum AuthError {
     #[error("the auth endpoint answered without `{0}`")]
     MissingField(&'static str),
     /// The `shared_secret` of an encrypted channel is no base64 of 32 bytes.
-    #[error("the shared_secret of the authorization is not 32 bytes in base64")]
+    #[error("the shared_secret of the authorization is not 32 bytes of base64")]
     BadSecret,
     /// The application's own authorizer said no.
     #[error("authorization failed: {0}")]
@@ -465,7 +465,7 @@ fn described(excerpt: &str) -> String {
     } else if excerpt.starts_with('<') {
         format!("HTML: {excerpt}")
     } else {
-        format!("something else than a JSON object: {excerpt}")
+        format!("something other than a JSON object: {excerpt}")
     }
 }
 
@@ -592,7 +592,7 @@ mod tests {
         let table = [
             ("", "the auth endpoint answered nothing; "),
             ("<!DOCTYPE html>", "the auth endpoint answered HTML: <!DOCTYPE html>; "),
-            ("true", "the auth endpoint answered something else than a JSON object: true; "),
+            ("true", "the auth endpoint answered something other than a JSON object: true; "),
             (r#"{"data":{"auth":"k:1"}}"#, "the auth endpoint wrapped its answer in `data`; "),
             (r#"{"message":"no"}"#, r#"the auth endpoint answered without `auth`: {"message":"no"}; "#),
         ];

@@ -13,7 +13,7 @@ pub enum Diagnostic {
     #[error("ignored the unknown internal event {0}")]
     UnknownInternalEvent(Text),
     /// An event for a channel that is not, or no longer, subscribed.
-    #[error("ignored the event {event} of {channel}, which is not subscribed")]
+    #[error("ignored event {event} on {channel}, which is not subscribed")]
     NotSubscribed {
         /// The channel.
         channel: Text,
@@ -21,7 +21,7 @@ pub enum Diagnostic {
         event: Text,
     },
     /// An event of the connection came with a channel: a publisher of the channel may have forged it.
-    #[error("ignored the event {event} of {channel}, which only counts without a channel")]
+    #[error("ignored event {event} on {channel}: it is valid only without a channel")]
     NotOfChannel {
         /// The channel.
         channel: Text,
@@ -29,7 +29,7 @@ pub enum Diagnostic {
         event: Text,
     },
     /// An event of an encrypted channel with a name of Pusher's, whose payload is never encrypted.
-    #[error("ignored the event {event} of {channel}, which is not encrypted")]
+    #[error("ignored event {event} on {channel}, which is not encrypted")]
     NotEncrypted {
         /// The channel.
         channel: ChannelName,
@@ -40,10 +40,10 @@ pub enum Diagnostic {
     #[error("ignored a second greeting with the socket id {0}")]
     SecondGreeting(Text),
     /// An authorization came too late.
-    #[error("dropped the answer to the authorization request {0}, which is not waited for any more")]
+    #[error("dropped the answer to authorization request {0}, which is no longer awaited")]
     StaleAuth(AuthId),
     /// A newer key of an encrypted channel could not be had, and is asked for again while events wait for it.
-    #[error("a newer key of {channel} is asked for again at {retry_at}: {error}")]
+    #[error("the request for a newer key of {channel} failed: {error}")]
     KeyRetry {
         /// The channel.
         channel: ChannelName,
@@ -65,19 +65,19 @@ pub enum Diagnostic {
         channel: ChannelName,
     },
     /// The success of a presence subscription had no list of members.
-    #[error("the success of {channel} has no list of members")]
+    #[error("the subscription to {channel} was confirmed without a member list")]
     NoMembers {
         /// The channel.
         channel: ChannelName,
     },
     /// A list of members has grown to its limit of 64 MiB of text; members who join later are not on it.
-    #[error("the list of members of {channel} is full")]
+    #[error("the member list of {channel} is full")]
     RosterFull {
         /// The channel.
         channel: ChannelName,
     },
     /// Hosted Pusher does not take this name.
-    #[error("hosted Pusher does not take the channel name {channel}")]
+    #[error("hosted Pusher does not accept the channel name {channel}")]
     NameNotPortable {
         /// The channel.
         channel: ChannelName,
@@ -91,7 +91,7 @@ pub enum Diagnostic {
         max: usize,
     },
     /// Hosted Pusher refuses so many client events.
-    #[error("more than {max} client events in a second")]
+    #[error("more than {max} client events per second")]
     ClientEventRate {
         /// Events that should be sent.
         max: u32,

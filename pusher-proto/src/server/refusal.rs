@@ -16,16 +16,16 @@ pub(super) enum Refusal {
     /// The name is an excerpt.
     #[error("Unknown event {0}")]
     UnknownEvent(String),
-    #[error("{0} needs data with a channel, and strings in it")]
+    #[error("The data of {0} must be an object of strings, among them a channel")]
     InvalidData(&'static str),
     /// The data is a string that is not such data either.
-    #[error("{0} needs data with a channel, and strings in it")]
+    #[error("The data of {0} must be an object of strings, among them a channel")]
     DataString(&'static str),
     /// The name is an excerpt.
     #[error("Invalid channel name {name}: {reason}")]
     ChannelName { name: String, reason: InvalidName },
     #[error(
-        "Invalid channel name {channel}: it has more than {max} characters or others than A-Z a-z 0-9 _ - = @ , . ;"
+        "Invalid channel name {channel}: it is longer than {max} characters, or contains others than A-Z a-z 0-9 _ - = @ , . ;"
     )]
     NameNotPortable { channel: ChannelName, max: usize },
     #[error("Existing subscription to channel {0}")]

@@ -23,7 +23,7 @@ pub struct Request {
 #[non_exhaustive]
 pub enum InvalidRequest {
     /// The host has characters that cannot stand in a `Host` header.
-    #[error("the host {0:?} cannot stand in a header")]
+    #[error("the host {0:?} cannot appear in a header")]
     Host(String),
     /// The target does not begin with `/`, or has characters that must be percent-encoded.
     #[error("the request target is not a path and query in printable ASCII")]
@@ -35,7 +35,7 @@ pub enum InvalidRequest {
     #[error("the value of the header {0} has control characters")]
     HeaderValue(String),
     /// The header is written by the handshake, or belongs to a body.
-    #[error("the header {0} is not the application's to set")]
+    #[error("the header {0} is reserved for the handshake")]
     ReservedHeader(String),
 }
 

@@ -160,7 +160,7 @@ fn signs_out(dialect: Dialect) {
     stage.pass(MOMENT);
     stage.trigger_for_user("a", "notice", "1");
     // The server still knows the user of this connection; the client does not listen.
-    let ignored = "diagnostic ignored the event notice of #server-to-user-a, which is not subscribed";
+    let ignored = "diagnostic ignored event notice on #server-to-user-a, which is not subscribed";
     assert_eq!(stage.heard(A), if has_signin(dialect) { vec![ignored] } else { vec![] });
     stage.authority(A).user_data = r#"{"id":"other"}"#.into();
     sign_in(&mut stage, A);

@@ -103,7 +103,7 @@ fn a_message_that_never_ends_is_read_in_turns_up_to_a_bound() {
         assert!(reads <= 64, "{reads} reads in one turn");
     };
     assert!(turns > 1, "{turns} turns");
-    assert_eq!(reason, CloseReason::Failed(TransportError::WebSocket("a message in more than 131072 frames".into())));
+    assert_eq!(reason, CloseReason::Failed(TransportError::WebSocket("a message has more than 131072 frames".into())));
     let sent = socket.stream.pipe.sent();
     assert_eq!((sent[0], &unmasked(&sent)[..2]), (CLOSE, &1008_u16.to_be_bytes()[..]));
 }
