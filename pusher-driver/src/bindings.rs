@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_in_the_order_of_registration_whoever_takes_the_event() {
+    fn callbacks_run_in_the_order_of_registration_for_each_event() {
         let (sender, calls) = mpsc::channel();
         let mut bindings = Bindings::default();
         bindings.extend([record(1, Filter::Named("unavailable".into()), &sender)]);

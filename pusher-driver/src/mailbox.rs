@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mailbox_that_nobody_reads_can_pause() {
+    fn an_unread_mailbox_can_pause() {
         let mailbox = mailbox(&Options::new());
         fill(&mailbox, 1..=2);
         assert_eq!(mailbox.pause(), Some(vec![numbered(1), numbered(2)]));

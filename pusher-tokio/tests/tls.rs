@@ -74,7 +74,7 @@ async fn socket_and_authorization_use_the_given_configuration() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_trusts_is_an_error_of_tls() {
+async fn an_untrusted_certificate_is_a_tls_error() {
     let secured = secured().await;
     let client = start(secured.port, &Options::new());
     let mut events = client.events();

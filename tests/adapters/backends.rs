@@ -152,7 +152,7 @@ fn a_wrong_url_and_a_lost_connection_name_host_and_path_only<A: Adapter>(world: 
         (Answer::new("405 Method Not Allowed", "", ""), "405: this URL does not accept POST"),
         (
             Answer::new("302 Found", "Location: https://h/login?back=t0ken\r\n", ""),
-            "302: redirects to https://h/login,",
+            "302: redirects to https://h/login;",
         ),
         (Answer::Close, "BACKEND: authorization failed: "),
     ];

@@ -88,7 +88,7 @@ const ENDLESS: [(&str, u64); 14] = [
 ];
 
 #[test]
-fn frames_without_end_that_nobody_polls_hold_a_few_megabytes() {
+fn endless_frames_that_are_not_polled_hold_a_few_megabytes() {
     for (frame, bound) in ENDLESS {
         let mut victim = Victim::new();
         let held = allocation_counter::measure(|| {
@@ -173,7 +173,7 @@ fn a_roster_holds_its_text_and_little_more_and_ends_at_a_bound() {
 }
 
 #[test]
-fn a_snapshot_of_the_smallest_members_holds_a_few_times_its_size_also_if_all_of_them_are_others_than_before() {
+fn a_snapshot_of_the_smallest_members_holds_a_few_times_its_size_even_if_all_members_change() {
     let mut victim = Victim::new();
     for first in [1_000_000, 5_000_000] {
         let ids: Vec<String> = (first..first + MANY_MEMBERS).map(|id| id.to_string()).collect();

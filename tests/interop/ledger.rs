@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_told_gap_may_end_with_an_event_before_the_success() {
+    fn a_reported_gap_may_end_with_an_event_before_the_success() {
         let published = published();
         let subscribed = Entry::Subscribed(published[0][0]);
         let (notice, again) = (Entry::ContinuityLost(published[0][3]), Entry::Subscribed(published[0][4]));

@@ -77,7 +77,7 @@ async fn a_wrong_secret_is_reported_by_a_server_that_refuses_with_status_200() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tls_to_a_server_without_it_is_told_as_such() {
+async fn tls_to_a_server_without_tls_is_reported_as_such() {
     let server = server().await;
     let url = server.ws_url().replace("ws:", "wss:");
     demo(&url, ["1", "app-key", "app-secret"], &[]).await.expect_failure(3, "cannot connect to wss://127.0.0.1:");

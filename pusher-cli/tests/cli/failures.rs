@@ -12,9 +12,7 @@ async fn wrong_flags() {
     pusher(&more(&["-c", "a", "--cluster", "eu"])).await.expect_failure(2, "cannot be used with");
     pusher(&more(&["-c", "a", "--timeout", "0"])).await.expect_failure(2, "greater than 0");
     pusher(&more(&["-c", "private-a"])).await.expect_failure(2, "private-a needs --secret or --auth-url");
-    pusher(&["listen", "--url", "localhost", "--key", "k", "-c", "a"])
-        .await
-        .expect_failure(2, "is not a server URL");
+    pusher(&["listen", "--url", "localhost", "--key", "k", "-c", "a"]).await.expect_failure(2, "is not a server URL");
     pusher(&["demo", "--url", "ws://localhost"]).await.expect_failure(2, "required");
 }
 

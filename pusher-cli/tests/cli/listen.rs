@@ -73,7 +73,7 @@ async fn signs_or_asks_the_endpoint_for_presence_channels() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_connection_is_told_and_comes_back() {
+async fn a_lost_connection_is_reported_and_restored() {
     let server = server().await;
     let mut listening = Running::start(&["listen", "--url", &server.ws_url(), "--key", "app-key", "--channel", "chat"]);
     listening.line_with(SUCCEEDED).await;

@@ -326,7 +326,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_told_with_all_its_causes() {
+    fn an_error_is_reported_with_all_its_causes() {
         #[derive(Debug, thiserror::Error)]
         #[error("{0}")]
         struct Layer(&'static str, #[source] Option<Box<Layer>>);

@@ -79,7 +79,7 @@ fn http_tunnels_end_behind_the_head_of_the_answer() {
 fn an_answer_to_connect_without_an_end_is_a_failure() {
     let endless = [b"HTTP/1.1 200 OK\r\nX: ".to_vec(), vec![b'y'; 20_000]].concat();
     let (_, end, _) = talk(Proxy::http("p", 1), "h", &endless);
-    assert_eq!(end, Err("the proxy p:1: answered with a head of more than 16384 bytes".into()));
+    assert_eq!(end, Err("the proxy p:1: answered with more than 16384 bytes of headers".into()));
     let mut longest = [b"HTTP/1.1 200 OK\r\nX: ".to_vec(), vec![b'y'; 16_384 - 24]].concat();
     longest.extend(b"\r\n\r\n");
     let (_, end, rest) = talk(Proxy::http("p", 1), "h", &longest);
@@ -116,7 +116,7 @@ fn socks_replies_end_behind_the_address_of_each_kind() {
 }
 
 #[test]
-fn each_reason_of_a_socks_proxy_is_told_apart() {
+fn each_refusal_of_a_socks_proxy_has_its_own_message() {
     let reasons: std::collections::BTreeSet<_> = (1..=6)
         .map(|code| {
             let (_, end, _) = talk(Proxy::socks5("p", 1), "h", &[5, 0, 5, code]);

@@ -158,7 +158,7 @@ fn a_token_that_has_expired_is_renewed_once() {
 }
 
 #[test]
-fn a_call_that_nobody_waits_for_is_dropped() {
+fn a_call_that_is_no_longer_awaited_is_dropped() {
     let mut world = World::connected(HttpAuth::new("https://example.com/auth"));
     let first = world.client.subscribe("private-a").unwrap();
     let _second = world.client.subscribe("private-b").unwrap();
@@ -258,7 +258,7 @@ impl Authorizer for Stuck {
 }
 
 #[test]
-fn calls_that_came_together_are_dropped_when_nobody_waits_for_any() {
+fn calls_that_came_together_are_dropped_when_none_is_awaited() {
     let dropped = Arc::new(AtomicUsize::new(0));
     let mut world = World::connected(Stuck(Arc::clone(&dropped)));
     let (first, second) = (world.client.subscribe("private-a").unwrap(), world.client.subscribe("private-b").unwrap());
@@ -292,7 +292,7 @@ impl Authorizer for Handing {
 }
 
 #[test]
-fn a_call_knows_whether_anybody_waits_for_it() {
+fn a_call_knows_whether_it_is_still_awaited() {
     let (sender, calls) = std::sync::mpsc::channel();
     let mut world = World::connected(Handing(sender));
     let chat = world.client.subscribe("private-chat").unwrap();

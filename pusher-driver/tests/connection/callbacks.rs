@@ -160,7 +160,7 @@ fn callbacks_that_own_handles_can_be_dropped() {
 }
 
 #[test]
-fn drops_that_panic_stop_nobody() {
+fn a_panicking_drop_stops_nothing_else() {
     let (mut world, mut chat) = subscribed();
     for _ in 0..2 {
         let (weak, bomb) = (world.client.downgrade(), Bomb);
@@ -189,7 +189,7 @@ fn drops_that_panic_stop_nobody() {
 }
 
 #[test]
-fn a_waker_that_panics_stops_nobody() {
+fn a_panicking_waker_stops_nothing_else() {
     let (mut world, mut chat) = subscribed();
     let mut other = world.client.subscribe("chat").unwrap();
     world.run();

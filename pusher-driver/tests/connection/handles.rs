@@ -16,7 +16,7 @@ use pusher_proto::{
 use crate::world::{Wakes, World, config, event, now, succeeded};
 
 #[test]
-fn a_presence_channel_tells_who_is_there_and_who_we_are() {
+fn a_presence_channel_lists_its_members_and_names_this_client() {
     let answer = AuthResponse::new("key:5a").channel_data(r#"{"user_id":"2"}"#);
     let mut world = World::connected(move |_: AuthRequest| std::future::ready(Ok(answer.clone())));
     let room = world.client.subscribe("presence-room").unwrap();
@@ -39,7 +39,7 @@ fn a_presence_channel_tells_who_is_there_and_who_we_are() {
 }
 
 #[test]
-fn the_client_tells_what_the_loop_has_seen_of_the_connection() {
+fn the_client_reports_the_connection_as_the_loop_has_seen_it() {
     let mut world = World::new(config(), NoAuth, &Options::new());
     assert_eq!((world.client.socket_id(), world.client.stats().frames), (None, 0));
     world.run();
@@ -51,7 +51,7 @@ fn the_client_tells_what_the_loop_has_seen_of_the_connection() {
 }
 
 #[test]
-fn who_waits_for_a_subscription_is_told_that_a_wish_to_connect_was_taken_back() {
+fn waiting_for_a_subscription_ends_when_the_client_disconnects_even_if_it_connects_again() {
     let mut world = World::connected(NoAuth);
     let chat = world.client.subscribe("chat").unwrap();
     world.client.disconnect();
@@ -210,7 +210,7 @@ fn a_client_event_without_a_usable_name_or_data_is_refused_and_not_sent() {
 }
 
 #[test]
-fn unbinding_tells_what_was_bound() {
+fn unbinding_returns_what_was_bound() {
     let world = World::connected(NoAuth);
     let chat = world.client.subscribe("chat").unwrap();
     let of_client = world.client.bind("a", |_| {}).unwrap();

@@ -31,7 +31,7 @@ fn a_busy_socket_lets_others_run_after_many_messages_or_much_data() {
 }
 
 #[test]
-fn a_socket_that_opens_is_given_up_when_nobody_wants_it_any_more() {
+fn an_opening_socket_is_given_up_when_it_is_no_longer_wanted() {
     let mut world = World::new(config(), NoAuth, &Options::new());
     world.outside().stalls = true;
     world.run();

@@ -81,7 +81,7 @@ fn a_bound_callback_gets_every_later_event() {
 }
 
 #[test]
-fn a_callback_that_panics_harms_nobody_on_any_thread() {
+fn a_panicking_callback_harms_nothing_else_on_any_thread() {
     explore(|| {
         let calls = Calls::default();
         let mut world = World::connected();

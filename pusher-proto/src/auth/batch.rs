@@ -104,10 +104,7 @@ impl AuthResponse {
         let answer = |request: &&AuthRequest| {
             let channel = request.subject.channel();
             let Some(entry) = channel.and_then(|channel| entries.get(channel.as_str())) else {
-                return Err(AuthError::Handler(format!(
-                    "the auth endpoint's answer leaves out {}",
-                    request.subject
-                )));
+                return Err(AuthError::Handler(format!("the auth endpoint's answer leaves out {}", request.subject)));
             };
             entry_of(entry.get(), retry_after)
         };

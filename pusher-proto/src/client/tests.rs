@@ -220,7 +220,7 @@ fn what_waits_to_be_sent_goes_with_its_socket() {
 }
 
 #[test]
-fn only_so_many_client_events_wait_until_somebody_polls() {
+fn a_bounded_number_of_client_events_waits_to_be_polled() {
     let (mut end, channel) = ClientEnd::in_private_channel();
     let event = ClientEventName::new("client-x").unwrap();
     let fill = |end: &mut ClientEnd| {

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn above_a_hundred_subscribers_the_count_is_told_every_five_seconds() {
+    fn above_a_hundred_subscribers_the_count_is_sent_every_five_seconds() {
         let mut channel = Channel::new(1);
         for id in 0..100 {
             channel.join(ConnectionId::new(id), None);

@@ -23,7 +23,7 @@ async fn an_event_of_the_http_api_reaches_a_subscriber_that_the_auth_endpoint_le
 }
 
 #[tokio::test]
-async fn the_http_api_tells_who_is_there() {
+async fn the_http_api_lists_who_is_subscribed() {
     let server = start().await;
     let (mut client, socket_id) = Client::connect(&server).await;
     let question = json!({ "socket_id": socket_id, "channel_name": "presence-a", "user_id": 7, "user_info": [1] });

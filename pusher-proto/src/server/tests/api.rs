@@ -24,7 +24,7 @@ fn data_travels_as_a_string() {
 }
 
 #[test]
-fn an_answer_tells_the_counts_that_were_asked_for() {
+fn an_answer_contains_the_counts_that_were_requested() {
     let mut world = World::with(|builder| builder.subscription_counts(true)).connected(2);
     world.enter(1, "presence-a", r#"{"user_id":"1"}"#);
     world.enter(2, "presence-a", r#"{"user_id":"1"}"#);

@@ -134,7 +134,7 @@ fn reverb_does_not_list_members_among_whom_is_a_stranger() {
 }
 
 #[test]
-fn reverb_keeps_the_last_event_of_a_channel_while_somebody_is_there() {
+fn reverb_keeps_the_last_event_of_a_channel_while_it_is_subscribed() {
     let mut world = world(Dialect::Reverb);
     let succeeded = |client: u64| format!("{client} pusher_internal:subscription_succeeded cache-a {{}}");
     world.subscribe(1, "cache-a");

@@ -62,7 +62,7 @@ fn a_name_with_a_colon_needs_a_signature_that_is_not_given() {
 #[test]
 fn refuses_names_that_hosted_pusher_does_not_take() {
     let mut world = World::with(|builder| builder.max_subscriptions(1)).connected(1);
-    assert!(world.subscribe(1, "a b")[0].contains("Invalid channel name a b: it has more than 164"));
+    assert!(world.subscribe(1, "a b")[0].contains("Invalid channel name a b: it is longer than 164"));
     let text = r##"{"event":"pusher:subscribe","data":{"channel":"#a"}}"##;
     assert!(world.say(1, text)[0].contains("Invalid channel name #a"));
     let mut lenient = World::with(|builder| builder.strict_names(false)).connected(1);
