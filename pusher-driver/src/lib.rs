@@ -11,6 +11,7 @@ mod connection;
 mod engine;
 mod events;
 mod guard;
+pub mod guide;
 #[cfg(feature = "hyper")]
 mod http;
 mod io;
@@ -56,6 +57,7 @@ pub use tls::Tls;
 
 /// What all adapters export; applications use it through theirs.
 pub mod exports {
+    pub use crate::guide;
     pub use pusher_proto::{
         AppKey, AuthBody, AuthError, AuthPurpose, AuthRequest, AuthResponse, AuthSubject, ChannelEvent, ChannelKind,
         ChannelName, ClientEventName, CloseFrame, CloseReason, Config, ConfigBuilder, ConnectionError, ConnectionEvent,

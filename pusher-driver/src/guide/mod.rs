@@ -1,0 +1,25 @@
+//! Guides: one page for each thing that applications do.
+//!
+//! They are the same in every adapter, which exports all names used here. Examples are asynchronous. In `pusher-blocking`, leave out
+//! `.await`: streams are iterators, and `subscribed` and `signed_in` take a limit.
+
+#[doc = include_str!("authorization.md")]
+pub mod authorization {}
+#[doc = include_str!("back_pressure.md")]
+pub mod back_pressure {}
+#[doc = include_str!("encryption.md")]
+pub mod encryption {}
+#[doc = include_str!("errors.md")]
+pub mod errors {}
+#[doc = include_str!("gaps.md")]
+pub mod gaps {}
+#[doc = include_str!("logging.md")]
+pub mod logging {}
+#[doc = include_str!("migrating.md")]
+pub mod migrating {}
+#[doc = include_str!("presence.md")]
+pub mod presence {}
+#[doc = include_str!("sign_in.md")]
+pub mod sign_in {}
+#[doc = include_str!("testing.md")]
+pub mod testing {}
