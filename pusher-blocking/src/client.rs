@@ -245,7 +245,7 @@ impl Subscription {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn typed<T: DeserializeOwned + 'static>(self, event: impl Into<Text>) -> Typed<T> {
+    pub fn typed<T: DeserializeOwned + 'static>(self, event: impl AsRef<str>) -> Typed<T> {
         self.decode().on(event, |value| value)
     }
 
@@ -290,10 +290,10 @@ impl<T> Typed<T> {
     /// ```
     pub fn on<U: DeserializeOwned + 'static>(
         mut self,
-        event: impl Into<Text>,
+        event: impl AsRef<str>,
         map: impl Fn(U) -> T + Send + Sync + 'static,
     ) -> Self {
-        self.decoder.add(event.into(), map);
+        self.decoder.add(event.as_ref(), map);
         self
     }
 

@@ -186,10 +186,10 @@ impl Client {
     /// When the name is one that no callback is called with, because it is internal to the protocol or blank.
     pub fn bind(
         &self,
-        event: impl Into<Text>,
+        event: impl AsRef<str>,
         callback: impl FnMut(&Event) + Send + 'static,
     ) -> Result<BindingId, BindError> {
-        Ok(self.bind_filter(Filter::named(event.into(), Scope::Client)?, callback))
+        Ok(self.bind_filter(Filter::named(event.as_ref().into(), Scope::Client)?, callback))
     }
 
     /// Binds a callback to every event, as [`bind`](Self::bind) does to one.
@@ -204,8 +204,8 @@ impl Client {
     }
 
     /// Removes all client-wide callbacks that were bound to this event; returns how many.
-    pub fn unbind_event(&self, event: &str) -> usize {
-        let removed = self.handle.0.change(|state| state.routes.bindings.remove_event(event));
+    pub fn unbind_event(&self, event: impl AsRef<str>) -> usize {
+        let removed = self.handle.0.change(|state| state.routes.bindings.remove_event(event.as_ref()));
         removed.len()
     }
 

@@ -21,10 +21,10 @@ impl Subscription {
     /// When the name is one that no callback of a channel is called with, or the channel was unsubscribed.
     pub fn bind(
         &self,
-        event: impl Into<Text>,
+        event: impl AsRef<str>,
         callback: impl FnMut(&Event) + Send + 'static,
     ) -> Result<BindingId, BindError> {
-        self.bind_filter(Filter::named(event.into(), Scope::Channel)?, callback)
+        self.bind_filter(Filter::named(event.as_ref().into(), Scope::Channel)?, callback)
     }
 
     /// Binds a callback to every event of this channel, as [`bind`](Self::bind) does to one.
@@ -47,9 +47,9 @@ impl Subscription {
     }
 
     /// Removes all callbacks of this channel that were bound to this event; returns how many.
-    pub fn unbind_event(&self, event: &str) -> usize {
+    pub fn unbind_event(&self, event: impl AsRef<str>) -> usize {
         let removed = self.handle.0.change(|state| {
-            state.routes.get_mut(&self.channel, self.route).map(|route| route.bindings.remove_event(event))
+            state.routes.get_mut(&self.channel, self.route).map(|route| route.bindings.remove_event(event.as_ref()))
         });
         removed.map_or(0, |removed| removed.len())
     }

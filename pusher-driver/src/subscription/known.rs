@@ -20,8 +20,8 @@ impl Subscription {
 
     /// Returns a member of this presence channel, as last known.
     #[must_use]
-    pub fn member(&self, id: &str) -> Option<Member> {
-        self.with_channel(|channel| channel.members()?.get(id))?
+    pub fn member(&self, id: impl AsRef<str>) -> Option<Member> {
+        self.with_channel(|channel| channel.members()?.get(id.as_ref()))?
     }
 
     /// Returns how many members this presence channel has, as last known.

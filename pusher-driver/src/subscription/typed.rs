@@ -107,7 +107,7 @@ impl Subscription {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn typed<T: DeserializeOwned + 'static>(self, event: impl Into<Text>) -> Typed<T> {
+    pub fn typed<T: DeserializeOwned + 'static>(self, event: impl AsRef<str>) -> Typed<T> {
         self.decode().on(event, |value| value)
     }
 
@@ -161,10 +161,10 @@ impl<T> Typed<T> {
     /// ```
     pub fn on<U: DeserializeOwned + 'static>(
         mut self,
-        event: impl Into<Text>,
+        event: impl AsRef<str>,
         map: impl Fn(U) -> T + Send + Sync + 'static,
     ) -> Self {
-        self.decoder.add(event.into(), map);
+        self.decoder.add(event.as_ref(), map);
         self
     }
 
@@ -255,9 +255,9 @@ impl<T> Decoder<T> {
     }
 
     /// Adds a kind of event.
-    pub fn add<U: DeserializeOwned + 'static>(&mut self, event: Text, map: impl Fn(U) -> T + Send + Sync + 'static) {
+    pub fn add<U: DeserializeOwned + 'static>(&mut self, event: &str, map: impl Fn(U) -> T + Send + Sync + 'static) {
         let read = move |data: &Data| data.json().map(&map).map_err(|error| error.to_string().into());
-        self.readers.push((event, Box::new(read)));
+        self.readers.push((event.into(), Box::new(read)));
     }
 
     /// Looks for the next value or error among events of a channel.
@@ -319,7 +319,7 @@ mod tests {
         };
         let mut events = [lost("other"), lost("order.created")].into_iter();
         let mut decoder = Decoder::new(channel.clone());
-        decoder.add("order.created".into(), |id: u64| id);
+        decoder.add("order.created", |id: u64| id);
         let expected = TypedError::Gap { channel: channel.clone(), event: Box::new(lost("order.created")) };
         assert_eq!(decoder.poll(|| Poll::Ready(events.next())), Poll::Ready(Some(Err(expected))));
         assert_eq!(decoder.poll(|| Poll::Ready(events.next())), Poll::Ready(None));

@@ -187,7 +187,15 @@ fn names_are_taken_in_every_form_and_data_in_any_that_serde_writes() {
     for info in [world.client.channel("private-chat"), world.client.channel(&text), world.client.channel(&name)] {
         assert!(info.is_some_and(|info| info.is_subscribed));
     }
+    for _ in 0..2 {
+        world.client.bind(&typing, |_| {}).unwrap();
+        chat.bind(typing.clone(), |_| {}).unwrap();
+    }
+    assert_eq!((world.client.unbind_event("client-a"), chat.unbind_event(String::from("client-a"))), (2, 2));
+    assert_eq!((world.client.unbind_event(&typing), chat.unbind_event(typing.clone())), (0, 0));
+    assert_eq!((chat.member("7"), chat.member(&text)), (None, None));
     assert!(chat.bind(&text, |_| {}).is_ok());
+    drop([world.client.subscribe(&text), world.client.subscribe(&name), world.client.subscribe(name.clone())]);
     world.client.unsubscribe("private-other");
     world.client.unsubscribe("");
     assert!(chat.trigger("client-a", "").is_ok());
