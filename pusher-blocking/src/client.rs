@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use pusher_driver::adapter::Decoder;
 use pusher_driver::{SignedInError, SubscribeError, TypedError, UserInfo};
-use pusher_proto::{ChannelName, ConnectionState, Event, InvalidName, Text};
+use pusher_proto::{ChannelName, ConnectionState, Event, InvalidName};
 use serde::de::DeserializeOwned;
 
 /// A Pusher client: cheap to clone, and usable from any thread.
@@ -110,6 +110,17 @@ impl Client {
     /// # Errors
     ///
     /// When the name is one that no server can mean.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// for event in client.subscribe("private-chat")? {
+    ///     println!("{event:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn subscribe<N>(&self, channel: N) -> Result<Subscription, InvalidName>
     where
         N: TryInto<ChannelName>,
@@ -119,6 +130,16 @@ impl Client {
     }
 
     /// Returns an iterator over everything that happens from now on, on all channels and beside them.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) {
+    /// for event in client.events() {
+    ///     println!("{event:?}");
+    /// }
+    /// # }
+    /// ```
     pub fn events(&self) -> Events {
         Events(self.0.events())
     }
@@ -163,6 +184,21 @@ impl Client {
     }
 
     /// Returns a handle that does not keep the connection.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// // A callback that owned a `Client` would keep the connection, and itself with it.
+    /// let weak = client.downgrade();
+    /// client.bind("goodbye", move |_| {
+    ///     if let Some(client) = weak.upgrade() {
+    ///         client.disconnect();
+    ///     }
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn downgrade(&self) -> WeakClient {
         WeakClient(self.0.downgrade())
@@ -170,6 +206,16 @@ impl Client {
 
     /// Closes the connection for good: what was triggered is sent, the server is told, the streams end, and the thread with
     /// them. Returns when that is done, or after `limit`, whatever is left then.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) {
+    /// use std::time::Duration;
+    ///
+    /// client.shutdown(Duration::from_secs(5));
+    /// # }
+    /// ```
     pub fn shutdown(&self, limit: Duration) {
         wait(Some(limit), |context| self.0.poll_shutdown(limit, context));
     }
@@ -185,6 +231,16 @@ impl Deref for Client {
 
 impl WeakClient {
     /// Returns the client, unless its connection is already closed.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(weak: pusher_blocking::WeakClient) {
+    /// if let Some(client) = weak.upgrade() {
+    ///     client.disconnect();
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn upgrade(&self) -> Option<Client> {
         self.0.upgrade().map(Client)
@@ -193,6 +249,15 @@ impl WeakClient {
 
 impl Subscription {
     /// Returns the client that this handle belongs to.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(chat: pusher_blocking::Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// let news = chat.client().subscribe("news")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn client(&self) -> Client {
         Client(self.0.client())
@@ -226,6 +291,20 @@ impl Subscription {
     /// # Errors
     ///
     /// When the subscription was refused, cannot come because the client is disconnected or has failed, or does not come in time.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    ///
+    /// let chat = client.subscribe("private-chat")?;
+    /// if let Err(error) = chat.subscribed(Duration::from_secs(10)) {
+    ///     eprintln!("no chat: {error}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn subscribed(&self, limit: Duration) -> Result<(), SubscribeError> {
         wait(Some(limit), |context| self.0.poll_subscribed(context)).unwrap_or(Err(SubscribeError::Elapsed))
     }
@@ -349,6 +428,17 @@ macro_rules! receive {
     ($stream:ident $(<$value:ident>)? of $item:ty, $poll:expr) => {
         impl $(<$value>)? $stream $(<$value>)? {
             /// Waits for the next item; returns `None` at the end.
+            ///
+            /// # Examples
+            ///
+            /// ```no_run
+            /// # fn example(client: pusher_blocking::Client) {
+            /// let mut events = client.events();
+            /// while let Some(event) = events.recv() {
+            ///     println!("{event:?}");
+            /// }
+            /// # }
+            /// ```
             pub fn recv(&mut self) -> Option<$item> {
                 wait(None, |context| $poll(self, context)).flatten()
             }
@@ -358,6 +448,22 @@ macro_rules! receive {
             /// # Errors
             ///
             /// When none comes in time, or the stream has ended.
+            ///
+            /// # Examples
+            ///
+            /// ```no_run
+            /// # fn example(client: pusher_blocking::Client) {
+            /// use std::sync::mpsc::RecvTimeoutError;
+            /// use std::time::Duration;
+            ///
+            /// let mut events = client.events();
+            /// match events.recv_timeout(Duration::from_secs(1)) {
+            ///     Ok(event) => println!("{event:?}"),
+            ///     Err(RecvTimeoutError::Timeout) => println!("nothing happens"),
+            ///     Err(RecvTimeoutError::Disconnected) => println!("the client has ended"),
+            /// }
+            /// # }
+            /// ```
             pub fn recv_timeout(&mut self, limit: Duration) -> Result<$item, RecvTimeoutError> {
                 let received = wait(Some(limit), |context| $poll(self, context));
                 received.ok_or(RecvTimeoutError::Timeout)?.ok_or(RecvTimeoutError::Disconnected)
@@ -368,6 +474,17 @@ macro_rules! receive {
             /// # Errors
             ///
             /// When there is none yet, or the stream has ended.
+            ///
+            /// # Examples
+            ///
+            /// ```no_run
+            /// # fn example(client: pusher_blocking::Client) {
+            /// let mut events = client.events();
+            /// while let Ok(event) = events.try_recv() {
+            ///     println!("{event:?}");
+            /// }
+            /// # }
+            /// ```
             pub fn try_recv(&mut self) -> Result<$item, TryRecvError> {
                 match $poll(self, &mut Context::from_waker(Waker::noop())) {
                     Poll::Ready(item) => item.ok_or(TryRecvError::Disconnected),

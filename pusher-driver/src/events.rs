@@ -35,12 +35,34 @@ impl Events {
     /// Returns the next event, or `None` at the end.
     ///
     /// Cancel-safe: no event is lost when the future is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: pusher_driver::Client) {
+    /// let mut events = client.events();
+    /// while let Some(event) = events.recv().await {
+    ///     println!("{event:?}");
+    /// }
+    /// # }
+    /// ```
     #[cfg(feature = "async")]
     pub async fn recv(&mut self) -> Option<Event> {
         std::future::poll_fn(|context| self.poll_recv(context)).await
     }
 
     /// Looks for the next event.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: pusher_driver::Client) {
+    /// let mut events = client.events();
+    /// while let Some(event) = std::future::poll_fn(|context| events.poll_recv(context)).await {
+    ///     println!("{event:?}");
+    /// }
+    /// # }
+    /// ```
     pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         match self.mailbox.take(context) {
             Taken::Event(event) => Poll::Ready(Some(event)),

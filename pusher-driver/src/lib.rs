@@ -8,6 +8,7 @@ mod client;
 mod clock;
 #[cfg(feature = "async")]
 mod connection;
+mod decoder;
 mod engine;
 mod events;
 mod guard;
@@ -47,11 +48,12 @@ pub use auth::{AuthCall, Credentials, HttpAuth, HttpRequest, HttpResponse, NoAut
 pub use auth::{Authorizer, BoxedAuthorizer, HttpAuthWith};
 pub use bindings::{BindError, BindingId};
 pub use client::{ChannelInfo, Client, SignedInError, UserInfo, WeakClient};
+pub use decoder::TypedError;
 pub use events::Events;
 pub use options::{Options, Overflow};
 pub use proxy::{InvalidProxy, Proxy};
 pub use states::States;
-pub use subscription::{SubscribeError, Subscription, Typed, TypedError};
+pub use subscription::{SubscribeError, Subscription, Typed};
 #[cfg(feature = "tls")]
 pub use tls::Tls;
 
@@ -93,6 +95,7 @@ pub mod adapter {
     pub use crate::clock::{Clock, SystemClock};
     #[cfg(feature = "async")]
     pub use crate::connection::Connection;
+    pub use crate::decoder::Decoder;
     pub use crate::engine::Engine;
     #[doc(hidden)]
     pub use crate::guard::{Fragile, guard};
@@ -108,7 +111,6 @@ pub mod adapter {
     pub use crate::runtime::{Runtime, connect_any};
     pub use crate::socket::{Received, Socket};
     pub use crate::step::Step;
-    pub use crate::subscription::Decoder;
     #[cfg(feature = "tls")]
     #[doc(hidden)]
     pub use crate::tls::{handshake_error, server_name};

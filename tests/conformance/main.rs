@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         .push(Trial::test("notation: `connected` fails where something else happens", || Ok(stands_for_its_lines()?)));
     trials.push(rules::trial(&transcripts));
     trials.push(rules::links());
+    trials.push(rules::examples());
     trials.extend(frames::trials(&folder.join("vectors/frames")));
     trials.extend(recorded::trials(&folder.join("vectors/frames")));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -1,4 +1,5 @@
-//! Every rule in `docs/protocol.md` names tests that exist, and every link of the documents leads to a file.
+//! Every rule in `docs/protocol.md` names tests that exist, every link of the documents leads to a file, and every method of the
+//! handles has an example.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -51,6 +52,44 @@ fn labels(document: &str) -> impl Iterator<Item = &str> {
         let label = &rest[..=rest.find(']')?];
         (!rest[label.len()..].starts_with('(')).then_some(label)
     })
+}
+
+/// One test of the documentation of the handles.
+pub(crate) fn examples() -> Trial {
+    Trial::test("rules: every public method of the handles has an example", || {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut sources = vec![root.join("pusher-blocking/src/client.rs")];
+        sources.extend(
+            ["client", "subscription"]
+                .iter()
+                .flat_map(|folder| super::files(&root.join("pusher-driver/src").join(folder), "rs")),
+        );
+        sources.extend(["events.rs", "states.rs"].map(|file| root.join("pusher-driver/src").join(file)));
+        let mut found = 0;
+        let mut missing = Vec::new();
+        for path in &sources {
+            let source = fs::read_to_string(path).expect("a source is readable text");
+            let mut has_example = false;
+            for line in source.lines().map(str::trim) {
+                if is_public_method(line) {
+                    found += 1;
+                    if !has_example {
+                        missing.push(format!("{}: {line}", path.display()));
+                    }
+                }
+                has_example =
+                    (has_example || line == "/// # Examples") && (line.starts_with("///") || line.starts_with("#["));
+            }
+        }
+        if found == 0 || !missing.is_empty() {
+            return Err(format!("of {found} methods, these have no example: {missing:#?}").into());
+        }
+        Ok(())
+    })
+}
+
+fn is_public_method(line: &str) -> bool {
+    ["pub fn", "pub const fn", "pub async fn"].iter().any(|start| line.starts_with(start))
 }
 
 /// One test of the links in `docs` and beside it.

@@ -35,6 +35,16 @@ pub struct ChannelInfo {
 /// What is known now.
 impl Client {
     /// Returns the state of the connection.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) {
+    /// if client.state().is_connected() {
+    ///     println!("connected");
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn state(&self) -> ConnectionState {
         self.handle.0.lock().core.state().clone()
@@ -42,12 +52,30 @@ impl Client {
 
     /// Returns Pusher's word for the state: `initialized`, `connecting`, `connected`, `unavailable`, `failed` or
     /// `disconnected`.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) {
+    /// println!("the client is {}", client.state_name());
+    /// # }
+    /// ```
     #[must_use]
     pub fn state_name(&self) -> &'static str {
         self.handle.0.lock().core.state_name()
     }
 
     /// Whether there has been no connection for longer than the configuration calls normal.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) {
+    /// if client.is_unavailable() {
+    ///     println!("working offline");
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         self.handle.0.lock().core.is_unavailable()
@@ -55,18 +83,49 @@ impl Client {
 
     /// Whether the client has ended, or is about to: [`shutdown`](Self::poll_shutdown) was called, or its loop is gone, as it
     /// is when the runtime shuts down. It stays disconnected then.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) {
+    /// if client.has_ended() {
+    ///     println!("a new client is needed");
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.handle.0.lock().life != Life::Running
     }
 
     /// Returns the server's name for the present connection.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) {
+    /// // A backend that publishes leaves this connection out if the request names it.
+    /// if let Some(socket_id) = client.socket_id() {
+    ///     println!("X-Socket-ID: {socket_id}");
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn socket_id(&self) -> Option<SocketId> {
         self.handle.0.lock().core.socket_id().cloned()
     }
 
     /// Returns who is signed in on the present connection.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) {
+    /// if let Some(user) = client.user() {
+    ///     println!("signed in as {}", user.id);
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn user(&self) -> Option<UserInfo> {
         let state = self.handle.0.lock();
@@ -78,12 +137,32 @@ impl Client {
     /// The set is empty without a signed-in user and begins anew with each [`Event::SignedIn`](pusher_proto::Event::SignedIn). It
     /// holds 10,000 users and 1 MiB of ids at most. Each change is an [`Event::Watchlist`](pusher_proto::Event::Watchlist), to
     /// which callbacks are bound by the names `online` and `offline`.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) {
+    /// for id in client.online() {
+    ///     println!("{id} is online");
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn online(&self) -> BTreeSet<Text> {
         self.handle.0.lock().core.online().clone()
     }
 
     /// Whether a user on the signed-in user's watchlist is [online](Self::online), as last known.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) {
+    /// if client.is_online("ann") {
+    ///     println!("ann is online");
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_online(&self, id: impl AsRef<str>) -> bool {
         self.handle.0.lock().core.online().contains(id.as_ref())
@@ -91,6 +170,15 @@ impl Client {
 
     /// Returns the counters of this client, and what waits in its streams. An event that several streams have missed counts
     /// once for each, and so does one that waits in several.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) {
+    /// let stats = client.stats();
+    /// println!("{} reconnects, {} events missed, {} waiting", stats.reconnects, stats.missed, stats.queued);
+    /// # }
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         let state = self.handle.0.lock();
@@ -104,12 +192,39 @@ impl Client {
     }
 
     /// Returns how long it is until a time in an event, such as `retry_at`; zero if it has passed.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) {
+    /// use pusher_proto::ConnectionState;
+    ///
+    /// if let ConnectionState::Waiting { retry_at, .. } = client.state() {
+    ///     println!("retrying in {:?}", client.duration_until(retry_at));
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn duration_until(&self, at: Instant) -> Duration {
         at.since(self.handle.0.now())
     }
 
     /// Returns how long ago a time in an event was, such as `since`; zero if it is still to come.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: pusher_driver::Client) {
+    /// use pusher_proto::Event;
+    ///
+    /// let mut events = client.events();
+    /// while let Some(event) = events.recv().await {
+    ///     if let Event::ContinuityLost { channel, since } = event {
+    ///         println!("{channel} has a gap of {:?}", client.duration_since(since));
+    ///     }
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn duration_since(&self, at: Instant) -> Duration {
         self.handle.0.now().since(at)
@@ -118,6 +233,19 @@ impl Client {
     /// Returns a time in an event as one of the standard library's, on the operating system's monotonic clock.
     ///
     /// Under a clock that a test has paused, the result is as far from now as the event's time is from the paused clock.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) {
+    /// use pusher_proto::ConnectionState;
+    ///
+    /// if let ConnectionState::Waiting { retry_at, .. } = client.state() {
+    ///     let deadline: std::time::Instant = client.std_instant(retry_at);
+    ///     println!("{:?}", deadline);
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn std_instant(&self, at: Instant) -> std::time::Instant {
         let (now, offset) = (std::time::Instant::now(), self.offset(at));
@@ -125,6 +253,21 @@ impl Client {
     }
 
     /// Returns a time in an event as the wall clock's, to be shown or stored.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: pusher_driver::Client) {
+    /// use pusher_proto::Event;
+    ///
+    /// let mut events = client.events();
+    /// while let Some(event) = events.recv().await {
+    ///     if let Event::ContinuityLost { channel, since } = event {
+    ///         println!("load what was published on {channel} since {:?}", client.system_time(since));
+    ///     }
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn system_time(&self, at: Instant) -> SystemTime {
         let (now, offset) = (SystemTime::now(), self.offset(at));
@@ -132,6 +275,16 @@ impl Client {
     }
 
     /// Returns what is known of a channel, if somebody wants it.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) {
+    /// if let Some(chat) = client.channel("presence-chat") {
+    ///     println!("{:?} members", chat.member_count);
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn channel(&self, channel: impl AsRef<str>) -> Option<ChannelInfo> {
         let channel = ChannelName::new(channel.as_ref()).ok()?;
@@ -139,6 +292,16 @@ impl Client {
     }
 
     /// Returns what is known of every channel that is wanted.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) {
+    /// for channel in client.channels() {
+    ///     println!("{}: {}", channel.name, channel.is_subscribed);
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn channels(&self) -> Vec<ChannelInfo> {
         self.handle.0.lock().core.channels().map(ChannelInfo::from).collect()

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub use known::{ChannelInfo, UserInfo};
 use pusher_proto::{
-    AppKey, ChannelName, ClientEventName, Endpoints, Event, InvalidConfig, InvalidName, NetworkHint, Text, TriggerError,
+    AppKey, ChannelName, ClientEventName, Endpoints, Event, InvalidConfig, InvalidName, NetworkHint, TriggerError,
 };
 use serde::Serialize;
 pub(crate) use signed_in::SignIn;
@@ -58,6 +58,15 @@ impl Client {
 
     /// Connects, or tries again at once if a delay or a failure is in the way. Has no effect after the client
     /// [has ended](Self::has_ended).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) {
+    /// // After `Options::auto_connect(false)`, or to try again at once.
+    /// client.connect();
+    /// # }
+    /// ```
     pub fn connect(&self) {
         self.handle.0.change(|state| {
             if state.life == Life::Running {
@@ -70,6 +79,16 @@ impl Client {
     }
 
     /// Closes the connection and stays disconnected until [`connect`](Self::connect). Channels and bindings stay.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) {
+    /// client.disconnect();
+    /// // Later: channels and bindings are still there.
+    /// client.connect();
+    /// # }
+    /// ```
     pub fn disconnect(&self) {
         self.handle.0.change(|state| state.core.disconnect());
     }
@@ -79,6 +98,17 @@ impl Client {
     /// # Errors
     ///
     /// When there is no server, or one is unusable.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use pusher_proto::{AppKey, Endpoint};
+    ///
+    /// client.switch(AppKey::new("other-key")?, Endpoint::cluster("us2"))?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn switch(&self, key: AppKey, endpoints: impl Into<Endpoints>) -> Result<(), InvalidConfig> {
         let endpoints = endpoints.into();
         endpoints.validate()?;
@@ -87,6 +117,17 @@ impl Client {
     }
 
     /// Tells the client what the operating system says of the network, so that it tries or checks at once.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) {
+    /// use pusher_proto::NetworkHint;
+    ///
+    /// // From a callback of the operating system.
+    /// client.network_changed(NetworkHint::Online);
+    /// # }
+    /// ```
     pub fn network_changed(&self, hint: NetworkHint) {
         self.handle.0.change(|state| state.core.network_changed(hint));
     }
@@ -100,6 +141,18 @@ impl Client {
     /// # Errors
     ///
     /// When the name is one that no server can mean.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: pusher_driver::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut chat = client.subscribe("private-chat")?;
+    /// while let Some(event) = chat.recv().await {
+    ///     println!("{event:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn subscribe<N>(&self, channel: N) -> Result<Subscription, InvalidName>
     where
         N: TryInto<ChannelName>,
@@ -110,6 +163,14 @@ impl Client {
 
     /// Leaves a channel, even if handles of it are left: their streams end and their bindings go. A name that is not subscribed
     /// changes nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) {
+    /// client.unsubscribe("private-chat");
+    /// # }
+    /// ```
     pub fn unsubscribe(&self, channel: impl AsRef<str>) {
         let Ok(channel) = ChannelName::new(channel.as_ref()) else { return };
         // The route's callbacks own values of the application, so it goes without the lock.
@@ -153,6 +214,21 @@ impl Client {
     }
 
     /// Returns a stream of everything that happens from now on, on all channels and beside them.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: pusher_driver::Client) {
+    /// use pusher_proto::Event;
+    ///
+    /// let mut events = client.events();
+    /// while let Some(event) = events.recv().await {
+    ///     if let Event::ConnectionError(error) = event {
+    ///         eprintln!("{error}");
+    ///     }
+    /// }
+    /// # }
+    /// ```
     pub fn events(&self) -> Events {
         Events::new(Arc::clone(&self.handle))
     }
@@ -173,10 +249,22 @@ impl Client {
         States::new(Arc::clone(&self.handle))
     }
 
-    /// Binds a callback to one kind of event, on every channel and beside them. The name is
-    /// [`Event::name`]: `pusher:subscription_succeeded`, `state_change`, `error`, or an event of your own. The names of
-    /// states in pusher-js are called with the [`Event::StateChanged`] that leads to them: `connecting`, `connecting_in`
-    /// (a delay before the next attempt), `connected`, `disconnected`, `failed`; `unavailable` with [`Event::Unavailable`].
+    /// Binds a callback to one kind of event, on every channel and beside them. The name is [`Event::name`]:
+    /// `pusher:subscription_succeeded`, `pusher:continuity_lost`, or an event of your own. What pusher-js emits on its
+    /// `connection` is bound here by the same names:
+    ///
+    /// | Name | The callback gets |
+    /// |---|---|
+    /// | `state_change` | [`Event::StateChanged`], at every change |
+    /// | `connecting`, `connected`, `disconnected`, `failed` | the [`Event::StateChanged`] that leads to the state |
+    /// | `connecting_in` | the [`Event::StateChanged`] to [`ConnectionState::Waiting`](pusher_proto::ConnectionState::Waiting), with the time of the next attempt |
+    /// | `unavailable` | [`Event::Unavailable`]: no connection for [`unavailable_timeout`](pusher_proto::ConfigBuilder::unavailable_timeout) |
+    /// | `error` | [`Event::ConnectionError`] |
+    /// | `online`, `offline` | [`Event::Watchlist`], which pusher-js emits on `pusher.user.watchlist` |
+    ///
+    /// The other names of pusher-js's `connection` have no counterpart: `initialized` is never emitted, and `message`, `ping` and
+    /// `pong` are its raw frames; `message` is an event of your own here. An event of a channel that has one of these names
+    /// reaches the callback too.
     ///
     /// Callbacks run in the loop, in the order of the frames and of their registration, client-wide ones first. Their
     /// time is the connection's, so they must not block. One that panics is reported and stops nobody else.
@@ -184,6 +272,23 @@ impl Client {
     /// # Errors
     ///
     /// When the name is one that no callback is called with, because it is internal to the protocol or blank.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use pusher_proto::Event;
+    ///
+    /// client.bind("connected", |_| println!("connected"))?;
+    /// client.bind("error", |event| eprintln!("{event:?}"))?;
+    /// client.bind("message", |event| {
+    ///     if let Event::Channel(event) = event {
+    ///         println!("{}: {}", event.channel(), event.data().text());
+    ///     }
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn bind(
         &self,
         event: impl AsRef<str>,
@@ -193,29 +298,83 @@ impl Client {
     }
 
     /// Binds a callback to every event, as [`bind`](Self::bind) does to one.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) {
+    /// client.bind_all(|event| println!("{}", event.name()));
+    /// # }
+    /// ```
     pub fn bind_all(&self, callback: impl FnMut(&Event) + Send + 'static) -> BindingId {
         self.bind_filter(Filter::All, callback)
     }
 
     /// Removes a client-wide callback; returns whether there was one. An event that is being handled still reaches it.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let binding = client.bind("message", |event| println!("{event:?}"))?;
+    /// client.unbind(binding);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn unbind(&self, id: BindingId) -> bool {
         let removed = self.handle.0.change(|state| state.routes.bindings.remove(id));
         removed.len() > 0
     }
 
     /// Removes all client-wide callbacks that were bound to this event; returns how many.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.bind("message", |event| println!("{event:?}"))?;
+    /// assert_eq!(client.unbind_event("message"), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn unbind_event(&self, event: impl AsRef<str>) -> usize {
         let removed = self.handle.0.change(|state| state.routes.bindings.remove_event(event.as_ref()));
         removed.len()
     }
 
     /// Removes all client-wide callbacks; returns how many. Those of channels stay.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.bind("message", |event| println!("{event:?}"))?;
+    /// client.bind_all(|event| println!("{event:?}"));
+    /// assert_eq!(client.unbind_all(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn unbind_all(&self) -> usize {
         let removed = self.handle.0.change(|state| state.routes.bindings.remove_all());
         removed.len()
     }
 
     /// Returns a handle that does not keep the connection.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// // A callback that owned a `Client` would keep the connection, and itself with it.
+    /// let weak = client.downgrade();
+    /// client.bind("goodbye", move |_| {
+    ///     if let Some(client) = weak.upgrade() {
+    ///         client.disconnect();
+    ///     }
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn downgrade(&self) -> WeakClient {
         WeakClient { handle: Arc::downgrade(&self.handle) }
@@ -225,12 +384,33 @@ impl Client {
     /// them. Ends when that is done, or after `limit`, whatever is left then.
     ///
     /// The goodbye starts when the future is first polled, and goes on if it is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: pusher_driver::Client) {
+    /// use std::time::Duration;
+    ///
+    /// client.shutdown(Duration::from_secs(5)).await;
+    /// # }
+    /// ```
     #[cfg(feature = "async")]
     pub async fn shutdown(&self, limit: Duration) {
         std::future::poll_fn(|context| self.poll_shutdown(limit, context)).await;
     }
 
     /// Starts the goodbye of `shutdown`, or looks whether it is over.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: pusher_driver::Client) {
+    /// use std::future::poll_fn;
+    /// use std::time::Duration;
+    ///
+    /// poll_fn(|context| client.poll_shutdown(Duration::from_secs(5), context)).await;
+    /// # }
+    /// ```
     pub fn poll_shutdown(&self, limit: Duration, context: &mut Context<'_>) -> Poll<()> {
         self.handle.0.change(|state| match state.life {
             Life::Ended => Poll::Ready(()),
@@ -256,6 +436,16 @@ impl Client {
 
 impl WeakClient {
     /// Returns the client, unless its connection is already closed.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(weak: pusher_driver::WeakClient) {
+    /// if let Some(client) = weak.upgrade() {
+    ///     client.disconnect();
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn upgrade(&self) -> Option<Client> {
         Some(Client::from_handle(self.handle.upgrade()?))

@@ -1,6 +1,6 @@
 //! Callbacks of a channel.
 
-use pusher_proto::{Event, Text};
+use pusher_proto::Event;
 
 use super::Subscription;
 use crate::bindings::{BindError, Binding, BindingId, Filter, Scope};
@@ -19,6 +19,23 @@ impl Subscription {
     /// # Errors
     ///
     /// When the name is one that no callback of a channel is called with, or the channel was unsubscribed.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use pusher_proto::Event;
+    ///
+    /// let chat = client.subscribe("presence-chat")?;
+    /// chat.bind("pusher:member_added", |event| println!("{event:?}"))?;
+    /// chat.bind("message", |event| {
+    ///     if let Event::Channel(event) = event {
+    ///         println!("{}", event.data().text());
+    ///     }
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn bind(
         &self,
         event: impl AsRef<str>,
@@ -32,12 +49,31 @@ impl Subscription {
     /// # Errors
     ///
     /// When the channel was unsubscribed.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(chat: pusher_driver::Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// chat.bind_all(|event| println!("{}", event.name()))?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn bind_all(&self, callback: impl FnMut(&Event) + Send + 'static) -> Result<BindingId, BindError> {
         self.bind_filter(Filter::All, callback)
     }
 
     /// Removes a callback of this channel; returns whether there was one. An event that is being handled still reaches
     /// it.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(chat: pusher_driver::Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// let binding = chat.bind("message", |event| println!("{event:?}"))?;
+    /// chat.unbind(binding);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn unbind(&self, id: BindingId) -> bool {
         let removed = self
             .handle
@@ -47,6 +83,16 @@ impl Subscription {
     }
 
     /// Removes all callbacks of this channel that were bound to this event; returns how many.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(chat: pusher_driver::Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// chat.bind("message", |event| println!("{event:?}"))?;
+    /// assert_eq!(chat.unbind_event("message"), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn unbind_event(&self, event: impl AsRef<str>) -> usize {
         let removed = self.handle.0.change(|state| {
             state.routes.get_mut(&self.channel, self.route).map(|route| route.bindings.remove_event(event.as_ref()))
@@ -55,6 +101,17 @@ impl Subscription {
     }
 
     /// Removes all callbacks of this channel, whichever handle they were bound to; returns how many.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(chat: pusher_driver::Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// chat.bind("message", |event| println!("{event:?}"))?;
+    /// chat.bind_all(|event| println!("{event:?}"))?;
+    /// assert_eq!(chat.unbind_all(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn unbind_all(&self) -> usize {
         let removed = self
             .handle

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use pusher_proto::{ChannelName, ClientEventName, Event, FailReason, InvalidName, SubscriptionError, TriggerError};
 use serde::Serialize;
-pub use typed::{Decoder, Typed, TypedError};
+pub use typed::Typed;
 
 use crate::client::Client;
 use crate::mailbox::{Mailbox, Taken};
@@ -94,6 +94,14 @@ impl Subscription {
     }
 
     /// Returns the channel's name.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(chat: pusher_driver::Subscription) {
+    /// println!("this is {}", chat.name());
+    /// # }
+    /// ```
     #[must_use]
     pub fn name(&self) -> &ChannelName {
         &self.channel
@@ -155,6 +163,18 @@ impl Subscription {
     /// # Errors
     ///
     /// When the subscription was refused, or cannot come because the client is disconnected or has failed.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: pusher_driver::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let chat = client.subscribe("private-chat")?;
+    /// if let Err(error) = chat.subscribed().await {
+    ///     eprintln!("no chat: {error}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "async")]
     pub async fn subscribed(&self) -> Result<(), SubscribeError> {
         let mut wait = Wait { subscription: self, id: None };
@@ -166,6 +186,15 @@ impl Subscription {
     /// # Errors
     ///
     /// The same.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(chat: pusher_driver::Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// std::future::poll_fn(|context| chat.poll_subscribed(context)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn poll_subscribed(&self, context: &mut Context<'_>) -> Poll<Result<(), SubscribeError>> {
         self.poll_wait(None, context)
     }
@@ -199,12 +228,38 @@ impl Subscription {
     /// Returns the next event of the channel, or `None` at the end.
     ///
     /// Cancel-safe: no event is lost when the future is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(mut chat: pusher_driver::Subscription) {
+    /// use pusher_proto::Event;
+    ///
+    /// while let Some(event) = chat.recv().await {
+    ///     match event {
+    ///         Event::Channel(event) => println!("{}: {}", event.event(), event.data().text()),
+    ///         Event::ContinuityLost { .. } => println!("load the state anew"),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # }
+    /// ```
     #[cfg(feature = "async")]
     pub async fn recv(&mut self) -> Option<Event> {
         std::future::poll_fn(|context| self.poll_recv(context)).await
     }
 
     /// Looks for the next event of the channel.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(mut chat: pusher_driver::Subscription) {
+    /// while let Some(event) = std::future::poll_fn(|context| chat.poll_recv(context)).await {
+    ///     println!("{event:?}");
+    /// }
+    /// # }
+    /// ```
     pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         loop {
             match self.mailbox.take(context) {
