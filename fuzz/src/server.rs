@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
 use pusher_proto::server::{
-    Action, ConnectionId, Dialect, Info, Publication, Server, ServerConfig, ServerConfigBuilder, user_channel,
+    Action, ConnectionId, Dialect, Info, Publication, Server, ServerConfig, ServerConfigBuilder,
 };
 use pusher_proto::signing::{App, MasterKey};
 use pusher_proto::{AuthResponse, ChannelKind, ChannelName, CloseFrame, Frame, Instant, SocketId};
@@ -312,7 +312,7 @@ fn with_limits(config: ServerConfigBuilder, limits: u8) -> ServerConfigBuilder {
 
 fn name(name: &str) -> ChannelName {
     match name.strip_prefix("#server-to-user-") {
-        Some(user) => user_channel(user).expect("the id of a user"),
+        Some(user) => pusher_proto::user_channel(user).expect("the id of a user"),
         None => ChannelName::new(name).expect("the name of a channel"),
     }
 }

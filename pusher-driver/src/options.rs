@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pusher_proto::adapter::check_positive;
 use pusher_proto::{AppKey, AuthBody, InvalidConfig, Text};
 
 use crate::log_span::LogSpan;
@@ -85,17 +86,17 @@ options! {
     /// Sets whether the client connects at once, without [`Client::connect`](crate::Client::connect). Default true.
     auto_connect: bool = true;
     /// Sets how long the client waits for the peer's side of a close. Default 5 s.
-    close_timeout: Duration = Duration::from_secs(5), check InvalidConfig::check_positive;
+    close_timeout: Duration = Duration::from_secs(5), check check_positive;
     /// Sets how the body of a request for authorization is written. Default form.
     auth_body: AuthBody = AuthBody::Form;
     /// Sets how many events may wait in one [`Subscription`](crate::Subscription) or [`Events`](crate::Events). Default
     /// 65,536, some seconds of a very busy channel.
-    mailbox_len: usize = 65_536, check InvalidConfig::check_positive;
+    mailbox_len: usize = 65_536, check check_positive;
     /// Sets how many bytes of events may wait in all streams of one client together. Default 64 MiB.
     ///
     /// A stream that holds less than its share may take events even then, so that a slow stream cannot starve the others;
     /// together they never hold more than twice this.
-    mailbox_bytes: usize = 64 * 1_024 * 1_024, check InvalidConfig::check_positive;
+    mailbox_bytes: usize = 64 * 1_024 * 1_024, check check_positive;
     /// Sets what happens above these bounds. Default [`Overflow::DropOldest`].
     overflow: Overflow = Overflow::DropOldest;
 }

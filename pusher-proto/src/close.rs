@@ -138,7 +138,7 @@ impl fmt::Display for CloseReason {
             Self::Dropped => f.write_str("the connection was lost without a close frame"),
             Self::Failed(error) => fmt::Display::fmt(error, f),
             Self::FrameTooLarge => f.write_str("a frame was larger than the limit"),
-            Self::TlsUnavailable => f.write_str("this build has no TLS"),
+            Self::TlsUnavailable => f.write_str("this build has no TLS: enable the feature `tls`, or set tls(false)"),
         }
     }
 }

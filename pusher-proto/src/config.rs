@@ -146,41 +146,41 @@ options! {
     client_version: Text = Text::from_static(env!("CARGO_PKG_VERSION")), from impl Into<Text> => Into::into;
     /// Sets the silence after which a ping is sent, unless the server asks for less. At least 1 s is used. Default 120 s
     /// (Pusher protocol, *Detecting that the connection is alive*).
-    activity_timeout: Duration = Duration::from_secs(120), check InvalidConfig::check_positive;
+    activity_timeout: Duration = Duration::from_secs(120), check check_positive;
     /// Sets how long the answer to a ping may take. Default 30 s (as above).
-    pong_timeout: Duration = Duration::from_secs(30), check InvalidConfig::check_positive;
+    pong_timeout: Duration = Duration::from_secs(30), check check_positive;
     /// Sets how long the client goes without a ping on a busy connection; `None` for as long as there is traffic.
     /// Default 90 s if the server's activity timeout is 30 s or less, else `None`.
     max_ping_interval: PingInterval = PingInterval::Auto, from impl Into<Option<Duration>> => PingInterval::new,
         check PingInterval::check;
     /// Sets how long the way from opening the socket to `pusher:connection_established` may take. Default 15 s.
-    handshake_timeout: Duration = Duration::from_secs(15), check InvalidConfig::check_positive;
+    handshake_timeout: Duration = Duration::from_secs(15), check check_positive;
     /// Sets how long there may be no connection before [`Event::Unavailable`](crate::Event::Unavailable). Default 10 s.
-    unavailable_timeout: Duration = Duration::from_secs(10), check InvalidConfig::check_positive;
+    unavailable_timeout: Duration = Duration::from_secs(10), check check_positive;
     /// Sets how long the server may take to answer a subscription. Default 30 s.
-    subscribe_timeout: Duration = Duration::from_secs(30), check InvalidConfig::check_positive;
+    subscribe_timeout: Duration = Duration::from_secs(30), check check_positive;
     /// Sets how long the server may take to answer a sign-in. Default 30 s.
-    signin_timeout: Duration = Duration::from_secs(30), check InvalidConfig::check_positive;
+    signin_timeout: Duration = Duration::from_secs(30), check check_positive;
     /// Sets whether a presence channel may be subscribed without `channel_data`, as the signed-in user. Default on for
     /// clusters of hosted Pusher and off for own hosts, some of which drop the connection then.
     presence_by_signin: Option<bool> = None, from bool => Some;
     /// Sets how long one request for authorization may take. Default 15 s.
-    auth_timeout: Duration = Duration::from_secs(15), check InvalidConfig::check_positive;
+    auth_timeout: Duration = Duration::from_secs(15), check check_positive;
     /// Sets how often a failed request for authorization is repeated where that may help: after network errors, timeouts and
     /// the statuses 408, 429 and 5xx. Default: for as long as the channel or the sign-in is wanted; `None` is that default.
     auth_retries: Option<u32> = None, from impl Into<Option<u32>> => Into::into;
     /// Sets how long events of an encrypted channel wait for a newer key while requests for it fail. Default 30 s.
-    key_refresh_timeout: Duration = Duration::from_secs(30), check InvalidConfig::check_positive;
+    key_refresh_timeout: Duration = Duration::from_secs(30), check check_positive;
     /// Sets after how many consecutive failures the client gives up. Default: never; `None` is that default.
     max_attempts: Option<u32> = None, from impl Into<Option<u32>> => Into::into, check positive_if_set;
     /// Sets the least delay before a new attempt to connect. Default 1 s (Pusher protocol, codes 4100 to 4199).
-    reconnect_base: Duration = Duration::from_secs(1), check InvalidConfig::check_positive;
+    reconnect_base: Duration = Duration::from_secs(1), check check_positive;
     /// Sets what the bound of the delay is multiplied by after each failure. Default 2.
-    reconnect_factor: u32 = 2, check InvalidConfig::check_positive;
+    reconnect_factor: u32 = 2, check check_positive;
     /// Sets the bound that the delay does not pass. Default 30 s.
-    reconnect_cap: Duration = Duration::from_secs(30), check InvalidConfig::check_positive;
+    reconnect_cap: Duration = Duration::from_secs(30), check check_positive;
     /// Sets how long a connection must last to count as good: failures before it are then forgotten. Default 10 s.
-    reconnect_reset_after: Duration = Duration::from_secs(10), check InvalidConfig::check_positive;
+    reconnect_reset_after: Duration = Duration::from_secs(10), check check_positive;
     /// Sets codes after which the client does not come back by itself, beyond 4000 to 4099. Default none.
     fatal_codes: Vec<u16> = Vec::new(), from impl IntoIterator<Item = u16> => Vec::from_iter;
     /// Sets codes after which the client comes back although the protocol forbids it, such as 4009 where that means an
@@ -188,9 +188,9 @@ options! {
     retry_codes: Vec<u16> = Vec::new(), from impl IntoIterator<Item = u16> => Vec::from_iter;
     /// Sets how many requests for authorization may be unanswered at a time, those for newer keys of encrypted channels
     /// included. Default 8.
-    auth_window: usize = 8, check InvalidConfig::check_positive;
+    auth_window: usize = 8, check check_positive;
     /// Sets how many subscriptions may be unanswered at a time. Default 256.
-    subscribe_window: usize = 256, check InvalidConfig::check_positive;
+    subscribe_window: usize = 256, check check_positive;
     /// Sets how many subscriptions are sent in a second, evenly. Default: as many as there are; `None` is that default. A client
     /// that a server complains about goes slower by itself.
     subscriptions_per_second: Option<u32> = None, from impl Into<Option<u32>> => Into::into, check positive_if_set;
@@ -199,16 +199,16 @@ options! {
     /// Sets whether waiting client events survive the loss of a connection. Default false.
     keep_client_events: bool = false;
     /// Sets the number of client events a second, per connection. Default 10 (Pusher docs, *Triggering client events*).
-    client_event_rate: u32 = 10, check InvalidConfig::check_positive;
+    client_event_rate: u32 = 10, check check_positive;
     /// Sets what happens above [`client_event_rate`](Self::client_event_rate). Default warn.
     client_event_rate_limit: Strictness = Strictness::Warn;
     /// Sets the largest data of a client event in bytes of JSON. Default 10,240 (Pusher docs, as above).
-    max_client_event_len: usize = 10 * 1_024, check InvalidConfig::check_positive;
+    max_client_event_len: usize = 10 * 1_024, check check_positive;
     /// Sets what happens above [`max_client_event_len`](Self::max_client_event_len). Default warn.
     client_event_len_limit: Strictness = Strictness::Warn;
     /// Sets how many events of an encrypted channel wait while a newer key is asked for; at most
     /// [`max_pending_events`](Self::max_pending_events), at most 16 MiB, and of all channels at most 64 MiB. Default 256.
-    held_encrypted_events: usize = 256, check InvalidConfig::check_positive;
+    held_encrypted_events: usize = 256, check check_positive;
     /// Sets what happens to channel names that hosted Pusher does not take. Default warn.
     strict_names: Strictness = Strictness::Warn;
     /// Sets the largest frame in bytes that is read, less than 4 GiB; a larger one is one
@@ -216,15 +216,15 @@ options! {
     max_frame_len: usize = 16 * 1_024 * 1_024, check frame_len;
     /// Sets how many channel events wait to be polled before further ones become one
     /// [`Event::Lagged`](crate::Event::Lagged); so they do if those hold more than 64 MiB. Default 4,096.
-    max_pending_events: usize = 4_096, check InvalidConfig::check_positive;
+    max_pending_events: usize = 4_096, check check_positive;
 }
 
 fn positive_if_set<T: Default + PartialEq>(name: &'static str, value: &Option<T>) -> Result<(), InvalidConfig> {
-    value.as_ref().map_or(Ok(()), |value| InvalidConfig::check_positive(name, value))
+    value.as_ref().map_or(Ok(()), |value| check_positive(name, value))
 }
 
 fn frame_len(name: &'static str, value: &usize) -> Result<(), InvalidConfig> {
-    InvalidConfig::check_positive(name, value)?;
+    check_positive(name, value)?;
     u32::try_from(*value).map(drop).map_err(|_| InvalidConfig::FrameLen)
 }
 
@@ -245,7 +245,7 @@ impl PingInterval {
 
     fn check(name: &'static str, interval: &Self) -> Result<(), InvalidConfig> {
         match interval {
-            Self::At(interval) => InvalidConfig::check_positive(name, interval),
+            Self::At(interval) => check_positive(name, interval),
             Self::Auto | Self::Never => Ok(()),
         }
     }
@@ -350,12 +350,13 @@ impl fmt::Display for Meant<'_> {
     }
 }
 
-impl InvalidConfig {
-    /// Refuses zero; for the options of adapters.
-    #[doc(hidden)]
-    pub fn check_positive<T: Default + PartialEq>(name: &'static str, value: &T) -> Result<(), Self> {
-        if *value == T::default() { Err(Self::Zero(name)) } else { Ok(()) }
-    }
+/// Refuses zero; for the options of adapters too.
+///
+/// # Errors
+///
+/// [`InvalidConfig::Zero`] with the option's name.
+pub fn check_positive<T: Default + PartialEq>(name: &'static str, value: &T) -> Result<(), InvalidConfig> {
+    if *value == T::default() { Err(InvalidConfig::Zero(name)) } else { Ok(()) }
 }
 
 /// The activity timeout in seconds that Reverb, soketi and laravel-websockets ask for.

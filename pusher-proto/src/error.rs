@@ -133,7 +133,7 @@ pub enum FailReason {
     #[error("there is no server to connect to")]
     NoEndpoint,
     /// The server, or the configuration, asks for TLS and there is none.
-    #[error("TLS is required but not available")]
+    #[error("the server needs TLS, and this build has none: enable the feature `tls`")]
     TlsUnavailable,
 }
 
@@ -176,7 +176,7 @@ pub enum SubscriptionError {
     #[error("the channel_data of the authorization is not a JSON object with a user_id")]
     InvalidChannelData,
     /// This build cannot read encrypted channels: it was made without the feature `encryption`.
-    #[error("encrypted channels need the feature encryption, which this build does not have")]
+    #[error("encrypted channels are not available in this build: enable the feature `encryption`")]
     EncryptionUnsupported,
     /// The name is not one that hosted Pusher takes, and [`strict_names`](crate::ConfigBuilder::strict_names) refuses.
     #[error("the name is longer than 164 characters, or contains others than A-Z a-z 0-9 _ - = @ , . ;")]

@@ -28,6 +28,7 @@ mod wire;
 /// What adapters and servers need beside the machines; applications do not need it.
 #[doc(hidden)]
 pub mod adapter {
+    pub use crate::config::check_positive;
     pub use crate::endpoint::{authority, bare_host, bracketed};
     pub use crate::excerpt::start_of;
     pub use crate::wire::read::SERVER_TO_USER;
@@ -45,7 +46,7 @@ pub use error::{
 };
 pub use event::{ChannelEvent, ConnectionEvent, ConnectionState, Diagnostic, Event, Presence, UserEvent};
 pub use members::{Difference, Member, Members};
-pub use name::{AppKey, ChannelKind, ChannelName, ClientEventName, InvalidName, SocketId};
+pub use name::{AppKey, ChannelKind, ChannelName, ClientEventName, InvalidName, SocketId, user_channel};
 pub use secret::Secret;
 pub use text::Text;
 pub use time::Instant;

@@ -11,6 +11,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Text;
+use crate::wire::read;
 
 /// What the prefix of a channel's name says of it (Pusher docs, *Channels*).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,6 +106,26 @@ impl ChannelName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Returns the name of the channel that takes events for one user: backends publish to it, and clients are subscribed to it when they
+/// sign in (Pusher docs, *User authentication*).
+///
+/// # Errors
+///
+/// When the id is empty or too long, or contains a control character.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(pusher_proto::user_channel("ann")?.as_str(), "#server-to-user-ann");
+/// # Ok::<(), pusher_proto::InvalidName>(())
+/// ```
+pub fn user_channel(user_id: &str) -> Result<ChannelName, InvalidName> {
+    if user_id.is_empty() {
+        return Err(InvalidName::Empty);
+    }
+    check(read::server_to_user(user_id).into(), ChannelName::MAX_LEN).map(ChannelName)
 }
 
 /// The name of an event that a client may send: starts with `client-`, at most 200 bytes, no control character.

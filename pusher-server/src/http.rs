@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use pusher_proto::adapter::SERVER_TO_USER;
-use pusher_proto::server::{Attributes, ChannelState, Info, Publication, user_channel};
+use pusher_proto::server::{Attributes, ChannelState, Info, Publication};
 use pusher_proto::signing::ApiRequest;
 use pusher_proto::{ChannelName, InvalidName, SocketId};
 use serde::{Deserialize, Serialize};
@@ -275,7 +275,7 @@ async fn terminate_connections(
 /// The name of a channel, or of the one that takes events for a user.
 fn channel_name(name: &str) -> Result<ChannelName, InvalidName> {
     match name.strip_prefix(SERVER_TO_USER) {
-        Some(user) => user_channel(user),
+        Some(user) => pusher_proto::user_channel(user),
         None => ChannelName::new(name),
     }
 }

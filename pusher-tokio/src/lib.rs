@@ -28,6 +28,7 @@ use crate::runtime::Tokio;
 /// # Panics
 ///
 /// When called outside of a tokio runtime, or in one without IO and time.
+#[track_caller]
 pub fn connect(config: Config, authorizer: impl Authorizer) -> Result<Client, InvalidConfig> {
     connect_with(config, authorizer, &Options::new())
 }
@@ -41,6 +42,7 @@ pub fn connect(config: Config, authorizer: impl Authorizer) -> Result<Client, In
 /// # Panics
 ///
 /// As [`connect`].
+#[track_caller]
 pub fn connect_with(config: Config, authorizer: impl Authorizer, options: &Options) -> Result<Client, InvalidConfig> {
     if cfg!(not(feature = "tls")) && config.needs_tls() {
         return Err(InvalidConfig::TlsDisabled("tls"));

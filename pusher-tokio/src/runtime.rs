@@ -26,9 +26,20 @@ pub(crate) struct Tokio {
 
 impl Tokio {
     /// Takes the runtime that it is called in.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    #[track_caller]
     pub(crate) fn new(config: &Config, options: &Options) -> Self {
+        let Ok(handle) = Handle::try_current() else {
+            panic!(
+                "a client of pusher-tokio was started outside of a tokio runtime: connect in an async function, such as one with \
+                 #[tokio::main], or after `let _entered = runtime.enter();`"
+            );
+        };
         Self {
-            handle: Handle::current(),
+            handle,
             origin: tokio::time::Instant::now(),
             limits: Limits::new(config),
             options: options.clone(),

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use libtest_mimic::Trial;
-use pusher_proto::server::{Action, ApiError, ConnectionId, Dialect, Publication, Server, ServerConfig, user_channel};
+use pusher_proto::server::{Action, ApiError, ConnectionId, Dialect, Publication, Server, ServerConfig};
 use pusher_proto::signing::{App, MasterKey};
 use pusher_proto::{ChannelName, Frame, Instant, SocketId};
 use serde_json::{Value, json};
@@ -216,7 +216,7 @@ impl Replay {
         let names =
             event["channels"].as_array().into_iter().flatten().chain([&event["channel"]]).filter_map(Value::as_str);
         let channels = names.map(|name| match name.strip_prefix("#server-to-user-") {
-            Some(user) => user_channel(user).expect("a recorded user is one"),
+            Some(user) => pusher_proto::user_channel(user).expect("a recorded user is one"),
             None => ChannelName::new(name).expect("a recorded channel is one"),
         });
         let text = |field: &str| event[field].as_str().unwrap_or_default().to_owned();

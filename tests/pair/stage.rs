@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pusher_proto::server::{Dialect, Publication, ServerConfig, ServerConfigBuilder, user_channel};
+use pusher_proto::server::{Dialect, Publication, ServerConfig, ServerConfigBuilder};
 use pusher_proto::signing::{App, MasterKey};
 use pusher_proto::{
     Action, ChannelName, Client, ClientEventName, Config, ConfigBuilder, Data, Endpoint, Event, Frame, Instant,
@@ -139,7 +139,7 @@ impl Stage {
     }
 
     pub(crate) fn trigger_for_user(&mut self, user: &str, event: &str, data: &str) {
-        let channel = user_channel(user).expect("the id of a user");
+        let channel = pusher_proto::user_channel(user).expect("the id of a user");
         self.publish(&Publication::new(event.to_owned(), [channel], data.to_owned()));
     }
 

@@ -377,7 +377,9 @@ pub enum AuthError {
     #[error("authorization failed: {0}")]
     Handler(String),
     /// The client was configured without an authorizer.
-    #[error("no authorizer is configured")]
+    #[error(
+        "no authorizer is configured for this: set one, such as `HttpAuth`, which needs a `user_endpoint` for sign-in"
+    )]
     NotConfigured,
     /// What went wrong at an endpoint of the application; see [`cause`](Self::cause).
     #[error("{url}: {error}")]

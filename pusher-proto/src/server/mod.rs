@@ -48,7 +48,6 @@ use crate::{ChannelName, CloseFrame, Frame, Instant, SocketId, Text};
 pub use self::api::{ApiError, Publication};
 pub use self::config::{InvalidServerConfig, ServerConfig, ServerConfigBuilder};
 pub use self::dialect::{Dialect, UnknownDialect};
-pub use self::users::user_channel;
 pub use crate::signing::{Attributes, ChannelState, Info};
 
 /// A server for one application.

@@ -9,27 +9,8 @@ use super::dialect::{Delivery, Signin, Signins, Terminate, Watchlist};
 use super::message::SignIn;
 use super::refusal::Refusal;
 use super::{ApiError, ConnectionId, Server};
-use crate::wire::read::{self, SERVER_TO_USER};
-use crate::{ChannelName, CloseFrame, Instant, InvalidName, Text};
-
-/// Returns the name of the channel that takes events for one user, for a [`Publication`](super::Publication).
-///
-/// # Errors
-///
-/// When the id is too long or contains a control character.
-///
-/// # Examples
-///
-/// ```
-/// use pusher_proto::server::{Publication, user_channel};
-///
-/// let notice = Publication::new("notice", [user_channel("ann")?], r#"{"text":"hi"}"#);
-/// assert_eq!(notice.channels[0].as_str(), "#server-to-user-ann");
-/// # Ok::<(), pusher_proto::InvalidName>(())
-/// ```
-pub fn user_channel(user_id: &str) -> Result<ChannelName, InvalidName> {
-    ChannelName::internal(read::server_to_user(user_id))
-}
+use crate::wire::read::SERVER_TO_USER;
+use crate::{ChannelName, CloseFrame, Instant, Text};
 
 /// Who is signed in, and who wants to know.
 #[derive(Debug, Default)]

@@ -14,6 +14,17 @@ use zeroize::Zeroizing;
 
 use crate::{ChannelName, Secret};
 
+/// What nothing implements, so that a call that needs it is refused with the reason.
+#[cfg(not(feature = "encryption"))]
+mod without_encryption {
+    #[diagnostic::on_unimplemented(
+        message = "`MasterKey::seal` needs the feature `encryption` of pusher-proto",
+        label = "needs the feature `encryption`",
+        note = "in Cargo.toml: features = [\"encryption\", \"signing\"]"
+    )]
+    pub trait Seals {}
+}
+
 /// The 32 bytes that the shared secrets of an application's encrypted channels are derived from.
 ///
 /// Only the application's servers know it. `Debug` shows `…`, and its memory is wiped on drop.
@@ -84,6 +95,23 @@ impl MasterKey {
         let (nonce, ciphertext) = (STANDARD.encode(nonce), STANDARD.encode(ciphertext));
         let json = alloc::format!(r#"{{"nonce":"{nonce}","ciphertext":"{ciphertext}"}}"#);
         crate::Data::from_json(json).expect("base64 needs no escapes")
+    }
+
+    /// Needs the feature `encryption`. Without it a call does not compile, and the compiler says what to enable.
+    ///
+    /// ```compile_fail,E0277
+    /// use pusher_proto::ChannelName;
+    /// use pusher_proto::signing::MasterKey;
+    ///
+    /// let channel = ChannelName::new("private-encrypted-chat").unwrap();
+    /// MasterKey::new([7; 32]).seal(&channel, "hi", [1; 24]);
+    /// ```
+    #[cfg(not(feature = "encryption"))]
+    pub fn seal(&self, _channel: &ChannelName, _text: &str, _nonce: [u8; 24]) -> crate::Data
+    where
+        for<'a> &'a Self: without_encryption::Seals,
+    {
+        crate::Data::ABSENT
     }
 
     /// A nonce that is another one for another channel, text, second or place in a batch, as in SIV modes: only who has the

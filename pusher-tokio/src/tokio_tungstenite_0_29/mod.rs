@@ -76,6 +76,7 @@ use crate::runtime::Tokio;
 /// # Panics
 ///
 /// When called outside of a tokio runtime, or in one without IO and time.
+#[track_caller]
 pub fn connect_with<O, F, S>(
     config: Config,
     authorizer: impl Authorizer,

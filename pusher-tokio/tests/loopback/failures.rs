@@ -90,3 +90,13 @@ fn tls_without_its_feature_is_an_error_of_the_configuration() {
     let config = Config::new("app-key", Endpoint::cluster("eu")).unwrap();
     assert_eq!(connect(config, NoAuth).unwrap_err(), pusher_tokio::InvalidConfig::TlsDisabled("tls"));
 }
+
+#[test]
+fn a_client_that_is_started_outside_of_a_runtime_says_where_and_what_to_do() {
+    let place = std::panic::catch_unwind(|| {
+        let config = Config::new("app-key", "ws://127.0.0.1:9").unwrap();
+        let _client = pusher_tokio::connect(config, NoAuth);
+    });
+    let message = *place.unwrap_err().downcast::<&str>().unwrap();
+    assert!(message.contains("outside of a tokio runtime") && message.contains("#[tokio::main]"), "{message}");
+}

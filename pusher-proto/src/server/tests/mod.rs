@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::signing::{App, MasterKey};
+use crate::user_channel;
 
 /// A server, its clock, and what it did since it was last asked.
 pub(super) struct World {
