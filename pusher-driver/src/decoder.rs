@@ -27,7 +27,7 @@ pub enum TypedError {
         event: Box<Event>,
     },
     /// The subscription was refused, and no events come before another [`subscribe`](crate::Client::subscribe) or connection.
-    #[error("the subscription of {channel} failed: {error}")]
+    #[error("the subscription to {channel} failed: {error}")]
     Refused {
         /// The channel.
         channel: ChannelName,

@@ -295,7 +295,7 @@ pub enum TriggerError {
     #[error("{0}")]
     Name(#[source] InvalidName),
     /// The data has no JSON form; the text says why.
-    #[error("the data cannot be written as JSON: {0}")]
+    #[error("the data cannot be serialized as JSON: {0}")]
     Data(Text),
 }
 

@@ -212,7 +212,7 @@ fn a_client_event_without_a_usable_name_or_data_is_refused_and_not_sent() {
     assert_eq!(world.client.trigger("", "client-a", "1"), Err(TriggerError::Name(InvalidName::Empty)));
     let no_text_as_key = std::collections::BTreeMap::from([([1], 1)]);
     let error = chat.trigger("client-a", &no_text_as_key).unwrap_err();
-    assert_eq!(error.to_string(), "the data cannot be written as JSON: key must be a string");
+    assert_eq!(error.to_string(), "the data cannot be serialized as JSON: key must be a string");
     world.run();
     assert_eq!(world.sent(), [""; 0]);
 }

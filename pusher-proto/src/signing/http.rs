@@ -151,7 +151,9 @@ pub enum InvalidRequest {
         name: String,
     },
     /// The method is not of capital letters, or the path does not start with `/` or contains `?` or a control character.
-    #[error("a method must be of capital letters, and a path start with / and contain no ? and no control character")]
+    #[error(
+        "a method must consist of capital letters, and a path must start with / and contain neither ? nor control characters"
+    )]
     Target,
 }
 
@@ -172,13 +174,13 @@ pub enum ApiAuthError {
     #[error("auth_timestamp must be a number of seconds")]
     InvalidTimestamp,
     /// The caller's clock and this one are too far apart.
-    #[error("auth_timestamp is {} seconds away from the time here, more than 600", difference.as_secs())]
+    #[error("auth_timestamp differs from the local time by {} seconds, more than 600", difference.as_secs())]
     Timestamp {
         /// How far apart they are.
         difference: Duration,
     },
     /// The body is not the one that was signed.
-    #[error("body_md5 does not fit the body")]
+    #[error("body_md5 does not match the body")]
     BodyMd5,
     /// The query does not escape UTF-8.
     #[error("the query is not UTF-8")]
@@ -187,7 +189,7 @@ pub enum ApiAuthError {
     #[error(transparent)]
     Ambiguous(InvalidRequest),
     /// The signature does not fit.
-    #[error("auth_signature does not fit")]
+    #[error("auth_signature does not match")]
     Signature,
 }
 

@@ -365,7 +365,7 @@ pub enum SigningError {
     SocketId,
     /// The channel is public, or its name has a character that is not signed: a `:` would sign for another channel or a
     /// user, others only the servers take that [`App::relaxed_channel_names`] is for.
-    #[error("only private and presence channels are signed, with names of A-Z a-z 0-9 _ - = @ , . ;")]
+    #[error("only private and presence channels are signed, and only with names of A-Z a-z 0-9 _ - = @ , . ;")]
     ChannelName,
     /// The data of a presence channel does not name a member.
     #[error(
@@ -376,10 +376,10 @@ pub enum SigningError {
     #[error("only presence channels have members")]
     NotPresence,
     /// The info of a member has no JSON form.
-    #[error("user_info cannot be written as JSON")]
+    #[error("user_info cannot be serialized as JSON")]
     UserInfo,
     /// The data of a sign-in does not name a user.
-    #[error("user_data must be a JSON object with an id, a non-empty string")]
+    #[error("user_data must be a JSON object whose id is a non-empty string")]
     UserData,
     /// The body of a webhook is not a JSON object.
     #[error("the body of a webhook must be a JSON object")]
@@ -400,7 +400,7 @@ pub enum InvalidAuth {
     #[error("the key belongs to another application")]
     Key,
     /// The signature is not the one of this text and this secret.
-    #[error("the signature does not fit")]
+    #[error("the signature does not match")]
     Signature,
     /// The socket id is not `digits.digits`, so its signature could be meant for another channel or user.
     #[error("a socket id must have the form digits.digits")]

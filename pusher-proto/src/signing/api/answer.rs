@@ -255,7 +255,7 @@ pub enum ApiFailure {
         message: String,
     },
     /// The status is one of a success, and the body is not what the call answers: perhaps the URL is another server's.
-    #[error("the answer is not one of the HTTP API; check the URL{}", Message(excerpt))]
+    #[error("the answer does not come from the HTTP API; check the URL{}", Message(excerpt))]
     Unreadable {
         /// The start of the body.
         excerpt: String,

@@ -10,10 +10,10 @@ use crate::{ChannelName, InvalidName};
 #[non_exhaustive]
 pub enum InvalidCall {
     /// The event is for no channel.
-    #[error("name at least one channel to publish on")]
+    #[error("an event needs at least one channel")]
     NoChannel,
     /// The event is for too many channels.
-    #[error("an event can be published on {max} channels at once, not {len}: publish it in parts")]
+    #[error("an event can be published on at most {max} channels at once, not {len}: split the call")]
     TooManyChannels {
         /// Channels that were named.
         len: usize,
@@ -21,7 +21,7 @@ pub enum InvalidCall {
         max: usize,
     },
     /// The name is not one of a channel.
-    #[error("{name:?} is not the name of a channel: {reason}")]
+    #[error("{name:?} is not a channel name: {reason}")]
     Channel {
         /// The start of the name.
         name: String,
@@ -30,29 +30,27 @@ pub enum InvalidCall {
     },
     /// Hosted Pusher, soketi and Sockudo do not accept the name.
     #[error(
-        "{channel} has more than 200 characters or others than A-Z a-z 0-9 _ - = @ , . ; \
-         (App::relaxed_channel_names allows them, for servers that do)"
+        "{channel} is longer than 200 characters, or contains others than A-Z a-z 0-9 _ - = @ , . ; \
+         (App::relaxed_channel_names allows such names, for servers that accept them)"
     )]
     ChannelNotPortable {
         /// The channel.
         channel: ChannelName,
     },
     /// The event's name is empty or longer than 200 bytes.
-    #[error("the name of an event has 1 to 200 bytes, not {len}")]
+    #[error("an event name must have 1 to 200 bytes, not {len}")]
     EventName {
         /// Bytes that it has.
         len: usize,
     },
     /// The event's name begins with `pusher:` or `pusher_internal:`; clients would take it for one of the server's own.
-    #[error("names of events that begin with pusher: or pusher_internal: belong to the protocol")]
+    #[error("event names that begin with pusher: or pusher_internal: are reserved for the protocol")]
     ReservedEventName,
     /// The data has no JSON form.
-    #[error("the data cannot be written as JSON: {0}")]
+    #[error("the data cannot be serialized as JSON: {0}")]
     Data(String),
     /// The data is longer than [`App::max_event_len`](super::App::max_event_len), perhaps only once it is encrypted.
-    #[error(
-        "the data has {len} bytes as it is sent, more than {max} (App::max_event_len sets the limit of your server)"
-    )]
+    #[error("the data to send has {len} bytes, more than {max} (App::max_event_len sets the limit of your server)")]
     DataTooLarge {
         /// Bytes that it has, encrypted if the channel is.
         len: usize,
@@ -73,17 +71,17 @@ pub enum InvalidCall {
     },
     /// An encrypted channel has a key of its own, so its event is for no other channel.
     #[error(
-        "{channel} is encrypted with a key of its own and must be the only channel: publish the others by themselves"
+        "{channel} is encrypted with a key of its own and must be the only channel: publish on the others separately"
     )]
     EncryptedWithOthers {
         /// The encrypted channel.
         channel: ChannelName,
     },
     /// The batch has no event.
-    #[error("a batch has at least one event")]
+    #[error("a batch must have at least one event")]
     NoEvent,
     /// The batch has too many events.
-    #[error("a batch has at most {max} events, not {len}: publish it in parts")]
+    #[error("a batch can have at most {max} events, not {len}: split it")]
     TooManyEvents {
         /// Events that it has.
         len: usize,
@@ -91,13 +89,13 @@ pub enum InvalidCall {
         max: usize,
     },
     /// An event of a batch is for one channel.
-    #[error("each event of a batch is for one channel, not {len}")]
+    #[error("each event of a batch must have exactly one channel, not {len}")]
     BatchChannels {
         /// Channels that were named.
         len: usize,
     },
     /// The id of the user is empty, contains a control character, or cannot be part of a path.
-    #[error("the id of a user is not empty, `.` or `..`, and contains no control character")]
+    #[error("a user id must not be empty, `.` or `..`, and must not contain control characters")]
     UserId,
     /// The socket to leave out is not `digits.digits`.
     #[error("a socket id must have the form digits.digits")]
@@ -109,7 +107,7 @@ pub enum InvalidCall {
         channel: ChannelName,
     },
     /// Only presence channels have a number of users.
-    #[error("user_count is only for presence channels: ask for names that start with presence-")]
+    #[error("user_count is only available for presence channels: request names that start with presence-")]
     UserCountWithoutPresence,
     /// The call cannot be signed, because its signature would be valid for another call too.
     #[error(transparent)]

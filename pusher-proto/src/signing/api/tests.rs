@@ -176,11 +176,11 @@ fn an_error_is_an_error_whatever_its_status() {
         (400, "Missing channel\n", "the HTTP API answered with status 400: Missing channel", (false, false)),
         (429, "slow down", "the HTTP API answered with status 429: slow down", (false, true)),
         (302, "", "the HTTP API answered with status 302", (false, false)),
-        (200, "<html>", "the answer is not one of the HTTP API; check the URL: <html>", (false, false)),
+        (200, "<html>", "the answer does not come from the HTTP API; check the URL: <html>", (false, false)),
         (
             200,
             r#"{"channels":7}"#,
-            r#"the answer is not one of the HTTP API; check the URL: {"channels":7}"#,
+            r#"the answer does not come from the HTTP API; check the URL: {"channels":7}"#,
             (false, false),
         ),
     ];
