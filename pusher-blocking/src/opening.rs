@@ -232,7 +232,7 @@ impl Race {
                 }
                 return Poll::Ready(Err(match self.last.take() {
                     Some(error) => failed(&error),
-                    None => CloseReason::Failed(TransportError::Dns("the name has no addresseses".into())),
+                    None => CloseReason::Failed(TransportError::Dns("the name has no addresses".into())),
                 }));
             };
             self.next_at = Instant::now() + ATTEMPT_DELAY;

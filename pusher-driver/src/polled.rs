@@ -68,7 +68,7 @@ impl Tunnel {
 ///
 /// # Errors
 ///
-/// When the name has no addresseses, none can be reached, or the proxy refuses. The error names the host and the port.
+/// When the name has no addresses, none can be reached, or the proxy refuses. The error names the host and the port.
 pub async fn reach<A, T, C, S, D>(
     hop: Hop,
     addresses: io::Result<A>,

@@ -49,7 +49,7 @@ where
     let mut waiting = take_turns(addresses).into_iter();
     let mut running: Vec<Pin<Box<C>>> = Vec::new();
     let mut delay: Option<Pin<Box<S>>> = None;
-    let mut last = TransportError::Dns("the name has no addresseses".into());
+    let mut last = TransportError::Dns("the name has no addresses".into());
     // Owning everything, since references to foreign functions keep the compiler from seeing that this is `Send`.
     poll_fn(move |context| {
         loop {
@@ -156,7 +156,7 @@ mod tests {
         let lost = race.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         assert_eq!(lost, Poll::Ready(Err(CloseReason::Failed(TransportError::Io("refused".into())))));
         let mut none = Box::pin(connect_any([], connect, |_| pending()));
-        let nowhere = TransportError::Dns("the name has no addresseses".into());
+        let nowhere = TransportError::Dns("the name has no addresses".into());
         let lost = none.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         assert_eq!(lost, Poll::Ready(Err(CloseReason::Failed(nowhere))));
     }
