@@ -38,6 +38,17 @@ impl CloseFrame {
 }
 
 /// Why a socket ended, as the adapter saw it.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{CloseFrame, CloseReason, TransportError};
+///
+/// let closed = CloseReason::Closed(Some(CloseFrame::new(4200, "restart")));
+/// assert_eq!(closed.to_string(), "closed with 4200: restart");
+/// let failed = CloseReason::Failed(TransportError::Dns("no such host".into()));
+/// assert_eq!(failed.to_string(), "cannot resolve the host: no such host");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CloseReason {
@@ -54,6 +65,15 @@ pub enum CloseReason {
 }
 
 /// What failed below the protocol.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::TransportError;
+///
+/// let refused = TransportError::refusal(403, None, None, "unknown key");
+/// assert_eq!(refused.to_string(), "the server refused the WebSocket upgrade with HTTP status 403: unknown key");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {

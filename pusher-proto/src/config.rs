@@ -75,6 +75,15 @@ impl Config {
 }
 
 /// What happens when a value passes a limit of hosted Pusher that self-hosted servers may not have.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{Config, Endpoint, Strictness};
+///
+/// Config::builder("app-key", Endpoint::reverb("example.com")).strict_names(Strictness::Ignore).build()?;
+/// # Ok::<(), pusher_proto::InvalidConfig>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Strictness {
     /// Nothing.
@@ -132,6 +141,20 @@ macro_rules! options {
 /// Builds a [`Config`]. Every option has a default that suits hosted Pusher.
 ///
 /// What only adapters read, such as how the body of a request for authorization is written, is set in their `Options`.
+///
+/// # Examples
+///
+/// ```
+/// use core::time::Duration;
+/// use pusher_proto::{Config, Endpoint};
+///
+/// let config = Config::builder("app-key", Endpoint::cluster("eu"))
+///     .unavailable_timeout(Duration::from_secs(30))
+///     .max_buffered_client_events(16)
+///     .build()?;
+/// assert!(config.needs_tls());
+/// # Ok::<(), pusher_proto::InvalidConfig>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ConfigBuilder {
@@ -282,6 +305,16 @@ impl ConfigBuilder {
 }
 
 /// What is wrong with a configuration.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{Config, Endpoint, InvalidConfig};
+///
+/// let error = Config::new("app-key", Endpoint::cluster("EU")).unwrap_err();
+/// assert!(matches!(error, InvalidConfig::Cluster { .. }));
+/// assert!(error.to_string().contains(r#"write "eu""#));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidConfig {

@@ -46,6 +46,18 @@ impl core::fmt::Display for Suffix {
 }
 
 /// Pusher broke its own protocol. The connection goes on.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{ConnectionError, Event, ProtocolError};
+///
+/// fn log(event: &Event) {
+///     if let Event::ConnectionError(ConnectionError::Protocol(ProtocolError::FrameTooLarge { len, max })) = event {
+///         eprintln!("raise max_frame_len from {max} to {len} to read this frame");
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
@@ -74,6 +86,15 @@ pub enum ProtocolError {
 }
 
 /// Why there is no connection, or what went wrong on it.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{ConnectionError, ServerError};
+///
+/// let error = ConnectionError::Refused(ServerError::new(4001, "no such application"));
+/// assert_eq!(error.to_string(), "the server refused the connection: no such application (code 4001)");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionError {
@@ -108,6 +129,15 @@ pub enum ConnectionError {
 }
 
 /// Why the client stopped trying. [`connect`](crate::Client::connect) starts anew.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::FailReason;
+///
+/// let reason = FailReason::Fatal { code: 4001, message: "".into() };
+/// assert_eq!(reason.to_string(), "the application does not exist (code 4001)");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FailReason {
@@ -153,6 +183,23 @@ const fn meaning(code: u32) -> &'static str {
 
 /// Why a channel is not subscribed. [`subscribe`](crate::Client::subscribe) tries again, and so does the next
 /// connection.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{AuthError, SubscriptionError};
+///
+/// /// What the user reads.
+/// fn text(error: &SubscriptionError) -> String {
+///     match error {
+///         SubscriptionError::Auth(error) if error.status() == 403 => "This room is for members.".into(),
+///         error => format!("The room cannot be opened: {error}"),
+///     }
+/// }
+///
+/// let forbidden = AuthError::Http { status: 403, excerpt: "no".into(), retry_after: None };
+/// assert_eq!(text(&SubscriptionError::Auth(forbidden)), "This room is for members.");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscriptionError {
@@ -195,6 +242,15 @@ impl core::fmt::Display for Probably<'_> {
 }
 
 /// Why the user is not signed in. [`signin`](crate::Client::signin) tries again, and so does the next connection.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{ServerError, SigninError};
+///
+/// let error = SigninError::Refused(ServerError::new(4009, "invalid signature"));
+/// assert_eq!(error.to_string(), "the server refused the sign-in: invalid signature (code 4009)");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SigninError {
@@ -225,6 +281,21 @@ pub enum SigninError {
 }
 
 /// Why an event of an encrypted channel could not be read. The event is lost; later ones are not held up.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{DecryptionError, Event};
+///
+/// fn log(event: &Event) {
+///     if let Event::DecryptionError { channel, event, error } = event {
+///         eprintln!("{event} of {channel} is lost: {error}");
+///         if *error == DecryptionError::WrongKey {
+///             eprintln!("do all servers of the application have the same master key?");
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecryptionError {
@@ -262,6 +333,25 @@ pub enum DecryptionError {
 }
 
 /// Why a client event was not sent. Nothing of it is kept.
+///
+/// # Examples
+///
+/// ```
+/// use core::time::Duration;
+/// use pusher_proto::TriggerError;
+///
+/// /// When a refused event may be sent.
+/// fn retry_in(error: &TriggerError) -> Option<Duration> {
+///     match error {
+///         TriggerError::RateLimited { retry_in } => Some(*retry_in),
+///         _ => None,
+///     }
+/// }
+///
+/// let second = Duration::from_secs(1);
+/// assert_eq!(retry_in(&TriggerError::RateLimited { retry_in: second }), Some(second));
+/// assert_eq!(retry_in(&TriggerError::NotSubscribed), None);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TriggerError {

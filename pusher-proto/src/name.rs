@@ -14,6 +14,16 @@ use crate::Text;
 use crate::wire::read;
 
 /// What the prefix of a channel's name says of it (Pusher docs, *Channels*).
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{ChannelKind, ChannelName};
+///
+/// let kind = ChannelName::new("presence-room")?.kind();
+/// assert_eq!((kind, kind.needs_auth()), (ChannelKind::Presence, true));
+/// # Ok::<(), pusher_proto::InvalidName>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ChannelKind {
     /// No known prefix: anyone may subscribe.
@@ -178,6 +188,16 @@ impl ClientEventName {
 }
 
 /// The public key of an application: not blank, no white space at its ends, no control character.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{AppKey, InvalidName};
+///
+/// assert_eq!(AppKey::new("278d425bdf160c739803")?.as_str(), "278d425bdf160c739803");
+/// assert_eq!(AppKey::new("278d425bdf160c739803 "), Err(InvalidName::WhiteSpace));
+/// # Ok::<(), InvalidName>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AppKey(Text);
 
@@ -204,6 +224,16 @@ impl AppKey {
 }
 
 /// The server's name for one connection, such as `123.456`. Authorizations are signed for it.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::SocketId;
+///
+/// let socket_id: SocketId = serde_json::from_str(r#""123.456""#)?;
+/// assert_eq!(socket_id.as_str(), "123.456");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketId(Text);
 
@@ -336,6 +366,16 @@ impl Borrow<str> for ChannelName {
 }
 
 /// Why a text is no name.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{ChannelName, InvalidName};
+///
+/// let error = ChannelName::new("#internal").unwrap_err();
+/// assert_eq!(error, InvalidName::Reserved);
+/// println!("{error}");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidName {

@@ -18,6 +18,17 @@ use crate::wire::object;
 use crate::{ChannelName, Secret, SocketId, Text};
 
 /// Names one request for authorization. The answer carries it back; an answer to an older request is dropped.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{AuthError, AuthId, AuthResponse, Client, Instant};
+///
+/// /// Answers `Action::RequestAuth(request)`, where `id` is the request's.
+/// fn answer(client: &mut Client, id: AuthId, answer: Result<AuthResponse, AuthError>, now: Instant) {
+///     client.handle_auth(id, answer, now);
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AuthId(pub(crate) u64);
 
@@ -33,6 +44,17 @@ impl fmt::Display for AuthId {
 }
 
 /// Why an authorization is asked for.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{AuthPurpose, AuthRequest, ChannelName, SocketId};
+///
+/// let (channel, socket_id) = (ChannelName::new("private-chat")?, SocketId::new("1.2")?);
+/// let request = AuthRequest::channel(channel, socket_id);
+/// assert_eq!(request.purpose, AuthPurpose::Subscribe);
+/// # Ok::<(), pusher_proto::InvalidName>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuthPurpose {
@@ -47,6 +69,17 @@ pub enum AuthPurpose {
 }
 
 /// Who or what is asked about.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{AuthSubject, ChannelName};
+///
+/// let channel = AuthSubject::Channel(ChannelName::new("private-chat")?);
+/// assert_eq!((channel.to_string(), AuthSubject::User.to_string()), ("private-chat".into(), "the user".into()));
+/// assert_eq!(AuthSubject::User.channel(), None);
+/// # Ok::<(), pusher_proto::InvalidName>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuthSubject {
     /// May this socket subscribe to this channel?
@@ -76,6 +109,14 @@ impl fmt::Display for AuthSubject {
 }
 
 /// How the request's body is written.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::AuthBody;
+///
+/// assert_eq!(AuthBody::default(), AuthBody::Form);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum AuthBody {
     /// `application/x-www-form-urlencoded`, as the official clients do.
@@ -324,6 +365,18 @@ fn without_auth(object: &str) -> AuthError {
 }
 
 /// Why there is no authorization.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::AuthError;
+///
+/// let error = AuthError::Http { status: 503, excerpt: "busy".into(), retry_after: None };
+/// assert!(error.is_retryable());
+/// let error = error.at("https://example.com/auth");
+/// assert_eq!(error.to_string(), "https://example.com/auth: authorization denied with status 503: busy");
+/// assert!(matches!(error.cause(), AuthError::Http { status: 503, .. }));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthError {

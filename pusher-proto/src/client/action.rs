@@ -9,6 +9,17 @@ use crate::wire::write;
 use crate::{AuthId, AuthRequest, CloseFrame, ConnectRequest, Instant, Text};
 
 /// Names one socket of one client. Whatever arrives for an older one is dropped. The default names none.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{Client, CloseReason, Instant, SocketEpoch};
+///
+/// /// A socket has ended. If the client has opened another since, nothing happens.
+/// fn ended(client: &mut Client, socket: SocketEpoch, now: Instant) {
+///     client.handle_close(socket, CloseReason::Dropped, now);
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketEpoch(pub(crate) u64);
 
@@ -21,6 +32,26 @@ impl fmt::Display for SocketEpoch {
 /// What to do next, from [`Client::poll_action`](crate::Client::poll_action).
 ///
 /// `Debug` shows `…` in place of the signatures in messages that are to be sent.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{Action, Client, Config, Endpoint, Instant};
+///
+/// let mut client = Client::new(Config::new("app-key", Endpoint::cluster("eu"))?, 1);
+/// client.connect();
+/// let mut urls = Vec::new();
+/// while let Some(action) = client.poll_action(Instant::ZERO) {
+///     match action {
+///         Action::Connect(_socket, request) => urls.push(request.authority()),
+///         Action::Emit(event) => println!("{}", event.name()),
+///         Action::Schedule(at) => println!("wake me at {at}"),
+///         _ => {}
+///     }
+/// }
+/// assert_eq!(urls, ["ws-eu.pusher.com:443"]);
+/// # Ok::<(), pusher_proto::InvalidConfig>(())
+/// ```
 #[derive(Clone, PartialEq)]
 pub enum Action {
     /// Open a socket. Answer with `handle_open`, or with `handle_close` if that fails.
@@ -54,6 +85,15 @@ impl fmt::Debug for Action {
 }
 
 /// One WebSocket message, as it arrived.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::Frame;
+///
+/// let frame = Frame::Text(r#"{"event":"pusher:ping","data":{}}"#.into());
+/// assert_ne!(frame, Frame::Ping);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
     /// A text message.
@@ -67,6 +107,17 @@ pub enum Frame {
 }
 
 /// What the operating system says of the network.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{Client, Config, Endpoint, NetworkHint};
+///
+/// let mut client = Client::new(Config::new("app-key", Endpoint::cluster("eu"))?, 1);
+/// // The operating system has found a network: a waiting attempt begins at once.
+/// client.network_changed(NetworkHint::Online);
+/// # Ok::<(), pusher_proto::InvalidConfig>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NetworkHint {
     /// There is a network, perhaps another one than before.

@@ -6,6 +6,19 @@ use crate::ChannelName;
 use crate::members::{Member, Members};
 
 /// A channel that the application wants.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{ChannelName, Client, Config, Endpoint};
+///
+/// let mut client = Client::new(Config::new("app-key", Endpoint::cluster("eu"))?, 1);
+/// let room = ChannelName::new("presence-room").expect("a name");
+/// client.subscribe(room.clone());
+/// let channel = client.channel(&room).expect("the channel is wanted");
+/// assert_eq!((channel.is_subscribed(), channel.members().map(|members| members.len())), (false, Some(0)));
+/// # Ok::<(), pusher_proto::InvalidConfig>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct Channel<'a> {
     name: &'a ChannelName,

@@ -104,6 +104,17 @@ impl Client {
 }
 
 /// The user who is signed in.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::Client;
+///
+/// fn greet(client: &Client) -> Option<String> {
+///     let user = client.user()?;
+///     Some(format!("signed in as {}: {}", user.id, user.data.text()))
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct User<'a> {

@@ -3,6 +3,16 @@
 use core::time::Duration;
 
 /// Counters since the client was made, and what waits now.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{Client, Config, Endpoint, Stats};
+///
+/// let client = Client::new(Config::new("app-key", Endpoint::cluster("eu"))?, 1);
+/// assert_eq!(client.stats(), Stats::default());
+/// # Ok::<(), pusher_proto::InvalidConfig>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {

@@ -3,6 +3,17 @@
 use crate::{AuthError, AuthId, ChannelName, Instant, Text};
 
 /// What a log would say: nothing needs to be done.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{ChannelName, Diagnostic};
+///
+/// let diagnostic = Diagnostic::NameNotPortable { channel: ChannelName::new("chat room")? };
+/// assert_eq!(diagnostic.channel().map(ChannelName::as_str), Some("chat room"));
+/// println!("{diagnostic}");
+/// # Ok::<(), pusher_proto::InvalidName>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Diagnostic {

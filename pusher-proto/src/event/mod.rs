@@ -19,6 +19,24 @@ use crate::{
 };
 
 /// The state of the connection.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::ConnectionState;
+///
+/// /// What a status bar shows.
+/// fn text(state: &ConnectionState) -> String {
+///     match state {
+///         ConnectionState::Connected { .. } => "online".into(),
+///         ConnectionState::Waiting { cause, .. } => format!("offline: {cause}"),
+///         ConnectionState::Failed { reason } => format!("given up: {reason}"),
+///         state => state.name().into(),
+///     }
+/// }
+///
+/// assert_eq!(text(&ConnectionState::Connecting { attempt: 0 }), "connecting");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectionState {
     /// `connect` has not been called yet.
@@ -75,6 +93,20 @@ impl ConnectionState {
 /// What the application learns.
 ///
 /// Names are Pusher's: `SubscriptionSucceeded` is `pusher:subscription_succeeded`.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{ChannelEvent, ChannelName, Data, Event};
+///
+/// let event = ChannelEvent::new(ChannelName::new("orders")?, "order.created", Data::from_json(r#"{"id":7}"#)?);
+/// match Event::Channel(event) {
+///     event if event.is_gap() => println!("load the orders anew"),
+///     Event::Channel(event) if event.event() == "order.created" => println!("new order: {}", event.data().text()),
+///     event => println!("{}", event.name()),
+/// }
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
