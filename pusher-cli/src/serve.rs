@@ -45,7 +45,7 @@ fn greet(server: &Server, dialect: Dialect, shows_master_key: bool) -> Result<()
     output::line(format_args!("  auth endpoint   {http}/pusher/auth"))?;
     output::line(format_args!("  for sign-ins    {http}/pusher/user-auth"))?;
     output::line(format_args!("  dialect         {dialect}"))?;
-    output::line("It signs any user and channel on request: never give it production credentials.")?;
+    output::line("It signs for any user and channel on request: never give it production credentials.")?;
     if !server.address().ip().is_loopback() {
         let address = server.address();
         output::line(format_args!(

@@ -33,7 +33,7 @@ async fn takes_no_credentials_that_are_meant_for_another_server() {
     let production = [("PUSHER_APP_ID", "77"), ("PUSHER_KEY", "production"), ("PUSHER_SECRET", "secret")];
     let mut serving = Running::start_with(&production, &["serve", "--port", "0"]);
     serving.line_with("application 1 with key app-key").await;
-    serving.line_with("signs for every user and channel").await;
+    serving.line_with("signs for any user and channel").await;
     let own = [("PUSHER_SERVE_APP_ID", "7"), ("PUSHER_SERVE_KEY", "k"), ("PUSHER_SERVE_SECRET", "s")];
     let mut serving = Running::start_with(&own, &["serve", "--port", "0", "--host", "0.0.0.0"]);
     serving.line_with("application 7 with key k").await;
