@@ -91,8 +91,7 @@ impl Vault {
         held.into_iter().map(|envelope| self.open(envelope, self.previous.as_ref()))
     }
 
-    /// There is no newer key. If it `is_late`, all events are lost, and the next one asks again. After a definite answer the
-    /// event that asked is lost, and the others may be older ones.
+    /// There is no newer key: what the present one does not open is lost. If it `is_late`, the next event asks again.
     pub(crate) fn give_up(&mut self, error: &AuthError, is_late: bool) -> impl Iterator<Item = Opened> {
         self.is_asked = false;
         if is_late {
@@ -100,10 +99,12 @@ impl Vault {
         } else {
             self.failures = 0;
         }
-        let held = self.take_held().into_iter().enumerate();
-        held.map(move |(index, envelope)| match index {
-            1.. if !is_late => self.open(envelope, None),
-            _ => Opened::Failed(envelope, DecryptionError::KeyRefresh(error.clone())),
+        let held = self.take_held();
+        held.into_iter().map(move |envelope| match self.open(envelope, None) {
+            Opened::Failed(envelope, DecryptionError::WrongKey) => {
+                Opened::Failed(envelope, DecryptionError::KeyRefresh(error.clone()))
+            }
+            opened => opened,
         })
     }
 
