@@ -65,7 +65,7 @@ fn changed_during_loss(dialect: Dialect) {
     assert_eq!(lost, "continuity_lost presence-chat");
     let members = r#"members [b={"name":"bea"} d={"name":"d"} a={"name":"a"}]"#;
     let difference = r#"joined [d={"name":"d"}], left [c={"name":"c"}], changed [b={"name":"bea"}]"#;
-    assert_eq!(*succeeded, format!("subscription_succeeded presence-chat {members}, {difference}"));
+    assert_eq!(*succeeded, format!("subscription_succeeded presence-chat again {members}, {difference}"));
 }
 
 fn numeric_ids(dialect: Dialect) {

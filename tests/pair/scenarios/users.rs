@@ -168,7 +168,7 @@ fn signs_out(dialect: Dialect) {
     let heard = stage.heard(A);
     if has_signin(dialect) {
         assert_eq!(heard.last().map(String::as_str), Some(r#"signed_in other {"id":"other"}"#), "{heard:?}");
-        assert!(heard.contains(&"subscription_succeeded chat".to_owned()), "{heard:?}");
+        assert!(heard.contains(&"subscription_succeeded chat again".to_owned()), "{heard:?}");
     }
 }
 
