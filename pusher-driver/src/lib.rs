@@ -83,7 +83,7 @@ pub mod exports {
 #[cfg(feature = "async")]
 pub mod async_exports {
     pub use crate::{
-        AuthCall, Authorizer, BoxedAuthorizer, Client, Credentials, Events, HttpAuthWith, States, Subscription,
+        AuthCall, Authorizer, BoxedAuthorizer, Client, Credentials, Events, HttpAuthWith, States, Subscription, Typed,
         WeakClient,
     };
 }

@@ -14,7 +14,7 @@ use super::url::{AuthUrl, Printable};
 /// The body is a form unless [`auth_body`](crate::Options::auth_body) or a header `Content-Type` of the
 /// application says JSON. Redirects are not followed: they would carry the headers elsewhere.
 ///
-/// A URL has no user name and no password; credentials belong into a header. A client is not made with an endpoint whose
+/// A URL has no user name and no password; credentials belong in a header. A client is not made with an endpoint whose
 /// URL cannot be used. `Debug` shows neither queries nor values of headers and parameters.
 ///
 /// # Examples
@@ -78,7 +78,8 @@ impl HttpAuth {
         self
     }
 
-    /// Sets a header of every request. It replaces an earlier one of the same name, in any case, and the client's own: `Host`,
+    /// Sets a header of every request. Its value has visible ASCII characters, spaces and tabs; encode other text, such as names of users.
+    /// It replaces an earlier one of the same name, in any case, and the client's own: `Host`,
     /// `User-Agent`, `Accept`, `Accept-Encoding` and `Content-Type`. With a `Content-Type` of JSON or of a form, the body is
     /// one. Headers that frame the message, such as `Content-Length`, are the client's alone and are left out.
     pub fn header(mut self, name: impl Into<Text>, value: impl Into<Secret>) -> Self {

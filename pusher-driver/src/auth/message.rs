@@ -40,10 +40,16 @@ impl HttpRequest {
         .map(|(name, value)| (Text::from(name), Secret::from(value)));
         let mut head: Vec<(Text, Secret)> = Vec::from(ours);
         for (name, value) in &self.headers {
-            if !is_token(name) || !is_field_value(value.expose()) {
+            let is_name = is_token(name);
+            if !is_name || !is_field_value(value.expose()) {
                 // A whole header in place of the name has its value behind the name.
                 let shown: String = name.chars().take_while(|c| is_token(c.encode_utf8(&mut [0; 4]))).collect();
-                return Err(AuthError::Handler(format!("the header {shown:?} cannot be sent")));
+                let reason = if is_name {
+                    "its value has more than visible ASCII characters"
+                } else {
+                    "its name is not a token"
+                };
+                return Err(AuthError::Handler(format!("the header {shown:?} cannot be sent: {reason}")));
             }
             if FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing)) {
                 continue;
@@ -202,10 +208,16 @@ mod tests {
 
     #[test]
     fn a_header_that_cannot_be_sent_is_an_error_without_its_value() {
-        let table = [("X", "s3cret\r\nY: z", "X"), ("X", "s3cret ä", "X"), ("X: s3cret", "", "X"), ("", "s3cret", "")];
-        for (name, value, shown) in table {
+        let (value, name) = ("its value has more than visible ASCII characters", "its name is not a token");
+        let table = [
+            ("X", "s3cret\r\nY: z", "X", value),
+            ("X", "s3cret ä", "X", value),
+            ("X: s3cret", "", "X", name),
+            ("", "s3cret", "", name),
+        ];
+        for (name, value, shown, reason) in table {
             let error = head(&[(name, value)]).unwrap_err();
-            assert_eq!(error, AuthError::Handler(format!("the header {shown:?} cannot be sent")));
+            assert_eq!(error, AuthError::Handler(format!("the header {shown:?} cannot be sent: {reason}")));
         }
     }
 
