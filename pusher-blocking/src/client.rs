@@ -87,7 +87,8 @@ pub struct Typed<T> {
     decoder: Decoder<T>,
 }
 
-/// An iterator over the states of the connection, which begins with the current one and then returns each newer one; see
+/// An iterator over the states of the connection: the current one, and then the latest whenever it has changed. A slow reader misses
+/// states in between; to see every change, read [`Event::StateChanged`](pusher_driver::exports::Event::StateChanged). See
 /// [`States`](pusher_driver::States) of the driver.
 ///
 /// # Examples

@@ -10,8 +10,8 @@ use crate::waiters::WaitId;
 
 /// A stream of the states of the connection, for an indicator or a health check.
 ///
-/// It begins with the current state and then returns each newer one. States are not collected: a reader that comes late gets
-/// the latest one, so the stream needs no memory and loses nothing that is still true. To see every change, read
+/// It begins with the current state and then waits for another one. States are not collected: a reader that comes late gets only
+/// the latest, so the stream needs no memory and loses nothing that is still true. To see every change, read
 /// [`Event::StateChanged`](pusher_proto::Event::StateChanged) from [`Client::events`](crate::Client::events).
 ///
 /// A state also comes again when the client becomes [unavailable](crate::Client::is_unavailable), which is not a state of its own:

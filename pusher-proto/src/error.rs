@@ -141,7 +141,7 @@ pub enum ConnectionError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FailReason {
-    /// A code that forbids to come back (4000 to 4099, or one of
+    /// A code that does not allow reconnecting (4000 to 4099, or one of
     /// [`fatal_codes`](crate::ConfigBuilder::fatal_codes)).
     #[error("{meaning} (code {code}){}{message}", if message.is_empty() { "" } else { ": " }, meaning = meaning(*code))]
     Fatal {
@@ -317,7 +317,8 @@ pub enum DecryptionError {
         /// Bytes that it has.
         len: usize,
     },
-    /// Neither the key nor the one before it opens the payload.
+    /// The key does not open the payload; for an event that waited for a newer key, neither does the one before it. Usually, the
+    /// publisher and the auth endpoint use different master keys.
     #[error("no key opens the payload")]
     WrongKey,
     /// The key does not open the payload, and the application's server gave no newer one.
@@ -364,7 +365,8 @@ pub enum TriggerError {
     /// Only private and presence channels take client events.
     #[error("client events can be sent only on private and presence channels")]
     Unsupported,
-    /// The data is larger than [`max_client_event_len`](crate::ConfigBuilder::max_client_event_len).
+    /// The data is larger than [`max_client_event_len`](crate::ConfigBuilder::max_client_event_len), and
+    /// [`client_event_len_limit`](crate::ConfigBuilder::client_event_len_limit) is [`Refuse`](crate::Strictness::Refuse).
     #[error("{len} bytes of data exceed the limit of {max}")]
     TooLarge {
         /// Bytes of its JSON.
@@ -372,10 +374,11 @@ pub enum TriggerError {
         /// Bytes that it may have.
         max: usize,
     },
-    /// More events than [`client_event_rate`](crate::ConfigBuilder::client_event_rate) in a second.
+    /// More events than [`client_event_rate`](crate::ConfigBuilder::client_event_rate) in a second, and
+    /// [`client_event_rate_limit`](crate::ConfigBuilder::client_event_rate_limit) is [`Refuse`](crate::Strictness::Refuse).
     #[error("too many client events; the next one can be sent in {retry_in:?}")]
     RateLimited {
-        /// When the next event may be sent.
+        /// How long until the next event can be sent.
         retry_in: Duration,
     },
     /// The queue of unsent client events is full.

@@ -71,7 +71,7 @@ impl Handle {
         self.auth_status(refuse.then_some(403));
     }
 
-    /// While given, the auth endpoints answer with this HTTP status, such as 500 or 429, and does not sign.
+    /// While given, the auth endpoints answer with this HTTP status, such as 500 or 429, and do not sign.
     pub fn auth_status(&self, status: Option<u16>) {
         self.shared.set_auth_status(status);
     }

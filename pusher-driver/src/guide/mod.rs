@@ -7,12 +7,16 @@
 pub mod authorization {}
 #[doc = include_str!("back_pressure.md")]
 pub mod back_pressure {}
+#[doc = include_str!("backend.md")]
+pub mod backend {}
 #[doc = include_str!("encryption.md")]
 pub mod encryption {}
 #[doc = include_str!("errors.md")]
 pub mod errors {}
 #[doc = include_str!("gaps.md")]
 pub mod gaps {}
+#[doc = include_str!("life.md")]
+pub mod life {}
 #[doc = include_str!("logging.md")]
 pub mod logging {}
 #[doc = include_str!("migrating.md")]

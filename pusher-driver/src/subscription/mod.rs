@@ -181,7 +181,7 @@ impl Subscription {
         std::future::poll_fn(|context| wait.poll(context)).await
     }
 
-    /// Looks for the end of the present try to subscribe, as `subscribed` does.
+    /// Checks whether the current attempt has succeeded or failed, as `subscribed` does.
     ///
     /// # Errors
     ///

@@ -93,7 +93,7 @@ pub enum Diagnostic {
         /// The channel.
         channel: ChannelName,
     },
-    /// Hosted Pusher refuses so large a client event.
+    /// A client event is larger than hosted Pusher accepts. It was sent; the server may refuse it, and then it is lost.
     #[error("a client event of {len} bytes is larger than {max}")]
     ClientEventLen {
         /// Bytes that it has.
@@ -101,7 +101,7 @@ pub enum Diagnostic {
         /// Bytes that it should have.
         max: usize,
     },
-    /// Hosted Pusher refuses so many client events.
+    /// More client events than hosted Pusher accepts. They were sent; the server may refuse them, and then they are lost.
     #[error("more than {max} client events per second")]
     ClientEventRate {
         /// Events that should be sent.
