@@ -2,6 +2,14 @@
 
 use std::mem;
 use std::task::Waker;
+#[cfg(feature = "async")]
+use std::{
+    future::poll_fn,
+    task::{Context, Poll},
+};
+
+#[cfg(feature = "async")]
+use crate::shared::Handle;
 
 /// Identifies one call that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,5 +45,29 @@ impl Waiters {
     /// Returns the wakers of everything that waits, and forgets them.
     pub(crate) fn take(&mut self) -> impl Iterator<Item = Waker> + use<> {
         mem::take(&mut self.0).into_iter().map(|(_, waker)| waker)
+    }
+}
+
+/// Waits as one call, which leaves no waker behind: `forget` takes it out of where `poll` has put it.
+#[cfg(feature = "async")]
+pub(crate) async fn wait<T>(
+    handle: &Handle,
+    poll: impl Fn(WaitId, &Context<'_>) -> Poll<T>,
+    forget: impl Fn(WaitId) -> Option<Waker>,
+) -> T {
+    let call = Call { id: WaitId(handle.0.next_id()), forget };
+    poll_fn(|context| poll(call.id, context)).await
+}
+
+#[cfg(feature = "async")]
+struct Call<F: Fn(WaitId) -> Option<Waker>> {
+    id: WaitId,
+    forget: F,
+}
+
+#[cfg(feature = "async")]
+impl<F: Fn(WaitId) -> Option<Waker>> Drop for Call<F> {
+    fn drop(&mut self) {
+        (self.forget)(self.id);
     }
 }

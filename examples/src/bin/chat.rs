@@ -55,7 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 // Hosted Pusher takes ten client events in a second, so keys are not events.
                 if !line.is_empty() && said_typing.is_none_or(|at| at.elapsed() > TYPING_EVERY) {
                     said_typing = Some(Instant::now());
-                    // That an indicator is missing is no reason to disturb.
+                    // A missing indicator is not worth a message.
                     let _ = room.trigger("client-typing", &true);
                 }
             }

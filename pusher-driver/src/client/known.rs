@@ -274,7 +274,7 @@ impl Client {
         offset.map_or_else(|ago| now.checked_sub(ago), |ahead| now.checked_add(ahead)).unwrap_or(now)
     }
 
-    /// Returns what is known of a channel, if somebody wants it.
+    /// Returns what is known of a channel that is subscribed or about to be.
     ///
     /// # Examples
     ///

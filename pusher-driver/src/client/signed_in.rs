@@ -7,6 +7,8 @@ use pusher_proto::{ConnectionState, Event, FailReason, SigninError};
 use super::{Client, UserInfo};
 use crate::routes::Deferred;
 use crate::shared::{Ended, Life};
+#[cfg(feature = "async")]
+use crate::waiters::wait;
 use crate::waiters::{WaitId, Waiters};
 
 /// Why no user is signed in.
@@ -71,7 +73,7 @@ impl SignIn {
         }
     }
 
-    /// Nobody will be signed in: calls that wait return.
+    /// No user will be signed in: calls that wait return.
     pub(crate) fn stop_waiting(&mut self, out: &mut Deferred) {
         out.wakers.extend(self.waiters.take());
     }
@@ -147,8 +149,8 @@ impl Client {
     /// ```
     #[cfg(feature = "async")]
     pub async fn signed_in(&self) -> Result<UserInfo, SignedInError> {
-        let mut wait = Wait { client: self, id: None };
-        std::future::poll_fn(|context| wait.poll(context)).await
+        let poll = |id, context: &Context<'_>| self.poll_sign_in(Some(id), context);
+        wait(&self.handle, poll, |id| self.handle.0.lock().routes.sign_in.waiters.remove(id)).await
     }
 
     /// Looks whether a user is signed in or refused, as `signed_in` does.
@@ -196,29 +198,5 @@ impl Client {
         }
         _replaced = state.routes.sign_in.waiters.add(id, context.waker());
         Poll::Pending
-    }
-}
-
-/// A call of `signed_in`, which leaves no waker behind.
-#[cfg(feature = "async")]
-struct Wait<'a> {
-    client: &'a Client,
-    id: Option<WaitId>,
-}
-
-#[cfg(feature = "async")]
-impl Wait<'_> {
-    fn poll(&mut self, context: &Context<'_>) -> Poll<Result<UserInfo, SignedInError>> {
-        let id = *self.id.get_or_insert_with(|| WaitId(self.client.handle.0.next_id()));
-        self.client.poll_sign_in(Some(id), context)
-    }
-}
-
-#[cfg(feature = "async")]
-impl Drop for Wait<'_> {
-    fn drop(&mut self) {
-        let Some(id) = self.id else { return };
-        // Outlives the lock, which the statement holds.
-        let _waker = self.client.handle.0.lock().routes.sign_in.waiters.remove(id);
     }
 }

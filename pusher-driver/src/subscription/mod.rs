@@ -16,6 +16,8 @@ use crate::mailbox::{Mailbox, Taken};
 use crate::routes::RouteId;
 use crate::shared::{ClientEvent, Ended, Handle, Life};
 use crate::waiters::WaitId;
+#[cfg(feature = "async")]
+use crate::waiters::wait;
 
 /// One handle of a channel: a stream of its events, and what is known of it.
 ///
@@ -177,8 +179,10 @@ impl Subscription {
     /// ```
     #[cfg(feature = "async")]
     pub async fn subscribed(&self) -> Result<(), SubscribeError> {
-        let mut wait = Wait { subscription: self, id: None };
-        std::future::poll_fn(|context| wait.poll(context)).await
+        let Self { handle, channel, route, .. } = self;
+        let poll = |id, context: &Context<'_>| self.poll_wait(Some(id), context);
+        let forget = |id| handle.0.lock().routes.get_mut(channel, *route).and_then(|route| route.waiters.remove(id));
+        wait(handle, poll, forget).await
     }
 
     /// Checks whether the current attempt has succeeded or failed, as `subscribed` does.
@@ -320,31 +324,6 @@ impl futures_core::Stream for Subscription {
 
     fn poll_next(self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
         self.get_mut().poll_recv(context)
-    }
-}
-
-/// A call of `subscribed`, which leaves no waker behind.
-#[cfg(feature = "async")]
-struct Wait<'a> {
-    subscription: &'a Subscription,
-    id: Option<WaitId>,
-}
-
-#[cfg(feature = "async")]
-impl Wait<'_> {
-    fn poll(&mut self, context: &Context<'_>) -> Poll<Result<(), SubscribeError>> {
-        let id = *self.id.get_or_insert_with(|| WaitId(self.subscription.handle.0.next_id()));
-        self.subscription.poll_wait(Some(id), context)
-    }
-}
-
-#[cfg(feature = "async")]
-impl Drop for Wait<'_> {
-    fn drop(&mut self) {
-        let Some(id) = self.id else { return };
-        let Subscription { handle, channel, route, .. } = self.subscription;
-        // Outlives the lock, which the statement holds.
-        let _waker = handle.0.lock().routes.get_mut(channel, *route).and_then(|route| route.waiters.remove(id));
     }
 }
 

@@ -56,7 +56,8 @@ pub(crate) struct Authorizations {
     /// The connection that there is; without one nothing is asked.
     socket_id: Option<SocketId>,
     last_id: u64,
-    failed: u64,
+    /// Requests that failed, since the beginning.
+    pub(crate) failed: u64,
     jobs: BTreeMap<Job, Request>,
     /// Jobs that may be asked, by line and turn.
     ready: BTreeMap<(Line, u64), Job>,
@@ -203,11 +204,6 @@ impl Authorizations {
     /// Requests that have not come to an end.
     pub(crate) fn len(&self) -> usize {
         self.jobs.len()
-    }
-
-    /// Requests that failed, since the beginning.
-    pub(crate) const fn failed(&self) -> u64 {
-        self.failed
     }
 
     /// Requests that have not come to an end, and those of them that can be made: if neither differs, there is nothing new to do.

@@ -89,7 +89,7 @@ impl Client {
         let (queued, queued_bytes) = self.outbox.waiting();
         Stats {
             reconnects: self.outbox.stats.connections.saturating_sub(1),
-            failed_authorizations: self.authorizations.failed(),
+            failed_authorizations: self.authorizations.failed,
             queued,
             queued_bytes,
             ..self.outbox.stats
