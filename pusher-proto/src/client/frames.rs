@@ -102,8 +102,10 @@ impl Client {
                 self.handle_answered(answered, now);
             }
             Message::SubscriptionError { channel, error } => {
-                let number = channels.handle_refused(channel, error, authorizations, outbox);
-                self.handle_answered(Answered { number, subscribed: None }, now);
+                if !channels.handle_doubt(Some(channel), "", authorizations, now, outbox) {
+                    let number = channels.handle_refused(channel, error, authorizations, outbox);
+                    self.handle_answered(Answered { number, subscribed: None }, now);
+                }
             }
             Message::Count { channel, count } => channels.handle_count(channel, count, outbox),
             Message::CacheMiss { channel } => channels.handle_cache_miss(channel, outbox),
@@ -155,6 +157,9 @@ impl Client {
         let triggered_lately = self.client_events.sent_lately(now);
         let complaint = Complaint::read(error, channel, triggered_lately);
         let Self { channels, authorizations, unanswered, outbox, .. } = self;
+        if let Complaint::Channel(_) | Complaint::Something = complaint {
+            channels.handle_doubt(channel, &error.message, authorizations, now, outbox);
+        }
         let mut report = || outbox.offer(Event::ConnectionError(ConnectionError::Server(error.clone())));
         match complaint {
             Complaint::NotSubscribed => {}
@@ -165,7 +170,7 @@ impl Client {
             }
             Complaint::Existing(channel) => {
                 report();
-                channels.unsubscribe_unknown(channel, outbox);
+                channels.handle_subscribed_already(channel, outbox);
             }
             Complaint::Channel(channel) if channels.is_unanswered(channel) => {
                 report();

@@ -78,6 +78,7 @@ impl Channels {
             }
             // Sockudo confirms a second subscription, with the members of now.
             Phase::Subscribed => {
+                self.strays.handle_succeeded(&name, false);
                 if let (Some(roster), Some(members)) =
                     (&mut entry.roster, presence::members(data, Members::new(self.seed)))
                 {
@@ -91,6 +92,7 @@ impl Channels {
             | Phase::AwaitingUser(_)
             | Phase::Ready { was_sent: false, .. }
             | Phase::Failed(Failure::Unsent) => {
+                self.strays.handle_succeeded(&name, true);
                 self.unsubscribe_stray(channel, outbox);
                 let event = Text::from_static(names::SUCCEEDED);
                 outbox.offer(Event::Diagnostic(Diagnostic::NotSubscribed { channel: channel.into(), event }));
@@ -111,6 +113,7 @@ impl Channels {
         let (name, error) = (name.clone(), SubscriptionError::Refused(error));
         match entry.phase {
             Phase::Sent { number, .. } => {
+                self.strays.forget(&name);
                 self.fail(&name, Failure::Refused, error, requests, outbox);
                 Some(number)
             }
@@ -159,15 +162,45 @@ impl Channels {
 
     /// Whether a message names a channel that no answer is awaited for, and none that one is awaited for.
     pub(crate) fn is_about_another(&self, message: &str) -> bool {
-        let words = message.split(|c: char| c.is_whitespace() || "'\":/".contains(c));
-        let named = words
-            .filter_map(|word| self.table.get(word).or_else(|| self.table.get(word.trim_end_matches(PUNCTUATION))));
-        let mut named = named.map(|entry| entry.number().is_some()).peekable();
+        let mut named = self.named_in(message).map(|(_, entry)| entry.number().is_some()).peekable();
         named.peek().is_some() && !named.any(|is_awaited| is_awaited)
     }
 
-    /// The server thinks that a channel is subscribed that is not wanted.
-    pub(crate) fn unsubscribe_unknown(&mut self, channel: &str, outbox: &mut Outbox) {
+    fn named_in<'a>(&'a self, message: &'a str) -> impl Iterator<Item = (&'a ChannelName, &'a Entry)> {
+        let words = message.split(|c: char| c.is_whitespace() || "'\":/".contains(c));
+        let find = |word: &str| self.table.get_key_value(word);
+        words.filter_map(move |word| find(word).or_else(|| find(word.trim_end_matches(PUNCTUATION))))
+    }
+
+    /// An error may refuse the latest try of a channel that the success of an earlier one has confirmed. What it may be about is
+    /// subscribed anew, which ends the doubt whatever the error was about. Returns whether there was such a channel.
+    pub(crate) fn handle_doubt(
+        &mut self,
+        channel: Option<&str>,
+        message: &str,
+        requests: &mut Authorizations,
+        now: Instant,
+        outbox: &mut Outbox,
+    ) -> bool {
+        let mut doubtful = self.strays.doubtful(now);
+        if let Some(channel) = channel {
+            doubtful.retain(|name| name.as_str() == channel);
+        } else if self.named_in(message).next().is_some() {
+            doubtful.retain(|name| self.named_in(message).any(|(named, _)| named == name));
+        }
+        for channel in &doubtful {
+            self.strays.forget(channel);
+            self.cancel_refresh(channel, requests, outbox);
+            let Some(entry) = self.table.get_mut(channel) else { continue };
+            entry.past.lost_at.get_or_insert(now);
+            self.start_anew(channel, requests, outbox);
+        }
+        !doubtful.is_empty()
+    }
+
+    /// The server thinks that a channel is subscribed: it is, or is not wanted.
+    pub(crate) fn handle_subscribed_already(&mut self, channel: &str, outbox: &mut Outbox) {
+        self.strays.forget(channel);
         if !self.table.contains_key(channel) {
             self.unsubscribe_stray(channel, outbox);
         }
@@ -321,6 +354,7 @@ impl Channels {
 
     fn become_subscribed(&mut self, channel: &ChannelName, data: &Data, outbox: &mut Outbox) {
         self.disarm(channel);
+        self.strays.handle_succeeded(channel, false);
         let seed = self.seed;
         let Some(entry) = self.table.get_mut(channel) else { return };
         entry.phase = Phase::Subscribed;

@@ -17,8 +17,9 @@ mod answers;
 mod encrypted;
 mod entry;
 mod sending;
+mod strays;
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -28,6 +29,7 @@ use entry::{Failure, Phase, Wish};
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 use sending::Sending;
+use strays::Strays;
 
 use super::authorizations::{Authorizations, Job};
 use super::encryption::Key;
@@ -53,9 +55,7 @@ pub(crate) struct Channels {
     is_connected: bool,
     sending: Sending,
     timers: BTreeMap<(Instant, u64), ChannelName>,
-    /// Names whose success is not waited for, or not any more: the server was told to unsubscribe them, and was not asked to
-    /// subscribe them since, on this socket.
-    strays: BTreeSet<Text>,
+    strays: Strays,
     /// Bytes of all events that wait for a newer key.
     held_bytes: usize,
 }
@@ -78,7 +78,7 @@ impl Channels {
             is_connected: false,
             sending: Sending::new(&options, seed),
             timers: BTreeMap::new(),
-            strays: BTreeSet::new(),
+            strays: Strays::default(),
             held_bytes: 0,
             options,
         }
@@ -212,7 +212,7 @@ impl Channels {
         let Phase::Ready { auth, .. } = &mut entry.phase else { return None };
         let auth = auth.take();
         let number = unanswered.push_channel(channel.clone());
-        self.strays.remove(channel.as_str());
+        self.strays.handle_sent(&channel, self.options.subscribe_timeout, now);
         let (text, has_auth) = (write::subscribe(&channel, auth.as_deref()), auth.is_some());
         entry.phase = Phase::Sent { number, auth };
         // What is sent again after a complaint has no longer for its answer than what was not.
@@ -324,7 +324,7 @@ impl Channels {
 
     /// Starts again a channel that the server may think is subscribed.
     fn start_anew(&mut self, channel: &ChannelName, requests: &mut Authorizations, outbox: &mut Outbox) {
-        self.strays.insert(channel.as_str().into());
+        self.strays.give_up(channel);
         outbox.send(write::unsubscribe(channel));
         self.start(channel, requests, outbox);
     }
@@ -352,6 +352,7 @@ impl Channels {
         self.disarm(channel);
         self.cancel_refresh(channel, requests, outbox);
         let Some(entry) = self.table.swap_remove(channel) else { return };
+        self.strays.forget(channel);
         requests.cancel(Job::Channel(entry.order), outbox);
         self.sending.remove(entry.turn());
         outbox.forget(channel);
