@@ -1,12 +1,13 @@
 //! *A gap is reported once*, and *a gap is reported before new events*: when a channel that was subscribed has lost its connection,
-//! `ContinuityLost` comes before anything else of that channel, however many connections were lost meanwhile.
+//! or is subscribed anew because its subscription is in doubt, `ContinuityLost` comes before anything else of that channel, however many connections were lost meanwhile.
 
 use std::collections::BTreeMap;
 
 use pusher_proto::{ChannelName, Event};
 
 use super::super::inputs::Input;
-use super::{Checker, Scene};
+use super::super::outputs::Outgoing;
+use super::{Checker, Message, Scene};
 use crate::simulation::reached::Rare;
 
 #[derive(Default)]
@@ -18,6 +19,14 @@ pub(crate) struct Gaps {
 impl Checker for Gaps {
     fn dropped(&mut self, name: &ChannelName) {
         self.losses.remove(name);
+    }
+
+    fn sent(&mut self, message: &Message<'_>, scene: &mut Scene<'_>) {
+        let Outgoing::Unsubscribe { channel } = message.kind else { return };
+        let found = scene.facts.channels.find(channel);
+        if let Some((name, _)) = found.filter(|(_, channel)| channel.wanted && channel.is_doubtful) {
+            *self.losses.entry(name.clone()).or_default() += 1;
+        }
     }
 
     fn emitted(&mut self, event: &Event, scene: &mut Scene<'_>) {

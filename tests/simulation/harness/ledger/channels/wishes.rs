@@ -23,8 +23,8 @@ impl Checker for ChannelWishes {
                 }
             }
             Outgoing::Unsubscribe { channel } => {
-                let is_subscribed = |channel: &Channel| channel.wanted && channel.reported == Reported::Subscribed;
-                if facts.channels.find(channel).is_some_and(|(_, channel)| is_subscribed(channel)) {
+                let is_sure = |channel: &Channel| channel.reported == Reported::Subscribed && !channel.is_doubtful;
+                if facts.channels.find(channel).is_some_and(|(_, channel)| channel.wanted && is_sure(channel)) {
                     scene.violated("wishes are obeyed", format!("{channel} is unsubscribed, and it is wanted"));
                 }
             }

@@ -17,6 +17,10 @@ pub(crate) struct Channel {
     pub(crate) wish: Option<bool>,
     pub(crate) wanted: bool,
     pub(crate) on_socket: OnSocket,
+    /// Subscriptions on this socket that were not confirmed.
+    unconfirmed: u32,
+    /// Whether an error came while the channel was subscribed by one of several tries: it may have refused the latest.
+    pub(crate) is_doubtful: bool,
     pub(crate) reported: Reported,
     /// Whether it was ever subscribed since it is wanted.
     pub(crate) was_subscribed: bool,
@@ -90,7 +94,7 @@ impl Channel {
             OnSocket::Ended(_) | OnSocket::Nothing => OnSocket::Nothing,
             OnSocket::Sent { .. } | OnSocket::Confirmed | OnSocket::Unclear => self.on_socket,
         };
-        *self = Self { on_socket, asked: self.asked, ..Self::default() };
+        *self = Self { on_socket, unconfirmed: self.unconfirmed, asked: self.asked, ..Self::default() };
     }
 
     /// The application calls again for what it wants already.
@@ -102,6 +106,7 @@ impl Channel {
     }
 
     fn succeed(&mut self) {
+        self.unconfirmed = self.unconfirmed.saturating_sub(1);
         match self.on_socket {
             OnSocket::Sent { .. } | OnSocket::Ended(_) | OnSocket::Unclear if self.wanted => {}
             OnSocket::Sent { .. }
@@ -231,6 +236,8 @@ impl Channels {
     pub(super) fn leave_socket(&mut self) {
         for channel in self.0.values_mut() {
             channel.on_socket = OnSocket::Nothing;
+            channel.unconfirmed = 0;
+            channel.is_doubtful = false;
             channel.failed_before = None;
             channel.retry_at = None;
             channel.awaits_key_since = None;
@@ -248,9 +255,26 @@ impl Channels {
         }
     }
 
-    pub(super) fn put(&mut self, name: &str, on_socket: OnSocket) {
+    pub(super) fn subscribed(&mut self, name: &str, at: Instant) {
         if let Some(channel) = self.find_mut(name) {
-            channel.on_socket = on_socket;
+            channel.on_socket = OnSocket::Sent { at };
+            channel.unconfirmed += 1;
+        }
+    }
+
+    pub(super) fn unsubscribed(&mut self, name: &str) {
+        if let Some(channel) = self.find_mut(name) {
+            channel.on_socket = OnSocket::Nothing;
+            if std::mem::take(&mut channel.is_doubtful) {
+                channel.reported = Reported::Nothing;
+            }
+        }
+    }
+
+    /// An error came, which may have refused any try that was not confirmed.
+    pub(super) fn doubt_confirmed(&mut self) {
+        for channel in self.0.values_mut() {
+            channel.is_doubtful |= channel.reported == Reported::Subscribed && channel.unconfirmed > 0;
         }
     }
 
@@ -294,7 +318,9 @@ impl Channels {
             }
             Event::DecryptionError { event, error, .. } => {
                 channel.hear(event, false);
-                if matches!(error, DecryptionError::KeyRefresh(_)) {
+                // Everything behind an event that asked for a key is held, so what cannot be opened is no longer waited for. Only an
+                // event that had to make room says nothing of the others.
+                if !matches!(error, DecryptionError::Overflow) {
                     channel.awaits_key_since = None;
                 }
             }

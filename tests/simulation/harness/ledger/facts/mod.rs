@@ -109,6 +109,7 @@ impl Facts {
             }
             Incoming::Error { code } => {
                 self.channels.doubt_abandoned(None);
+                self.channels.doubt_confirmed();
                 if code.is_some_and(|code| TOO_MANY.contains(&code)) {
                     self.channels.doubt_sent();
                     self.slowed_at = Some(self.now);
@@ -200,8 +201,8 @@ impl Facts {
 
     pub(crate) fn sent(&mut self, message: &Message<'_>) {
         match message.kind {
-            Outgoing::Subscribe { channel } => self.channels.put(channel, OnSocket::Sent { at: self.now }),
-            Outgoing::Unsubscribe { channel } => self.channels.put(channel, OnSocket::Nothing),
+            Outgoing::Subscribe { channel } => self.channels.subscribed(channel, self.now),
+            Outgoing::Unsubscribe { channel } => self.channels.unsubscribed(channel),
             Outgoing::Signin => self.user.attached = true,
             Outgoing::SubscribeUser
             | Outgoing::Ping
