@@ -144,8 +144,7 @@ impl Suite {
         table.row("attempts in the busiest second", [text(seconds.iter().copied().max().unwrap_or_default())]);
         for percent in [50, 90, 99, 100] {
             let late = reconnects.percentile(percent);
-            table
-                .row(&format!("{percent} % are connected after"), [Cell::text(format!("{:.1} s", late.as_secs_f64()))]);
+            table.row(&format!("{percent} % connected after"), [Cell::text(format!("{:.1} s", late.as_secs_f64()))]);
         }
         let clients = count(self.clients as f64);
         table.print(&format!("{clients} clients after a server was away for {} s, virtual time", OUTAGE.as_secs()));
