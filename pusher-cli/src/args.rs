@@ -3,16 +3,29 @@
 use std::convert::Infallible;
 use std::env::VarError;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgGroup, Parser, Subcommand};
 use pusher_server::pusher_proto::server::Dialect;
-use pusher_tokio::pusher_proto::signing::{InvalidMasterKey, MasterKey};
+use pusher_tokio::pusher_proto::signing::{App, InvalidMasterKey, MasterKey};
 use pusher_tokio::{ChannelName, Data, InvalidName, Secret, SocketId, Text};
 
 use crate::failure::Failure;
+use crate::http_api::HttpApi;
+use crate::inspect::{ChannelArgs, ChannelsArgs, TerminateArgs, UsersArgs};
+use crate::listen::ListenArgs;
 use crate::target::Target;
+use crate::trigger::TriggerArgs;
+
+/// What stands below the flags: remarks, examples, and the exit codes.
+macro_rules! notes {
+    ($($text:literal)*) => {
+        concat!($($text,)* "Exit codes: 0 success, 1 failure, 2 usage error, 3 cannot connect, 4 refused by the server.")
+    };
+}
+
+pub(crate) use notes;
 
 /// Pusher Channels on the command line: tour the protocol, run a development server, listen to channels, publish events.
 #[derive(Debug, Parser)]
@@ -30,8 +43,16 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Print the events of channels as they arrive
     Listen(ListenArgs),
-    /// Publish an event through the HTTP API
+    /// Publish events through the HTTP API, or send client events
     Trigger(TriggerArgs),
+    /// List the channels that have subscribers
+    Channels(ChannelsArgs),
+    /// Show whether a channel has subscribers, and how many
+    Channel(ChannelArgs),
+    /// List the users of a presence channel
+    Users(UsersArgs),
+    /// End all connections of a user
+    Terminate(TerminateArgs),
 }
 
 /// Flags of `pusher demo`.
@@ -91,96 +112,118 @@ pub(crate) struct ServeArgs {
     pub(crate) allow_any_origin: bool,
 }
 
-/// Flags of `pusher listen`.
+/// What calls of the HTTP API need.
 #[derive(Debug, clap::Args)]
-#[command(after_help = LISTEN_NOTES)]
-pub(crate) struct ListenArgs {
-    /// Channels to subscribe to
-    #[arg(long = "channel", short, required = true, num_args = 1.., value_name = "NAME", value_parser = channel)]
-    pub(crate) channels: Vec<ChannelName>,
+pub(crate) struct ApiArgs {
     #[command(flatten)]
     pub(crate) place: Place,
+    /// Application id
+    #[arg(long, env = "PUSHER_APP_ID", hide_env_values = true)]
+    app_id: Option<String>,
+    #[command(flatten)]
+    pub(crate) credentials: Credentials,
+}
+
+impl ApiArgs {
+    /// Returns the HTTP API of the application.
+    pub(crate) fn api(&self) -> Result<HttpApi, Failure> {
+        let target = self.place.target()?;
+        let missing =
+            || Failure::usage("the HTTP API needs the application id: use --app-id, PUSHER_APP_ID or a profile");
+        HttpApi::new(self.credentials.app(self.app_id.as_deref().ok_or_else(missing)?)?, target)
+    }
+}
+
+/// The key of an application, and what it signs and encrypts with.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Credentials {
     /// Application key
     #[arg(long, env = "PUSHER_KEY", hide_env_values = true)]
     pub(crate) key: String,
-    /// Application secret, to sign authorizations instead of asking an auth endpoint; prefer the environment variable, since
-    /// other users can see command lines
+    /// Application secret; prefer --secret-file or the environment variable, since other users can see command lines
     #[arg(long, env = "PUSHER_SECRET", hide_env_values = true, value_parser = secret)]
-    pub(crate) secret: Option<Secret>,
-    /// Encryption master key, 32 bytes in base64, to sign for encrypted channels; prefer the environment variable
+    secret: Option<Secret>,
+    /// File that contains the application secret, instead of --secret
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// Encryption master key, 32 bytes in base64, for encrypted channels; prefer --master-key-file or the variable
     #[arg(long, env = "PUSHER_ENCRYPTION_MASTER_KEY", hide_env_values = true, value_name = "BASE64", value_parser = master_key)]
-    pub(crate) master_key: Option<MasterKey>,
-    /// Auth endpoint for private and presence channels
-    #[arg(long, value_name = "URL")]
-    pub(crate) auth_url: Option<String>,
-    /// Header for the auth endpoint; may be repeated. For secrets, prefer the environment variable, with one header per line
-    /// [env: PUSHER_AUTH_HEADER]
-    #[arg(long = "auth-header", requires = "auth_url", value_name = "NAME=VALUE", value_parser = header)]
-    auth_headers: Vec<(Text, Secret)>,
-    /// User id on presence channels [default when signing: pusher-cli]
-    #[arg(long, value_name = "ID")]
-    pub(crate) user_id: Option<String>,
-    /// User info on presence channels
-    #[arg(long, value_name = "JSON", value_parser = json)]
-    pub(crate) user_info: Option<Data>,
-    /// Print only events with this name; may be repeated
-    #[arg(long = "event", short, value_name = "NAME")]
-    pub(crate) events: Vec<String>,
-    /// Print one JSON object per event: time, channel, event, data (a string, as it was published), user_id
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Stop after this many published events, or after this many events that --event selects
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) count: Option<u64>,
-    /// Stop after this time; an error if --count is not reached or a channel is not subscribed by then
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    pub(crate) timeout: Option<Duration>,
-    /// Keep trying to reach the server; by default, three failed attempts before the first connection end the program
-    #[arg(long)]
-    pub(crate) keep_trying: bool,
+    master_key: Option<MasterKey>,
+    /// File that contains the encryption master key, instead of --master-key
+    #[arg(long, value_name = "FILE")]
+    master_key_file: Option<PathBuf>,
 }
 
-impl ListenArgs {
-    /// The headers for the auth endpoint: those of the environment, and of the flags.
-    pub(crate) fn auth_headers(&self) -> Result<Vec<(Text, Secret)>, Failure> {
+impl Credentials {
+    /// Returns the application with its secret.
+    pub(crate) fn app(&self, id: &str) -> Result<App, Failure> {
+        let missing =
+            || Failure::usage("the application secret is missing: use --secret-file, PUSHER_SECRET or a profile");
+        self.app_with_secret(id)?.ok_or_else(missing)
+    }
+
+    /// Returns the application, if there is a secret.
+    pub(crate) fn app_with_secret(&self, id: &str) -> Result<Option<App>, Failure> {
+        let secret = match &self.secret_file {
+            Some(path) => Some(Secret::from(first_line(path)?)),
+            None => self.secret.clone(),
+        };
+        let Some(secret) = secret else { return Ok(None) };
+        let app = App::new(id, self.key.as_str(), secret)?;
+        let master_key = match &self.master_key_file {
+            Some(path) => {
+                let key = MasterKey::from_base64(&first_line(path)?);
+                Some(key.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?)
+            }
+            None => self.master_key.clone(),
+        };
+        Ok(Some(match master_key {
+            Some(key) => app.encryption_master_key(key),
+            None => app,
+        }))
+    }
+}
+
+/// Reads a file that contains one secret. Its line break is not part of it.
+fn first_line(path: &Path) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|error| Failure::failed(format!("cannot read {}: {error}", path.display())))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// Who the client is, and who authorizes it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct AuthArgs {
+    /// Auth endpoint for private and presence channels; without it, --secret signs
+    #[arg(long, value_name = "URL")]
+    pub(crate) auth_url: Option<String>,
+    /// Auth endpoint for sign-ins
+    #[arg(long, value_name = "URL")]
+    pub(crate) user_auth_url: Option<String>,
+    /// Header for the auth endpoints; may be repeated. For secrets, prefer the environment variable, with one header per
+    /// line [env: PUSHER_AUTH_HEADER]
+    #[arg(long = "auth-header", value_name = "NAME=VALUE", value_parser = header)]
+    auth_headers: Vec<(Text, Secret)>,
+    /// User id on presence channels and for sign-ins [default when signing: pusher-cli]
+    #[arg(long, value_name = "ID")]
+    pub(crate) user_id: Option<String>,
+    /// User info on presence channels and for sign-ins
+    #[arg(long, value_name = "JSON", value_parser = json)]
+    pub(crate) user_info: Option<Data>,
+    /// Users whose coming and going is reported after a sign-in
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub(crate) watchlist: Vec<String>,
+}
+
+impl AuthArgs {
+    /// The headers for the auth endpoints: those of the environment, and of the flags.
+    pub(crate) fn headers(&self) -> Result<Vec<(Text, Secret)>, Failure> {
         let of_env = variable(AUTH_HEADER)?.unwrap_or_default();
         let of_env = of_env.lines().filter(|line| !line.trim().is_empty()).map(header);
         let of_env = of_env.collect::<Result<Vec<_>, _>>();
         let of_env = of_env.map_err(|error| Failure::usage(format!("{AUTH_HEADER}: {error}")))?;
         Ok([of_env, self.auth_headers.clone()].concat())
     }
-}
-
-/// Flags of `pusher trigger`.
-#[derive(Debug, clap::Args)]
-#[command(after_help = TRIGGER_NOTES)]
-pub(crate) struct TriggerArgs {
-    /// Channels to publish to
-    #[arg(long = "channel", short, required = true, num_args = 1.., value_name = "NAME", value_parser = channel)]
-    pub(crate) channels: Vec<ChannelName>,
-    /// Event name
-    #[arg(long, short, value_name = "NAME")]
-    pub(crate) event: String,
-    /// Payload, usually JSON; @FILE reads a file, - reads standard input
-    #[arg(long, short, allow_hyphen_values = true, value_name = "TEXT")]
-    pub(crate) data: String,
-    #[command(flatten)]
-    pub(crate) place: Place,
-    /// Application id
-    #[arg(long, env = "PUSHER_APP_ID", hide_env_values = true)]
-    pub(crate) app_id: String,
-    /// Application key
-    #[arg(long, env = "PUSHER_KEY", hide_env_values = true)]
-    pub(crate) key: String,
-    /// Application secret; prefer the environment variable, since other users can see command lines
-    #[arg(long, env = "PUSHER_SECRET", hide_env_values = true, value_parser = secret)]
-    pub(crate) secret: Secret,
-    /// Encryption master key, 32 bytes in base64, to publish to encrypted channels; prefer the environment variable
-    #[arg(long, env = "PUSHER_ENCRYPTION_MASTER_KEY", hide_env_values = true, value_name = "BASE64", value_parser = master_key)]
-    pub(crate) master_key: Option<MasterKey>,
-    /// Socket id of a connection that does not receive the event
-    #[arg(long, value_parser = socket_id)]
-    pub(crate) socket_id: Option<SocketId>,
 }
 
 /// Where the server is.
@@ -235,24 +278,7 @@ fn variable(name: &str) -> Result<Option<String>, Failure> {
 /// Headers for the auth endpoint, one per line.
 const AUTH_HEADER: &str = "PUSHER_AUTH_HEADER";
 
-/// Where the payload of `trigger` comes from.
-pub(crate) enum Payload {
-    Text(String),
-    File(PathBuf),
-    Stdin,
-}
-
-impl From<String> for Payload {
-    fn from(text: String) -> Self {
-        match text.strip_prefix('@') {
-            Some(path) => Self::File(PathBuf::from(path)),
-            None if text == "-" => Self::Stdin,
-            None => Self::Text(text),
-        }
-    }
-}
-
-fn secret(text: &str) -> Result<Secret, Infallible> {
+pub(crate) fn secret(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret::from(text))
 }
 
@@ -260,11 +286,11 @@ fn master_key(text: &str) -> Result<MasterKey, InvalidMasterKey> {
     MasterKey::from_base64(text)
 }
 
-fn channel(text: &str) -> Result<ChannelName, InvalidName> {
+pub(crate) fn channel_name(text: &str) -> Result<ChannelName, InvalidName> {
     ChannelName::new(text)
 }
 
-fn socket_id(text: &str) -> Result<SocketId, InvalidName> {
+pub(crate) fn socket_id(text: &str) -> Result<SocketId, InvalidName> {
     SocketId::new(text)
 }
 
@@ -282,16 +308,9 @@ fn header(text: &str) -> Result<(Text, Secret), &'static str> {
     Ok((name.into(), value.into()))
 }
 
-fn seconds(text: &str) -> Result<Duration, &'static str> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, &'static str> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     seconds.filter(|duration| !duration.is_zero()).ok_or("expected a number of seconds greater than 0")
-}
-
-/// What stands below the flags: remarks, and the exit codes.
-macro_rules! notes {
-    ($($text:literal)*) => {
-        concat!($($text,)* "Exit codes: 0 success, 1 failure, 2 usage error, 3 cannot connect, 4 refused by the server.")
-    };
 }
 
 const EXIT_CODES: &str = notes!();
@@ -306,17 +325,6 @@ const SERVE_NOTES: &str = notes!(
     "The server has a WebSocket, the HTTP API, and endpoints that sign every user, and every channel whose name does \
      not contain \"forbidden\", for sockets that are connected to it. It has one application, keeps nothing and is not \
      made for production: use credentials of its own. PUSHER_KEY and PUSHER_SECRET have no effect here. Ctrl-C ends it.\n\n"
-);
-
-const LISTEN_NOTES: &str = notes!(
-    "A lost connection is reestablished, however long the server is away; a notice shows where events may be missing. \
-     Private and presence channels need --secret or --auth-url. The program ends when a channel is refused, and on \
-     Ctrl-C or SIGTERM. Connections to other machines use the proxies in HTTPS_PROXY, HTTP_PROXY and ALL_PROXY.\n\n"
-);
-
-const TRIGGER_NOTES: &str = notes!(
-    "The HTTP API has the address of the WebSocket: --url accepts ws://, wss://, http:// and https://. If the server \
-     does not answer, the event may have been published.\n\n"
 );
 
 #[cfg(test)]

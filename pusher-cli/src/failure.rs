@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use pusher_tokio::{
     AuthError, ChannelName, CloseReason, ConnectionError, FailReason, InvalidConfig, InvalidName, ServerError,
-    SubscriptionError,
+    SigninError, SubscriptionError,
 };
 
 use crate::output::printable;
@@ -84,6 +84,24 @@ impl Failure {
             SubscriptionError::Refused(_) => Self::refused(message),
             _ => Self::failed(message),
         }
+    }
+
+    /// The user is not signed in.
+    pub(crate) fn signin(error: &SigninError) -> Self {
+        let message = format!("sign-in: {error}");
+        match error {
+            SigninError::Auth(error) if matches!(error.cause(), AuthError::Http { .. } | AuthError::Handler(_)) => {
+                Self::refused(message)
+            }
+            SigninError::Refused(_) => Self::refused(message),
+            _ => Self::failed(message),
+        }
+    }
+
+    /// Adds what else there is to know.
+    pub(crate) fn with_remark(mut self, remark: &str) -> Self {
+        self.message += remark;
+        self
     }
 
     pub(crate) fn is_refusal(&self) -> bool {

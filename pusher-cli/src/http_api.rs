@@ -3,7 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use pusher_driver::adapter::with_causes;
-use pusher_tokio::pusher_proto::signing::{ApiAnswer, ApiCall, App, Channels, Info, InvalidCall, Publish, Published};
+use pusher_tokio::pusher_proto::signing::{
+    ApiAnswer, ApiCall, ApiFailure, App, ChannelState, Channels, Info, InvalidCall, Publish, Published, PublishedBatch,
+    Terminated, Users,
+};
+use pusher_tokio::{ChannelKind, ChannelName};
 use reqwest::{Client, Method, Url};
 
 use crate::failure::Failure;
@@ -42,48 +46,103 @@ impl HttpApi {
 
     /// Publishes an event.
     pub(crate) async fn publish(&self, event: &Publish<'_>) -> Result<Published, Failure> {
-        let call = event.sign(now()).map_err(|error| match error {
-            InvalidCall::NoMasterKey { channel } => Failure::usage(format!("{channel} needs --master-key")),
-            error => Failure::usage(error.to_string()),
-        })?;
+        let call = event.sign(now()).map_err(invalid)?;
+        self.send(&call).await
+    }
+
+    /// Says what is wrong with an event before it is published.
+    pub(crate) fn check(&self, event: &Publish<'_>) -> Result<(), String> {
+        event.sign(now()).map(drop).map_err(|error| invalid(error).message().to_owned())
+    }
+
+    /// Publishes several events.
+    pub(crate) async fn publish_batch(&self, events: &[Publish<'_>]) -> Result<PublishedBatch, Failure> {
+        let call = self.app.publish_batch(events, now()).map_err(invalid)?;
         self.send(&call).await
     }
 
     /// Asks for the channels that have subscribers, and how many each has.
-    pub(crate) async fn channels(&self) -> Result<Channels, Failure> {
-        let call = self.app.channels("", Info::SUBSCRIPTION_COUNT, now());
-        self.send(&call.map_err(|error| Failure::failed(error.to_string()))?).await
+    pub(crate) async fn channels(&self, prefix: &str) -> Result<Channels, Failure> {
+        let info = if prefix.starts_with("presence-") { Info::ALL } else { Info::SUBSCRIPTION_COUNT };
+        self.with_info(info, |info| self.app.channels(prefix, info, now())).await
+    }
+
+    /// Asks for one channel.
+    pub(crate) async fn channel(&self, channel: &ChannelName) -> Result<ChannelState, Failure> {
+        let info = if channel.kind() == ChannelKind::Presence { Info::ALL } else { Info::SUBSCRIPTION_COUNT };
+        self.with_info(info, |info| self.app.channel(channel, info, now())).await
+    }
+
+    /// Asks for the users of a presence channel.
+    pub(crate) async fn users(&self, channel: &ChannelName) -> Result<Users, Failure> {
+        self.send(&self.app.users(channel, now()).map_err(invalid)?).await
+    }
+
+    /// Ends the connections of a user.
+    pub(crate) async fn terminate(&self, user: &str) -> Result<Terminated, Failure> {
+        self.send(&self.app.terminate(user, now()).map_err(invalid)?).await
+    }
+
+    /// Hosted Pusher counts subscriptions only for applications that have this switched on, and refuses the question for
+    /// others; then it is asked without.
+    async fn with_info<T: ApiAnswer>(
+        &self,
+        info: Info,
+        call: impl Fn(Info) -> Result<ApiCall<T>, InvalidCall>,
+    ) -> Result<T, Failure> {
+        let fewer = if info.user_count { Info::USER_COUNT } else { Info::NONE };
+        let exchange = self.exchange(&call(info).map_err(invalid)?).await?;
+        match exchange {
+            Err(ApiFailure::Status { status: 400, .. }) => self.send(&call(fewer).map_err(invalid)?).await,
+            answer => answer.map_err(|failure| refusal(&failure)),
+        }
     }
 
     async fn send<T: ApiAnswer>(&self, call: &ApiCall<T>) -> Result<T, Failure> {
+        self.exchange(call).await?.map_err(|failure| refusal(&failure))
+    }
+
+    async fn exchange<T: ApiAnswer>(&self, call: &ApiCall<T>) -> Result<Result<T, ApiFailure>, Failure> {
         let origin = self.target.api_origin();
         let url = Url::parse(&call.url(&origin)).map_err(|error| Failure::usage(format!("{origin}: {error}")))?;
         let method = if call.method == "POST" { Method::POST } else { Method::GET };
-        let publishes = method == Method::POST;
+        let outcome = match (method == Method::POST, call.target.contains("/terminate_connections?")) {
+            (true, false) => "; the event may have been published",
+            (true, true) => "; the connections may have been ended",
+            (false, _) => "",
+        };
         let mut request = self.client.request(method, url).body(call.body.clone());
         for &(name, value) in call.headers {
             request = request.header(name, value);
         }
-        let unanswered = |error| unanswered(error, &origin, publishes);
+        let unanswered = |error| unanswered(error, &origin, outcome);
         let response = request.send().await.map_err(unanswered)?;
         let status = response.status().as_u16();
         let body = response.bytes().await.map_err(unanswered)?;
-        call.answer(status, &body).map_err(|failure| {
-            let text = failure.to_string();
-            if failure.is_refusal() { Failure::refused(text) } else { Failure::failed(text) }
-        })
+        Ok(call.answer(status, &body))
     }
 }
 
+fn invalid(error: InvalidCall) -> Failure {
+    match error {
+        InvalidCall::NoMasterKey { channel } => Failure::usage(format!("{channel} needs --master-key")),
+        error => Failure::usage(error.to_string()),
+    }
+}
+
+fn refusal(failure: &ApiFailure) -> Failure {
+    let text = failure.to_string();
+    if failure.is_refusal() { Failure::refused(text) } else { Failure::failed(text) }
+}
+
 /// A call without an answer has had no effect only if there was no connection to send it on.
-fn unanswered(error: reqwest::Error, origin: &str, publishes: bool) -> Failure {
+fn unanswered(error: reqwest::Error, origin: &str, outcome: &str) -> Failure {
     let (is_unsent, is_late) = (error.is_connect(), error.is_timeout());
     // The signature is part of the URL.
     let causes = with_causes(&error.without_url());
     if is_unsent {
         return Failure::cannot_connect(format!("cannot reach the HTTP API at {origin}: {causes}"));
     }
-    let outcome = if publishes { "; the event may have been published" } else { "" };
     let seconds = TIMEOUT.as_secs();
     Failure::failed(match is_late {
         true => format!("the HTTP API at {origin} did not answer within {seconds} s{outcome}"),

@@ -1,23 +1,22 @@
 //! `pusher listen`
 
+mod args;
 mod describe;
+mod exec;
 
 use std::pin::pin;
 use std::time::Duration;
 
-use pusher_tokio::pusher_proto::signing::App;
-use pusher_tokio::{
-    Authorizer as _, ChannelName, Client, ConnectionError, ConnectionState, Data, Diagnostic, Event, HttpAuth,
-    LocalAuth, NoAuth, Options, Subscription,
-};
+use pusher_tokio::{ChannelName, Client, ConnectionError, ConnectionState, Diagnostic, Event, Options, Subscription};
 use tokio::time::{Instant, sleep_until};
 
-use crate::args::ListenArgs;
-use crate::connect;
+pub(crate) use self::args::ListenArgs;
+use self::exec::Commands;
 use crate::failure::{Failure, SILENT_REFUSAL, is_silent_refusal};
 use crate::interrupt::interrupted;
 use crate::output;
 use crate::target::Target;
+use crate::{authorizer, connect};
 
 pub(crate) async fn run(args: ListenArgs) -> Result<(), Failure> {
     let interrupted = interrupted()?;
@@ -26,55 +25,26 @@ pub(crate) async fn run(args: ListenArgs) -> Result<(), Failure> {
     let mut listener = Listener::new(target.ws_url(), client.clone(), args);
     let result = listener.listen(interrupted).await;
     client.shutdown(GOODBYE).await;
-    result
+    let ran = listener.commands.finish().await;
+    result.and(ran)
 }
 
 /// Connects with the authorizer that the flags ask for.
 fn client(args: &ListenArgs, target: &Target) -> Result<Client, Failure> {
     // When to give up is decided here, by what happened before.
-    let config = connect::config(&args.key, target.endpoint()).max_attempts(None).build()?;
-    let options = options(target)?;
-    let authorizer = match (&args.auth_url, &args.secret) {
-        (Some(url), _) => endpoint(args, url)?.boxed(),
-        (None, Some(secret)) => {
-            // An authorization does not contain the application's id.
-            let mut app = App::new("", args.key.as_str(), secret.clone())?;
-            if let Some(key) = &args.master_key {
-                app = app.encryption_master_key(key.clone());
-            }
-            let info = args.user_info.clone().unwrap_or(Data::ABSENT);
-            let user_id = args.user_id.as_deref().unwrap_or(DEFAULT_USER_ID);
-            LocalAuth::new(app).user(user_id, &info).boxed()
-        }
-        (None, None) => match args.channels.iter().find(|channel| channel.kind().needs_auth()) {
-            Some(channel) => return Err(Failure::usage(format!("{channel} needs --secret or --auth-url"))),
-            None => NoAuth.boxed(),
-        },
-    };
-    Ok(pusher_tokio::connect_with(config, authorizer, &options)?)
+    let config = connect::config(&args.credentials.key, target.endpoint()).max_attempts(None).build()?;
+    let app = args.credentials.app_with_secret("")?;
+    let authorizer = authorizer::new(app, &args.auth, &args.channels, args.signin)?;
+    Ok(pusher_tokio::connect_with(config, authorizer, &options(target)?)?)
 }
 
 /// The way to the server: as for the HTTP API, through the proxy that the environment names.
-fn options(target: &Target) -> Result<Options, Failure> {
+pub(crate) fn options(target: &Target) -> Result<Options, Failure> {
     let options = Options::new().tls(target.tls());
     if target.is_this_machine() {
         return Ok(options);
     }
     options.proxy_from_env().map_err(|error| Failure::usage(format!("the environment: {error}")))
-}
-
-fn endpoint(args: &ListenArgs, url: &str) -> Result<HttpAuth, Failure> {
-    let mut auth = HttpAuth::new(url);
-    for (name, value) in args.auth_headers()? {
-        auth = auth.header(name, value);
-    }
-    if let Some(id) = &args.user_id {
-        auth = auth.param("user_id", id.as_str());
-    }
-    if let Some(info) = &args.user_info {
-        auth = auth.param("user_info", info.raw());
-    }
-    Ok(auth)
 }
 
 struct Listener {
@@ -84,14 +54,15 @@ struct Listener {
     counted: u64,
     /// Whether the server has greeted before: one that did is worth waiting for, however long it is away.
     was_connected: bool,
-    /// Channels that have been subscribed before.
     /// In a row.
     silent_refusals: u32,
+    commands: Commands,
 }
 
 impl Listener {
     fn new(url: String, client: Client, args: ListenArgs) -> Self {
-        Self { url, client, args, counted: 0, was_connected: false, silent_refusals: 0 }
+        let commands = Commands::new(args.exec.clone(), args.exec_jobs);
+        Self { url, client, args, counted: 0, was_connected: false, silent_refusals: 0, commands }
     }
 
     async fn listen(&mut self, interrupted: impl Future<Output = ()>) -> Result<(), Failure> {
@@ -99,13 +70,18 @@ impl Listener {
         let mut events = self.client.events();
         let channels = self.args.channels.iter().map(|channel| self.client.subscribe(channel));
         let _subscriptions: Vec<Subscription> = channels.collect::<Result<_, _>>()?;
+        if self.args.signin {
+            self.client.signin();
+        }
         let deadline = self.args.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
             tokio::select! {
-                event = events.recv() => match event {
+                // While all commands are busy, events wait in the mailbox, which is bounded and reports what it lost.
+                event = events.recv(), if self.commands.has_room() => match event {
                     Some(event) => self.handle(&event)?,
                     None => return Ok(()),
                 },
+                () = self.commands.next(), if self.commands.is_running() => {}
                 () = &mut interrupted => return Ok(()),
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => return self.time_is_up(),
             }
@@ -123,11 +99,14 @@ impl Listener {
         }
         if self.args.json {
             output::json(&describe::Json::new(event))?;
+        } else if is_about_connection(event) {
+            output::remark(describe::human(event));
         } else {
             output::line(describe::human(event))?;
         }
-        if matches!(event, Event::Channel(_)) || !self.args.events.is_empty() {
+        if self.is_counted(event) {
             self.counted += 1;
+            self.commands.start(event)?;
         }
         Ok(())
     }
@@ -156,20 +135,33 @@ impl Listener {
             Event::SubscriptionError { channel, error, retry_at: None } if !self.is_subscribed(channel) => {
                 return Err(Failure::subscription(channel, error));
             }
+            Event::SigninError { error, retry_at: None } => return Err(Failure::signin(error)),
             _ => {}
         }
         Ok(())
     }
 
     fn is_shown(&self, event: &Event) -> bool {
-        let filter = &self.args.events;
         match event {
             Event::Diagnostic(Diagnostic::KeyRetry { .. } | Diagnostic::ForeignKey { .. }) => !self.args.json,
             Event::Diagnostic(_) => false,
             // The change of state says the same to a person.
             Event::ConnectionError(error) if !self.args.json && !is_going_on(error) => false,
-            event => filter.is_empty() || filter.iter().any(|name| name == event.name()),
+            event if !self.args.json && is_about_connection(event) => true,
+            event => self.args.events.is_empty() || self.is_selected(event),
         }
+    }
+
+    /// Whether the event is one of those that --count and --exec are about.
+    fn is_counted(&self, event: &Event) -> bool {
+        match self.args.events.is_empty() {
+            true => matches!(event, Event::Channel(_) | Event::User(_)),
+            false => self.is_selected(event),
+        }
+    }
+
+    fn is_selected(&self, event: &Event) -> bool {
+        self.args.events.iter().any(|pattern| pattern.matches(event.name()))
     }
 
     fn is_subscribed(&self, channel: &ChannelName) -> bool {
@@ -192,6 +184,9 @@ impl Listener {
         if let Some(channel) = self.args.channels.iter().find(|channel| !self.is_subscribed(channel)) {
             return Err(Failure::failed(format!("{channel} is not subscribed after {seconds} s")));
         }
+        if self.args.signin && self.client.user().is_none() {
+            return Err(Failure::failed(format!("not signed in after {seconds} s")));
+        }
         match self.args.count {
             None => Ok(()),
             Some(count) => {
@@ -206,8 +201,10 @@ fn is_going_on(error: &ConnectionError) -> bool {
     matches!(error, ConnectionError::Server(_) | ConnectionError::Protocol(_))
 }
 
-/// The user on presence channels when `--user-id` is not given.
-const DEFAULT_USER_ID: &str = "pusher-cli";
+/// Whether a person wants to know this beside the events.
+fn is_about_connection(event: &Event) -> bool {
+    matches!(event, Event::StateChanged { .. } | Event::ConnectionError(_) | Event::Unavailable | Event::Diagnostic(_))
+}
 
 /// How long the end may take.
 const GOODBYE: Duration = Duration::from_secs(2);

@@ -1,10 +1,12 @@
 //! The `pusher` program: a tour, a development server, and tools that listen and trigger.
 
 mod args;
+mod authorizer;
 mod connect;
 mod demo;
 mod failure;
 mod http_api;
+mod inspect;
 mod interrupt;
 mod listen;
 mod mask;
@@ -42,6 +44,10 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Serve(args) => serve::run(args).await,
             Command::Listen(args) => listen::run(args).await,
             Command::Trigger(args) => trigger::run(args).await,
+            Command::Channels(args) => inspect::channels(args).await,
+            Command::Channel(args) => inspect::channel(args).await,
+            Command::Users(args) => inspect::users(args).await,
+            Command::Terminate(args) => inspect::terminate(args).await,
         }
     });
     // The resolver's threads may still wait for a name that nobody needs any more.

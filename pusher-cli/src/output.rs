@@ -15,12 +15,24 @@ pub(crate) fn line(text: impl Display) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Writes to standard output as it is, such as a sequence that moves the cursor.
+pub(crate) fn raw(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout();
+    stdout.write_all(text.as_bytes())?;
+    Ok(stdout.flush()?)
+}
+
 /// Writes a line of JSON to standard output.
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
     line(serde_json::to_string(value)?)
 }
 
-/// Writes a remark to standard error.
+/// Writes a line to standard error, beside the results.
+pub(crate) fn remark(text: impl Display) {
+    anstream::eprintln!("{text}");
+}
+
+/// Writes a note to standard error.
 pub(crate) fn note(text: &str) {
     anstream::eprintln!("{WARNING}note:{WARNING:#} {}", printable(text));
 }

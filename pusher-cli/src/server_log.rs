@@ -30,7 +30,7 @@ pub(crate) fn install() {
 pub(crate) async fn watch_channels(api: &HttpApi) -> Failure {
     let mut before = BTreeMap::new();
     loop {
-        let channels = match api.channels().await {
+        let channels = match api.channels("").await {
             Ok(answer) => answer.channels,
             Err(failure) => {
                 // The server itself is not the worse for it.

@@ -1,28 +1,50 @@
 //! `pusher trigger`
 
+mod args;
+mod as_client;
+mod batch;
+
 use std::io::{self, Read as _};
 
-use pusher_tokio::pusher_proto::signing::App;
+use serde_json::json;
 
-use crate::args::{Payload, TriggerArgs};
+use self::args::Payload;
+pub(crate) use self::args::TriggerArgs;
 use crate::failure::Failure;
-use crate::http_api::HttpApi;
 use crate::output;
 
 pub(crate) async fn run(args: TriggerArgs) -> Result<(), Failure> {
-    let target = args.place.target()?;
-    let mut app = App::new(args.app_id, args.key, args.secret)?;
-    if let Some(key) = args.master_key {
-        app = app.encryption_master_key(key);
+    let published = match &args.batch {
+        Some(path) => batch::publish(&args.api.api()?, path).await?,
+        None => one(&args).await?,
+    };
+    if args.json {
+        return output::json(&json!({ "published": published }));
     }
-    let api = HttpApi::new(app, target)?;
-    let data = read(args.data.into())?;
-    let mut event = api.app().publish(&args.channels, &args.event, &data);
+    match (&args.batch, args.as_client) {
+        (Some(_), _) => output::line(format_args!("published {published} events")),
+        (None, true) => output::line("sent; servers do not confirm client events"),
+        (None, false) => output::line("published"),
+    }
+}
+
+/// Sends the event of the flags, and returns how many it makes.
+async fn one(args: &TriggerArgs) -> Result<u64, Failure> {
+    let (event, data) = (args.event.as_deref().unwrap_or_default(), args.data.as_deref().unwrap_or_default());
+    if args.as_client {
+        return as_client::send(args, event, &read(data.into())?).await;
+    }
+    let api = args.api.api()?;
+    let data = read(data.into())?;
+    let mut event = match &args.user {
+        Some(user) => api.app().send_to_user(user, event, &data),
+        None => api.app().publish(&args.channels, event, &data),
+    };
     if let Some(socket_id) = &args.socket_id {
         event = event.exclude(socket_id);
     }
     api.publish(&event).await?;
-    output::line("published")
+    Ok(1)
 }
 
 fn read(payload: Payload) -> Result<String, Failure> {

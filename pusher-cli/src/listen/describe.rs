@@ -1,6 +1,6 @@
 //! Events in the words of `pusher listen`.
 
-use pusher_tokio::{ChannelName, ConnectionState, Diagnostic, Event};
+use pusher_tokio::{ChannelName, ConnectionState, Diagnostic, Event, Member, Presence};
 use serde::Serialize;
 
 use crate::output::{BOLD, CHANNEL, DIM, WARNING, printable, time_of_day, timestamp};
@@ -27,10 +27,28 @@ pub(super) fn human(event: &Event) -> String {
     let data = printable(&data);
     match event {
         Event::SubscriptionSucceeded { presence: None, .. } => format!("{DIM}{time}  {channel}  {name}{DIM:#}"),
+        Event::SubscriptionSucceeded { presence: Some(presence), .. } => {
+            format!("{DIM}{time}{DIM:#}  {CHANNEL}{channel}{CHANNEL:#}  {DIM}{name}{DIM:#}  {}", roster(presence))
+        }
+        Event::MemberAdded { member, .. } => on_channel(&time, channel, "joined", member),
+        Event::MemberRemoved { member, .. } => on_channel(&time, channel, "left", member),
+        Event::MemberUpdated { member, .. } => on_channel(&time, channel, "changed", member),
         Event::StateChanged { current, .. } => format!("{DIM}{time}  {}{DIM:#}", printable(&state(current))),
         Event::Channel(event) => {
             let sender = event.user_id().map_or_else(String::new, |id| format!("  {DIM}from {}{DIM:#}", printable(id)));
             format!("{DIM}{time}{DIM:#}  {CHANNEL}{channel}{CHANNEL:#}  {BOLD}{name}{BOLD:#}  {data}{sender}")
+        }
+        Event::User(_) => format!("{DIM}{time}{DIM:#}  {CHANNEL}to the user{CHANNEL:#}  {BOLD}{name}{BOLD:#}  {data}"),
+        Event::SignedIn { id, .. } => format!("{DIM}{time}{DIM:#}  signed in as {}", printable(id)),
+        Event::SigninError { error, retry_at } => {
+            warning(&time, None, &format!("sign-in: {error}{}", if retry_at.is_some() { "; retrying" } else { "" }))
+        }
+        Event::UserContinuityLost { .. } => {
+            warning(&time, None, "the connection was lost: events for the user may be missing here")
+        }
+        Event::Watchlist { user_ids, .. } => {
+            let users = list(user_ids.iter().map(pusher_tokio::Text::as_str), user_ids.len());
+            format!("{DIM}{time}{DIM:#}  {BOLD}{name}{BOLD:#}  {users}")
         }
         Event::ContinuityLost { .. } => {
             warning(&time, Some(channel), "the connection was lost: events may be missing here")
@@ -58,6 +76,43 @@ pub(super) fn human(event: &Event) -> String {
     }
 }
 
+/// Who is there, and after a gap also who came and went meanwhile.
+fn roster(presence: &Presence) -> String {
+    let ids = |members: &mut dyn Iterator<Item = Member>| members.map(|member| member.id).collect::<Vec<_>>();
+    let here = ids(&mut presence.members.iter());
+    let mut parts = vec![format!("{} here", here.len())];
+    if let Some(difference) = &presence.difference {
+        let changes = [
+            ("joined", ids(&mut difference.joined())),
+            ("left", ids(&mut difference.left())),
+            ("changed", ids(&mut difference.changed())),
+        ];
+        for (what, who) in changes.into_iter().filter(|(_, who)| !who.is_empty()) {
+            parts.push(format!("{what}: {}", list(who.iter().map(pusher_tokio::Text::as_str), who.len())));
+        }
+    } else if !here.is_empty() {
+        parts[0] += &format!(": {}", list(here.iter().map(pusher_tokio::Text::as_str), here.len()));
+    }
+    parts.join("; ")
+}
+
+/// The first of many names, and how many more there are.
+fn list<'a>(names: impl Iterator<Item = &'a str>, len: usize) -> String {
+    let mut text = names.take(MAX_NAMES).map(printable).collect::<Vec<_>>().join(", ");
+    if len > MAX_NAMES {
+        text += &format!(" and {} more", len - MAX_NAMES);
+    }
+    text
+}
+
+fn on_channel(time: &str, channel: &str, what: &str, member: &Member) -> String {
+    let info = if member.info.is_absent() { "" } else { member.info.raw() };
+    let (id, info) = (printable(&member.id), printable(info));
+    format!("{DIM}{time}{DIM:#}  {CHANNEL}{channel}{CHANNEL:#}  {what}  {BOLD}{id}{BOLD:#}  {info}")
+        .trim_end()
+        .to_owned()
+}
+
 fn warning(time: &str, channel: Option<&str>, text: &str) -> String {
     let channel = channel.map_or_else(String::new, |channel| format!("{CHANNEL}{channel}{CHANNEL:#}  "));
     format!("{DIM}{time}{DIM:#}  {channel}{WARNING}{}{WARNING:#}", printable(text))
@@ -80,3 +135,6 @@ fn state(state: &ConnectionState) -> String {
         }
     }
 }
+
+/// Names in one line.
+const MAX_NAMES: usize = 20;

@@ -41,7 +41,7 @@ async fn silently_refused_key() {
 
     let mut patient = Running::start(&["listen", "--url", &url, "--key", "wrong", "-c", "a", "--keep-trying"]);
     for _ in 0..4 {
-        patient.line_with("waiting").await;
+        patient.error_with("waiting").await;
     }
 }
 

@@ -4,9 +4,17 @@ use crate::support::pusher;
 
 #[tokio::test]
 async fn every_command_has_help_that_lists_the_exit_codes() {
-    for args in
-        [&["--help"][..], &["demo", "--help"], &["serve", "--help"], &["listen", "--help"], &["trigger", "--help"]]
-    {
+    for args in [
+        &["--help"][..],
+        &["demo", "--help"],
+        &["serve", "--help"],
+        &["listen", "--help"],
+        &["trigger", "--help"],
+        &["channels", "--help"],
+        &["channel", "--help"],
+        &["users", "--help"],
+        &["terminate", "--help"],
+    ] {
         let run = pusher(args).await;
         assert_eq!(run.code, Some(0));
         assert!(run.stdout.contains("Exit codes: 0 success"), "{run:?}");

@@ -3,7 +3,9 @@
 mod demo;
 mod failures;
 mod help;
+mod inspect;
 mod listen;
+mod listening;
 mod outages;
 mod secrets;
 mod serve;
@@ -13,3 +15,4 @@ mod signals;
 mod support;
 #[expect(clippy::unwrap_used, reason = "only tests call it")]
 mod tls;
+mod trigger;

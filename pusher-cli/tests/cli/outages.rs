@@ -28,7 +28,7 @@ async fn listen_waits_for_a_server_that_restarts_however_long_it_takes() {
 
     server.shutdown().await;
     for _ in 0..FAILURES {
-        listening.line_with("waiting").await;
+        listening.error_with("waiting").await;
     }
     let _server = server_at(options(), address).await;
     listening.line_with(SUCCEEDED).await;
@@ -42,7 +42,7 @@ async fn listen_waits_for_a_server_that_refuses_it_for_a_while() {
     server.handle().refuse_connections(Some((4200, CLOSING)));
     server.handle().cut_all();
     for _ in 0..FAILURES {
-        listening.line_with("waiting").await;
+        listening.error_with("waiting").await;
     }
     server.handle().refuse_connections(None);
     listening.line_with(SUCCEEDED).await;

@@ -10,7 +10,8 @@ async fn listen_ends_in_order() {
         let mut listening = Running::start(&["listen", "--url", &url, "--key", "app-key", "--channel", "chat"]);
         listening.line_with("pusher:subscription_succeeded").await;
         listening.signal(signal).await;
-        expect_success(&listening.end().await);
+        let run = listening.end().await;
+        assert!(run.code == Some(0) && !run.stderr.contains("error"), "{run:?}");
     }
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use pusher_server::{Options, Server};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::time::timeout;
 
@@ -48,11 +48,27 @@ pub(crate) async fn pusher_with(env: &[(&str, &str)], args: &[&str]) -> Run {
     Run { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
 }
 
+/// Runs the program to its end, with this text at standard input.
+pub(crate) async fn pusher_fed(args: &[&str], input: &str) -> Run {
+    let mut command = command(args);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // A program that ends early does not read everything.
+    let _ = stdin.write_all(input.as_bytes()).await;
+    drop(stdin);
+    let output = timeout(LIMIT, child.wait_with_output()).await;
+    let Output { status, stdout, stderr } = output.expect("the program should have ended").unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Run { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+}
+
 /// A run that is still going on; it is killed when this is dropped.
 pub(crate) struct Running {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
+    errors: Lines<BufReader<ChildStderr>>,
     seen: String,
+    seen_errors: String,
 }
 
 impl Running {
@@ -65,21 +81,18 @@ impl Running {
         command.envs(env.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines, seen: String::new() }
+        let errors = BufReader::new(child.stderr.take().unwrap()).lines();
+        Self { child, lines, errors, seen: String::new(), seen_errors: String::new() }
     }
 
-    /// Reads until a line contains `part`, and returns that line.
+    /// Reads until a line of standard output contains `part`, and returns that line.
     pub(crate) async fn line_with(&mut self, part: &str) -> String {
-        loop {
-            let line = timeout(LIMIT, self.lines.next_line()).await;
-            let line = line.unwrap_or_else(|_| panic!("no line with {part} after:\n{}", self.seen)).unwrap();
-            let line = line.unwrap_or_else(|| panic!("no line with {part} in:\n{}", self.seen));
-            self.seen += &line;
-            self.seen.push('\n');
-            if line.contains(part) {
-                return line;
-            }
-        }
+        read_until(&mut self.lines, &mut self.seen, part).await
+    }
+
+    /// Reads until a line of standard error contains `part`, and returns that line.
+    pub(crate) async fn error_with(&mut self, part: &str) -> String {
+        read_until(&mut self.errors, &mut self.seen_errors, part).await
     }
 
     /// Sends a signal, such as `INT`.
@@ -91,14 +104,30 @@ impl Running {
 
     /// Waits for the end.
     pub(crate) async fn end(mut self) -> Run {
-        while let Some(line) = timeout(LIMIT, self.lines.next_line()).await.expect("the end").unwrap() {
-            self.seen += &line;
-            self.seen.push('\n');
-        }
-        let mut stderr = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut stderr).await.unwrap();
+        read_all(&mut self.lines, &mut self.seen).await;
+        read_all(&mut self.errors, &mut self.seen_errors).await;
         let status = timeout(LIMIT, self.child.wait()).await.expect("the program should have ended").unwrap();
-        Run { code: status.code(), stdout: self.seen, stderr }
+        Run { code: status.code(), stdout: self.seen, stderr: self.seen_errors }
+    }
+}
+
+async fn read_until(lines: &mut Lines<impl AsyncBufRead + Unpin>, seen: &mut String, part: &str) -> String {
+    loop {
+        let line = timeout(LIMIT, lines.next_line()).await;
+        let line = line.unwrap_or_else(|_| panic!("no line with {part} after:\n{seen}")).unwrap();
+        let line = line.unwrap_or_else(|| panic!("no line with {part} in:\n{seen}"));
+        *seen += &line;
+        seen.push('\n');
+        if line.contains(part) {
+            return line;
+        }
+    }
+}
+
+async fn read_all(lines: &mut Lines<impl AsyncBufRead + Unpin>, seen: &mut String) {
+    while let Some(line) = timeout(LIMIT, lines.next_line()).await.expect("the end").unwrap() {
+        *seen += &line;
+        seen.push('\n');
     }
 }
 

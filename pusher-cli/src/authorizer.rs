@@ -1,0 +1,98 @@
+//! Who authorizes the client: an endpoint, or a secret that is known here.
+
+use pusher_tokio::pusher_proto::signing::App;
+use pusher_tokio::{
+    AuthCall, AuthError, AuthResponse, AuthSubject, Authorizer, BoxedAuthorizer, ChannelName, Data, HttpAuth,
+    LocalAuth, NoAuth,
+};
+use serde_json::{Value, json};
+
+use crate::args::AuthArgs;
+use crate::failure::Failure;
+
+/// Returns what authorizes these channels, and a sign-in if there is to be one.
+pub(crate) fn new(
+    app: Option<App>,
+    args: &AuthArgs,
+    channels: &[ChannelName],
+    signs_in: bool,
+) -> Result<BoxedAuthorizer, Failure> {
+    let private = channels.iter().find(|channel| channel.kind().needs_auth());
+    if args.auth_url.is_some() || args.user_auth_url.is_some() {
+        if let Some(channel) = private.filter(|_| args.auth_url.is_none()) {
+            return Err(Failure::usage(format!("{channel} needs --auth-url")));
+        }
+        if signs_in && args.user_auth_url.is_none() {
+            return Err(Failure::usage("--signin needs --user-auth-url"));
+        }
+        return Ok(endpoint(args)?.boxed());
+    }
+    if !args.headers()?.is_empty() {
+        return Err(Failure::usage("headers are for auth endpoints: use --auth-url or --user-auth-url"));
+    }
+    match (app, private) {
+        (Some(app), _) => Ok(Signer::new(app, args)?.boxed()),
+        (None, Some(channel)) => Err(Failure::usage(format!("{channel} needs --secret or --auth-url"))),
+        (None, None) if signs_in => Err(Failure::usage("--signin needs --secret or --user-auth-url")),
+        (None, None) => Ok(NoAuth.boxed()),
+    }
+}
+
+fn endpoint(args: &AuthArgs) -> Result<HttpAuth, Failure> {
+    let (channels, users) = (args.auth_url.as_deref(), args.user_auth_url.as_deref());
+    let mut auth = HttpAuth::new(channels.or(users).unwrap_or_default());
+    if let Some(url) = users {
+        auth = auth.user_endpoint(url);
+    }
+    for (name, value) in args.headers()? {
+        auth = auth.header(name, value);
+    }
+    if let Some(id) = &args.user_id {
+        auth = auth.param("user_id", id.as_str());
+    }
+    if let Some(info) = &args.user_info {
+        auth = auth.param("user_info", info.raw());
+    }
+    if !args.watchlist.is_empty() {
+        auth = auth.param("watchlist", args.watchlist.join(","));
+    }
+    Ok(auth)
+}
+
+/// Signs here, for the user of the flags.
+struct Signer {
+    app: App,
+    channels: LocalAuth,
+    /// What a sign-in says of the user.
+    user_data: String,
+}
+
+impl Signer {
+    fn new(app: App, args: &AuthArgs) -> Result<Self, Failure> {
+        let id = args.user_id.as_deref().unwrap_or(DEFAULT_USER_ID);
+        let info = args.user_info.clone().unwrap_or(Data::ABSENT);
+        let mut user = json!({ "id": id });
+        if !info.is_absent() {
+            user["user_info"] = serde_json::from_str::<Value>(info.raw())?;
+        }
+        if !args.watchlist.is_empty() {
+            user["watchlist"] = args.watchlist.iter().map(String::as_str).collect();
+        }
+        Ok(Self { channels: LocalAuth::new(app.clone()).user(id, &info), app, user_data: user.to_string() })
+    }
+}
+
+impl Authorizer for Signer {
+    async fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
+        match &call.request().subject {
+            AuthSubject::Channel(_) => self.channels.authorize(call).await,
+            AuthSubject::User => {
+                let signed = self.app.authenticate_user(&call.request().socket_id, self.user_data.as_str());
+                signed.map_err(|error| AuthError::Handler(error.to_string()))
+            }
+        }
+    }
+}
+
+/// Who the client is when `--user-id` is not given.
+const DEFAULT_USER_ID: &str = "pusher-cli";
