@@ -108,6 +108,11 @@ impl Network {
 }
 
 impl Link {
+    /// Whether a packet may still be on its way.
+    pub(crate) fn is_busy(&self, now: Instant) -> bool {
+        self.up.last_at.max(self.down.last_at) >= now
+    }
+
     pub(crate) fn new(client: usize, site: usize, epoch: SocketEpoch, target: Text, tls: bool) -> Self {
         Self {
             client,

@@ -193,6 +193,10 @@ impl World {
 
     fn what_misses(&mut self, who: usize) -> Option<String> {
         let Some(link) = self.live_link(who) else { return Some("no live connection".into()) };
+        if self.network.get(link)?.is_busy(self.now) {
+            // It may be an error, which puts a subscription in doubt.
+            return Some("a packet is on its way".into());
+        }
         let actor = &self.actors[who];
         if actor.ledger.signin_is_pending() || actor.ledger.signin_has_failed() {
             return Some("not signed in".into());

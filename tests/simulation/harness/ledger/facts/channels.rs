@@ -271,10 +271,11 @@ impl Channels {
         }
     }
 
-    /// An error came, which may have refused any try that was not confirmed.
+    /// An error came, which may have refused any try that was not confirmed. The application may not have heard of the success yet.
     pub(super) fn doubt_confirmed(&mut self) {
         for channel in self.0.values_mut() {
-            channel.is_doubtful |= channel.reported == Reported::Subscribed && channel.unconfirmed > 0;
+            let is_subscribed = channel.reported == Reported::Subscribed || channel.on_socket == OnSocket::Confirmed;
+            channel.is_doubtful |= is_subscribed && channel.unconfirmed > 0;
         }
     }
 
