@@ -9,6 +9,10 @@ use pusher_proto::server::ApiError;
 use serde_json::json;
 use tracing::debug;
 
+/// Why a response is a refusal, for those who watch the server.
+#[derive(Clone)]
+pub(crate) struct Reason(pub(crate) String);
+
 /// An HTTP status and the reason for it.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -46,6 +50,7 @@ impl IntoResponse for Failure {
             // The rest of the body is not read, so nothing can follow on this connection.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
+        response.extensions_mut().insert(Reason(self.message));
         response
     }
 }

@@ -4,11 +4,26 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use pusher_proto::server::{ApiError, Attributes, Publication};
+use pusher_proto::server::{ApiError, Attributes, ConnectionId, Publication};
 use pusher_proto::signing::MasterKey;
-use pusher_proto::{ChannelName, CloseFrame, Text};
+use pusher_proto::{ChannelName, CloseFrame, SocketId, Text};
 
+use crate::activity::Activities;
 use crate::hub::Shared;
+
+/// A connection and what it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionState {
+    /// The socket, as [`Activity`](crate::Activity) names it.
+    pub connection: ConnectionId,
+    /// The id that the client knows.
+    pub socket_id: SocketId,
+    /// The user that signed in on it.
+    pub user_id: Option<String>,
+    /// The channels that it is subscribed to, in the order of their names.
+    pub channels: Vec<ChannelName>,
+}
 
 /// Steers a running [`Server`](crate::Server). Cheap to clone; it does not keep the server alive.
 #[derive(Clone)]
@@ -23,7 +38,7 @@ impl Handle {
     ///
     /// When a limit is passed or a name is not accepted; then nobody gets the event.
     pub fn trigger(&self, publication: &Publication) -> Result<BTreeMap<ChannelName, Attributes>, ApiError> {
-        self.shared.with_model(|model, now| model.trigger(publication, now))
+        self.shared.trigger(publication)
     }
 
     /// Ends the connections of a user, as `POST /apps/{id}/users/{user}/terminate_connections` does. Returns how many there
@@ -85,6 +100,35 @@ impl Handle {
     #[must_use]
     pub fn connection_count(&self) -> usize {
         self.shared.with_model(|model, _| model.connections().len())
+    }
+
+    /// Returns the connections, the oldest first.
+    #[must_use]
+    pub fn connections(&self) -> Vec<ConnectionState> {
+        self.shared.with_model(|model, _| {
+            let state = |(connection, socket_id): (ConnectionId, &SocketId)| ConnectionState {
+                connection,
+                socket_id: socket_id.clone(),
+                user_id: model.user(connection).map(str::to_owned),
+                channels: model.subscriptions(connection).cloned().collect(),
+            };
+            model.connections().map(state).collect()
+        })
+    }
+
+    /// Returns the ids of the users of a presence channel, in the order in which they joined.
+    ///
+    /// # Errors
+    ///
+    /// When it is no presence channel.
+    pub fn users(&self, channel: &ChannelName) -> Result<Vec<Text>, ApiError> {
+        self.shared.with_model(|model, _| model.users(channel))
+    }
+
+    /// Watches what the server sees and does from now on.
+    #[must_use]
+    pub fn activities(&self) -> Activities {
+        self.shared.announcer.watch()
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{self, Bytes};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State};
@@ -25,16 +25,20 @@ use tokio::time::timeout;
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 use tracing::debug;
 
+use crate::activity::Activity;
 use crate::auth;
-use crate::failure::Failure;
+use crate::failure::{Failure, Reason};
 use crate::hub::Shared;
 use crate::socket;
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/app/{key}", get(connect))
-        .merge(api(&shared))
-        .merge(auth_endpoints())
+        .merge(
+            api(&shared)
+                .merge(auth_endpoints())
+                .route_layer(middleware::from_fn_with_state(Arc::clone(&shared), announce)),
+        )
         .fallback(connect_elsewhere)
         .layer(DefaultBodyLimit::max(MAX_BODY_LEN))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), guard))
@@ -50,6 +54,17 @@ fn api(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/apps/{id}/channels/{channel}/users", get(users))
         .route("/apps/{id}/users/{user}/terminate_connections", post(terminate_connections))
         .route_layer(middleware::map_response_with_state(Arc::clone(shared), failed_as_dialect))
+}
+
+/// Tells those who watch the server how a call was answered.
+async fn announce(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+    let response = next.run(request).await;
+    shared.announcer.announce(|| {
+        let reason = response.extensions().get().map_or_else(String::new, |Reason(reason)| reason.clone());
+        Activity::Answered { method, path, status: response.status().as_u16(), reason }
+    });
+    response
 }
 
 /// soketi reports failed calls with status 200; what went wrong is in the body only.
@@ -110,15 +125,23 @@ async fn connect(State(shared): State<Arc<Shared>>, uri: Uri, upgrade: WebSocket
     socket::upgrade(upgrade, target(&uri), shared)
 }
 
-/// A WebSocket of an unknown path learns so by its close code.
+/// A WebSocket of an unknown path learns so by its close code. Other requests may be for pages.
 async fn connect_elsewhere(
     State(shared): State<Arc<Shared>>,
     uri: Uri,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    request: Request,
 ) -> Response {
-    match upgrade {
-        Ok(upgrade) => socket::upgrade(upgrade, target(&uri), shared),
-        Err(_) => Failure::new(StatusCode::NOT_FOUND, "not found").into_response(),
+    match (upgrade, &shared.pages) {
+        (Ok(upgrade), _) => socket::upgrade(upgrade, target(&uri), shared),
+        (Err(_), Some(pages)) => {
+            let (head, body) = request.into_parts();
+            match body::to_bytes(body, MAX_BODY_LEN).await {
+                Ok(body) => pages(Request::from_parts(head, body)).await,
+                Err(error) => Failure::new(StatusCode::PAYLOAD_TOO_LARGE, error).into_response(),
+            }
+        }
+        (Err(_), None) => Failure::new(StatusCode::NOT_FOUND, "not found").into_response(),
     }
 }
 
@@ -224,7 +247,7 @@ struct Empty {}
 
 async fn events(State(shared): State<Arc<Shared>>, call: Call) -> Result<Json<EventAnswer>, Failure> {
     let publication = parse::<EventBody>(&call.body)?.publication()?;
-    let infos = shared.with_model(|model, now| model.trigger(&publication, now))?;
+    let infos = shared.trigger(&publication)?;
     let asked = publication.info != Info::default();
     Ok(Json(EventAnswer { channels: asked.then(|| by_name(infos)) }))
 }
@@ -232,7 +255,7 @@ async fn events(State(shared): State<Arc<Shared>>, call: Call) -> Result<Json<Ev
 async fn batch_events(State(shared): State<Arc<Shared>>, call: Call) -> Result<Json<BatchAnswer>, Failure> {
     let batch = parse::<BatchBody>(&call.body)?.batch;
     let batch: Vec<_> = batch.into_iter().map(EventBody::publication).collect::<Result<_, _>>()?;
-    let infos = shared.with_model(|model, now| model.trigger_batch(&batch, now))?;
+    let infos = shared.trigger_batch(&batch)?;
     let asked = batch.iter().any(|publication| publication.info != Info::default());
     Ok(Json(BatchAnswer { batch: asked.then_some(infos) }))
 }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use pusher_proto::server::{Action, ConnectionId, Dialect, Server as Model};
+use pusher_proto::server::{Action, ApiError, Attributes, ConnectionId, Dialect, Publication, Server as Model};
 use pusher_proto::signing::{App, MasterKey};
 use pusher_proto::{ChannelName, CloseFrame, Frame, Instant, SocketId, Text};
 use serde::Deserialize;
@@ -13,7 +13,9 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant as Clock, sleep_until};
 use tracing::{Level, debug, enabled, warn};
 
+use crate::activity::{Activity, Announcer};
 use crate::options::{Authorize, Options};
+use crate::pages::Pages;
 
 /// What all tasks of a server share.
 pub(crate) struct Shared {
@@ -21,6 +23,8 @@ pub(crate) struct Shared {
     pub(crate) dialect: Dialect,
     pub(crate) authorize: Authorize,
     pub(crate) any_origin: bool,
+    pub(crate) pages: Option<Pages>,
+    pub(crate) announcer: Arc<Announcer>,
     unknown_sockets: bool,
     origin: Clock,
     queue_len: usize,
@@ -40,6 +44,7 @@ struct State {
     auth_status: Option<u16>,
     /// What they sign with. Its encryption master key may have been replaced.
     signer: App,
+    announcer: Arc<Announcer>,
 }
 
 /// The hub's end of a socket. Dropping it cuts the socket.
@@ -68,6 +73,7 @@ pub(crate) enum Outgoing {
 
 impl Shared {
     pub(crate) fn new(options: &Options) -> Self {
+        let announcer = Arc::new(Announcer::new());
         let state = State {
             model: Model::new(options.config.clone(), options.seed),
             sockets: BTreeMap::new(),
@@ -75,12 +81,15 @@ impl Shared {
             wake_at: watch::Sender::new(None),
             auth_status: None,
             signer: options.config.app().clone(),
+            announcer: Arc::clone(&announcer),
         };
         Self {
             app: options.config.app().clone(),
             dialect: options.config.dialect(),
             authorize: options.authorize.clone(),
             any_origin: options.any_origin,
+            pages: options.pages.clone(),
+            announcer,
             unknown_sockets: options.unknown_sockets,
             origin: Clock::now(),
             queue_len: options.queue_len,
@@ -99,12 +108,29 @@ impl Shared {
         result
     }
 
+    /// Publishes an event, and tells those who watch.
+    pub(crate) fn trigger(&self, publication: &Publication) -> Result<BTreeMap<ChannelName, Attributes>, ApiError> {
+        let infos = self.with_model(|model, now| model.trigger(publication, now))?;
+        self.announcer.announce(|| Activity::Published { publication: publication.clone() });
+        Ok(infos)
+    }
+
+    /// Publishes several events, or none of them.
+    pub(crate) fn trigger_batch(&self, batch: &[Publication]) -> Result<Vec<Attributes>, ApiError> {
+        let infos = self.with_model(|model, now| model.trigger_batch(batch, now))?;
+        for publication in batch {
+            self.announcer.announce(|| Activity::Published { publication: publication.clone() });
+        }
+        Ok(infos)
+    }
+
     pub(crate) fn open(&self, target: &str) -> (ConnectionId, Lines) {
         let now = self.now();
         let mut state = self.state();
         state.opened += 1;
         let id = ConnectionId::new(state.opened);
         debug!(connection = %id, "socket opened");
+        self.announcer.announce(|| Activity::Opened { connection: id, target: target.to_owned() });
         let (queue, receiver) = mpsc::channel(self.queue_len);
         let (cut, cut_receiver) = oneshot::channel();
         state.sockets.insert(id, Socket { queue, _cut: cut });
@@ -114,6 +140,9 @@ impl Shared {
     }
 
     pub(crate) fn receive(&self, id: ConnectionId, frame: Frame) {
+        if let Frame::Text(text) = &frame {
+            self.announcer.announce(|| Activity::Received { connection: id, text: text.clone() });
+        }
         // Only the channel that the message names: looking at all of them would cost more with every subscription.
         let channel = if enabled!(Level::DEBUG) { named_channel(&frame) } else { None };
         let (before, after) = self.with_model(|model, now| {
@@ -230,9 +259,13 @@ impl State {
     fn act(&mut self, now: Instant) {
         while let Some(action) = self.model.poll_action(now) {
             match action {
-                Action::Send(id, text) => self.enqueue(id, Outgoing::Text(text), now),
+                Action::Send(id, text) => {
+                    self.announcer.announce(|| Activity::Sent { connection: id, text: text.clone() });
+                    self.enqueue(id, Outgoing::Text(text), now);
+                }
                 Action::Close(id, frame) => {
                     debug!(connection = %id, code = frame.code, "closing");
+                    self.announcer.announce(|| Activity::Closing { connection: id, frame: frame.clone() });
                     self.enqueue(id, Outgoing::Close(frame), now);
                 }
                 Action::Drop(id) => {
@@ -260,7 +293,9 @@ impl State {
     }
 
     fn cut(&mut self, id: ConnectionId, now: Instant) {
-        self.sockets.remove(&id);
+        if self.sockets.remove(&id).is_some() {
+            self.announcer.announce(|| Activity::Ended { connection: id });
+        }
         self.model.handle_close(id, now);
     }
 }

@@ -1,17 +1,20 @@
 #![doc = include_str!("../README.md")]
 
+mod activity;
 mod auth;
 mod failure;
 mod handle;
 mod http;
 mod hub;
 mod options;
+mod pages;
 mod server;
 mod socket;
 #[cfg(test)]
 mod tests;
 
-pub use handle::Handle;
+pub use activity::{Activities, Activity};
+pub use handle::{ConnectionState, Handle};
 pub use options::Options;
 pub use pusher_proto;
 pub use server::Server;

@@ -1,13 +1,17 @@
 //! What a server is started with.
 
 use std::fmt;
+use std::future::Future;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use pusher_proto::ChannelName;
 use pusher_proto::server::{Dialect, ServerConfig};
 use pusher_proto::signing::{App, MasterKey};
+
+use crate::pages::{self, Pages};
 
 /// How a [`Server`](crate::Server) is set up.
 ///
@@ -35,6 +39,7 @@ pub struct Options {
     pub(crate) authorize: Authorize,
     pub(crate) any_origin: bool,
     pub(crate) unknown_sockets: bool,
+    pub(crate) pages: Option<Pages>,
 }
 
 pub(crate) type Authorize = Arc<dyn Fn(&ChannelName) -> bool + Send + Sync>;
@@ -50,6 +55,7 @@ impl Options {
             authorize: Arc::new(|channel| !channel.contains("forbidden")),
             any_origin: false,
             unknown_sockets: false,
+            pages: None,
         }
     }
 
@@ -98,6 +104,34 @@ impl Options {
         self.unknown_sockets = sign;
         self
     }
+
+    /// Sets what answers the requests that are none of the server's own, such as those for the pages of an application. The
+    /// server checks `Host` and `Origin` as for its own, and the head of a response must be there within 30 s. Default 404.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use http::{Request, Response, StatusCode};
+    /// use pusher_server::Options;
+    ///
+    /// let options = Options::default().pages(|request: Request<Bytes>| async move {
+    ///     let status = if request.uri().path() == "/" { StatusCode::OK } else { StatusCode::NOT_FOUND };
+    ///     let mut response = Response::new(String::from("A page of mine."));
+    ///     *response.status_mut() = status;
+    ///     response
+    /// });
+    /// # let _ = options;
+    /// ```
+    pub fn pages<F, B>(mut self, pages: impl Fn(http::Request<Bytes>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = http::Response<B>> + Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.pages = Some(pages::boxed(pages));
+        self
+    }
 }
 
 /// The application with id `1`, key `app-key`, secret `app-secret`, and an encryption master key of 32 sevens.
@@ -116,7 +150,7 @@ impl From<ServerConfig> for Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { config, address, seed, queue_len, authorize: _, any_origin, unknown_sockets } = self;
+        let Self { config, address, seed, queue_len, authorize: _, any_origin, unknown_sockets, pages: _ } = self;
         f.debug_struct("Options")
             .field("config", config)
             .field("address", address)

@@ -3,6 +3,7 @@
 mod http;
 mod socket;
 mod users;
+mod watch;
 
 use std::time::{Duration, SystemTime};
 
