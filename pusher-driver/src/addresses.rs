@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pusher_proto::adapter::{authority, bracketed};
+use pusher_proto::adapter::authority;
 use pusher_proto::{CloseReason, TransportError};
 
 /// Sorts addresses so that IPv6 and IPv4 take turns, as the first address begins (RFC 8305, section 4).
@@ -38,18 +38,6 @@ pub fn with_address(reason: CloseReason, host: &str, port: u16) -> CloseReason {
         CloseReason::Failed(TransportError::Tls(text)) => CloseReason::Failed(TransportError::Tls(named(text))),
         other => other,
     }
-}
-
-/// Returns the value of the header `Host`. The default port is left out, as browsers do: some servers compare the header with
-/// the names that they know.
-#[must_use]
-pub fn host_header(host: &str, port: u16, tls: bool) -> String {
-    if port == default_port(tls) { bracketed(host).into_owned() } else { authority(host, port) }
-}
-
-/// Returns the port of URLs that name none.
-pub(crate) const fn default_port(tls: bool) -> u16 {
-    if tls { 443 } else { 80 }
 }
 
 #[cfg(test)]

@@ -90,8 +90,8 @@ pub mod async_exports {
 
 /// What adapters are made of; applications do not need it.
 pub mod adapter {
-    pub use crate::addresses::{ATTEMPT_DELAY, host_header, take_turns, with_address};
-    pub use crate::auth::{AuthUrl, InvalidAuthUrl, USER_AGENT, with_causes};
+    pub use crate::addresses::{ATTEMPT_DELAY, take_turns, with_address};
+    pub use crate::auth::{AuthUrl, InvalidAuthUrl, with_causes};
     pub use crate::clock::{Clock, SystemClock};
     #[cfg(feature = "async")]
     pub use crate::connection::Connection;
@@ -101,7 +101,6 @@ pub mod adapter {
     pub use crate::guard::{Fragile, guard};
     #[cfg(feature = "hyper")]
     pub use crate::http::HttpClient;
-    pub use crate::io::is_end;
     pub use crate::log_span::LogSpan;
     pub use crate::pace::Pace;
     #[cfg(all(feature = "async", feature = "websocket"))]
@@ -117,4 +116,7 @@ pub mod adapter {
     pub use crate::turn::{Outside, Turn, Turns};
     #[cfg(feature = "websocket")]
     pub use crate::websocket::{Handshake, Limits, NonBlocking, WebSocket};
+    pub use pusher_proto::adapter::{USER_AGENT, host_header};
+    #[cfg(feature = "websocket")]
+    pub use pusher_session::adapter::is_end;
 }

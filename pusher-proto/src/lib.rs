@@ -29,7 +29,7 @@ mod wire;
 #[doc(hidden)]
 pub mod adapter {
     pub use crate::config::check_positive;
-    pub use crate::endpoint::{authority, bare_host, bracketed};
+    pub use crate::endpoint::{USER_AGENT, authority, bare_host, bracketed, default_port, host_header};
     pub use crate::excerpt::start_of;
     pub use crate::wire::read::SERVER_TO_USER;
 }

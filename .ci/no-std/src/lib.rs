@@ -3,19 +3,22 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::panic::PanicInfo;
 
-use pusher_proto::{Client, Config, Endpoint, Instant};
-use pusher_websocket::{Handshake, Limits, Request, WebSocket};
+use pusher_proto::{Config, Endpoint, Instant};
+use pusher_session::{Action, Session};
 
 /// Something that cannot be optimised away.
 #[unsafe(no_mangle)]
 pub extern "C" fn probe() -> bool {
     let Ok(config) = Config::new("key", Endpoint::cluster("eu")) else { return false };
-    let mut client = Client::new(config, 1);
-    client.connect();
-    let Ok(mut handshake) = Handshake::new(&Request::new("example.com", "/"), [7; 16]) else { return false };
-    let Ok(Some(upgraded)) = handshake.handle_read(b"HTTP/1.1 101 Switching Protocols\r\n\r\n") else { return false };
-    let mut socket = WebSocket::new(Limits::new(), &upgraded.leftover, || [7; 4]);
-    client.poll_action(Instant::ZERO).is_some() && socket.poll_message().is_ok()
+    let mut session = Session::new(config, [7; 32]);
+    session.connect();
+    while let Some(action) = session.poll_action(Instant::ZERO) {
+        if let Action::Connect(socket, _) = action {
+            session.handle_bytes(socket, b"HTTP/1.1 101 Switching Protocols\r\n\r\n");
+            return session.poll_action(Instant::ZERO).is_some();
+        }
+    }
+    false
 }
 
 struct NoMemory;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use pusher_proto::adapter::USER_AGENT;
 use pusher_proto::{AuthError, AuthResponse, Secret, Text};
 
 use super::url::{AuthUrl, Printable};
@@ -150,10 +151,6 @@ impl fmt::Debug for HttpResponse {
             .finish()
     }
 }
-
-/// Firewalls refuse requests without.
-#[doc(hidden)]
-pub const USER_AGENT: &str = concat!("pusher-rust/", env!("CARGO_PKG_VERSION"));
 
 /// What the HTTP client alone may set (RFC 9112, section 6, and RFC 9110, section 7.6.1).
 const FRAMING: [&str; 8] =

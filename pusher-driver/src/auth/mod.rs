@@ -26,7 +26,7 @@ pub use http::{HttpAuth, with_causes};
 pub use http_async::HttpAuthWith;
 #[cfg(feature = "signing")]
 pub use local::LocalAuth;
-pub use message::{HttpRequest, HttpResponse, USER_AGENT};
+pub use message::{HttpRequest, HttpResponse};
 #[cfg(feature = "async")]
 pub(crate) use post::Post;
 pub use url::{AuthUrl, InvalidAuthUrl};

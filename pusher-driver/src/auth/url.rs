@@ -4,8 +4,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 
 use pusher_proto::Text;
-
-use crate::addresses::{default_port, host_header};
+use pusher_proto::adapter::{default_port, host_header};
 
 /// Where a request for authorization goes. `Display` and `Debug` show no query, which may hold a token.
 #[derive(Clone, PartialEq, Eq)]

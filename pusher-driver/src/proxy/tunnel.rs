@@ -7,11 +7,10 @@ use std::task::Poll;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use pusher_proto::adapter::authority;
+use pusher_proto::adapter::{USER_AGENT, authority};
 use pusher_proto::{CloseReason, Text, TransportError};
 
 use super::server::{Credentials, Protocol, Proxy};
-use crate::auth::USER_AGENT;
 use crate::io::uninterrupted;
 
 /// A conversation with a proxy, after which the stream is one to the server.

@@ -4,12 +4,13 @@ use std::fmt;
 use std::io;
 use std::task::{Context, Poll, Waker};
 
-use pusher_proto::{CloseFrame, CloseReason, Frame, Text, TransportError};
-use pusher_websocket::{Message, SendError, Violation};
+use pusher_proto::{CloseFrame, CloseReason, Frame, Text};
+use pusher_session::adapter::{close_frame, close_reason, closed, not_sent, violated};
+use pusher_websocket::{Message, Violation};
 
 use super::limits::Limits;
 use super::masks::OsMasks;
-use super::stream::{NonBlocking, failure, read, write};
+use super::stream::{NonBlocking, read, write};
 use crate::pace::Pace;
 use crate::socket::{Received, Socket};
 
@@ -26,7 +27,7 @@ pub struct WebSocket<S: NonBlocking> {
 
 impl<S: NonBlocking> WebSocket<S> {
     pub(super) fn new(stream: S, limits: Limits, leftover: &[u8], masks: OsMasks) -> Self {
-        let socket = pusher_websocket::WebSocket::new(limits.of_websocket(), leftover, masks);
+        let socket = pusher_websocket::WebSocket::new(limits.0, leftover, masks);
         Self { stream, socket, pace: Pace::turn(), reported: 0, is_flushed: true }
     }
 
@@ -80,10 +81,7 @@ impl<S: NonBlocking> WebSocket<S> {
     ///
     /// When the stream has failed, or more waits than a peer that reads would leave.
     pub fn send(&mut self, text: &Text) -> Result<(), CloseReason> {
-        self.socket.send_text(text).map_err(|error| match error {
-            SendError::Full => CloseReason::Failed(TransportError::Io("the server does not read".into())),
-            _ => CloseReason::Dropped,
-        })?;
+        self.socket.send_text(text).map_err(not_sent)?;
         if self.socket.poll_output().len() < WRITE_BUFFER_LEN {
             return Ok(());
         }
@@ -99,14 +97,14 @@ impl<S: NonBlocking> WebSocket<S> {
         match self.write() {
             Ok(()) => Poll::Ready(Ok(())),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
-            Err(error) => Poll::Ready(Err(failure(&error))),
+            Err(error) => Poll::Ready(Err(close_reason(&error))),
         }
     }
 
     /// Begins to close. [`poll_close`](Self::poll_close) does the rest.
     pub fn close(&mut self, frame: &CloseFrame) {
-        let reason = frame.reason.clone().into();
-        self.begin_close(Some(&pusher_websocket::CloseFrame { code: frame.code, reason }));
+        self.socket.close(Some(&close_frame(frame)));
+        let _ = self.flush();
     }
 
     /// Ends when both sides have closed, or nothing more can be done. One call does a bounded amount of work; if there is
@@ -161,7 +159,7 @@ impl<S: NonBlocking> WebSocket<S> {
                 self.pace.rest();
                 Ok(Fill::Nothing)
             }
-            Err(error) => Err(failure(&error)),
+            Err(error) => Err(close_reason(&error)),
         }
     }
 
@@ -186,15 +184,7 @@ impl<S: NonBlocking> WebSocket<S> {
     fn fail(&mut self, violation: Violation) -> CloseReason {
         // A stream that cannot take the close frame now takes it later, or has failed.
         let _ = self.flush();
-        match violation {
-            Violation::TooLarge { .. } => CloseReason::FrameTooLarge,
-            violation => CloseReason::Failed(TransportError::WebSocket(violation.to_string())),
-        }
-    }
-
-    fn begin_close(&mut self, frame: Option<&pusher_websocket::CloseFrame>) {
-        self.socket.close(frame);
-        let _ = self.flush();
+        violated(violation)
     }
 }
 
@@ -214,9 +204,7 @@ fn received(message: Message) -> Received {
         Message::Ping => Received::Frame(Frame::Ping),
         Message::Pong => Received::Frame(Frame::Pong),
         Message::Skipped { len } => Received::Skipped(len),
-        Message::Close(frame) => Received::Closed(CloseReason::Closed(
-            frame.map(|frame| CloseFrame { code: frame.code, reason: frame.reason.into() }),
-        )),
+        Message::Close(frame) => Received::Closed(closed(frame)),
         // There is nothing else yet.
         _ => Received::Part,
     }

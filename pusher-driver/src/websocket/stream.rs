@@ -3,9 +3,7 @@
 use std::io::{self, Read, Write};
 use std::task::Waker;
 
-use pusher_proto::{CloseReason, TransportError};
-
-use crate::io::{is_end, uninterrupted};
+use crate::io::uninterrupted;
 
 /// A stream that says `WouldBlock` and remembers whom to wake then.
 pub trait NonBlocking: Read + Write + Send + 'static {
@@ -24,9 +22,4 @@ pub(super) fn write(stream: &mut impl Write, bytes: &[u8]) -> io::Result<usize> 
         Ok(0) => Err(io::ErrorKind::BrokenPipe.into()),
         result => result,
     }
-}
-
-/// What an error of the stream means for the connection.
-pub(super) fn failure(error: &io::Error) -> CloseReason {
-    if is_end(error) { CloseReason::Dropped } else { CloseReason::Failed(TransportError::Io(error.to_string())) }
 }

@@ -4,16 +4,14 @@ use std::fmt;
 use std::io;
 use std::task::{Poll, Waker};
 
-use pusher_proto::{CloseReason, ConnectRequest, TransportError};
-use pusher_websocket::{HandshakeError, Request, Upgraded};
+use pusher_proto::{CloseReason, ConnectRequest};
+use pusher_session::adapter::{close_reason, failed, is_end, not_upgraded, upgrade_request};
+use pusher_websocket::Upgraded;
 
 use super::limits::Limits;
 use super::masks::OsMasks;
 use super::open::WebSocket;
-use super::stream::{NonBlocking, failure, read, write};
-use crate::addresses::host_header;
-use crate::auth::USER_AGENT;
-use crate::io::is_end;
+use super::stream::{NonBlocking, read, write};
 use crate::pace::Pace;
 
 /// An HTTP upgrade on its way.
@@ -36,7 +34,6 @@ impl<S: NonBlocking> Handshake<S> {
     /// Starts the upgrade on a stream that is connected to the server.
     #[must_use]
     pub fn new(stream: S, request: &ConnectRequest, limits: Limits) -> Self {
-        let failed = |error: &dyn fmt::Display| CloseReason::Failed(TransportError::Io(error.to_string()));
         let mut key = [0; 16];
         let handshake = getrandom::fill(&mut key).map_err(|error| failed(&error)).and_then(|()| {
             pusher_websocket::Handshake::new(&upgrade_request(request), key).map_err(|error| failed(&error))
@@ -73,7 +70,7 @@ impl<S: NonBlocking> Upgrade<S> {
         // A server that refuses may answer and close before it has read the request.
         match &sent {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock && !is_end(error) => {
-                return Poll::Ready(Err(failure(error)));
+                return Poll::Ready(Err(close_reason(error)));
             }
             Ok(()) | Err(_) => {}
         }
@@ -84,26 +81,26 @@ impl<S: NonBlocking> Upgrade<S> {
                 return Poll::Pending;
             }
             match read(&mut self.stream, &mut buffer) {
-                Ok(0) => return Poll::Ready(Err(close_reason(self.handshake.handle_end()))),
+                Ok(0) => return Poll::Ready(Err(not_upgraded(self.handshake.handle_end()))),
                 Ok(len) => {
                     self.pace.count(len);
                     match self.handshake.handle_read(&buffer[..len]) {
                         Ok(None) => {}
                         Ok(Some(upgraded)) => return Poll::Ready(Ok(upgraded)),
-                        Err(error) => return Poll::Ready(Err(close_reason(error))),
+                        Err(error) => return Poll::Ready(Err(not_upgraded(error))),
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.pace.rest();
                     return match sent {
-                        Err(error) if is_end(&error) => Poll::Ready(Err(close_reason(self.handshake.handle_end()))),
+                        Err(error) if is_end(&error) => Poll::Ready(Err(not_upgraded(self.handshake.handle_end()))),
                         Ok(()) | Err(_) => Poll::Pending,
                     };
                 }
                 Err(error) if is_end(&error) => {
-                    return Poll::Ready(Err(close_reason(self.handshake.handle_end())));
+                    return Poll::Ready(Err(not_upgraded(self.handshake.handle_end())));
                 }
-                Err(error) => return Poll::Ready(Err(failure(&error))),
+                Err(error) => return Poll::Ready(Err(close_reason(&error))),
             }
         }
     }
@@ -119,21 +116,6 @@ impl<S: NonBlocking> Upgrade<S> {
         }
         Ok(())
     }
-}
-
-fn upgrade_request(request: &ConnectRequest) -> Request {
-    let host = host_header(&request.host, request.port, request.tls);
-    let upgrade = Request::new(&host, &request.target).default_header("User-Agent", USER_AGENT);
-    request.headers.iter().fold(upgrade, |upgrade, (name, value)| upgrade.header(name, value.expose()))
-}
-
-fn close_reason(error: HandshakeError) -> CloseReason {
-    CloseReason::Failed(match error {
-        HandshakeError::Refused(refusal) => {
-            TransportError::refusal(refusal.status, refusal.retry_after, refusal.location.as_deref(), &refusal.excerpt)
-        }
-        error => TransportError::Upgrade(error.to_string()),
-    })
 }
 
 impl<S: NonBlocking> fmt::Debug for Handshake<S> {

@@ -16,9 +16,9 @@ use base64::engine::general_purpose::STANDARD;
 use pusher_proto::{
     Action, Client, CloseFrame, CloseReason, Config, ConnectRequest, Endpoint, Frame, Instant, Text, TransportError,
 };
+use pusher_session::adapter::MAX_OUTPUT_LEN;
 use sha1::{Digest, Sha1};
 
-use super::limits::MAX_WRITE_BUFFER_LEN;
 use super::open::WRITE_BUFFER_LEN;
 use super::{Handshake, Limits, NonBlocking, WebSocket};
 use crate::socket::{Received, Socket};
@@ -99,7 +99,8 @@ impl Write for Pipe {
 }
 
 fn limits() -> Limits {
-    Limits { max_message_len: 1_000_000 }
+    let config = Config::builder("key", Endpoint::cluster("eu")).max_frame_len(1_000_000).build().unwrap();
+    Limits::new(&config)
 }
 
 fn request() -> ConnectRequest {

@@ -58,7 +58,7 @@ fn what_the_stream_does_not_take_waits_up_to_a_bound() {
     for _ in 0..200 {
         assert_eq!(socket.send(&"x".repeat(20_000).into()), Ok(()));
     }
-    let text = Text::from("x".repeat(MAX_WRITE_BUFFER_LEN / 2));
+    let text = Text::from("x".repeat(MAX_OUTPUT_LEN / 2));
     assert_eq!(socket.send(&text), Ok(()));
     assert_eq!(socket.flush(), Poll::Pending);
     let error = CloseReason::Failed(TransportError::Io("the server does not read".into()));
