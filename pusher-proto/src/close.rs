@@ -1,4 +1,4 @@
-//! Ends of sockets: what an adapter reports and what the protocol makes of it.
+//! Why a socket ended, as adapters report it.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -33,7 +33,7 @@ impl CloseFrame {
         Self { code, reason: reason.into() }
     }
 
-    /// A normal end: 1000 without a reason.
+    /// A normal close: 1000 without a reason.
     pub(crate) const NORMAL: Self = Self { code: 1000, reason: Text::from_static("") };
 }
 
@@ -58,9 +58,9 @@ pub enum CloseReason {
     Dropped,
     /// The socket could not be opened, or failed.
     Failed(TransportError),
-    /// A frame was larger than the WebSocket library takes; the adapter closed with 1009.
+    /// A frame was larger than the WebSocket library accepts; the adapter closed the connection with 1009.
     FrameTooLarge,
-    /// The request asks for TLS and this adapter was built without it.
+    /// The request requires TLS, but this adapter was built without it.
     TlsUnavailable,
 }
 
@@ -80,13 +80,13 @@ pub enum TransportError {
     /// The host's name could not be resolved.
     #[error("cannot resolve the host: {0}")]
     Dns(String),
-    /// The TCP connection, or a proxy on the way.
+    /// The TCP connection failed, or a proxy on the way.
     #[error("{0}")]
     Io(String),
-    /// The TLS handshake, such as a certificate that is not trusted.
+    /// The TLS handshake failed, for example because a certificate is not trusted.
     #[error("TLS failed: {0}")]
     Tls(String),
-    /// The server did not answer the WebSocket upgrade, or with something that is not an answer to it.
+    /// The server did not answer the WebSocket upgrade, or what it sent is not a valid answer.
     #[error("{0}")]
     Upgrade(String),
     /// The server answered the WebSocket upgrade with another HTTP status.
@@ -107,14 +107,15 @@ pub enum TransportError {
 }
 
 impl TransportError {
-    /// Returns a refusal of the upgrade that says nothing but its status.
+    /// Returns a refusal of the upgrade with a status and no further details.
     #[must_use]
     pub fn http(status: u16) -> Self {
         Self::Http { status, retry_after: None, location: None, excerpt: Box::default() }
     }
 
-    /// Returns a refusal of the upgrade with what its answer says, without what may be a secret and must not reach a log: the
-    /// credentials and the query of its `Location`, and signatures, keys and tokens in the start of its body.
+    /// Returns a refusal of the upgrade with the details of the server's answer. Parts that may be secret and must not
+    /// reach a log are left out: the credentials and the query of its `Location`, and signatures, keys and tokens in
+    /// the start of its body.
     #[must_use]
     pub fn refusal(status: u16, retry_after: Option<Duration>, location: Option<&str>, body: &str) -> Self {
         let location = location.map(|location| path_only(location).into());
@@ -131,7 +132,7 @@ fn path_only(url: &str) -> String {
     [scheme, &rest[host..]].concat()
 }
 
-/// What a refusal says beyond its status, in one line.
+/// The details of a refusal in addition to its status, in one line.
 fn details(location: Option<&str>, excerpt: &str) -> String {
     let mut text = String::new();
     if let Some(location) = location {
@@ -172,7 +173,7 @@ impl core::error::Error for CloseReason {
     }
 }
 
-/// Characters of a text of the server that an error shows.
+/// How many characters of a text from the server an error shows.
 const MAX_SHOWN: usize = 200;
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// When the key or an endpoint is unusable.
+    /// If the key or an endpoint is unusable.
     pub fn new(key: impl Into<Text>, endpoints: impl Into<Endpoints>) -> Result<Self, InvalidConfig> {
         Self::builder(key, endpoints).build()
     }
@@ -55,13 +55,13 @@ impl Config {
         &self.options.endpoints
     }
 
-    /// Whether some socket will use TLS, so that an adapter without it can refuse early.
+    /// Whether any endpoint uses TLS, so that an adapter without TLS can refuse early.
     #[must_use]
     pub fn needs_tls(&self) -> bool {
         self.options.endpoints.iter().any(|endpoint| endpoint.tls)
     }
 
-    /// Returns the largest frame in bytes that the core takes.
+    /// Returns the size in bytes of the largest frame that the core accepts.
     #[must_use]
     pub fn max_frame_len(&self) -> usize {
         self.options.max_frame_len
@@ -74,7 +74,7 @@ impl Config {
     }
 }
 
-/// What happens when a value passes a limit of hosted Pusher that self-hosted servers may not have.
+/// What happens when a value exceeds a limit of hosted Pusher that self-hosted servers may not have.
 ///
 /// # Examples
 ///
@@ -86,7 +86,7 @@ impl Config {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Strictness {
-    /// Nothing.
+    /// Nothing; the value is used.
     Ignore,
     /// A [`Diagnostic`](crate::Diagnostic); the value is used.
     Warn,
@@ -140,7 +140,7 @@ macro_rules! options {
 
 /// Builds a [`Config`]. Every option has a default that suits hosted Pusher.
 ///
-/// What only adapters read, such as how the body of a request for authorization is written, is set in their `Options`.
+/// Settings that only adapters use, such as the format of authorization requests, are in their own `Options`.
 ///
 /// # Examples
 ///
@@ -163,82 +163,89 @@ pub struct ConfigBuilder {
 }
 
 options! {
-    /// Sets the name that the client tells the server. Default `pusher-rust`.
+    /// Sets the client name that is sent to the server. Default `pusher-rust`.
     client_name: Text = Text::from_static("pusher-rust"), from impl Into<Text> => Into::into;
-    /// Sets the version that the client tells the server. Default that of this crate.
+    /// Sets the client version that is sent to the server. Default: the version of this crate.
     client_version: Text = Text::from_static(env!("CARGO_PKG_VERSION")), from impl Into<Text> => Into::into;
-    /// Sets the silence after which a ping is sent, unless the server asks for less. At least 1 s is used. Default 120 s
-    /// (Pusher protocol, *Detecting that the connection is alive*).
+    /// Sets the time without a message after which a ping is sent, unless the server asks for less. At least 1 s is
+    /// used. Default 120 s (Pusher protocol, *Detecting that the connection is alive*).
     activity_timeout: Duration = Duration::from_secs(120), check check_positive;
-    /// Sets how long the answer to a ping may take. Default 30 s (as above).
+    /// Sets how long the answer to a ping may take. Default 30 s (as [`activity_timeout`](Self::activity_timeout)).
     pong_timeout: Duration = Duration::from_secs(30), check check_positive;
-    /// Sets how long the client goes without a ping on a busy connection; `None` for as long as there is traffic.
-    /// Default 90 s if the server's activity timeout is 30 s or less, else `None`.
+    /// Sets the longest time between two pings on a busy connection; with `None`, the client does not ping while there
+    /// is traffic. Default 90 s if the server's activity timeout is 30 s or less, otherwise `None`.
     max_ping_interval: PingInterval = PingInterval::Auto, from impl Into<Option<Duration>> => PingInterval::new,
         check PingInterval::check;
-    /// Sets how long the way from opening the socket to `pusher:connection_established` may take. Default 15 s.
+    /// Sets how long connecting may take, from opening the socket to `pusher:connection_established`. Default 15 s.
     handshake_timeout: Duration = Duration::from_secs(15), check check_positive;
-    /// Sets how long there may be no connection before [`Event::Unavailable`](crate::Event::Unavailable). Default 10 s.
+    /// Sets the time without a connection after which [`Event::Unavailable`](crate::Event::Unavailable) is emitted.
+    /// Default 10 s.
     unavailable_timeout: Duration = Duration::from_secs(10), check check_positive;
     /// Sets how long the server may take to answer a subscription. Default 30 s.
     subscribe_timeout: Duration = Duration::from_secs(30), check check_positive;
     /// Sets how long the server may take to answer a sign-in. Default 30 s.
     signin_timeout: Duration = Duration::from_secs(30), check check_positive;
-    /// Sets whether a presence channel may be subscribed without `channel_data`, as the signed-in user. Default on for
-    /// clusters of hosted Pusher and off for own hosts, some of which drop the connection then.
+    /// Sets whether a presence channel may be subscribed without `channel_data`, as the signed-in user. Default `true`
+    /// for clusters of hosted Pusher, and `false` for other hosts, because some servers drop the connection in this
+    /// case.
     presence_by_signin: Option<bool> = None, from bool => Some;
-    /// Sets how long one request for authorization may take. Default 15 s.
+    /// Sets how long an authorization request may take. Default 15 s.
     auth_timeout: Duration = Duration::from_secs(15), check check_positive;
-    /// Sets how often a failed request for authorization is repeated where that may help: after network errors, timeouts and
-    /// the statuses 408, 429 and 5xx. Default: for as long as the channel or the sign-in is wanted; `None` is that default.
+    /// Sets how often an authorization request is repeated after a temporary failure: network errors, timeouts and the
+    /// statuses 408, 429 and 5xx. Default `None`: for as long as the channel or the sign-in is wanted.
     auth_retries: Option<u32> = None, from impl Into<Option<u32>> => Into::into;
     /// Sets how long events of an encrypted channel wait for a newer key while requests for it fail. Default 30 s.
     key_refresh_timeout: Duration = Duration::from_secs(30), check check_positive;
-    /// Sets after how many consecutive failures the client gives up. Default: never; `None` is that default.
+    /// Sets the number of consecutive failures after which the client gives up. Default `None`: never.
     max_attempts: Option<u32> = None, from impl Into<Option<u32>> => Into::into, check positive_if_set;
-    /// Sets the least delay before a new attempt to connect. Default 1 s (Pusher protocol, codes 4100 to 4199).
+    /// Sets the shortest delay before a new attempt to connect. Default 1 s (Pusher protocol, codes 4100 to 4199).
     reconnect_base: Duration = Duration::from_secs(1), check check_positive;
-    /// Sets what the bound of the delay is multiplied by after each failure. Default 2.
+    /// Sets the factor by which the upper bound of the delay grows after each failure. Default 2.
     reconnect_factor: u32 = 2, check check_positive;
-    /// Sets the bound that the delay does not pass. Default 30 s.
+    /// Sets the longest delay before a new attempt to connect. Default 30 s.
     reconnect_cap: Duration = Duration::from_secs(30), check check_positive;
-    /// Sets how long a connection must last to count as good: failures before it are then forgotten. Default 10 s.
+    /// Sets how long a connection must last before earlier failures no longer count. Default 10 s.
     reconnect_reset_after: Duration = Duration::from_secs(10), check check_positive;
-    /// Sets codes after which the client does not come back by itself, beyond 4000 to 4099. Default none.
+    /// Sets additional close codes after which the client does not reconnect, beyond 4000 to 4099. Default none.
     fatal_codes: Vec<u16> = Vec::new(), from impl IntoIterator<Item = u16> => Vec::from_iter;
-    /// Sets codes after which the client comes back although the protocol forbids it, such as 4009 where that means an
-    /// expired token. Default none.
+    /// Sets close codes after which the client reconnects although the protocol does not allow it, such as 4009 if it
+    /// means an expired token. Default none.
     retry_codes: Vec<u16> = Vec::new(), from impl IntoIterator<Item = u16> => Vec::from_iter;
-    /// Sets how many requests for authorization may be unanswered at a time, those for newer keys of encrypted channels
-    /// included. Default 8.
+    /// Sets how many authorization requests may be unanswered at a time, including those for newer keys of encrypted
+    /// channels. Default 8.
     auth_window: usize = 8, check check_positive;
     /// Sets how many subscriptions may be unanswered at a time. Default 256.
     subscribe_window: usize = 256, check check_positive;
-    /// Sets how many subscriptions are sent in a second, evenly. Default: as many as there are; `None` is that default. A client
-    /// that a server complains about goes slower by itself.
+    /// Sets how many subscriptions are sent per second, evenly spaced. Default `None`: no limit. If the server
+    /// complains, the client slows down automatically.
     subscriptions_per_second: Option<u32> = None, from impl Into<Option<u32>> => Into::into, check positive_if_set;
     /// Sets how many client events wait for a subscription. Default 0: they are refused.
     max_buffered_client_events: usize = 0;
     /// Sets whether waiting client events survive the loss of a connection. Default false.
     keep_client_events: bool = false;
-    /// Sets the number of client events a second, per connection. Default 10 (Pusher docs, *Triggering client events*).
+    /// Sets the number of client events per second on a connection above which
+    /// [`client_event_rate_limit`](Self::client_event_rate_limit) applies. Default 10 (Pusher docs, *Triggering client
+    /// events*).
     client_event_rate: u32 = 10, check check_positive;
-    /// Sets what happens above [`client_event_rate`](Self::client_event_rate). Default warn.
+    /// Sets what happens above [`client_event_rate`](Self::client_event_rate). Default [`Strictness::Warn`].
     client_event_rate_limit: Strictness = Strictness::Warn;
-    /// Sets the largest data of a client event in bytes of JSON. Default 10,240 (Pusher docs, as above).
+    /// Sets the size of a client event's data, in bytes of JSON, above which
+    /// [`client_event_len_limit`](Self::client_event_len_limit) applies. Default 10,240 (Pusher docs, *Triggering
+    /// client events*).
     max_client_event_len: usize = 10 * 1_024, check check_positive;
-    /// Sets what happens above [`max_client_event_len`](Self::max_client_event_len). Default warn.
+    /// Sets what happens above [`max_client_event_len`](Self::max_client_event_len). Default [`Strictness::Warn`].
     client_event_len_limit: Strictness = Strictness::Warn;
-    /// Sets how many events of an encrypted channel wait while a newer key is asked for; at most
-    /// [`max_pending_events`](Self::max_pending_events), at most 16 MiB, and of all channels at most 64 MiB. Default 256.
+    /// Sets how many events of an encrypted channel may wait while a newer key is requested. There are further limits:
+    /// [`max_pending_events`](Self::max_pending_events), 16 MiB for each channel, and 64 MiB for all channels. Default
+    /// 256.
     held_encrypted_events: usize = 256, check check_positive;
-    /// Sets what happens to channel names that hosted Pusher does not take. Default warn.
+    /// Sets what happens to channel names that hosted Pusher does not accept. Default [`Strictness::Warn`].
     strict_names: Strictness = Strictness::Warn;
-    /// Sets the largest frame in bytes that is read, less than 4 GiB; a larger one is one
-    /// [`ProtocolError`](crate::ProtocolError). Default 16 MiB: a list of members is large.
+    /// Sets the size in bytes of the largest frame that is read, less than 4 GiB. A larger frame is reported as a
+    /// [`ProtocolError`](crate::ProtocolError). Default 16 MiB, because member lists can be large.
     max_frame_len: usize = 16 * 1_024 * 1_024, check frame_len;
-    /// Sets how many channel events wait to be polled before further ones become one
-    /// [`Event::Lagged`](crate::Event::Lagged); so they do if those hold more than 64 MiB. Default 4,096.
+    /// Sets how many channel events may wait to be polled. Further ones are dropped and reported by one
+    /// [`Event::Lagged`](crate::Event::Lagged); so are those that would exceed 64 MiB. Default 4,096.
     max_pending_events: usize = 4_096, check check_positive;
 }
 
@@ -254,8 +261,8 @@ fn frame_len(name: &'static str, value: &usize) -> Result<(), InvalidConfig> {
 /// When to ping a server that is not silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PingInterval {
-    /// laravel-websockets forgets the channels of a connection that did not ping for 120 s, whatever else it sent; it is
-    /// among the servers that ask for an activity timeout of 30 s.
+    /// laravel-websockets forgets the channels of a connection that has not sent a ping for 120 s, whatever else it has
+    /// sent. It is one of the servers that ask for an activity timeout of 30 s.
     Auto,
     At(Duration),
     Never,
@@ -285,11 +292,11 @@ impl PingInterval {
 }
 
 impl ConfigBuilder {
-    /// Checks everything.
+    /// Checks all options and returns the configuration.
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong.
+    /// The first option that is invalid.
     pub fn build(self) -> Result<Config, InvalidConfig> {
         let Self { key, options } = self;
         let key = AppKey::new(key).map_err(InvalidConfig::Key)?;
@@ -324,42 +331,42 @@ pub enum InvalidConfig {
     /// The list of endpoints is empty.
     #[error("at least one endpoint is needed")]
     NoEndpoint,
-    /// The name of a cluster of hosted Pusher cannot be one.
+    /// The name cannot be the name of a cluster of hosted Pusher.
     #[error("{name:?} is not the name of a cluster; write {}", Meant(instead.as_deref()))]
     Cluster {
         /// What was given.
         name: Text,
-        /// What is probably meant.
+        /// The name that was probably meant.
         instead: Option<Text>,
     },
-    /// The host is empty or contains what no host can.
+    /// The host is empty or contains characters that a host cannot contain.
     #[error("{0:?} is not a host name or an IP address")]
     Host(Text),
     /// A port is 0.
     #[error("a port must not be 0")]
     PortZero,
-    /// The path prefix contains what no path can.
+    /// The path prefix contains characters that a path cannot contain.
     #[error("{0:?} is not a path prefix")]
     PathPrefix(Text),
-    /// The header's name is no token or its value contains control characters.
+    /// The header's name is not a token, or its value contains control characters.
     #[error("the header {0:?} cannot be sent")]
     Header(Text),
     /// The text is not `ws://host[:port][/prefix]` or the same with `wss`.
     #[error("{0:?} is not a URL such as ws://host:port or wss://host/prefix")]
     Url(Text),
-    /// A duration or a number that must be greater.
+    /// A duration or a number is 0.
     #[error("{0} must be greater than 0")]
     Zero(&'static str),
     /// `max_frame_len` is 4 GiB or more.
     #[error("max_frame_len must be less than 4 GiB")]
     FrameLen,
-    /// The cap of the delay lies below its base.
+    /// The longest delay is shorter than the shortest.
     #[error("reconnect_cap must not be below reconnect_base")]
     CapBelowBase,
-    /// A code is both fatal and to be retried.
+    /// A close code is both in `fatal_codes` and in `retry_codes`.
     #[error("the close code {0} is both in fatal_codes and in retry_codes")]
     CodeTwice(u16),
-    /// The URL of an auth endpoint cannot be used. It may hold a token or a password and is not shown.
+    /// The URL of an auth endpoint cannot be used. The URL is not shown, because it may contain a token or a password.
     #[error("the URL of the {endpoint} endpoint {reason}")]
     AuthUrl {
         /// Which endpoint: `auth`, `user` or `batch`.
@@ -367,7 +374,7 @@ pub enum InvalidConfig {
         /// What is wrong with it.
         reason: String,
     },
-    /// TLS is asked for in a build without it.
+    /// TLS is required, but this build does not include it.
     #[error("TLS is required, but this build lacks it: enable the feature {0:?}, or set tls(false)")]
     TlsDisabled(&'static str),
 }
@@ -383,7 +390,7 @@ impl fmt::Display for Meant<'_> {
     }
 }
 
-/// Refuses zero; for the options of adapters too.
+/// Refuses zero. Adapters use it for their options, too.
 ///
 /// # Errors
 ///
@@ -395,7 +402,7 @@ pub fn check_positive<T: Default + PartialEq>(name: &'static str, value: &T) -> 
 /// The activity timeout in seconds that Reverb, soketi and laravel-websockets ask for.
 const SHORT_ACTIVITY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Less than the 120 s after which laravel-websockets forgets a connection's channels.
+/// Below the 120 s after which laravel-websockets forgets a connection's channels.
 const AUTO_PING_INTERVAL: Duration = Duration::from_secs(90);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The payload of an event, unwrapped only when asked.
+//! The payload of an event, which is unwrapped only on request.
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
@@ -15,9 +15,9 @@ use crate::Text;
 
 /// The `data` of an event.
 ///
-/// Servers wrap JSON payloads into a JSON string (Pusher protocol, *double encoding*); clients and some servers send
-/// JSON as it is. Both stay untouched until one of [`Data::text`] and [`Data::json`] is called, so that nothing is lost
-/// on the way: neither big integers nor the format of numbers.
+/// Servers wrap JSON payloads in a JSON string (Pusher protocol, *double encoding*); clients and some servers send
+/// plain JSON. Both stay unchanged until [`Data::text`] or [`Data::json`] is called, so that nothing is lost, such as
+/// the precision of big integers or the format of numbers.
 ///
 /// # Examples
 ///
@@ -36,7 +36,7 @@ use crate::Text;
 #[derive(Clone)]
 pub struct Data {
     source: Text,
-    /// Where the JSON lies; both are the same if the payload is absent.
+    /// The range of the JSON, which is empty if the payload is absent.
     start: usize,
     end: usize,
 }
@@ -55,7 +55,7 @@ impl Data {
     ///
     /// # Errors
     ///
-    /// When the value has no JSON form, such as a map whose keys are not strings.
+    /// If the value cannot be serialised as JSON, such as a map whose keys are not strings.
     pub fn from_serialize<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
         serde_json::to_string(value).map(Self::whole)
     }
@@ -64,14 +64,14 @@ impl Data {
     ///
     /// # Errors
     ///
-    /// When the text is not one JSON value.
+    /// If the text is not a single JSON value.
     pub fn from_json(json: impl Into<String>) -> Result<Self, serde_json::Error> {
         let json = json.into();
         serde_json::from_str::<IgnoredAny>(&json)?;
         Ok(Self::whole(json.trim().to_string()))
     }
 
-    /// A payload that lies in a frame; an empty part of it means that the payload is absent.
+    /// A payload that is part of a frame; an empty range means that the payload is absent.
     pub(crate) fn in_frame(source: Text, span: Range<usize>) -> Self {
         let Range { start, end } = span;
         let is_null = source.as_bytes().get(start..end) == Some(b"null");
@@ -108,12 +108,12 @@ impl Data {
         self.content().map_or(Cow::Borrowed(self.raw()), unescape)
     }
 
-    /// Reads the payload as JSON. A string is unwrapped once; one that holds no JSON is read as the string itself, and
-    /// a missing payload as `null`.
+    /// Parses the payload as JSON. A string is unwrapped once; if its content is not JSON, the string itself is the
+    /// value. A missing payload counts as `null`.
     ///
     /// # Errors
     ///
-    /// When the JSON does not fit `T`, or is nested more than 128 deep.
+    /// If the JSON does not match `T`, or is nested more than 128 levels deep.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         if self.content().is_none() {
             return serde_json::from_str(if self.is_absent() { "null" } else { self.raw() });
@@ -125,10 +125,11 @@ impl Data {
         })
     }
 
-    /// Reads the payload as JSON into a value that may borrow from it, without an allocation for the text: if the payload has
-    /// escapes, it is unwrapped in `buffer`, which can be used for the next one again.
+    /// Parses the payload as JSON into a value that may borrow from it, without an allocation for the text: if the
+    /// payload has escapes, it is unwrapped into `buffer`, which can be reused for the next payload.
     ///
-    /// What has escapes in the payload's own strings cannot be borrowed as `&str`; use `Cow<str>` with `#[serde(borrow)]`.
+    /// A string inside the payload that has escapes of its own cannot be borrowed as `&str`; use `Cow<str>` with
+    /// `#[serde(borrow)]`.
     ///
     /// # Errors
     ///
@@ -160,12 +161,12 @@ impl Data {
         })
     }
 
-    /// What is between the quotes, if the payload is a JSON string.
+    /// The text between the quotes, if the payload is a JSON string.
     fn content(&self) -> Option<&str> {
         self.raw().strip_prefix('"')?.strip_suffix('"')
     }
 
-    /// The frame that the payload lies in.
+    /// The frame that the payload is part of.
     pub(crate) fn source(&self) -> &Text {
         &self.source
     }
@@ -176,7 +177,7 @@ impl Data {
     }
 }
 
-/// The JSON as it was sent, for serialisers of JSON; an absent payload is `null`.
+/// The JSON as it was sent, for JSON serialisers; an absent payload is `null`.
 impl Serialize for Data {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.is_absent() {
@@ -187,7 +188,7 @@ impl Serialize for Data {
     }
 }
 
-/// Payloads are equal when their JSON is the same to the letter.
+/// Two payloads are equal if their JSON is identical, character for character.
 impl PartialEq for Data {
     fn eq(&self, other: &Self) -> bool {
         self.raw() == other.raw()
@@ -213,8 +214,8 @@ fn has_escapes(content: &str) -> bool {
 
 /// The same in a buffer, whose content is replaced.
 ///
-/// Payloads are JSON in JSON, with an escape every few bytes: single bytes cost less than to search for the next escape and to
-/// copy what is between two.
+/// Payloads are JSON within JSON, with an escape every few bytes: copying single bytes costs less than searching for
+/// the next escape and copying what is between two.
 fn unescape_into(escaped: &str, buffer: String) -> String {
     let mut text = buffer.into_bytes();
     text.clear();
@@ -237,7 +238,7 @@ fn unescape_into(escaped: &str, buffer: String) -> String {
     String::from_utf8(text).expect("a whole escape is replaced by a whole character, and everything else is copied")
 }
 
-/// Asks all bytes, rather than up to the first backslash: that compiles to vector instructions.
+/// Tests all bytes instead of stopping at the first backslash, because this compiles to vector instructions.
 fn is_plain(block: &[u8; 16]) -> bool {
     !block.iter().fold(false, |any, &byte| any | (byte == b'\\'))
 }

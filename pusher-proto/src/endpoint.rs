@@ -45,14 +45,14 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// A cluster of hosted Pusher, such as `eu`: `ws-eu.pusher.com`, ports 80 and 443. What cannot be the name of one, such as
-    /// `EU` or a whole host name, is refused when the configuration is built.
+    /// A cluster of hosted Pusher: `eu` stands for `ws-eu.pusher.com` with the ports 80 and 443. A name that cannot be
+    /// that of a cluster, such as `EU` or a whole host name, is refused when the configuration is built.
     #[must_use]
     pub fn cluster(name: &str) -> Self {
         Self { hosted: true, tls_port_known: true, ..Self::host(format!("ws-{name}.pusher.com")) }
     }
 
-    /// Laravel Reverb on `host`: port 8080 without TLS, 443 with it.
+    /// Laravel Reverb on `host`: port 8080 without TLS, 443 with TLS.
     #[must_use]
     pub fn reverb(host: impl Into<Text>) -> Self {
         Self::host(host).ws_port(8080)
@@ -100,7 +100,8 @@ impl Endpoint {
         self
     }
 
-    /// Sets the port with TLS. Default 443. A server that refuses plain sockets with 4000 is tried on this port.
+    /// Sets the port with TLS. Default 443. If the server refuses a socket without TLS with 4000, the client switches
+    /// to this port.
     #[must_use]
     pub fn wss_port(mut self, port: u16) -> Self {
         self.wss_port = port;
@@ -115,7 +116,7 @@ impl Endpoint {
         self
     }
 
-    /// Sets what comes before `/app/…` in the path, with or without slashes around it. Default nothing.
+    /// Sets the part of the path before `/app/…`, with or without slashes around it. Default empty.
     #[must_use]
     pub fn path_prefix(mut self, prefix: &str) -> Self {
         let inner = prefix.trim_matches('/');
@@ -155,7 +156,7 @@ impl Endpoint {
                 || !name.bytes().all(token)
                 || value.expose().contains(|c: char| c.is_control() || !c.is_ascii())
             {
-                // A whole header in place of the name has its value behind the name.
+                // If a whole header was given as the name, what follows the name may be secret.
                 let end = name.bytes().position(|byte| !token(byte)).unwrap_or(name.len());
                 return Err(InvalidConfig::Header(name.get(..end).unwrap_or_default().into()));
             }
@@ -200,7 +201,7 @@ impl core::str::FromStr for Endpoint {
             _ => return Err(invalid()),
         };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        // Nothing would be done with a user name and a password.
+        // A user name and a password would have no effect.
         if authority.contains('@') {
             return Err(invalid());
         }
@@ -223,7 +224,7 @@ fn is_cluster(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
-/// The cluster that is probably meant by something else: capitals, a host name, a URL.
+/// The cluster that was probably meant by a name in capitals, a host name or a URL.
 fn meant_cluster(name: &str) -> Option<Text> {
     let name = name.trim().to_ascii_lowercase();
     let name = name.split_once("://").map_or(name.as_str(), |(_, rest)| rest);
@@ -232,7 +233,7 @@ fn meant_cluster(name: &str) -> Option<Text> {
     is_cluster(name).then(|| name.into())
 }
 
-/// A URL as it may be shown: without what may be a password or a token.
+/// A URL as it may be shown: without anything that may be a password or a token.
 fn shown(url: &str) -> Text {
     let url = url.split(['?', '#']).next().unwrap_or_default();
     let Some((credentials, rest)) = url.rsplit_once('@') else { return url.into() };
@@ -244,9 +245,10 @@ fn shown(url: &str) -> Text {
     }
 }
 
-/// One or several servers. After a failed attempt the client tries the next one, in a ring; a success keeps the place.
+/// One or several servers. After a failed attempt, the client tries the next one, and after the last the first again. A
+/// server to which the client could connect stays the current one.
 ///
-/// Where one server is wanted, an [`Endpoint`] or its URL will do.
+/// For a single server, an [`Endpoint`] or its URL is enough.
 ///
 /// # Examples
 ///
@@ -262,7 +264,7 @@ fn shown(url: &str) -> Text {
 pub struct Endpoints(Result<Vec<Endpoint>, InvalidConfig>);
 
 impl Endpoints {
-    /// Takes the servers in the order in which they are tried; an empty list is refused by
+    /// Returns the servers, which are tried in this order. An empty list is refused by
     /// [`ConfigBuilder::build`](crate::ConfigBuilder::build).
     pub fn new(endpoints: impl IntoIterator<Item = Endpoint>) -> Self {
         Self(Ok(endpoints.into_iter().collect()))
@@ -272,7 +274,7 @@ impl Endpoints {
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong.
+    /// The first problem found.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         match &self.0 {
             Ok(endpoints) if endpoints.is_empty() => Err(InvalidConfig::NoEndpoint),
@@ -309,7 +311,8 @@ impl From<Endpoint> for Endpoints {
     }
 }
 
-/// The URL of one server, as [`Endpoint`] reads it. One that is unusable is refused when the configuration is built.
+/// The URL of one server, in the form that [`Endpoint`] parses. An unusable URL is refused when the configuration is
+/// built.
 impl From<&str> for Endpoints {
     fn from(url: &str) -> Self {
         Self(url.parse().map(|endpoint| vec![endpoint]))
@@ -328,7 +331,7 @@ impl From<&String> for Endpoints {
     }
 }
 
-/// How to open a socket: what an adapter does with [`Action::Connect`](crate::Action::Connect).
+/// How to open a socket, for [`Action::Connect`](crate::Action::Connect).
 ///
 /// # Examples
 ///
@@ -349,7 +352,7 @@ impl From<&String> for Endpoints {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectRequest {
-    /// Name or IP address, an IPv6 address without brackets.
+    /// Host name or IP address; an IPv6 address has no brackets.
     pub host: Text,
     /// TCP port.
     pub port: u16,
@@ -357,19 +360,19 @@ pub struct ConnectRequest {
     pub tls: bool,
     /// Path and query of the upgrade request.
     pub target: Text,
-    /// Further headers of the upgrade request.
+    /// Additional headers of the upgrade request.
     pub headers: Vec<(Text, Secret)>,
 }
 
 impl ConnectRequest {
-    /// Returns the whole URL, with the port always named and an IPv6 address in brackets.
+    /// Returns the whole URL, always with the port, and with an IPv6 address in brackets.
     #[must_use]
     pub fn url(&self) -> String {
         let scheme = if self.tls { "wss" } else { "ws" };
         format!("{scheme}://{}{}", self.authority(), self.target)
     }
 
-    /// Returns `host:port`, an IPv6 address in brackets.
+    /// Returns `host:port`, with an IPv6 address in brackets.
     #[must_use]
     pub fn authority(&self) -> String {
         authority(&self.host, self.port)
@@ -388,13 +391,13 @@ pub fn bare_host(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
-/// Returns the host as URLs and headers write it: an IPv6 address in brackets.
+/// Returns the host as it is written in URLs and headers: an IPv6 address is put in brackets.
 #[must_use]
 pub fn bracketed(host: &str) -> Cow<'_, str> {
     if host.contains(':') { Cow::Owned(format!("[{host}]")) } else { Cow::Borrowed(host) }
 }
 
-/// Returns `host:port`, an IPv6 address in brackets.
+/// Returns `host:port`, with an IPv6 address in brackets.
 #[must_use]
 pub fn authority(host: &str, port: u16) -> String {
     format!("{}:{port}", bracketed(host))

@@ -1,11 +1,11 @@
-//! What can go wrong, sorted by who can mend it.
+//! What can go wrong, grouped by who can fix it.
 
 use alloc::boxed::Box;
 use core::time::Duration;
 
 use crate::{AuthError, CloseReason, InvalidName, Text, TransportError};
 
-/// Pusher said no: the content of a `pusher:error` or a `pusher:subscription_error`.
+/// A refusal by the server: the content of a `pusher:error` or a `pusher:subscription_error`.
 ///
 /// # Examples
 ///
@@ -19,15 +19,15 @@ use crate::{AuthError, CloseReason, InvalidName, Text, TransportError};
 #[error("{}{}", if message.is_empty() { "no reason given" } else { message }, Suffix(*code))]
 #[non_exhaustive]
 pub struct ServerError {
-    /// The code, if the server gave one. Pusher's own lie between 4000 and 4399; a `subscription_error` may carry an
-    /// HTTP status.
+    /// The code, if the server sent one. Pusher's own codes are between 4000 and 4399; a `subscription_error` may
+    /// contain an HTTP status.
     pub code: Option<u32>,
-    /// The server's words, possibly empty.
+    /// The server's message, possibly empty.
     pub message: Text,
 }
 
 impl ServerError {
-    /// Returns the error with this code, `None` for one without, and these words.
+    /// Returns an error with this code (`None` for an error without one) and this message.
     #[must_use]
     pub fn new(code: impl Into<Option<u32>>, message: impl Into<Text>) -> Self {
         Self { code: code.into(), message: message.into() }
@@ -45,7 +45,7 @@ impl core::fmt::Display for Suffix {
     }
 }
 
-/// Pusher broke its own protocol. The connection goes on.
+/// The server broke the protocol. The connection stays open.
 ///
 /// # Examples
 ///
@@ -61,7 +61,7 @@ impl core::fmt::Display for Suffix {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// The frame is no JSON object with an `event`.
+    /// The frame is not a JSON object with an `event`.
     #[error("unreadable frame: {excerpt}")]
     Parse {
         /// The start of the frame, at most 200 bytes.
@@ -101,7 +101,7 @@ pub enum ConnectionError {
     /// The socket could not be opened, or failed.
     #[error("{0}")]
     Transport(#[source] TransportError),
-    /// The server did not say `pusher:connection_established` within
+    /// The server did not send `pusher:connection_established` within
     /// [`handshake_timeout`](crate::ConfigBuilder::handshake_timeout).
     #[error("the server did not answer within the handshake timeout")]
     HandshakeTimeout,
@@ -114,21 +114,22 @@ pub enum ConnectionError {
         /// How it ended.
         #[source]
         reason: CloseReason,
-        /// Whether the server never said `pusher:connection_established`. Some servers refuse a wrong key this way.
+        /// Whether the socket ended before the server sent `pusher:connection_established`. Some servers refuse a wrong
+        /// key this way.
         during_handshake: bool,
     },
     /// The server did not answer a ping within [`pong_timeout`](crate::ConfigBuilder::pong_timeout).
     #[error("the server did not answer a ping")]
     PongTimeout,
-    /// An error frame on a connection that goes on.
+    /// The server sent an error frame; the connection stays open.
     #[error("{0}")]
     Server(#[source] ServerError),
-    /// A frame that could not be used, on a connection that goes on.
+    /// The server sent a frame that could not be used; the connection stays open.
     #[error("{0}")]
     Protocol(#[source] ProtocolError),
 }
 
-/// Why the client stopped trying. [`connect`](crate::Client::connect) starts anew.
+/// Why the client stopped trying. [`connect`](crate::Client::connect) starts again.
 ///
 /// # Examples
 ///
@@ -141,16 +142,16 @@ pub enum ConnectionError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FailReason {
-    /// A code that does not allow reconnecting (4000 to 4099, or one of
+    /// The connection was closed with a code that does not allow reconnecting (4000 to 4099, or one of
     /// [`fatal_codes`](crate::ConfigBuilder::fatal_codes)).
     #[error("{meaning} (code {code}){}{message}", if message.is_empty() { "" } else { ": " }, meaning = meaning(*code))]
     Fatal {
         /// The code.
         code: u32,
-        /// The server's words, possibly empty.
+        /// The server's message, possibly empty.
         message: Text,
     },
-    /// More consecutive failures than [`max_attempts`](crate::ConfigBuilder::max_attempts).
+    /// As many consecutive attempts as [`max_attempts`](crate::ConfigBuilder::max_attempts) allows have failed.
     #[error("gave up after {attempts} failed attempts; the last error: {last}")]
     GaveUp {
         /// Consecutive failures.
@@ -162,7 +163,7 @@ pub enum FailReason {
     /// The client was switched to an empty list of servers.
     #[error("there is no server to connect to")]
     NoEndpoint,
-    /// The server, or the configuration, asks for TLS and there is none.
+    /// The server or the configuration requires TLS, but this build does not include it.
     #[error("the server needs TLS, and this build has none: enable the feature `tls`")]
     TlsUnavailable,
 }
@@ -181,8 +182,8 @@ const fn meaning(code: u32) -> &'static str {
     }
 }
 
-/// Why a channel is not subscribed. [`subscribe`](crate::Client::subscribe) tries again, and so does the next
-/// connection.
+/// Why a channel is not subscribed. The client tries again when [`subscribe`](crate::Client::subscribe) is called, and
+/// on the next connection.
 ///
 /// # Examples
 ///
@@ -203,30 +204,31 @@ const fn meaning(code: u32) -> &'static str {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscriptionError {
-    /// The application's server did not authorize.
+    /// The application's server did not authorize the subscription.
     #[error("{0}")]
     Auth(#[source] AuthError),
-    /// Pusher refused.
+    /// The server refused the subscription.
     #[error("the server refused the subscription: {0}")]
     Refused(#[source] ServerError),
     /// The server did not answer within [`subscribe_timeout`](crate::ConfigBuilder::subscribe_timeout).
     #[error("the server did not answer the subscription{}", Probably(.probable_cause.as_ref()))]
     Timeout {
-        /// An error of that time that named no channel, if there was one.
+        /// An error without a channel that arrived in this time, if there was one.
         #[source]
         probable_cause: Option<ServerError>,
     },
     /// The answer of the auth server has no `channel_data`, which a presence channel needs.
     #[error("the authorization of a presence channel has no channel_data")]
     MissingChannelData,
-    /// The `channel_data` is no JSON object with a `user_id`.
+    /// The `channel_data` is not a JSON object with a `user_id`.
     #[error("the channel_data of the authorization is not a JSON object with a user_id")]
     InvalidChannelData,
-    /// This build cannot read encrypted channels: it was made without the feature `encryption`.
+    /// This build cannot decrypt events: it was compiled without the feature `encryption`.
     #[error("encrypted channels are not available in this build: enable the feature `encryption`")]
     EncryptionUnsupported,
-    /// The name is not one that hosted Pusher takes, and [`strict_names`](crate::ConfigBuilder::strict_names) refuses.
-    #[error("the name is longer than 164 characters, or contains others than A-Z a-z 0-9 _ - = @ , . ;")]
+    /// Hosted Pusher does not accept the name, and [`strict_names`](crate::ConfigBuilder::strict_names) is
+    /// [`Refuse`](crate::Strictness::Refuse).
+    #[error("the name is longer than 164 characters, or contains characters other than A-Z a-z 0-9 _ - = @ , . ;")]
     NameNotPortable,
 }
 
@@ -241,7 +243,8 @@ impl core::fmt::Display for Probably<'_> {
     }
 }
 
-/// Why the user is not signed in. [`signin`](crate::Client::signin) tries again, and so does the next connection.
+/// Why the user is not signed in. The client tries again when [`signin`](crate::Client::signin) is called, and on the
+/// next connection.
 ///
 /// # Examples
 ///
@@ -257,22 +260,22 @@ pub enum SigninError {
     /// The application's server did not authenticate the user.
     #[error("{0}")]
     Auth(#[source] AuthError),
-    /// Pusher refused.
+    /// The server refused the sign-in.
     #[error("the server refused the sign-in: {0}")]
     Refused(#[source] ServerError),
-    /// The server did not answer within [`signin_timeout`](crate::ConfigBuilder::signin_timeout). Servers without user
-    /// authentication are silent.
+    /// The server did not answer within [`signin_timeout`](crate::ConfigBuilder::signin_timeout). Some servers without
+    /// user authentication never answer.
     #[error("the server did not answer the sign-in{}", Probably(.probable_cause.as_ref()))]
     Timeout {
-        /// An error of that time that may be the answer, if there was one.
+        /// An error that arrived in this time and may be the answer, if there was one.
         #[source]
         probable_cause: Option<ServerError>,
     },
-    /// The `user_data` of the application's server, or of the confirmation, is not a JSON object with an `id`. The server
-    /// was not asked in the first case.
+    /// The `user_data` of the application's server, or that of the confirmation, is not a JSON object with an `id`. In
+    /// the first case, nothing was sent to the server.
     #[error("the user_data is not a JSON object with an id")]
     InvalidUserData,
-    /// Pusher confirmed another user than the one in the `user_data` of the application's server.
+    /// The server confirmed a different user from the one in the `user_data` of the application's server.
     #[error("the server confirmed another user: {id}")]
     AnotherUser {
         /// The id of that user, at most 200 bytes.
@@ -280,7 +283,7 @@ pub enum SigninError {
     },
 }
 
-/// Why an event of an encrypted channel could not be read. The event is lost; later ones are not held up.
+/// Why an event of an encrypted channel could not be decrypted. The event is lost; later ones are not held up.
 ///
 /// # Examples
 ///
@@ -299,10 +302,10 @@ pub enum SigninError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecryptionError {
-    /// The payload is no object with a nonce and a ciphertext. It is not passed on, for it may be forged.
+    /// The payload is not an object with a nonce and a ciphertext. It is not passed on, because it may be forged.
     #[error("the payload is not encrypted")]
     NotEncrypted,
-    /// Nonce or ciphertext are no base64.
+    /// The nonce or the ciphertext is not valid base64.
     #[error("the payload is not valid base64")]
     InvalidBase64,
     /// The nonce does not have 24 bytes.
@@ -311,20 +314,20 @@ pub enum DecryptionError {
         /// Bytes that it has.
         len: usize,
     },
-    /// The ciphertext has less than the 16 bytes of its tag.
+    /// The ciphertext is shorter than its tag of 16 bytes.
     #[error("the ciphertext has {len} bytes, less than its tag of 16")]
     CiphertextLen {
         /// Bytes that it has.
         len: usize,
     },
-    /// The key does not open the payload; for an event that waited for a newer key, neither does the one before it. Usually, the
-    /// publisher and the auth endpoint use different master keys.
+    /// The key does not open the payload; if the event waited for a newer key, the previous key does not open it
+    /// either. Usually, the publisher and the auth endpoint use different master keys.
     #[error("no key opens the payload")]
     WrongKey,
-    /// The key does not open the payload, and the application's server gave no newer one.
+    /// The key does not open the payload, and the application's server did not provide a newer one.
     #[error("the key does not open the payload, and there is no newer one: {0}")]
     KeyRefresh(#[source] AuthError),
-    /// What was encrypted is not UTF-8.
+    /// The decrypted payload is not UTF-8.
     #[error("the decrypted payload is not UTF-8")]
     NotUtf8,
     /// Too many events waited for a newer key, and this was the oldest
@@ -333,7 +336,7 @@ pub enum DecryptionError {
     Overflow,
 }
 
-/// Why a client event was not sent. Nothing of it is kept.
+/// Why a client event was not sent. The event is not queued either.
 ///
 /// # Examples
 ///
@@ -362,20 +365,21 @@ pub enum TriggerError {
     /// The channel is not subscribed.
     #[error("the channel is not subscribed")]
     NotSubscribed,
-    /// Only private and presence channels take client events.
+    /// Only private and presence channels support client events.
     #[error("client events can be sent only on private and presence channels")]
     Unsupported,
     /// The data is larger than [`max_client_event_len`](crate::ConfigBuilder::max_client_event_len), and
     /// [`client_event_len_limit`](crate::ConfigBuilder::client_event_len_limit) is [`Refuse`](crate::Strictness::Refuse).
     #[error("{len} bytes of data exceed the limit of {max}")]
     TooLarge {
-        /// Bytes of its JSON.
+        /// Length of its JSON in bytes.
         len: usize,
         /// Bytes that it may have.
         max: usize,
     },
-    /// More events than [`client_event_rate`](crate::ConfigBuilder::client_event_rate) in a second, and
-    /// [`client_event_rate_limit`](crate::ConfigBuilder::client_event_rate_limit) is [`Refuse`](crate::Strictness::Refuse).
+    /// More client events than [`client_event_rate`](crate::ConfigBuilder::client_event_rate) were triggered within a
+    /// second, and [`client_event_rate_limit`](crate::ConfigBuilder::client_event_rate_limit) is
+    /// [`Refuse`](crate::Strictness::Refuse).
     #[error("too many client events; the next one can be sent in {retry_in:?}")]
     RateLimited {
         /// How long until the next event can be sent.
@@ -384,7 +388,7 @@ pub enum TriggerError {
     /// The queue of unsent client events is full.
     #[error("the queue of client events is full")]
     QueueFull,
-    /// The name of the channel or of the event is one that no server can mean.
+    /// The name of the channel or of the event is invalid.
     #[error("{0}")]
     Name(#[source] InvalidName),
     /// The data has no JSON form; the text says why.

@@ -1,4 +1,4 @@
-//! Parts of what others sent, as errors may show them.
+//! Excerpts of received texts that errors may show.
 
 use alloc::format;
 use alloc::string::String;
@@ -17,8 +17,8 @@ pub(crate) fn excerpt(text: &str, max: usize) -> String {
 
 /// The start of an answer, without signatures, keys and tokens.
 ///
-/// An answer that cannot be used may be truncated, escaped or wrapped, so everything behind the name of a secret field is left
-/// out, and everywhere else what looks like a signature, a key or a token.
+/// An answer that cannot be used may be truncated, escaped or wrapped. Therefore everything after the name of a secret
+/// field is left out, and everywhere else anything that looks like a signature, a key or a token.
 pub(crate) fn safe_excerpt(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let ends = SECRETS.iter().filter_map(|name| Some(lower.find(name)? + name.len()));
@@ -28,7 +28,7 @@ pub(crate) fn safe_excerpt(text: &str) -> String {
     }
 }
 
-/// Replaces every long run of letters and digits, as base64, hexadecimal numbers and JSON web tokens have them.
+/// Replaces every long run of letters and digits, such as base64, hexadecimal numbers and JSON web tokens.
 fn without_tokens(text: &str) -> String {
     let is_token_char = |c: char| c.is_ascii_alphanumeric() || "+/=_-".contains(c);
     let mut safe = String::with_capacity(text.len());
@@ -46,8 +46,8 @@ fn without_tokens(text: &str) -> String {
     safe
 }
 
-/// What stands in front of a secret, in lower case: names in JSON, also in a string of JSON or in PHP, and a scheme
-/// and a header of HTTP.
+/// The words before a secret, in lower case: names in JSON, also inside a JSON string or in PHP, and an HTTP scheme and
+/// header.
 const SECRETS: [&str; 7] =
     ["auth\"", "auth\\\"", "auth'", "shared_secret", "bearer ", "authorization:", "authorization\""];
 

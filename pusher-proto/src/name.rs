@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::Text;
 use crate::wire::read;
 
-/// What the prefix of a channel's name says of it (Pusher docs, *Channels*).
+/// The kind of a channel, which the prefix of its name determines (Pusher docs, *Channels*).
 ///
 /// # Examples
 ///
@@ -32,12 +32,12 @@ pub enum ChannelKind {
     Private,
     /// `private-encrypted-`: needs authorization, and only clients can read the payload.
     PrivateEncrypted,
-    /// `presence-`: needs authorization and tells who else is there.
+    /// `presence-`: needs authorization, and its subscribers see who else is there.
     Presence,
 }
 
 impl ChannelKind {
-    /// Whether a subscription needs the application's authorization.
+    /// Whether a subscription needs an authorization from the application.
     #[must_use]
     pub const fn needs_auth(self) -> bool {
         !matches!(self, Self::Public)
@@ -64,15 +64,15 @@ impl ChannelKind {
 pub struct ChannelName(Text);
 
 impl ChannelName {
-    /// Largest name in bytes; servers allow 164 to 200 characters, self-hosted ones sometimes more.
+    /// Length of the longest name, in bytes. Servers allow 164 to 200 characters, self-hosted ones sometimes more.
     pub const MAX_LEN: usize = 1_024;
 
     /// Checks a name.
     ///
     /// # Errors
     ///
-    /// When the name is empty or blank, longer than [`ChannelName::MAX_LEN`], contains a control character or starts with `#`,
-    /// which Pusher reserves.
+    /// If the name is empty or blank, is longer than [`ChannelName::MAX_LEN`], contains a control character, or starts
+    /// with `#`, which Pusher reserves.
     pub fn new(name: impl Into<Text>) -> Result<Self, InvalidName> {
         let text = check(name.into(), Self::MAX_LEN)?;
         if text.starts_with('#') {
@@ -81,32 +81,32 @@ impl ChannelName {
         Ok(Self(text))
     }
 
-    /// Checks a name as servers have them: it may start with `#`.
+    /// Checks a name that a server uses, which may start with `#`.
     #[cfg(feature = "server")]
     pub(crate) fn internal(name: impl Into<Text>) -> Result<Self, InvalidName> {
         check(name.into(), Self::MAX_LEN).map(Self)
     }
 
-    /// What the prefix says.
+    /// Returns the kind of the channel, from its prefix.
     #[must_use]
     pub fn kind(&self) -> ChannelKind {
         classify(&self.0).0
     }
 
-    /// Whether the server repeats the last event to new subscribers (`cache-` behind the prefix of the kind).
+    /// Whether the server repeats the last event to new subscribers (`cache-` after the prefix of the kind).
     #[must_use]
     pub fn is_cache(&self) -> bool {
         classify(&self.0).1.starts_with("cache-")
     }
 
-    /// Whether hosted Pusher accepts the name: at most 164 characters of its own set (Pusher docs, *Channel naming
+    /// Whether hosted Pusher accepts the name: at most 164 characters from a limited set (Pusher docs, *Channel naming
     /// conventions*).
     #[must_use]
     pub fn is_portable(&self) -> bool {
         self.0.len() <= MAX_PORTABLE_LEN && self.has_portable_characters()
     }
 
-    /// Whether all characters are of hosted Pusher's set.
+    /// Whether hosted Pusher accepts all characters.
     pub(crate) fn has_portable_characters(&self) -> bool {
         self.0.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-=@,.;".contains(&byte))
     }
@@ -118,12 +118,12 @@ impl ChannelName {
     }
 }
 
-/// Returns the name of the channel that takes events for one user: backends publish to it, and clients are subscribed to it when they
-/// sign in (Pusher docs, *User authentication*).
+/// Returns the name of the channel for events for one user. Backends publish to it, and clients are subscribed to it
+/// when they sign in (Pusher docs, *User authentication*).
 ///
 /// # Errors
 ///
-/// When the id is empty or too long, or contains a control character.
+/// If the id is empty or too long, or contains a control character.
 ///
 /// # Examples
 ///
@@ -138,7 +138,8 @@ pub fn user_channel(user_id: &str) -> Result<ChannelName, InvalidName> {
     check(read::server_to_user(user_id).into(), ChannelName::MAX_LEN).map(ChannelName)
 }
 
-/// The name of an event that a client may send: starts with `client-`, at most 200 bytes, no control character.
+/// The name of an event that a client may send: it starts with `client-`, has at most 200 bytes, and contains no
+/// control character.
 ///
 /// # Examples
 ///
@@ -154,14 +155,14 @@ pub fn user_channel(user_id: &str) -> Result<ChannelName, InvalidName> {
 pub struct ClientEventName(Text);
 
 impl ClientEventName {
-    /// Largest name in bytes (hosted Pusher, soketi, Sockudo).
+    /// Length of the longest name, in bytes (hosted Pusher, soketi, Sockudo).
     pub const MAX_LEN: usize = 200;
 
     /// Checks a name.
     ///
     /// # Errors
     ///
-    /// When the name does not start with `client-`, is longer than [`ClientEventName::MAX_LEN`] or contains a control
+    /// If the name does not start with `client-`, is longer than [`ClientEventName::MAX_LEN`], or contains a control
     /// character.
     pub fn new(name: impl Into<Text>) -> Result<Self, InvalidName> {
         let text = check(name.into(), Self::MAX_LEN)?;
@@ -206,8 +207,9 @@ impl AppKey {
     ///
     /// # Errors
     ///
-    /// When the key is empty, longer than 1,024 bytes, begins or ends with white space, or contains a control character. A
-    /// key that was copied with a blank is refused here, and not by the server after a connection.
+    /// If the key is empty, is longer than 1,024 bytes, begins or ends with white space, or contains a control
+    /// character. A key that was copied together with a space is thus refused here, and not by the server after
+    /// connecting.
     pub fn new(key: impl Into<Text>) -> Result<Self, InvalidName> {
         let text = check(key.into(), ChannelName::MAX_LEN)?;
         if text.trim().len() < text.len() {
@@ -223,7 +225,7 @@ impl AppKey {
     }
 }
 
-/// The server's name for one connection, such as `123.456`. Authorizations are signed for it.
+/// The server's id of a connection, such as `123.456`. Authorizations are signed for it.
 ///
 /// # Examples
 ///
@@ -238,11 +240,11 @@ impl AppKey {
 pub struct SocketId(Text);
 
 impl SocketId {
-    /// Takes the name that a server gave.
+    /// Checks an id that a server assigned.
     ///
     /// # Errors
     ///
-    /// When the name is empty or blank, longer than 1,024 bytes or contains a control character.
+    /// If the id is empty or blank, is longer than 1,024 bytes, or contains a control character.
     pub fn new(id: impl Into<Text>) -> Result<Self, InvalidName> {
         check(id.into(), ChannelName::MAX_LEN).map(Self)
     }
@@ -297,7 +299,7 @@ macro_rules! text_impls {
             }
         }
 
-        /// Of a string, which is checked as by [`new`](Self::new).
+        /// From a string, which is checked as by [`new`](Self::new).
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 Self::new(String::deserialize(deserializer)?).map_err(D::Error::custom)
@@ -365,7 +367,7 @@ impl Borrow<str> for ChannelName {
     }
 }
 
-/// Why a text is no name.
+/// Why a text is not a valid name.
 ///
 /// # Examples
 ///
@@ -407,7 +409,7 @@ pub enum InvalidName {
     NotClientEvent,
 }
 
-/// So that functions that take any `TryInto<ChannelName>` take a [`ChannelName`] too.
+/// For functions that take any `TryInto<ChannelName>`, so that they accept a [`ChannelName`] too.
 impl From<core::convert::Infallible> for InvalidName {
     fn from(never: core::convert::Infallible) -> Self {
         match never {}

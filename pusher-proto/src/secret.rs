@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 /// A secret text: `Debug` shows `…`, and its memory is wiped on drop.
 ///
-/// Only this copy is wiped. A secret that went into a frame or an HTTP request leaves copies in their buffers.
+/// Only this copy is wiped. A secret that was written to a frame or an HTTP request leaves copies in their buffers.
 ///
 /// # Examples
 ///

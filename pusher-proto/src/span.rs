@@ -1,9 +1,9 @@
-//! A part of a text that is held elsewhere.
+//! A part of a text that is stored elsewhere.
 
 use core::num::NonZeroU32;
 use core::ops::Range;
 
-/// Ends behind the first byte, so that an optional one takes no more room.
+/// The end is never 0, so that an `Option` of a span takes no additional memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     start: u32,
@@ -11,7 +11,7 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// `None` at the very start, or beyond 4 GiB.
+    /// `None` for a range that ends at 0 or beyond 4 GiB.
     pub(crate) fn new(range: Range<usize>) -> Option<Self> {
         let end = u32::try_from(range.end).ok()?;
         Some(Self { start: range.start as u32, end: NonZeroU32::new(end)? })

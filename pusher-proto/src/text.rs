@@ -34,7 +34,7 @@ impl Text {
     ///
     /// # Errors
     ///
-    /// When the bytes are not UTF-8.
+    /// If the bytes are not UTF-8.
     pub fn from_utf8(bytes: Bytes) -> Result<Self, Utf8Error> {
         ByteString::try_from(bytes).map(Self)
     }
@@ -49,13 +49,13 @@ impl Text {
     ///
     /// # Panics
     ///
-    /// When a bound lies outside of the text or inside a character.
+    /// If a bound is outside of the text or inside a character.
     #[must_use]
     pub fn slice(&self, range: Range<usize>) -> Self {
         Self(self.0.slice_ref(&self.as_str()[range]))
     }
 
-    /// Returns the same text in a buffer of its own, so that the shared one can be freed.
+    /// Returns the same text in its own buffer, so that the shared one can be freed.
     #[must_use]
     pub fn detached(&self) -> Self {
         Self::from(self.as_str())
@@ -88,7 +88,7 @@ impl Borrow<str> for Text {
     }
 }
 
-/// Hashes as `str` does, as [`Borrow`] demands.
+/// Hashes like `str`, as [`Borrow`] requires.
 impl Hash for Text {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_str().hash(state);
@@ -122,7 +122,7 @@ impl From<Text> for ByteString {
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        // Without what the string has room for: a text may be kept for long.
+        // Without the string's unused capacity: a text may be kept for a long time.
         Self(ByteString::from(text.into_boxed_str().into_string()))
     }
 }

@@ -1,4 +1,4 @@
-//! Time as the caller tells it.
+//! Time, as the caller provides it.
 
 use core::fmt;
 use core::ops::Add;
@@ -6,8 +6,8 @@ use core::time::Duration;
 
 /// A point in time, as the time elapsed since an origin that the caller chose.
 ///
-/// The protocol never asks what time it is: every input carries it. Any monotonic clock serves, and a test may count
-/// from [`Instant::ZERO`].
+/// The client never reads a clock: every input contains the current time. Any monotonic clock can be used, and a test
+/// can start at [`Instant::ZERO`].
 ///
 /// # Examples
 ///
@@ -29,7 +29,7 @@ impl Instant {
     /// The origin.
     pub const ZERO: Self = Self { nanos: 0 };
 
-    /// Returns the point `elapsed` after the origin; 584 years at most.
+    /// Returns the point in time that is `elapsed` after the origin, at most 584 years.
     #[must_use]
     pub const fn from_elapsed(elapsed: Duration) -> Self {
         Self { nanos: nanos(elapsed) }

@@ -1,5 +1,4 @@
-//! Several channels in one request to the application's server, in the form that the plugin `pusher-js-auth` has made
-//! usual.
+//! Several channels in one request to the application's server, in the format of the plugin `pusher-js-auth`.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -15,10 +14,11 @@ use crate::excerpt::safe_excerpt;
 use crate::wire::object;
 
 impl AuthRequest {
-    /// Returns the body of a POST request about the channels of several requests, with `params` of the application behind
-    /// the protocol's own. All requests must be about channels of one socket, that of the first.
+    /// Returns the body of a POST request for the channels of several requests, with the application's `params` after
+    /// the protocol's own. All requests must be for channels of the same socket, that of the first request.
     ///
-    /// A form numbers the channels, `channel_name[0]`, `channel_name[1]` and so on; JSON has a list `channel_name`.
+    /// In a form, the channels are numbered: `channel_name[0]`, `channel_name[1]` and so on; in JSON, `channel_name` is
+    /// a list.
     ///
     /// # Examples
     ///
@@ -46,9 +46,9 @@ impl AuthRequest {
 impl AuthResponse {
     /// Reads the HTTP answer to [`AuthRequest::batch_body`]: one answer for each request, in the order of `requests`.
     ///
-    /// The body is an object from channel to `{"status": 200, "data": {"auth": …}}`. `data` is what
-    /// [`from_http`](Self::from_http) reads; `status` may be missing where it is 200. A channel that the answer leaves out
-    /// is refused. Another status of the whole answer than 200 to 299 is every channel's.
+    /// The body is an object that maps each channel to `{"status": 200, "data": {"auth": …}}`. `data` is what
+    /// [`from_http`](Self::from_http) reads; `status` may be missing if it is 200. A channel that the answer does not
+    /// contain is refused. If the status of the whole answer is not 200 to 299, it applies to every channel.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! Authorization by the application's server, as data: what to ask, and what the answer means.
+//! Authorization by the application's server, as data: the requests, and the meaning of the answers.
 
 mod batch;
 
@@ -17,7 +17,7 @@ use crate::excerpt::safe_excerpt;
 use crate::wire::object;
 use crate::{ChannelName, Secret, SocketId, Text};
 
-/// Names one request for authorization. The answer carries it back; an answer to an older request is dropped.
+/// Identifies an authorization request. It is passed back with the answer; an answer to an older request is dropped.
 ///
 /// # Examples
 ///
@@ -43,7 +43,7 @@ impl fmt::Display for AuthId {
     }
 }
 
-/// Why an authorization is asked for.
+/// Why an authorization is requested.
 ///
 /// # Examples
 ///
@@ -58,17 +58,17 @@ impl fmt::Display for AuthId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuthPurpose {
-    /// A channel that was not subscribed before.
+    /// For a channel that was not subscribed before.
     Subscribe,
-    /// A channel that was subscribed on an earlier socket.
+    /// For a channel that was subscribed on an earlier socket.
     Resubscribe,
-    /// An encrypted channel whose key does not open an event. Only the `shared_secret` of the answer is used.
+    /// For an encrypted channel whose key does not open an event. Only the `shared_secret` of the answer is used.
     KeyRefresh,
-    /// The user wants to sign in.
+    /// For a sign-in.
     Signin,
 }
 
-/// Who or what is asked about.
+/// What the authorization is for.
 ///
 /// # Examples
 ///
@@ -84,12 +84,12 @@ pub enum AuthPurpose {
 pub enum AuthSubject {
     /// May this socket subscribe to this channel?
     Channel(ChannelName),
-    /// Which user is this socket of?
+    /// Which user does this socket belong to?
     User,
 }
 
 impl AuthSubject {
-    /// Returns the channel, if it is about one.
+    /// Returns the channel, if the authorization is for one.
     #[must_use]
     pub const fn channel(&self) -> Option<&ChannelName> {
         match self {
@@ -108,7 +108,7 @@ impl fmt::Display for AuthSubject {
     }
 }
 
-/// How the request's body is written.
+/// The format of the request's body.
 ///
 /// # Examples
 ///
@@ -127,7 +127,7 @@ pub enum AuthBody {
 }
 
 impl AuthBody {
-    /// Returns the `Content-Type` that belongs to it.
+    /// Returns the `Content-Type` of this format.
     ///
     /// # Examples
     ///
@@ -146,11 +146,11 @@ impl AuthBody {
     }
 }
 
-/// A question to the application's server.
+/// A request to the application's server.
 ///
 /// # Examples
 ///
-/// The client asks by itself; a test of an authorizer makes the question:
+/// The client creates these requests. A test of an authorizer can create its own:
 ///
 /// ```
 /// use pusher_proto::{AuthError, AuthPurpose, AuthRequest, AuthResponse, ChannelName, SocketId};
@@ -167,39 +167,39 @@ impl AuthBody {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuthRequest {
-    /// Belongs into [`Client::handle_auth`](crate::Client::handle_auth) with the answer.
+    /// To be passed to [`Client::handle_auth`](crate::Client::handle_auth) with the answer.
     pub id: AuthId,
-    /// What is asked about.
+    /// What the authorization is for.
     pub subject: AuthSubject,
     /// The socket that the signature is for.
     pub socket_id: SocketId,
-    /// First time or again.
+    /// Why the authorization is requested.
     pub purpose: AuthPurpose,
 }
 
 impl AuthRequest {
-    /// Asks for a channel that was not subscribed before. Its id answers no request of a client.
+    /// Returns a request for a channel that was not subscribed before. Its id matches no request of a client.
     #[must_use]
     pub const fn channel(channel: ChannelName, socket_id: SocketId) -> Self {
         let subject = AuthSubject::Channel(channel);
         Self { id: AuthId::NONE, subject, socket_id, purpose: AuthPurpose::Subscribe }
     }
 
-    /// Asks which user a socket is of. Its id answers no request of a client.
+    /// Returns a request for the user of a socket. Its id matches no request of a client.
     #[must_use]
     pub const fn user(socket_id: SocketId) -> Self {
         Self { id: AuthId::NONE, subject: AuthSubject::User, socket_id, purpose: AuthPurpose::Signin }
     }
 
-    /// Sets why it is asked.
+    /// Sets why the authorization is requested.
     #[must_use]
     pub const fn purpose(mut self, purpose: AuthPurpose) -> Self {
         self.purpose = purpose;
         self
     }
 
-    /// Returns the body of the POST request, with `params` of the application behind the protocol's own
-    /// (Pusher docs, *Authorization endpoint*). A question about the user has no `channel_name`.
+    /// Returns the body of the POST request, with the application's `params` after the protocol's own (Pusher docs,
+    /// *Authorization endpoint*). A request for the user has no `channel_name`.
     ///
     /// # Examples
     ///
@@ -236,13 +236,14 @@ impl AuthRequest {
     }
 }
 
-/// The parameters of the application, which cannot replace what the signature is for: PHP takes the last of several.
+/// The application's parameters, without those that could replace what the signature is for: PHP uses the last of
+/// several parameters with the same name.
 fn of_application<K: AsRef<str>, V: AsRef<str>>(params: &[(K, V)]) -> impl Iterator<Item = (&str, &str)> {
     let params = params.iter().map(|(key, value)| (key.as_ref(), value.as_ref()));
     params.filter(|(key, _)| *key != "socket_id" && !key.starts_with("channel_name"))
 }
 
-/// What the application's server answered.
+/// The answer of the application's server.
 ///
 /// # Examples
 ///
@@ -257,16 +258,16 @@ fn of_application<K: AsRef<str>, V: AsRef<str>>(params: &[(K, V)]) -> impl Itera
 pub struct AuthResponse {
     /// The signature, in the form `key:hex`.
     pub auth: Secret,
-    /// For presence channels: a JSON object with `user_id` and perhaps `user_info`, byte for byte as it was signed.
+    /// For presence channels: a JSON object with `user_id` and optionally `user_info`, byte for byte as it was signed.
     pub channel_data: Option<Text>,
     /// For encrypted channels: the key, in base64.
     pub shared_secret: Option<Secret>,
-    /// For users who sign in: a JSON object with `id`, byte for byte as it was signed.
+    /// For sign-ins: a JSON object with `id`, byte for byte as it was signed.
     pub user_data: Option<Text>,
 }
 
 impl AuthResponse {
-    /// Returns the answer that consists of a signature only.
+    /// Returns an answer that consists only of a signature.
     #[must_use]
     pub fn new(auth: impl Into<Secret>) -> Self {
         Self { auth: auth.into(), channel_data: None, shared_secret: None, user_data: None }
@@ -335,7 +336,7 @@ impl AuthResponse {
     }
 }
 
-/// An object in place of a string cannot be turned back into the bytes that were signed.
+/// An object instead of a string is refused, because it cannot be turned back into the bytes that were signed.
 fn string(raw: Option<&RawValue>, field: &'static str) -> Result<Option<String>, AuthError> {
     let Some(raw) = raw else { return Ok(None) };
     let not_string = |_| AuthError::NotString { field, found: kind(raw.get()) };
@@ -354,7 +355,7 @@ fn kind(json: &str) -> &'static str {
     }
 }
 
-/// Why an object has no `auth`. API resources of Laravel wrap what they return into `data`.
+/// Why an object has no `auth`. API resources of Laravel wrap what they return in `data`.
 fn without_auth(object: &str) -> AuthError {
     let [data] = object::fields(object, ["data"]).unwrap_or_default();
     let inner = data.and_then(|data| object::fields(data.get(), ["auth"]));
@@ -380,30 +381,30 @@ fn without_auth(object: &str) -> AuthError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthError {
-    /// The server was not reached.
+    /// The server could not be reached.
     #[error("authorization failed: {0}")]
     Network(String),
-    /// No answer within [`auth_timeout`](crate::ConfigBuilder::auth_timeout).
+    /// There was no answer within [`auth_timeout`](crate::ConfigBuilder::auth_timeout).
     #[error("authorization timed out")]
     Timeout,
-    /// The server answered with another status than 2xx.
+    /// The server answered with a status other than 2xx.
     #[error("authorization denied with status {status}{}{excerpt}", if excerpt.is_empty() { "" } else { ": " })]
     Http {
         /// The HTTP status.
         status: u16,
-        /// The start of the body, at most 1,024 bytes, with `…` in place of signatures, keys and tokens. `HttpAuth` puts in
-        /// front where a redirect leads, or that the URL is not found.
+        /// The start of the body, at most 1,024 bytes, with `…` instead of signatures, keys and tokens. `HttpAuth`
+        /// prepends the target of a redirect, or that there is nothing at the URL.
         excerpt: String,
         /// The `Retry-After` of the answer.
         retry_after: Option<Duration>,
     },
-    /// The body is empty, HTML, or anything else but a JSON object.
+    /// The body is empty, HTML, or anything else that is not a JSON object.
     #[error("the auth endpoint answered {}; {EXPECTED}", described(excerpt))]
     InvalidJson {
         /// The start of the body, at most 1,024 bytes, with `…` in place of signatures, keys and tokens.
         excerpt: String,
     },
-    /// The body is a JSON object with the authorization inside of this field.
+    /// The body is a JSON object with the authorization inside this field.
     #[error("the auth endpoint wrapped its answer in `{0}`; {EXPECTED}")]
     Wrapped(&'static str),
     /// The body is a JSON object without `auth`.
@@ -423,10 +424,10 @@ pub enum AuthError {
     /// A field that this subscription or sign-in needs is missing.
     #[error("the auth endpoint answered without `{0}`")]
     MissingField(&'static str),
-    /// The `shared_secret` of an encrypted channel is no base64 of 32 bytes.
+    /// The `shared_secret` of an encrypted channel is not 32 bytes in base64.
     #[error("the shared_secret of the authorization is not 32 bytes of base64")]
     BadSecret,
-    /// The application's own authorizer said no.
+    /// The application's own authorizer refused.
     #[error("authorization failed: {0}")]
     Handler(String),
     /// The client was configured without an authorizer.
@@ -446,7 +447,8 @@ pub enum AuthError {
 }
 
 impl AuthError {
-    /// Says at which endpoint this happened, unless that is known. The URL must not have a query, which may hold a token.
+    /// Adds the endpoint at which this happened, unless the error already has one. The URL must not have a query,
+    /// because a query may contain a token.
     #[must_use]
     pub fn at(self, url: impl Into<Text>) -> Self {
         match self {
@@ -455,7 +457,7 @@ impl AuthError {
         }
     }
 
-    /// Returns what went wrong, wherever it was.
+    /// Returns the error without its endpoint.
     #[must_use]
     pub fn cause(&self) -> &Self {
         match self {
@@ -464,7 +466,7 @@ impl AuthError {
         }
     }
 
-    /// Whether asking again may help: the server was not reached, too busy (408, 429) or broken (5xx).
+    /// Whether another attempt may succeed: the server could not be reached, was too busy (408, 429) or failed (5xx).
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -498,12 +500,12 @@ impl AuthError {
         }
     }
 
-    /// Whether the server says that it is too busy, and for how long: that concerns every request to it.
+    /// Whether the server says that it is too busy, and for how long. This applies to every request to it.
     pub(crate) fn asks_for_a_pause(&self) -> bool {
         matches!(self.cause(), Self::Http { status: 429 | 503, retry_after: Some(delay), .. } if !delay.is_zero())
     }
 
-    /// How long the server wants to be left alone, within reason.
+    /// How long the server asks for no requests, up to a limit.
     pub(crate) fn retry_after(&self) -> Duration {
         if let Self::Http { retry_after: Some(delay), .. } = self.cause() {
             (*delay).min(MAX_RETRY_AFTER)
@@ -513,7 +515,7 @@ impl AuthError {
     }
 }
 
-/// What a body is that is not a JSON object.
+/// Describes a body that is not a JSON object.
 fn described(excerpt: &str) -> String {
     if excerpt.is_empty() {
         "nothing".to_string()
@@ -529,7 +531,7 @@ pub(crate) fn seconds(header: &str) -> Option<Duration> {
     header.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// The fields in the form that `body` says.
+/// The fields in the format of `body`.
 fn text_of<'a>(body: AuthBody, fields: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     match body {
         AuthBody::Form => {
@@ -559,7 +561,7 @@ fn form_encoded(text: &str) -> String {
     utf8_percent_encode(text, FORM).to_string().replace("%20", "+")
 }
 
-/// What a form leaves as it is (WHATWG URL, *application/x-www-form-urlencoded*).
+/// Characters that are not escaped in a form (WHATWG URL, *application/x-www-form-urlencoded*).
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_');
 
 /// Longest `Retry-After` that is obeyed.

@@ -12,12 +12,12 @@ use crate::{ChannelName, Data};
 
 /// An event on a channel: a view into the frame that it came in.
 ///
-/// Events are equal when channel, name, payload and sender are; what else was in the frame ([`field`](Self::field)) does not
-/// count.
+/// Two events are equal if channel, name, payload and sender are equal; other fields of the frame
+/// ([`field`](Self::field)) are not compared.
 ///
 /// # Examples
 ///
-/// An application that is tested without a server makes the events itself:
+/// In tests without a server, an application can create events itself:
 ///
 /// ```
 /// use pusher_proto::{ChannelEvent, ChannelName, Data};
@@ -37,23 +37,23 @@ pub struct ChannelEvent {
 }
 
 impl ChannelEvent {
-    /// Returns an event as a server sends it; clients receive theirs. The payload of a server's own event is usually a string of
-    /// JSON ([`Data::string`]), that of a client event is JSON as it is.
+    /// Returns an event like one that a server sends; this is for tests. The payload of an event published through a
+    /// server is usually JSON in a string ([`Data::string`]); that of a client event is usually plain JSON.
     ///
     /// # Panics
     ///
-    /// When the name is longer than 4 GiB.
+    /// If the name is longer than 4 GiB.
     #[expect(clippy::needless_pass_by_value, reason = "like the constructors of other events, which keep the payload")]
     #[must_use]
     pub fn new(channel: ChannelName, event: &str, data: Data) -> Self {
         Self::made(channel, event, None, &data)
     }
 
-    /// Returns the same event as sent by a user of a presence channel.
+    /// Returns the same event with a sender: a user of a presence channel.
     ///
     /// # Panics
     ///
-    /// When the name of the event and the id are longer than 4 GiB together.
+    /// If the name of the event and the id together are longer than 4 GiB.
     #[must_use]
     pub fn with_user_id(self, id: &str) -> Self {
         Self::made(self.channel.clone(), self.event(), Some(id), &self.data)
@@ -64,8 +64,9 @@ impl ChannelEvent {
         Self { channel, event, user_id, data }
     }
 
-    /// An event that came in no frame. The byte before it is neither the start of an object, so that [`field`](Self::field) takes
-    /// nothing in it for a frame, nor part of a span, which cannot end at the start.
+    /// An event that did not come in a frame. The byte before it is not the start of an object, so that
+    /// [`field`](Self::field) does not mistake the text for a frame. It is not part of a span either, since a span
+    /// cannot end at the start.
     fn made(channel: ChannelName, event: &str, user_id: Option<&str>, data: &Data) -> Self {
         let source = format!("-{event}{}{}", user_id.unwrap_or_default(), data.raw());
         let (user_start, data_start) = (1 + event.len(), source.len() - data.raw().len());
@@ -90,7 +91,8 @@ impl ChannelEvent {
         self.event.of(self.data.source())
     }
 
-    /// Returns who sent it: only for client events on presence channels, and only on servers that say so.
+    /// Returns the id of the user who sent the event. It is known only for client events on presence channels, and not
+    /// on all servers.
     #[must_use]
     pub fn user_id(&self) -> Option<&str> {
         self.user_id.map(|span| span.of(self.data.source()))
@@ -105,9 +107,9 @@ impl ChannelEvent {
     /// Returns a field of the frame that the event came in, as it was sent: JSON, with the quotes of a string. `None` if
     /// there is no such field or it is `null`.
     ///
-    /// This is for what some servers add to the fields that have methods of their own. The frame is read again at every
-    /// call, and only then. Events of encrypted channels have no such fields: what is outside of the payload is not
-    /// encrypted.
+    /// Use it for fields that some servers add to those of the protocol. Each call parses the frame again; without a
+    /// call, these fields cost nothing. Events of encrypted channels have no such fields, because everything outside of
+    /// the payload is unencrypted.
     ///
     /// # Examples
     ///
@@ -123,14 +125,15 @@ impl ChannelEvent {
         value.map(RawValue::get)
     }
 
-    /// Returns the same event in a buffer of its own (one allocation), so that the read buffer it came in can be reused.
+    /// Returns the same event in its own buffer (one allocation), so that the read buffer that it came in can be
+    /// reused.
     #[must_use]
     pub fn detached(&self) -> Self {
         let Self { channel, event, user_id, data } = self;
         Self { channel: channel.clone(), event: *event, user_id: *user_id, data: data.detached() }
     }
 
-    /// Bytes of the frame that it came in.
+    /// Length in bytes of the frame that it came in.
     pub(super) fn len(&self) -> usize {
         self.data.source().len()
     }

@@ -1,8 +1,8 @@
-//! What a log would say.
+//! Events that are only worth logging.
 
 use crate::{AuthError, AuthId, ChannelName, Instant, Text};
 
-/// What a log would say: nothing needs to be done.
+/// Something worth logging that requires no action.
 ///
 /// # Examples
 ///
@@ -17,13 +17,13 @@ use crate::{AuthError, AuthId, ChannelName, Instant, Text};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Diagnostic {
-    /// The protocol has no binary messages.
+    /// A binary message arrived; the protocol has none.
     #[error("ignored a binary message")]
     BinaryFrame,
     /// The server used an internal event that this client does not know.
     #[error("ignored the unknown internal event {0}")]
     UnknownInternalEvent(Text),
-    /// An event for a channel that is not, or no longer, subscribed.
+    /// An event arrived for a channel that is not, or no longer, subscribed.
     #[error("ignored event {event} on {channel}, which is not subscribed")]
     NotSubscribed {
         /// The channel.
@@ -31,7 +31,7 @@ pub enum Diagnostic {
         /// The event.
         event: Text,
     },
-    /// An event of the connection came with a channel: a publisher of the channel may have forged it.
+    /// An event of the connection itself named a channel: a publisher may have forged it.
     #[error("ignored event {event} on {channel}: it is valid only without a channel")]
     NotOfChannel {
         /// The channel.
@@ -39,7 +39,8 @@ pub enum Diagnostic {
         /// The event.
         event: Text,
     },
-    /// An event of an encrypted channel with a name of Pusher's, whose payload is never encrypted.
+    /// An event on an encrypted channel has a name that Pusher reserves; the payloads of such events are never
+    /// encrypted.
     #[error("ignored event {event} on {channel}, which is not encrypted")]
     NotEncrypted {
         /// The channel.
@@ -47,13 +48,13 @@ pub enum Diagnostic {
         /// The event.
         event: Text,
     },
-    /// The server greeted a second time, with another socket id.
+    /// The server greeted the client a second time, with a different socket id.
     #[error("ignored a second greeting with the socket id {0}")]
     SecondGreeting(Text),
     /// An authorization came too late.
     #[error("dropped the answer to authorization request {0}, which is no longer awaited")]
     StaleAuth(AuthId),
-    /// A newer key of an encrypted channel could not be had, and is asked for again while events wait for it.
+    /// A request for a newer key of an encrypted channel failed. It is repeated while events wait for the key.
     #[error("the request for a newer key of {channel} failed: {error}")]
     KeyRetry {
         /// The channel.
@@ -63,13 +64,13 @@ pub enum Diagnostic {
         /// Why.
         error: AuthError,
     },
-    /// Events for a user came before the sign-in was confirmed, and it was not.
+    /// Events for a user arrived before the sign-in was confirmed, and then the sign-in failed.
     #[error("dropped {count} events for a user who is not signed in")]
     UserEventsDropped {
         /// Events.
         count: usize,
     },
-    /// The signature was made for another key than this client's.
+    /// The signature was made with an application key other than this client's.
     #[error("the authorization of {channel} is for another application key")]
     ForeignKey {
         /// The channel.
@@ -81,13 +82,13 @@ pub enum Diagnostic {
         /// The channel.
         channel: ChannelName,
     },
-    /// A list of members has grown to its limit of 64 MiB of text; members who join later are not on it.
+    /// A member list has reached its limit of 64 MiB of text; members who join later are not on it.
     #[error("the member list of {channel} is full")]
     RosterFull {
         /// The channel.
         channel: ChannelName,
     },
-    /// Hosted Pusher does not take this name.
+    /// Hosted Pusher does not accept this name.
     #[error("hosted Pusher does not accept the channel name {channel}")]
     NameNotPortable {
         /// The channel.
@@ -107,7 +108,8 @@ pub enum Diagnostic {
         /// Events that should be sent.
         max: u32,
     },
-    /// Client events that waited for a subscription were dropped with it.
+    /// Client events that waited for a subscription were dropped because the channel was unsubscribed or the connection
+    /// was lost.
     #[error("dropped {count} waiting client events of {channel}")]
     ClientEventsDropped {
         /// The channel.

@@ -1,7 +1,7 @@
 //! Events for serde, one flat object each: `channel`, `event`, `data` and, for client events, `user_id`.
 //!
-//! `data` is a string, as on the wire: what was published, or JSON for the client's own events. So every line of a log has the
-//! same four fields, whatever an application publishes.
+//! `data` is a string, as on the wire: the published payload, or JSON for the client's own events. Every line of a log
+//! therefore has the same four fields, whatever an application publishes.
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
@@ -15,8 +15,8 @@ use crate::members::{Difference, Member, Members};
 use crate::{ChannelName, Data};
 
 /// As `pusher listen --json` prints it, without the time: an object with `channel` and `event` ([`Event::channel`],
-/// [`Event::name`]), `data`, and `user_id` if a client event has one. `data` is a string or `null`: the payload of an event that
-/// was published, and else JSON that says what there is to say.
+/// [`Event::name`]), `data`, and `user_id` if a client event has one. `data` is a string or `null`: the payload of a
+/// published event, or JSON with the details of one of the client's own events.
 ///
 /// | Event | JSON in `data` |
 /// |---|---|
@@ -67,7 +67,7 @@ impl Serialize for ChannelEvent {
     }
 }
 
-/// What belongs to no channel.
+/// Events that belong to no channel.
 macro_rules! without_channel {
     ($($event:ident)+) => {$(
         /// As in [`Event`].
@@ -149,7 +149,7 @@ struct PresenceLine<'a> {
     difference: Option<&'a Difference>,
 }
 
-/// What there is to say of the client's own events.
+/// The details of the client's own events.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Own<'a> {
@@ -208,7 +208,7 @@ impl<'a> Own<'a> {
     }
 }
 
-/// The payload as text, or what is said of the client's own events.
+/// The payload as text, or the details of one of the client's own events.
 fn data(event: &Event) -> Result<Option<Cow<'_, str>>, serde_json::Error> {
     let own = match event {
         Event::Channel(event) => return Ok(text(event.data())),

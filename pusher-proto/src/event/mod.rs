@@ -1,4 +1,4 @@
-//! What the client tells the application.
+//! The events that the application receives.
 
 mod channel_event;
 mod diagnostic;
@@ -46,9 +46,9 @@ pub enum ConnectionState {
         /// Consecutive failures so far.
         attempt: u32,
     },
-    /// A delay before the next attempt.
+    /// The client waits before the next attempt.
     Waiting {
-        /// Consecutive failures so far, the last one included.
+        /// Consecutive failures so far, including the last one.
         attempt: u32,
         /// When the next attempt begins.
         retry_at: Instant,
@@ -57,12 +57,12 @@ pub enum ConnectionState {
     },
     /// The server has greeted.
     Connected {
-        /// Its name for this connection.
+        /// The server's id of this connection.
         socket_id: SocketId,
     },
     /// The application has called `disconnect`.
     Disconnected,
-    /// The client does not try again by itself.
+    /// The client does not try again until the application calls `connect`.
     Failed {
         /// Why.
         reason: FailReason,
@@ -90,9 +90,9 @@ impl ConnectionState {
     }
 }
 
-/// What the application learns.
+/// An event for the application.
 ///
-/// Names are Pusher's: `SubscriptionSucceeded` is `pusher:subscription_succeeded`.
+/// The names are Pusher's: `SubscriptionSucceeded` is `pusher:subscription_succeeded`.
 ///
 /// # Examples
 ///
@@ -101,7 +101,7 @@ impl ConnectionState {
 ///
 /// let event = ChannelEvent::new(ChannelName::new("orders")?, "order.created", Data::from_json(r#"{"id":7}"#)?);
 /// match Event::Channel(event) {
-///     event if event.is_gap() => println!("load the orders anew"),
+///     event if event.is_gap() => println!("load the orders again"),
 ///     Event::Channel(event) if event.event() == "order.created" => println!("new order: {}", event.data().text()),
 ///     event => println!("{}", event.name()),
 /// }
@@ -117,10 +117,11 @@ pub enum Event {
         /// The state now.
         current: ConnectionState,
     },
-    /// There has been no connection for [`unavailable_timeout`](crate::ConfigBuilder::unavailable_timeout); once per
-    /// outage. The client goes on trying.
+    /// There has been no connection for [`unavailable_timeout`](crate::ConfigBuilder::unavailable_timeout). This event
+    /// is emitted once per outage; the client keeps trying.
     Unavailable,
-    /// Something went wrong with the connection.
+    /// An attempt to connect failed, the connection was lost, or the server sent an error or a frame that could not be
+    /// used.
     ConnectionError(ConnectionError),
     /// An event on a channel.
     Channel(ChannelEvent),
@@ -130,32 +131,33 @@ pub enum Event {
     SubscriptionSucceeded {
         /// The channel.
         channel: ChannelName,
-        /// Whether the channel had been subscribed before since the application asked for it: `false` exactly once between
+        /// Whether this is not the first success since the application subscribed: `false` exactly once between
         /// [`subscribe`](crate::Client::subscribe) and [`unsubscribe`](crate::Client::unsubscribe).
         again: bool,
-        /// Who is there, on a presence channel.
+        /// The members, on a presence channel.
         presence: Option<Presence>,
     },
-    /// A channel is not subscribed, or the server complained about one.
+    /// A subscription failed, or the server reported an error about a channel.
     SubscriptionError {
         /// The channel.
         channel: ChannelName,
         /// Why.
         error: SubscriptionError,
-        /// When the client tries again, if the trouble may pass: a busy or broken backend, a server that does not answer. It does
-        /// so for as long as the channel is wanted. `None` for a definite answer, which only another
-        /// [`subscribe`](crate::Client::subscribe) or another connection changes.
+        /// When the client tries again, if the failure may be temporary: a busy or broken backend, or a server that
+        /// does not answer. It tries for as long as the channel is wanted. `None` after a definite answer; then the
+        /// client tries again only after another [`subscribe`](crate::Client::subscribe) or on the next connection.
         retry_at: Option<Instant>,
     },
-    /// Events of a channel may have been missed: it was subscribed, the connection was lost, and it is subscribed again.
-    /// Comes once, before the first event of the new subscription, so that a state loaded now misses nothing.
+    /// Events of a channel may have been missed: it was subscribed, the connection was lost, and it is subscribed
+    /// again. This event is emitted once, before the first event of the new subscription, so if the application loads
+    /// its state now, it misses nothing.
     ContinuityLost {
         /// The channel.
         channel: ChannelName,
         /// When the subscription was lost.
         since: Instant,
     },
-    /// An event of an encrypted channel could not be read, and is lost.
+    /// An event of an encrypted channel could not be decrypted, and is lost.
     DecryptionError {
         /// The channel.
         channel: ChannelName,
@@ -164,19 +166,20 @@ pub enum Event {
         /// Why.
         error: DecryptionError,
     },
-    /// The user is signed in, for the first time or again. The subscription of the user's own channel follows, and servers
-    /// that need it send nothing before; what is published for the user in that moment may be missed.
+    /// The user is signed in, for the first time or again. The client then subscribes to the user's own channel, and
+    /// servers that need this send nothing before. Events that are published for the user in this short time may be
+    /// missed.
     SignedIn {
         /// The user's id.
         id: Text,
-        /// What the application says of the user (`user_data`): a JSON object.
+        /// The application's data about the user (`user_data`): a JSON object.
         data: Data,
     },
-    /// The user is not signed in.
+    /// The sign-in failed.
     SigninError {
         /// Why.
         error: SigninError,
-        /// When the client tries again, as for a channel; `None` for a definite answer.
+        /// When the client tries again, if the failure may be temporary; `None` after a definite answer.
         retry_at: Option<Instant>,
     },
     /// An event for the signed-in user.
@@ -186,12 +189,12 @@ pub enum Event {
         /// When the connection was lost.
         since: Instant,
     },
-    /// Users on the watchlist of the signed-in user came or went. The first notice after the sign-in tells who is there.
-    /// A notice of more than 1,000 users comes as several events.
+    /// Users on the watchlist of the signed-in user came online or went offline. The first notice after the sign-in
+    /// lists those who are online. A notice about more than 1,000 users is split into several events.
     Watchlist {
         /// What happened: `online`, `offline`, or another word of the server.
         name: Text,
-        /// Whom it happened to.
+        /// The ids of these users.
         user_ids: Vec<Text>,
         /// The notice as it was sent.
         data: Data,
@@ -200,7 +203,7 @@ pub enum Event {
     SubscriptionCount {
         /// The channel.
         channel: ChannelName,
-        /// Connections.
+        /// The number of connections.
         count: u64,
     },
     /// A cache channel has no last event to repeat.
@@ -229,13 +232,14 @@ pub enum Event {
         /// Who, with the new info.
         member: Member,
     },
-    /// Events that a server can send without end, such as channel events, were lost because they were not taken in time. They
-    /// would have come here.
+    /// Events were lost at this point because the application did not take them in time. The core drops only events
+    /// that a server can send in any number, such as channel events; a full mailbox of a handle drops its oldest event,
+    /// whatever it is.
     Lagged {
         /// How many.
         missed: u64,
     },
-    /// What a log would say.
+    /// Something worth logging that requires no action.
     Diagnostic(Diagnostic),
 }
 
@@ -268,12 +272,14 @@ impl Event {
         }
     }
 
-    /// Whether what the application knows may be out of date from here on, so that it should load the state anew: the first
-    /// [`SubscriptionSucceeded`](Self::SubscriptionSucceeded) of a channel, [`ContinuityLost`](Self::ContinuityLost),
-    /// [`UserContinuityLost`](Self::UserContinuityLost) and [`Lagged`](Self::Lagged).
+    /// Whether the application's state may be out of date from here on, so that it should load the state again. This is
+    /// true for the first [`SubscriptionSucceeded`](Self::SubscriptionSucceeded) of a channel,
+    /// [`ContinuityLost`](Self::ContinuityLost), [`UserContinuityLost`](Self::UserContinuityLost) and
+    /// [`Lagged`](Self::Lagged).
     ///
-    /// A state that is loaded when such an event comes misses nothing: all of them come before the events that follow the gap.
-    /// A later `SubscriptionSucceeded` is not a gap, since `ContinuityLost` has come before it.
+    /// If the application loads its state when it receives such an event, it misses nothing, because these events come
+    /// before all events after the gap. A later `SubscriptionSucceeded` is not a gap, since `ContinuityLost` has come
+    /// before it.
     ///
     /// # Examples
     ///
@@ -313,7 +319,7 @@ impl Event {
 
     /// Returns Pusher's name of the event, which is what handlers are bound to.
     ///
-    /// Events that Pusher has no name for are named in the same way: `pusher:continuity_lost`, `pusher:lagged`.
+    /// Events for which Pusher has no name follow the same pattern: `pusher:continuity_lost`, `pusher:lagged`.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -342,7 +348,7 @@ impl Event {
     }
 }
 
-/// Who is on a presence channel that was just subscribed.
+/// The members of a presence channel that was just subscribed.
 ///
 /// # Examples
 ///
@@ -360,9 +366,9 @@ impl Event {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Presence {
-    /// All members, the client itself included.
+    /// All members, including this client.
     pub members: Members,
-    /// What changed since the list was last known; `None` for a first subscription.
+    /// What changed since the last known list; `None` for the first subscription.
     pub difference: Option<Difference>,
 }
 
@@ -415,11 +421,11 @@ pub struct UserEvent {
     pub(crate) data: Data,
 }
 
-/// What the two have in common with [`ChannelEvent`].
+/// The methods that both have in common with [`ChannelEvent`].
 macro_rules! name_and_payload {
     ($($event:ident)+) => {$(
         impl $event {
-            /// Returns an event as a server sends it; clients receive theirs.
+            /// Returns an event like one that a server sends; this is for tests.
             #[must_use]
             pub fn new(event: impl Into<Text>, data: Data) -> Self {
                 Self { event: event.into(), data }

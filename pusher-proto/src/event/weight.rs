@@ -1,4 +1,4 @@
-//! What an event holds while it waits: how much that is, and how to make it less.
+//! How much memory an event holds while it waits, and how to reduce it.
 
 use core::fmt::{self, Write};
 
@@ -7,10 +7,11 @@ use crate::Text;
 use crate::members::{Difference, Members};
 
 impl Event {
-    /// Returns the bytes that the event holds while it waits, roughly. Lists of members count in full, although lists of
-    /// the same channel may share most of their memory.
+    /// Returns roughly how many bytes the event holds while it waits. Member lists count in full, although lists of the
+    /// same channel may share most of their memory.
     ///
-    /// An event whose payload lies in a larger buffer holds all of that: see [`detached`](Self::detached).
+    /// An event whose payload is part of a larger buffer keeps the whole buffer alive: see
+    /// [`detached`](Self::detached).
     ///
     /// # Examples
     ///
@@ -30,8 +31,8 @@ impl Event {
         size_of::<Self>() + owned
     }
 
-    /// Returns the same event in buffers of its own (one allocation for a payload), so that the read buffer it came in can
-    /// be reused.
+    /// Returns the same event in its own buffers (one allocation for a payload), so that the read buffer that it came
+    /// in can be reused.
     #[must_use]
     pub fn detached(&self) -> Self {
         match self {
@@ -50,7 +51,7 @@ impl Event {
     }
 }
 
-/// Bytes beside the event itself. Names of channels are shared with the table of channels and count as nothing.
+/// Bytes in addition to the event itself. Channel names are shared with the table of channels and do not count.
 fn owned(event: &Event) -> usize {
     match event {
         Event::Channel(event) => event.len(),
@@ -95,7 +96,7 @@ fn state(state: &ConnectionState) -> usize {
     }
 }
 
-/// What an error holds is what it says: words of the server, the application's server or the operating system.
+/// An error holds about as much as it prints: text of the server, the application's server or the operating system.
 fn printed(error: &impl fmt::Display) -> usize {
     struct Length(usize);
 
@@ -107,7 +108,7 @@ fn printed(error: &impl fmt::Display) -> usize {
     }
 
     let mut length = Length(0);
-    // Neither counting nor the errors' own formatting fails.
+    // Neither counting nor the errors' own formatting can fail.
     let _ = write!(length, "{error}");
     length.0
 }
@@ -182,7 +183,7 @@ mod tests {
         }
     }
 
-    /// Mailboxes hold thousands of them, and each is moved several times on its way.
+    /// Mailboxes hold thousands of events, and each event is moved several times on its way.
     #[test]
     fn an_event_takes_120_bytes_beside_what_it_holds() {
         assert!(size_of::<Event>() <= 120, "{}", size_of::<Event>());

@@ -1,7 +1,7 @@
 //! The list behind [`Members`](super::Members): pages of members in their order, and an index in parts.
 //!
-//! Cloning shares all of them, and a change copies the few that it touches. So a change of a list of 100,000 members whose
-//! earlier state is held by the application copies about 20 KB, and not the whole list.
+//! Clones share all of them, and a change copies only the few that it touches. If the application holds a clone of a
+//! list of 100,000 members, a change copies about 20 KB instead of the whole list.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -17,29 +17,29 @@ use crate::Text;
 /// Ids and infos, each id once.
 #[derive(Clone, Default)]
 pub(super) struct List {
-    /// All full but the last one.
+    /// All pages except the last one are full.
     pages: Vec<Arc<Page>>,
-    /// Places of members: each in the part that its id's hash names. Their number is a power of two.
+    /// Positions of members, each in the part that the hash of its id selects. The number of parts is a power of two.
     index: Vec<Arc<HashTable<u32>>>,
     len: usize,
     bytes: usize,
     seed: u64,
 }
 
-/// Some members in a row.
+/// Consecutive members.
 #[derive(Clone, Default)]
 struct Page {
-    /// The short ones lie in one buffer.
+    /// The short members, in one buffer.
     text: String,
     slots: Vec<Slot>,
-    /// The long ones are shared, so that a copy of the page does not copy them.
+    /// The long members, which are shared, so that a copy of the page does not copy them.
     long: BTreeMap<usize, Text>,
     long_bytes: usize,
     /// Bytes of `text` that no slot uses.
     garbage: usize,
 }
 
-/// Where the id lies, and behind it the info. Long members start nowhere in the page.
+/// Where the id is in the text; the info follows it. Long members have no start.
 #[derive(Clone, Copy)]
 struct Slot {
     start: u32,
@@ -60,7 +60,7 @@ impl List {
         self.len
     }
 
-    /// Bytes that the list holds, with all that is not used at the moment.
+    /// Bytes that the list holds, including unused ones.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -83,7 +83,7 @@ impl List {
         self.pages.iter().flat_map(|page| (0..page.slots.len()).map(|at| page.get(at)))
     }
 
-    /// Adds a member that is not there, with its [`hash`](Self::hash).
+    /// Adds a member that is not in the list yet, with its [`hash`](Self::hash).
     pub(super) fn push(&mut self, hash: u64, id: &str, info: &str) {
         if self.len >= self.index.len() * PART_LEN {
             self.rebuild_index((self.index.len() * 2).max(1));
@@ -158,7 +158,7 @@ impl List {
 
     fn rebuild_index(&mut self, parts: usize) {
         self.index.clear();
-        // A short list takes no more than it needs.
+        // A short list takes no more memory than it needs.
         let capacity = if parts == 1 { self.len } else { PART_CAPACITY };
         self.index.resize_with(parts, || Arc::new(HashTable::with_capacity(capacity)));
         for at in 0..self.len {
@@ -195,7 +195,7 @@ impl Page {
         self.compact();
     }
 
-    /// Takes the last member: its text, and how much of it is the id.
+    /// Removes and returns the last member: its text, and how much of it is the id.
     fn pop(&mut self) -> Option<(Text, usize)> {
         let at = self.slots.len().checked_sub(1)?;
         let (id, info) = self.get(at);
@@ -234,7 +234,8 @@ impl Page {
         }
     }
 
-    /// Copies the used texts once they are less than half of the buffer, so that churn does not grow it.
+    /// Copies the used texts when they are less than half of the buffer, so that the buffer does not grow while members
+    /// come and go.
     fn compact(&mut self) {
         if self.garbage <= self.text.len() / 2 {
             return;
@@ -262,16 +263,16 @@ impl Slot {
     }
 }
 
-/// Members in a page, and most members in a part of the index on average. More make a change copy more; fewer make more parts
-/// that a clone has to count.
+/// Members in a page, and the largest average number of members in a part of the index. With more, a change copies
+/// more; with fewer, a clone has more parts to count.
 const PAGE_LEN: usize = 256;
 const PART_LEN: usize = 192;
 
-/// Members that a part has room for from the start: more than most parts ever hold, because growing means hashing every id again.
+/// Initial capacity of a part: more members than most parts ever hold, because growing means hashing every id again.
 const PART_CAPACITY: usize = 224;
 
-/// Longest id and info, in bytes, that lie in the page: a page never holds more than 128 KB, half of it unused.
+/// Longest id and info, in bytes, that are stored in the page: a page never holds more than 128 KB, half of it unused.
 const MAX_SHORT_LEN: usize = 256;
 
-/// What a member costs in bytes beside its text: 12 in the page, and about as many in the index.
+/// Bytes that a member takes in addition to its text: 12 in the page, and about as many in the index.
 pub(super) const MEMBER_LEN: usize = 24;

@@ -26,12 +26,12 @@ use crate::{Data, Text};
 pub struct Member {
     /// The application's id of the user. Numbers arrive as their digits.
     pub id: Text,
-    /// What the application says of the user (`user_info`).
+    /// The application's data about the user (`user_info`).
     pub info: Data,
 }
 
 impl Member {
-    /// Returns the member with this id; [`Data::ABSENT`] if the application says nothing of it.
+    /// Returns a member with this id and info; use [`Data::ABSENT`] for a member without info.
     #[must_use]
     pub fn new(id: impl Into<Text>, info: Data) -> Self {
         Self { id: id.into(), info }
@@ -40,7 +40,7 @@ impl Member {
 
 /// The members of a presence channel, each id once.
 ///
-/// Cloning shares the list; a later change does not reach the clone, and copies only the part of the list that it is in.
+/// Clones share the list. A later change does not affect a clone, and copies only the part of the list that it touches.
 ///
 /// # Examples
 ///
@@ -60,7 +60,7 @@ pub(crate) enum Inserted {
     New,
     Changed,
     Same,
-    /// There is no room.
+    /// The list is full.
     Full,
 }
 
@@ -93,12 +93,12 @@ impl Members {
         self.0.find(id).is_some()
     }
 
-    /// Returns all members, in the server's order until a member leaves.
+    /// Returns all members. They are in the server's order until a member leaves.
     pub fn iter(&self) -> impl Iterator<Item = Member> {
         self.0.iter().map(Member::from)
     }
 
-    /// Returns the ids, in the same order, without a copy.
+    /// Returns the ids, in the order of [`iter`](Self::iter), without copying them.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(id, _)| id)
     }
@@ -166,7 +166,7 @@ impl Members {
     }
 }
 
-/// Of members with the same id the last one counts. What is beyond 64 MiB of ids and infos is left out.
+/// If several members have the same id, the last one counts. Members beyond 64 MiB of ids and infos are left out.
 impl FromIterator<Member> for Members {
     fn from_iter<I: IntoIterator<Item = Member>>(members: I) -> Self {
         let mut list = Self::default();
@@ -191,7 +191,7 @@ impl From<(&str, &str)> for Member {
     }
 }
 
-/// What changed between two lists of members, found out when it is asked for.
+/// What changed between two member lists; computed on request.
 ///
 /// # Examples
 ///
@@ -210,23 +210,23 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Returns what changed between the list `before` and the one `after`.
+    /// Returns the difference between the list `before` and the list `after`.
     #[must_use]
     pub const fn new(before: Members, after: Members) -> Self {
         Self { before, after }
     }
 
-    /// Returns who is there now and was not.
+    /// Returns the members who have joined.
     pub fn joined(&self) -> impl Iterator<Item = Member> {
         self.after.0.iter().filter(|(id, _)| !self.before.contains(id)).map(Member::from)
     }
 
-    /// Returns who was there and is not, as last known.
+    /// Returns the members who have left, as last known.
     pub fn left(&self) -> impl Iterator<Item = Member> {
         self.before.0.iter().filter(|(id, _)| !self.after.contains(id)).map(Member::from)
     }
 
-    /// Returns whose info is another, with the new one.
+    /// Returns the members whose info has changed, with the new info.
     pub fn changed(&self) -> impl Iterator<Item = Member> {
         let was_another = |(id, info): &(&str, &str)| {
             let before = self.before.0.find(id);
@@ -235,7 +235,7 @@ impl Difference {
         self.after.0.iter().filter(was_another).map(Member::from)
     }
 
-    /// Returns the list before.
+    /// Returns the earlier list.
     #[must_use]
     pub fn before(&self) -> &Members {
         &self.before
@@ -256,7 +256,7 @@ impl fmt::Debug for Difference {
 /// Most bytes of one list; a snapshot of 100,000 members has about 11 MB.
 const MAX_LEN: usize = 64 * 1_024 * 1_024;
 
-/// Lists are equal when they have the same members with the same info, in any order.
+/// Two lists are equal if they have the same members with the same info, in any order.
 impl PartialEq for Members {
     fn eq(&self, other: &Self) -> bool {
         let same_in_other = |(id, info): (&str, &str)| other.0.find(id).is_some_and(|at| other.0.get(at).1 == info);
@@ -312,13 +312,13 @@ mod tests {
         let mut members = Members::new(1);
         let mut expected = BTreeMap::new();
         let mut held = Vec::new();
-        // A linear congruential generator: the order does not matter, only that it has none.
+        // A linear congruential generator: any irregular order will do.
         let mut random = 1_u64;
         for step in 0..20_000 {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let id = format!("{}", (random >> 33) % 3_000);
             let info = "7".repeat(1 + (random >> 20) as usize % 300);
-            // Grows at first, and shrinks then.
+            // Grows at first, and then shrinks.
             if (random >> 50) % 100 < if step < 10_000 { 70 } else { 20 } {
                 members.insert(&id, &info);
                 expected.insert(id, info);
