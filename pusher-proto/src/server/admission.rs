@@ -34,7 +34,7 @@ pub(super) fn channel_name(name: &str, config: &ServerConfig) -> Result<ChannelN
     Ok(channel)
 }
 
-/// Whether the server takes this name where it is strict. The channel of a user is named by the server itself.
+/// Whether the server accepts this name if it is strict. The name of a user's channel comes from the server itself.
 pub(super) fn is_accepted(channel: &ChannelName, config: &ServerConfig) -> bool {
     let names = &config.profile().names;
     let allowed = |byte: u8| !names.charset || byte.is_ascii_alphanumeric() || b"_-=@,.;".contains(&byte);
@@ -59,7 +59,8 @@ pub(super) fn check_auth(
     config.app().verify_channel(socket_id, channel, channel_data, auth).map_err(|error| match error {
         InvalidAuth::Malformed => Refusal::MalformedAuth(channel.clone()),
         InvalidAuth::Key => Refusal::WrongKey { channel: channel.clone(), key: excerpt(key, MAX_ECHO_LEN) },
-        // The server gave this id and took this name. A `:` in the name is refused as a wrong signature would be.
+        // The server itself assigned this id and accepted this name. A `:` in the name is refused like a wrong
+        // signature.
         InvalidAuth::SocketId | InvalidAuth::ChannelName | InvalidAuth::Body | InvalidAuth::Signature => {
             Refusal::WrongSignature {
                 socket_id: socket_id.clone(),
@@ -71,7 +72,7 @@ pub(super) fn check_auth(
     })
 }
 
-/// Reads who subscribes; nobody in particular unless it is a presence channel.
+/// Reads which user subscribes; `None` unless it is a presence channel.
 pub(super) fn member(
     config: &ServerConfig,
     channel: &ChannelName,
@@ -116,7 +117,7 @@ fn read_member(config: &ServerConfig, channel: &ChannelName, channel_data: &str)
     })
 }
 
-/// Checks a sign-in and reads whose it is.
+/// Checks a sign-in and reads which user it is for.
 pub(super) fn user(
     config: &ServerConfig,
     socket_id: &SocketId,

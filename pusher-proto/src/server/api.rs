@@ -1,4 +1,4 @@
-//! The verbs of the HTTP API, without HTTP.
+//! The calls of the HTTP API, without HTTP.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -24,18 +24,18 @@ use crate::{ChannelKind, ChannelName, Instant, SocketId, Text};
 pub struct Publication {
     /// Name of the event, 1 to 200 bytes.
     pub name: Text,
-    /// The channels, 1 to 100. A channel that is named twice gets the event once.
+    /// The channels, 1 to 100. A channel that is listed twice gets the event once.
     pub channels: Vec<ChannelName>,
-    /// The payload, usually JSON. Subscribers get it as a string.
+    /// The payload, usually JSON. Subscribers receive it as a string.
     pub data: Text,
-    /// A connection that does not get the event, usually the one that caused it.
+    /// A connection that does not receive the event, usually the one that caused it.
     pub socket_id: Option<SocketId>,
-    /// What the answer tells of the channels.
+    /// What the answer reports about the channels.
     pub info: Info,
 }
 
 impl Publication {
-    /// Returns an event for all subscribers, with an answer that tells nothing of them.
+    /// Returns an event for all subscribers, with an answer that reports nothing about the channels.
     pub fn new(name: impl Into<Text>, channels: impl IntoIterator<Item = ChannelName>, data: impl Into<Text>) -> Self {
         Self {
             name: name.into(),
@@ -48,12 +48,12 @@ impl Publication {
 }
 
 impl Server {
-    /// Sends an event to the subscribers of its channels, and returns what [`Publication::info`] asks for, as far as a
+    /// Sends an event to the subscribers of its channels, and returns what [`Publication::info`] requests, as far as a
     /// channel has it.
     ///
     /// # Errors
     ///
-    /// When a limit is passed or a name is not accepted; then nobody gets the event.
+    /// If a limit is exceeded or a name is not accepted. In this case, the event is not sent.
     pub fn trigger(
         &mut self,
         publication: &Publication,
@@ -66,11 +66,12 @@ impl Server {
         Ok(infos.collect())
     }
 
-    /// Sends up to ten events, each to its channels, and returns what each asks for of its first channel.
+    /// Sends up to ten events, each to its channels, and returns what each requests about its first channel.
     ///
     /// # Errors
     ///
-    /// When there are too many events, or one of them is refused as by [`Server::trigger`]; then nobody gets any.
+    /// If there are too many events, or [`Server::trigger`] would refuse one of them. In this case, none of them is
+    /// sent.
     pub fn trigger_batch(&mut self, batch: &[Publication], now: Instant) -> Result<Vec<Attributes>, ApiError> {
         if !self.config.profile().has_batches {
             return Err(ApiError::UnknownCall);
@@ -89,11 +90,11 @@ impl Server {
         Ok(infos.collect())
     }
 
-    /// Returns the channels that somebody is subscribed to and whose names start with `prefix`.
+    /// Returns the channels that have subscribers and whose names start with `prefix`.
     ///
     /// # Errors
     ///
-    /// When an attribute is asked for that not all of these channels have.
+    /// If an attribute is requested that not all of these channels have.
     pub fn channels(&self, prefix: &str, info: Info) -> Result<BTreeMap<ChannelName, Attributes>, ApiError> {
         if info.user_count && !prefix.starts_with(PRESENCE_PREFIX) {
             return Err(ApiError::UserCountWithoutPresence);
@@ -103,11 +104,11 @@ impl Server {
         Ok(channels.map(|channel| (channel.clone(), self.attributes(channel, info))).collect())
     }
 
-    /// Returns whether anybody is subscribed to `channel`, and what `info` asks for.
+    /// Returns whether `channel` has subscribers, and what `info` requests.
     ///
     /// # Errors
     ///
-    /// When an attribute is asked for that the channel does not have.
+    /// If an attribute is requested that the channel does not have.
     pub fn channel(&self, channel: &ChannelName, info: Info) -> Result<ChannelState, ApiError> {
         if info.user_count && channel.kind() != ChannelKind::Presence {
             return Err(ApiError::UserCountWithoutPresence);
@@ -121,7 +122,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When it is no presence channel.
+    /// If it is not a presence channel.
     pub fn users(&self, channel: &ChannelName) -> Result<Vec<Text>, ApiError> {
         if channel.kind() != ChannelKind::Presence {
             return Err(ApiError::NotPresence);
@@ -145,8 +146,8 @@ impl Server {
         if name.is_empty() || name.len() > MAX_EVENT_NAME_LEN {
             return Err(ApiError::EventName);
         }
-        // Subscribers would take such an event for one of the server's own, such as a confirmed sign-in. No recording shows
-        // a server that publishes `pusher_internal:`; the self-hosted ones publish `pusher:`.
+        // Subscribers would mistake such an event for one of the server's own, such as a confirmed sign-in. In no
+        // recording does a server publish `pusher_internal:`; the self-hosted ones publish `pusher:`.
         let is_reserved = name.starts_with(INTERNAL_PREFIX)
             || name.starts_with(RESERVED_PREFIX) && !self.config.profile().publishes_reserved;
         if is_reserved {
@@ -240,13 +241,13 @@ pub enum ApiError {
         /// Events that it may have.
         max: usize,
     },
-    /// The name is not one that hosted Pusher takes.
+    /// Hosted Pusher does not accept the name.
     #[error("Invalid channel name {0}")]
     ChannelName(ChannelName),
     /// Only presence channels have users.
     #[error("Users can only be retrieved for presence channels")]
     NotPresence,
-    /// Only presence channels have a number of users.
+    /// Only presence channels have a user count.
     #[error(
         "user_count may only be requested for presence channels - please supply filter_by_prefix beginning with presence-"
     )]
@@ -281,16 +282,16 @@ impl ApiError {
 /// Longest name of an event, in bytes (Pusher's HTTP libraries).
 const MAX_EVENT_NAME_LEN: usize = 200;
 
-/// Channels that one event may be for (Pusher docs, *HTTP API reference, POST event*).
+/// Channels that an event may have (Pusher docs, *HTTP API reference, POST event*).
 const MAX_CHANNELS: usize = 100;
 
 /// Events in one batch (Pusher docs, *HTTP API reference, POST batch events*).
 const MAX_BATCH_LEN: usize = 10;
 
-/// How the events of the protocol begin.
+/// Prefix of the protocol's own event names.
 const RESERVED_PREFIX: &str = "pusher:";
 
-/// How the events of the protocol begin that only servers send.
+/// Prefix of the protocol's event names that only servers send.
 const INTERNAL_PREFIX: &str = "pusher_internal:";
 
 const PRESENCE_PREFIX: &str = "presence-";

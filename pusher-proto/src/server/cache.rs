@@ -23,7 +23,7 @@ impl Cache {
         Self { events: BTreeMap::new(), max_events, ttl }
     }
 
-    /// Keeps the last frame of a channel, in the place of the oldest one of all if there are too many.
+    /// Keeps the last frame of a channel. If there are too many, it replaces the oldest one of all channels.
     pub(super) fn put(&mut self, channel: &ChannelName, frame: &Text, now: Instant) {
         let cached = Cached { frame: frame.clone(), until: now + self.ttl };
         if let Some(place) = self.events.get_mut(channel) {

@@ -1,4 +1,4 @@
-//! One channel that somebody is subscribed to, and its members if it is a presence channel.
+//! One channel with subscribers, and its members if it is a presence channel.
 
 use alloc::collections::BTreeMap;
 use core::time::Duration;
@@ -28,12 +28,12 @@ pub(super) struct Member {
     pub(super) id_json: Text,
     /// JSON, as it was signed.
     pub(super) info: Option<Text>,
-    /// All that was signed.
+    /// The whole signed data.
     pub(super) data: Text,
 }
 
 impl Member {
-    /// Whether there was an info, if only null.
+    /// Whether there was an info, even if it was null.
     fn says_info(&self) -> bool {
         #[derive(Deserialize)]
         struct Info {
@@ -51,7 +51,7 @@ struct User {
     connections: usize,
 }
 
-/// Whether the number of subscribers may be told at once.
+/// Whether the number of subscribers may be sent at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Counting {
     Free,
@@ -140,7 +140,7 @@ impl Channel {
         self.subscribers.keys().copied()
     }
 
-    /// The user that a subscriber is, on a presence channel.
+    /// The user of a subscriber, on a presence channel.
     pub(super) fn member_of(&self, connection: ConnectionId) -> Option<&Member> {
         let id = self.subscribers.get(&connection)?.as_ref()?;
         self.users.get(id).map(|user| &user.member)
@@ -151,12 +151,13 @@ impl Channel {
         self.users.values().map(|user| &user.member)
     }
 
-    /// Whether somebody is subscribed who is no user.
+    /// Whether there is a subscriber without a user.
     pub(super) fn has_strangers(&self) -> bool {
         self.subscribers.values().any(Option::is_none)
     }
 
-    /// Whether a list of the members would name one without info. With a stranger among them there is no list.
+    /// Whether the member list would contain a member without info. If there is a subscriber without a user, there is
+    /// no list.
     pub(super) fn has_member_without_info(&self) -> bool {
         !self.has_strangers() && self.members().any(|member| !member.says_info())
     }
@@ -168,10 +169,10 @@ impl Channel {
     }
 }
 
-/// Subscribers above which a channel tells their number only now and then (Pusher docs, *Subscription count events*).
+/// Number of subscribers above which a channel sends their count less often (Pusher docs, *Subscription count events*).
 const MAX_UNPACED_SUBSCRIBERS: usize = 100;
 
-/// The least time between two counts of such a channel (as above).
+/// The shortest time between two counts of such a channel (as above).
 const COUNT_PACE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

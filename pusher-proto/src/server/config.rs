@@ -1,4 +1,4 @@
-//! Which server to be, and what it allows.
+//! Which server to imitate, and what it allows.
 
 use core::time::Duration;
 
@@ -39,7 +39,8 @@ impl ServerConfig {
         ServerConfigBuilder { app, dialect: Dialect::default(), changes: Changes::default() }
     }
 
-    /// Returns the same configuration for another server: what was set stays, the defaults are the other's.
+    /// Returns the same configuration for another server: options that were set stay, the others get that server's
+    /// defaults.
     #[must_use]
     pub fn with_dialect(self, dialect: Dialect) -> Self {
         Self::resolve(self.app, dialect, self.changes)
@@ -51,7 +52,7 @@ impl ServerConfig {
         self.dialect
     }
 
-    /// Returns the application. It signs and accepts the names of channels that the server takes (see
+    /// Returns the application. It signs and accepts the channel names that the server accepts (see
     /// [`App::relaxed_channel_names`]).
     #[must_use]
     pub fn app(&self) -> &App {
@@ -93,7 +94,7 @@ macro_rules! options {
             $(pub(super) $name: $type,)+
         }
 
-        /// What was set.
+        /// The options that were set.
         #[derive(Clone, Debug, Default)]
         struct Changes {
             $($name: Option<$type>,)+
@@ -115,7 +116,7 @@ macro_rules! options {
     };
 }
 
-/// Builds a [`ServerConfig`]. Defaults are those of the [`Dialect`]; the values named are hosted Pusher's.
+/// Builds a [`ServerConfig`]. Defaults depend on the [`Dialect`]; the values given here are those of hosted Pusher.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ServerConfigBuilder {
@@ -127,49 +128,49 @@ pub struct ServerConfigBuilder {
 options! { limits:
     /// Sets whether the application is enabled; if not, sockets are closed with 4003. Default true.
     enabled: bool = true;
-    /// Sets the connections that the application may have; further sockets are closed with 4004. Default 10,000.
+    /// Sets how many connections the application may have; further sockets are closed with 4004. Default 10,000.
     connection_quota: usize = 10_000;
-    /// Sets the connections that the server takes; further sockets are closed with 4100. Default 10,000.
+    /// Sets how many connections the server accepts; further sockets are closed with 4100. Default 10,000.
     capacity: usize = 10_000;
-    /// Sets the silence in whole seconds after which a client shall ping; a while later the server pings, if it does.
-    /// Default 120 s (Pusher protocol, *Detecting that the connection is alive*).
+    /// Sets the time without a message, in whole seconds, after which a client should ping. Some servers ping a while
+    /// later themselves. Default 120 s (Pusher protocol, *Detecting that the connection is alive*).
     activity_timeout: Duration = limits.activity_timeout;
     /// Sets how long a client may take to answer a ping, before its socket is closed with 4201. Default 30 s (as above).
     pong_timeout: Duration = limits.pong_timeout;
-    /// Sets how long a connection may go without a user or a channel that needs authorization, before it is closed with
-    /// 4009; forever if zero. Default zero (Pusher docs, *Authorized connections*). Reverb and laravel-websockets have
-    /// no such limit.
+    /// Sets how long a connection may have neither a signed-in user nor a channel that needs authorization before it is
+    /// closed with 4009; zero means no limit. Default zero (Pusher docs, *Authorized connections*). Reverb and
+    /// laravel-websockets have no such limit.
     authorization_timeout: Duration = Duration::ZERO;
     /// Sets whether clients may send events. Default true; hosted applications must enable it first.
     client_events: bool = true;
-    /// Sets the client events that a connection may send within a second. Default 10 (Pusher docs, *Triggering client
+    /// Sets how many client events a connection may send per second. Default 10 (Pusher docs, *Triggering client
     /// events*).
     client_event_rate: u32 = limits.client_event_rate;
-    /// Sets whether users can sign in, on servers that know that. Default true.
+    /// Sets whether users can sign in, on servers that support it. Default true.
     signin: bool = true;
-    /// Sets whether channels tell their subscribers how many there are, on servers that count. Default true; hosted
-    /// applications must enable it first.
+    /// Sets whether the number of subscribers is sent to the subscribers of a channel, on servers that count them.
+    /// Default true; hosted applications must enable it first.
     subscription_counts: bool = true;
-    /// Sets whether channel names must be such that the server takes them (for hosted Pusher see
+    /// Sets whether channel names that the real server would not accept are refused (for hosted Pusher, see
     /// [`ChannelName::is_portable`](crate::ChannelName::is_portable)). Default true.
     strict_names: bool = true;
-    /// Sets the users that a presence channel may have. Default 100 (Pusher docs, *Presence channels*).
+    /// Sets how many users a presence channel may have. Default 100 (Pusher docs, *Presence channels*).
     max_members: usize = limits.max_members;
-    /// Sets the channels that a connection may subscribe to. Default 10,000.
+    /// Sets how many channels a connection may subscribe to. Default 10,000.
     max_subscriptions: usize = 10_000;
-    /// Sets the largest message that a client may send, in bytes. Default 64 KiB.
+    /// Sets the size in bytes of the largest message that a client may send. Default 64 KiB.
     max_message_len: usize = limits.max_message_len;
-    /// Sets the largest data of an event, in bytes: of a client event as JSON, of a triggered one as text. Default
-    /// 10,240 (Pusher docs, *HTTP API reference*).
+    /// Sets the size in bytes of the largest event data: as JSON for a client event, as text for a published event.
+    /// Default 10,240 (Pusher docs, *HTTP API reference*).
     max_event_len: usize = limits.max_event_len;
     /// Sets how long a cache channel keeps its last event. Default 30 min (Pusher docs, *Cache channels*).
     cache_ttl: Duration = limits.cache_ttl;
-    /// Sets how many cache channels keep an event; beyond it the oldest event is forgotten. Default 10,000.
+    /// Sets how many cache channels keep an event; if there are more, the oldest event is dropped. Default 10,000.
     max_cached_events: usize = 10_000;
 }
 
 impl ServerConfigBuilder {
-    /// Sets which server to speak like, whose limits become the defaults. Default hosted Pusher.
+    /// Sets which server to imitate; its limits become the defaults. Default hosted Pusher.
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = dialect;
         self
@@ -179,7 +180,7 @@ impl ServerConfigBuilder {
     ///
     /// # Errors
     ///
-    /// When a timeout is too short to be one. A limit may be 0.
+    /// If a timeout is too short. A limit may be 0.
     pub fn build(self) -> Result<ServerConfig, InvalidServerConfig> {
         let config = ServerConfig::resolve(self.app, self.dialect, self.changes);
         if config.options.activity_timeout < Duration::from_secs(1) {
@@ -196,10 +197,10 @@ impl ServerConfigBuilder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidServerConfig {
-    /// Clients are told the activity timeout in whole seconds.
+    /// The activity timeout is less than a second; it is sent to clients in whole seconds.
     #[error("activity_timeout must be at least 1 s")]
     ActivityTimeout,
-    /// A ping needs time to be answered.
+    /// The pong timeout is zero.
     #[error("pong_timeout must be greater than 0")]
     PongTimeout,
 }

@@ -1,4 +1,4 @@
-//! One client: who it is, when it was heard last, and what it may still send.
+//! One client: its user, when it was last heard from, and what it may still send.
 
 use alloc::collections::BTreeSet;
 use core::time::Duration;
@@ -18,9 +18,10 @@ pub(super) struct Connection {
     pub(super) user: Option<User>,
     /// Whether the client has sent a WebSocket ping or pong.
     pub(super) sends_control_frames: bool,
-    /// When the liveness timer fires, if the server looks at all. Signs of life do not move it: it looks at `liveness` when it fires.
+    /// When the liveness timer fires, if the server checks at all. Signs of life do not move it; when it fires, it
+    /// looks at `liveness`.
     pub(super) check_at: Option<Instant>,
-    /// When it must have been authorized, if ever.
+    /// When the connection must have been authorized, if it must.
     pub(super) authorize_until: Option<Instant>,
     liveness: Liveness,
     client_events: Window,
@@ -29,10 +30,10 @@ pub(super) struct Connection {
 /// A user who signed in.
 #[derive(Debug)]
 pub(super) struct User {
-    /// As presence channels show it.
+    /// As shown on presence channels.
     pub(super) member: Member,
     pub(super) watchlist: BTreeSet<Text>,
-    /// Whether the application named a watchlist, if only an empty one.
+    /// Whether the application sent a watchlist, even if it is empty.
     pub(super) has_watchlist: bool,
 }
 
@@ -52,7 +53,7 @@ enum Liveness {
     Pinged,
 }
 
-/// What a look at a connection's liveness asks for. The first two name the time of the next look.
+/// What a check of a connection's liveness requires. The first two contain the time of the next check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Check {
     LookAgain(Instant),
@@ -90,12 +91,12 @@ impl Connection {
         }
     }
 
-    /// Nothing is asked of the client for another while.
+    /// Extends the time until the client must show a sign of life.
     pub(super) fn excuse(&mut self, now: Instant) {
         self.liveness = Liveness::Seen { at: now };
     }
 
-    /// Looks at the liveness when the timer fires.
+    /// Checks the liveness when the timer fires.
     pub(super) fn check(&mut self, config: &ServerConfig, now: Instant) -> Option<Check> {
         let patience = patience(config)?;
         let check = match (self.liveness, config.profile().watch) {
@@ -114,7 +115,7 @@ impl Connection {
         Some(check)
     }
 
-    /// Whether it has a user or a channel that needs authorization.
+    /// Whether the connection has a user or a channel that needs authorization.
     pub(super) fn is_authorized(&self) -> bool {
         self.user.is_some() || self.channels.iter().any(|channel| channel.kind().needs_auth())
     }
@@ -136,7 +137,7 @@ struct Window {
     count: u32,
 }
 
-/// How long a sign of life may be missing, if one is needed: a client that pings by itself comes first.
+/// How long a sign of life may be missing, if one is needed. It is long enough for a client that pings by itself.
 fn patience(config: &ServerConfig) -> Option<Duration> {
     match config.profile().watch {
         Watch::Pings { grace } => Some(config.options().activity_timeout.saturating_add(grace)),

@@ -11,7 +11,7 @@ use crate::{CloseFrame, Text};
 pub(super) struct Protocol(u32);
 
 impl Protocol {
-    /// Whether `pusher:connection_established` carries the activity timeout (Pusher protocol, *Connection events*).
+    /// Whether `pusher:connection_established` contains the activity timeout (Pusher protocol, *Connection events*).
     pub(super) fn has_activity_timeout(self) -> bool {
         self.0 >= 7
     }
@@ -52,7 +52,7 @@ impl Denial {
     }
 }
 
-/// What the request of an upgrade asks for.
+/// What an upgrade request asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) key: String,
@@ -61,7 +61,7 @@ pub(super) struct Request {
 
 /// Reads path and query of the upgrade request, such as `/app/KEY?protocol=7&client=js&version=8.4`.
 ///
-/// Where the version is not checked, it is the newest.
+/// If the version is not checked, the newest is assumed.
 pub(super) fn read(target: &str, checks_version: bool) -> Result<Request, Denial> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let key = path.strip_prefix("/app/").filter(|key| !key.is_empty() && !key.contains('/')).ok_or(Denial::NoPath)?;

@@ -1,4 +1,4 @@
-//! What clients say.
+//! Messages from clients.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -27,7 +27,7 @@ pub(super) struct Subscribe {
     pub(super) channel: String,
     pub(super) auth: Option<String>,
     pub(super) channel_data: Option<String>,
-    /// Whether all of this was JSON in a string.
+    /// Whether all of this was JSON inside a string.
     #[serde(skip)]
     pub(super) in_string: bool,
 }
@@ -81,7 +81,7 @@ pub(super) fn read(text: &str) -> Result<Message<'_>, Refusal> {
     }
 }
 
-/// The data of a message: an object, or the same as a string.
+/// The data of a message: an object, or an object as JSON inside a string.
 fn payload<T: DeserializeOwned>(data: Option<&str>, event: &'static str) -> Result<T, Refusal> {
     let data = data.ok_or(Refusal::InvalidData(event))?;
     match serde_json::from_str::<String>(data) {
@@ -90,10 +90,10 @@ fn payload<T: DeserializeOwned>(data: Option<&str>, event: &'static str) -> Resu
     }
 }
 
-/// The event that asks for a subscription.
+/// The event that requests a subscription.
 pub(super) const SUBSCRIBE: &str = "pusher:subscribe";
 
-/// Largest part of a client's text that an error repeats, in bytes.
+/// How much of a client's text an error repeats, in bytes.
 pub(super) const MAX_ECHO_LEN: usize = 200;
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
-//! The other side of the protocol: a model of a server, as the same kind of machine as the client.
+//! The server's side of the protocol: a model of a server, as the same kind of state machine as the client.
 //!
-//! It speaks as hosted Pusher does, or as one of the servers that follow it (see [`Dialect`]), and is meant for development
-//! servers, tests and simulations. It does no IO, reads no clock and draws no random number of its own: the same seed and
-//! the same inputs give the same actions.
+//! It behaves like hosted Pusher or like one of the compatible servers (see [`Dialect`]), and is meant for development
+//! servers, tests and simulations. It does no IO, reads no clock and has no source of randomness: the same seed and the
+//! same inputs give the same actions.
 //!
 //! 1. Tell it what happened: [`Server::handle_open`], [`Server::handle_frame`], [`Server::handle_close`],
 //!    [`Server::handle_timeout`].
-//! 2. Call the HTTP API's verbs: [`Server::trigger`], [`Server::trigger_batch`], [`Server::channels`],
+//! 2. Make calls of the HTTP API: [`Server::trigger`], [`Server::trigger_batch`], [`Server::channels`],
 //!    [`Server::channel`], [`Server::users`], [`Server::terminate_connections`].
-//! 3. After each of them do what [`Server::poll_action`] says until it says nothing.
-//! 4. Make trouble: [`Server::close_all`], [`Server::set_silent`], [`Server::set_refusal`].
+//! 3. After each of these, perform what [`Server::poll_action`] returns until it returns `None`.
+//! 4. Inject faults: [`Server::close_all`], [`Server::set_silent`], [`Server::set_refusal`].
 
 mod admission;
 mod api;
@@ -52,7 +52,8 @@ pub use crate::signing::{Attributes, ChannelState, Info};
 
 /// A server for one application.
 ///
-/// Everything that it holds is bounded by its [`ServerConfig`], except the queue of actions: poll it after every input.
+/// Everything that it holds is bounded by its [`ServerConfig`], except the queue of actions, so poll it after every
+/// input.
 ///
 /// # Examples
 ///
@@ -79,11 +80,11 @@ pub struct Server {
     config: ServerConfig,
     random: fastrand::Rng,
     hasher_seed: u64,
-    /// Counts the sockets that became connections, so that no socket id comes twice.
+    /// Counts the sockets that became connections, so that socket ids are unique.
     established: u64,
     connections: BTreeMap<ConnectionId, Connection>,
     sockets: BTreeMap<SocketId, ConnectionId>,
-    /// The channels that somebody is subscribed to.
+    /// The channels with subscribers.
     channels: BTreeMap<ChannelName, Channel>,
     users: Users,
     cache: Cache,
@@ -93,12 +94,12 @@ pub struct Server {
     now: Instant,
 }
 
-/// Names one socket. Whoever does the IO chooses it, and never twice.
+/// Identifies a socket. The code that does the IO chooses the number, and never reuses one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u64);
 
 impl ConnectionId {
-    /// Takes a number.
+    /// Returns the id with this number.
     #[must_use]
     pub const fn new(number: u64) -> Self {
         Self(number)
@@ -116,18 +117,19 @@ impl fmt::Display for ConnectionId {
 pub enum Action {
     /// Send this text message.
     Send(ConnectionId, Text),
-    /// Send this close frame and end the socket. The server has forgotten it already.
+    /// Send this close frame and end the socket. The server has already forgotten the socket.
     Close(ConnectionId, CloseFrame),
-    /// End the socket without a close frame, once everything before was sent. The server has forgotten it already.
+    /// End the socket without a close frame, once everything before has been sent. The server has already forgotten the
+    /// socket.
     Drop(ConnectionId),
     /// Send a WebSocket ping.
     Ping(ConnectionId),
-    /// Call [`Server::handle_timeout`] at this time. Replaces the time that was given before.
+    /// Call [`Server::handle_timeout`] at this time. This replaces the previous time.
     Schedule(Instant),
 }
 
 impl Server {
-    /// Starts a server without connections. `seed` decides its socket ids.
+    /// Returns a server without connections. `seed` determines its socket ids.
     #[must_use]
     pub fn new(config: ServerConfig, seed: u64) -> Self {
         let options = config.options();
@@ -150,7 +152,7 @@ impl Server {
         }
     }
 
-    /// A client opened a WebSocket; `target` is path and query of its request, such as `/app/key?protocol=7`.
+    /// A client opened a WebSocket; `target` is the path and query of its request, such as `/app/key?protocol=7`.
     pub fn handle_open(&mut self, connection: ConnectionId, target: &str, now: Instant) {
         self.advance(now);
         self.forget(connection);
@@ -195,7 +197,7 @@ impl Server {
         self.forget(connection);
     }
 
-    /// The time of the last [`Action::Schedule`] has come. Hand over first what the sockets have received.
+    /// The time of the last [`Action::Schedule`] has come. First pass on what the sockets have received.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
         self.timers.wake(self.now);
@@ -223,8 +225,8 @@ impl Server {
         self.timers.next()
     }
 
-    /// Ends every connection with `frame`, as the server does when it stops: Reverb and laravel-websockets drop their
-    /// sockets without a close frame, soketi gives no reason.
+    /// Ends every connection with `frame`, as the real server does when it stops: Reverb and laravel-websockets drop
+    /// their sockets without a close frame, and soketi gives no reason.
     pub fn close_all(&mut self, frame: &CloseFrame, now: Instant) {
         self.advance(now);
         let ending = self.config.profile().stop;
@@ -233,14 +235,14 @@ impl Server {
         }
     }
 
-    /// While silent, the server goes on taking input and sends nothing, as a process that hangs: no answers, no events,
-    /// no pings, and it closes no socket by itself. What would have been sent is lost.
+    /// While silent, the server accepts input but sends nothing, like a process that hangs: no answers, no events and
+    /// no pings, and it closes no sockets. Whatever it would have sent is lost.
     pub fn set_silent(&mut self, silent: bool) {
         self.outbox.set_silent(silent);
     }
 
-    /// While set, every new socket is refused with this code and reason: with a close frame or, where the server has none
-    /// for refusals, with an error frame.
+    /// While set, every new socket is refused with this code and reason: in a close frame, or in an error frame if the
+    /// server refuses without close frames.
     pub fn set_refusal(&mut self, frame: Option<CloseFrame>) {
         self.refusal = frame;
     }
@@ -296,7 +298,7 @@ impl Server {
         Ok(())
     }
 
-    /// Refuses a socket that does not become a connection; one that hangs does not even do that.
+    /// Refuses a socket that does not become a connection. A server that hangs does not even do that.
     fn deny(&mut self, id: ConnectionId, request: Option<&Request>, denial: Denial) {
         if self.outbox.is_silent() {
             return;
@@ -329,7 +331,7 @@ impl Server {
         }
     }
 
-    /// Does what the dialect does about a message that has no effect.
+    /// Reacts to a message that has no effect, as the dialect does.
     fn refuse(&mut self, id: ConnectionId, refusal: &Refusal) {
         if self.outbox.is_silent() {
             return;
@@ -353,7 +355,7 @@ impl Server {
         }
     }
 
-    /// Ends and starts again, without a word to anybody.
+    /// Ends and starts again, without sending anything.
     fn crash(&mut self) {
         self.channels.clear();
         self.users = Users::default();

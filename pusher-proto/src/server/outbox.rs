@@ -1,4 +1,4 @@
-//! What waits to be polled.
+//! Actions that wait to be polled.
 
 use alloc::collections::VecDeque;
 

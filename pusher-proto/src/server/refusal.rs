@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use crate::{ChannelName, CloseFrame, InvalidName, SocketId, Text};
 
-/// Its texts are those of hosted Pusher where they are known.
+/// The texts are those of hosted Pusher where they are known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
     #[error("Messages must be JSON objects with an event")]
@@ -18,14 +18,14 @@ pub(super) enum Refusal {
     UnknownEvent(String),
     #[error("The data of {0} must be an object of strings, among them a channel")]
     InvalidData(&'static str),
-    /// The data is a string that is not such data either.
+    /// The data is a string whose content is not such an object either.
     #[error("The data of {0} must be an object of strings, among them a channel")]
     DataString(&'static str),
     /// The name is an excerpt.
     #[error("Invalid channel name {name}: {reason}")]
     ChannelName { name: String, reason: InvalidName },
     #[error(
-        "Invalid channel name {channel}: it is longer than {max} characters, or contains others than A-Z a-z 0-9 _ - = @ , . ;"
+        "Invalid channel name {channel}: it is longer than {max} characters, or contains characters other than A-Z a-z 0-9 _ - = @ , . ;"
     )]
     NameNotPortable { channel: ChannelName, max: usize },
     #[error("Existing subscription to channel {0}")]
@@ -47,12 +47,12 @@ pub(super) enum Refusal {
     /// The channel of a user is for that user.
     #[error("Not signed in as the user of {0}")]
     NotSignedIn(ChannelName),
-    /// Nothing says who subscribes.
+    /// The user who subscribes is unknown.
     #[error("Subscription to {0} needs channel_data: a JSON object with a user_id")]
     NoMember(ChannelName),
     #[error("Subscription to {0} needs channel_data: a JSON object with a user_id")]
     InvalidMember(ChannelName),
-    /// The subscriber was added, and the list of members cannot be written.
+    /// The subscriber was added, but the member list cannot be written.
     #[error("A member of {0} has no user_info")]
     MemberWithoutInfo(ChannelName),
     #[error("Channel {0} cannot have members and a cache")]
@@ -133,7 +133,7 @@ pub(super) struct Answer {
     pub(super) then: Then,
 }
 
-/// What the client is told.
+/// What is sent to the client.
 #[derive(Debug)]
 pub(super) enum Says {
     Nothing,
@@ -142,13 +142,13 @@ pub(super) enum Says {
     Frame(Text),
 }
 
-/// What becomes of the connection.
+/// What happens to the connection.
 #[derive(Debug)]
 pub(super) enum Then {
     Stay,
     Close(CloseFrame),
     Drop,
-    /// The server's process ends, and every connection with it.
+    /// The server's process ends, and with it every connection.
     Crash,
 }
 

@@ -1,4 +1,4 @@
-//! Subscribing, leaving, and what reaches subscribers.
+//! Subscribing, leaving, and the events for subscribers.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -39,7 +39,7 @@ impl Server {
         }
         let user_is_member = matches!(&profile.signin, Signins::Known(signin) if signin.is_member);
         let member = admission::member(config, &name, request, user.filter(|_| user_is_member));
-        // Sockudo's task ends before it looks at the signature.
+        // Sockudo's task ends before it checks the signature.
         if let Err(refusal @ (Refusal::NoMember(_) | Refusal::NoPresenceCache(_))) = member {
             return Err(refusal);
         }
@@ -62,7 +62,7 @@ impl Server {
         self.join(id, &name, member)
     }
 
-    /// Takes a connection into a channel, and tells both.
+    /// Adds a connection to a channel, and notifies both.
     fn join(&mut self, id: ConnectionId, name: &ChannelName, member: Option<Member>) -> Result<(), Refusal> {
         let profile = self.config.profile();
         let channel = self.channels.entry(name.clone()).or_insert_with(|| Channel::new(self.hasher_seed));
@@ -139,7 +139,7 @@ impl Server {
             return Err(Refusal::ClientEventRate(name));
         }
         ClientEventName::new(event.event.as_ref()).map_err(Refusal::ClientEventName)?;
-        // The protocol does not prohibit them on encrypted channels; clients just have no way to encrypt.
+        // The protocol does not prohibit client events on encrypted channels; clients just have no way to encrypt them.
         if rules.needs_private_channel && name.kind() == ChannelKind::Public {
             return Err(Refusal::ClientEventOnPublicChannel(name));
         }
@@ -170,7 +170,7 @@ impl Server {
         }
     }
 
-    /// Whether the channel repeats its last event to who comes late.
+    /// Whether the channel repeats its last event to new subscribers.
     fn caches(&self, name: &ChannelName) -> bool {
         name.is_cache()
             && match self.config.profile().cache {
@@ -202,7 +202,7 @@ impl Server {
         self.tell_count(name, count);
     }
 
-    /// Whether channels tell how many subscribers they have.
+    /// Whether channels report how many subscribers they have.
     fn counts(&self) -> bool {
         self.config.options().subscription_counts && self.config.profile().has_counts
     }
@@ -219,7 +219,7 @@ impl Server {
     }
 }
 
-/// An object, an array or null, also where it is the content of a string.
+/// An object, an array or null, or a string that contains one of these.
 fn unwrapped(data: &str) -> Result<Cow<'_, str>, Refusal> {
     let data = match serde_json::from_str::<String>(data) {
         Ok(inner) => Cow::Owned(inner),

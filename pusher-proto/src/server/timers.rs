@@ -13,7 +13,7 @@ pub(super) enum Timer {
     Liveness(ConnectionId),
     /// A connection may be without authorization for too long.
     Authorization(ConnectionId),
-    /// A channel may tell its count again.
+    /// A channel may send its count again.
     Count(ChannelName),
 }
 
@@ -32,7 +32,7 @@ impl Timers {
         self.deadlines.remove(&(at, timer));
     }
 
-    /// The wake-up that was announced has come, if it is not later than `now`.
+    /// Clears the announced wake-up if it is not later than `now`.
     pub(super) fn wake(&mut self, now: Instant) {
         self.announced = self.announced.filter(|at| *at > now);
     }

@@ -1,4 +1,4 @@
-//! Signing in: users, their connections and who watches them.
+//! Signing in: users, their connections, and watchlists.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -12,7 +12,7 @@ use super::{ApiError, ConnectionId, Server};
 use crate::wire::read::SERVER_TO_USER;
 use crate::{ChannelName, CloseFrame, Instant, Text};
 
-/// Who is signed in, and who wants to know.
+/// Who is signed in, and whose watchlists contain them.
 #[derive(Debug, Default)]
 pub(super) struct Users {
     connections: BTreeMap<Text, BTreeSet<ConnectionId>>,
@@ -63,13 +63,13 @@ fn remove(map: &mut BTreeMap<Text, BTreeSet<ConnectionId>>, key: &Text, id: Conn
 }
 
 impl Server {
-    /// Ends the connections of a user, as the server does: most end those on which the user is signed in, Reverb those
-    /// on which the user is a member of a presence channel. Returns how many there were.
+    /// Ends the connections of a user, as the real server does: most servers end those on which the user is signed in,
+    /// Reverb those on which the user is a member of a presence channel. Returns how many there were.
     ///
     /// # Errors
     ///
-    /// When the server has no such call; on Reverb also when a connection is subscribed to another channel than a presence
-    /// channel, after some connections may have been ended.
+    /// If the server has no such call. On Reverb, also if a connection is subscribed to a channel that is not a
+    /// presence channel; some connections may already have been ended then.
     pub fn terminate_connections(&mut self, user_id: &str, now: Instant) -> Result<usize, ApiError> {
         self.advance(now);
         let (ending, ids, result) = match self.config.profile().terminate {
@@ -88,8 +88,8 @@ impl Server {
         result.map(|()| ids.len())
     }
 
-    /// Looks at each subscriber as the member that it is on its first channel. One that is none, as everybody on a public
-    /// channel, ends the search with an error.
+    /// Treats each subscriber as the member that it is on its first channel. A subscriber that is not a member there,
+    /// like all those of a public channel, ends the search with an error.
     fn connections_of_member(&self, user_id: &str) -> (BTreeSet<ConnectionId>, Result<(), ApiError>) {
         let (mut seen, mut found) = (BTreeSet::new(), BTreeSet::new());
         for channel in self.channels.values() {
@@ -104,7 +104,7 @@ impl Server {
         (found, Ok(()))
     }
 
-    /// The connections that get an event for a user; `None` if its channel's subscribers do.
+    /// The connections that receive an event for a user; `None` if the subscribers of the user's channel do.
     pub(super) fn connections_of_user(&self, channel: &ChannelName) -> Option<Vec<ConnectionId>> {
         let user_id = channel.strip_prefix(SERVER_TO_USER)?;
         match &self.config.profile().signin {

@@ -1,5 +1,5 @@
-//! What the server says, as its dialect writes it. Data of the server's events is a JSON string in JSON, except in errors
-//! and where a dialect says otherwise (Pusher protocol, *Double encoding*).
+//! What the server sends, in the form of its dialect. The data of the server's events is JSON inside a JSON string,
+//! except in errors and where a dialect differs (Pusher protocol, *Double encoding*).
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
@@ -36,7 +36,7 @@ impl Profile {
         self.own("pusher:pong", None, "{}", self.wire.pong)
     }
 
-    /// The error that comes before an end.
+    /// The error that is sent before the connection ends.
     pub(super) fn closing(&self, frame: &CloseFrame) -> Text {
         self.error(Some(frame.code), &frame.reason, None)
     }
@@ -162,7 +162,7 @@ impl Profile {
 }
 
 impl Wire {
-    /// A whole message. What PHP escapes stands only in strings, so the JSON stays the same.
+    /// A whole message. The characters that PHP escapes occur only in strings, so the JSON stays equivalent.
     fn frame(&self, json: String) -> Text {
         if !self.php || json.bytes().all(|byte| byte.is_ascii() && byte != b'/') {
             return json.into();
@@ -187,14 +187,14 @@ impl Wire {
         if !self.php {
             return Cow::Borrowed(json);
         }
-        // Too deep for the reader is too deep for PHP as well; it stays as it is.
+        // JSON that is nested too deeply for the parser is too deep for PHP as well, and stays unchanged.
         serde_json::from_str::<Value>(json)
             .map_or(Cow::Borrowed(json), |value| Cow::Owned(php_arrays(value).to_string()))
     }
 }
 
-/// PHP does not tell an empty object, or one with the keys 0, 1, …, from an array. (It looks at their order too; here they
-/// are sorted.)
+/// PHP does not distinguish an empty object, or one with the keys 0, 1, …, from an array. (PHP also considers the order
+/// of the keys; here they are sorted.)
 fn php_arrays(value: Value) -> Value {
     match value {
         Value::Object(fields) => {

@@ -1,4 +1,4 @@
-//! Calls of the HTTP API: the query that authenticates them, and its check.
+//! Calls of the HTTP API: the query that authenticates them, and its verification.
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -17,7 +17,7 @@ use super::{App, hex};
 pub struct ApiRequest<'a> {
     /// The method in capitals, such as `POST`.
     pub method: &'a str,
-    /// The path as it stands in the request, such as `/apps/3/events`.
+    /// The path as in the request, such as `/apps/3/events`.
     pub path: &'a str,
     /// The body; empty if there is none.
     pub body: &'a [u8],
@@ -27,13 +27,14 @@ impl App {
     /// Returns the query of an authenticated call: `params` and the five `auth_…` and `body_md5` parameters, escaped,
     /// without a `?`.
     ///
-    /// `now` is the time since the Unix epoch; a server takes it within [`MAX_TIMESTAMP_DIFFERENCE`]. The methods that return
-    /// an [`ApiCall`](super::ApiCall) do this for the calls that there are.
+    /// `now` is the time since the Unix epoch; a server accepts a difference of up to [`MAX_TIMESTAMP_DIFFERENCE`]. For
+    /// the calls of the API, use the methods that return an [`ApiCall`](super::ApiCall) instead.
     ///
     /// # Errors
     ///
-    /// When a name in `params` is one of the parameters that authenticate, or when the signature of this call would also be
-    /// one of another call: names and values are signed without escapes (see [`InvalidRequest`]).
+    /// If a name in `params` is one of the authentication parameters, or if the signature of this call would also be
+    /// valid for another call, which is possible because names and values are signed without escapes (see
+    /// [`InvalidRequest`]).
     ///
     /// # Examples
     ///
@@ -84,7 +85,7 @@ impl App {
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong; a server answers it with the status 401.
+    /// The first problem found; a server answers it with the status 401.
     pub fn verify_request(&self, request: &ApiRequest<'_>, query: &str, now: Duration) -> Result<(), ApiAuthError> {
         let params = query.split('&').filter(|part| !part.is_empty()).map(parameter);
         let mut params: Vec<(String, String)> = params.collect::<Option<_>>().ok_or(ApiAuthError::Encoding)?;
@@ -105,7 +106,7 @@ impl App {
             return Err(ApiAuthError::Timestamp { difference });
         }
         match find("body_md5") {
-            // A digest that was signed is of this body also where there is none: it may have been taken away.
+            // A signed digest must match the body even if the body is empty: it may have been removed.
             Ok(digest) if digest != body_md5(request.body) => return Err(ApiAuthError::BodyMd5),
             Err(missing) if !request.body.is_empty() => return Err(missing),
             Ok(_) | Err(_) => {}
@@ -121,7 +122,7 @@ impl App {
     }
 }
 
-/// Returns the MD5 of a body in lower-case hex, which calls of the HTTP API carry as `body_md5`.
+/// Returns the MD5 of a body in lower-case hex, which calls of the HTTP API send as `body_md5`.
 #[must_use]
 pub fn body_md5(body: &[u8]) -> String {
     hex(&Md5::digest(body))
@@ -129,20 +130,20 @@ pub fn body_md5(body: &[u8]) -> String {
 
 /// Why a call of the HTTP API is not signed.
 ///
-/// What is signed are the method, the path and all `name=value` in order of their names, without escapes and with `&`
-/// between them. So the same signature could be valid for several calls, and only those are signed and accepted whose parts
-/// can be told apart.
+/// The signature covers the method, the path and all `name=value` pairs in the order of their names, without escapes
+/// and joined by `&`. The same signature could therefore be valid for several calls, so a call is signed and accepted
+/// only if its parts can be told apart.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidRequest {
-    /// The parameter is one of those that authenticate; the signature sets it.
+    /// The parameter is one of the authentication parameters, which are set when the call is signed.
     #[error("the parameter {name} is set by the signature")]
     Reserved {
         /// The parameter.
         name: String,
     },
-    /// The name of the parameter is empty, contains a capital letter, `=` or `&`, or comes twice; or its value contains
-    /// `&`.
+    /// The name of the parameter is empty, contains a capital letter, `=` or `&`, or is used twice; or its value
+    /// contains `&`.
     #[error(
         "the parameter {name:?} cannot be signed: names are unique, in lower case and without = and &, values without &"
     )]
@@ -150,7 +151,8 @@ pub enum InvalidRequest {
         /// The parameter.
         name: String,
     },
-    /// The method is not of capital letters, or the path does not start with `/` or contains `?` or a control character.
+    /// The method does not consist of capital letters, or the path does not start with `/` or contains `?` or a control
+    /// character.
     #[error(
         "a method must consist of capital letters, and a path must start with / and contain neither ? nor control characters"
     )]
@@ -182,13 +184,13 @@ pub enum ApiAuthError {
     /// The body is not the one that was signed.
     #[error("body_md5 does not match the body")]
     BodyMd5,
-    /// The query does not escape UTF-8.
+    /// The query is not UTF-8 after unescaping.
     #[error("the query is not UTF-8")]
     Encoding,
-    /// The signature could be one of another call.
+    /// The signature could also be that of another call.
     #[error(transparent)]
     Ambiguous(InvalidRequest),
-    /// The signature does not fit.
+    /// The signature does not match.
     #[error("auth_signature does not match")]
     Signature,
 }
@@ -198,7 +200,8 @@ pub const MAX_TIMESTAMP_DIFFERENCE: Duration = Duration::from_secs(600);
 
 /// `params` are sorted and not escaped.
 ///
-/// The official libraries sign the names in lower case; names that are not would have the signature of those that are.
+/// The official libraries convert names to lower case before signing, so a name in capitals would have the same
+/// signature as one in lower case.
 fn string_to_sign(request: &ApiRequest<'_>, params: &[(&str, &str)]) -> Result<String, InvalidRequest> {
     let ApiRequest { method, path, body: _ } = request;
     let is_method = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase());
@@ -208,7 +211,7 @@ fn string_to_sign(request: &ApiRequest<'_>, params: &[(&str, &str)]) -> Result<S
     let mut string = format!("{method}\n{path}\n");
     let mut last = "";
     for (at, &(name, value)) in params.iter().enumerate() {
-        // An empty name is equal to `last` at first.
+        // An empty name equals the initial `last`.
         if name == last || name.contains(['=', '&']) || name.to_lowercase() != name || value.contains('&') {
             return Err(InvalidRequest::Param { name: name.to_string() });
         }
@@ -231,11 +234,11 @@ fn escape(text: &str) -> String {
 
 fn unescape(text: &str) -> Option<String> {
     let text = text.replace('+', " ");
-    // Not lossy: two texts would become the same.
+    // Not lossy, because two different texts could become the same.
     percent_decode_str(&text).decode_utf8().ok().map(Cow::into_owned)
 }
 
-/// The only version that there is (Pusher docs, as above).
+/// The only existing version (Pusher docs, as above).
 const AUTH_VERSION: &str = "1.0";
 
 const RESERVED: [&str; 5] = ["auth_key", "auth_timestamp", "auth_version", "auth_signature", "body_md5"];

@@ -1,4 +1,4 @@
-//! Where the secrets of encrypted channels come from.
+//! The key from which the secrets of encrypted channels are derived.
 
 use core::fmt;
 
@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::{ChannelName, Secret};
 
-/// What nothing implements, so that a call that needs it is refused with the reason.
+/// A trait without implementations, so that a call that needs it fails to compile with an explanation.
 #[cfg(not(feature = "encryption"))]
 mod without_encryption {
     #[diagnostic::on_unimplemented(
@@ -44,10 +44,10 @@ mod without_encryption {
 pub struct MasterKey(Zeroizing<[u8; MasterKey::LEN]>);
 
 impl MasterKey {
-    /// Bytes that a key has.
+    /// Length of a key, in bytes.
     pub const LEN: usize = 32;
 
-    /// Takes the bytes.
+    /// Returns the key with these bytes.
     #[must_use]
     pub fn new(bytes: [u8; Self::LEN]) -> Self {
         Self(Zeroizing::new(bytes))
@@ -57,7 +57,7 @@ impl MasterKey {
     ///
     /// # Errors
     ///
-    /// When the text is not such base64, or not of [`MasterKey::LEN`] bytes.
+    /// If the text is not such base64, or does not contain [`MasterKey::LEN`] bytes.
     pub fn from_base64(text: &str) -> Result<Self, InvalidMasterKey> {
         let bytes = Zeroizing::new(STANDARD.decode(text).map_err(|_| InvalidMasterKey::NotBase64)?);
         let bytes = bytes.as_slice().try_into().map_err(|_| InvalidMasterKey::Length { len: bytes.len() })?;
@@ -97,7 +97,8 @@ impl MasterKey {
         crate::Data::from_json(json).expect("base64 needs no escapes")
     }
 
-    /// Needs the feature `encryption`. Without it a call does not compile, and the compiler says what to enable.
+    /// Needs the feature `encryption`. Without it, a call does not compile, and the compiler says which feature to
+    /// enable.
     ///
     /// ```compile_fail,E0277
     /// use pusher_proto::ChannelName;
@@ -114,13 +115,13 @@ impl MasterKey {
         crate::Data::ABSENT
     }
 
-    /// A nonce that is another one for another channel, text, second or place in a batch, as in SIV modes: only who has the
-    /// key can compute it, and it needs no random numbers. Equal events in one second become equal ciphertexts, which tells
-    /// that they are equal and nothing else.
+    /// A nonce that differs for each channel, text, second and position in a batch, as in SIV modes. Only someone who
+    /// has the key can compute it, and it needs no random numbers. Equal events within one second have equal
+    /// ciphertexts, which reveals that they are equal and nothing else.
     #[cfg(feature = "encryption")]
     pub(super) fn derived_nonce(&self, channel: &ChannelName, text: &str, place: usize, now: Duration) -> [u8; 24] {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_slice()).expect("HMAC takes keys of every length");
-        // The parts have fixed lengths or end with a byte that no channel contains.
+        // The parts have fixed lengths, or end with a byte that channel names cannot contain.
         mac.update(b"pusher-proto nonce\0");
         mac.update(channel.as_str().as_bytes());
         mac.update(b"\0");
@@ -145,7 +146,7 @@ impl fmt::Debug for MasterKey {
     }
 }
 
-/// Why a text is no master key.
+/// Why a text is not a master key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidMasterKey {

@@ -1,12 +1,12 @@
 //! Signatures and secrets, for those who hold an application's credentials.
 //!
-//! An [`App`] authorizes channels and authenticates users for an auth endpoint, and signs and checks webhooks. It publishes
-//! events and asks about channels: each such method returns an [`ApiCall`], which any HTTP client sends. A [`MasterKey`] gives encrypted channels their shared secrets. Everything compares in
-//! constant time.
+//! An [`App`] authorizes channels and authenticates users for an auth endpoint, and signs and verifies webhooks. It
+//! also publishes events and queries channels: each of these methods returns an [`ApiCall`], which any HTTP client can
+//! send. The shared secrets of encrypted channels are derived from a [`MasterKey`]. All comparisons take constant time.
 //!
-//! A signature means one thing: what could be read as the signature of another channel, user, webhook or call is neither
-//! signed nor accepted, by any endpoint. Names that may contain a `:` would make a signature of one channel one of
-//! another; a webhook that is not a JSON object could be anything.
+//! Each signature has only one meaning: a text whose signature would also be valid for another channel, user, webhook
+//! or call is neither signed nor accepted. For example, if names could contain a `:`, a signature for one channel would
+//! also be valid for another, and a webhook that is not a JSON object could be anything.
 
 mod api;
 mod http;
@@ -72,11 +72,11 @@ pub struct App {
 }
 
 impl App {
-    /// Takes the id, the public key and the secret of an application.
+    /// Returns the credentials with this id, public key and secret.
     ///
     /// # Errors
     ///
-    /// When the key is empty, longer than 1,024 bytes or contains a control character.
+    /// If the key is empty, is longer than 1,024 bytes, begins or ends with white space, or contains a control character.
     pub fn new(id: impl Into<Text>, key: impl Into<Text>, secret: impl Into<Secret>) -> Result<Self, InvalidName> {
         Ok(Self {
             id: id.into(),
@@ -89,24 +89,25 @@ impl App {
         })
     }
 
-    /// Sets the key that the shared secrets of encrypted channels are derived from.
+    /// Sets the key from which the shared secrets of encrypted channels are derived.
     #[must_use]
     pub fn encryption_master_key(mut self, key: MasterKey) -> Self {
         self.master_key = Some(key);
         self
     }
 
-    /// Also signs and accepts names of channels with characters outside of `A-Z a-z 0-9 _ - = @ , . ;`.
+    /// Sets whether channel names with characters other than `A-Z a-z 0-9 _ - = @ , . ;` are signed and accepted.
     ///
-    /// Hosted Pusher, soketi and Sockudo refuse such names; Laravel Reverb and laravel-websockets accept them. A name with
-    /// a `:` stays refused, since its signature would be valid for another channel. Default off.
+    /// Hosted Pusher, soketi and Sockudo refuse such names; Laravel Reverb and laravel-websockets accept them. A name
+    /// with a `:` is always refused, since its signature would also be valid for another channel. Default `false`.
     #[must_use]
     pub fn relaxed_channel_names(mut self, relaxed: bool) -> Self {
         self.relaxed_channel_names = relaxed;
         self
     }
 
-    /// Sets how many bytes the data of a published event may have as they are sent, encrypted if the channel is.
+    /// Sets the largest size of a published event's data, in bytes. For an encrypted channel, the encrypted data
+    /// counts.
     ///
     /// Default 10,240, the limit of hosted Pusher. soketi and Sockudo accept 100 KB unless configured; Laravel Reverb
     /// limits whole requests, to 10,000 bytes unless configured.
@@ -116,7 +117,7 @@ impl App {
         self
     }
 
-    /// Sets the path that stands before `/apps/…` where the server itself has it, such as Reverb with a server path.
+    /// Sets the path before `/apps/…` for servers that see and use it themselves, such as Reverb with a server path.
     /// Default empty.
     #[must_use]
     pub fn api_prefix(mut self, prefix: impl Into<Text>) -> Self {
@@ -140,8 +141,9 @@ impl App {
     ///
     /// # Errors
     ///
-    /// When the socket id is not of the form `digits.digits`, the channel is public or its name has a character that is not
-    /// signed (see [`App::relaxed_channel_names`]), or the channel is encrypted and there is no master key.
+    /// If the socket id does not have the form `digits.digits`, if the channel is public or its name has a character
+    /// that is not accepted (see [`App::relaxed_channel_names`]), or if the channel is encrypted and there is no master
+    /// key.
     ///
     /// # Examples
     ///
@@ -149,24 +151,24 @@ impl App {
     /// # use pusher_proto::signing::{App, SigningError};
     /// # use pusher_proto::{ChannelName, SocketId};
     /// # let app = App::new("1", "key", "secret")?;
-    /// // It would be a signature of `private-admin` with the data `x`.
-    /// let channel = ChannelName::new("private-admin:x")?;
-    /// assert_eq!(app.authorize_channel(&SocketId::new("1.2")?, &channel), Err(SigningError::ChannelName));
+    /// // The signature would also be valid for `private-admin` with the data `x`. let channel =
+    /// ChannelName::new("private-admin:x")?; assert_eq!(app.authorize_channel(&SocketId::new("1.2")?, &channel),
+    /// Err(SigningError::ChannelName));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn authorize_channel(&self, socket_id: &SocketId, channel: &ChannelName) -> Result<AuthResponse, SigningError> {
         self.authorize(socket_id, channel, None)
     }
 
-    /// Allows `socket_id` to subscribe to `channel` with `channel_data`, as presence channels need it.
+    /// Allows `socket_id` to subscribe to `channel` with `channel_data`, which presence channels need.
     ///
-    /// On a presence channel the data is a JSON object with a `user_id`, a non-empty string or an integer, and a
-    /// `user_info`, which may be null: Reverb refuses a member without. It is signed and returned byte for byte.
-    /// [`App::authorize_member`] writes it for you.
+    /// For a presence channel, the data must be a JSON object with a `user_id`, which is a non-empty string or an
+    /// integer, and a `user_info`, which may be null; Reverb refuses a member without one. The data is signed and
+    /// returned byte for byte. [`App::authorize_member`] creates it for you.
     ///
     /// # Errors
     ///
-    /// As [`App::authorize_channel`], and when the data of a presence channel is not such an object.
+    /// As for [`App::authorize_channel`], and if the data for a presence channel is not such an object.
     ///
     /// # Examples
     ///
@@ -195,13 +197,13 @@ impl App {
 
     /// Allows `socket_id` to subscribe to the presence channel `channel` as the member `user_id`.
     ///
-    /// `info` is what the other members see: anything that has a JSON form, or `&()` for nothing. It becomes `user_info`, which
-    /// is always sent, since Reverb refuses a member without one.
+    /// `info` is what the other members see: anything that can be serialised as JSON, or `&()` for nothing. It becomes
+    /// `user_info`, which is always sent, since Reverb refuses a member without one.
     ///
     /// # Errors
     ///
-    /// As [`App::authorize_channel`], and when the channel is not a presence channel, the id is empty, or `info` has no JSON
-    /// form.
+    /// As for [`App::authorize_channel`], and if the channel is not a presence channel, the id is empty, or `info`
+    /// cannot be serialised as JSON.
     ///
     /// # Examples
     ///
@@ -229,13 +231,13 @@ impl App {
         self.authorize_channel_with_data(socket_id, channel, channel_data)
     }
 
-    /// Returns the `auth` value that signs the user of `user_data` in on `socket_id`.
+    /// Returns the authorization for signing in the user described by `user_data` on `socket_id`.
     ///
-    /// The data is a JSON object with an `id`, a non-empty string. It must be sent on byte for byte.
+    /// The data must be a JSON object with an `id`, which is a non-empty string. It must be passed on byte for byte.
     ///
     /// # Errors
     ///
-    /// When the socket id is not of the form `digits.digits`, or the data is not such an object.
+    /// If the socket id does not have the form `digits.digits`, or the data is not such an object.
     pub fn authenticate_user(
         &self,
         socket_id: &SocketId,
@@ -250,8 +252,8 @@ impl App {
     ///
     /// # Errors
     ///
-    /// When it is not `key:signature`, is of another key, or its signature does not fit; and whatever its signature, when
-    /// the socket id or the channel is one that [`App::authorize_channel`] refuses.
+    /// If the value does not have the form `key:signature`, is for another key, or its signature does not match; and,
+    /// whatever its signature, if [`App::authorize_channel`] would refuse the socket id or the channel.
     pub fn verify_channel(
         &self,
         socket_id: &SocketId,
@@ -266,8 +268,8 @@ impl App {
     ///
     /// # Errors
     ///
-    /// When it is not `key:signature`, is of another key, or its signature does not fit; and when the socket id is not of
-    /// the form `digits.digits`.
+    /// If the value does not have the form `key:signature`, is for another key, or its signature does not match; and if
+    /// the socket id does not have the form `digits.digits`.
     pub fn verify_user(&self, socket_id: &SocketId, user_data: &str, auth: &str) -> Result<(), InvalidAuth> {
         self.verify_token(&user_string(socket_id, user_data)?, auth)
     }
@@ -276,7 +278,7 @@ impl App {
     ///
     /// # Errors
     ///
-    /// When the body is not a JSON object.
+    /// If the body is not a JSON object.
     pub fn sign_webhook(&self, body: &[u8]) -> Result<String, SigningError> {
         if is_json_object(body) { Ok(self.sign(body)) } else { Err(SigningError::Webhook) }
     }
@@ -287,8 +289,8 @@ impl App {
     ///
     /// # Errors
     ///
-    /// When the webhook is of another key, its signature does not fit, or its body is not a JSON object: every client has
-    /// signatures of its own channels, which are no webhooks.
+    /// If the webhook is for another key, its signature does not match, or its body is not a JSON object. Other bodies
+    /// are refused because every client has signatures for its own channels, which must not be valid for webhooks.
     pub fn verify_webhook(&self, key: &str, signature: &str, body: &[u8]) -> Result<(), InvalidAuth> {
         if key != self.key.as_str() {
             return Err(InvalidAuth::Key);
@@ -338,7 +340,7 @@ impl App {
 }
 
 impl AuthResponse {
-    /// Returns the JSON that an auth endpoint answers with. It contains the secrets in plain text.
+    /// Returns the JSON for the answer of an auth endpoint. It contains the secrets in plain text.
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut json = format!(r#"{{"auth":{}"#, json_string(self.auth.expose()));
@@ -360,11 +362,12 @@ impl AuthResponse {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SigningError {
-    /// The socket id is not `digits.digits`. Signing any other text could sign for another channel or user.
+    /// The socket id does not have the form `digits.digits`. A signature for any other text could be valid for another
+    /// channel or user.
     #[error("a socket id must have the form digits.digits")]
     SocketId,
-    /// The channel is public, or its name has a character that is not signed: a `:` would sign for another channel or a
-    /// user, others only the servers take that [`App::relaxed_channel_names`] is for.
+    /// The channel is public, or its name has a character that is not accepted: with a `:`, the signature would be
+    /// valid for another channel or a user; other characters are accepted only with [`App::relaxed_channel_names`].
     #[error("only private and presence channels are signed, and only with names of A-Z a-z 0-9 _ - = @ , . ;")]
     ChannelName,
     /// The data of a presence channel does not name a member.
@@ -375,7 +378,7 @@ pub enum SigningError {
     /// Only presence channels have members.
     #[error("only presence channels have members")]
     NotPresence,
-    /// The info of a member has no JSON form.
+    /// The info of a member cannot be serialised as JSON.
     #[error("user_info cannot be serialized as JSON")]
     UserInfo,
     /// The data of a sign-in does not name a user.
@@ -399,16 +402,17 @@ pub enum InvalidAuth {
     /// The value belongs to another application.
     #[error("the key belongs to another application")]
     Key,
-    /// The signature is not the one of this text and this secret.
+    /// The signature does not match this text and this secret.
     #[error("the signature does not match")]
     Signature,
-    /// The socket id is not `digits.digits`, so its signature could be meant for another channel or user.
+    /// The socket id does not have the form `digits.digits`, so its signature could be meant for another channel or
+    /// user.
     #[error("a socket id must have the form digits.digits")]
     SocketId,
-    /// The channel is public or has a name that is not signed, so the signature could be meant for another one.
+    /// The channel is public, or its name is never signed, so the signature could be meant for something else.
     #[error("signatures are only for private and presence channels, with names of A-Z a-z 0-9 _ - = @ , . ;")]
     ChannelName,
-    /// The signature fits, and the body is not a webhook's: it must be a JSON object.
+    /// The signature matches, but the body is not that of a webhook, which is a JSON object.
     #[error("the body of a webhook must be a JSON object")]
     Body,
 }

@@ -1,6 +1,6 @@
-//! What is signed, and why each string can be read in one way only.
+//! The strings that are signed, and why each of them has only one meaning.
 //!
-//! One secret signs everything, so a string that is signed for one purpose must never be valid for another one:
+//! The same secret signs everything, so a string that is signed for one purpose must never be valid for another:
 //!
 //! | Purpose | String | Starts with |
 //! |---|---|---|
@@ -9,8 +9,9 @@
 //! | webhook | the body, a JSON object | `{`, perhaps after white space |
 //! | call of the HTTP API | `{METHOD}\n{path}\n{query}` | a capital letter |
 //!
-//! A socket id is `digits.digits`, and the name of a channel is not empty and contains no `:`. So the first two `:` of a
-//! channel's string end its id and its name, and two adjacent ones always mean a user. Calls are checked in `http`.
+//! A socket id is `digits.digits`, and the name of a channel is not empty and contains no `:`. Therefore the first two
+//! `:` in a channel's string end the id and the name, and two adjacent ones always mean a user. Calls are checked in
+//! `http`.
 
 use alloc::format;
 use alloc::string::String;
@@ -21,7 +22,7 @@ use serde_json::value::RawValue;
 use super::{App, SigningError};
 use crate::{ChannelKind, ChannelName, SocketId, Text};
 
-/// What is neither signed nor accepted, because its signature could mean something else.
+/// Why a string is neither signed nor accepted: its signature could mean something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unsigned {
     SocketId,
@@ -29,7 +30,7 @@ pub(super) enum Unsigned {
 }
 
 impl App {
-    /// Returns what is signed for a channel.
+    /// Returns the string that is signed for a channel.
     pub(super) fn channel_string(
         &self,
         socket_id: &SocketId,
@@ -58,13 +59,13 @@ impl App {
     }
 }
 
-/// Returns what is signed for a user.
+/// Returns the string that is signed for a user.
 pub(super) fn user_string(socket_id: &SocketId, user_data: &str) -> Result<String, Unsigned> {
     check_socket_id(socket_id)?;
     Ok(format!("{socket_id}::user::{user_data}"))
 }
 
-/// Checks what a presence channel is to be subscribed with: servers take the member's id from it.
+/// Checks the `channel_data` of a presence channel, from which servers read the member's id.
 pub(super) fn check_member(channel_data: &str) -> Result<(), SigningError> {
     #[derive(Deserialize)]
     struct Member<'a> {
@@ -76,7 +77,7 @@ pub(super) fn check_member(channel_data: &str) -> Result<(), SigningError> {
     user_id(member.user_id.get(), true).map(drop).ok_or(SigningError::ChannelData)
 }
 
-/// Checks what a user is to be signed in with. Only hosted Pusher's form is signed: an id that is a string.
+/// Checks the `user_data` of a sign-in. Only hosted Pusher's form is signed: an id that is a string.
 pub(super) fn check_user(user_data: &str) -> Result<(), SigningError> {
     #[derive(Deserialize)]
     struct User<'a> {
@@ -92,8 +93,8 @@ pub(super) fn is_json_object(body: &[u8]) -> bool {
     object::<serde::de::IgnoredAny>(body).is_some()
 }
 
-/// Reads a JSON object. Without the check of its first character, the fields of a struct could come from an array; a key
-/// that comes twice is an error, since parsers disagree on which of them counts.
+/// Reads a JSON object. Without the check of the first character, the fields of a struct could come from an array. A
+/// repeated key is an error, since parsers disagree on which one counts.
 pub(crate) fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
     let first = json.iter().find(|byte| !byte.is_ascii_whitespace());
     (first == Some(&b'{')).then(|| serde_json::from_slice(json).ok()).flatten()

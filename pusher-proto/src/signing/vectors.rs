@@ -76,7 +76,7 @@ fn channels() {
             Some(data) => app.authorize_channel_with_data(&id, &channel, data),
         };
         if channel.kind() == ChannelKind::Public {
-            // The official libraries sign such names, too.
+            // The official libraries sign such names.
             assert_eq!((app.sign(string.as_bytes()).as_str(), response), (signature, Err(SigningError::ChannelName)));
             continue;
         }
@@ -87,8 +87,8 @@ fn channels() {
     }
 }
 
-/// The example of a presence channel in the document *Authentication and authorization signatures* shows the digest of
-/// the name `Mr. Pusher` beside the name `Mr. Channels`: the text was renamed, the digest was not.
+/// The example of a presence channel in the document *Authentication and authorization signatures* shows the digest for
+/// the name `Mr. Pusher` with the name `Mr. Channels`: the name in the text was changed, but not the digest.
 #[test]
 fn the_presence_signature_of_the_official_document_is_of_another_name() {
     let app = app("278d425bdf160c739803", "7ad3773142a6692b25b8");

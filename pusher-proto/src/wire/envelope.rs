@@ -1,7 +1,7 @@
 //! The outer object of a frame (Pusher protocol, *Events*): name, channel, user id and payload.
 //!
-//! Usual frames are read in one pass that neither allocates nor looks into the payload; whatever is unusual (escapes in
-//! a name, payloads that are no strings, unknown or repeated fields) goes to the general reader.
+//! Usual frames are read in one pass that neither allocates nor looks into the payload. Unusual ones (with escapes in a
+//! name, payloads that are not strings, unknown or repeated fields) go to the general parser.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -14,7 +14,7 @@ use crate::data::json_string;
 use crate::span::Span;
 use crate::{Data, Text};
 
-/// A frame that was read. All spans lie in the source of `data`.
+/// A parsed frame. All spans refer to the source of `data`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Envelope {
     event: Span,
@@ -24,7 +24,7 @@ pub(crate) struct Envelope {
 }
 
 impl Envelope {
-    /// Reads a frame; gives it back if it is no JSON object with an `event` that is a string.
+    /// Parses a frame; returns it as the error if it is not a JSON object with an `event` that is a string.
     pub(crate) fn read(frame: Text) -> Result<Self, Text> {
         match scan(&frame) {
             Some(fields) => Ok(fields.into_envelope(frame)),
@@ -42,31 +42,31 @@ impl Envelope {
         self.channel.map(|span| span.of(self.data.source()))
     }
 
-    /// The same event with another payload. It has no frame any more.
+    /// The same event with another payload, and without its frame.
     pub(crate) fn with_text(&self, text: &str) -> Self {
         let user_id = self.user_id.map(|span| span.of(self.data.source()));
-        // The payload, a JSON string, comes first, so that `ChannelEvent::field` takes nothing in it for a frame.
+        // The payload, a JSON string, comes first, so that `ChannelEvent::field` does not mistake the text for a frame.
         let data = json_string(text);
         let (event, user) = (self.event(), user_id.unwrap_or_default());
         let source = [data.as_str(), event, user].concat();
         let (event, user) = (data.len()..data.len() + event.len(), data.len() + event.len()..source.len());
-        // A name is never at the very start: the payload has two bytes at least.
+        // A name is never at the very start, because the payload has at least two bytes.
         let event = Span::new(event).unwrap_or(self.event);
         let user_id = user_id.and(Span::new(user));
         Self { event, channel: None, user_id, data: Data::in_frame(source.into(), 0..data.len()) }
     }
 
-    /// Bytes of the frame that it came in.
+    /// Length in bytes of the frame that it came in.
     pub(crate) fn len(&self) -> usize {
         self.data.source().len()
     }
 
-    /// The same event in a buffer of its own.
+    /// The same event in its own buffer.
     pub(crate) fn detached(self) -> Self {
         Self { data: self.data.detached(), ..self }
     }
 
-    /// Name, user id and payload; both spans lie in the source of the payload.
+    /// Name, user id and payload; both spans refer to the source of the payload.
     pub(crate) fn into_parts(self) -> (Span, Option<Span>, Data) {
         (self.event, self.user_id, self.data)
     }
@@ -98,7 +98,7 @@ fn scan(frame: &str) -> Option<Fields> {
             (channel, rest) = name(bytes, value)?;
         } else if let Some(value) = rest.strip_prefix(b"\"data\":").filter(|_| data.is_none()) {
             let quoted = skip_spaces(value);
-            // In an event of a channel, nothing comes behind the other two.
+            // In an event of a channel, nothing follows after the other two.
             let is_last = event.is_some() && channel.is_some();
             let (start, len) = (bytes.len() - quoted.len(), string_end(quoted, is_last)? + 1);
             data = Some(start..start + len);
@@ -123,7 +123,7 @@ fn skip_spaces(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Reads a string behind spaces that has no escapes; returns its content, and what follows the string.
+/// Reads a string without escapes, after optional spaces; returns its content, and what follows the string.
 fn name<'a>(frame: &[u8], value: &'a [u8]) -> Option<(Option<Span>, &'a [u8])> {
     let content = skip_spaces(value).strip_prefix(b"\"")?;
     let len = content.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < b' ')?;
@@ -132,11 +132,11 @@ fn name<'a>(frame: &[u8], value: &'a [u8]) -> Option<(Option<Span>, &'a [u8])> {
     Some((Some(Span::new(start..start + len)?), rest))
 }
 
-/// Where the string ends whose quote is the first byte; `None` if it does not end, or holds a control character. `is_last` says that
-/// the frame probably ends with it.
+/// Returns where a string ends whose opening quote is the first byte; `None` if it does not end, or contains a control
+/// character. With `is_last`, the frame probably ends with the string.
 ///
-/// Asks of a whole block, in a loop that compiles to vector instructions, whether it can hold the end; payloads are JSON
-/// in JSON, so nearly every quote follows a single backslash.
+/// Tests whole blocks, in a loop that compiles to vector instructions, for whether they can contain the end. Payloads
+/// are JSON within JSON, so nearly every quote follows a single backslash.
 #[inline(never)]
 fn string_end(bytes: &[u8], is_last: bool) -> Option<usize> {
     // Between blocks, a backslash before `at` is a single one, so it escapes what is at `at`.
@@ -168,7 +168,7 @@ fn string_end(bytes: &[u8], is_last: bool) -> Option<usize> {
     }
 }
 
-/// Skips what is certainly inside the string, if it has no end before the last byte.
+/// Skips everything that is certainly inside the string, if the string does not end before the last byte.
 fn skip_all(string: &[u8], at: usize) -> usize {
     let at = skip_inner::<256>(string, at);
     let at = skip_rest::<64>(string, skip_inner::<64>(string, at));
@@ -183,7 +183,7 @@ fn skip_inner<const LEN: usize>(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Skips what is left, if it is less than a block: the last block of the string begins in what was skipped before.
+/// Skips a rest that is shorter than a block: the last block of the string overlaps with what was skipped before.
 fn skip_rest<const LEN: usize>(string: &[u8], at: usize) -> usize {
     match string.len().checked_sub(LEN) {
         Some(start) if (1..at).contains(&start) && is_inner::<LEN>(string, start) => string.len(),
@@ -191,15 +191,15 @@ fn skip_rest<const LEN: usize>(string: &[u8], at: usize) -> usize {
     }
 }
 
-/// Whether the block at `at` is there and certainly inside the string: no control character, no backslash behind another,
-/// and each quote behind one.
+/// Whether the block at `at` exists and is certainly inside the string: it contains no control character and no
+/// backslash after another one, and each quote follows a backslash.
 fn is_inner<const LEN: usize>(bytes: &[u8], at: usize) -> bool {
     let Some(window @ [_, rest @ ..]) = bytes.get(at - 1..) else { return false };
     let (Some(before), Some(block)) = (window.first_chunk::<LEN>(), rest.first_chunk::<LEN>()) else { return false };
     let (mut may_end, mut least) = (false, u8::MAX);
     for (&before, &byte) in before.iter().zip(block) {
-        // Turns a backslash behind another into the quote that is looked for, and an escaped quote into something else. As a mask
-        // it takes a third of the instructions less than as a condition.
+        // Turns a backslash that follows another one into a quote, and an escaped quote into something else. As a mask,
+        // this takes a third fewer instructions than as a condition.
         let behind_backslash = u8::from(before == b'\\').wrapping_neg();
         may_end |= byte ^ (behind_backslash & (b'\\' ^ b'"')) == b'"';
         least = least.min(byte);
@@ -231,7 +231,7 @@ fn read_any(frame: &Text) -> Option<Envelope> {
         };
         return Some(fields.into_envelope(frame.clone()));
     }
-    // What had escapes comes behind the frame, without them.
+    // Fields that had escapes are appended to the frame, unescaped.
     let parts = [Some(&event), channel.as_ref(), user_id.as_ref()];
     let len = frame.len() + parts.iter().flatten().map(|part| part.len()).sum::<usize>();
     u32::try_from(len).ok()?;

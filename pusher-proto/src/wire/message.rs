@@ -1,4 +1,4 @@
-//! What a frame of the server says.
+//! The meaning of a frame from the server.
 
 use alloc::string::String;
 
@@ -6,12 +6,12 @@ use super::envelope::Envelope;
 use super::{names, read};
 use crate::{Data, ServerError};
 
-/// A frame that is the protocol's own. Everything else is an event of the application.
+/// A frame of the protocol itself. Everything else is an event of the application.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Message<'a> {
     /// The greeting.
     Established(read::Established),
-    /// An error; some servers say which channel it is about.
+    /// An error; some servers add which channel it is about.
     Error {
         channel: Option<&'a str>,
         error: ServerError,
@@ -43,18 +43,18 @@ pub(crate) enum Message<'a> {
         id: String,
     },
     SigninSuccess(&'a Data),
-    /// Changes of the watchlist, which the sign-in reads.
+    /// Changes of the watchlist, which are handled with the sign-in.
     Watchlist,
-    /// It only counts without a channel, and has one.
+    /// The event is valid only without a channel, but has one.
     NotOfChannel {
         channel: &'a str,
         event: &'a str,
     },
-    /// An event between servers and client libraries that this one does not know.
+    /// An event between servers and client libraries that this client does not know.
     Unknown {
         event: &'a str,
     },
-    /// A field is missing that the event is nothing without.
+    /// A field that the event needs is missing.
     Missing {
         event: &'static str,
         field: &'static str,
@@ -62,7 +62,7 @@ pub(crate) enum Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Reads what an envelope says; `None` if it is an event of the application.
+    /// Reads an envelope; `None` if it is an event of the application.
     #[inline]
     pub(crate) fn read(envelope: &'a Envelope) -> Option<Self> {
         if names::may_be_reserved(envelope.event()) { Self::read_reserved(envelope) } else { None }
@@ -71,7 +71,7 @@ impl<'a> Message<'a> {
     #[inline(never)]
     fn read_reserved(envelope: &'a Envelope) -> Option<Self> {
         let (event, data) = (envelope.event(), &envelope.data);
-        // A frame that says it has the channel `""` has none, since no channel has that name.
+        // A frame with the channel `""` has no channel, since no channel has this name.
         let channel = envelope.channel().unwrap_or_default();
         if !channel.is_empty() && names::is_of_connection(event) {
             return Some(Self::NotOfChannel { channel, event });
@@ -85,7 +85,7 @@ impl<'a> Message<'a> {
             names::PING => Self::Ping,
             names::PONG => Self::Pong,
             names::SUCCEEDED => Self::Succeeded { channel, data },
-            // The first is what the protocol says, the second what Reverb's clients read.
+            // The first is the name in the protocol, the second the one that Reverb's clients read.
             names::SUBSCRIPTION_ERROR | names::INTERNAL_SUBSCRIPTION_ERROR => {
                 Self::SubscriptionError { channel, error: read::subscription_error(data) }
             }
@@ -123,7 +123,7 @@ pub(crate) enum UserNotice<'a> {
 }
 
 impl<'a> UserNotice<'a> {
-    /// Reads what an envelope says about a user; which user that is, the sign-in decides.
+    /// Reads an envelope about a user; the sign-in decides which user it is.
     pub(crate) fn read(envelope: &'a Envelope) -> Option<Self> {
         match (envelope.channel(), envelope.event()) {
             (None, names::ONLINE | names::OFFLINE) => Some(Self::Change),

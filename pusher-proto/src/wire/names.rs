@@ -19,29 +19,29 @@ pub(crate) const WATCHLIST: &str = "pusher_internal:watchlist_events";
 pub(crate) const ONLINE: &str = "online";
 pub(crate) const OFFLINE: &str = "offline";
 
-/// How the names begin that are the server's own.
+/// Prefix of the names that are reserved for the server.
 const RESERVED: &str = "pusher:";
 const INTERNAL: &str = "pusher_internal:";
 
-/// Whether the name may be one of the server's own. Every other name is the application's.
+/// Whether the name may be reserved for the server. Every other name belongs to the application.
 #[inline]
 pub(crate) fn may_be_reserved(event: &str) -> bool {
     event.as_bytes().starts_with(b"pusher")
 }
 
-/// Whether only the server says this to a client, and never encrypted.
+/// Whether only the server sends this event to a client, always unencrypted.
 pub(crate) fn is_reserved(event: &str) -> bool {
     event.starts_with(RESERVED)
 }
 
-/// Whether servers keep this name for what they tell client libraries.
+/// Whether this name is reserved for messages from servers to client libraries.
 pub(crate) fn is_internal(event: &str) -> bool {
     event.starts_with(INTERNAL)
 }
 
-/// What only the server itself says, and never on a channel. A server that passes on whatever a backend publishes would
-/// otherwise let it sign this client in as another user, or keep a dead connection alive. `pusher:error` is not among them:
-/// soketi sends it with the channel that it is about.
+/// Whether only the server itself sends this event, and never on a channel. Otherwise, if a server passes on whatever a
+/// backend publishes, the backend could sign this client in as another user, or keep a dead connection alive.
+/// `pusher:error` is not one of these events: soketi sends it with the channel that it is about.
 pub(crate) fn is_of_connection(event: &str) -> bool {
     matches!(event, ESTABLISHED | PING | PONG | SIGNIN_SUCCESS | WATCHLIST)
 }

@@ -1,4 +1,4 @@
-//! The fields of a JSON object, untouched.
+//! The fields of a JSON object, as raw JSON.
 
 use core::fmt;
 
@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 
 use crate::data::unescape;
 
-/// Finds fields by name; `None` if the text is no JSON object. Of repeated fields the last one counts, as in every other
-/// client, and `null` is a field that is not there.
+/// Finds fields by name; `None` if the text is not a JSON object. If a field is repeated, the last one counts, as in
+/// every other client, and `null` counts as missing.
 pub(crate) fn fields<'a, const N: usize>(json: &'a str, names: [&str; N]) -> Option<[Option<&'a RawValue>; N]> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let fields = Fields(names).deserialize(&mut deserializer).ok()?;
@@ -18,7 +18,7 @@ pub(crate) fn fields<'a, const N: usize>(json: &'a str, names: [&str; N]) -> Opt
     Some(fields)
 }
 
-/// Finds fields of the object that lies in the field `outer`, without reading that one twice; `None` if it is missing or not an object.
+/// Finds fields of the object in the field `outer`, without parsing it twice; `None` if it is missing or not an object.
 pub(crate) fn inner_fields<'a, const N: usize>(
     json: &'a str,
     outer: &str,
@@ -30,12 +30,12 @@ pub(crate) fn inner_fields<'a, const N: usize>(
     fields
 }
 
-/// The same for an object with anything behind it.
+/// Like [`fields`], but anything may follow the object.
 pub(crate) fn leading_fields<'a, const N: usize>(json: &'a str, names: [&str; N]) -> Option<[Option<&'a RawValue>; N]> {
     Fields(names).deserialize(&mut serde_json::Deserializer::from_str(json)).ok()
 }
 
-/// Passes on the elements of an array, one at a time; false if the text is no JSON array.
+/// Passes on the elements of an array, one at a time; false if the text is not a JSON array.
 pub(crate) fn each<'a>(json: &'a str, each: impl FnMut(&'a RawValue)) -> bool {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     deserializer.deserialize_seq(Each(each)).is_ok()
@@ -170,7 +170,7 @@ pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     Some(unescape(content))
 }
 
-/// A key, also one with a lone surrogate.
+/// A key, which may contain a lone surrogate.
 pub(crate) struct Key<'a>(pub(crate) Cow<'a, str>);
 
 impl<'de> serde::Deserialize<'de> for Key<'de> {

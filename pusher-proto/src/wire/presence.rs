@@ -10,9 +10,9 @@ use super::read;
 use crate::Data;
 use crate::members::Members;
 
-/// Reads `{"presence":{"ids":[…],"hash":{…}}}` into `members`, which is empty; `None` if there is no such list.
+/// Reads `{"presence":{"ids":[…],"hash":{…}}}` into the empty `members`; `None` if there is no such list.
 ///
-/// PHP servers send `{}` as `[]`, and users numbered from 0 as an array: then the index is the id.
+/// PHP servers send `{}` as `[]`, and users with the ids 0, 1, … as an array, in which the index is the id.
 pub(crate) fn members(data: &Data, members: Members) -> Option<Members> {
     let text = read::inner(data);
     let [ids, hash] = object::inner_fields(&text, "presence", ["ids", "hash"])?;
@@ -61,7 +61,7 @@ impl<'de> Visitor<'de> for Hash<'_> {
     }
 }
 
-/// Takes ids, which say the order.
+/// Takes ids, which determine the order.
 struct Ids<'o, 'm>(&'o mut Order<'m>);
 
 impl<'de> Visitor<'de> for Ids<'_, '_> {
@@ -86,10 +86,11 @@ impl<'de> Visitor<'de> for Ids<'_, '_> {
     }
 }
 
-/// Brings members into the order of the ids. Servers name both in the same order, and then there is nothing to move.
+/// Brings members into the order of the ids. Servers usually send both in the same order, and then nothing has to be
+/// moved.
 struct Order<'m> {
     listed: &'m Members,
-    /// How many of `listed` are where the ids have them.
+    /// How many of `listed` are already at the position of their id.
     in_order: usize,
     reordered: Option<Members>,
     empty: Members,
@@ -110,7 +111,7 @@ impl Order<'_> {
         reordered.add_missing([(id, listed.info(id).unwrap_or("null"))]);
     }
 
-    /// Members that the ids do not name come last.
+    /// Members that are not in the list of ids come last.
     fn finish(self) -> Option<Members> {
         let mut reordered = self.reordered?;
         reordered.add_missing(self.listed.entries());

@@ -1,4 +1,4 @@
-//! What the protocol's own events say, read with all the leniency that real servers need.
+//! The content of the protocol's own events, parsed as leniently as real servers require.
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
@@ -89,7 +89,7 @@ pub(crate) fn user_id(user_data: &str) -> Option<String> {
     Some(id.and_then(self::id).filter(|id| !id.is_empty())?.into_owned())
 }
 
-/// Passes on the changes of a watchlist notice: name, users, and the entry as it was sent.
+/// Passes on each change in a watchlist notice: name, users, and the entry as it was sent.
 pub(crate) fn watchlist(data: &Data, mut each: impl FnMut(Text, Vec<Text>, Data)) {
     let text = inner(data);
     let Some([Some(events)]) = object::fields(&text, ["events"]) else { return };
@@ -103,8 +103,8 @@ pub(crate) fn watchlist(data: &Data, mut each: impl FnMut(Text, Vec<Text>, Data)
     });
 }
 
-/// Passes on the `user_ids` of one change, 1,000 at a time: an id of one digit takes 30 times as much memory as in its frame.
-/// Returns whether there is a list.
+/// Passes on the `user_ids` of one change, 1,000 at a time, because an id of one digit takes 30 times as much memory as
+/// in its frame. Returns whether there is a list.
 pub(crate) fn user_ids(data: &Data, mut each: impl FnMut(Vec<Text>)) -> bool {
     let text = inner(data);
     let Some([Some(list)]) = object::fields(&text, ["user_ids"]) else { return false };
@@ -122,12 +122,12 @@ pub(crate) fn user_ids(data: &Data, mut each: impl FnMut(Vec<Text>)) -> bool {
     is_list
 }
 
-/// The channel that carries the events for a user.
+/// The channel for the events for a user.
 pub(crate) fn server_to_user(id: &str) -> String {
     alloc::format!("{SERVER_TO_USER}{id}")
 }
 
-/// How the channels of signed-in users begin. Some servers confirm them unasked.
+/// Prefix of the channels of signed-in users. Some servers confirm a subscription to them without a request.
 pub const SERVER_TO_USER: &str = "#server-to-user-";
 
 /// An id: a string, or a number as its digits.
@@ -140,7 +140,7 @@ pub(crate) fn id(raw: &RawValue) -> Option<Cow<'_, str>> {
     }
 }
 
-/// A number without exponent and without `.0`, if it is an integer that this can be said of exactly.
+/// A number without exponent and without `.0`, if it is an integer that can be represented exactly.
 fn digits(number: &str) -> Cow<'_, str> {
     if number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
         return Cow::Borrowed(number);
@@ -153,7 +153,7 @@ fn digits(number: &str) -> Cow<'_, str> {
     }
 }
 
-/// The JSON that an internal event carries: unwrapped, and once more if a string is found inside the string.
+/// The JSON in an internal event: unwrapped, and unwrapped again if the string contains another string.
 pub(crate) fn inner(data: &Data) -> Cow<'_, str> {
     let text = data.text();
     if !text.trim_start().starts_with('"') {
@@ -175,7 +175,7 @@ fn words(raw: Option<&RawValue>) -> Cow<'_, str> {
     raw.map_or(Cow::Borrowed(""), |raw| object::string(raw).unwrap_or(Cow::Borrowed(raw.get())))
 }
 
-/// A message that is kept in states and errors must not be as long as a frame.
+/// Shortens a message: one that is kept in states and errors must not be as long as a frame.
 fn short(message: &str) -> Text {
     excerpt(message, MAX_MESSAGE_LEN).into()
 }
@@ -183,7 +183,7 @@ fn short(message: &str) -> Text {
 /// Integers below this are exact in a double: 2^53.
 const EXACT_INTEGERS: f64 = 9_007_199_254_740_992.0;
 
-/// Most users of one watchlist event; hosted Pusher allows 100 on a watchlist.
+/// The largest number of users in one watchlist event; hosted Pusher allows 100 on a watchlist.
 const MAX_USER_IDS: usize = 1_000;
 
 /// Longest message of a server that is kept, in bytes.

@@ -1,4 +1,4 @@
-//! What the client says (Pusher protocol, *Client to Pusher Channels*).
+//! What the client sends (Pusher protocol, *Client to Pusher Channels*).
 
 use alloc::format;
 use alloc::string::String;
@@ -24,7 +24,7 @@ pub(crate) fn unsubscribe(channel: &str) -> Text {
     format!(r#"{{"event":"pusher:unsubscribe","data":{{"channel":{}}}}}"#, json_string(channel)).into()
 }
 
-/// Subscribes to a name that is no channel of the application's.
+/// Subscribes to a name that is not one of the application's channels.
 pub(crate) fn subscribe_name(channel: &str) -> Text {
     format!(r#"{{"event":"pusher:subscribe","data":{{"channel":{}}}}}"#, json_string(channel)).into()
 }
@@ -40,8 +40,8 @@ pub(crate) fn client_event(event: &ClientEventName, channel: &ChannelName, data:
     format!(r#"{{"event":{},"channel":{},"data":{data}}}"#, json_string(event), json_string(channel)).into()
 }
 
-/// Returns a message with `…` in place of signatures. A quote inside a JSON string is escaped, so the name of the field is
-/// found only where it is one.
+/// Returns a message with `…` instead of signatures. A quote inside a JSON string is escaped, so the name of the field
+/// is found only where it is a field.
 pub(crate) fn masked(message: &str) -> String {
     let mut pieces = message.split(AUTH);
     let mut masked = String::from(pieces.next().unwrap_or_default());
@@ -59,7 +59,7 @@ pub(crate) fn masked(message: &str) -> String {
     masked
 }
 
-/// How a signature begins in what we write.
+/// What precedes a signature in our messages.
 const AUTH: &str = r#""auth":""#;
 
 #[cfg(test)]

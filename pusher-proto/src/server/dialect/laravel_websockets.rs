@@ -1,4 +1,4 @@
-//! laravel-websockets: little of the protocol, PHP's JSON, ids as numbers, and silence.
+//! laravel-websockets: a small part of the protocol, PHP's JSON, ids as numbers, and few answers.
 
 use alloc::format;
 
@@ -85,7 +85,7 @@ fn deny(denial: Denial, key: &str) -> (CloseFrame, Ending) {
 fn refuse(refusal: &Refusal) -> Answer {
     match refusal {
         Refusal::ChannelName { name, .. } if name.is_empty() => Answer::frame(EMPTY_SUCCESS),
-        // PHP refuses to pass a string where an object is expected, and nothing catches that.
+        // PHP refuses to pass a string where an object is expected, and nothing catches this error.
         Refusal::DataString(SUBSCRIBE) => Answer::crash(),
         Refusal::MalformedAuth(_)
         | Refusal::WrongKey { .. }
@@ -124,7 +124,7 @@ fn refuse(refusal: &Refusal) -> Answer {
     }
 }
 
-/// What an empty channel name is answered with.
+/// The answer to an empty channel name.
 const EMPTY_SUCCESS: &str = r#"{"event":"pusher_internal:subscription_succeeded","channel":""}"#;
 
 const DROP: Ending = Ending::new(false, Parting::Drop);

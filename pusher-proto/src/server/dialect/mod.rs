@@ -1,4 +1,4 @@
-//! Where servers differ: one [`Profile`] of values and functions for each of them, and nothing elsewhere.
+//! All differences between servers: one [`Profile`] of values and functions for each of them.
 
 mod laravel_websockets;
 mod pusher;
@@ -14,7 +14,8 @@ use super::handshake::Denial;
 use super::refusal::{Answer, Refusal};
 use crate::CloseFrame;
 
-/// Which server a [`Server`](super::Server) speaks like: what it sends and accepts, its limits, and how it ends things.
+/// Which server a [`Server`](super::Server) imitates: what it sends and accepts, its limits, and how it ends
+/// connections.
 ///
 /// # Examples
 ///
@@ -45,7 +46,7 @@ impl Dialect {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Pusher, Self::Reverb, Self::LaravelWebsockets, Self::Soketi, Self::Sockudo];
 
-    /// Returns the name, as [`FromStr`] reads it.
+    /// Returns the name, as accepted by [`FromStr`].
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.profile().name
@@ -53,7 +54,7 @@ impl Dialect {
 
     /// Returns the HTTP status of a call of the HTTP API that failed with `code`, which the body repeats.
     ///
-    /// soketi answers with 200 (frames recorded from soketi 1.6.1), the others with the code.
+    /// soketi answers with 200 (recorded from soketi 1.6.1), the others with the code.
     ///
     /// # Examples
     ///
@@ -93,19 +94,19 @@ impl FromStr for Dialect {
     }
 }
 
-/// A text is the name of no [`Dialect`].
+/// A text is not the name of a [`Dialect`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a dialect must be one of pusher, reverb, laravel-websockets, soketi, sockudo")]
 pub struct UnknownDialect;
 
-/// Everything that makes a dialect.
+/// Everything that defines a dialect.
 pub(super) struct Profile {
     pub(super) name: &'static str,
     pub(super) limits: Limits,
     pub(super) names: Names,
-    /// Whether the request's version of the protocol is looked at.
+    /// Whether the protocol version of the request is checked.
     pub(super) checks_version: bool,
-    /// Who is let in first and told afterwards that there is no room.
+    /// Refusals that are sent only after a greeting.
     pub(super) greets: &'static [Denial],
     pub(super) wire: Wire,
     pub(super) members: Members,
@@ -118,20 +119,20 @@ pub(super) struct Profile {
     pub(super) signin: Signins,
     pub(super) watch: Watch,
     pub(super) terminate: Terminate,
-    /// How a connection ends that went silent.
+    /// How a silent connection ends.
     pub(super) stale: Ending,
-    /// How a connection ends that was not authorized in time, if that is asked for.
+    /// How a connection ends that was not authorized in time, if the server requires authorization.
     pub(super) unauthorized: Option<Ending>,
     /// How all connections end when the server stops.
     pub(super) stop: Ending,
-    /// How a socket ends that is refused by command.
+    /// How a socket ends that is refused because of [`Server::set_refusal`](super::Server::set_refusal).
     pub(super) refusal: Ending,
-    /// The HTTP status for an event without data, where that is refused.
+    /// The HTTP status for an event without data, if the server refuses it.
     pub(super) empty_data: Option<u16>,
     pub(super) has_batches: bool,
     /// Whether the HTTP API publishes event names that begin with `pusher:`, which the protocol reserves.
     pub(super) publishes_reserved: bool,
-    /// The HTTP status of a failed call of the HTTP API, where it is not that of the reason.
+    /// The HTTP status of a failed call of the HTTP API, if it does not depend on the reason.
     pub(super) api_failure: Option<u16>,
     pub(super) deny: fn(Denial, &str) -> (CloseFrame, Ending),
     pub(super) refuse: fn(&Refusal) -> Answer,
@@ -156,7 +157,7 @@ pub(super) struct Names {
     pub(super) max_len: usize,
     /// Whether only `A-Z a-z 0-9 _ - = @ , . ;` are.
     pub(super) charset: bool,
-    /// Whether only the channel of the user who is signed in may start with `#`.
+    /// Whether only the channel of the signed-in user may start with `#`.
     pub(super) reserves_hash: bool,
 }
 
@@ -167,10 +168,10 @@ pub(super) struct Wire {
     pub(super) pong: Form,
     pub(super) succeeded: Form,
     pub(super) cache_miss: Form,
-    /// As PHP writes JSON: `/` and everything beyond ASCII escaped, empty objects and those with the keys 0, 1, … as
-    /// arrays.
+    /// Whether JSON is written like in PHP: `/` and everything beyond ASCII is escaped, and empty objects and those
+    /// with the keys 0, 1, … are arrays.
     pub(super) php: bool,
-    /// Whether the data of a subscription may be JSON in a string.
+    /// Whether the data of a subscription may be JSON inside a string.
     pub(super) reads_strings: bool,
     /// Whether pings are WebSocket pings once the client has sent a control frame.
     pub(super) pings_by_control_frame: bool,
@@ -181,29 +182,29 @@ pub(super) struct Wire {
 pub(super) enum Form {
     Absent,
     Object,
-    /// JSON in a string.
+    /// JSON inside a string.
     String,
 }
 
-/// How users of presence channels are told.
+/// How the users of presence channels are reported.
 pub(super) struct Members {
     pub(super) listed: Ids,
     pub(super) added: Ids,
     pub(super) removed: Ids,
-    /// What stands in the list for a user without info; nothing if `None`.
+    /// The info in the list for a user without info; the field is missing if `None`.
     pub(super) listed_info: Option<&'static str>,
-    /// The same where a user is added.
+    /// The same when a user is added.
     pub(super) added_info: Option<&'static str>,
-    /// Whether it is told that the user 0 leaves, whom PHP may take for nobody.
+    /// Whether it is reported when the user `0` leaves; PHP may treat this id as missing.
     pub(super) zero_leaves: bool,
-    /// Whether a user is added with all that its `channel_data` says.
+    /// Whether the whole `channel_data` is sent when a user is added.
     pub(super) added_whole: bool,
     /// Whether an id may be a number.
     pub(super) numeric_ids: bool,
-    /// Whether a subscriber without a user is let in; then the list is empty.
+    /// Whether a subscriber without a user is accepted; the list is empty in this case.
     pub(super) anonymous: bool,
-    /// Whether members without info are listed. If not, a channel with one of them accepts a subscriber and then fails to
-    /// tell who is there.
+    /// Whether members without info are listed. If not, a channel with such a member accepts a subscriber and then
+    /// fails to send the member list.
     pub(super) lists_without_info: bool,
     /// Whether a presence channel can be a cache channel.
     pub(super) cache: bool,
@@ -216,11 +217,11 @@ pub(super) enum Ids {
     Text,
     /// As it was sent.
     Sent,
-    /// As a number where it looks like one.
+    /// As a number if it looks like one.
     Numeric,
 }
 
-/// What a second subscription to a channel is.
+/// How a second subscription to a channel is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Again {
     Refused,
@@ -232,18 +233,19 @@ pub(super) enum Again {
 pub(super) enum Caching {
     Never,
     Always,
-    /// Only while somebody is subscribed, and never on encrypted channels.
+    /// Only while the channel has subscribers, and never on encrypted channels.
     WhileOccupied,
 }
 
-/// Who may send client events, and what becomes of them.
+/// Who may send client events, and how they are forwarded.
 pub(super) struct ClientEvents {
-    /// Whether they are for private and presence channels alone.
+    /// Whether they are accepted only on private and presence channels.
     pub(super) needs_private_channel: bool,
     pub(super) needs_subscription: bool,
-    /// How the sender is told on presence channels.
+    /// How the sender is reported on presence channels.
     pub(super) sender: Option<Ids>,
-    /// Whether data must be an object, an array or null, or such in a string, which is then unwrapped.
+    /// Whether data must be an object, an array or null, or a string that contains one of these, which is then
+    /// unwrapped.
     pub(super) unwraps: bool,
 }
 
@@ -260,39 +262,40 @@ pub(super) struct Signin {
     /// Whether the success repeats the `auth` value.
     pub(super) repeats_auth: bool,
     pub(super) numeric_ids: bool,
-    /// Whether presence channels take the user who is signed in.
+    /// Whether the signed-in user can be the member on presence channels.
     pub(super) is_member: bool,
     pub(super) delivery: Delivery,
     pub(super) watchlist: Watchlist,
 }
 
-/// Who gets the events for a user.
+/// Who receives the events for a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Delivery {
-    /// Whoever subscribed the user's channel.
+    /// The subscribers of the user's channel.
     Subscribers,
     /// Every connection of the user.
     Connections,
 }
 
-/// How the users on a watchlist are told.
+/// How changes of a watchlist are reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Watchlist {
     None,
     /// After the success and on every change, in `pusher_internal:watchlist_events`.
     Events,
-    /// Before the success, and when a user who has a watchlist too comes, in events of their own without a channel.
+    /// Before the success, and when another user with a watchlist comes online, in separate events without a channel.
     Notices,
 }
 
-/// What the server does about clients that may be gone.
+/// How the server detects clients that may be gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Watch {
-    /// Pings one that it has not heard for its activity timeout and this long, and ends the connection without an answer.
+    /// Pings a client that it has not heard from for the activity timeout and this long, and ends the connection if
+    /// there is no answer.
     Pings { grace: Duration },
-    /// Ends a connection on which it has sent nothing for so long.
+    /// Ends a connection on which it has sent nothing for this long.
     Sends(Duration),
-    /// Nothing: it does not look at them.
+    /// Does nothing.
     Nothing,
 }
 
@@ -326,21 +329,21 @@ pub(super) enum Parting {
     Frame,
     /// With a close frame that has no reason.
     Code,
-    /// With 1000, whatever it is about.
+    /// With 1000, whatever the reason.
     Normal,
     /// Without a close frame.
     Drop,
-    /// Not at all: the server just does not listen to it any more.
+    /// Not at all: the server just stops listening to it.
     Stay,
 }
 
 /// How long hosted Pusher and Reverb keep the last event of a cache channel (Pusher docs, *Cache channels*).
 const HOSTED_CACHE_TTL: Duration = Duration::from_secs(30 * 60);
 
-/// How long soketi and Sockudo do by default.
+/// How long soketi and Sockudo keep it by default.
 const LONG_CACHE_TTL: Duration = Duration::from_secs(60 * 60);
 
-/// Where a server has no limit of its own.
+/// For servers that have no limit.
 const UNLIMITED: usize = usize::MAX;
 
 const fn secs(secs: u64) -> Duration {

@@ -1,4 +1,4 @@
-//! Laravel Reverb: string errors, PHP's JSON, and hardly ever a close frame.
+//! Laravel Reverb: errors as strings, PHP's JSON, and almost no close frames.
 
 use alloc::string::ToString;
 
@@ -54,7 +54,7 @@ pub(super) const PROFILE: Profile = Profile {
         unwraps: true,
     },
     signin: Signins::Unknown,
-    // Every 60 s it pings who was silent for that long, and ends who was pinged before.
+    // Every 60 s, it pings clients that have been silent for that long, and ends those that it has pinged before.
     watch: Watch::Pings { grace: secs(30) },
     terminate: Terminate::Members(DROP),
     stale: ERROR_AND_DROP,
@@ -120,7 +120,7 @@ fn refuse(refusal: &Refusal) -> Answer {
     }
 }
 
-/// What an empty channel name is answered with.
+/// The answer to an empty channel name.
 const EMPTY_SUCCESS: &str = r#"{"event":"pusher_internal:subscription_succeeded","data":"{}"}"#;
 
 const DROP: Ending = Ending::new(false, Parting::Drop);

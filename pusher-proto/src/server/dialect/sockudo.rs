@@ -1,4 +1,5 @@
-//! Sockudo, version 1 of its protocol: errors without a channel whose codes mean little, and sockets that just end.
+//! Sockudo, version 1 of its protocol: errors without a channel and with unspecific codes, and sockets that end without
+//! a message.
 
 use alloc::format;
 use alloc::string::ToString;
@@ -136,7 +137,7 @@ fn refuse(refusal: &Refusal) -> Answer {
     }
 }
 
-/// What an empty channel name is answered with.
+/// The answer to an empty channel name.
 const EMPTY_SUCCESS: &str = r#"{"event":"pusher_internal:subscription_succeeded","channel":"","data":"{}"}"#;
 
 const ERROR_AND_FRAME: Ending = Ending::new(true, Parting::Frame);

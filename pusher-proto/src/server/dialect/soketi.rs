@@ -1,4 +1,4 @@
-//! soketi: errors as objects, subscription errors with a status, and a close for all that is serious.
+//! soketi: errors as objects, subscription errors with a status, and a close for everything serious.
 
 use alloc::format;
 use alloc::string::ToString;

@@ -1,4 +1,4 @@
-//! What only some servers do, and no client brings about.
+//! Behaviour of single servers that this client never causes.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The server as its clients see it.
+//! The server from the point of view of its clients.
 
 mod api;
 mod connection;
@@ -59,7 +59,7 @@ impl World {
         self.say(client, &text)
     }
 
-    /// Subscribes as any `data` says, which not every library checks before it signs.
+    /// Subscribes with any `data`, which not every library checks before it signs.
     pub(super) fn enter(&mut self, client: u64, channel: &str, data: &str) -> Vec<String> {
         let auth = app().token(&format!("{}:{channel}:{data}", self.socket_id(client)));
         let data = serde_json::to_string(data).unwrap();
@@ -106,7 +106,7 @@ impl World {
         self.sent()
     }
 
-    /// What the server did, as `client event channel data user_id`, without what is missing.
+    /// What the server did, as `client event channel data user_id`, without missing fields.
     pub(super) fn sent(&mut self) -> Vec<String> {
         let mut sent = Vec::new();
         while let Some(action) = self.server.poll_action(self.now) {

@@ -47,7 +47,7 @@ fn refuses_a_signature_that_does_not_fit() {
 fn a_name_with_a_colon_needs_a_signature_that_is_not_given() {
     let mut world = World::with(|builder| builder.strict_names(false)).connected(1);
     let (id, name) = (world.socket_id(1), channel_name("private-a b:x"));
-    // A signature of `private-a b` with the data `x` is one of this name, too.
+    // A signature for `private-a b` with the data `x` is also valid for this name.
     let auth = world.server.config.app().authorize_channel_with_data(&id, &channel_name("private-a b"), "x").unwrap();
     let auth = auth.auth.expose();
     let text = format!(r#"{{"event":"pusher:subscribe","data":{{"channel":"{name}","auth":"{auth}"}}}}"#);

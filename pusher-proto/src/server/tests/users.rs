@@ -48,7 +48,7 @@ fn watchers_learn_who_is_there_and_who_comes_and_goes() {
     assert_eq!(world.sign_in(4, r#"{"id":"cid"}"#).len(), 1);
     assert_eq!(world.close(3), [""; 0]);
     assert_eq!(world.close(4), change("offline"));
-    // Who signs in as somebody else watches nobody any more.
+    // Signing in as a different user ends the watchlist.
     world.sign_in(1, ANN);
     assert_eq!(world.close(2), [""; 0]);
 }

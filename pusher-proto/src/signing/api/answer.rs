@@ -1,4 +1,4 @@
-//! What servers answer, as far as they agree, and where they do not.
+//! The answers of servers, including the differences between them.
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
@@ -11,17 +11,17 @@ use serde_json::value::RawValue;
 use super::super::strings::{object, user_id};
 use crate::excerpt::safe_excerpt;
 
-/// What the answer of a call says. Only the types of this module are such answers.
+/// The content of the answer to a call. Only the types of this module implement it.
 pub trait ApiAnswer: sealed::Read {}
 
 mod sealed {
     pub trait Read: Sized {
-        /// Reads the body of a success; `None` if it is not one of this call.
+        /// Reads the body of a success; `None` if it does not belong to this call.
         fn read(body: &str) -> Option<Self>;
     }
 }
 
-/// What to report of channels: the `info` parameter of the HTTP API.
+/// What to report about channels: the `info` parameter of the HTTP API.
 ///
 /// # Examples
 ///
@@ -35,7 +35,8 @@ mod sealed {
 pub struct Info {
     /// The number of users of a presence channel.
     pub user_count: bool,
-    /// The number of connections that are subscribed. Hosted Pusher counts them only if the application's settings say so.
+    /// The number of subscribed connections. Hosted Pusher counts them only if this is enabled in the application's
+    /// settings.
     pub subscription_count: bool,
 }
 
@@ -68,7 +69,7 @@ impl Info {
     }
 }
 
-/// What was asked about a channel.
+/// What was requested about a channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
     /// Users of a presence channel.
@@ -89,19 +90,19 @@ pub struct ChannelState {
     pub attributes: Attributes,
 }
 
-/// The server took an event.
+/// The server accepted an event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Published {
-    /// What [`Publish::info`](super::Publish::info) asked for, by channel; empty if that was nothing.
+    /// What [`Publish::info`](super::Publish::info) requested, by channel; empty if it requested nothing.
     pub channels: BTreeMap<String, Attributes>,
 }
 
-/// The server took a batch of events.
+/// The server accepted a batch of events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PublishedBatch {
-    /// What each event asked for, in the order of the events; empty if that was nothing.
+    /// What each event requested, in the order of the events; empty if none requested anything.
     pub events: Vec<Attributes>,
 }
 
@@ -109,7 +110,7 @@ pub struct PublishedBatch {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Channels {
-    /// Their names, and what was asked about each.
+    /// Their names, and what was requested about each.
     pub channels: BTreeMap<String, Attributes>,
 }
 
@@ -117,7 +118,7 @@ pub struct Channels {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Users {
-    /// Their ids; of one that is a number, the digits.
+    /// Their ids; an id that is a number is returned as its digits.
     pub ids: Vec<String>,
 }
 
@@ -206,8 +207,8 @@ impl sealed::Read for Terminated {
     }
 }
 
-/// Reads the answer to a call that only needs a success. Servers answer `{}`, `{"ok":true}`, a word or nothing; a page of
-/// HTML comes from something else than the HTTP API.
+/// Reads the answer to a call that only needs a success. Servers answer `{}`, `{"ok":true}`, a word or nothing; an HTML
+/// page does not come from the HTTP API.
 fn acknowledged<'a, T: Deserialize<'a>>(body: &'a str) -> Option<Option<T>> {
     match body.trim_start().chars().next() {
         Some('<') => None,
@@ -233,17 +234,17 @@ fn is_empty_in_php(json: &RawValue) -> bool {
     serde_json::from_str::<[(); 0]>(json.get()).is_ok()
 }
 
-/// Why a call had no success.
+/// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiFailure {
-    /// The server does not know the application, or its secret is another one: status 401, 403 or 404. Hosted Pusher also
-    /// refuses with 403 an application that is disabled or has published too much.
+    /// The server does not know the application, or has a different secret for it: status 401, 403 or 404. Hosted
+    /// Pusher also answers 403 for an application that is disabled or has published too much.
     #[error("the HTTP API refused the id, key or secret of the application: status {status}{}", Message(message))]
     Refused {
         /// The HTTP status, or the one in the body of an answer with status 200.
         status: u16,
-        /// What the server says: its message, or the start of the body; without anything that looks like a signature.
+        /// The server's message, or the start of the body, without anything that looks like a signature.
         message: String,
     },
     /// The server refused this call, or failed.
@@ -251,10 +252,11 @@ pub enum ApiFailure {
     Status {
         /// The HTTP status, or the one in the body of an answer with status 200.
         status: u16,
-        /// What the server says, as above.
+        /// The server's message, or the start of the body, as above.
         message: String,
     },
-    /// The status is one of a success, and the body is not what the call answers: perhaps the URL is another server's.
+    /// The status is that of a success, but the body is not an answer to this call; perhaps the URL belongs to another
+    /// server.
     #[error("the answer does not come from the HTTP API; check the URL{}", Message(excerpt))]
     Unreadable {
         /// The start of the body.
@@ -263,7 +265,7 @@ pub enum ApiFailure {
 }
 
 impl ApiFailure {
-    /// Whether the same call may succeed later, signed anew: status 408, 429 or 5xx.
+    /// Whether the same call, signed again, may succeed later: status 408, 429 or 5xx.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         matches!(self, Self::Status { status: 408 | 429 | 500..=599, .. })
@@ -288,7 +290,7 @@ pub(super) fn read<T: ApiAnswer>(status: u16, body: &[u8]) -> Result<T, ApiFailu
     let body = String::from_utf8_lossy(body);
     let body = body.trim_start_matches('\u{feff}').trim();
     let reported = Reported::read(body);
-    // soketi reports errors under status 200, with the real status in `code`.
+    // soketi reports errors with status 200, and the real status in `code`.
     let is_success = (200..300).contains(&status);
     if is_success && reported.error.is_none() {
         return T::read(body).ok_or_else(|| ApiFailure::Unreadable { excerpt: safe_excerpt(body) });
@@ -301,7 +303,7 @@ pub(super) fn read<T: ApiAnswer>(status: u16, body: &[u8]) -> Result<T, ApiFailu
     })
 }
 
-/// What a body says of a failure.
+/// What a body says about a failure.
 #[derive(Default)]
 struct Reported<'a> {
     error: Option<Cow<'a, str>>,
@@ -330,7 +332,7 @@ impl<'a> Reported<'a> {
     }
 }
 
-/// A string, or other JSON as it is; `None` for what says that there is no error.
+/// A string, or other JSON unchanged; `None` for values that mean that there is no error.
 fn text(json: &RawValue) -> Option<Cow<'_, str>> {
     match json.get() {
         "null" | "false" => None,

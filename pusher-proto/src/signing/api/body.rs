@@ -1,4 +1,4 @@
-//! The bodies of calls as the HTTP API wants them.
+//! The bodies of HTTP API calls.
 
 use alloc::string::String;
 use alloc::vec::Vec;

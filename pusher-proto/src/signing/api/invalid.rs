@@ -1,11 +1,11 @@
-//! Why there is no call.
+//! Why a call was not created.
 
 use alloc::string::String;
 
 use super::super::InvalidRequest;
 use crate::{ChannelName, InvalidName};
 
-/// Why a call of the HTTP API was not made: what every server would refuse, or what would not do what it says.
+/// Why a call of the HTTP API was not created: every server would refuse it, or it would not have the intended effect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidCall {
@@ -20,7 +20,7 @@ pub enum InvalidCall {
         /// Channels that may be named.
         max: usize,
     },
-    /// The name is not one of a channel.
+    /// The name is not a channel name.
     #[error("{name:?} is not a channel name: {reason}")]
     Channel {
         /// The start of the name.
@@ -30,7 +30,7 @@ pub enum InvalidCall {
     },
     /// Hosted Pusher, soketi and Sockudo do not accept the name.
     #[error(
-        "{channel} is longer than 200 characters, or contains others than A-Z a-z 0-9 _ - = @ , . ; \
+        "{channel} is longer than 200 characters, or contains characters other than A-Z a-z 0-9 _ - = @ , . ; \
          (App::relaxed_channel_names allows such names, for servers that accept them)"
     )]
     ChannelNotPortable {
@@ -43,16 +43,17 @@ pub enum InvalidCall {
         /// Bytes that it has.
         len: usize,
     },
-    /// The event's name begins with `pusher:` or `pusher_internal:`; clients would take it for one of the server's own.
+    /// The event's name begins with `pusher:` or `pusher_internal:`; clients would mistake it for one of the server's
+    /// own.
     #[error("event names that begin with pusher: or pusher_internal: are reserved for the protocol")]
     ReservedEventName,
-    /// The data has no JSON form.
+    /// The data cannot be serialised as JSON.
     #[error("the data cannot be serialized as JSON: {0}")]
     Data(String),
     /// The data is longer than [`App::max_event_len`](super::App::max_event_len), perhaps only once it is encrypted.
     #[error("the data to send has {len} bytes, more than {max} (App::max_event_len sets the limit of your server)")]
     DataTooLarge {
-        /// Bytes that it has, encrypted if the channel is.
+        /// Bytes that it has; for an encrypted channel, after encryption.
         len: usize,
         /// Bytes that it may have.
         max: usize,
@@ -69,7 +70,7 @@ pub enum InvalidCall {
         /// The channel.
         channel: ChannelName,
     },
-    /// An encrypted channel has a key of its own, so its event is for no other channel.
+    /// An encrypted channel has its own key, so its event cannot be for other channels.
     #[error(
         "{channel} is encrypted with a key of its own and must be the only channel: publish on the others separately"
     )]
@@ -88,7 +89,7 @@ pub enum InvalidCall {
         /// Events that it may have.
         max: usize,
     },
-    /// An event of a batch is for one channel.
+    /// An event of a batch must have exactly one channel.
     #[error("each event of a batch must have exactly one channel, not {len}")]
     BatchChannels {
         /// Channels that were named.
@@ -97,7 +98,7 @@ pub enum InvalidCall {
     /// The id of the user is empty, contains a control character, or cannot be part of a path.
     #[error("a user id must not be empty, `.` or `..`, and must not contain control characters")]
     UserId,
-    /// The socket to leave out is not `digits.digits`.
+    /// The id of the excluded socket does not have the form `digits.digits`.
     #[error("a socket id must have the form digits.digits")]
     SocketId,
     /// Only presence channels have users.
@@ -106,7 +107,7 @@ pub enum InvalidCall {
         /// The channel.
         channel: ChannelName,
     },
-    /// Only presence channels have a number of users.
+    /// Only presence channels have a user count.
     #[error("user_count is only available for presence channels: request names that start with presence-")]
     UserCountWithoutPresence,
     /// The call cannot be signed, because its signature would be valid for another call too.

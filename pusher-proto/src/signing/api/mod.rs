@@ -26,9 +26,10 @@ pub use answer::{
 pub use invalid::InvalidCall;
 pub use publish::Publish;
 
-/// A signed call of the HTTP API, to be sent with any HTTP client; `T` is what its answer says.
+/// A signed call of the HTTP API, to be sent with any HTTP client; `T` is the content of the answer.
 ///
-/// A server accepts it for ten minutes, as often as it arrives: do not log the target. Its `Debug` leaves the signature out.
+/// A server accepts it for ten minutes, any number of times, so do not log the target. `Debug` output does not contain
+/// the signature.
 ///
 /// # Examples
 ///
@@ -48,8 +49,7 @@ pub use publish::Publish;
 /// let url = call.url("https://api-eu.pusher.com");
 /// assert!(url.starts_with("https://api-eu.pusher.com/apps/3/events?auth_key=app-key&"));
 ///
-/// // Send it, then hand over the status and the body of the answer.
-/// let published = call.answer(200, b"{}")?;
+/// // Send it, then pass on the status and the body of the answer. let published = call.answer(200, b"{}")?;
 /// assert!(published.channels.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -60,7 +60,7 @@ pub struct ApiCall<T> {
     pub method: &'static str,
     /// Path and query, such as `/apps/3/events?auth_key=…`.
     pub target: String,
-    /// Names and values of the headers that the call needs, beside those that every HTTP client sets.
+    /// Names and values of the headers that the call needs, in addition to those that every HTTP client sets.
     pub headers: &'static [(&'static str, &'static str)],
     /// The body; empty with `GET`. Send it byte for byte, since it is signed.
     pub body: String,
@@ -70,9 +70,9 @@ pub struct ApiCall<T> {
 impl<T: ApiAnswer> ApiCall<T> {
     /// Returns the URL of the call at `origin`: scheme, host and port of the HTTP API.
     ///
-    /// Hosted Pusher has `https://api-CLUSTER.pusher.com`; self-hosted servers have the host and port of their WebSocket.
-    /// A path in the origin is sent but not signed: right for a proxy that takes it away. Where the server sees it, set
-    /// [`App::api_prefix`].
+    /// For hosted Pusher, this is `https://api-CLUSTER.pusher.com`; for self-hosted servers, it is the host and port of
+    /// their WebSocket. A path in the origin is sent but not signed, which is right for a proxy that removes it. If the
+    /// server sees the path, set [`App::api_prefix`] instead.
     #[must_use]
     pub fn url(&self, origin: &str) -> String {
         format!("{}{}", origin.trim_end_matches('/'), self.target)
@@ -82,8 +82,8 @@ impl<T: ApiAnswer> ApiCall<T> {
     ///
     /// # Errors
     ///
-    /// When the server refused the call or failed, also if it says so under status 200, as soketi does; and when the answer
-    /// is not one of this call.
+    /// If the server refused the call or failed, even if it reports this with status 200, as soketi does; and if the
+    /// answer does not belong to this call.
     ///
     /// # Examples
     ///
@@ -121,11 +121,11 @@ impl<T> fmt::Debug for ApiCall<T> {
 /// Each returns an [`ApiCall`], signed for the time `now` since the Unix epoch (`SystemTime::UNIX_EPOCH.elapsed()?`), which
 /// may differ from the server's by [`MAX_TIMESTAMP_DIFFERENCE`](super::MAX_TIMESTAMP_DIFFERENCE).
 impl App {
-    /// Asks for the channels that have subscribers and whose names start with `prefix`; `""` for all.
+    /// Queries the channels that have subscribers and whose names start with `prefix`; use `""` for all.
     ///
     /// # Errors
     ///
-    /// When `info` asks for users and the prefix does not start with `presence-`, or the prefix contains `&`.
+    /// If `info` requests users and the prefix does not start with `presence-`, or if the prefix contains `&`.
     ///
     /// # Examples
     ///
@@ -149,11 +149,11 @@ impl App {
         self.get("/channels", &params, now)
     }
 
-    /// Asks whether `channel` has subscribers, and what `info` asks for.
+    /// Queries whether `channel` has subscribers, and the numbers that `info` selects.
     ///
     /// # Errors
     ///
-    /// When the name is not one of a channel, or `info` asks for the users of another channel than a presence channel.
+    /// If the name is not a channel name, or `info` requests the users of a channel that is not a presence channel.
     ///
     /// # Examples
     ///
@@ -179,11 +179,11 @@ impl App {
         self.get(&format!("/channels/{}", segment(&channel)), &info_param(info), now)
     }
 
-    /// Asks who is on a presence channel.
+    /// Queries the users of a presence channel.
     ///
     /// # Errors
     ///
-    /// When it is not a presence channel.
+    /// If it is not a presence channel.
     ///
     /// # Examples
     ///
@@ -210,7 +210,7 @@ impl App {
     ///
     /// # Errors
     ///
-    /// When the id is empty, `.` or `..`, which HTTP clients take out of a path, or contains a control character.
+    /// If the id is empty, is `.` or `..`, which HTTP clients remove from a path, or contains a control character.
     ///
     /// # Examples
     ///
@@ -254,7 +254,7 @@ impl App {
         Ok(ApiCall { method, target: format!("{path}?{query}"), headers, body, answer: PhantomData })
     }
 
-    /// Checks a name as the official libraries do, unless other names are allowed.
+    /// Checks a name like the official libraries, unless other names are allowed.
     fn checked_channel(&self, name: &str) -> Result<ChannelName, InvalidCall> {
         let channel = ChannelName::new(name)
             .map_err(|reason| InvalidCall::Channel { name: crate::excerpt::excerpt(name, MAX_EXCERPT_LEN), reason })?;
@@ -281,7 +281,8 @@ fn info_param(info: Info) -> Vec<(&'static str, &'static str)> {
     info.as_list().map(|list| ("info", list)).into_iter().collect()
 }
 
-/// One part of a path. What may stand in a path as it is stays as it is: the official libraries sign it so.
+/// One segment of a path. Characters that are allowed in a path are not escaped, because the official libraries sign
+/// them unescaped.
 fn segment(text: &str) -> String {
     utf8_percent_encode(text, PATH_SEGMENT).to_string()
 }

@@ -14,8 +14,8 @@ use super::{ApiCall, Info, InvalidCall, Published, PublishedBatch, check_user_id
 use crate::wire::read::server_to_user;
 use crate::{ChannelKind, ChannelName, Data, SocketId};
 
-/// An event to publish: [`App::publish`] and [`App::send_to_user`] make it, [`Publish::sign`] and [`App::publish_batch`]
-/// make a call of it.
+/// An event to publish. [`App::publish`] and [`App::send_to_user`] create it; [`Publish::sign`] and
+/// [`App::publish_batch`] turn it into a call.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is published before the call is signed and sent"]
 pub struct Publish<'a> {
@@ -37,13 +37,13 @@ enum To {
 impl App {
     /// Publishes an event on up to 100 channels.
     ///
-    /// Data that are a string are sent as they are, and everything else as JSON, as the official libraries do. So text that
-    /// is JSON already is not wrapped once more; a [`Data`] is sent as [`Data::text`] returns it.
+    /// Like in the official libraries, a string is sent unchanged, and everything else as JSON. Text that is already
+    /// JSON is therefore not wrapped again, and a [`Data`] is sent as [`Data::text`] returns it.
     ///
-    /// An event for an encrypted channel is encrypted with the key that [`App::encryption_master_key`] gives it (feature
-    /// `encryption`). Such a channel is the only one of its event. The nonce is derived from the master key, the channel, the
-    /// second and the data, so this needs no random numbers: it is the same only for the same data on the same channel in the
-    /// same second.
+    /// An event for an encrypted channel is encrypted with a key derived from [`App::encryption_master_key`] (feature
+    /// `encryption`). Such an event cannot have other channels. The nonce is derived from the master key, the channel,
+    /// the second and the data, so no random numbers are needed: it is the same only for the same data on the same
+    /// channel in the same second.
     ///
     /// # Examples
     ///
@@ -76,9 +76,10 @@ impl App {
         Publish::new(self, To::Channels(channels), event.as_ref(), data)
     }
 
-    /// Sends an event to all connections on which a user is signed in, which get it as a `UserEvent`.
+    /// Sends an event to all connections on which a user is signed in, which receive it as a `UserEvent`.
     ///
-    /// Laravel Reverb and laravel-websockets have no users: they answer with a success, and the event reaches no one.
+    /// Laravel Reverb and laravel-websockets do not support users: they answer with a success, but deliver the event to
+    /// no one.
     ///
     /// # Examples
     ///
@@ -100,12 +101,12 @@ impl App {
         Publish::new(self, To::User(user_id.as_ref().to_string()), event.as_ref(), data)
     }
 
-    /// Publishes up to ten events in one call, each on one channel. Encrypted channels and others may be mixed.
+    /// Publishes up to ten events in one call, each on one channel. The channels may be encrypted or not.
     ///
     /// # Errors
     ///
-    /// When there are no or too many events, one of them is for several channels, or one is refused as by
-    /// [`Publish::sign`].
+    /// If there are no or too many events, if one of them is for several channels, or if [`Publish::sign`] would refuse
+    /// one.
     ///
     /// # Examples
     ///
@@ -146,18 +147,18 @@ impl App {
 impl<'a> Publish<'a> {
     fn new<T: Serialize + ?Sized>(app: &'a App, to: To, event: &str, data: &T) -> Self {
         let data = Data::from_serialize(data).map_err(|error| error.to_string());
-        // Servers require the field, so a missing payload is sent as what it is in JSON.
+        // Servers require the field, so a missing payload is sent as `null`.
         let data = data.map(|data| if data.is_absent() { "null".into() } else { data.text().into_owned() });
         Self { app, to, event: event.into(), data, excluded: None, info: Info::NONE }
     }
 
-    /// Leaves one connection out, usually the one that caused the event: clients send you their socket id.
+    /// Excludes one connection, usually the one that caused the event; the client has to send you its socket id.
     pub fn exclude(mut self, socket_id: &SocketId) -> Self {
         self.excluded = Some(socket_id.clone());
         self
     }
 
-    /// Asks for numbers of users or subscriptions in the answer, as far as the server counts them.
+    /// Requests the number of users or subscriptions in the answer, as far as the server counts them.
     pub const fn info(mut self, info: Info) -> Self {
         self.info = info;
         self
@@ -167,8 +168,8 @@ impl<'a> Publish<'a> {
     ///
     /// # Errors
     ///
-    /// When a name, the number of channels or the size of the data is not accepted, or an encrypted channel cannot be
-    /// encrypted for.
+    /// If a name, the number of channels or the size of the data is not accepted, or if the event cannot be encrypted
+    /// for its channel.
     pub fn sign(&self, now: Duration) -> Result<ApiCall<Published>, InvalidCall> {
         let channels = self.channels()?;
         let data = self.sent_data(self.app, &channels, 0, now)?;
@@ -220,7 +221,7 @@ impl<'a> Publish<'a> {
         Ok(channels.clone())
     }
 
-    /// The data as they are sent; `place` is that of the event in its batch.
+    /// The data as it is sent; `place` is the position of the event in its batch.
     fn sent_data(
         &self,
         app: &App,
@@ -254,11 +255,11 @@ fn seal(_: &App, channel: ChannelName, _: &str, _: usize, _: Duration) -> Result
 /// Longest name of an event, in bytes (the official libraries).
 const MAX_EVENT_NAME_LEN: usize = 200;
 
-/// Channels that one event may be for (Pusher docs, *HTTP API reference, POST event*).
+/// Channels that an event may have (Pusher docs, *HTTP API reference, POST event*).
 const MAX_CHANNELS: usize = 100;
 
 /// Events in one batch (Pusher docs, *HTTP API reference, POST batch events*).
 const MAX_BATCH_LEN: usize = 10;
 
-/// How the events of the protocol begin. On encrypted channels clients do not decrypt them.
+/// Prefixes of the protocol's own event names. On encrypted channels, clients do not decrypt such events.
 const RESERVED_PREFIXES: [&str; 2] = ["pusher:", "pusher_internal:"];
