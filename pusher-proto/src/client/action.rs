@@ -1,4 +1,4 @@
-//! What the client tells its driver to do, and what a driver passes on.
+//! The actions for a driver, and some of its inputs.
 
 use core::fmt;
 
@@ -8,15 +8,15 @@ use crate::event::Event;
 use crate::wire::write;
 use crate::{AuthId, AuthRequest, CloseFrame, ConnectRequest, Instant, Text};
 
-/// Names one socket of one client. Whatever arrives for an older one is dropped. The default names none.
+/// Identifies a socket of a client. Input for an older socket is dropped. The default identifies no socket.
 ///
 /// # Examples
 ///
 /// ```
 /// use pusher_proto::{Client, CloseReason, Instant, SocketEpoch};
 ///
-/// /// A socket has ended. If the client has opened another since, nothing happens.
-/// fn ended(client: &mut Client, socket: SocketEpoch, now: Instant) {
+/// /// A socket has ended. If the client has opened another one since, nothing happens. fn ended(client: &mut Client,
+/// socket: SocketEpoch, now: Instant) {
 ///     client.handle_close(socket, CloseReason::Dropped, now);
 /// }
 /// ```
@@ -31,7 +31,7 @@ impl fmt::Display for SocketEpoch {
 
 /// What to do next, from [`Client::poll_action`](crate::Client::poll_action).
 ///
-/// `Debug` shows `…` in place of the signatures in messages that are to be sent.
+/// `Debug` shows `…` instead of the signatures in messages to be sent.
 ///
 /// # Examples
 ///
@@ -58,15 +58,15 @@ pub enum Action {
     Connect(SocketEpoch, ConnectRequest),
     /// Send a text message.
     Send(SocketEpoch, Text),
-    /// Close the socket. Nothing more of it is used, so no answer is needed.
+    /// Close the socket. Further input from it is ignored, so no answer is needed.
     Close(SocketEpoch, CloseFrame),
-    /// Ask the application's server. Answer with `handle_auth`.
+    /// Send this request to the application's server. Answer with `handle_auth`.
     RequestAuth(AuthRequest),
-    /// This authorization is not waited for any more.
+    /// The answer to this authorization request is no longer needed.
     CancelAuth(AuthId),
-    /// Call `handle_timeout` at this time, in place of the time of an earlier `Schedule`.
+    /// Call `handle_timeout` at this time. It replaces the time of an earlier `Schedule`.
     Schedule(Instant),
-    /// Tell the application.
+    /// Pass this event to the application.
     Emit(Event),
 }
 
@@ -106,22 +106,21 @@ pub enum Frame {
     Pong,
 }
 
-/// What the operating system says of the network.
+/// What the operating system reports about the network.
 ///
 /// # Examples
 ///
 /// ```
 /// use pusher_proto::{Client, Config, Endpoint, NetworkHint};
 ///
-/// let mut client = Client::new(Config::new("app-key", Endpoint::cluster("eu"))?, 1);
-/// // The operating system has found a network: a waiting attempt begins at once.
-/// client.network_changed(NetworkHint::Online);
+/// let mut client = Client::new(Config::new("app-key", Endpoint::cluster("eu"))?, 1); // The operating system has found
+/// a network: a waiting attempt starts at once. client.network_changed(NetworkHint::Online);
 /// # Ok::<(), pusher_proto::InvalidConfig>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NetworkHint {
-    /// There is a network, perhaps another one than before.
+    /// There is a network, perhaps a different one from before.
     Online,
-    /// There is none.
+    /// There is no network.
     Offline,
 }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::Instant;
 use crate::config::Options;
 
-/// Watches the silence of one connection. A message only moves a number: deadlines are compared when time passes.
+/// Watches a connection for silence. A message only updates a number; deadlines are compared when time passes.
 #[derive(Default)]
 pub(crate) struct Activity {
     interval: Duration,
@@ -13,9 +13,9 @@ pub(crate) struct Activity {
     pong_timeout: Duration,
     seen_at: Instant,
     pinged_at: Instant,
-    /// The answer that is awaited.
+    /// The awaited answer.
     pong: Option<Pong>,
-    /// When the ping was sent whose answer tells the round trip.
+    /// When the ping was sent whose answer is used to measure the round trip.
     round_trip_from: Option<Instant>,
     ping_due: bool,
     pong_due: bool,
@@ -55,7 +55,7 @@ impl Activity {
         self.pong = None;
     }
 
-    /// A part of a message arrived. Its end may be a long way off, and the pong comes after it.
+    /// A part of a message arrived. Its end may be far away, and a pong would come only after it.
     pub(crate) fn handle_part(&mut self, now: Instant) {
         let Some(pong) = &mut self.pong else { return };
         let latest = self.pinged_at + MAX_PART_TIME;
@@ -76,7 +76,7 @@ impl Activity {
         self.ping(self.pong_timeout, now);
     }
 
-    /// Asks the peer for a sign of life within seconds, because the network may be another one.
+    /// Asks the peer for a sign of life within seconds, because the network may have changed.
     pub(crate) fn probe_quickly(&mut self, now: Instant) {
         self.ping(QUICK_PONG_TIMEOUT.min(self.pong_timeout), now);
     }
@@ -86,7 +86,8 @@ impl Activity {
             if now < pong.deadline {
                 return Liveness::Alive;
             }
-            // Looked at so late, the machine slept: what arrived meanwhile may be yet to be read.
+            // A check this late means that the machine slept: messages that arrived in the meantime may still have to
+            // be read.
             if !pong.extended && now.since(pong.deadline) > GRACE {
                 *pong = Pong { deadline: now + GRACE, extended: true };
                 return Liveness::Alive;
@@ -136,15 +137,15 @@ impl Activity {
     }
 }
 
-/// Least silence before a ping, whatever a server asks for.
+/// Shortest silence before a ping, whatever a server asks for.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Time for an answer after the network came back.
 const QUICK_PONG_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long parts of a message postpone the deadline of one ping. A peer that lets a byte drip every few seconds is given up
-/// then; 16 MB arrive in this time at 55 KB/s.
+/// How long parts of a message can postpone the deadline of one ping. After that, a peer that sends one byte every few
+/// seconds is dropped; at 55 KB/s, 16 MB arrive in this time.
 const MAX_PART_TIME: Duration = Duration::from_secs(5 * 60);
 
-/// Time to read what waits after the machine slept.
+/// Time to read waiting messages after the machine slept.
 const GRACE: Duration = Duration::from_secs(5);

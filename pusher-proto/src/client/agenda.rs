@@ -1,4 +1,4 @@
-//! What the next drain has to look at, and when to be woken.
+//! What the next drain has to look at, and when to wake up.
 
 use super::action::NetworkHint;
 use super::sleep::Sleep;
@@ -6,15 +6,16 @@ use crate::Instant;
 
 #[derive(Default)]
 pub(crate) struct Agenda {
-    /// The latest time that an input carried.
+    /// The latest time in any input.
     pub(crate) now: Instant,
-    /// Whether a wish, or what it depends on, has changed since the last poll.
+    /// Whether a wish, or something that it depends on, has changed since the last poll.
     pub(crate) is_dirty: bool,
     pub(crate) hint: Option<NetworkHint>,
     pub(crate) sleep: Sleep,
-    /// The wake-up that was asked for and has not come.
+    /// The announced wake-up, if it has not come yet.
     scheduled: Option<Instant>,
-    /// Whether no deadline can be earlier than that. Most events of channels change no deadline, and do not look at them.
+    /// Whether no deadline can be earlier than that. Most channel events change no deadline, so deadlines are not
+    /// checked after them.
     pub(crate) is_settled: bool,
 }
 
@@ -24,14 +25,14 @@ impl Agenda {
         self.sleep.handle_timeout(now);
     }
 
-    /// Time has passed, and something has happened.
+    /// Takes the time of an input.
     pub(crate) fn advance(&mut self, now: Instant) -> Instant {
         self.is_settled = false;
         self.now = self.now.max(now);
         self.now
     }
 
-    /// Whether a wake-up at this time is to be announced: it must come earlier than the one announced before.
+    /// Whether a wake-up at this time must be announced: only if it is earlier than the last one announced.
     pub(crate) fn announce(&mut self, at: Instant) -> bool {
         let is_earlier = self.is_late_for(at);
         if is_earlier {
@@ -40,7 +41,7 @@ impl Agenda {
         is_earlier
     }
 
-    /// Whether the wake-up that was asked for would come after this time.
+    /// Whether the announced wake-up would come after this time.
     pub(crate) fn is_late_for(&self, at: Instant) -> bool {
         self.scheduled.is_none_or(|scheduled| at < scheduled)
     }

@@ -1,4 +1,4 @@
-//! Requests to the application's server: which are wanted, which are under way, and when a failed one is repeated.
+//! Requests to the application's server: which are wanted, which are in progress, and when a failed one is repeated.
 //!
 //! ```text
 //!            ask                  poll                     answer
@@ -7,7 +7,7 @@
 //!                   └────────── Delayed ◄───────┘
 //! ```
 //!
-//! Every other part says what it wants asked, and gets what came of it; only this one counts, waits and repeats.
+//! The other parts say what to request, and receive the result; only this one counts, waits and repeats.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
@@ -19,7 +19,8 @@ use crate::{
     AuthError, AuthId, AuthPurpose, AuthRequest, AuthResponse, AuthSubject, ChannelName, Instant, SocketId, Text,
 };
 
-/// What one request is for; there is at most one for each. Channels are named by their place in insertion order.
+/// What a request is for; there is at most one request for each job. Channels are identified by their position in
+/// insertion order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Job {
     Signin,
@@ -27,7 +28,7 @@ pub(crate) enum Job {
     Key(u64),
 }
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) job: Job,
@@ -38,14 +39,14 @@ pub(crate) struct Answer {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Authorized(AuthResponse),
-    /// The trouble may pass: the request is repeated then. So many failures in a row count.
+    /// A temporary failure: the request is repeated at this time, after this many failures in a row.
     Delayed {
         error: AuthError,
         retry_at: Instant,
         failures: u32,
     },
     Failed(AuthError),
-    /// The answer is of no use any more; what went wrong last.
+    /// The answer would come too late to be useful; this was the last error.
     TooLate(AuthError),
 }
 
@@ -53,13 +54,13 @@ pub(crate) enum Outcome {
 pub(crate) struct Authorizations {
     options: Arc<Options>,
     backoff: Backoff,
-    /// The connection that there is; without one nothing is asked.
+    /// The current connection; without one, nothing is requested.
     socket_id: Option<SocketId>,
     last_id: u64,
-    /// Requests that failed, since the beginning.
+    /// The number of failed requests since the start.
     pub(crate) failed: u64,
     jobs: BTreeMap<Job, Request>,
-    /// Jobs that may be asked, by line and turn.
+    /// Jobs that may be requested, by line and turn.
     ready: BTreeMap<(Line, u64), Job>,
     asked: BTreeMap<AuthId, Job>,
     timers: BTreeSet<(Instant, Job)>,
@@ -71,12 +72,12 @@ struct Request {
     subject: AuthSubject,
     purpose: AuthPurpose,
     phase: Phase,
-    /// Failures in a row that another try may heal.
+    /// Temporary failures in a row.
     failures: u32,
-    /// When the answer is of no use any more, and what went wrong last before that.
+    /// When the answer becomes useless, and the last error before that.
     given_up_at: Option<Instant>,
     last_error: Option<AuthError>,
-    /// Where it is asked, if that is known.
+    /// The URL of the request, if it is known.
     url: Option<Text>,
     timer: Option<Instant>,
 }
@@ -89,7 +90,7 @@ enum Phase {
     Delayed,
 }
 
-/// Jobs of one line are asked in the order in which they came there; one that is repeated comes last.
+/// Jobs of one line are requested in the order in which they joined it; a repeated job goes to the end.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Line {
     User,
@@ -97,21 +98,21 @@ enum Line {
     Keys,
 }
 
-/// How requests for one purpose are treated.
+/// How requests for one purpose are handled.
 struct Policy {
     line: Line,
     patience: Patience,
 }
 
-/// How long a request is repeated.
+/// For how long a request is repeated.
 enum Patience {
     AsLongAsWanted,
     /// For [`key_refresh_timeout`](crate::ConfigBuilder::key_refresh_timeout).
     WhileEventsWait,
 }
 
-/// All that differs between purposes. Common to all: [`auth_timeout`](crate::ConfigBuilder::auth_timeout) for each request,
-/// [`auth_retries`](crate::ConfigBuilder::auth_retries), growing delays, and pauses that the server asks for.
+/// All differences between purposes. Common to all are [`auth_timeout`](crate::ConfigBuilder::auth_timeout) for each
+/// request, [`auth_retries`](crate::ConfigBuilder::auth_retries), growing delays, and pauses that the server asks for.
 const fn policy(purpose: AuthPurpose) -> Policy {
     match purpose {
         AuthPurpose::Subscribe | AuthPurpose::Resubscribe => {
@@ -122,20 +123,21 @@ const fn policy(purpose: AuthPurpose) -> Policy {
     }
 }
 
-/// One server of the application. A busy one concerns every request, one that is broken for a channel only that channel's.
+/// One server of the application. If it is too busy, this affects every request; if it fails for one channel, only the
+/// requests of that channel.
 struct Endpoint {
-    /// Requests that may be under way, at most `max`. A server that was too busy gets them one by one again.
+    /// How many requests may be in progress, at most `max`. A server that was too busy gets one at a time at first.
     window: usize,
     max: usize,
     asked: usize,
-    /// Until when nothing is asked, and whether the server has said so.
+    /// Until when nothing is requested, and whether the server has asked for this.
     paused_until: Option<Instant>,
     must_pause: bool,
-    /// Failures in a row, of whatever requests, that another try may heal.
+    /// Temporary failures in a row, of any requests.
     failures: u32,
     /// Pauses in a row.
     pauses: u32,
-    /// Successes since the window grew.
+    /// Successes since the window last grew.
     successes: usize,
     /// Whether the latest request was for a key, so that a channel comes next.
     was_key: bool,
@@ -163,7 +165,7 @@ impl Authorizations {
         self.socket_id = Some(socket_id);
     }
 
-    /// The connection is gone, and no answer is for the next one. What is known of the servers stays.
+    /// The connection is lost, and no answer is valid for the next one. What is known about the servers stays.
     pub(crate) fn leave(&mut self, outbox: &mut Outbox) {
         self.socket_id = None;
         self.jobs.clear();
@@ -180,7 +182,7 @@ impl Authorizations {
         self.ask(Job::Channel(order), AuthSubject::Channel(channel.clone()), purpose, None);
     }
 
-    /// Asks for a newer key. `failures` is how often that has failed before.
+    /// Requests a newer key. `failures` is how often this has failed before.
     pub(crate) fn ask_for_key(&mut self, order: u64, channel: &ChannelName, failures: u32, now: Instant) {
         let subject = AuthSubject::Channel(channel.clone());
         self.ask(Job::Key(order), subject, AuthPurpose::KeyRefresh, Some(now));
@@ -193,7 +195,7 @@ impl Authorizations {
         self.ask(Job::Signin, AuthSubject::User, AuthPurpose::Signin, None);
     }
 
-    /// The answer is not needed any more.
+    /// The answer is no longer needed.
     pub(crate) fn cancel(&mut self, job: Job, outbox: &mut Outbox) {
         let Some(request) = self.remove(job) else { return };
         if let Phase::Asked(id) = request.phase {
@@ -201,17 +203,18 @@ impl Authorizations {
         }
     }
 
-    /// Requests that have not come to an end.
+    /// The number of unfinished requests.
     pub(crate) fn len(&self) -> usize {
         self.jobs.len()
     }
 
-    /// Requests that have not come to an end, and those of them that can be made: if neither differs, there is nothing new to do.
+    /// The number of unfinished requests, and of those that can be sent: if both are unchanged, there is nothing new to
+    /// do.
     pub(crate) fn load(&self) -> (usize, usize) {
         (self.jobs.len(), self.ready.len())
     }
 
-    /// The application's server answered, or could not be asked. `None` if no request waits for this.
+    /// The application's server answered, or could not be reached. `None` if no request waits for this answer.
     pub(crate) fn handle_answer(
         &mut self,
         id: AuthId,
@@ -230,12 +233,12 @@ impl Authorizations {
         }
     }
 
-    /// Acts on one deadline that has passed and that another part must know of; to be repeated until `None`.
+    /// Acts on passed deadlines up to one that another part must know about. To be called until it returns `None`.
     pub(crate) fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) -> Option<Answer> {
         self.channels_endpoint.reopen(now);
         self.user_endpoint.reopen(now);
         while let Some(timer @ (_, job)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
-            // Whatever else is known of the job: the loop comes to an end.
+            // Remove the timer in any case, so that the loop ends.
             self.timers.remove(&timer);
             self.arm(job, None);
             let Some(request) = self.jobs.get_mut(&job) else { continue };
@@ -258,7 +261,7 @@ impl Authorizations {
         None
     }
 
-    /// The next request, as far as there are places for it.
+    /// The next request, if the window has room for it.
     pub(crate) fn poll(&mut self, now: Instant) -> Option<AuthRequest> {
         if self.ready.is_empty() {
             return None;
@@ -287,7 +290,7 @@ impl Authorizations {
         timer.into_iter().chain(pauses).min()
     }
 
-    /// `since` is the time from which on events wait for the answer.
+    /// `since` is when events began to wait for the answer.
     fn ask(&mut self, job: Job, subject: AuthSubject, purpose: AuthPurpose, since: Option<Instant>) {
         let given_up_at = match policy(purpose).patience {
             Patience::AsLongAsWanted => None,
@@ -314,11 +317,11 @@ impl Authorizations {
         let is_pause = error.asks_for_a_pause();
         let failures = self.jobs.get(&job)?.failures;
         if !error.is_retryable() {
-            // A "no" is an answer: the server works.
+            // A refusal is an answer, so the server works.
             self.endpoint(job).succeed();
             return self.finish(job, Outcome::Failed(error));
         }
-        // A request without an answer tells nothing of the others, and does no harm as long as it lasts.
+        // A request without an answer says nothing about others, and does no harm while it lasts.
         if !is_pause && *error.cause() != AuthError::Timeout {
             self.pause_if_nothing_works(job, now);
         }
@@ -327,7 +330,7 @@ impl Authorizations {
         }
         self.release(job);
         let retry_at = if is_pause {
-            // Everything waits as long as the server says, and what it refused for that has not failed.
+            // All requests wait as long as the server asks, and this does not count as a failure of the refused one.
             let until = now + error.retry_after() + self.backoff.spread();
             self.endpoint(job).must_pause = true;
             self.endpoint(job).pause(until)
@@ -338,7 +341,7 @@ impl Authorizations {
         let request = self.jobs.get_mut(&job)?;
         let failures = failures.saturating_add(u32::from(!is_pause));
         request.failures = failures;
-        // Only who waits for a limited time hears it once more.
+        // Only jobs that wait for a limited time report it again.
         request.last_error = request.given_up_at.map(|_| error.clone());
         request.phase = Phase::Delayed;
         let subject = request.subject.clone();
@@ -346,8 +349,8 @@ impl Authorizations {
         Some(Answer { job, subject, outcome: Outcome::Delayed { error, retry_at, failures } })
     }
 
-    /// Notes a failure. If whatever is asked fails, it is the server: then one request at a time finds out how it is, while
-    /// all others wait.
+    /// Notes a failure. If all requests fail, the server is assumed to be down; one request at a time then probes it
+    /// while all others wait.
     fn pause_if_nothing_works(&mut self, job: Job, now: Instant) {
         let endpoint = self.endpoint(job);
         endpoint.failures = endpoint.failures.saturating_add(1);
@@ -364,7 +367,7 @@ impl Authorizations {
         Some(Answer { job, subject: request.subject, outcome })
     }
 
-    /// The line whose turn it is, if its server may be asked.
+    /// The line whose turn it is, if its server accepts requests.
     fn next_line(&self, now: Instant) -> Option<Line> {
         if self.is_waiting(Line::User) && self.user_endpoint.has_place(now) {
             return Some(Line::User);
@@ -372,7 +375,8 @@ impl Authorizations {
         if !self.channels_endpoint.has_place(now) {
             return None;
         }
-        // Events wait for a newer key, but a server that makes it needed all the time must not keep channels out.
+        // Events wait for a newer key, but a server that keeps causing such requests must not keep channels from being
+        // authorized.
         match (self.is_waiting(Line::Keys), self.is_waiting(Line::Channels)) {
             (false, false) => None,
             (false, true) => Some(Line::Channels),
@@ -395,7 +399,7 @@ impl Authorizations {
         self.arm(job, given_up_at);
     }
 
-    /// The request is not under way any more.
+    /// The request is no longer in progress.
     fn release(&mut self, job: Job) {
         let Some(Phase::Asked(id)) = self.jobs.get(&job).map(|request| request.phase) else { return };
         self.asked.remove(&id);
@@ -413,7 +417,7 @@ impl Authorizations {
         Some(request)
     }
 
-    /// Wakes for a job at this time, or when its answer is of no use any more.
+    /// Sets the timer of a job to this time, or to when its answer becomes useless.
     fn arm(&mut self, job: Job, at: Option<Instant>) {
         let Some(request) = self.jobs.get_mut(&job) else { return };
         let at = at.into_iter().chain(request.given_up_at.filter(|_| at.is_some())).min();
@@ -473,7 +477,7 @@ impl Endpoint {
         self.asked < self.window && self.is_open(now)
     }
 
-    /// Nothing is asked until then, and one by one after it. Returns when the pause ends.
+    /// Pauses all requests until then, and sends one at a time afterwards. Returns when the pause ends.
     fn pause(&mut self, until: Instant) -> Instant {
         let until = self.paused_until.map_or(until, |before| before.max(until));
         self.paused_until = Some(until);
@@ -489,7 +493,7 @@ impl Endpoint {
         }
     }
 
-    /// The server works: a whole window of answers makes room for one more request.
+    /// The server works: after a whole window of answers, one more request may be in progress.
     fn succeed(&mut self) {
         self.failures = 0;
         self.pauses = 0;
@@ -504,6 +508,6 @@ impl Endpoint {
     }
 }
 
-/// How many windows of requests must fail, without a success between them, until it is the server that fails and not this or
-/// that channel.
+/// How many windows of requests must fail, without a success between them, before the server itself is assumed to have
+/// failed and not single channels.
 const FAILURES_OF_A_SERVER: usize = 2;

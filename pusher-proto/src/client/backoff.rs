@@ -1,10 +1,10 @@
-//! Delays that grow and are never the same for two clients.
+//! Growing random delays.
 
 use core::time::Duration;
 
 use crate::config::Options;
 
-/// Draws delays. Two with the same seed draw the same.
+/// Draws delays. With the same seed, it draws the same delays.
 pub(crate) struct Backoff {
     base: Duration,
     factor: u32,
@@ -22,13 +22,14 @@ impl Backoff {
         }
     }
 
-    /// The delay after `failures` consecutive ones: uniform between the base and a bound that grows up to the cap.
+    /// The delay after `failures` consecutive failures: uniform between the base and a bound that grows up to the cap.
     pub(crate) fn delay(&mut self, failures: u32) -> Duration {
         let grown = self.factor.checked_pow(failures).map_or(self.cap, |factor| self.base.saturating_mul(factor));
         self.uniform(self.base, grown.min(self.cap).max(self.base))
     }
 
-    /// The delay of a retry that the server wants at once: uniform below the base, so that not all clients come together.
+    /// The delay of a retry that the server wants at once: uniform below the base, so that not all clients come at the
+    /// same time.
     pub(crate) fn spread(&mut self) -> Duration {
         self.uniform(Duration::ZERO, self.base.saturating_sub(Duration::from_nanos(1)))
     }

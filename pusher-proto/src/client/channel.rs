@@ -1,4 +1,4 @@
-//! What the application sees of a channel.
+//! The application's view of a channel.
 
 use super::channels::Entry;
 use super::presence::Roster;
@@ -26,19 +26,19 @@ pub struct Channel<'a> {
 }
 
 impl<'a> Channel<'a> {
-    /// Returns its name.
+    /// Returns the name of the channel.
     #[must_use]
     pub fn name(&self) -> &'a ChannelName {
         self.name
     }
 
-    /// Whether the server has confirmed it on this connection.
+    /// Whether the server has confirmed the subscription on this connection.
     #[must_use]
     pub fn is_subscribed(&self) -> bool {
         self.entry.is_subscribed()
     }
 
-    /// Returns how many connections are subscribed, if the server tells.
+    /// Returns how many connections are subscribed, if the server reports it.
     #[must_use]
     pub fn count(&self) -> Option<u64> {
         self.entry.count()
@@ -46,20 +46,20 @@ impl<'a> Channel<'a> {
 
     /// Returns the members of a presence channel, or `None` on a channel of another kind.
     ///
-    /// While the channel is not subscribed they are the last that were known; before the server has sent any, the list is
-    /// empty and [`knows_members`](Self::knows_members) is false.
+    /// While the channel is not subscribed, this is the last known list. Before the server has sent a list, it is
+    /// empty, and [`knows_members`](Self::knows_members) returns false.
     #[must_use]
     pub fn members(&self) -> Option<&'a Members> {
         self.entry.presence().map(Roster::members)
     }
 
-    /// Whether the server has sent the list of members of this presence channel since the channel is wanted.
+    /// Whether the server has sent the member list of this presence channel since the application subscribed.
     #[must_use]
     pub fn knows_members(&self) -> bool {
         self.entry.presence().is_some_and(Roster::is_known)
     }
 
-    /// Returns ourselves among the members of a presence channel.
+    /// Returns this client's own member of a presence channel.
     #[must_use]
     pub fn me(&self) -> Option<Member> {
         self.entry.presence()?.me()

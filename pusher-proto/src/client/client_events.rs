@@ -12,12 +12,12 @@ use crate::config::{Options, Strictness};
 use crate::event::{Diagnostic, Event};
 use crate::{ChannelName, ClientEventName, Data, Instant, Text, TriggerError};
 
-/// The queue and the recent past.
+/// The queue, and when the latest events were sent.
 pub(crate) struct ClientEvents {
     options: Arc<Options>,
     waiting: IndexMap<ChannelName, VecDeque<Text>, FixedState>,
     waiting_count: usize,
-    /// When the latest events were sent, as many as are allowed in a second.
+    /// When the latest events were sent; as many as are allowed per second.
     sent_at: VecDeque<Instant>,
 }
 
@@ -26,7 +26,7 @@ impl ClientEvents {
         Self { options, waiting: IndexMap::default(), waiting_count: 0, sent_at: VecDeque::new() }
     }
 
-    /// Checks what depends on the event alone.
+    /// Checks everything that depends only on the event.
     pub(crate) fn check(
         &self,
         channel: &ChannelName,
@@ -59,7 +59,7 @@ impl ClientEvents {
         Ok(())
     }
 
-    /// Whether one more event may wait for its channel; `refusal` where there is no queue.
+    /// Whether one more event may wait for its channel; `refusal` if there is no queue.
     pub(crate) fn check_room(&self, refusal: TriggerError) -> Result<(), TriggerError> {
         match self.options.max_buffered_client_events {
             0 => Err(refusal),
@@ -74,7 +74,8 @@ impl ClientEvents {
         self.waiting.entry(channel).or_default().push_back(text);
     }
 
-    /// Sends what waited for this channel, in order and at once: whoever lets events wait decides about their number.
+    /// Sends the events that waited for this channel, in order and at once: the application has chosen how many may
+    /// wait.
     pub(crate) fn flush(&mut self, channel: &ChannelName, now: Instant, outbox: &mut Outbox) {
         let Some(waiting) = self.waiting.swap_remove(channel) else { return };
         self.waiting_count -= waiting.len();
@@ -84,7 +85,7 @@ impl ClientEvents {
         }
     }
 
-    /// Drops what waits for channels that are no longer wanted.
+    /// Drops events that wait for channels that are no longer wanted.
     pub(crate) fn retain(&mut self, is_wanted: impl Fn(&ChannelName) -> bool, outbox: &mut Outbox) {
         let count = &mut self.waiting_count;
         self.waiting.retain(|channel, waiting| {
@@ -98,7 +99,7 @@ impl ClientEvents {
         });
     }
 
-    /// The connection is gone; what waited goes with it unless it is to be kept.
+    /// The connection is lost; waiting events are dropped unless they are to be kept.
     pub(crate) fn leave(&mut self, outbox: &mut Outbox) {
         self.sent_at.clear();
         if !self.options.keep_client_events {
@@ -128,8 +129,8 @@ impl ClientEvents {
     }
 }
 
-/// Most frames that wait to be polled before further client events are refused.
+/// How many frames may wait to be polled before further client events are refused.
 const MAX_WAITING_SENDS: usize = 4_096;
 
-/// The time that the rate counts in (Pusher docs, *Triggering client events*: so many a second).
+/// The time to which the rate refers (Pusher docs, *Triggering client events*: events per second).
 const RATE_WINDOW: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! The connection: when to open a socket, what its end means, when to try again.
+//! The connection: when to open a socket, what its end means, and when to try again.
 //!
 //! ```text
 //!            connect                 greeting
@@ -10,8 +10,8 @@
 //!     └── disconnect (from everywhere)
 //! ```
 //!
-//! What the application sees of `Idle` is the state `Initialized`, `Disconnected` or `Failed`. Another server or key (`switch`)
-//! leads from everywhere but `Idle` to `Connecting`.
+//! The application sees `Idle` as the state `Initialized`, `Disconnected` or `Failed`. Switching to another server or
+//! key (`switch`) leads to `Connecting` from every phase except `Idle`.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -39,24 +39,24 @@ pub(crate) struct Connection {
     closing: Option<SocketEpoch>,
     tries: Tries,
     outage: Outage,
-    /// The last error frame, which may explain a close that says nothing.
+    /// The last error frame, which may explain a close without a reason.
     last_error: Option<(u32, Instant)>,
 }
 
-/// Where to connect to.
+/// The servers to connect to.
 struct Servers {
     key: AppKey,
     endpoints: Endpoints,
-    /// Which endpoint of the ring.
+    /// The position of the current endpoint.
     place: usize,
 }
 
-/// What is known of the attempts to connect.
+/// What is known about the attempts to connect.
 struct Tries {
     last_epoch: u64,
     /// Consecutive failures.
     attempt: u32,
-    /// Whether one retry may come at once; a stable connection earns it.
+    /// Whether one retry may be immediate; a stable connection renews this credit.
     credit: bool,
     tried_at: Instant,
     backoff: Backoff,
@@ -65,7 +65,7 @@ struct Tries {
 enum Phase {
     /// No socket and no plan: initialized, disconnected or failed.
     Idle,
-    /// From the wish to open a socket, which `polled` says was passed on, to the greeting.
+    /// From the decision to open a socket, which has been passed on if `polled`, to the greeting.
     Connecting {
         epoch: SocketEpoch,
         deadline: Instant,
@@ -77,7 +77,7 @@ enum Phase {
     Connected {
         epoch: SocketEpoch,
         stable_at: Option<Instant>,
-        /// Whether an authorization was sent.
+        /// Whether an authorization has been sent.
         is_authorized: bool,
     },
 }
@@ -130,12 +130,12 @@ impl Connection {
         self.wish = Wish::Disconnect;
     }
 
-    /// Whether the application wants to be offline, which has not happened yet.
+    /// Whether the application has asked to disconnect, and this has not happened yet.
     pub(crate) const fn will_disconnect(&self) -> bool {
         matches!(self.wish, Wish::Disconnect)
     }
 
-    /// Whether the present socket is about to be given up for what the application wants.
+    /// Whether the current socket is about to be closed because of what the application wants.
     pub(crate) const fn will_leave(&self) -> bool {
         matches!(self.wish, Wish::Disconnect | Wish::Reconnect) || self.switch.is_some()
     }
@@ -144,7 +144,7 @@ impl Connection {
         self.switch = Some((key, endpoints));
     }
 
-    /// Makes what is wished for true, or starts to.
+    /// Starts whatever the application's wishes require.
     pub(crate) fn reconcile(&mut self, now: Instant, outbox: &mut Outbox) {
         let wish = core::mem::take(&mut self.wish);
         if matches!(wish, Wish::Disconnect | Wish::Reconnect) {
@@ -158,7 +158,7 @@ impl Connection {
         }
     }
 
-    /// The network is back: an attempt or a delay that began before makes no sense any more.
+    /// The network is back: an attempt or a delay that began before no longer makes sense.
     pub(crate) fn handle_online(&mut self, now: Instant, outbox: &mut Outbox) {
         match self.phase {
             Phase::Idle | Phase::Connected { .. } => {}
@@ -182,7 +182,8 @@ impl Connection {
         self.set_state(ConnectionState::Connected { socket_id }, outbox);
     }
 
-    /// The server answered the handshake with an error. Some servers then leave the socket open, so we close it.
+    /// The server answered the handshake with an error. Some servers then leave the socket open, so the client closes
+    /// it.
     pub(crate) fn handle_refusal(&mut self, error: ServerError, now: Instant, outbox: &mut Outbox) {
         let plan = match error.code {
             None => Plan::DELAYED,
@@ -191,7 +192,7 @@ impl Connection {
         self.give_up_socket(ConnectionError::Refused(error), plan, now, outbox);
     }
 
-    /// An error that ends the socket from our side, with a usual delay.
+    /// Closes the socket from the client's side because of an error, with the usual delay.
     pub(crate) fn handle_breach(&mut self, error: ConnectionError, now: Instant, outbox: &mut Outbox) {
         self.give_up_socket(error, Plan::DELAYED, now, outbox);
     }
@@ -200,22 +201,22 @@ impl Connection {
         self.give_up_socket(ConnectionError::PongTimeout, Plan::Retry(Retry::Prompt), now, outbox);
     }
 
-    /// An error frame on a connection that goes on.
+    /// An error frame on a connection that stays open.
     pub(crate) fn note_error(&mut self, error: &ServerError, now: Instant) {
         if let Some(code) = error.code {
             self.last_error = Some((code, now));
         }
     }
 
-    /// An authorization of a channel or the user is sent.
+    /// An authorization of a channel or the user was sent.
     pub(crate) fn note_authorized(&mut self) {
         if let Phase::Connected { is_authorized, .. } = &mut self.phase {
             *is_authorized = true;
         }
     }
 
-    /// `is_authorizing` is whether an authorization is on its way: the application's server is asked, or is to be asked again, or
-    /// its answer waits to be sent.
+    /// `is_authorizing` is whether an authorization is in progress: a request is unanswered or will be repeated, or its
+    /// answer waits to be sent.
     pub(crate) fn handle_close(
         &mut self,
         reason: CloseReason,
@@ -286,7 +287,7 @@ impl Connection {
         phase.into_iter().chain(outage).min()
     }
 
-    /// The socket whose input counts.
+    /// The current socket, whose input is accepted.
     pub(crate) fn socket(&self) -> Option<SocketEpoch> {
         match self.phase {
             Phase::Idle | Phase::Waiting { .. } => None,
@@ -360,7 +361,7 @@ impl Connection {
         self.outage = Outage::Since { told_at: now + self.options.unavailable_timeout };
     }
 
-    /// Ends a delay, but never tries more often than once per base delay.
+    /// Ends a delay, but does not try more often than once per base delay.
     fn hasten(&mut self, now: Instant, outbox: &mut Outbox) {
         let Phase::Waiting { retry_at } = &mut self.phase else { return };
         let earliest = self.tries.tried_at + self.tries.backoff.base();
@@ -386,7 +387,7 @@ impl Connection {
         self.set_state(ConnectionState::Connecting { attempt: self.tries.attempt }, outbox);
     }
 
-    /// A socket that the driver was not asked to open needs no close.
+    /// Closes the socket, unless the driver has not been asked to open it yet.
     fn close_socket(&mut self) {
         match self.phase {
             Phase::Idle | Phase::Waiting { .. } | Phase::Connecting { polled: false, .. } => {}
@@ -431,7 +432,7 @@ impl Connection {
         }
     }
 
-    /// A connection that has lasted makes earlier failures forgotten.
+    /// After a connection that has lasted, earlier failures no longer count.
     fn earn_credit(&mut self, now: Instant) {
         let Phase::Connected { stable_at, .. } = &mut self.phase else { return };
         if stable_at.is_some_and(|stable_at| stable_at <= now) {

@@ -1,4 +1,4 @@
-//! What the server says: each frame goes to the part that it is about.
+//! Dispatches each frame of the server to the part that handles it.
 
 use super::Client;
 use super::activity::Activity;
@@ -13,7 +13,7 @@ use crate::wire::read::Established;
 use crate::{ConnectionError, Instant, ProtocolError, ServerError, Text};
 
 impl Client {
-    /// Returns whether no deadline can have come nearer by this.
+    /// Returns whether no deadline can have come nearer because of this frame.
     pub(super) fn handle_text(&mut self, text: Text, now: Instant) -> bool {
         self.outbox.stats.bytes_received += text.len() as u64;
         if text.len() > self.config.max_frame_len() {
@@ -48,7 +48,7 @@ impl Client {
         false
     }
 
-    /// Before the greeting a server may ping or refuse; anything else is ignored until the handshake times out.
+    /// Before the greeting, a server may ping or refuse; anything else is ignored until the handshake times out.
     fn handle_greeting(&mut self, message: Message<'_>, now: Instant) {
         match message {
             Message::Established(Established { socket_id: Some(socket_id), activity_timeout }) => {
@@ -116,7 +116,7 @@ impl Client {
                 let blamed = self.unanswered.signin_answered();
                 self.blame(blamed);
             }
-            // The sign-in takes the whole envelope.
+            // The sign-in handles the whole envelope.
             Message::Watchlist => {}
             Message::NotOfChannel { channel, event } => {
                 let [channel, event] = [channel, event].map(|name| excerpt(name, MAX_EXCERPT_LEN).into());
@@ -148,8 +148,8 @@ impl Client {
         outbox.stats.events += u64::from(is_taken);
     }
 
-    /// An error frame never ends a connection: servers use any code for small things too. With a channel, as soketi
-    /// refuses a presence channel, it is about that channel alone.
+    /// An error frame never ends a connection, because servers use any code for minor errors too. With a channel, which
+    /// is how soketi refuses a presence channel, it is about that channel only.
     fn handle_error(&mut self, error: &ServerError, channel: Option<&str>, now: Instant) {
         if channel.is_none() {
             self.connection.note_error(error, now);
@@ -163,7 +163,7 @@ impl Client {
         let mut report = || outbox.offer(Event::ConnectionError(ConnectionError::Server(error.clone())));
         match complaint {
             Complaint::NotSubscribed => {}
-            // An answer like any other, and no trouble.
+            // This is an answer like any other, not an error.
             Complaint::Existing(channel) if channels.may_be_subscribed(channel) => {
                 let answered = channels.handle_existing(channel, authorizations, outbox);
                 self.handle_answered(answered, now);
@@ -191,7 +191,7 @@ impl Client {
         }
     }
 
-    /// A message may have answered a subscription, and may tell what an error before it was about.
+    /// A message may have answered a subscription, and thereby show what an earlier error was about.
     fn handle_answered(&mut self, answered: Answered, now: Instant) {
         if let Some(channel) = answered.subscribed {
             self.client_events.flush(&channel, now, &mut self.outbox);
@@ -200,7 +200,8 @@ impl Client {
         self.blame(blamed);
     }
 
-    /// Refuses what an error turned out to be about. That is an answer too, so it may tell of one more.
+    /// Refuses the subscription or sign-in that an error turned out to be about. That is an answer too, so it may
+    /// explain another error.
     fn blame(&mut self, mut blamed: Option<(Asked, ServerError)>) {
         while let Some((asked, error)) = blamed.take() {
             blamed = match asked {

@@ -1,4 +1,4 @@
-//! The client machine. Its parts do not know each other; this file connects them.
+//! The client's state machine. Its parts do not know each other; this file connects them.
 
 mod action;
 mod activity;
@@ -51,14 +51,14 @@ use crate::{
 ///
 /// Four kinds of methods:
 ///
-/// 1. What the application wants: [`connect`](Self::connect), [`subscribe`](Self::subscribe) and their like change a wish.
-///    They may be repeated, are legal at any moment and take effect at the next [`poll_action`](Self::poll_action).
+/// 1. What the application wants: [`connect`](Self::connect), [`subscribe`](Self::subscribe) and similar methods record a
+///    wish. They may be repeated and called at any time, and take effect at the next [`poll_action`](Self::poll_action).
 /// 2. What happened: `handle_*`. They never fail; what a peer does wrong becomes an [`Event`].
-/// 3. What to do next: [`poll_action`](Self::poll_action), until it returns `None`, after every call of the first two
-///    kinds; [`poll_timeout`](Self::poll_timeout) for those who prefer to ask.
-/// 4. What is true now: [`state`](Self::state), [`channel`](Self::channel) and their like.
+/// 3. What to do next: call [`poll_action`](Self::poll_action) until it returns `None`, after every call of the first two
+///    kinds. [`poll_timeout`](Self::poll_timeout) returns the next deadline.
+/// 4. The current state: [`state`](Self::state), [`channel`](Self::channel) and similar methods.
 ///
-/// Same seed and same inputs give the same outputs to the byte.
+/// The same seed and the same inputs give the same outputs, byte for byte.
 ///
 /// # Examples
 ///
@@ -70,21 +70,17 @@ use crate::{
 /// client.connect();
 /// client.subscribe(ChannelName::new("chat")?);
 ///
-/// // A driver does what the actions say …
-/// let mut socket = None;
-/// while let Some(action) = client.poll_action(now) {
+/// // A driver performs the actions … let mut socket = None; while let Some(action) = client.poll_action(now) {
 ///     if let Action::Connect(epoch, request) = action {
 ///         assert_eq!(request.authority(), "ws-eu.pusher.com:443");
 ///         socket = Some(epoch);
 ///     }
 /// }
 ///
-/// // … and tells what came of it.
-/// let socket = socket.unwrap();
-/// client.handle_open(socket, now);
-/// let greeting = r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.2\",\"activity_timeout\":120}"}"#;
-/// client.handle_frame(socket, Frame::Text(greeting.into()), now);
-/// let sent = std::iter::from_fn(|| client.poll_action(now)).find_map(|action| match action {
+/// // … and reports the results. let socket = socket.unwrap(); client.handle_open(socket, now); let greeting =
+/// r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.2\",\"activity_timeout\":120}"}"#;
+/// client.handle_frame(socket, Frame::Text(greeting.into()), now); let sent = std::iter::from_fn(||
+/// client.poll_action(now)).find_map(|action| match action {
 ///     Action::Send(_, text) => Some(text),
 ///     _ => None,
 /// });
@@ -106,7 +102,7 @@ pub struct Client {
 
 /// What the application wants.
 impl Client {
-    /// Makes a client that does nothing yet. The `seed` decides about delays; draw it at random.
+    /// Returns a client that does nothing yet. The `seed` determines the random delays, so choose it at random.
     #[must_use]
     pub fn new(config: Config, seed: u64) -> Self {
         let options = Arc::new(config.options.clone());
@@ -124,65 +120,68 @@ impl Client {
         }
     }
 
-    /// Wants a connection. While the client waits for a retry it tries at once, though not more often than once per
-    /// base delay; after a failure it starts anew.
+    /// Connects. During a delay before a retry, the client tries at once, but not more often than once per base delay.
+    /// In the state `Failed`, it starts again.
     pub fn connect(&mut self) {
         self.agenda.is_dirty = true;
         self.connection.connect();
     }
 
-    /// Wants no connection. Channels stay wanted and are subscribed again after the next [`connect`](Self::connect).
+    /// Disconnects. The client remembers its channels and subscribes them again after the next
+    /// [`connect`](Self::connect).
     pub fn disconnect(&mut self) {
         self.agenda.is_dirty = true;
         self.connection.disconnect();
     }
 
-    /// Wants a channel, on this connection and on all that follow. A failed channel is tried again.
+    /// Subscribes to a channel, on this connection and on all later ones. If the subscription has failed, it is tried
+    /// again.
     pub fn subscribe(&mut self, channel: ChannelName) {
         self.agenda.is_dirty = true;
         self.channels.subscribe(channel);
     }
 
-    /// Wants a channel no longer. None of its events is emitted after the next poll.
+    /// Unsubscribes from a channel. No events are emitted for it after the next poll.
     pub fn unsubscribe(&mut self, channel: &ChannelName) {
         self.agenda.is_dirty = true;
         self.channels.unsubscribe(channel);
     }
 
-    /// Wants to be signed in, on this connection and on all that follow. The application's server says as whom. A failed
-    /// sign-in is tried again. After [`signout`](Self::signout) the client reconnects first, for a connection keeps its
-    /// user.
+    /// Signs in, on this connection and on all later ones. The application's server determines the user. If the sign-in
+    /// has failed, it is tried again. After [`signout`](Self::signout), the client reconnects first, because a
+    /// connection keeps its user.
     pub fn signin(&mut self) {
         self.agenda.is_dirty = true;
         self.signin.signin();
     }
 
-    /// Wants to be signed in no longer. The protocol has no word for that: the server forgets the user with the
-    /// connection, and until then its events are ignored.
+    /// Signs out. The protocol has no message for this: the server forgets the user when the connection ends, and until
+    /// then, events for the user are ignored.
     pub fn signout(&mut self) {
         self.agenda.is_dirty = true;
         self.signin.signout();
     }
 
-    /// Moves to another application or other servers. Channels stay wanted; a connection, or the attempt to make one, is
-    /// replaced at once. Endpoints that [`Endpoints::validate`] refuses lead nowhere.
+    /// Switches to another application or to other servers. The client keeps its channels; a connection, or an attempt
+    /// to connect, is replaced at once. With endpoints that [`Endpoints::validate`] refuses, the client cannot connect.
     pub fn switch(&mut self, key: AppKey, endpoints: Endpoints) {
         self.agenda.is_dirty = true;
         self.connection.switch(key, endpoints);
     }
 
-    /// Passes on what the operating system says of the network: a connection is checked, a waiting retry begins.
+    /// Passes on what the operating system reports about the network: the client checks an existing connection, or
+    /// starts a waiting retry.
     pub fn network_changed(&mut self, hint: NetworkHint) {
         self.agenda.is_dirty = true;
         self.agenda.hint = Some(hint);
     }
 
-    /// Sends a client event to the other subscribers of a private or presence channel. The sender does not get it.
+    /// Sends a client event to the other subscribers of a private or presence channel. The sender does not receive it.
     ///
     /// # Errors
     ///
-    /// When it cannot be sent now, see [`TriggerError`]. With
-    /// [`max_buffered_client_events`](crate::ConfigBuilder::max_buffered_client_events) it waits for the subscription
+    /// If it cannot be sent now; see [`TriggerError`]. With
+    /// [`max_buffered_client_events`](crate::ConfigBuilder::max_buffered_client_events), it waits for the subscription
     /// instead.
     pub fn trigger(
         &mut self,
@@ -220,7 +219,7 @@ impl Client {
 impl Client {
     /// The socket is open: TCP, TLS and the WebSocket upgrade are done.
     ///
-    /// Only the counters show it: the deadline of the handshake covers the whole way to the greeting.
+    /// This affects only the counters: the deadline of the handshake covers everything up to the greeting.
     pub fn handle_open(&mut self, socket: SocketEpoch, now: Instant) {
         self.agenda.advance(now);
         self.outbox.stats.sockets += u64::from(self.connection.socket() == Some(socket));
@@ -228,7 +227,8 @@ impl Client {
 
     /// A WebSocket message arrived.
     pub fn handle_frame(&mut self, socket: SocketEpoch, frame: Frame, now: Instant) {
-        // What answers a ping may bring the next deadline nearer: silence may be shorter than the wait for an answer.
+        // An answer to a ping may bring the next deadline nearer, because the time before a ping may be shorter than
+        // the wait for an answer.
         let was_settled = self.agenda.is_settled && !self.activity.awaits_answer();
         let now = self.agenda.advance(now);
         if self.connection.socket() != Some(socket) {
@@ -248,8 +248,8 @@ impl Client {
 
     /// Bytes arrived that do not complete a WebSocket message.
     ///
-    /// They are a sign of life: a large message on a slow link takes longer than a pong may. While bytes keep coming, the
-    /// deadline of a ping is postponed, for five minutes at most.
+    /// They are a sign of life: a large message on a slow link may take longer than a pong is allowed to. While bytes
+    /// keep arriving, the deadline of a ping is postponed, for at most five minutes.
     pub fn handle_part(&mut self, socket: SocketEpoch, now: Instant) {
         let now = self.agenda.advance(now);
         if self.connection.socket() == Some(socket) {
@@ -257,11 +257,12 @@ impl Client {
         }
     }
 
-    /// A WebSocket message of `len` bytes arrived that is larger than [`max_frame_len`](crate::Config::max_frame_len), and the
-    /// adapter has skipped it.
+    /// A WebSocket message of `len` bytes arrived that is larger than [`max_frame_len`](crate::Config::max_frame_len),
+    /// and the adapter skipped it.
     ///
-    /// The same as a text of that length in [`handle_frame`](Self::handle_frame), without a need to hold it: one
-    /// [`ProtocolError::FrameTooLarge`](crate::ProtocolError::FrameTooLarge), and the connection goes on.
+    /// The effect is the same as that of a text of this length in [`handle_frame`](Self::handle_frame), but the text
+    /// need not be in memory: a [`ProtocolError::FrameTooLarge`](crate::ProtocolError::FrameTooLarge) is reported, and
+    /// the connection stays open.
     pub fn handle_skipped(&mut self, socket: SocketEpoch, len: u64, now: Instant) {
         let now = self.agenda.advance(now);
         if self.connection.socket() == Some(socket) {
@@ -283,7 +284,7 @@ impl Client {
         }
     }
 
-    /// The application's server answered a request for authorization, or could not be asked.
+    /// The application's server answered an authorization request, or could not be reached.
     pub fn handle_auth(&mut self, id: AuthId, answer: Result<AuthResponse, AuthError>, now: Instant) {
         let now = self.agenda.advance(now);
         match self.authorizations.handle_answer(id, answer, now) {
@@ -295,22 +296,22 @@ impl Client {
         }
     }
 
-    /// A request for authorization is on its way to `url`, which an error names if the answer does not come in time. Leave out
-    /// what must not reach a log, such as a query.
+    /// An authorization request is on its way to `url`. If the answer does not come in time, the error contains this
+    /// URL, so leave out what must not reach a log, such as a query.
     ///
-    /// An unknown `id` changes nothing. Without this call such an error is [`AuthError::Timeout`] alone.
+    /// An unknown `id` changes nothing. Without this call, the error is just [`AuthError::Timeout`].
     pub fn note_auth_url(&mut self, id: AuthId, url: impl Into<Text>) {
         self.authorizations.note_url(id, url.into());
     }
 
-    /// The wall clock says `wall`, counted from any origin: it tells whether the machine slept.
+    /// Reports the wall clock's time as `wall`, since any origin, so that the client can detect that the machine slept.
     ///
-    /// On Linux and macOS the monotonic clock stands still meanwhile, and with it every deadline, so a connection that died in
-    /// the night would go unnoticed for minutes. Call this when the driver wakes. If the wall clock has moved on by 5 s more
-    /// than `now` since the last call, the client acts as after
-    /// [`network_changed(Online)`](Self::network_changed): it asks the server for an answer within 5 s, or tries at once to
-    /// connect. Setting the wall clock forward causes no more than that; setting it back causes nothing. Once this was called,
-    /// a connected client wants to be woken every 10 s.
+    /// On Linux and macOS, the monotonic clock stops during sleep, and with it every deadline, so a connection that
+    /// died during the night would go unnoticed for minutes. Call this whenever the driver wakes. If the wall clock has
+    /// advanced by 5 s more than `now` since the last call, the client reacts as to
+    /// [`network_changed(Online)`](Self::network_changed): it asks the server for an answer within 5 s, or tries to
+    /// connect at once. Setting the wall clock forward has the same effect; setting it back has none. After the first
+    /// call, a connected client asks to be woken every 10 s.
     pub fn handle_wall_clock(&mut self, wall: Duration, now: Instant) {
         let now = self.agenda.advance(now);
         if self.agenda.sleep.handle_wall_clock(wall, now) && self.agenda.hint.is_none() {
@@ -318,7 +319,7 @@ impl Client {
         }
     }
 
-    /// Time has passed: acts on every deadline up to `now`. Hand over what has arrived before.
+    /// Time has passed: acts on every deadline up to `now`. First pass on what has arrived.
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.agenda.advance(now);
         self.agenda.handle_timeout(now);
@@ -362,13 +363,13 @@ impl Client {
             return Some(Action::Emit(event));
         }
         if self.agenda.is_settled {
-            // Since the last drain there were only events of channels, which leave nothing else to do.
+            // Since the last drain, there were only channel events, which require nothing else.
             return self.poll_schedule();
         }
         self.poll_rest(now)
     }
 
-    /// Returns when [`handle_timeout`](Self::handle_timeout) has something to do, if nothing else happens before.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) has something to do, if there is no other input before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let is_connected = self.connection.is_connected();
@@ -388,7 +389,7 @@ impl Client {
 }
 
 impl Client {
-    /// What comes behind the events.
+    /// The actions that come after the events.
     #[cold]
     fn poll_rest(&mut self, now: Instant) -> Option<Action> {
         if let Some((socket, request)) = self.connection.poll_connect() {
@@ -418,7 +419,7 @@ impl Client {
         }
     }
 
-    /// What was triggered before the application left the server goes out first.
+    /// Client events that were triggered before the application left the server are sent first.
     fn poll_farewell(&mut self) -> Option<Action> {
         let socket = self.connection.socket().filter(|_| self.connection.will_leave())?;
         let text = self.outbox.poll_send()?;
@@ -445,7 +446,7 @@ impl Client {
         }
     }
 
-    /// Lets the connection change; if it leaves a server, so does everything else.
+    /// Changes the connection; if it leaves a server, so do all other parts.
     fn with_connection(&mut self, now: Instant, change: impl FnOnce(&mut Connection, &mut Outbox)) {
         let (was_connected, before) = (self.connection.is_connected(), self.connection.socket());
         change(&mut self.connection, &mut self.outbox);
@@ -463,7 +464,7 @@ impl Client {
         }
     }
 
-    /// Lets the sign-in change; if it ends, presence channels may wait for it.
+    /// Changes the sign-in; if it ends, presence channels that wait for it are notified.
     fn with_signin(&mut self, change: impl FnOnce(&mut Signin, &mut Authorizations, &mut Outbox)) {
         let was_pending = self.signin.status() == UserStatus::Pending;
         change(&mut self.signin, &mut self.authorizations, &mut self.outbox);
@@ -473,7 +474,7 @@ impl Client {
         }
     }
 
-    /// Passes on what became of a request to the application's server.
+    /// Passes on the result of a request to the application's server.
     fn handle_answer(&mut self, answer: Answer) {
         let Answer { job, subject, outcome } = answer;
         match (job, subject) {

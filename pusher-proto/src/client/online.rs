@@ -1,4 +1,4 @@
-//! Who of the signed-in user's watchlist is online.
+//! Which users on the signed-in user's watchlist are online.
 
 use alloc::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ pub(crate) struct Online {
 }
 
 impl Online {
-    /// Users came or went. Anything else that a server may say of them changes nothing.
+    /// Users came online or went offline. Any other notice changes nothing.
     pub(crate) fn handle_notice(&mut self, name: &str, ids: &[Text]) {
         match name {
             names::ONLINE => {
@@ -53,10 +53,11 @@ impl Online {
     }
 }
 
-/// Most users that are kept; hosted Pusher allows 100 on a watchlist (Pusher docs, *Watchlist events*).
+/// The largest number of users that are kept; hosted Pusher allows 100 on a watchlist (Pusher docs, *Watchlist
+/// events*).
 const MAX_USERS: usize = 10_000;
 
-/// Most bytes of ids that are kept.
+/// The largest total length of ids that are kept, in bytes.
 const MAX_BYTES: usize = 1_024 * 1_024;
 
 #[cfg(test)]

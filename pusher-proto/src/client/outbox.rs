@@ -1,4 +1,4 @@
-//! What waits to be polled.
+//! Events and frames that wait to be polled.
 
 use alloc::collections::VecDeque;
 
@@ -6,14 +6,14 @@ use super::stats::Stats;
 use crate::event::Event;
 use crate::{AuthId, ChannelName, Text};
 
-/// Events in the order in which they happened, and what the parts have to send.
+/// Events in the order in which they happened, and the frames that the parts want to send.
 pub(crate) struct Outbox {
     events: VecDeque<Waiting>,
-    /// How many of `events` were offered, and the bytes that these hold.
+    /// How many of `events` were offered, and how many bytes they hold.
     offered: usize,
     offered_bytes: usize,
     max_offered: usize,
-    /// What is counted, events that were lost included.
+    /// The counters, including those of lost events.
     pub(crate) stats: Stats,
     sends: VecDeque<Text>,
     cancels: VecDeque<AuthId>,
@@ -21,7 +21,8 @@ pub(crate) struct Outbox {
 
 struct Waiting {
     event: Event,
-    /// The bytes that it holds if it was offered, since a peer can cause such events without end; otherwise 0.
+    /// The bytes that the event holds if it was offered, because a peer can cause any number of such events; otherwise
+    /// 0.
     offered: usize,
 }
 
@@ -38,12 +39,12 @@ impl Outbox {
         }
     }
 
-    /// Tells the application something that must not be lost.
+    /// Queues an event that must not be lost.
     pub(crate) fn emit(&mut self, event: Event) {
         self.events.push_back(Waiting { event, offered: 0 });
     }
 
-    /// Tells the application something that a peer can cause without end; it is counted if too much waits already.
+    /// Queues an event of which a peer can cause any number. If too many are waiting, it is only counted as lost.
     pub(crate) fn offer(&mut self, event: Event) {
         if matches!(event, Event::Diagnostic(_)) {
             if self.events.len() < self.offered + MAX_DIAGNOSTICS {
@@ -67,7 +68,7 @@ impl Outbox {
         self.cancels.push_back(id);
     }
 
-    /// Takes back what the application does not want to hear any more.
+    /// Removes events that the application no longer wants.
     pub(crate) fn forget(&mut self, channel: &ChannelName) {
         if self.events.is_empty() {
             return;
@@ -77,7 +78,7 @@ impl Outbox {
         (self.offered, self.offered_bytes) = (offered().count(), offered().sum());
     }
 
-    /// Takes back what only the socket that is gone could have sent.
+    /// Removes frames that only the lost socket could have sent.
     pub(crate) fn forget_sends(&mut self) {
         self.sends.clear();
     }
@@ -97,7 +98,7 @@ impl Outbox {
         self.cancels.pop_front()
     }
 
-    /// Returns how many events wait to be polled, and the bytes of those that a peer can cause without end.
+    /// Returns how many events wait to be polled, and the bytes of those of which a peer can cause any number.
     pub(crate) fn waiting(&self) -> (u64, u64) {
         (self.events.len() as u64, self.offered_bytes as u64)
     }
@@ -106,7 +107,7 @@ impl Outbox {
         self.sends.len()
     }
 
-    /// Counts events that were lost, in their place.
+    /// Counts lost events, at the point where they were lost.
     pub(crate) fn lag(&mut self, count: u64) {
         self.stats.missed += count;
         if let Some(Waiting { event: Event::Lagged { missed }, .. }) = self.events.back_mut() {
@@ -117,14 +118,14 @@ impl Outbox {
     }
 }
 
-/// The events that were offered hold at most this and one more event.
+/// The offered events hold at most this many bytes, plus one event.
 const MAX_OFFERED_BYTES: usize = 64 * 1_024 * 1_024;
 
-/// The frames that one channel, or the user, may hold back until a key or a confirmation comes.
+/// Bytes of frames that a channel, or the user, may hold back until a key or a confirmation arrives.
 pub(crate) const MAX_HELD_BYTES: usize = 16 * 1_024 * 1_024;
 
-/// Most diagnostics, and other events that are not offered, that wait before further diagnostics are dropped. They say
-/// nothing that an application must know.
+/// How many diagnostics and other events that are not offered may wait before further diagnostics are dropped.
+/// Diagnostics contain nothing that an application must know.
 const MAX_DIAGNOSTICS: usize = 256;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Who is on one presence channel, and who we are there.
+//! The members of a presence channel, and which of them this client is.
 
 use alloc::string::String;
 
@@ -7,10 +7,10 @@ use crate::event::{Diagnostic, Event, Presence};
 use crate::members::{Difference, Inserted, Member, Members};
 use crate::{ChannelName, Data, Text};
 
-/// The members of a channel as last known, also while it is not subscribed.
+/// The last known members of a channel, even while it is not subscribed.
 pub(crate) struct Roster {
     members: Members,
-    /// Whether `members` was ever told by the server.
+    /// Whether `members` has ever come from the server.
     known: bool,
     me: Option<(Text, Text)>,
 }
@@ -20,12 +20,12 @@ impl Roster {
         Self { members: Members::new(seed), known: false, me: None }
     }
 
-    /// Who the authorization says that we are.
+    /// Sets which member this client is, according to the authorization.
     pub(crate) fn set_me(&mut self, id: String, info: String) {
         self.me = Some((id.into(), info.into()));
     }
 
-    /// Takes a new list in place of the old one.
+    /// Replaces the list by a new one, and returns what changed.
     pub(crate) fn replace(&mut self, members: Members) -> Presence {
         let before = core::mem::replace(&mut self.members, members.clone());
         let known = core::mem::replace(&mut self.known, true);
@@ -33,12 +33,12 @@ impl Roster {
         Presence { members, difference }
     }
 
-    /// Takes a new list without telling what changed.
+    /// Replaces the list by a new one without reporting what changed.
     pub(crate) fn refresh(&mut self, members: Members) {
         self.members = members;
     }
 
-    /// Forgets who was there, but not who we are.
+    /// Forgets the members, but not which one this client is.
     pub(crate) fn forget(&mut self) {
         self.members.clear();
         self.known = false;
@@ -68,7 +68,7 @@ impl Roster {
         self.known
     }
 
-    /// Ourselves: with the server's info if we are on the list, else with that of the authorization.
+    /// This client's own member: with the server's info if it is on the list, otherwise with that of the authorization.
     pub(crate) fn me(&self) -> Option<Member> {
         let (id, info) = self.me.as_ref()?;
         let listed = self.members.get(id);

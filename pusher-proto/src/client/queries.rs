@@ -1,4 +1,4 @@
-//! What is true now.
+//! The current state.
 
 use alloc::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use super::{Channel, Client, Stats};
 use crate::event::ConnectionState;
 use crate::{ChannelName, Config, Data, SocketId, Text};
 
-/// What is true now.
+/// The current state.
 impl Client {
     /// Returns the state of the connection.
     #[must_use]
@@ -15,7 +15,7 @@ impl Client {
         self.connection.state()
     }
 
-    /// Returns Pusher's word for the state: `initialized`, `connecting`, `connected`, `unavailable`, `disconnected` or
+    /// Returns Pusher's name for the state: `initialized`, `connecting`, `connected`, `unavailable`, `disconnected` or
     /// `failed`.
     #[must_use]
     pub fn state_name(&self) -> &'static str {
@@ -23,7 +23,7 @@ impl Client {
             ConnectionState::Connecting { .. } | ConnectionState::Waiting { .. } if self.is_unavailable() => {
                 "unavailable"
             }
-            // Pusher has no word for a delay between two attempts.
+            // Pusher has no name for a delay between two attempts.
             ConnectionState::Waiting { .. } => "connecting",
             state @ (ConnectionState::Initialized
             | ConnectionState::Connecting { .. }
@@ -40,7 +40,7 @@ impl Client {
         self.connection.is_unavailable()
     }
 
-    /// Returns the server's name for the connection, if there is one.
+    /// Returns the server's id of the connection, if there is one.
     #[must_use]
     pub fn socket_id(&self) -> Option<&SocketId> {
         match self.state() {
@@ -64,7 +64,7 @@ impl Client {
         self.channels.iter().map(Channel::from).filter(Channel::is_wanted)
     }
 
-    /// Returns the user who is signed in.
+    /// Returns the signed-in user.
     #[must_use]
     pub fn user(&self) -> Option<User<'_>> {
         match self.signin.status() {
@@ -75,9 +75,9 @@ impl Client {
 
     /// Returns the users on the watchlist of the signed-in user who are online, as last known.
     ///
-    /// The set is empty without a signed-in user and begins anew with each [`Event::SignedIn`](crate::Event::SignedIn), after
-    /// which the server says who is online. It holds 10,000 users and 1 MiB of ids at most; further users are only in the events.
-    /// Each change is an [`Event::Watchlist`](crate::Event::Watchlist).
+    /// The set is empty without a signed-in user. It is cleared by each [`Event::SignedIn`](crate::Event::SignedIn),
+    /// after which the server sends who is online. It holds at most 10,000 users and 1 MiB of ids; further users appear
+    /// only in the events. Each change is an [`Event::Watchlist`](crate::Event::Watchlist).
     #[must_use]
     pub fn online(&self) -> &BTreeSet<Text> {
         self.signin.online().ids()
@@ -96,14 +96,14 @@ impl Client {
         }
     }
 
-    /// Returns the configuration that the client was made with.
+    /// Returns the configuration that the client was created with.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
     }
 }
 
-/// The user who is signed in.
+/// The signed-in user.
 ///
 /// # Examples
 ///
@@ -120,6 +120,6 @@ impl Client {
 pub struct User<'a> {
     /// The user's id.
     pub id: &'a str,
-    /// What the application says of the user: a JSON object.
+    /// The application's data about the user: a JSON object.
     pub data: &'a Data,
 }

@@ -1,4 +1,4 @@
-//! What a failure asks for: another try, and when, or none (Pusher protocol, *Connection closure* and *Error codes*).
+//! How to react to a failure: whether to try again, and when (Pusher protocol, *Connection closure* and *Error codes*).
 
 use core::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::{CloseReason, FailReason, Text, TransportError};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Plan {
     Retry(Retry),
-    /// No further try.
+    /// Do not try again.
     Fail(FailReason),
 }
 
@@ -19,9 +19,9 @@ pub(crate) enum Retry {
     Delayed {
         at_least: Duration,
     },
-    /// The same, spread below the base delay: a restarted server hears from all its clients.
+    /// At once, spread over the base delay, because all clients of a restarted server reconnect.
     Spread,
-    /// At once if the connection before has lasted, otherwise delayed.
+    /// At once if the previous connection was stable, otherwise delayed.
     Prompt,
     /// At once, over TLS.
     OverTls,
@@ -38,15 +38,15 @@ impl Plan {
 /// Decides by code and reason.
 pub(crate) struct Planner<'a> {
     pub(crate) options: &'a Options,
-    /// Whether the present endpoint has a TLS port that was not tried.
+    /// Whether the current endpoint has a TLS port that was not tried.
     pub(crate) can_switch_to_tls: bool,
     /// Whether nothing was authorized yet on this socket because the application's server has not answered.
     pub(crate) is_authorizing: bool,
 }
 
 impl Planner<'_> {
-    /// `explanation` is the code of an error frame just before: Reverb and laravel-websockets say why in a frame and then
-    /// close without a code or with 1000.
+    /// `explanation` is the code of an error frame just before: Reverb and laravel-websockets send the reason in a
+    /// frame and then close without a code or with 1000.
     pub(crate) fn for_close(&self, reason: &CloseReason, explanation: Option<u32>) -> Plan {
         match reason {
             CloseReason::Closed(Some(frame)) if frame.code >= 4000 || self.is_overridden(frame.code) => {
@@ -74,7 +74,8 @@ impl Planner<'_> {
         }
         match code {
             4000 if self.can_switch_to_tls => Plan::Retry(Retry::OverTls),
-            // Hosted Pusher gives a connection some time to be authorized; a backend that is down does not make that final.
+            // Hosted Pusher closes connections that are not authorized in time; while the backend is down, this is not
+            // final.
             UNAUTHORIZED if self.is_authorizing => Plan::DELAYED,
             4000..=4099 => fatal(),
             4100..=4199 => Plan::delayed(MIN_DELAY_OF_4100S),
@@ -88,7 +89,7 @@ impl Planner<'_> {
     }
 }
 
-/// Least delay after a code of 4100 to 4199 (Pusher protocol, *Error codes*).
+/// Shortest delay after a code of 4100 to 4199 (Pusher protocol, *Error codes*).
 const MIN_DELAY_OF_4100S: Duration = Duration::from_secs(1);
 
 /// Code of a connection that was not authorized in time.

@@ -23,17 +23,17 @@ use crate::wire::message::UserNotice;
 use crate::wire::{read, write};
 use crate::{AuthError, AuthResponse, Data, Instant, ServerError, SigninError, Text};
 
-/// Sign-in: what the application wants, and how far it has come on this socket.
+/// The sign-in: what the application wants, and the progress on this socket.
 pub(crate) struct Signin {
     phase: Phase,
     wish: Wish,
-    /// Whether the server may know a user of this socket; only another socket forgets it.
+    /// Whether the server may know a user of this socket; only a new socket has none.
     attached: bool,
     /// Sign-ins in a row that the server did not answer.
     failures: u32,
     /// Since when server-to-user events may have been missed.
     lost_at: Option<Instant>,
-    /// What the server said about the user before it confirmed the sign-in.
+    /// Events for the user that arrived before the sign-in was confirmed.
     held: VecDeque<Envelope>,
     online: Online,
     backoff: Backoff,
@@ -43,7 +43,7 @@ enum Phase {
     NotRequested,
     /// Waits for a connection.
     Requested,
-    /// The application's server is asked, or waits to be.
+    /// A request to the application's server is in progress, or waits to be sent.
     Authenticating,
     /// Waits to be sent.
     Authenticated {
@@ -54,7 +54,7 @@ enum Phase {
     Sent {
         id: Text,
     },
-    /// The server did not answer in time, and is asked again then.
+    /// The server did not answer in time; the sign-in is repeated at this time.
     Unanswered {
         id: Text,
         retry_at: Instant,
@@ -72,14 +72,14 @@ enum Wish {
     None,
     SignIn,
     SignOut,
-    /// Out and in again: as another user, perhaps.
+    /// Sign out and in again, perhaps as another user.
     Change,
 }
 
-/// What presence channels without `channel_data` may rely on.
+/// Whether presence channels without `channel_data` can rely on a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UserStatus<'a> {
-    /// No user is signed in, nor will be.
+    /// No user is signed in or about to be.
     None,
     Pending,
     SignedIn {
@@ -113,7 +113,7 @@ impl Signin {
         self.wish = Wish::SignOut;
     }
 
-    /// Makes what is wished for true, or starts to.
+    /// Starts whatever the application's wishes require.
     pub(crate) fn reconcile(&mut self, requests: &mut Authorizations, outbox: &mut Outbox) {
         let wanted = match core::mem::take(&mut self.wish) {
             Wish::None => return,
@@ -133,8 +133,8 @@ impl Signin {
         }
     }
 
-    /// Sets a wanted sign-in on its way, if there is a connection. Returns whether that must be another one, since this
-    /// one has a user already.
+    /// Starts a wanted sign-in, if there is a connection. Returns whether a new connection is needed because this one
+    /// already has a user.
     pub(crate) fn must_reconnect(&mut self, connected: bool, requests: &mut Authorizations) -> bool {
         if !connected || !matches!(self.phase, Phase::Requested) {
             return false;
@@ -168,7 +168,7 @@ impl Signin {
         self.drop_held(outbox);
     }
 
-    /// The application's server was asked who the user is.
+    /// A request for the user to the application's server has ended.
     pub(crate) fn handle_auth(&mut self, outcome: Outcome, outbox: &mut Outbox) {
         match outcome {
             Outcome::Authorized(auth) => match auth.user_data.as_deref().map(read::user_id) {
@@ -184,7 +184,7 @@ impl Signin {
         }
     }
 
-    /// The server confirmed. It says as whom, and that must be the one that the application's server named.
+    /// The server confirmed the sign-in. The user must be the one that the application's server named.
     pub(crate) fn handle_success(&mut self, data: &Data, outbox: &mut Outbox) {
         // A late answer counts too.
         let (Phase::Sent { id: expected } | Phase::Unanswered { id: expected, .. }) = &self.phase else { return };
@@ -201,7 +201,7 @@ impl Signin {
             outbox.emit(Event::UserContinuityLost { since });
         }
         self.phase = Phase::SignedIn { id: id.clone(), data: data.clone() };
-        // The server says anew who is online, and may not name those who left meanwhile.
+        // The server sends again who is online, and does not report those who left in the meantime.
         self.online.clear();
         outbox.emit(Event::SignedIn { id, data });
         for envelope in core::mem::take(&mut self.held) {
@@ -216,7 +216,7 @@ impl Signin {
         }
     }
 
-    /// A frame that may be about the user. Gives it back if it is not.
+    /// Handles a frame that may be about the user, and returns it if it is not.
     pub(crate) fn handle_event(&mut self, envelope: Envelope, outbox: &mut Outbox) -> Option<Envelope> {
         let Some(notice) = UserNotice::read(&envelope) else { return Some(envelope) };
         match (&self.phase, notice) {
@@ -248,7 +248,7 @@ impl Signin {
         }
     }
 
-    /// The delay before another try is over.
+    /// The delay before the next attempt is over.
     pub(crate) fn handle_timeout(&mut self, requests: &mut Authorizations, now: Instant) {
         if matches!(self.phase, Phase::Unanswered { retry_at, .. } if retry_at <= now) {
             self.phase = Phase::Authenticating;
@@ -256,7 +256,7 @@ impl Signin {
         }
     }
 
-    /// The server did not answer the sign-in in time. It may have too much to do, so each try comes later.
+    /// The server did not answer the sign-in in time. It may be overloaded, so each attempt waits longer.
     pub(crate) fn handle_unanswered(&mut self, probable_cause: Option<ServerError>, now: Instant, outbox: &mut Outbox) {
         let Phase::Sent { id } = &self.phase else { return };
         let id = id.clone();
@@ -269,7 +269,7 @@ impl Signin {
         self.drop_held(outbox);
     }
 
-    /// The sign-in, if it is to be sent now.
+    /// The sign-in message, if it is to be sent now.
     pub(crate) fn poll_signin(&mut self) -> Option<Text> {
         let Phase::Authenticated { auth, id } = &self.phase else { return None };
         let text = write::signin(auth);
@@ -328,11 +328,11 @@ impl Signin {
         self.drop_held(outbox);
     }
 
-    /// Tells the application what a frame says about the signed-in user.
+    /// Emits the event for a frame about the signed-in user.
     fn deliver(&mut self, notice: UserNotice<'_>, envelope: &Envelope, outbox: &mut Outbox) {
         let event = Text::from(envelope.event());
         let data = &envelope.data;
-        // An event may be lost, since a server can send them without end; the set of users is right all the same.
+        // The event may be lost, since a server can send any number of them; the set of users is correct nevertheless.
         let mut notice_of = |name: Text, user_ids: Vec<Text>, data: Data| {
             self.online.handle_notice(&name, &user_ids);
             outbox.offer(Event::Watchlist { name, user_ids, data });
@@ -357,5 +357,5 @@ impl Signin {
 /// Longest id of another user that is reported, in bytes.
 const MAX_ID_LEN: usize = 200;
 
-/// Most frames about the user that wait for the sign-in to be confirmed.
+/// How many frames about the user may wait for the sign-in to be confirmed.
 const MAX_HELD: usize = 64;

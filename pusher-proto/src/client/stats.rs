@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-/// Counters since the client was made, and what waits now.
+/// Counters since the client was created, and the current queues.
 ///
 /// # Examples
 ///
@@ -16,33 +16,33 @@ use core::time::Duration;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Sockets that were opened.
+    /// Opened sockets.
     pub sockets: u64,
     /// Connections that the server greeted.
     pub connections: u64,
     /// Connections after the first one.
     pub reconnects: u64,
-    /// Requests for authorization that failed: refused by the application's server, not answered in time, or not possible. A
-    /// request that is repeated counts each time it fails.
+    /// Failed authorization requests: refused by the application's server, not answered in time, or not possible. A
+    /// repeated request counts each time it fails.
     pub failed_authorizations: u64,
-    /// WebSocket messages that arrived, control frames included.
+    /// Received WebSocket messages, including control frames.
     pub frames: u64,
-    /// Bytes of text in the messages that arrived, without headers of WebSocket frames.
+    /// Bytes of text in the received messages, without the headers of WebSocket frames.
     pub bytes_received: u64,
-    /// Bytes of text in the messages that were handed over to be sent.
+    /// Bytes of text in the messages that were passed on for sending.
     pub bytes_sent: u64,
-    /// Events of channels that were taken for the application.
+    /// Channel events that were accepted for the application.
     pub events: u64,
-    /// Events that were counted in [`Event::Lagged`](crate::Event::Lagged) because too many waited. Handles count what each of their streams has
-    /// lost, too.
+    /// Events that were lost because too many were waiting, as reported by [`Event::Lagged`](crate::Event::Lagged). In
+    /// the statistics of a handle, this includes what each of its client's streams has lost.
     pub missed: u64,
-    /// Events that wait now: to be polled, and for the streams of handles. An event that waits for several streams counts for
-    /// each.
+    /// Events that are waiting: to be polled, and in the streams of handles. An event that waits in several streams
+    /// counts for each of them.
     pub queued: u64,
-    /// Bytes that the waiting events hold, roughly.
+    /// Approximate size of the waiting events, in bytes.
     pub queued_bytes: u64,
-    /// Pings that were sent.
+    /// Sent pings.
     pub pings: u64,
-    /// Time between the latest answered ping and its answer.
+    /// Time between the last answered ping and its answer.
     pub last_round_trip: Option<Duration>,
 }

@@ -1,4 +1,4 @@
-//! What transcripts leave out: wake-ups and counters.
+//! What transcripts do not contain: wake-ups and counters.
 
 use alloc::format;
 use alloc::string::ToString;
@@ -45,7 +45,7 @@ impl ClientEnd {
         self.client.handle_frame(self.socket, Frame::Text(frame.into()), self.now);
     }
 
-    /// Drains, and returns the wake-ups that were asked for, in seconds.
+    /// Drains the actions, and returns the announced wake-ups, in seconds.
     fn schedules(&mut self) -> Vec<u64> {
         let mut schedules = Vec::new();
         while let Some(action) = self.client.poll_action(self.now) {
@@ -59,7 +59,7 @@ impl ClientEnd {
         schedules
     }
 
-    /// Drains, and returns the request for authorization among it.
+    /// Drains the actions, and returns the authorization request among them.
     fn request(&mut self) -> AuthId {
         let mut ids = core::iter::from_fn(|| self.client.poll_action(self.now)).filter_map(|action| match action {
             Action::RequestAuth(request) => Some(request.id),
@@ -123,7 +123,7 @@ fn counts_what_happened() {
     for _ in 0..5_000 {
         end.receive(event);
     }
-    // Events that cannot be lost wait beside the offered ones.
+    // Events that cannot be lost wait in addition to the offered ones.
     assert_eq!(end.client.stats().queued, 4_096 + 2, "the success, and one notice of the loss");
     assert!(end.client.stats().queued_bytes > 4_096 * 30);
     end.wake(120);

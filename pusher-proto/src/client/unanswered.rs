@@ -1,8 +1,8 @@
-//! Which subscription, or sign-in, an error without a channel is about.
+//! Attributes errors without a channel to a subscription or a sign-in.
 //!
 //! Several servers refuse a subscription with a `pusher:error` that names no channel, and use the same codes for other
-//! things. An error is pinned on a subscription only where no other can be meant; otherwise it waits until later answers
-//! or the deadline decide.
+//! purposes. An error is attributed to a subscription only if no other can be meant; otherwise it is held until later
+//! answers or the deadline decide.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -10,20 +10,20 @@ use alloc::vec::Vec;
 use crate::wire::read;
 use crate::{ChannelName, Instant, ServerError};
 
-/// What an error frame complains about, as far as the frame itself tells.
+/// What an error frame is about, as far as the frame itself shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Complaint<'a> {
     /// A channel that the frame names in its own field, as soketi does.
     Channel(&'a str),
-    /// Hosted Pusher: the channel is subscribed already.
+    /// Hosted Pusher: the channel is already subscribed.
     Existing(&'a str),
-    /// Hosted Pusher: the channel whose end was asked for is not subscribed.
+    /// Hosted Pusher: the channel to unsubscribe is not subscribed.
     NotSubscribed,
-    /// We send too much, or too fast.
+    /// The client sends too much, or too fast.
     Pace,
     /// Something that is neither a subscription nor a sign-in.
     Other,
-    /// It does not say.
+    /// Unknown.
     Something,
 }
 
@@ -37,10 +37,11 @@ impl<'a> Complaint<'a> {
         match (existing, channel) {
             (Some(existing), None) => Self::Existing(existing),
             (Some(existing), Some(channel)) if existing == channel => Self::Existing(existing),
-            // An error with a channel says nothing about another one.
+            // An error with a channel is not about any other channel.
             (_, Some(channel)) => Self::Channel(channel),
             (None, None) => match error.code {
-                // Sockudo and soketi answer any message too many with the code that hosted Pusher has for client events.
+                // Sockudo and soketi answer all excess messages with the code that hosted Pusher uses for client
+                // events.
                 Some(CLIENT_EVENT_REJECTED | OVER_CAPACITY) if !triggered_lately => Self::Pace,
                 Some(CLIENT_EVENT_REJECTED | OVER_CAPACITY | WATCHLIST_TOO_LONG) => Self::Other,
                 Some(_) | None if error.message.contains(read::SERVER_TO_USER) => Self::Other,
@@ -50,33 +51,33 @@ impl<'a> Complaint<'a> {
     }
 }
 
-/// What the server was asked for.
+/// What the client requested from the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
     Channel(ChannelName),
     Signin,
 }
 
-/// What the server has not answered, in sending order.
+/// What the server has not answered yet, in the order of sending.
 #[derive(Default)]
 pub(crate) struct Unanswered {
     last: u64,
     sent: BTreeMap<u64, Asked>,
     held: Option<Held>,
-    /// The number of the sign-in, and until when its answer is awaited, also if the application gives it up.
+    /// The number of the sign-in, and until when its answer is awaited, even if the application abandons it.
     signin: Option<(u64, Instant)>,
 }
 
 struct Held {
     error: ServerError,
-    /// Only what was sent up to here can be meant.
+    /// Only messages sent up to this number can be meant.
     up_to: u64,
-    /// Whether it may be the answer to one subscription; if not, it is only the reason of silence.
+    /// Whether it may be the answer to one subscription; otherwise it is only a probable cause of missing answers.
     is_answer: bool,
 }
 
 impl Unanswered {
-    /// The connection is gone, and with it every answer.
+    /// The connection is lost, so no answer will come.
     pub(crate) fn leave(&mut self) {
         *self = Self::default();
     }
@@ -94,7 +95,7 @@ impl Unanswered {
         self.sent.len() - usize::from(self.signin.is_some())
     }
 
-    /// What `error` is surely about. Otherwise the error is held.
+    /// What `error` is certainly about; if this is unknown, the error is held.
     pub(crate) fn blame(&mut self, error: &ServerError, triggered_lately: bool) -> Option<Asked> {
         let mut named = self.sent.values().filter(|asked| asked.is_named_in(&error.message));
         if let (Some(asked), None) = (named.next(), named.next()) {
@@ -110,14 +111,14 @@ impl Unanswered {
         None
     }
 
-    /// Keeps an error as the probable cause of all that stays unanswered, also when it is sent again.
+    /// Keeps an error as the probable cause for everything that stays unanswered, even when it is sent again.
     pub(crate) fn hold_cause(&mut self, error: &ServerError) {
         if !self.sent.is_empty() {
             self.held = Some(Held { error: error.clone(), up_to: u64::MAX, is_answer: false });
         }
     }
 
-    /// The subscriptions that are unanswered are sent again, and get new numbers.
+    /// Removes and returns the unanswered subscriptions, which are sent again and get new numbers.
     pub(crate) fn take_channels(&mut self) -> Vec<ChannelName> {
         let signin = self.signin.and_then(|(order, _)| self.sent.remove_entry(&order));
         let taken = core::mem::replace(&mut self.sent, signin.into_iter().collect()).into_values();
@@ -128,8 +129,8 @@ impl Unanswered {
         taken.filter_map(channel).collect()
     }
 
-    /// Servers answer in order: when a later one was answered and exactly one earlier was not, the held error is its
-    /// answer.
+    /// Servers answer in order: if a later subscription was answered and exactly one earlier was not, the held error is
+    /// the answer to that one.
     pub(crate) fn answered(&mut self, order: u64) -> Option<(Asked, ServerError)> {
         self.sent.remove(&order)?;
         if self.sent.is_empty() {
@@ -142,13 +143,13 @@ impl Unanswered {
         self.held.take().map(|held| (asked, held.error))
     }
 
-    /// The sign-in was answered, which may tell what an earlier error was about.
+    /// The sign-in was answered, which may show what an earlier error was about.
     pub(crate) fn signin_answered(&mut self) -> Option<(Asked, ServerError)> {
         let (order, _) = self.signin.take()?;
         self.answered(order)
     }
 
-    /// This one was not answered in time; returns the held error that may be the reason.
+    /// A subscription was not answered in time; returns the held error that may be the reason.
     pub(crate) fn expired(&mut self, order: u64) -> Option<ServerError> {
         self.sent.remove(&order);
         let cause = self.held.as_ref().filter(|held| order <= held.up_to).map(|held| held.error.clone());
@@ -158,7 +159,7 @@ impl Unanswered {
         cause
     }
 
-    /// The held error, if it is the reason of whatever is unanswered.
+    /// The held error, if it is the probable cause for everything that is unanswered.
     pub(crate) fn cause(&self) -> Option<ServerError> {
         self.held.as_ref().filter(|held| !held.is_answer).map(|held| held.error.clone())
     }
@@ -181,7 +182,7 @@ impl Unanswered {
 }
 
 impl Asked {
-    /// Whether the message names it, and not just a channel whose name begins or ends the same.
+    /// Whether the message names this channel, and not just one whose name begins or ends in the same way.
     fn is_named_in(&self, message: &str) -> bool {
         let Self::Channel(channel) = self else { return false };
         let inside_name =
@@ -194,10 +195,10 @@ impl Asked {
     }
 }
 
-/// How hosted Pusher answers a second subscription of a channel.
+/// Hosted Pusher's answer to a second subscription to a channel.
 const EXISTING_SUBSCRIPTION: &str = "Existing subscription to channel ";
 
-/// How hosted Pusher answers the end of a subscription that it does not know.
+/// Hosted Pusher's answer to an unsubscribe for a subscription that it does not know.
 const NO_SUBSCRIPTION: &str = "No current subscription to channel ";
 
 /// Code of an error about a client event, which fails no subscription.
@@ -206,7 +207,7 @@ const CLIENT_EVENT_REJECTED: u32 = 4301;
 /// Code of an error about a sign-in, which fails no subscription.
 const WATCHLIST_TOO_LONG: u32 = 4302;
 
-/// Code of a server that has enough to do. Most close the connection with it.
+/// Code of an overloaded server. Most servers close the connection with it.
 const OVER_CAPACITY: u32 = 4100;
 
 #[cfg(test)]

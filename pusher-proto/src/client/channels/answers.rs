@@ -1,4 +1,4 @@
-//! What comes back for a channel: authorizations, successes, refusals, silence.
+//! The answers for a channel: authorizations, successes, refusals, timeouts.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -13,7 +13,7 @@ use crate::members::Members;
 use crate::wire::{names, presence, read, write};
 use crate::{AuthResponse, ChannelKind, ChannelName, Data, Instant, ServerError, SubscriptionError, Text};
 
-/// What a message of the server has answered.
+/// What a message from the server has answered.
 #[derive(Default)]
 pub(crate) struct Answered {
     /// The number of the subscription.
@@ -23,7 +23,7 @@ pub(crate) struct Answered {
 }
 
 impl Channels {
-    /// The application's server was asked about a channel.
+    /// A request for a channel to the application's server has ended.
     pub(crate) fn handle_auth(
         &mut self,
         channel: &ChannelName,
@@ -76,7 +76,7 @@ impl Channels {
                 self.become_subscribed(&name, data, outbox);
                 Answered { number: None, subscribed: Some(name) }
             }
-            // Sockudo confirms a second subscription, with the members of now.
+            // Sockudo confirms a second subscription, with the current members.
             Phase::Subscribed => {
                 self.strays.handle_succeeded(&name, false);
                 if let (Some(roster), Some(members)) =
@@ -86,7 +86,7 @@ impl Channels {
                 }
                 Answered::default()
             }
-            // Of an earlier try that seemed to fail; this one comes after it.
+            // The success of an earlier attempt that seemed to have failed; the next attempt follows.
             Phase::Idle
             | Phase::Authorizing
             | Phase::AwaitingUser(_)
@@ -126,12 +126,12 @@ impl Channels {
                 outbox.offer(Event::SubscriptionError { channel: name, error, retry_at: None });
                 None
             }
-            // About an earlier try; this one has not been sent.
+            // About an earlier attempt; this one has not been sent yet.
             Phase::Authorizing | Phase::AwaitingUser(_) | Phase::Ready { was_sent: false, .. } => None,
         }
     }
 
-    /// Hosted Pusher says that the channel is subscribed already; then it has not told its members.
+    /// Hosted Pusher answered that the channel is already subscribed. In this case, it has not sent the members.
     pub(crate) fn handle_existing(
         &mut self,
         channel: &str,
@@ -150,17 +150,17 @@ impl Channels {
         Answered { number, subscribed: None }
     }
 
-    /// Whether the server has been asked for this channel, which is not known to be subscribed.
+    /// Whether a subscription to this channel was sent, but the channel is not known to be subscribed.
     pub(crate) fn may_be_subscribed(&self, channel: &str) -> bool {
         self.table.get(channel).is_some_and(|entry| entry.phase.may_be_subscribed())
     }
 
-    /// Whether the server has been asked for this channel and has not answered, however late it is.
+    /// Whether a subscription to this channel was sent and not answered, however long ago.
     pub(crate) fn is_unanswered(&self, channel: &str) -> bool {
         self.table.get(channel).is_some_and(|entry| entry.phase.is_unanswered())
     }
 
-    /// Whether a message names a channel that no answer is awaited for, and none that one is awaited for.
+    /// Whether a message names a channel for which no answer is awaited, and none for which one is awaited.
     pub(crate) fn is_about_another(&self, message: &str) -> bool {
         let mut named = self.named_in(message).map(|(_, entry)| entry.number().is_some()).peekable();
         named.peek().is_some() && !named.any(|is_awaited| is_awaited)
@@ -172,8 +172,9 @@ impl Channels {
         words.filter_map(move |word| find(word).or_else(|| find(word.trim_end_matches(PUNCTUATION))))
     }
 
-    /// An error may refuse the latest try of a channel that the success of an earlier one has confirmed. What it may be about is
-    /// subscribed anew, which ends the doubt whatever the error was about. Returns whether there was such a channel.
+    /// An error may refuse the latest attempt for a channel that was confirmed by the success of an earlier attempt.
+    /// Every channel that it may be about is subscribed again, which ends the doubt whatever the error was about.
+    /// Returns whether there was such a channel.
     pub(crate) fn handle_doubt(
         &mut self,
         channel: Option<&str>,
@@ -198,7 +199,7 @@ impl Channels {
         !doubtful.is_empty()
     }
 
-    /// The server thinks that a channel is subscribed: it is, or is not wanted.
+    /// The server considers a channel subscribed: either it is, or it is not wanted.
     pub(crate) fn handle_subscribed_already(&mut self, channel: &str, outbox: &mut Outbox) {
         self.strays.forget(channel);
         if !self.table.contains_key(channel) {
@@ -206,8 +207,8 @@ impl Channels {
         }
     }
 
-    /// The server has enough of what we send: it is left alone for a while, and then asked again, at half the pace, for what
-    /// it has not answered until then.
+    /// The client sends too much: it pauses for a while, and then repeats what the server has not answered until then,
+    /// at half the pace.
     pub(crate) fn handle_pace_complaint(&mut self, now: Instant) {
         self.sending.handle_complaint(now);
     }
@@ -217,7 +218,7 @@ impl Channels {
         self.sending.handle_all_answered();
     }
 
-    /// The sign-in has come to an end: presence channels that rely on the user go on or fail.
+    /// The sign-in has ended: presence channels that rely on the user continue or fail.
     pub(crate) fn handle_signin_ended(
         &mut self,
         user: UserStatus<'_>,
@@ -265,7 +266,7 @@ impl Channels {
                         self.remove(&channel, requests, outbox);
                     }
                 }
-                // Sent before a pause, and not again until now.
+                // Sent before a pause, and not repeated yet.
                 Phase::Ready { was_sent: true, .. } => {
                     self.sending.remove(entry.turn());
                     let probable_cause = unanswered.cause();
@@ -282,7 +283,7 @@ impl Channels {
         }
     }
 
-    /// The server did not answer a subscription in time. It may have too much to do, so each try comes later.
+    /// The server did not answer a subscription in time. It may be overloaded, so each attempt waits longer.
     fn handle_silence(
         &mut self,
         channel: &ChannelName,
@@ -301,12 +302,12 @@ impl Channels {
         outbox.emit(Event::SubscriptionError { channel: channel.clone(), error, retry_at: Some(retry_at) });
     }
 
-    /// The pause that the server wanted is over: what it has not answered, it has not taken.
+    /// The pause that the server asked for is over: what it has not answered, it has not accepted.
     fn send_again(&mut self, requests: &mut Authorizations, unanswered: &mut Unanswered, outbox: &mut Outbox) {
         for channel in unanswered.take_channels() {
             let Some(entry) = self.table.get_mut(&channel) else { continue };
             if !entry.is_wanted() {
-                // The server may have taken it after all.
+                // The server may have accepted it after all.
                 outbox.send(write::unsubscribe(&channel));
                 self.remove(&channel, requests, outbox);
                 continue;
@@ -383,7 +384,7 @@ impl Channels {
 }
 
 impl Entry {
-    /// The number of the subscription that is unanswered.
+    /// The number of the unanswered subscription.
     fn number(&self) -> Option<u64> {
         match self.phase {
             Phase::Sent { number, .. } => Some(number),
@@ -398,8 +399,8 @@ impl Entry {
     }
 }
 
-/// What a sentence may add to a name at its end.
+/// Characters that may follow a name at the end of a sentence.
 const PUNCTUATION: [char; 4] = ['.', ',', ';', '!'];
 
-/// Most names that are unsubscribed although this client did not subscribe them, per socket.
+/// How many names per socket are unsubscribed although this client did not subscribe to them.
 const MAX_STRAYS: usize = 1_024;

@@ -11,8 +11,8 @@ use crate::wire::names;
 use crate::{AuthError, AuthResponse, ChannelName, DecryptionError, Instant};
 
 impl Channels {
-    /// An event of an encrypted channel. Neither ciphertext nor anything that was never encrypted gets through. Returns
-    /// whether it was taken for the application.
+    /// Handles an event of an encrypted channel. Neither ciphertext nor unencrypted payloads are passed on. Returns
+    /// whether the event was accepted for the application.
     pub(super) fn handle_encrypted(
         &mut self,
         channel: &ChannelName,
@@ -22,8 +22,8 @@ impl Channels {
         outbox: &mut Outbox,
     ) -> bool {
         let Some(entry) = self.table.get_mut(channel) else { return false };
-        // Names that begin with `pusher:` are the server's, and nothing of theirs is encrypted. The application must not
-        // take one for an event that was.
+        // Names that begin with `pusher:` are reserved for the server, whose events are never encrypted. The
+        // application must not mistake one for a decrypted event.
         if names::is_reserved(envelope.event()) {
             let (channel, event) = (channel.clone(), excerpt(envelope.event(), ChannelName::MAX_LEN).into());
             outbox.offer(Event::Diagnostic(Diagnostic::NotEncrypted { channel, event }));
@@ -48,7 +48,7 @@ impl Channels {
         true
     }
 
-    /// The application's server was asked for a newer key.
+    /// A request for a newer key has ended.
     pub(crate) fn handle_key(&mut self, channel: &ChannelName, outcome: Outcome, outbox: &mut Outbox) {
         let Some(entry) = self.table.get_mut(channel) else { return };
         let Some(mut vault) = entry.vault.take() else { return };
@@ -73,7 +73,7 @@ impl Channels {
         entry.vault = Some(vault);
     }
 
-    /// A newer key of this channel is not needed any more, nor what waits for it.
+    /// A newer key of this channel is no longer needed, and neither are the events that wait for it.
     pub(super) fn cancel_refresh(&mut self, channel: &ChannelName, requests: &mut Authorizations, outbox: &mut Outbox) {
         let Some(entry) = self.table.get_mut(channel) else { return };
         let Some(vault) = &mut entry.vault else { return };
@@ -87,7 +87,7 @@ impl Channels {
 }
 
 impl Entry {
-    /// Takes the key that an authorization brings.
+    /// Takes the key from an authorization.
     pub(super) fn take_key(&mut self, auth: &AuthResponse) -> Result<(), AuthError> {
         self.vault = Some(Vault::new(key(auth)?).into());
         Ok(())
@@ -118,5 +118,6 @@ fn deliver(entry: &mut Entry, channel: &ChannelName, opened: Opened, outbox: &mu
     outbox.offer(Event::DecryptionError { channel, event, error });
 }
 
-/// The bytes of the events of all channels that wait for a newer key: a server can make all of them wait at once.
+/// Bytes of events that may wait for a newer key on all channels together, since a server can make all channels wait at
+/// once.
 const MAX_ALL_HELD_BYTES: usize = 64 * 1_024 * 1_024;

@@ -1,4 +1,4 @@
-//! One channel.
+//! The state of one channel.
 
 use alloc::boxed::Box;
 
@@ -10,15 +10,16 @@ use crate::event::Event;
 use crate::wire::read;
 use crate::{AuthResponse, ChannelName, Instant, SubscriptionError};
 
-/// What is known of one channel.
+/// What is known about one channel.
 pub(crate) struct Entry {
-    /// Place in insertion order.
+    /// Position in insertion order.
     pub(super) order: u64,
     pub(super) phase: Phase,
     pub(super) wish: Wish,
-    /// Whether a refused second subscription has been answered with a fresh one, on this socket.
+    /// Whether the channel was already subscribed again, on this socket, because the server refused a second
+    /// subscription.
     pub(super) refreshed: bool,
-    /// Subscriptions in a row that were not answered in time, or not taken.
+    /// Subscriptions in a row that were not answered in time, or not accepted.
     pub(super) failures: u32,
     pub(super) timer: Option<Instant>,
     pub(super) past: Past,
@@ -31,15 +32,16 @@ pub(crate) struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
     Wanted,
-    /// It asked again: a failed channel starts anew.
+    /// The application has subscribed again: a failed channel starts over.
     Again,
     Unwanted,
 }
 
-/// What was before the present socket.
+/// What happened before the current socket.
 #[derive(Default)]
 pub(super) struct Past {
-    /// Whether the channel was subscribed since it is wanted, so that leaving a connection opens a gap.
+    /// Whether the channel has been subscribed since the application asked for it, so that losing a connection causes a
+    /// gap.
     pub(super) was_subscribed: bool,
     /// Since when events may have been missed.
     pub(super) lost_at: Option<Instant>,
@@ -47,36 +49,37 @@ pub(super) struct Past {
 
 #[derive(Debug)]
 pub(super) enum Phase {
-    /// Nothing is under way: there is no connection.
+    /// There is no connection, so nothing is in progress.
     Idle,
-    /// The application's server is asked, or waits to be.
+    /// A request to the application's server is in progress, or waits to be sent.
     Authorizing,
-    /// Waits for the sign-in, whose user the server takes in place of `channel_data`.
+    /// Waits for the sign-in, whose user the server uses instead of `channel_data`.
     AwaitingUser(Box<AuthResponse>),
     /// Waits for a place in the window of subscriptions, for the first time or after a complaint about the pace.
     Ready {
         auth: Option<Box<AuthResponse>>,
         was_sent: bool,
     },
-    /// The server has been asked, under this number. If the channel is not wanted any more, it is unsubscribed as soon as
+    /// The subscription was sent, with this number. If the channel is no longer wanted, it is unsubscribed as soon as
     /// the server has answered.
     Sent {
         number: u64,
         auth: Option<Box<AuthResponse>>,
     },
-    /// The server did not answer in time, and may think that we are subscribed. It is asked again when the timer fires.
+    /// The server did not answer in time, and may consider the channel subscribed. The subscription is sent again when
+    /// the timer fires.
     Unanswered,
     Subscribed,
     Failed(Failure),
 }
 
 impl Phase {
-    /// Whether the server has been asked on this socket and the channel is not known to be subscribed.
+    /// Whether a subscription was sent on this socket, but the channel is not known to be subscribed.
     pub(super) fn may_be_subscribed(&self) -> bool {
         self.is_unanswered() || matches!(self, Self::Failed(Failure::Refused))
     }
 
-    /// Whether the server has been asked on this socket and has not answered, however late it is.
+    /// Whether a subscription was sent on this socket and not answered, however long ago.
     pub(super) fn is_unanswered(&self) -> bool {
         match self {
             Self::Sent { .. } | Self::Ready { was_sent: true, .. } | Self::Unanswered => true,
@@ -92,7 +95,7 @@ impl Phase {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The server was not asked on this socket.
+    /// No subscription was sent on this socket.
     Unsent,
     Refused,
 }
@@ -113,7 +116,7 @@ impl Entry {
         }
     }
 
-    /// Whose turn it is to be sent.
+    /// The position in the order of sending.
     pub(super) const fn turn(&self) -> Turn {
         (self.failures, self.order)
     }
@@ -134,7 +137,7 @@ impl Entry {
         self.roster.as_deref()
     }
 
-    /// Some servers send events before the success.
+    /// Whether events are accepted: some servers send them before the success.
     pub(super) fn is_listening(&self) -> bool {
         self.is_wanted()
             && matches!(self.phase, Phase::Sent { .. } | Phase::Ready { was_sent: true, .. } | Phase::Subscribed)
@@ -147,7 +150,7 @@ impl Entry {
         }
     }
 
-    /// The connection is gone. Returns how many events are lost that waited for a key.
+    /// The connection is lost. Returns how many events that waited for a key are lost.
     pub(super) fn leave(&mut self, now: Instant) -> usize {
         if self.past.was_subscribed {
             self.past.lost_at = self.past.lost_at.or(Some(now));
@@ -160,8 +163,8 @@ impl Entry {
         self.vault.take().map_or(0, |mut vault| vault.stop_waiting())
     }
 
-    /// The channel is not wanted any more, but the server's answer is awaited: nothing of the past counts if it is wanted
-    /// again.
+    /// The channel is no longer wanted, but the server's answer is still awaited: if it is wanted again, the past does
+    /// not count.
     pub(super) fn forget_past(&mut self) {
         self.past = Past::default();
         self.count = None;
@@ -170,12 +173,12 @@ impl Entry {
         }
     }
 
-    /// Is on a presence channel as the signed-in user.
+    /// Makes the signed-in user this client's member of a presence channel.
     pub(super) fn be_user(&mut self, id: &str, seed: u64) {
         self.roster(seed).set_me(id.into(), "null".into());
     }
 
-    /// Learns from the authorization who we are on a presence channel.
+    /// Reads this client's member of a presence channel from the authorization.
     pub(super) fn meet_ourselves(&mut self, channel_data: &str, seed: u64) -> Result<(), SubscriptionError> {
         let (id, info) = read::member_of(channel_data).ok_or(SubscriptionError::InvalidChannelData)?;
         self.roster(seed).set_me(id, info);

@@ -1,4 +1,4 @@
-//! Channels: what the application wants, what the server has confirmed, and the way from one to the other.
+//! Channels: what the application wants, what the server has confirmed, and how to get from one to the other.
 //!
 //! ```text
 //!                    needs authorization           a place in the window, and the pace allows it
@@ -10,8 +10,9 @@
 //!                          a definite "no" of the application's server ──► Failed ──asked again──► (start)
 //! ```
 //!
-//! Trouble that may pass leads back, for as long as the channel is wanted. The end of the connection leads to `Idle` from
-//! everywhere. A channel that is not wanted any more is removed; in `Sent` only when the server has answered.
+//! After a temporary failure, a channel goes back to an earlier phase, for as long as it is wanted. The end of the
+//! connection leads to `Idle` from every phase. A channel that is no longer wanted is removed; in `Sent`, only after
+//! the server has answered.
 
 mod answers;
 mod encrypted;
@@ -60,11 +61,11 @@ pub(crate) struct Channels {
     held_bytes: usize,
 }
 
-/// Whom authorizations are for.
+/// The connection and the user that authorizations are for.
 pub(crate) struct Signer<'a> {
     pub(crate) key: &'a AppKey,
     pub(crate) user: UserStatus<'a>,
-    /// Whether a presence channel may do without `channel_data`.
+    /// Whether a presence channel may be subscribed without `channel_data`.
     pub(crate) presence_by_signin: bool,
 }
 
@@ -104,7 +105,7 @@ impl Channels {
         self.touch(channel.clone());
     }
 
-    /// Starts and ends what the application's wishes ask for. Returns whether a channel is not wanted any more.
+    /// Starts and ends subscriptions as the application wishes. Returns whether a channel is no longer wanted.
     pub(crate) fn reconcile(&mut self, requests: &mut Authorizations, outbox: &mut Outbox) -> bool {
         if self.dirty.is_empty() {
             return false;
@@ -116,7 +117,7 @@ impl Channels {
         unwanted
     }
 
-    /// There is a connection: subscribes everything that is wanted, in insertion order.
+    /// There is a connection: subscribes to everything that is wanted, in insertion order.
     pub(crate) fn enter(&mut self, requests: &mut Authorizations, outbox: &mut Outbox) {
         self.is_connected = true;
         let mut wanted: Vec<_> = self.table.iter().map(|(name, entry)| (entry.order, name.clone())).collect();
@@ -126,7 +127,7 @@ impl Channels {
         }
     }
 
-    /// The connection is gone, and with it every subscription. `unanswered` is how many had no answer.
+    /// The connection is lost, and with it every subscription. `unanswered` is how many had no answer.
     pub(crate) fn leave(&mut self, unanswered: usize, now: Instant, outbox: &mut Outbox) {
         self.is_connected = false;
         self.sending.leave(unanswered > 0, now);
@@ -146,7 +147,7 @@ impl Channels {
         });
     }
 
-    /// An event of the application. Returns whether it was taken for it.
+    /// Handles an event of the application. Returns whether it was accepted.
     pub(crate) fn handle_event(
         &mut self,
         envelope: Envelope,
@@ -184,7 +185,7 @@ impl Channels {
         outbox.offer(Event::CacheMiss { channel: name.clone() });
     }
 
-    /// Changes before the success are in the list that it brings.
+    /// Ignores changes before the success, because they are included in its list.
     pub(crate) fn handle_member_added(&mut self, channel: &str, id: &str, info: &str, outbox: &mut Outbox) {
         if let Some((name, roster)) = self.subscribed_roster(channel) {
             roster.add(name, id, info, outbox);
@@ -197,12 +198,12 @@ impl Channels {
         }
     }
 
-    /// Whether subscriptions wait to be sent that the application's server has authorized.
+    /// Whether authorized subscriptions wait to be sent.
     pub(crate) fn holds_authorization(&self) -> bool {
         self.sending.holds_authorization()
     }
 
-    /// The next subscription, as far as the window is open and the pace allows it, and whether it has an authorization.
+    /// The next subscription, if the window and the pace allow one, and whether it has an authorization.
     pub(crate) fn poll_subscribe(&mut self, unanswered: &mut Unanswered, now: Instant) -> Option<(Text, bool)> {
         if unanswered.channels() >= self.options.subscribe_window {
             return None;
@@ -215,7 +216,7 @@ impl Channels {
         self.strays.handle_sent(&channel, self.options.subscribe_timeout, now);
         let (text, has_auth) = (write::subscribe(&channel, auth.as_deref()), auth.is_some());
         entry.phase = Phase::Sent { number, auth };
-        // What is sent again after a complaint has no longer for its answer than what was not.
+        // A subscription that is sent again after a complaint does not get more time for its answer.
         if entry.timer.is_none() {
             self.arm(&channel, now + self.options.subscribe_timeout);
         }
@@ -271,17 +272,18 @@ impl Channels {
         true
     }
 
-    /// Ends a channel that is not wanted any more.
+    /// Ends a channel that is no longer wanted.
     fn abandon(&mut self, channel: &ChannelName, requests: &mut Authorizations, outbox: &mut Outbox) {
         let Some(entry) = self.table.get_mut(channel) else { return };
         match entry.phase {
-            // Servers may refuse to end a subscription in progress, or let it overtake: the answer decides.
+            // Servers may refuse to unsubscribe a pending subscription, or handle both in the wrong order, so wait for
+            // the answer.
             Phase::Sent { .. } => {
                 entry.forget_past();
                 self.cancel_refresh(channel, requests, outbox);
                 return outbox.forget(channel);
             }
-            // Whether an answer that did not come means a subscription is not known: the server must not be asked twice.
+            // Without an answer, it is not known whether the channel is subscribed, so it is unsubscribed to be safe.
             Phase::Subscribed | Phase::Unanswered | Phase::Ready { was_sent: true, .. } => {
                 outbox.send(write::unsubscribe(channel));
             }
@@ -294,7 +296,7 @@ impl Channels {
         self.remove(channel, requests, outbox);
     }
 
-    /// Sets a channel on its way, if there is a connection.
+    /// Starts a subscription, if there is a connection.
     fn start(&mut self, channel: &ChannelName, requests: &mut Authorizations, outbox: &mut Outbox) {
         if !self.is_connected {
             return;
@@ -322,7 +324,7 @@ impl Channels {
         }
     }
 
-    /// Starts again a channel that the server may think is subscribed.
+    /// Starts a subscription again, to a channel that the server may consider subscribed.
     fn start_anew(&mut self, channel: &ChannelName, requests: &mut Authorizations, outbox: &mut Outbox) {
         self.strays.give_up(channel);
         outbox.send(write::unsubscribe(channel));

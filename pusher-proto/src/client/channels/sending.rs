@@ -1,8 +1,8 @@
-//! Subscriptions that wait to be sent, and how fast they go out.
+//! Subscriptions that wait to be sent, and how fast they are sent.
 //!
-//! A server that takes so many messages and no more answers the rest with an error, or hangs up. Neither says how many it takes,
-//! so the pace is found out: half of what was too much, a third if that has cost a connection, and after a while without complaint
-//! the double of that again.
+//! A server with a rate limit answers excess messages with an error, or closes the connection. Neither tells the limit,
+//! so the client finds a suitable pace: half of what was too much, or a third if it has cost a connection. After a
+//! while without a complaint, the pace is doubled.
 
 use alloc::collections::BTreeMap;
 use core::time::Duration;
@@ -14,25 +14,27 @@ use crate::{ChannelKind, ChannelName, Instant};
 pub(super) struct Sending {
     waiting: BTreeMap<Turn, ChannelName>,
     backoff: Backoff,
-    /// Least time between two subscriptions, as the options have it and as the server has it; none if zero.
+    /// Shortest time between two subscriptions, according to the options and according to the server's complaints; no
+    /// limit if zero.
     floor: Duration,
     interval: Duration,
-    /// When the next one may go out, if not now.
+    /// When the next one may be sent, if not now.
     next_at: Option<Instant>,
-    /// Until when the server is left alone.
+    /// Until when nothing is sent.
     paused_until: Option<Instant>,
     recover_at: Option<Instant>,
     /// Complaints in a row.
     complaints: u32,
     burst: Burst,
-    /// Whether the pace is that of a connection which did not last, and not one that the server complained about.
+    /// Whether the pace was reduced because a connection did not last, and not because of a complaint.
     is_cautious: bool,
 }
 
-/// Tries that failed, and the place in insertion order: what was in vain before comes after what was not tried.
+/// Failed attempts, and the position in insertion order: channels that have failed before come after those that have
+/// not been tried.
 pub(super) type Turn = (u32, u64);
 
-/// Subscriptions that went out one right after the other.
+/// Subscriptions that were sent in quick succession.
 #[derive(Clone, Copy, Default)]
 struct Burst {
     count: u32,
@@ -64,14 +66,14 @@ impl Sending {
         self.waiting.remove(&turn);
     }
 
-    /// Whether something waits that the application's server has authorized.
+    /// Whether an authorized subscription is waiting.
     pub(super) fn holds_authorization(&self) -> bool {
         self.waiting.values().any(|channel| channel.kind() != ChannelKind::Public)
     }
 
-    /// The next one, if one may go out.
+    /// The next subscription, if one may be sent.
     pub(super) fn pop(&mut self, now: Instant) -> Option<ChannelName> {
-        // A pause ends when its deadline is acted on: what is sent before that would be taken for unanswered at once.
+        // A pause ends when its deadline is handled: what is sent before would be considered unanswered at once.
         if self.waiting.is_empty() || self.paused_until.is_some() || self.next_at.is_some_and(|at| at > now) {
             return None;
         }
@@ -82,8 +84,7 @@ impl Sending {
         Some(channel)
     }
 
-    /// The server complains about what it gets, beginning with the first complaint of a pause. Returns when the pause ends, if
-    /// it begins now.
+    /// The server complains that it gets too much. Returns when the pause ends, if it begins with this complaint.
     pub(super) fn handle_complaint(&mut self, now: Instant) -> Option<Instant> {
         if self.paused_until.is_some_and(|until| until > now) {
             return None;
@@ -108,7 +109,7 @@ impl Sending {
         }
     }
 
-    /// The connection is gone; `is_incomplete` is whether subscriptions were unanswered.
+    /// The connection is lost; `is_incomplete` is whether subscriptions were unanswered.
     pub(super) fn leave(&mut self, is_incomplete: bool, now: Instant) {
         let is_soon = now.since(self.burst.last) <= AFTERMATH.max(self.interval() * 2);
         if self.burst.count >= SHORTEST_BURST && is_soon && (is_incomplete || !self.waiting.is_empty()) {
@@ -132,7 +133,7 @@ impl Sending {
         self.paused_until.or(self.next_at.filter(|_| !self.waiting.is_empty()))
     }
 
-    /// The delay before a subscription is repeated that was not answered so many times in a row.
+    /// The delay before repeating a subscription that was not answered this many times in a row.
     pub(super) fn delay(&mut self, failures: u32) -> Duration {
         self.backoff.delay(failures)
     }
@@ -181,23 +182,24 @@ impl Burst {
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How long the server is left alone after a complaint, at most.
+/// The longest pause after a complaint.
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// After this time without a complaint the pace doubles.
 const RECOVERY: Duration = Duration::from_secs(10);
 
-/// The same after a lost connection, which says less about the pace, and the next one costs as much.
+/// The same after a lost connection, which says less about the pace, and after which another loss would be just as
+/// costly.
 const CAUTIOUS_RECOVERY: Duration = Duration::from_secs(60);
 
-/// The slowest pace, and one from which on there is no limit.
+/// The interval of the slowest pace, and the interval below which there is no limit.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(5);
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(4);
 
-/// Fewer subscriptions are no burst: they are not why a connection ends.
+/// Fewer subscriptions are not a burst, and not the reason why a connection ends.
 const SHORTEST_BURST: u32 = 16;
 
-/// How long after a burst it may be why a connection ends.
+/// How long after a burst it may be the reason why a connection ends.
 const AFTERMATH: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
@@ -220,7 +222,7 @@ mod tests {
         Instant::from_elapsed(Duration::from_millis(millis))
     }
 
-    /// How many go out until then, looked at every 10 ms.
+    /// How many are sent in this time, checked every 10 ms.
     fn sent(sending: &mut Sending, from: u64, to: u64) -> usize {
         let mut count = 0;
         for now in (from..to).step_by(10).map(at) {

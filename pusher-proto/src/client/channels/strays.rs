@@ -1,7 +1,7 @@
-//! Successes that do not say what they answer, on one socket.
+//! Successes on one socket that do not show which attempt they answer.
 //!
-//! An answer names a channel, but not which of several tries it belongs to. A try that was given up may still be answered, and
-//! so a success may be that of an earlier try, while the latest one is still to be refused.
+//! An answer names a channel, but not which of several attempts it belongs to. An abandoned attempt may still be
+//! answered, so a success may belong to an earlier attempt, while the latest one may still be refused.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -11,35 +11,34 @@ use crate::{ChannelName, Instant, Text};
 
 #[derive(Default)]
 pub(super) struct Strays {
-    /// Names whose success is not waited for, or not any more: the server was told to unsubscribe them, and was not asked to
-    /// subscribe them since.
+    /// Names for which no success is awaited: an unsubscribe was sent for them, and no subscription since.
     unsubscribed: BTreeSet<Text>,
-    /// Channels that are asked for again, or will be, though an earlier try was not answered.
+    /// Channels whose subscription was or will be sent again although an earlier attempt was not answered.
     repeated: BTreeMap<ChannelName, Repeated>,
 }
 
 #[derive(Default)]
 struct Repeated {
-    /// Tries that were not answered: those that were given up, and the latest one.
+    /// Unanswered attempts: the abandoned ones, and the latest one.
     unanswered: u32,
-    /// Until when the answer to the latest try is waited for, once that was sent.
+    /// Until when the answer to the latest attempt is awaited, once it was sent.
     until: Option<Instant>,
-    /// Whether a success has come since, of whichever try.
+    /// Whether a success of any attempt has arrived since.
     is_confirmed: bool,
 }
 
 impl Strays {
-    /// The server was told to unsubscribe a name. Returns whether that is new.
+    /// An unsubscribe was sent for a name. Returns whether this is new.
     pub(super) fn insert(&mut self, name: Text) -> bool {
         self.unsubscribed.insert(name)
     }
 
-    /// Names that were unsubscribed.
+    /// The number of unsubscribed names.
     pub(super) fn len(&self) -> usize {
         self.unsubscribed.len()
     }
 
-    /// A try is given up that the server may still answer.
+    /// An attempt is abandoned that the server may still answer.
     pub(super) fn give_up(&mut self, channel: &ChannelName) {
         self.unsubscribed.insert(channel.as_str().into());
         let repeated =
@@ -47,17 +46,18 @@ impl Strays {
         repeated.is_confirmed = false;
     }
 
-    /// The server was asked for a channel, and has so long to answer.
+    /// A subscription was sent, and the server has this long to answer.
     pub(super) fn handle_sent(&mut self, channel: &ChannelName, timeout: Duration, now: Instant) {
         self.unsubscribed.remove(channel.as_str());
         if let Some(repeated) = self.repeated.get_mut(channel) {
             repeated.unanswered = repeated.unanswered.saturating_add(1);
-            // As late as an answer that made the client try again.
+            // As late as an answer after which the client had already tried again.
             repeated.until = Some(now + timeout * 2);
         }
     }
 
-    /// The server has confirmed one of the tries, and with that the channel, unless it `is_late`: given up and not tried again yet.
+    /// The server has confirmed one of the attempts, and thereby the channel, unless the attempt `is_late`: abandoned
+    /// and not repeated yet.
     pub(super) fn handle_succeeded(&mut self, channel: &ChannelName, is_late: bool) {
         let Some(repeated) = self.repeated.get_mut(channel) else { return };
         repeated.unanswered = repeated.unanswered.saturating_sub(1);
@@ -67,12 +67,12 @@ impl Strays {
         }
     }
 
-    /// Whatever comes for this channel now, it is not an answer to an earlier try.
+    /// Whatever arrives for this channel from now on is not an answer to an earlier attempt.
     pub(super) fn forget(&mut self, channel: &str) {
         self.repeated.remove(channel);
     }
 
-    /// Returns those that seem to be subscribed while the answer to their latest try is waited for.
+    /// Returns the channels that seem to be subscribed while the answer to their latest attempt is awaited.
     pub(super) fn doubtful(&mut self, now: Instant) -> Vec<ChannelName> {
         self.repeated.retain(|_, repeated| repeated.until.is_none_or(|until| now <= until));
         self.repeated.iter().filter(|(_, repeated)| repeated.is_confirmed).map(|(channel, _)| channel.clone()).collect()

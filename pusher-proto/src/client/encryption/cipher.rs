@@ -1,5 +1,5 @@
-//! Opening the payloads of encrypted channels: NaCl secretbox, that is XSalsa20 with Poly1305 (Pusher docs, *Encrypted
-//! channels*).
+//! Decrypts the payloads of encrypted channels: NaCl secretbox, which is XSalsa20 with Poly1305 (Pusher docs,
+//! *Encrypted channels*).
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -28,7 +28,7 @@ impl Key {
         Some(Self(Zeroizing::new(*bytes.first_chunk().filter(|_| bytes.len() == KEY_LEN)?)))
     }
 
-    /// Returns the plaintext, or `None` if it was sealed with another key or changed since.
+    /// Returns the plaintext, or `None` if it was sealed with another key or has been changed since.
     fn open(&self, sealed: &Sealed) -> Option<Zeroizing<Vec<u8>>> {
         let cipher = XSalsa20Poly1305::new((&*self.0).into());
         let nonce: &Nonce = (&sealed.nonce).into();

@@ -1,4 +1,4 @@
-//! Encrypted channels: their keys, and what waits for a newer one.
+//! Encrypted channels: their keys, and the events that wait for a newer one.
 
 #[cfg_attr(not(feature = "encryption"), path = "no_cipher.rs")]
 mod cipher;

@@ -1,4 +1,4 @@
-//! In place of the cipher, in a build without encryption: there is no key, so encrypted channels are refused.
+//! Replaces the cipher in a build without encryption: there are no keys, so encrypted channels are refused.
 
 use alloc::string::String;
 

@@ -9,33 +9,33 @@ use super::cipher::{self, Key};
 use crate::wire::envelope::Envelope;
 use crate::{AuthError, DecryptionError, Instant};
 
-/// What an encrypted channel needs beyond others. Keys are wiped on drop.
+/// The additional state of an encrypted channel. Keys are wiped on drop.
 pub(crate) struct Vault {
     key: Key,
     previous: Option<Key>,
-    /// Whether a newer key was asked for.
+    /// Whether a newer key has been requested.
     is_asked: bool,
     /// Requests in a row that failed and may succeed later.
     failures: u32,
     held: VecDeque<Envelope>,
     /// Bytes of `held`.
     held_bytes: usize,
-    /// When a newer key was asked for, and how long it must be until the next time.
+    /// When a newer key was requested, and how long to wait before the next request.
     asked_at: Option<Instant>,
     gap: Duration,
 }
 
-/// How much may wait for one key.
+/// How many events and bytes may wait for a key.
 #[derive(Clone, Copy)]
 pub(crate) struct Room {
     pub(crate) events: usize,
     pub(crate) bytes: usize,
 }
 
-/// What becomes of an event.
+/// What happens to an event.
 pub(crate) enum Opened {
     Event(Envelope),
-    /// It waits for a newer key; `ask` whether that must be asked for. `dropped` had to make room.
+    /// It waits for a newer key; `ask` is whether one must be requested. `dropped` had to make room.
     Held {
         ask: bool,
         dropped: Vec<Envelope>,
@@ -57,7 +57,7 @@ impl Vault {
         }
     }
 
-    /// Takes an event. If it has to wait, there is `room` for it and for those that wait already.
+    /// Takes an event. If it has to wait, `room` limits how much may wait.
     pub(crate) fn receive(&mut self, envelope: Envelope, room: Room, now: Instant) -> Opened {
         if self.is_asked {
             return Opened::Held { ask: false, dropped: self.hold(envelope, room) };
@@ -76,10 +76,11 @@ impl Vault {
         }
     }
 
-    /// The application's server answered with a key: opens what waited, in order. Older events may need the key before.
+    /// The application's server answered with a key: opens the waiting events in order. Older events may need the
+    /// previous key.
     ///
-    /// Only another key ends the pause between requests. Events cannot: a server may repeat one that the key opens as
-    /// often as it likes, between others that no key opens.
+    /// Only a different key ends the pause between requests. Events do not, because a server may repeat one that the
+    /// key opens as often as it likes, between others that no key opens.
     pub(crate) fn rotate(&mut self, key: Key) -> impl Iterator<Item = Opened> {
         self.is_asked = false;
         self.failures = 0;
@@ -91,7 +92,8 @@ impl Vault {
         held.into_iter().map(|envelope| self.open(envelope, self.previous.as_ref()))
     }
 
-    /// There is no newer key: what the present one does not open is lost. If it `is_late`, the next event asks again.
+    /// There is no newer key: events that the current one does not open are lost. If it `is_late`, the next such event
+    /// requests a key again.
     pub(crate) fn give_up(&mut self, error: &AuthError, is_late: bool) -> impl Iterator<Item = Opened> {
         self.is_asked = false;
         if is_late {
@@ -108,7 +110,7 @@ impl Vault {
         })
     }
 
-    /// A request failed and is repeated, the latest of so many in a row.
+    /// A request failed and is repeated; this many have failed in a row.
     pub(crate) fn note_failures(&mut self, failures: u32) {
         self.failures = failures;
     }
@@ -117,7 +119,7 @@ impl Vault {
         self.failures
     }
 
-    /// Gives up what waits. Returns how many events are lost.
+    /// Drops the waiting events. Returns how many are lost.
     pub(crate) fn stop_waiting(&mut self) -> usize {
         self.is_asked = false;
         self.take_held().len()
@@ -128,7 +130,7 @@ impl Vault {
         self.held_bytes
     }
 
-    /// Keeps an event, and gives up the oldest ones that do not fit beside it, or the event itself.
+    /// Keeps an event, and drops the oldest ones to make room for it, or the event itself if it does not fit.
     fn hold(&mut self, envelope: Envelope, room: Room) -> Vec<Envelope> {
         let len = envelope.len();
         if len > room.bytes {
@@ -162,6 +164,6 @@ impl Vault {
     }
 }
 
-/// Least and most time between two requests for a newer key.
+/// Shortest and longest time between two requests for a newer key.
 const MIN_GAP: Duration = Duration::from_secs(1);
 const MAX_GAP: Duration = Duration::from_secs(30);
