@@ -1,7 +1,7 @@
-//! Guides: one page for each thing that applications do.
+//! Guides, one page for each task.
 //!
-//! They are the same in every adapter, which exports all names used here. Examples are asynchronous. In `pusher-blocking`, leave out
-//! `.await`: streams are iterators, and `subscribed` and `signed_in` take a limit.
+//! The guides are the same for every adapter; each exports all names used here. The examples are asynchronous. In
+//! `pusher-blocking`, omit `.await`: streams are iterators, and `subscribed` and `signed_in` take a time limit.
 
 #[doc = include_str!("authorization.md")]
 pub mod authorization {}
