@@ -1,4 +1,4 @@
-//! Callbacks: who is called, in which order, and what happens when one panics.
+//! Callbacks: which ones are called, in which order, and what happens if one panics.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use pusher_proto::{ConnectionState, Event, Text};
 use crate::guard::{Fragile, guard};
 use crate::sync::Mutex;
 
-/// Names one binding, for `unbind`.
+/// Identifies a binding, for `unbind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BindingId(pub(crate) u64);
 
@@ -17,10 +17,10 @@ pub struct BindingId(pub(crate) u64);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
-    /// An event that only the protocol uses.
+    /// The event is used only by the protocol.
     #[error("{0} is internal to Pusher and never reaches a callback")]
     Internal(Text),
-    /// An event that reaches the application under another name.
+    /// The event reaches the application under another name.
     #[error("{event} never reaches a callback; bind {instead} instead")]
     Renamed {
         /// The name that was given.
@@ -28,7 +28,7 @@ pub enum BindError {
         /// The name to bind.
         instead: &'static str,
     },
-    /// An event of the client that was bound to a channel.
+    /// The event belongs to the client, not to a channel.
     #[error("{0} is not a channel event; bind it on the client")]
     NotOfChannel(Text),
     /// No event has a blank name.
@@ -39,7 +39,7 @@ pub enum BindError {
     Unsubscribed,
 }
 
-/// Which events a callback gets.
+/// Which events a callback receives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Filter {
     All,
@@ -54,7 +54,7 @@ pub(crate) enum Scope {
 }
 
 impl Filter {
-    /// Refuses names that would never be called, rather than to let the application wait for them.
+    /// Refuses names for which the callback would never be called, instead of letting the application wait for them.
     pub(crate) fn named(event: Text, scope: Scope) -> Result<Self, BindError> {
         if event.trim().is_empty() {
             return Err(BindError::Blank);
@@ -79,8 +79,8 @@ impl Filter {
     }
 }
 
-/// The name of the state that the connection has come to, as pusher-js emits it beside `state_change`. Its `connecting_in`
-/// announces an attempt; `unavailable` is an event of its own here.
+/// The name of the new state, which pusher-js emits in addition to `state_change`. `connecting_in` announces an
+/// attempt; `unavailable` is a separate event here.
 const fn state_name(event: &Event) -> Option<&'static str> {
     let Event::StateChanged { current, .. } = event else { return None };
     match current {
@@ -93,7 +93,7 @@ const fn state_name(event: &Event) -> Option<&'static str> {
     }
 }
 
-/// One callback and the events it gets.
+/// One callback, and the events that it receives.
 #[derive(Clone)]
 pub(crate) struct Binding {
     id: BindingId,
@@ -101,7 +101,7 @@ pub(crate) struct Binding {
     callback: Arc<Callback>,
 }
 
-/// What is bound, and whether it still is.
+/// A bound function, and whether it is still bound.
 struct Callback {
     is_bound: AtomicBool,
     function: Mutex<Fragile<Box<Function>>>,
@@ -125,7 +125,8 @@ impl Binding {
     }
 }
 
-/// Callbacks in the order of their registration. A clone is a snapshot, which still tells who was unbound since.
+/// Callbacks in the order of their registration. A clone is a snapshot, which still shows which callbacks have been
+/// unbound since.
 #[derive(Clone, Default)]
 pub(crate) struct Bindings(Option<Arc<Vec<Binding>>>);
 
@@ -165,29 +166,29 @@ impl Bindings {
         self.0.is_none()
     }
 
-    /// Whether nothing was unbound since the snapshot was taken.
+    /// Whether no callback has been unbound since the snapshot was taken.
     pub(crate) fn are_bound(&self) -> bool {
         self.as_slice().iter().all(Binding::is_bound)
     }
 
-    /// Those that were not unbound since the snapshot was taken.
+    /// The callbacks that have not been unbound since the snapshot was taken.
     pub(crate) fn still_bound(&self) -> Self {
         Self(Some(Arc::new(self.as_slice().iter().filter(|binding| binding.is_bound()).cloned().collect())))
     }
 
-    /// No snapshot calls them any more.
+    /// From now on, no snapshot calls these callbacks.
     pub(crate) fn unbind(&self) {
         self.as_slice().iter().for_each(Binding::unbind);
     }
 
-    /// Calls everybody who takes the event.
+    /// Calls every callback that receives the event.
     pub(crate) fn call(&self, event: &Event) {
         if self.is_empty() {
             return;
         }
         let (name, state) = (event.name(), state_name(event));
         for binding in self.as_slice().iter().filter(|binding| binding.filter.takes(name, state)) {
-            // A callback that panicked before is called again: its next event may be another matter.
+            // A callback that has panicked is called again, because it may handle the next event.
             let mut callback = binding.callback.function.lock().unwrap_or_else(PoisonError::into_inner);
             guard("a callback", || callback(event));
         }

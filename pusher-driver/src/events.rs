@@ -10,8 +10,8 @@ use crate::shared::{Handle, Life};
 
 /// A stream of everything that happens to a client: events of all channels, changes of state, errors.
 ///
-/// It ends when the loop does. Events wait in a mailbox of bounded size (see [`Options`](crate::Options)); what does not
-/// fit is reported by [`Event::Lagged`].
+/// It ends when the client ends. Events wait in a mailbox of bounded size (see [`Options`](crate::Options)); lost
+/// events are reported by [`Event::Lagged`].
 #[derive(Debug)]
 #[must_use = "events are collected as long as this value lives"]
 pub struct Events {
@@ -25,7 +25,7 @@ impl Events {
         let mut state = handle.0.lock();
         match state.life {
             Life::Running | Life::Leaving(_) => state.routes.add_stream(Arc::clone(&mailbox)),
-            // The mailbox is new, so nobody waits for it.
+            // The mailbox is new, so there is no waiting task.
             Life::Ended => drop(mailbox.end()),
         }
         drop(state);
@@ -51,7 +51,7 @@ impl Events {
         std::future::poll_fn(|context| self.poll_recv(context)).await
     }
 
-    /// Looks for the next event.
+    /// Returns the next event, if there is one, like `recv`.
     ///
     /// # Examples
     ///
@@ -67,7 +67,7 @@ impl Events {
         match self.mailbox.take(context) {
             Taken::Event(event) => Poll::Ready(Some(event)),
             Taken::Ended => Poll::Ready(None),
-            // Nobody pauses a client-wide mailbox.
+            // A client-wide mailbox is never paused.
             Taken::Nothing | Taken::Paused => Poll::Pending,
         }
     }

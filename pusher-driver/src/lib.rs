@@ -57,7 +57,7 @@ pub use subscription::{SubscribeError, Subscription, Typed};
 #[cfg(feature = "tls")]
 pub use tls::Tls;
 
-/// What all adapters export; applications use it through theirs.
+/// What all adapters export; applications use it through their adapter.
 pub mod exports {
     pub use crate::guide;
     pub use pusher_proto::{
@@ -79,7 +79,8 @@ pub mod exports {
     };
 }
 
-/// What the asynchronous adapters export beside [`exports`]; `pusher-blocking` has types of its own for most of it.
+/// What the asynchronous adapters export in addition to [`exports`]; `pusher-blocking` has its own types for most of
+/// it.
 #[cfg(feature = "async")]
 pub mod async_exports {
     pub use crate::{
@@ -88,7 +89,7 @@ pub mod async_exports {
     };
 }
 
-/// What adapters are made of; applications do not need it.
+/// The building blocks of adapters; applications do not need them.
 pub mod adapter {
     pub use crate::addresses::{ATTEMPT_DELAY, take_turns, with_address};
     pub use crate::auth::{AuthUrl, InvalidAuthUrl, with_causes};

@@ -1,4 +1,4 @@
-//! What an application may set beside the protocol's configuration.
+//! Options of the application in addition to the protocol's configuration.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use crate::tls::Tls;
 
 /// What happens when an application does not take its events in time.
 ///
-/// However many are lost, and wherever, [`Event::Lagged`](pusher_proto::Event::Lagged) says so in their place.
+/// Lost events are always reported by [`Event::Lagged`](pusher_proto::Event::Lagged), at the point where they were
+/// lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Overflow {
     /// The oldest waiting event is lost.
@@ -21,16 +22,15 @@ pub enum Overflow {
     DropOldest,
     /// The new event is lost.
     DropNewest,
-    /// The stream ends, once the waiting events are taken, with a last `Lagged`.
+    /// The stream ends with a `Lagged` after the waiting events.
     Close,
 }
 
-/// Declares each plain option once: its field, its default, its setter, and what a usable value is.
+/// Declares each plain option once: its field, its default, its setter, and its check.
 macro_rules! options {
     ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr $(, check $check:expr)?;)+) => {
-        /// What the core need not know: whether and how connections begin and end, which way they take, which certificates
-        /// are trusted, how requests for authorization are written, how events wait for the application, and where
-        /// randomness comes from.
+        /// Options that the core does not need: how connections begin and end, proxies, trusted certificates, the
+        /// format of authorization requests, mailboxes, and randomness.
         ///
         /// # Examples
         ///
@@ -69,11 +69,11 @@ macro_rules! options {
                 self
             })+
 
-            /// Checks each option. Starting a client does so too.
-            ///
-            /// # Errors
-            ///
-            /// The first that is unusable.
+            /// Checks each option. Starting a client does this, too.
+    ///
+    /// # Errors
+    ///
+    /// The first option that is invalid.
             pub fn validate(&self) -> Result<(), InvalidConfig> {
                 $($($check(stringify!($name), &self.$name)?;)?)+
                 Ok(())
@@ -87,25 +87,25 @@ options! {
     auto_connect: bool = true;
     /// Sets how long the client waits for the peer's side of a close. Default 5 s.
     close_timeout: Duration = Duration::from_secs(5), check check_positive;
-    /// Sets how the body of a request for authorization is written. Default form.
+    /// Sets the format of the body of authorization requests. Default: a form.
     auth_body: AuthBody = AuthBody::Form;
     /// Sets how many events may wait in one [`Subscription`](crate::Subscription) or [`Events`](crate::Events). Default
-    /// 65,536, some seconds of a very busy channel.
+    /// 65,536, which is a few seconds of a very busy channel.
     mailbox_len: usize = 65_536, check check_positive;
     /// Sets how many bytes of events may wait in all streams of one client together. Default 64 MiB.
     ///
-    /// A stream that holds less than its share may take events even then, so that a slow stream cannot starve the others;
-    /// together they never hold more than twice this.
+    /// A stream that holds less than its share may accept events even when the limit is reached, so that a slow stream
+    /// cannot starve the others. Together, they never hold more than twice the limit.
     mailbox_bytes: usize = 64 * 1_024 * 1_024, check check_positive;
     /// Sets what happens above these bounds. Default [`Overflow::DropOldest`].
     overflow: Overflow = Overflow::DropOldest;
 }
 
 impl Options {
-    /// Sets the name that the client's log lines carry, in place of the application's key. Default none.
+    /// Sets the name of the client in log lines, instead of the application's key. Default none.
     ///
-    /// The span of a client is `pusher{name=orders}` with a name, and `pusher{key=app-key}` without. A name tells clients of one
-    /// application apart, and keeps the key out of logs.
+    /// The span of a client is `pusher{name=orders}` with a name, and `pusher{key=app-key}` without one. A name
+    /// distinguishes the clients of one application, and keeps the key out of logs.
     ///
     /// # Examples
     ///
@@ -119,24 +119,24 @@ impl Options {
         self
     }
 
-    /// Sets where the jitter of delays comes from, to repeat a run. Default: the operating system.
+    /// Sets the seed of random delays, so that a run can be repeated. Default: a random seed from the operating system.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Sends sockets and requests for authorization through a proxy. Default none, whatever the environment says.
+    /// Uses a proxy for sockets and authorization requests. Default none, regardless of environment variables.
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.proxies = Proxies::one(proxy);
         self
     }
 
-    /// Uses the proxies that the environment names: `HTTPS_PROXY` for TLS, `HTTP_PROXY` without, `ALL_PROXY` in their
-    /// place, each also in lower case, and none for the hosts in `NO_PROXY`.
+    /// Uses the proxies in environment variables: `HTTPS_PROXY` with TLS, `HTTP_PROXY` without TLS, or else
+    /// `ALL_PROXY`, and no proxy for the hosts in `NO_PROXY`. The names may also be in lower case.
     ///
     /// # Errors
     ///
-    /// When one of them is no proxy that can be used.
+    /// If one of them cannot be used as a proxy.
     pub fn proxy_from_env(mut self) -> Result<Self, InvalidProxy> {
         self.proxies = Proxies::from_env(|name| std::env::var(name).ok())?;
         Ok(self)
@@ -156,7 +156,7 @@ impl Options {
         &self.tls
     }
 
-    /// Returns where a connection to a host goes first; for adapters.
+    /// Returns the first hop of a connection to a host; for adapters.
     #[doc(hidden)]
     #[must_use]
     pub fn hop(&self, host: &Text, port: u16, tls: bool) -> Hop {

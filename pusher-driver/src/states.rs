@@ -8,15 +8,15 @@ use pusher_proto::ConnectionState;
 use crate::shared::{Handle, Life};
 use crate::waiters::WaitId;
 
-/// A stream of the states of the connection, for an indicator or a health check.
+/// A stream of the connection's states, for an indicator or a health check.
 ///
-/// It begins with the current state and then waits for another one. States are not collected: a reader that comes late gets only
-/// the latest, so the stream needs no memory and loses nothing that is still true. To see every change, read
+/// It begins with the current state and then waits for a different one. States are not collected: a slow reader gets
+/// only the latest one, so the stream needs no memory, and what it returns is always current. To see every change, read
 /// [`Event::StateChanged`](pusher_proto::Event::StateChanged) from [`Client::events`](crate::Client::events).
 ///
-/// A state also comes again when the client becomes [unavailable](crate::Client::is_unavailable), which is not a state of its own:
-/// [`Client::state_name`](crate::Client::state_name) has one word for both. The stream ends with the loop, after a last
-/// [`ConnectionState::Disconnected`].
+/// The current state is also returned again when the client becomes [unavailable](crate::Client::is_unavailable), which
+/// is not a separate state; [`Client::state_name`](crate::Client::state_name) then returns `unavailable`. The stream
+/// ends when the client ends, after a last [`ConnectionState::Disconnected`].
 ///
 /// # Examples
 ///
@@ -33,7 +33,7 @@ use crate::waiters::WaitId;
 pub struct States {
     handle: Arc<Handle>,
     id: WaitId,
-    /// What was returned last: the state, and whether the client was unavailable.
+    /// The last state that was returned, and whether the client was unavailable.
     last: Option<(ConnectionState, bool)>,
 }
 
@@ -64,7 +64,7 @@ impl States {
         std::future::poll_fn(|context| self.poll_recv(context)).await
     }
 
-    /// Looks for the next state, as `recv` does.
+    /// Returns the next state, if there is one, like `recv`.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! TLS by rustls, with the provider named: the process-wide default is neither needed nor changed.
+//! TLS with rustls. The provider is given explicitly, so the process-wide default is neither needed nor changed.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -37,14 +37,14 @@ impl Tls {
         Self(Roots::Webpki)
     }
 
-    /// Trusts what the operating system trusts.
+    /// Trusts the certificates that the operating system trusts.
     #[cfg(feature = "platform-roots")]
     pub const fn platform_roots() -> Self {
         Self(Roots::Platform)
     }
 
-    /// Uses a configuration of the application's own. If it offers other versions of HTTP than 1.1 (ALPN), they are not
-    /// offered here: WebSockets and requests for authorization speak HTTP/1.1.
+    /// Uses the application's own configuration. If it offers versions of HTTP other than 1.1 (ALPN), they are not
+    /// offered here, because WebSockets and authorization requests use HTTP/1.1.
     #[cfg(feature = "rustls-0-23")]
     pub fn rustls_0_23(config: impl Into<Arc<ClientConfig>>) -> Self {
         let mut config = config.into();
@@ -63,7 +63,7 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// When the operating system's certificates cannot be read.
+    /// If the operating system's certificates cannot be read.
     #[doc(hidden)]
     pub fn client_config(&self) -> Result<Arc<ClientConfig>, TransportError> {
         match &self.0 {
@@ -76,17 +76,17 @@ impl Tls {
     }
 }
 
-/// Returns a host, which may be an IP address, as the name that its certificate must have.
+/// Returns the name that the certificate of a host must have; the host may be an IP address.
 ///
 /// # Errors
 ///
-/// When no certificate can be for such a host.
+/// If no certificate can be valid for such a host.
 #[doc(hidden)]
 pub fn server_name(host: &str) -> Result<ServerName<'static>, CloseReason> {
     ServerName::try_from(host.to_owned()).map_err(|error| CloseReason::Failed(TransportError::Tls(error.to_string())))
 }
 
-/// Returns what a failed TLS handshake was.
+/// Returns the close reason for a failed TLS handshake.
 #[doc(hidden)]
 #[must_use]
 pub fn handshake_error(error: &io::Error) -> CloseReason {
@@ -123,7 +123,7 @@ fn finish(builder: ConfigBuilder<ClientConfig, WantsClientCert>) -> Arc<ClientCo
     Arc::new(builder.with_no_client_auth())
 }
 
-/// What a server might choose instead of HTTP/1.1 (IANA, *TLS ALPN Protocol IDs*).
+/// Protocols that a server might choose instead of HTTP/1.1 (IANA, *TLS ALPN Protocol IDs*).
 #[cfg(feature = "rustls-0-23")]
 const OTHER_HTTP: [&[u8]; 6] = [b"h2", b"h2c", b"h3", b"http/1.0", b"http/0.9", b"spdy/3"];
 

@@ -1,4 +1,4 @@
-//! The application's side of authorization, as an asynchronous function.
+//! Authorization by the application, as an asynchronous function.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -12,14 +12,15 @@ use super::call::{AuthCall, NoAuth};
 use crate::guard::{Fragile, guard};
 use crate::sync::atomic::{AtomicBool, Ordering};
 
-/// Decides whether a socket may subscribe to a private, encrypted or presence channel, and which user it belongs to;
-/// usually by asking the application's server.
+/// Decides whether a socket may subscribe to a private, encrypted or presence channel, and which user it belongs to,
+/// usually by calling the application's server.
 ///
-/// It is asked again for every new socket. [`AuthRequest::purpose`] tells the first time from later ones. A call that
-/// takes longer than [`auth_timeout`](pusher_proto::ConfigBuilder::auth_timeout) or that nobody waits for any more is
-/// dropped.
+/// It is called again for every new socket; [`AuthRequest::purpose`] distinguishes the first time from later ones. A
+/// call is dropped if it takes longer than [`auth_timeout`](pusher_proto::ConfigBuilder::auth_timeout), or if its
+/// answer is no longer needed.
 ///
-/// Ready-made are [`HttpAuth`](crate::HttpAuth), [`NoAuth`] for clients of public channels, and functions:
+/// It is implemented by [`HttpAuth`](crate::HttpAuth), by [`NoAuth`] for clients that use only public channels, and by
+/// functions:
 ///
 /// ```
 /// use pusher_driver::Authorizer;
@@ -33,7 +34,7 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 /// takes(ask_the_user);
 /// ```
 ///
-/// A program that decides at run time which one to use takes a [`BoxedAuthorizer`], which [`boxed`](Self::boxed) makes.
+/// A program that chooses at run time can use a [`BoxedAuthorizer`], which [`boxed`](Self::boxed) returns.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot authorize channels",
     label = "not an authorizer",
@@ -44,25 +45,25 @@ pub trait Authorizer: Send + Sync + 'static {
     /// Answers one call.
     fn authorize(&self, call: &AuthCall) -> impl Future<Output = Result<AuthResponse, AuthError>> + Send;
 
-    /// Answers all calls that came at once, so that an application's server can be asked for many channels in one
-    /// request.
+    /// Answers several calls that were made at the same time, so that one request to the application's server can be
+    /// for many channels.
     ///
-    /// Unless overridden, [`authorize`](Self::authorize) runs for all of them at the same time. There are never more
-    /// than [`auth_window`](pusher_proto::ConfigBuilder::auth_window).
+    /// By default, this runs [`authorize`](Self::authorize) for all of them concurrently. There are never more than
+    /// [`auth_window`](pusher_proto::ConfigBuilder::auth_window).
     fn authorize_many(&self, calls: Vec<AuthCall>) -> impl Future<Output = ()> + Send {
         authorize_each(self, calls)
     }
 
-    /// Checks what can be checked before the first question. A client is not made with an authorizer that fails.
+    /// Checks what can be checked before the first request. Creating a client fails if this check does.
     ///
     /// # Errors
     ///
-    /// When it was configured with something that cannot work, such as a URL that is none. Unless overridden, never.
+    /// If the authorizer was configured with something that cannot work, such as an invalid URL. By default, never.
     fn validate(&self) -> Result<(), InvalidConfig> {
         Ok(())
     }
 
-    /// Returns the same authorizer as a type that does not name it.
+    /// Wraps this authorizer in a type that can hold any authorizer.
     ///
     /// # Examples
     ///
@@ -85,9 +86,9 @@ pub trait Authorizer: Send + Sync + 'static {
     }
 }
 
-/// An [`Authorizer`] of any type, which [`Authorizer::boxed`] makes.
+/// An [`Authorizer`] of any type, returned by [`Authorizer::boxed`].
 ///
-/// `Box<dyn Authorizer>` is not possible, since authorizers are `async fn`s: each has a future of its own type.
+/// `Box<dyn Authorizer>` is not possible, since authorizers are `async fn`s: each has its own type of future.
 pub struct BoxedAuthorizer(Box<dyn Erased>);
 
 impl Authorizer for BoxedAuthorizer {
@@ -172,7 +173,7 @@ async fn authorize_each<A: Authorizer + ?Sized>(authorizer: &A, calls: Vec<AuthC
     run(calls.into_iter().map(batch).collect()).await;
 }
 
-/// Runs all at the same time; drops those that nobody waits for any more.
+/// Runs all batches concurrently, and drops those whose answers are no longer needed.
 pub(super) async fn run(mut batches: Vec<Batch<'_>>) {
     poll_fn(|context| {
         batches.retain_mut(|batch| !batch.is_cancelled() && batch.poll(context).is_pending());
@@ -192,7 +193,7 @@ impl<'a> Batch<'a> {
         Self { cancelled, run: Fragile::new(Box::pin(run)) }
     }
 
-    /// A call that goes with a panic answers that it was not answered; the others go on.
+    /// If a batch panics, its calls are answered with an error; the others continue.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         guard("an authorizer", || self.run.as_mut().poll(context)).unwrap_or(Poll::Ready(()))
     }
@@ -223,11 +224,11 @@ pub(crate) struct RunningCalls {
 impl RunningCalls {
     /// Returns whether all have been answered.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        // A call that goes with a panic answers that it was not answered.
+        // A call that is dropped because of a panic is answered with an error.
         guard("an authorizer", || self.run.as_mut().poll(context)).unwrap_or(Poll::Ready(()))
     }
 
-    /// A call is not needed any more. The others may go on, but must look at what is cancelled.
+    /// A call is no longer needed. The others continue, but have to check what is cancelled.
     pub(crate) fn cancel(&mut self, id: AuthId) {
         self.ids.retain(|other| *other != id);
     }

@@ -1,4 +1,4 @@
-//! One call of the authorizer, which takes its own answer.
+//! One call of the authorizer, and its answer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use super::message::{HttpRequest, HttpResponse};
 use super::post::Post;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
-/// One call of the authorizer, which takes its own answer. [`request`](Self::request) says what is asked.
+/// One call of the authorizer. [`request`](Self::request) returns what is requested, and [`answer`](Self::answer) takes
+/// the answer.
 ///
 /// A call that is dropped without an answer counts as refused.
 pub struct AuthCall {
@@ -47,31 +48,31 @@ impl AuthCall {
         self.http = Some(Arc::clone(http));
     }
 
-    /// Gives the answer.
+    /// Answers the call.
     pub fn answer(mut self, answer: Result<AuthResponse, AuthError>) {
         self.answered = true;
         self.answers.answer(self.request.id, answer);
     }
 
-    /// Returns what is asked.
+    /// Returns what is requested.
     #[must_use]
     pub fn request(&self) -> &AuthRequest {
         &self.request
     }
 
-    /// Returns how the options want a request's body to be written.
+    /// Returns the format of request bodies according to the options.
     #[must_use]
     pub fn body(&self) -> AuthBody {
         self.body
     }
 
-    /// Says which endpoint is asked, so that an answer that does not come in time can name it; for adapters.
+    /// Notes which endpoint is called, so that the error can name it if the answer does not come in time; for adapters.
     #[doc(hidden)]
     pub fn asks(&self, url: Text) {
         self.answers.asks(self.request.id, url);
     }
 
-    /// Whether the answer is not waited for any more.
+    /// Whether the answer is no longer needed.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
@@ -81,7 +82,7 @@ impl AuthCall {
     ///
     /// # Errors
     ///
-    /// When the server was not reached, or its answer is unreasonably large.
+    /// If the server could not be reached, or its answer is too large.
     #[cfg(feature = "async")]
     pub async fn post(&self, request: HttpRequest) -> Result<HttpResponse, AuthError> {
         let Some(http) = &self.http else { return Err(AuthError::NotConfigured) };
@@ -102,7 +103,8 @@ pub(crate) trait Answers: Send + Sync {
     fn asks(&self, id: AuthId, url: Text);
 }
 
-/// For clients of public channels: every other channel, and sign-in, fails with [`AuthError::NotConfigured`].
+/// An authorizer for clients that use only public channels: every other channel, and sign-in, fails with
+/// [`AuthError::NotConfigured`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NoAuth;
 

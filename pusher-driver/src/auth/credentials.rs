@@ -1,4 +1,4 @@
-//! What the application adds to a request of its own.
+//! Headers and parameters that the application adds to a request.
 
 use pusher_proto::{Secret, Text};
 
@@ -20,7 +20,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Returns none.
+    /// Returns no headers and no parameters.
     pub fn new() -> Self {
         Self::default()
     }

@@ -9,13 +9,13 @@ use super::credentials::Credentials;
 use super::message::{HttpRequest, HttpResponse};
 use super::url::{AuthUrl, Printable};
 
-/// Asks an HTTP endpoint of the application (Pusher docs, *Authorizing users*).
+/// Requests authorizations from an HTTP endpoint of the application (Pusher docs, *Authorizing users*).
 ///
-/// The body is a form unless [`auth_body`](crate::Options::auth_body) or a header `Content-Type` of the
-/// application says JSON. Redirects are not followed: they would carry the headers elsewhere.
+/// The body is a form unless [`auth_body`](crate::Options::auth_body) or a `Content-Type` header of the application
+/// selects JSON. Redirects are not followed, because they would send the headers elsewhere.
 ///
-/// A URL has no user name and no password; credentials belong in a header. A client is not made with an endpoint whose
-/// URL cannot be used. `Debug` shows neither queries nor values of headers and parameters.
+/// A URL must not contain a user name or a password; credentials belong in a header. Creating a client fails if the URL
+/// of an endpoint cannot be used. `Debug` shows neither queries nor values of headers and parameters.
 ///
 /// # Examples
 ///
@@ -45,7 +45,7 @@ type Renew = Arc<dyn Fn(&AuthRequest) + Send + Sync>;
 type Provider = Arc<dyn Fn(&AuthRequest) -> Vec<(Text, Secret)> + Send + Sync>;
 
 impl HttpAuth {
-    /// Asks the endpoint at this URL about channels.
+    /// Uses the endpoint at this URL for channels.
     pub fn new(url: impl Into<Text>) -> Self {
         Self {
             channel_url: url.into(),
@@ -59,29 +59,30 @@ impl HttpAuth {
         }
     }
 
-    /// Asks the endpoint at this URL about the user who signs in. Without it, sign-in fails with
-    /// [`AuthError::NotConfigured`].
+    /// Uses the endpoint at this URL for sign-in. Without it, sign-in fails with [`AuthError::NotConfigured`].
     pub fn user_endpoint(mut self, url: impl Into<Text>) -> Self {
         self.user_url = Some(url.into());
         self
     }
 
-    /// Asks the endpoint at this URL about channels instead, about all that are to be authorized at once: as many as
-    /// [`auth_window`](pusher_proto::ConfigBuilder::auth_window) in one request, in the form of
-    /// [`AuthRequest::batch_body`] and [`AuthResponse::batch_from_http`]. Laravel users know it from `pusher-js-auth`.
+    /// Uses the endpoint at this URL for channels instead, with one request for all channels that are to be authorized
+    /// at the same time, up to [`auth_window`](pusher_proto::ConfigBuilder::auth_window). The format is that of
+    /// [`AuthRequest::batch_body`] and [`AuthResponse::batch_from_http`], which Laravel users know from
+    /// `pusher-js-auth`.
     ///
-    /// A batch counts as one request for [`headers_with`](Self::headers_with) and the other functions, which get the first
-    /// in it. [`on_unauthorized`](Self::on_unauthorized) looks at the status of the whole answer; an entry with 401 refuses
-    /// its channel.
+    /// A batch counts as one request for [`headers_with`](Self::headers_with) and the other functions, which receive
+    /// the first request in it. [`on_unauthorized`](Self::on_unauthorized) considers the status of the whole answer; an
+    /// entry with 401 refuses its channel.
     pub fn batch_endpoint(mut self, url: impl Into<Text>) -> Self {
         self.batch_url = Some(url.into());
         self
     }
 
-    /// Sets a header of every request. Its value has visible ASCII characters, spaces and tabs; encode other text, such as names of users.
-    /// It replaces an earlier one of the same name, in any case, and the client's own: `Host`,
-    /// `User-Agent`, `Accept`, `Accept-Encoding` and `Content-Type`. With a `Content-Type` of JSON or of a form, the body is
-    /// one. Headers that frame the message, such as `Content-Length`, are the client's alone and are left out.
+    /// Sets a header for every request. Its value can contain visible ASCII characters, spaces and tabs; encode other
+    /// text, such as names of users. It replaces an earlier header of the same name, regardless of case, and the
+    /// client's own: `Host`, `User-Agent`, `Accept`, `Accept-Encoding` and `Content-Type`. A `Content-Type` of JSON or
+    /// of a form also determines the format of the body. Headers that frame the message, such as `Content-Length`,
+    /// cannot be set and are left out.
     pub fn header(mut self, name: impl Into<Text>, value: impl Into<Secret>) -> Self {
         self.always = self.always.header(name, value);
         self
@@ -94,8 +95,8 @@ impl HttpAuth {
         self
     }
 
-    /// Sets headers that are made anew for every request, such as a token that expires. They replace those of
-    /// [`header`](Self::header). The example of [`HttpAuth`] uses it.
+    /// Adds a function that returns headers for each request, such as a token that expires. They replace those of
+    /// [`header`](Self::header). See the example of [`HttpAuth`].
     pub fn headers_with<P, N, V>(mut self, provider: impl Fn(&AuthRequest) -> P + Send + Sync + 'static) -> Self
     where
         P: IntoIterator<Item = (N, V)>,
@@ -106,7 +107,7 @@ impl HttpAuth {
         self
     }
 
-    /// Adds parameters that are made anew for every request, as [`headers_with`](Self::headers_with) does with headers.
+    /// Adds a function that returns parameters for each request, like [`headers_with`](Self::headers_with) for headers.
     pub fn params_with<P, N, V>(mut self, provider: impl Fn(&AuthRequest) -> P + Send + Sync + 'static) -> Self
     where
         P: IntoIterator<Item = (N, V)>,
@@ -117,18 +118,19 @@ impl HttpAuth {
         self
     }
 
-    /// Calls a function after an answer that says that the caller is not known any more, such as one that forgets a token
-    /// which has expired. The endpoint is then asked once more, with headers and parameters made anew. Without it, such an
-    /// answer is final.
+    /// Calls a function after an answer that means that the credentials are no longer valid; the function may, for
+    /// example, discard an expired token. The request is then sent once more, with new headers and parameters. Without
+    /// such a function, the answer is final.
     ///
-    /// These are 401, 419, by which Laravel refuses an expired session, and redirects, which lead to a page for people to log
-    /// in; see [`unauthorized_statuses`](Self::unauthorized_statuses).
+    /// These answers are 401, 419, with which Laravel refuses an expired session, and redirects, which usually lead to
+    /// a login page; see [`unauthorized_statuses`](Self::unauthorized_statuses).
     pub fn on_unauthorized(mut self, renew: impl Fn(&AuthRequest) + Send + Sync + 'static) -> Self {
         self.renew = Some(Arc::new(renew));
         self
     }
 
-    /// Sets the statuses that [`on_unauthorized`](Self::on_unauthorized) is for. Default: 401, 419 and 300 to 399.
+    /// Sets the statuses after which the function of [`on_unauthorized`](Self::on_unauthorized) is called. Default:
+    /// 401, 419 and 300 to 399.
     pub fn unauthorized_statuses(mut self, statuses: impl IntoIterator<Item = u16>) -> Self {
         self.unauthorized = Some(statuses.into_iter().collect());
         self
@@ -138,7 +140,7 @@ impl HttpAuth {
     ///
     /// # Errors
     ///
-    /// [`InvalidConfig::AuthUrl`] for the first that cannot be used.
+    /// [`InvalidConfig::AuthUrl`] for the first URL that cannot be used.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         let urls =
             [("auth", Some(&self.channel_url)), ("user", self.user_url.as_ref()), ("batch", self.batch_url.as_ref())];
@@ -165,7 +167,7 @@ impl HttpAuth {
         batches
     }
 
-    /// Whether the endpoint must be asked once more; for adapters.
+    /// Whether the request must be sent once more; for adapters.
     #[doc(hidden)]
     #[must_use]
     pub fn renews(&self, response: &Result<HttpResponse, AuthError>, request: &AuthRequest) -> bool {
@@ -182,7 +184,7 @@ impl HttpAuth {
     ///
     /// # Errors
     ///
-    /// When there is no endpoint for it.
+    /// If there is no endpoint for it.
     #[doc(hidden)]
     pub fn request(
         &self,
@@ -210,7 +212,8 @@ impl HttpAuth {
         })
     }
 
-    /// Reads what came of [`request`](Self::request): an answer for each request; for adapters.
+    /// Reads the response to [`request`](Self::request), and returns an answer for each request of the batch; for
+    /// adapters.
     #[doc(hidden)]
     #[must_use]
     pub fn answers(
@@ -244,7 +247,7 @@ impl HttpAuth {
         answers.into_iter().map(|answer| answer.map_err(placed)).collect()
     }
 
-    /// Returns the endpoint that is asked, without its query; for adapters.
+    /// Returns the endpoint that is called, without its query; for adapters.
     #[doc(hidden)]
     #[must_use]
     pub fn url(&self, request: &AuthRequest) -> Option<Text> {
@@ -280,7 +283,7 @@ fn pairs(given: impl IntoIterator<Item = (impl Into<Text>, impl Into<Secret>)>) 
     given.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
 
-/// What to know about an answer that says that there is no endpoint at this URL.
+/// An explanation for an answer that means that there is no such endpoint at this URL.
 fn misdirected(response: &HttpResponse) -> Option<String> {
     match (response.status, response.redirect()) {
         (_, Some(location)) => Some(format!("redirects to {location}; redirects are not followed")),
@@ -290,7 +293,8 @@ fn misdirected(response: &HttpResponse) -> Option<String> {
     }
 }
 
-/// Returns an error and its causes, as `request: connection: refused`: libraries of HTTP name only the outermost.
+/// Returns an error with its causes, such as `request: connection: refused`; errors of HTTP libraries show only the
+/// outermost.
 #[must_use]
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -302,7 +306,7 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// The form of body that a `Content-Type` asks for, if it is one that we write.
+/// The format of the body for a `Content-Type`, if it is supported.
 fn body_of(content_type: &str) -> Option<AuthBody> {
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
@@ -312,13 +316,13 @@ fn body_of(content_type: &str) -> Option<AuthBody> {
     }
 }
 
-/// The status that says that the caller is not known, or not any more (RFC 9110, section 15.5.2).
+/// The status for missing or invalid credentials (RFC 9110, section 15.5.2).
 const UNAUTHORIZED: u16 = 401;
 
-/// Laravel's for a session, or its CSRF token, that has expired.
+/// Laravel's status for an expired session or CSRF token.
 const PAGE_EXPIRED: u16 = 419;
 
-/// Two that a wrong URL is answered with (RFC 9110, sections 15.5.5 and 15.5.6).
+/// Statuses that a wrong URL leads to (RFC 9110, sections 15.5.5 and 15.5.6).
 const NOT_FOUND: u16 = 404;
 const METHOD_NOT_ALLOWED: u16 = 405;
 

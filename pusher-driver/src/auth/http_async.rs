@@ -1,4 +1,4 @@
-//! How [`HttpAuth`] asks, where asking is asynchronous.
+//! Asynchronous requests of [`HttpAuth`].
 
 use std::future::Future;
 use std::slice;
@@ -11,7 +11,7 @@ use super::credentials::Credentials;
 use super::http::HttpAuth;
 use super::message::HttpResponse;
 
-/// [`HttpAuth`] with credentials from an asynchronous function; made by [`HttpAuth::credentials_with`].
+/// [`HttpAuth`] with credentials from an asynchronous function; returned by [`HttpAuth::credentials_with`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct HttpAuthWith<F> {
@@ -20,8 +20,9 @@ pub struct HttpAuthWith<F> {
 }
 
 impl HttpAuth {
-    /// Asks an asynchronous function for more headers and parameters before every request, such as for a token that
-    /// another server hands out. Its error is the answer to the call. A batch asks it once, with its first request.
+    /// Calls an asynchronous function before every request for additional headers and parameters, such as a token from
+    /// another server. If it returns an error, that is the answer to the call. For a batch, it is called once, with the
+    /// first request.
     ///
     /// # Examples
     ///
@@ -47,7 +48,7 @@ impl HttpAuth {
     }
 }
 
-/// An [`HttpAuth`], and where the credentials of its requests come from.
+/// An [`HttpAuth`], and the source of the credentials for its requests.
 trait Credentialed: Sync {
     fn http(&self) -> &HttpAuth;
     fn credentials(&self, request: &AuthRequest) -> impl Future<Output = Result<Credentials, AuthError>> + Send;
@@ -126,7 +127,7 @@ async fn answer(auth: &impl Credentialed, calls: Vec<AuthCall>) {
     }
 }
 
-/// One request for all calls, which are at least one; an answer for each.
+/// Sends one request for all calls, of which there is at least one, and returns an answer for each.
 async fn answers_to(auth: &impl Credentialed, calls: &[AuthCall]) -> Vec<Result<AuthResponse, AuthError>> {
     let requests: Vec<&AuthRequest> = calls.iter().map(AuthCall::request).collect();
     if let Some(url) = auth.http().url(requests[0]) {

@@ -4,8 +4,8 @@ use pusher_proto::signing::App;
 use pusher_proto::signing::SigningError;
 use pusher_proto::{AuthError, AuthRequest, AuthResponse, AuthSubject, ChannelKind, ChannelName, Data, SocketId, Text};
 
-/// Signs with the application's secret instead of asking a server: for programs that belong to the application, such as
-/// workers, and for tests. A secret in a program that users have is no secret.
+/// Signs with the application's secret instead of calling a server: for programs that belong to the application, such
+/// as workers, and for tests. Do not use it in programs that you give to users, because they could read the secret.
 ///
 /// # Examples
 ///
@@ -33,7 +33,7 @@ struct User {
 }
 
 impl LocalAuth {
-    /// Signs for this application. Presence channels and sign-in need a [`user`](Self::user) too.
+    /// Returns an authorizer for this application. Presence channels and sign-in also need a [`user`](Self::user).
     pub const fn new(app: App) -> Self {
         Self { app, user: None }
     }
@@ -47,12 +47,12 @@ impl LocalAuth {
         self
     }
 
-    /// Answers one question.
+    /// Answers a request.
     ///
     /// # Errors
     ///
-    /// When the question is about a user and there is none, about an encrypted channel and there is no master key, or about
-    /// a name that [`App::authorize_channel`] does not sign.
+    /// If the request needs a user and there is none, if it is for an encrypted channel and there is no master key, or
+    /// if [`App::authorize_channel`] does not sign the name.
     pub fn sign(&self, request: &AuthRequest) -> Result<AuthResponse, AuthError> {
         let signed = match (&request.subject, &self.user) {
             (AuthSubject::Channel(channel), user) => self.sign_channel(&request.socket_id, channel, user.as_ref()),

@@ -1,4 +1,4 @@
-//! A request for authorization and its answer, as HTTP has them.
+//! Authorization requests and answers as HTTP messages.
 
 use std::fmt;
 
@@ -12,13 +12,14 @@ use super::url::{AuthUrl, Printable};
 pub struct HttpRequest {
     /// The whole URL, `http` or `https`, without user name and password.
     pub url: Text,
-    /// Headers beside `Content-Type` and those that the client sets: `Host`, `User-Agent`, `Accept: application/json` and
-    /// `Accept-Encoding: identity`. A header replaces an earlier one of the same name, in any case, and those of the client.
-    /// `Content-Length`, `Transfer-Encoding` and others that frame the message or are about the connection are left out.
+    /// Headers in addition to `Content-Type` and those that the client sets: `Host`, `User-Agent`, `Accept:
+    /// application/json` and `Accept-Encoding: identity`. A header replaces an earlier one of the same name, regardless
+    /// of case, and those of the client. `Content-Length`, `Transfer-Encoding` and others that frame the message or
+    /// concern the connection are left out.
     pub headers: Vec<(Text, Secret)>,
     /// Value of `Content-Type`.
     pub content_type: &'static str,
-    /// The body; it may hold the application's tokens.
+    /// The body, which may contain the application's tokens.
     pub body: Secret,
 }
 
@@ -27,13 +28,13 @@ impl HttpRequest {
     ///
     /// # Errors
     ///
-    /// When a name is not a token, or a value has other characters than visible ASCII, space and tab.
+    /// If a name is not a token, or a value contains characters other than visible ASCII, space and tab.
     #[doc(hidden)]
     pub fn head(&self, url: &AuthUrl) -> Result<Vec<(Text, Secret)>, AuthError> {
         let ours = [
             ("Host", url.authority().as_str()),
             ("User-Agent", USER_AGENT),
-            // Laravel answers an expired token with 401 then, not with a redirect to a page.
+            // With this, Laravel answers an expired token with 401, not with a redirect to a page.
             ("Accept", "application/json"),
             ("Accept-Encoding", "identity"),
             ("Content-Type", self.content_type),
@@ -43,7 +44,7 @@ impl HttpRequest {
         for (name, value) in &self.headers {
             let is_name = is_token(name);
             if !is_name || !is_field_value(value.expose()) {
-                // A whole header in place of the name has its value behind the name.
+                // If a whole header was given as the name, what follows the name may be secret.
                 let shown: String = name.chars().take_while(|c| is_token(c.encode_utf8(&mut [0; 4]))).collect();
                 let reason = if is_name {
                     "its value has more than visible ASCII characters"
@@ -75,7 +76,7 @@ fn is_field_value(value: &str) -> bool {
     value.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ' || byte == b'\t')
 }
 
-/// The answer to an [`HttpRequest`]. `Debug` shows the length of the body, not the body: it is a signature.
+/// The answer to an [`HttpRequest`]. `Debug` shows only the length of the body, because the body contains a signature.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpResponse {
     /// The status, such as 200.
@@ -89,7 +90,7 @@ pub struct HttpResponse {
 }
 
 impl HttpResponse {
-    /// Largest body in bytes that an adapter reads; an authorization has some hundred.
+    /// Length in bytes of the largest body that an adapter reads; an authorization has a few hundred bytes.
     pub const MAX_LEN: usize = 1_024 * 1_024;
 
     /// Returns an answer without headers and body.
@@ -102,7 +103,7 @@ impl HttpResponse {
     ///
     /// # Errors
     ///
-    /// As [`AuthResponse::from_http`].
+    /// As for [`AuthResponse::from_http`].
     pub fn authorization(&self) -> Result<AuthResponse, AuthError> {
         AuthResponse::from_http(self.status, &self.body, self.retry_after.as_deref())
     }
@@ -111,7 +112,7 @@ impl HttpResponse {
     ///
     /// # Errors
     ///
-    /// When the body would pass [`HttpResponse::MAX_LEN`].
+    /// If the body would exceed [`HttpResponse::MAX_LEN`].
     pub fn extend(&mut self, piece: &[u8]) -> Result<(), AuthError> {
         if self.body.len() + piece.len() > Self::MAX_LEN {
             let max = Self::MAX_LEN;
@@ -121,7 +122,7 @@ impl HttpResponse {
         Ok(())
     }
 
-    /// Where a redirect leads: origin and path.
+    /// The target of a redirect: origin and path.
     pub(super) fn redirect(&self) -> Option<String> {
         let location = self.location.as_deref().filter(|_| (300..400).contains(&self.status))?;
         let path = location.split(['?', '#']).next().unwrap_or_default();
@@ -152,7 +153,7 @@ impl fmt::Debug for HttpResponse {
     }
 }
 
-/// What the HTTP client alone may set (RFC 9112, section 6, and RFC 9110, section 7.6.1).
+/// Headers that only the HTTP client may set (RFC 9112, section 6, and RFC 9110, section 7.6.1).
 const FRAMING: [&str; 8] =
     ["Connection", "Content-Length", "Expect", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "Upgrade"];
 

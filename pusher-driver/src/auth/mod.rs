@@ -1,4 +1,4 @@
-//! Authorization: who is asked, and how the answers come back.
+//! Authorization: where requests are sent, and how answers are returned.
 
 #[cfg(feature = "async")]
 mod authorizer;

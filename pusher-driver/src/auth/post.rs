@@ -1,4 +1,4 @@
-//! The HTTP client of a runtime of any type.
+//! The HTTP client of any type of runtime.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use pusher_proto::AuthError;
 use super::message::{HttpRequest, HttpResponse};
 use crate::runtime::Runtime;
 
-/// The HTTP client of a [`Runtime`] of any type.
+/// The HTTP client of any type of [`Runtime`].
 pub(crate) trait Post: Send + Sync {
     fn post(&self, request: HttpRequest) -> Posted;
 }

@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 use pusher_proto::Text;
 use pusher_proto::adapter::{default_port, host_header};
 
-/// Where a request for authorization goes. `Display` and `Debug` show no query, which may hold a token.
+/// The URL of an authorization request. `Display` and `Debug` do not show the query, which may contain a token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AuthUrl {
     tls: bool,
@@ -15,7 +15,7 @@ pub struct AuthUrl {
     target: Text,
 }
 
-/// What is wrong with the URL of an auth endpoint. The URL itself may hold a password and is not shown.
+/// What is wrong with the URL of an auth endpoint. The URL itself is not shown, because it may contain a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidAuthUrl {
@@ -31,17 +31,17 @@ pub enum InvalidAuthUrl {
     /// It has a user name or a password.
     #[error("contains a user name or password; set the Authorization header instead")]
     Credentials,
-    /// It has a character that a URL cannot have (RFC 3986, section 2).
+    /// It contains a character that is not allowed in a URL (RFC 3986, section 2).
     #[error("contains a character that must be percent-encoded")]
     Character,
 }
 
 impl AuthUrl {
-    /// Reads a URL. A fragment is dropped, since it is never sent.
+    /// Parses a URL. A fragment is dropped, since it is never sent.
     ///
     /// # Errors
     ///
-    /// When it is not a server URL that speaks HTTP, or has credentials: they would end up in logs of proxies and
+    /// If it is not the URL of an HTTP server, or contains credentials, which could end up in the logs of proxies and
     /// servers.
     pub fn parse(url: &str) -> Result<Self, InvalidAuthUrl> {
         let (scheme, rest) = url.split_once("://").ok_or(InvalidAuthUrl::Scheme)?;
@@ -74,7 +74,7 @@ impl AuthUrl {
         self.tls
     }
 
-    /// Returns the name or the IP address, an IPv6 address without brackets.
+    /// Returns the host name or the IP address; an IPv6 address has no brackets.
     #[must_use]
     pub const fn host(&self) -> &Text {
         &self.host
@@ -92,7 +92,7 @@ impl AuthUrl {
         &self.target
     }
 
-    /// Returns the value of the header `Host`: the default port is left out.
+    /// Returns the value of the `Host` header, without the port if it is the default one.
     #[must_use]
     pub fn authority(&self) -> String {
         host_header(&self.host, self.port, self.tls)
@@ -105,7 +105,7 @@ impl AuthUrl {
 }
 
 fn read_port(port: &str) -> Result<u16, InvalidAuthUrl> {
-    // `parse` would also take a sign.
+    // `parse` would also accept a sign.
     let number = port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse().ok()).flatten();
     number.filter(|port| *port != 0).ok_or(InvalidAuthUrl::Port)
 }
@@ -132,7 +132,7 @@ impl fmt::Debug for AuthUrl {
     }
 }
 
-/// A URL as it may be printed: without query and credentials, and not at all if it cannot be read.
+/// A URL as it may be printed: without query and credentials, and not at all if it cannot be parsed.
 pub(crate) struct Printable<'a>(pub(crate) &'a str);
 
 impl fmt::Debug for Printable<'_> {

@@ -1,4 +1,4 @@
-//! What a client knows.
+//! The current state of a client.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
@@ -8,31 +8,31 @@ use pusher_proto::{ChannelName, ConnectionState, Data, Instant, SocketId, Stats,
 use super::Client;
 use crate::shared::Life;
 
-/// The user who is signed in.
+/// The signed-in user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UserInfo {
     /// The user's id.
     pub id: Text,
-    /// What the application says of the user: a JSON object.
+    /// The application's data about the user: a JSON object.
     pub data: Data,
 }
 
-/// What is known of one channel.
+/// The current state of one channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChannelInfo {
-    /// Its name.
+    /// The name of the channel.
     pub name: ChannelName,
-    /// Whether the server has confirmed the subscription on the present connection.
+    /// Whether the server has confirmed the subscription on the current connection.
     pub is_subscribed: bool,
-    /// Connections that are subscribed to it, where the server counts them.
+    /// The number of connections that are subscribed to it, if the server counts them.
     pub subscription_count: Option<u64>,
-    /// Members, on a presence channel, as last known: 0 before the server has sent any.
+    /// On a presence channel, the last known number of members: 0 before the server has sent any.
     pub member_count: Option<usize>,
 }
 
-/// What is known now.
+/// The current state.
 impl Client {
     /// Returns the state of the connection.
     ///
@@ -50,7 +50,7 @@ impl Client {
         self.handle.0.lock().core.state().clone()
     }
 
-    /// Returns Pusher's word for the state: `initialized`, `connecting`, `connected`, `unavailable`, `failed` or
+    /// Returns Pusher's name for the state: `initialized`, `connecting`, `connected`, `unavailable`, `failed` or
     /// `disconnected`.
     ///
     /// # Examples
@@ -65,7 +65,8 @@ impl Client {
         self.handle.0.lock().core.state_name()
     }
 
-    /// Whether there has been no connection for longer than the configuration calls normal.
+    /// Whether there has been no connection for
+    /// [`unavailable_timeout`](pusher_proto::ConfigBuilder::unavailable_timeout).
     ///
     /// # Examples
     ///
@@ -81,8 +82,8 @@ impl Client {
         self.handle.0.lock().core.is_unavailable()
     }
 
-    /// Whether the client has ended, or is about to: [`shutdown`](Self::poll_shutdown) was called, or its loop is gone, as it
-    /// is when the runtime shuts down. It stays disconnected then.
+    /// Whether the client has ended, or is about to: [`shutdown`](Self::poll_shutdown) was called, or its loop has
+    /// ended, for example because the runtime shut down. A client that has ended stays disconnected.
     ///
     /// # Examples
     ///
@@ -98,14 +99,14 @@ impl Client {
         self.handle.0.lock().life != Life::Running
     }
 
-    /// Returns the server's name for the present connection.
+    /// Returns the server's id of the current connection.
     ///
     /// # Examples
     ///
     /// ```no_run
     /// # fn example(client: pusher_driver::Client) {
-    /// // A backend that publishes leaves this connection out if the request names it.
-    /// if let Some(socket_id) = client.socket_id() {
+    /// // If you send this id to your backend, it can exclude this connection when it publishes. if let Some(socket_id)
+    /// = client.socket_id() {
     ///     println!("X-Socket-ID: {socket_id}");
     /// }
     /// # }
@@ -115,7 +116,7 @@ impl Client {
         self.handle.0.lock().core.socket_id().cloned()
     }
 
-    /// Returns who is signed in on the present connection.
+    /// Returns the user who is signed in on the current connection.
     ///
     /// # Examples
     ///
@@ -134,9 +135,10 @@ impl Client {
 
     /// Returns the users on the signed-in user's watchlist who are online, as last known.
     ///
-    /// The set is empty without a signed-in user and begins anew with each [`Event::SignedIn`](pusher_proto::Event::SignedIn). It
-    /// holds 10,000 users and 1 MiB of ids at most. Each change is an [`Event::Watchlist`](pusher_proto::Event::Watchlist), to
-    /// which callbacks are bound by the names `online` and `offline`.
+    /// The set is empty without a signed-in user, and is cleared by each
+    /// [`Event::SignedIn`](pusher_proto::Event::SignedIn). It holds at most 10,000 users and 1 MiB of ids. Each change
+    /// is an [`Event::Watchlist`](pusher_proto::Event::Watchlist); bind callbacks to `online` and `offline` to receive
+    /// it.
     ///
     /// # Examples
     ///
@@ -168,8 +170,8 @@ impl Client {
         self.handle.0.lock().core.online().contains(id.as_ref())
     }
 
-    /// Returns the counters of this client, and what waits in its streams. An event that several streams have missed counts
-    /// once for each, and so does one that waits in several.
+    /// Returns the counters of this client, and how much waits in its streams. An event that several streams have lost,
+    /// or that waits in several, counts once for each of them.
     ///
     /// # Examples
     ///
@@ -191,7 +193,7 @@ impl Client {
         stats
     }
 
-    /// Returns how long it is until a time in an event, such as `retry_at`; zero if it has passed.
+    /// Returns the duration until a time in an event, such as `retry_at`; zero if it has passed.
     ///
     /// # Examples
     ///
@@ -209,7 +211,7 @@ impl Client {
         at.since(self.handle.0.now())
     }
 
-    /// Returns how long ago a time in an event was, such as `since`; zero if it is still to come.
+    /// Returns the duration since a time in an event, such as `since`; zero if it is in the future.
     ///
     /// # Examples
     ///
@@ -230,9 +232,10 @@ impl Client {
         self.handle.0.now().since(at)
     }
 
-    /// Returns a time in an event as one of the standard library's, on the operating system's monotonic clock.
+    /// Converts a time in an event to the standard library's `Instant`, on the operating system's monotonic clock.
     ///
-    /// Under a clock that a test has paused, the result is as far from now as the event's time is from the paused clock.
+    /// If a test has paused the clock, the result is as far from the current time as the event's time is from the
+    /// paused clock.
     ///
     /// # Examples
     ///
@@ -252,7 +255,7 @@ impl Client {
         offset.map_or_else(|ago| now.checked_sub(ago), |ahead| now.checked_add(ahead)).unwrap_or(now)
     }
 
-    /// Returns a time in an event as the wall clock's, to be shown or stored.
+    /// Converts a time in an event to wall clock time, to show or store it.
     ///
     /// # Examples
     ///
@@ -274,7 +277,7 @@ impl Client {
         offset.map_or_else(|ago| now.checked_sub(ago), |ahead| now.checked_add(ahead)).unwrap_or(now)
     }
 
-    /// Returns what is known of a channel that is subscribed or about to be.
+    /// Returns the state of a channel that is subscribed or about to be.
     ///
     /// # Examples
     ///
@@ -291,7 +294,7 @@ impl Client {
         self.handle.0.lock().core.channel(&channel).map(ChannelInfo::from)
     }
 
-    /// Returns what is known of every channel that is wanted.
+    /// Returns the state of every channel that is subscribed or about to be.
     ///
     /// # Examples
     ///
@@ -307,7 +310,7 @@ impl Client {
         self.handle.0.lock().core.channels().map(ChannelInfo::from).collect()
     }
 
-    /// Returns how far a time is ahead, or how long ago it was.
+    /// Returns how far a time is in the future, or as an error, in the past.
     fn offset(&self, at: Instant) -> Result<Duration, Duration> {
         let now = self.handle.0.now();
         if at < now { Err(now.since(at)) } else { Ok(at.since(now)) }

@@ -22,9 +22,10 @@ use crate::shared::{ClientEvent, Handle, Life};
 use crate::states::States;
 use crate::subscription::Subscription;
 
-/// A Pusher client: cheap to clone, usable from any thread, and never waiting for the network.
+/// A Pusher client. It is cheap to clone, can be used from any thread, and its methods never wait for the network
+/// unless they are `async`.
 ///
-/// What a method changes takes effect when the loop runs next; what a getter returns is what the loop has seen. The
+/// Changes take effect when the connection's loop runs next, and getters return what the loop has seen so far. The
 /// connection lives as long as any [`Client`], [`Subscription`] or [`Events`]: dropping the last one closes it.
 ///
 /// # Examples
@@ -41,7 +42,7 @@ pub struct Client {
     handle: Arc<Handle>,
 }
 
-/// A [`Client`] that does not keep the connection, for callbacks that need one.
+/// A [`Client`] that does not keep the connection open, for callbacks that need a client.
 #[derive(Clone, Debug)]
 pub struct WeakClient {
     handle: Weak<Handle>,
@@ -56,8 +57,8 @@ impl Client {
         Self { handle }
     }
 
-    /// Connects, or tries again at once if a delay or a failure is in the way. Has no effect after the client
-    /// [has ended](Self::has_ended).
+    /// Connects. During a delay, or after a failure, the client tries again at once. This has no effect after the
+    /// client [has ended](Self::has_ended).
     ///
     /// # Examples
     ///
@@ -78,7 +79,8 @@ impl Client {
         });
     }
 
-    /// Closes the connection and stays disconnected until [`connect`](Self::connect). Channels and bindings stay.
+    /// Closes the connection and stays disconnected until [`connect`](Self::connect) is called. Channels and bindings
+    /// are kept.
     ///
     /// # Examples
     ///
@@ -93,11 +95,11 @@ impl Client {
         self.handle.0.change(|state| state.core.disconnect());
     }
 
-    /// Goes to another application or other servers. Channels and bindings stay and move along.
+    /// Switches to another application or to other servers. Channels and bindings are kept.
     ///
     /// # Errors
     ///
-    /// When there is no server, or one is unusable.
+    /// If there is no server, or one of them is unusable.
     ///
     /// # Examples
     ///
@@ -116,7 +118,8 @@ impl Client {
         Ok(())
     }
 
-    /// Tells the client what the operating system says of the network, so that it tries or checks at once.
+    /// Passes on what the operating system reports about the network: the client tries to connect at once, or checks an
+    /// existing connection.
     ///
     /// # Examples
     ///
@@ -134,13 +137,13 @@ impl Client {
 
     /// Subscribes to a channel, now or as soon as there is a connection, and again after every reconnect.
     ///
-    /// A channel may have several handles. It is unsubscribed when the last one is dropped, unless a callback is bound to it or
-    /// it is [kept](Subscription::keep), or by [`unsubscribe`](Self::unsubscribe). A channel whose subscription failed is
-    /// tried again.
+    /// A channel can have several handles. It is unsubscribed by [`unsubscribe`](Self::unsubscribe), and when the last
+    /// handle is dropped, unless a callback is bound to it or it is [kept](Subscription::keep). If the subscription has
+    /// failed, it is tried again.
     ///
     /// # Errors
     ///
-    /// When the name is one that no server can mean.
+    /// If the name is invalid.
     ///
     /// # Examples
     ///
@@ -161,8 +164,8 @@ impl Client {
         Ok(Subscription::new(Arc::clone(&self.handle), channel.try_into()?))
     }
 
-    /// Leaves a channel, even if handles of it are left: their streams end and their bindings go. A name that is not subscribed
-    /// changes nothing.
+    /// Unsubscribes from a channel. Streams of its remaining handles end, and its callbacks are removed. A name that is
+    /// not subscribed changes nothing.
     ///
     /// # Examples
     ///
@@ -173,7 +176,7 @@ impl Client {
     /// ```
     pub fn unsubscribe(&self, channel: impl AsRef<str>) {
         let Ok(channel) = ChannelName::new(channel.as_ref()) else { return };
-        // The route's callbacks own values of the application, so it goes without the lock.
+        // The route's callbacks own values of the application, so it is dropped without the lock.
         let (_route, wakers) = self.handle.0.change(|state| {
             state.core.unsubscribe(&channel);
             let mut route = state.routes.remove(&channel);
@@ -185,12 +188,11 @@ impl Client {
         }
     }
 
-    /// Sends a client event to everybody else on a private or presence channel, with any data that serde serialises. A
-    /// [`Data`](pusher_proto::Data) is sent as it is.
-    ///
+    /// Sends a client event to all other subscribers of a private or presence channel, with any data that implements `Serialize`. A [`Data`](pusher_proto::Data) is sent unchanged.
     /// # Errors
     ///
-    /// When the channel cannot take it now, or a name or the data is unusable; nothing of it is kept then.
+    /// If the event cannot be sent on this channel now, or a name or the data is invalid. The event is not queued in
+    /// this case.
     ///
     /// # Examples
     ///
@@ -213,7 +215,7 @@ impl Client {
         self.handle.0.change(|state| state.trigger(&channel, &event, now))
     }
 
-    /// Returns a stream of everything that happens from now on, on all channels and beside them.
+    /// Returns a stream of all events from now on, of all channels and of the client itself.
     ///
     /// # Examples
     ///
@@ -233,7 +235,7 @@ impl Client {
         Events::new(Arc::clone(&self.handle))
     }
 
-    /// Returns a stream of the states of the connection, which begins with the current one.
+    /// Returns a stream of the connection's states, which begins with the current one.
     ///
     /// # Examples
     ///
@@ -249,11 +251,11 @@ impl Client {
         States::new(Arc::clone(&self.handle))
     }
 
-    /// Binds a callback to one kind of event, on every channel and beside them. The name is [`Event::name`]:
-    /// `pusher:subscription_succeeded`, `pusher:continuity_lost`, or an event of your own. What pusher-js emits on its
-    /// `connection` is bound here by the same names:
+    /// Binds a callback to one kind of event, of all channels and of the client itself. The name is that of
+    /// [`Event::name`]: `pusher:subscription_succeeded`, `pusher:continuity_lost`, or one of your own events. Events
+    /// that pusher-js emits on its `connection` have the same names here:
     ///
-    /// | Name | The callback gets |
+    /// | Name | The callback receives |
     /// |---|---|
     /// | `state_change` | [`Event::StateChanged`], at every change |
     /// | `connecting`, `connected`, `disconnected`, `failed` | the [`Event::StateChanged`] that leads to the state |
@@ -262,16 +264,17 @@ impl Client {
     /// | `error` | [`Event::ConnectionError`] |
     /// | `online`, `offline` | [`Event::Watchlist`], which pusher-js emits on `pusher.user.watchlist` |
     ///
-    /// The other names of pusher-js's `connection` have no counterpart: `initialized` is never emitted, and `message`, `ping` and
-    /// `pong` are its raw frames; `message` is an event of your own here. An event of a channel that has one of these names
-    /// reaches the callback too.
+    /// The other names of pusher-js's `connection` have no counterpart: `initialized` is never emitted, and `message`,
+    /// `ping` and `pong` are raw frames there; here, `message` is one of your own events. A channel event with one of
+    /// the names in the table reaches the callback too.
     ///
-    /// Callbacks run in the loop, in the order of the frames and of their registration, client-wide ones first. Their
-    /// time is the connection's, so they must not block. One that panics is reported and stops nobody else.
+    /// Callbacks run in the connection's loop, in the order of the events and then of their registration, client-wide
+    /// ones first. They delay the connection while they run, so they must not block. If a callback panics, the panic is
+    /// logged, and the other callbacks still run.
     ///
     /// # Errors
     ///
-    /// When the name is one that no callback is called with, because it is internal to the protocol or blank.
+    /// If no callback is ever called with this name, because it is internal to the protocol or blank.
     ///
     /// # Examples
     ///
@@ -297,7 +300,7 @@ impl Client {
         Ok(self.bind_filter(Filter::named(event.as_ref().into(), Scope::Client)?, callback))
     }
 
-    /// Binds a callback to every event, as [`bind`](Self::bind) does to one.
+    /// Binds a callback to all events; otherwise like [`bind`](Self::bind).
     ///
     /// # Examples
     ///
@@ -310,7 +313,8 @@ impl Client {
         self.bind_filter(Filter::All, callback)
     }
 
-    /// Removes a client-wide callback; returns whether there was one. An event that is being handled still reaches it.
+    /// Removes a client-wide callback; returns whether there was one. If an event is being handled, it may still reach
+    /// the callback.
     ///
     /// # Examples
     ///
@@ -342,7 +346,7 @@ impl Client {
         removed.len()
     }
 
-    /// Removes all client-wide callbacks; returns how many. Those of channels stay.
+    /// Removes all client-wide callbacks; returns how many. Callbacks of channels are kept.
     ///
     /// # Examples
     ///
@@ -359,15 +363,14 @@ impl Client {
         removed.len()
     }
 
-    /// Returns a handle that does not keep the connection.
+    /// Returns a handle that does not keep the connection open.
     ///
     /// # Examples
     ///
     /// ```no_run
     /// # fn example(client: pusher_driver::Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// // A callback that owned a `Client` would keep the connection, and itself with it.
-    /// let weak = client.downgrade();
-    /// client.bind("goodbye", move |_| {
+    /// // A callback that owns a `Client` would keep the connection open, and thereby itself. let weak =
+    /// client.downgrade(); client.bind("goodbye", move |_| {
     ///     if let Some(client) = weak.upgrade() {
     ///         client.disconnect();
     ///     }
@@ -380,10 +383,10 @@ impl Client {
         WeakClient { handle: Arc::downgrade(&self.handle) }
     }
 
-    /// Closes the connection for good: what was triggered is sent, the server is told, the streams end, and the loop with
-    /// them. Ends when that is done, or after `limit`, whatever is left then.
+    /// Closes the connection permanently: client events that were triggered before are sent, the connection is closed
+    /// cleanly, and the streams and the loop end. Returns when this is done, or after `limit` in any case.
     ///
-    /// The goodbye starts when the future is first polled, and goes on if it is dropped.
+    /// Shutting down starts when the future is first polled, and continues even if the future is dropped.
     ///
     /// # Examples
     ///
@@ -399,7 +402,7 @@ impl Client {
         std::future::poll_fn(|context| self.poll_shutdown(limit, context)).await;
     }
 
-    /// Starts the goodbye of `shutdown`, or looks whether it is over.
+    /// Starts shutting down like `shutdown`, or checks whether it is complete.
     ///
     /// # Examples
     ///
@@ -452,7 +455,7 @@ impl WeakClient {
     }
 }
 
-/// Adds the waker of a task that is polled, once.
+/// Adds the waker of the current task, unless it is already there.
 pub(crate) fn add_waker(wakers: &mut Vec<std::task::Waker>, context: &Context<'_>) {
     if !wakers.iter().any(|waker| waker.will_wake(context.waker())) {
         wakers.push(context.waker().clone());

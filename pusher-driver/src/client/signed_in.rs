@@ -1,4 +1,4 @@
-//! Waiting for a user to be signed in.
+//! Waiting for a sign-in.
 
 use std::task::{Context, Poll};
 
@@ -15,7 +15,7 @@ use crate::waiters::{WaitId, Waiters};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignedInError {
-    /// The application's server or Pusher refused the sign-in.
+    /// The application's server or the Pusher server refused the sign-in.
     #[error("{0}")]
     Signin(#[source] SigninError),
     /// [`Client::signin`] was not called, or [`Client::signout`] was called after it.
@@ -27,12 +27,12 @@ pub enum SignedInError {
     /// The connection failed permanently.
     #[error("the connection failed: {0}")]
     Failed(#[source] FailReason),
-    /// The limit of the wait has passed; the sign-in may still succeed. Only where waiting takes a limit.
+    /// The time limit has passed; the sign-in may still succeed. Only for methods with a time limit.
     #[error("the user was not signed in within the limit")]
     Elapsed,
 }
 
-/// How far the sign-in is, as the application has been told.
+/// The progress of the sign-in, as far as it was reported to the application.
 #[derive(Debug, Default)]
 pub(crate) struct SignIn {
     status: Status,
@@ -73,7 +73,7 @@ impl SignIn {
         }
     }
 
-    /// No user will be signed in: calls that wait return.
+    /// No user will be signed in: waiting calls return.
     pub(crate) fn stop_waiting(&mut self, out: &mut Deferred) {
         out.wakers.extend(self.waiters.take());
     }
@@ -86,8 +86,8 @@ impl SignIn {
 
 /// Signing in.
 impl Client {
-    /// Signs in on this connection and on all that follow, as the user that the application's server names. The
-    /// result is [`Event::SignedIn`] or [`Event::SigninError`]; a failed sign-in is tried again.
+    /// Signs in, on this connection and on all later ones, as the user that the application's server determines. The
+    /// result is [`Event::SignedIn`] or [`Event::SigninError`]. If the sign-in has failed, it is tried again.
     ///
     /// # Examples
     ///
@@ -105,15 +105,13 @@ impl Client {
         });
     }
 
-    /// Forgets the user. The server does so with the connection; until then its events for the user are ignored.
+    /// Signs out. The server forgets the user when the connection ends; until then, events for the user are ignored.
     ///
     /// # Examples
     ///
     /// ```no_run
     /// # fn example(client: pusher_driver::Client) {
-    /// client.signout();
-    /// // As another user, perhaps: the application's server decides.
-    /// client.signin();
+    /// client.signout(); // Perhaps as another user: the application's server decides. client.signin();
     /// # }
     /// ```
     pub fn signout(&self) {
@@ -129,13 +127,14 @@ impl Client {
 
     /// Waits until a user is signed in or definitely refused, and returns the user; returns at once if one is signed in.
     ///
-    /// Temporary failures do not end the wait: a backend that is down or busy, a server that does not answer, a lost
-    /// connection. Each failure is an [`Event::SigninError`] with the time of the next try. Without a connection this waits for
-    /// one, without a limit: use a timeout. Cancel-safe.
+    /// Temporary failures do not end the wait: a backend that is down or busy, a server that does not answer, or a lost
+    /// connection. Each failure is an [`Event::SigninError`] with the time of the next attempt. Without a connection,
+    /// this waits for one without a time limit, so use a timeout. Cancel-safe.
     ///
     /// # Errors
     ///
-    /// When the sign-in was not requested or was refused, or cannot succeed because the client is disconnected or has failed.
+    /// If the sign-in was not requested or was refused, or cannot succeed because the client is disconnected or has
+    /// failed.
     ///
     /// # Examples
     ///
@@ -153,7 +152,7 @@ impl Client {
         wait(&self.handle, poll, |id| self.handle.0.lock().routes.sign_in.waiters.remove(id)).await
     }
 
-    /// Looks whether a user is signed in or refused, as `signed_in` does.
+    /// Checks whether a user is signed in or refused, like `signed_in`.
     ///
     /// # Errors
     ///

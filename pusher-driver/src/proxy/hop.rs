@@ -1,16 +1,16 @@
-//! Which proxy a connection takes, and where it goes first.
+//! Which proxy a connection uses, and its first hop.
 
 use pusher_proto::Text;
 
 use super::server::{InvalidProxy, Proxy};
 use super::tunnel::Tunnel;
 
-/// Which proxy a connection takes.
+/// Which proxy a connection uses.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Proxies {
     tls: Option<Proxy>,
     plain: Option<Proxy>,
-    /// Hosts that are reached without one.
+    /// Hosts for which no proxy is used.
     except: Vec<String>,
 }
 
@@ -37,7 +37,8 @@ impl Proxies {
     }
 }
 
-/// Whether an entry of `NO_PROXY` means this host: `*`, a host, a domain with its subdomains, each perhaps with a port.
+/// Whether an entry of `NO_PROXY` matches this host: `*`, a host, or a domain with its subdomains, each optionally with
+/// a port.
 fn is_excepted(except: &str, host: &str, port: u16) -> bool {
     let (name, only_port) = match except.rsplit_once(':') {
         Some((name, number)) if !name.contains(':') || name.ends_with(']') => (name, number.parse::<u16>().ok()),
@@ -51,14 +52,14 @@ fn is_excepted(except: &str, host: &str, port: u16) -> bool {
     name == "*" || host == name || is_subdomain()
 }
 
-/// Where a connection goes first.
+/// The first hop of a connection.
 #[derive(Debug)]
 pub struct Hop {
-    /// Name or IP address of the server or its proxy.
+    /// Host name or IP address of the server or the proxy.
     pub host: Text,
     /// TCP port.
     pub port: u16,
-    /// What to do with the TCP connection before it is one to the server.
+    /// The exchange with a proxy that comes before the connection to the server can be used.
     pub tunnel: Option<Tunnel>,
 }
 

@@ -1,4 +1,4 @@
-//! One proxy: its protocol, its address, and what it wants to know.
+//! One proxy: its protocol, its address, and its credentials.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -42,46 +42,47 @@ pub(super) struct Credentials {
     pub(super) password: Secret,
 }
 
-/// Some proxies take a token as the name.
+/// Shows neither part, because some proxies take a token as the name.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("…")
     }
 }
 
-/// What is wrong with the URL of a proxy. The URL itself may hold a password and is not shown.
+/// What is wrong with the URL of a proxy. The URL itself is not shown, because it may contain a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidProxy {
     /// It is not `http://host:port` or `socks5://host:port`, with or without `user:password@`.
     #[error("the proxy is not a URL such as http://host:port or socks5://user:password@host:port")]
     Url,
-    /// The proxy's protocol is another one.
+    /// The proxy uses an unsupported protocol.
     #[error("{0:?} proxies are not supported, only http and socks5")]
     Protocol(Text),
-    /// SOCKS 5 takes names and passwords of 1 to 255 bytes (RFC 1929), and no name may contain a colon in HTTP.
+    /// The credentials cannot be sent: SOCKS 5 allows names and passwords of 1 to 255 bytes (RFC 1929), and in HTTP,
+    /// the name must not contain a colon.
     #[error("the proxy protocol cannot carry these credentials")]
     Credentials,
 }
 
 impl Proxy {
-    /// A proxy that takes HTTP's `CONNECT`.
+    /// Returns an HTTP proxy that supports `CONNECT`.
     pub fn http(host: impl Into<Text>, port: u16) -> Self {
         Self { protocol: Protocol::Http, host: host.into(), port, credentials: None }
     }
 
-    /// A proxy that speaks SOCKS 5.
+    /// Returns a SOCKS 5 proxy.
     pub fn socks5(host: impl Into<Text>, port: u16) -> Self {
         Self { protocol: Protocol::Socks5, host: host.into(), port, credentials: None }
     }
 
-    /// Sets the name and the password that the proxy wants.
+    /// Sets the name and the password for the proxy.
     pub fn credentials(mut self, user: impl Into<Text>, password: impl Into<Secret>) -> Self {
         self.credentials = Some(Credentials { user: user.into(), password: password.into() });
         self
     }
 
-    /// Returns the proxy as a URL, with the credentials; for adapters whose HTTP client wants it so.
+    /// Returns the proxy as a URL, including the credentials; for adapters whose HTTP client needs it in this form.
     #[doc(hidden)]
     #[must_use]
     pub fn url(&self) -> Secret {

@@ -6,7 +6,7 @@ use pusher_proto::{CloseReason, Secret, Text, TransportError};
 
 use super::{Hop, InvalidProxy, Proxies, Proxy};
 
-/// A proxy that answers what the test says, one byte at a time.
+/// A proxy that sends the test's answers, one byte at a time.
 #[derive(Default)]
 struct Peer {
     incoming: VecDeque<u8>,
@@ -35,7 +35,7 @@ impl Write for Peer {
     }
 }
 
-/// What was sent, how it ended, and what is left for the server.
+/// Returns what was sent, the result, and what is left for the server.
 fn talk(proxy: Proxy, host: &str, answers: &[u8]) -> (Vec<u8>, Result<(), String>, Vec<u8>) {
     let mut hop = Hop::new(&Proxies::one(proxy), &Text::from(host), 443, true);
     let tunnel = hop.tunnel.as_mut().unwrap();

@@ -7,18 +7,19 @@ use crate::bindings::{BindError, Binding, BindingId, Filter, Scope};
 
 /// Callbacks.
 impl Subscription {
-    /// Binds a callback to one kind of event of this channel: `pusher:subscription_succeeded`, `pusher:member_added`, or
-    /// an event of your own. See [`Client::bind`](crate::Client::bind) for when it is called.
+    /// Binds a callback to one kind of event of this channel: `pusher:subscription_succeeded`, `pusher:member_added`,
+    /// or one of your own events. See [`Client::bind`](crate::Client::bind) for when it is called.
     ///
-    /// The first callback of a handle whose stream was not asked for yet also gets what has come since `subscribe`, and so do
-    /// callbacks that are bound before the loop has run again: nothing is missed between `subscribe` and `bind`.
+    /// If the stream of the handle has not been read yet, the first callback also receives the events since
+    /// `subscribe`, and so do callbacks that are bound before the loop runs again. Nothing is missed between
+    /// `subscribe` and `bind`.
     ///
-    /// The binding keeps the channel even without a handle, until [`unbind`](Self::unbind) or
-    /// [`Client::unsubscribe`](crate::Client::unsubscribe).
+    /// The binding keeps the channel subscribed even without a handle, until [`unbind`](Self::unbind) or
+    /// [`Client::unsubscribe`](crate::Client::unsubscribe) is called.
     ///
     /// # Errors
     ///
-    /// When the name is one that no callback of a channel is called with, or the channel was unsubscribed.
+    /// If no callback of a channel is ever called with this name, or if the channel was unsubscribed.
     ///
     /// # Examples
     ///
@@ -44,11 +45,11 @@ impl Subscription {
         self.bind_filter(Filter::named(event.as_ref().into(), Scope::Channel)?, callback)
     }
 
-    /// Binds a callback to every event of this channel, as [`bind`](Self::bind) does to one.
+    /// Binds a callback to all events of this channel; otherwise like [`bind`](Self::bind).
     ///
     /// # Errors
     ///
-    /// When the channel was unsubscribed.
+    /// If the channel was unsubscribed.
     ///
     /// # Examples
     ///
@@ -62,8 +63,8 @@ impl Subscription {
         self.bind_filter(Filter::All, callback)
     }
 
-    /// Removes a callback of this channel; returns whether there was one. An event that is being handled still reaches
-    /// it.
+    /// Removes a callback of this channel; returns whether there was one. If an event is being handled, it may still
+    /// reach the callback.
     ///
     /// # Examples
     ///
@@ -100,7 +101,7 @@ impl Subscription {
         removed.map_or(0, |removed| removed.len())
     }
 
-    /// Removes all callbacks of this channel, whichever handle they were bound to; returns how many.
+    /// Removes all callbacks of this channel, including those bound through other handles; returns how many.
     ///
     /// # Examples
     ///

@@ -1,12 +1,12 @@
-//! What is known of a channel.
+//! The current state of a channel.
 
 use pusher_proto::{Member, Members};
 
 use super::Subscription;
 
-/// What is known now.
+/// The current state.
 impl Subscription {
-    /// Whether the server has confirmed the subscription on the present connection.
+    /// Whether the server has confirmed the subscription on the current connection.
     ///
     /// # Examples
     ///
@@ -22,7 +22,7 @@ impl Subscription {
         self.with_channel(|channel| channel.is_subscribed()).unwrap_or(false)
     }
 
-    /// Returns how many connections are subscribed, where the server counts them.
+    /// Returns how many connections are subscribed, if the server counts them.
     ///
     /// # Examples
     ///
@@ -68,7 +68,7 @@ impl Subscription {
         self.with_channel(|channel| channel.members().map(Members::len))?
     }
 
-    /// Returns who the application's server says we are on this presence channel.
+    /// Returns this client's own member of this presence channel, as determined by the application's server.
     ///
     /// # Examples
     ///
@@ -84,10 +84,11 @@ impl Subscription {
         self.with_channel(|channel| channel.me())?
     }
 
-    /// Returns all members of this presence channel, as last known; `None` on a channel of another kind, or one that was
-    /// unsubscribed. Before the server has sent any, the list is empty and [`knows_members`](Self::knows_members) is false.
+    /// Returns all members of this presence channel, as last known; `None` on a channel of another kind, or one that
+    /// was unsubscribed. Before the server has sent a list, it is empty, and [`knows_members`](Self::knows_members)
+    /// returns false.
     ///
-    /// The list is shared; a later change copies the part of it that changes.
+    /// The list is shared, not copied; a later change copies only the part that it touches.
     ///
     /// # Examples
     ///
@@ -103,7 +104,7 @@ impl Subscription {
         self.with_channel(|channel| channel.members().cloned())?
     }
 
-    /// Whether the server has sent the list of members of this presence channel since it is wanted.
+    /// Whether the server has sent the member list of this presence channel since the application subscribed.
     ///
     /// # Examples
     ///

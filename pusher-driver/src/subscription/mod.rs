@@ -19,19 +19,20 @@ use crate::waiters::WaitId;
 #[cfg(feature = "async")]
 use crate::waiters::wait;
 
-/// One handle of a channel: a stream of its events, and what is known of it.
+/// A handle of a channel: a stream of its events, and its current state.
 ///
-/// The stream has everything that belongs to the channel, among it confirmed and refused subscriptions and lost
-/// continuity, and the failure of the connection. It ends after [`Client::unsubscribe`](crate::Client::unsubscribe) and
-/// with the loop. Events wait in a mailbox of bounded size (see [`Options`](crate::Options)); what does not fit is
-/// reported by [`Event::Lagged`]. A handle whose first use is a `bind` passes on to that callback what has come until then,
-/// and collects nothing more until its stream is asked for.
+/// The stream contains everything that belongs to the channel, including confirmed and refused subscriptions, lost
+/// continuity, and the failure of the connection. It ends after [`Client::unsubscribe`](crate::Client::unsubscribe),
+/// and when the client ends. Events wait in a mailbox of bounded size (see [`Options`](crate::Options)); lost events
+/// are reported by [`Event::Lagged`]. If the first use of a handle is `bind`, the events collected so far are passed to
+/// the callback, and nothing more is collected until the stream is read.
 ///
-/// A handle is for reading: it collects from `subscribe` on, so that nothing is lost before the first `recv`, and holding one
-/// without reading it fills its mailbox. To keep a channel subscribed for [`Client::events`](crate::Client::events), the
-/// callbacks of the client, or its members, use [`keep`](Self::keep): it costs no memory for events.
+/// A handle is for reading: it collects events from `subscribe` on, so that nothing is lost before the first `recv`. If
+/// you hold a handle without reading it, its mailbox fills up. To keep a channel subscribed for
+/// [`Client::events`](crate::Client::events), for callbacks of the client, or for its members, use
+/// [`keep`](Self::keep), which needs no memory for events.
 ///
-/// Dropping the last handle of a channel unsubscribes, unless a callback is bound to it or the channel is kept.
+/// Dropping the last handle of a channel unsubscribes it, unless a callback is bound to it or it is kept.
 ///
 /// # Examples
 ///
@@ -58,19 +59,20 @@ pub struct Subscription {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscribeError {
-    /// The application's server or Pusher refused, or what may pass did not within the number of tries that the options allow.
+    /// The application's server or the Pusher server refused, or a temporary failure lasted for as many attempts as the
+    /// options allow.
     #[error("{0}")]
     Channel(#[source] SubscriptionError),
     /// The client was disconnected by the application.
     #[error("the client is disconnected")]
     Disconnected,
-    /// The connection failed for good.
+    /// The connection failed permanently.
     #[error("the connection failed: {0}")]
     Failed(#[source] FailReason),
-    /// The channel was unsubscribed meanwhile.
+    /// The channel was unsubscribed in the meantime.
     #[error("the channel was unsubscribed")]
     Unsubscribed,
-    /// The caller does not wait any longer; the subscription may still come. Only where waiting takes a limit.
+    /// The time limit has passed; the subscription may still succeed. Only for methods with a time limit.
     #[error("the subscription was not confirmed in time")]
     Elapsed,
 }
@@ -81,7 +83,7 @@ impl Subscription {
         let new_id = RouteId(handle.0.next_id());
         let route = handle.0.change(|state| {
             if state.life == Life::Ended {
-                // The mailbox is new, so nobody waits for it.
+                // The mailbox is new, so there is no waiting task.
                 drop(mailbox.end());
                 return new_id;
             }
@@ -125,11 +127,12 @@ impl Subscription {
     }
 
     /// Keeps the channel subscribed without this handle and its mailbox, until
-    /// [`Client::unsubscribe`](crate::Client::unsubscribe) or the end of the client. Events still reach
+    /// [`Client::unsubscribe`](crate::Client::unsubscribe) is called or the client ends. Events still reach
     /// [`Client::events`](crate::Client::events), callbacks, and other handles of the channel.
     ///
-    /// What this handle has collected and not returned is dropped. Further handles of the channel may come and go; dropping
-    /// the last one no longer unsubscribes. A kept channel does not keep the connection: that takes a handle of any kind.
+    /// Events that this handle has collected but not returned are dropped. You can create and drop further handles of
+    /// the channel; dropping the last one no longer unsubscribes it. A kept channel does not keep the connection open;
+    /// for that, you need a handle of any kind.
     ///
     /// # Examples
     ///
@@ -155,16 +158,16 @@ impl Subscription {
 
     /// Waits until the channel is subscribed or definitely refused; returns at once if it already is.
     ///
-    /// Trouble that may pass does not end the wait: a backend that is down or busy, a server that does not answer. Each failure is
-    /// an [`Event::SubscriptionError`] with the time of the next try.
+    /// Temporary failures do not end the wait: a backend that is down or busy, or a server that does not answer. Each
+    /// failure is an [`Event::SubscriptionError`] with the time of the next attempt.
     ///
-    /// Without a connection this waits for one, without a limit: use a timeout, and read
-    /// [`Client::events`](crate::Client::events) to learn why there is none. A lost connection does not end the wait, since
-    /// the channel will be subscribed again. Cancel-safe.
+    /// Without a connection, this waits for one without a time limit, so use a timeout, and read
+    /// [`Client::events`](crate::Client::events) to find out why there is none. A lost connection does not end the
+    /// wait, since the channel will be subscribed again. Cancel-safe.
     ///
     /// # Errors
     ///
-    /// When the subscription was refused, or cannot come because the client is disconnected or has failed.
+    /// If the subscription was refused, or cannot succeed because the client is disconnected or has failed.
     ///
     /// # Examples
     ///
@@ -185,7 +188,7 @@ impl Subscription {
         wait(handle, poll, forget).await
     }
 
-    /// Checks whether the current attempt has succeeded or failed, as `subscribed` does.
+    /// Checks whether the current attempt has succeeded or failed, like `subscribed`.
     ///
     /// # Errors
     ///
@@ -253,7 +256,7 @@ impl Subscription {
         std::future::poll_fn(|context| self.poll_recv(context)).await
     }
 
-    /// Looks for the next event of the channel.
+    /// Returns the next event of the channel, if there is one, like `recv`.
     ///
     /// # Examples
     ///
@@ -275,12 +278,11 @@ impl Subscription {
         }
     }
 
-    /// Sends a client event to everybody else on this private or presence channel, with any data that serde serialises. A
-    /// [`Data`](pusher_proto::Data) is sent as it is.
-    ///
+    /// Sends a client event to all other subscribers of this private or presence channel, with any data that implements `Serialize`. A [`Data`](pusher_proto::Data) is sent unchanged.
     /// # Errors
     ///
-    /// When the channel cannot take it now, or the name or the data is unusable; nothing of it is kept then.
+    /// If the event cannot be sent on this channel now, or the name or the data is invalid. The event is not queued in
+    /// this case.
     ///
     /// # Examples
     ///
@@ -311,7 +313,7 @@ impl Subscription {
             self.mailbox.resume();
             match state.routes.get_mut(&self.channel, self.route) {
                 Some(route) => route.add_stream(Arc::clone(&self.mailbox)),
-                // Only this handle waits for the mailbox, and it looks again.
+                // Only this handle waits on the mailbox, and it will look again.
                 None => drop(self.mailbox.end()),
             }
         });
@@ -336,7 +338,7 @@ impl Drop for Subscription {
             }
             route
         });
-        // Its wakers may own handles, so they go without the lock.
+        // Its wakers may own handles, so they are dropped without the lock.
         drop(route);
     }
 }

@@ -1,4 +1,4 @@
-//! Events as values of the application's types.
+//! Events parsed into the application's types.
 
 use std::task::{Context, Poll};
 
@@ -7,12 +7,12 @@ use serde::de::DeserializeOwned;
 use super::Subscription;
 use crate::decoder::{Decoder, TypedError};
 
-/// A stream of the application's values, read from the events of one channel; made by
+/// A stream of values of the application's type, parsed from the events of one channel; created by
 /// [`Subscription::typed`] and [`Subscription::decode`].
 ///
-/// Events that no type was named for are skipped, and so is what only says how the channel does: confirmed subscriptions,
-/// counts, members. What a reader must not miss is an error in its place, after which the stream goes on: an unreadable payload, a
-/// gap, a refused subscription. For everything else, read the [`Subscription`] itself, or take a second handle of the channel.
+/// Events without a type are skipped, and so are confirmed subscriptions, counts and changes of members. What a reader
+/// must not miss appears as an error, after which the stream continues: an unreadable payload, a gap, or a refused
+/// subscription. For everything else, read the [`Subscription`] itself, or use a second handle of the channel.
 ///
 /// # Examples
 ///
@@ -46,7 +46,8 @@ pub struct Typed<T> {
 
 /// Events as values.
 impl Subscription {
-    /// Returns a stream of the payloads of one kind of event, read as JSON (see [`Data::json`](pusher_proto::Data::json)).
+    /// Returns a stream of the payloads of one kind of event, parsed as JSON (see
+    /// [`Data::json`](pusher_proto::Data::json)).
     ///
     /// # Examples
     ///
@@ -68,7 +69,7 @@ impl Subscription {
         self.decode().on(event, |value| value)
     }
 
-    /// Returns a stream of values made from several kinds of events, each named by [`on`](Typed::on).
+    /// Returns a stream of values from several kinds of events, each of which is added with [`on`](Typed::on).
     ///
     /// # Examples
     ///
@@ -105,8 +106,9 @@ impl Subscription {
 }
 
 impl<T> Typed<T> {
-    /// Adds a kind of event: its payload is read as a `U`, and `map` makes the stream's value of it. Of two additions for one
-    /// event, the first counts. Events of the protocol, whose names begin with `pusher:`, are not read.
+    /// Adds a kind of event: its payload is parsed as a `U`, which `map` converts to the stream's value. If an event is
+    /// added twice, the first addition counts. The protocol's own events, whose names begin with `pusher:`, cannot be
+    /// added.
     ///
     /// # Examples
     ///
@@ -125,7 +127,7 @@ impl<T> Typed<T> {
         self
     }
 
-    /// Returns the next value or error, or `None` at the end, which is that of [`Subscription`].
+    /// Returns the next value or error, or `None` at the end of the [`Subscription`].
     ///
     /// Cancel-safe: no event is lost when the future is dropped.
     ///
@@ -145,7 +147,7 @@ impl<T> Typed<T> {
         std::future::poll_fn(|context| self.poll_recv(context)).await
     }
 
-    /// Looks for the next value or error, as `recv` does.
+    /// Returns the next value or error, if there is one, like `recv`.
     ///
     /// # Examples
     ///
@@ -163,7 +165,7 @@ impl<T> Typed<T> {
         decoder.poll(|| subscription.poll_recv(context))
     }
 
-    /// Returns the handle that events are taken from, for what is known of the channel and to wait for the subscription.
+    /// Returns the underlying handle, to get the state of the channel or to wait for the subscription.
     ///
     /// # Examples
     ///
@@ -178,7 +180,7 @@ impl<T> Typed<T> {
         &self.subscription
     }
 
-    /// Returns the handle, to go on with the raw events.
+    /// Returns the underlying handle, to continue with the raw events.
     ///
     /// # Examples
     ///
