@@ -1,4 +1,4 @@
-//! In which order, and how fast, the addresses of a name are tried.
+//! In which order, and how fast, the addresses of a host are tried.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,7 +6,8 @@ use std::time::Duration;
 use pusher_proto::adapter::authority;
 use pusher_proto::{CloseReason, TransportError};
 
-/// Sorts addresses so that IPv6 and IPv4 take turns, as the first address begins (RFC 8305, section 4).
+/// Sorts addresses so that IPv6 and IPv4 alternate, beginning with the family of the first address (RFC 8305, section
+/// 4).
 #[must_use]
 pub fn take_turns(addresses: impl IntoIterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let addresses: Vec<_> = addresses.into_iter().collect();
@@ -27,8 +28,8 @@ pub fn take_turns(addresses: impl IntoIterator<Item = SocketAddr>) -> Vec<Socket
 /// Delay before the next address is tried (RFC 8305, section 5).
 pub const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Puts the host and port of an attempt in front of what went wrong with it: of several servers or a proxy, the text alone does
-/// not say which.
+/// Prefixes an error with the host and port of the attempt: with several servers or a proxy, the text alone does not
+/// show which one failed.
 #[must_use]
 pub fn with_address(reason: CloseReason, host: &str, port: u16) -> CloseReason {
     let named = |text: String| format!("{}: {text}", authority(host, port));

@@ -1,4 +1,4 @@
-//! What time it is.
+//! Clocks.
 
 use std::fmt::Debug;
 use std::sync::LazyLock;
@@ -8,19 +8,20 @@ use pusher_proto::Instant;
 
 /// The clocks of a loop. They are only read: the core compares them.
 pub trait Clock: Debug + Send + Sync + 'static {
-    /// Returns the time on the clock that the loop's timers go by, from any origin. Handles ask it too, on any thread.
+    /// Returns the time of the clock that the loop's timers use, from any origin. Handles call this too, on any thread.
     fn now(&self) -> Instant;
 
-    /// Returns the same. Only the loop calls it, in its runtime, once for each batch of messages and each callback, so it may save
-    /// what `now` does for other threads.
+    /// Returns the same as [`now`](Self::now). Only the loop calls this, in its runtime, once for each batch of
+    /// messages and each callback, so it can omit what `now` has to do for other threads.
     fn now_in_loop(&self) -> Instant {
         self.now()
     }
 
-    /// Returns how far the wall clock is ahead of the operating system's monotonic clock, from any origin. It grows while
-    /// the machine sleeps, where the monotonic clock stands still then (Linux, macOS).
+    /// Returns how far the wall clock is ahead of the operating system's monotonic clock, from any origin. It grows
+    /// while the machine sleeps, on systems whose monotonic clock stops during sleep (Linux, macOS).
     ///
-    /// Both are the operating system's, so a clock of [`now`](Self::now) that a test has paused makes no difference.
+    /// Both are clocks of the operating system, so it makes no difference if a test has paused the clock of
+    /// [`now`](Self::now).
     fn wall_lead(&self) -> Duration {
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         wall.saturating_sub(ORIGIN.elapsed())
@@ -29,14 +30,14 @@ pub trait Clock: Debug + Send + Sync + 'static {
 
 static ORIGIN: LazyLock<time::Instant> = LazyLock::new(time::Instant::now);
 
-/// The operating system's clocks, for loops whose timers go by them.
+/// The operating system's clocks, for loops whose timers use them.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
     origin: time::Instant,
 }
 
 impl SystemClock {
-    /// Starts to count now.
+    /// Returns clocks that start now.
     #[must_use]
     pub fn new() -> Self {
         Self { origin: time::Instant::now() }

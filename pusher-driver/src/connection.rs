@@ -16,19 +16,20 @@ use crate::options::Options;
 use crate::runtime::Runtime;
 use crate::turn::{Outside, Turn, Turns};
 
-/// The loop of one client: a future for the runtime to run.
+/// The loop of one client, as a future for the runtime to run.
 ///
-/// It ends when the last handle is dropped or [`Client::shutdown`] is called, and the socket is closed. Dropping it cuts the
-/// connection and ends all streams; the client is disconnected then, and callbacks do not hear of it.
+/// It ends when the last handle has been dropped or [`Client::shutdown`] has been called, and the socket is closed.
+/// Dropping it cuts the connection and ends all streams; the client is then disconnected, but callbacks are not called
+/// for this.
 #[must_use = "nothing happens unless a runtime runs this future"]
 pub struct Connection<R: Runtime> {
     turns: Turns<Tasks<R>>,
     runtime: Arc<R>,
-    /// Wakes the loop for the earliest deadline, or earlier. Whether a deadline has come, only the clock tells.
+    /// Wakes the loop for the earliest deadline, or earlier. Only the clock determines whether a deadline has come.
     alarm: Option<Alarm>,
 }
 
-/// What runs beside the loop: futures that it polls.
+/// Futures that the loop polls.
 struct Tasks<R> {
     runtime: Arc<R>,
     http: Arc<dyn Post>,
@@ -48,7 +49,7 @@ impl<R: Runtime> Connection<R> {
     ///
     /// # Errors
     ///
-    /// When an option is unusable, or the authorizer was configured with something that cannot work.
+    /// If an option is invalid, or the authorizer was configured with something that cannot work.
     pub fn new(
         config: Config,
         authorizer: impl Authorizer,
@@ -82,7 +83,7 @@ impl<R: Runtime> Connection<R> {
                 Turn::Idle => {}
             }
         }
-        // There is more to do, but others on the same thread have their turn first.
+        // There is more to do, but first, other tasks on the same thread may run.
         self.turns.wake_consumers();
         context.waker().wake_by_ref();
         Poll::Pending
@@ -100,7 +101,8 @@ impl<R: Runtime> Connection<R> {
         };
         let rings = alarm.sleep.as_mut().poll(context);
         if rings.is_ready() {
-            // It is set anew if it came too early: for a deadline that is gone, or by a clock that is coarser than ours.
+            // It is set again if it came too early: for a deadline that no longer exists, or by a clock that is coarser
+            // than ours.
             self.alarm = None;
         }
         rings
@@ -144,7 +146,7 @@ impl<R: Runtime> Future for Connection<R> {
     }
 }
 
-/// Nothing in it is pinned in place: every future has a box of its own.
+/// Nothing in it is pinned in place: every future has its own box.
 impl<R: Runtime> Unpin for Connection<R> {}
 
 impl<R: Runtime> fmt::Debug for Connection<R> {
@@ -153,5 +155,5 @@ impl<R: Runtime> fmt::Debug for Connection<R> {
     }
 }
 
-/// Turns that the loop takes before others on the same thread have theirs.
+/// Turns that the loop takes before other tasks on the same thread may run.
 const TURNS_PER_POLL: usize = 16;

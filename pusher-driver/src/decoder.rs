@@ -1,4 +1,4 @@
-//! Which events become which values of the application's types.
+//! Parses events into values of the application's types.
 
 use std::fmt;
 use std::task::Poll;
@@ -6,11 +6,11 @@ use std::task::Poll;
 use pusher_proto::{ChannelEvent, ChannelName, ConnectionState, Data, Event, FailReason, SubscriptionError, Text};
 use serde::de::DeserializeOwned;
 
-/// What a typed reader gets in place of a value.
+/// An error in a stream of typed events.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TypedError {
-    /// The payload of an event does not fit the type that was named for it.
+    /// The payload of an event does not match its type.
     #[error("cannot read {} of {}: {error}", event.event(), event.channel())]
     Decode {
         /// The event, with its channel and payload.
@@ -18,7 +18,7 @@ pub enum TypedError {
         /// Why.
         error: Text,
     },
-    /// Events of the channel were missed, or may have been: load anew what they keep up to date.
+    /// Events of the channel were missed, or may have been: load the state that they update again.
     #[error("events of {channel} may have been missed")]
     Gap {
         /// The channel.
@@ -26,7 +26,8 @@ pub enum TypedError {
         /// What happened: [`Event::ContinuityLost`], [`Event::Lagged`], or [`Event::DecryptionError`] of an event with a type.
         event: Box<Event>,
     },
-    /// The subscription was refused, and no events come before another [`subscribe`](crate::Client::subscribe) or connection.
+    /// The subscription was refused. There will be no events until [`subscribe`](crate::Client::subscribe) is called
+    /// again or the client reconnects.
     #[error("the subscription to {channel} failed: {error}")]
     Refused {
         /// The channel.
@@ -35,12 +36,12 @@ pub enum TypedError {
         #[source]
         error: SubscriptionError,
     },
-    /// The connection failed permanently, and no events come before another [`connect`](crate::Client::connect).
+    /// The connection failed permanently. There will be no events until [`connect`](crate::Client::connect) is called.
     #[error("the connection failed: {0}")]
     Failed(#[source] FailReason),
 }
 
-/// Which events of a channel become which values.
+/// Converts events of a channel into values.
 pub struct Decoder<T> {
     channel: ChannelName,
     readers: Vec<(Text, Box<Reader<T>>)>,
@@ -49,7 +50,7 @@ pub struct Decoder<T> {
 type Reader<T> = dyn Fn(&Data) -> Result<T, Text> + Send + Sync;
 
 impl<T> Decoder<T> {
-    /// Makes one that reads no events yet.
+    /// Returns a decoder that does not parse any events yet.
     #[must_use]
     pub const fn new(channel: ChannelName) -> Self {
         Self { channel, readers: Vec::new() }
@@ -61,7 +62,7 @@ impl<T> Decoder<T> {
         self.readers.push((event.into(), Box::new(read)));
     }
 
-    /// Looks for the next value or error among events of a channel.
+    /// Returns the next value or error from the events of a channel, if there is one.
     pub fn poll(&self, mut next: impl FnMut() -> Poll<Option<Event>>) -> Poll<Option<Result<T, TypedError>>> {
         loop {
             let event = match next() {
@@ -81,7 +82,7 @@ impl<T> Decoder<T> {
                 let value = self.reader(event.event())?(event.data());
                 return Some(value.map_err(|error| TypedError::Decode { event: Box::new(event), error }));
             }
-            // Of an event without a type nothing is missed.
+            // Losing an event without a type is not a gap.
             Event::DecryptionError { event: ref name, .. } if self.reader(name).is_none() => return None,
             Event::ContinuityLost { .. } | Event::Lagged { .. } | Event::DecryptionError { .. } => {
                 TypedError::Gap { channel: self.channel.clone(), event: Box::new(event) }

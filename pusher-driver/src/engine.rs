@@ -27,7 +27,7 @@ use crate::visit::Visit;
 pub struct Engine {
     shared: Arc<Shared>,
     now: Instant,
-    /// How far the client is from its end, as the core has been told.
+    /// Whether the client runs or is shutting down, as far as the core knows.
     life: Life,
     steps: VecDeque<Step>,
     deferred: Deferred,
@@ -41,7 +41,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// When an option is unusable.
+    /// If an option is invalid.
     pub fn new(config: Config, options: &Options, clock: Arc<dyn Clock>) -> Result<(Client, Self), InvalidConfig> {
         options.validate()?;
         let shared = Shared::new(config, options, clock);
@@ -60,25 +60,25 @@ impl Engine {
         Ok((client, engine))
     }
 
-    /// Returns the client's span. The loop must run in it, and so must what the loop starts in other threads.
+    /// Returns the client's span. The loop must run in it, and so must whatever it starts in other threads.
     #[must_use]
     pub fn span(&self) -> &LogSpan {
         &self.shared.span
     }
 
-    /// Returns the time of the last look at the clock.
+    /// Returns the time when the clock was last read.
     #[must_use]
     pub const fn now(&self) -> Instant {
         self.now
     }
 
-    /// Looks at the clock. Everything until the next look happens now.
+    /// Reads the clock. Everything until the next reading counts as happening at this time.
     pub fn tick(&mut self) -> Instant {
         self.now = self.shared.clock.now_in_loop();
         self.now
     }
 
-    /// Takes what handles have changed, what authorizers have answered, and what the wall clock says.
+    /// Takes changes by handles, answers of authorizers, and the time of the wall clock.
     pub fn sync(&mut self) {
         let lead = self.shared.clock.wall_lead();
         self.life = self.input(|state, now| {
@@ -97,10 +97,11 @@ impl Engine {
         self.input(|state, now| state.core.handle_open(socket, now));
     }
 
-    /// Handles what lies ready in the socket, under one lock, up to an event that callbacks are bound to: what they
-    /// bind or unbind counts for the next message. What waits of it is copied, so that its buffer can be used again.
+    /// Handles the messages that are ready in the socket, under one lock, up to the first event with callbacks: what
+    /// they bind or unbind takes effect for the next message. Events that wait are copied, so that the buffer can be
+    /// reused.
     ///
-    /// What is handled is taken from `ready`, the rest is left there.
+    /// Handled messages are taken from `ready`; the rest is left there.
     pub fn handle_received(&mut self, socket: SocketEpoch, ready: impl IntoIterator<Item = Received>) {
         let mut visit = Visit::begin(&self.shared, self.now, &mut self.steps, &mut self.deferred);
         for received in ready {
@@ -131,8 +132,8 @@ impl Engine {
         self.input(|state, now| state.core.handle_close(socket, reason, now));
     }
 
-    /// The time of the last [`Step::Schedule`] has come. Read the socket first until it has no more: what lies there may
-    /// be what the deadline waits for.
+    /// The time of the last [`Step::Schedule`] has come. First read the socket until it has no more, because it may
+    /// contain what the deadline waits for.
     pub fn handle_timeout(&mut self) {
         tracing::trace!(now = %self.now, "timeout");
         self.input(|state, now| state.core.handle_timeout(now));
@@ -143,7 +144,8 @@ impl Engine {
         self.steps.pop_front()
     }
 
-    /// Runs the callbacks for what was handled, and looks at the clock: they take time, and so does handling much.
+    /// Runs the callbacks for the handled messages, and reads the clock, because callbacks take time, and so does
+    /// handling many messages.
     pub fn run_callbacks(&mut self) {
         for (event, callbacks) in &self.deferred.calls {
             callbacks.call(event);
@@ -152,7 +154,7 @@ impl Engine {
         self.tick();
     }
 
-    /// Wakes everybody who got something since the last call.
+    /// Wakes the consumers of all mailboxes that have received something since the last call.
     pub fn wake_consumers(&mut self) {
         for mailbox in self.deferred.filled.drain(..) {
             if let Some(waker) = mailbox.consumer() {
@@ -164,20 +166,20 @@ impl Engine {
         }
     }
 
-    /// Leaves a waker for the next change by a handle; returns false if one came since [`Engine::sync`].
+    /// Registers a waker for the next change by a handle; returns false if there was a change since [`Engine::sync`].
     pub fn park(&self, waker: &Waker) -> bool {
         self.shared.park(waker)
     }
 
-    /// Whether the last handle was gone or `shutdown` had been called at the last [`Engine::sync`]: the loop ends once no
-    /// socket is left.
+    /// Whether, at the last [`Engine::sync`], the last handle had been dropped or `shutdown` had been called. In this
+    /// case, the loop ends once no socket is left.
     #[must_use]
     pub fn is_leaving(&self) -> bool {
-        // Not what a handle has wished since: the socket must have been closed before the loop may end.
+        // Changes by handles since then do not count: the socket must be closed before the loop may end.
         self.life != Life::Running
     }
 
-    /// Returns until when a socket that begins to close now may take for it.
+    /// Returns the deadline for a socket that begins to close now.
     #[must_use]
     pub fn close_deadline(&self) -> Instant {
         self.now + self.close_timeout
@@ -201,7 +203,7 @@ impl Engine {
     }
 }
 
-/// Ends every stream and everybody who waits.
+/// Ends every stream and every waiting call.
 impl Drop for Engine {
     fn drop(&mut self) {
         let span = self.shared.span.clone();
@@ -219,15 +221,16 @@ impl Engine {
             tracing::warn!("the loop was dropped: the client has ended, and connect has no effect");
         }
         state.life = Life::Ended;
-        // A loop that is cut off says no goodbye, but its handles must not believe that it goes on.
+        // A loop that is dropped does not close its connection cleanly, but its handles must not assume that it
+        // continues.
         state.core.disconnect();
         visit.poll();
         let (mut state, deferred) = visit.end();
-        // Under the same lock: who learns that the loop is gone must not find a stream that goes on.
+        // Under the same lock, so that no stream continues after the end of the loop has become visible.
         let ended = state.routes.end(deferred);
         deferred.wakers.append(&mut state.shutdown_waiters);
         drop(state);
-        // Callbacks own values of the application, so they go without the lock.
+        // Callbacks own values of the application, so they are dropped without the lock.
         drop(ended);
         self.wake_consumers();
     }

@@ -1,4 +1,4 @@
-//! Code of the application that runs in the loop, and may panic.
+//! Application code that runs in the loop and may panic.
 
 use std::any::Any;
 use std::fmt;
@@ -8,9 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tracing::Span;
 
-/// Runs code of the application. If it panics, that is reported, and there is no result.
+/// Runs application code. If it panics, the panic is logged, and there is no result.
 ///
-/// What the code changes must be sound in any state, since it may stop anywhere.
+/// The data that the code changes must be valid in any state, since the code may stop anywhere.
 pub fn guard<T>(what: &str, run: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(result) => Some(result),
@@ -22,9 +22,10 @@ pub fn guard<T>(what: &str, run: impl FnOnce() -> T) -> Option<T> {
     }
 }
 
-/// A value of the application whose drop may panic. The panic is reported and goes no further: the loop serves others too.
+/// A value of the application whose destructor may panic. The panic is logged and does not spread, since the loop
+/// serves other users too.
 ///
-/// It is reported in the span that was current when the value was wrapped, since any thread may drop it.
+/// It is logged in the span that was current when the value was wrapped, since any thread may drop the value.
 pub struct Fragile<T>(Option<T>, Span);
 
 impl<T> Fragile<T> {
@@ -61,7 +62,7 @@ impl<T> fmt::Debug for Fragile<T> {
     }
 }
 
-/// The value that a panic carries may panic too when it is dropped, and so on. One that does so is leaked.
+/// Drops the payload of a panic. Its destructor may panic too, and so on; the payload of such a panic is leaked.
 fn discard(panic: Box<dyn Any + Send>) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         mem::forget(again);

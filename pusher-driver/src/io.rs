@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// Calls again for as long as a signal of the operating system interrupts.
+/// Repeats a call for as long as it is interrupted by a signal.
 pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {

@@ -1,4 +1,4 @@
-//! What tells the log lines of one client from those of another.
+//! The span that distinguishes the log lines of one client from those of another.
 
 use pusher_proto::{AppKey, Text};
 use tracing::Span;
@@ -8,7 +8,8 @@ use tracing::Span;
 pub struct LogSpan(Span);
 
 impl LogSpan {
-    /// Makes the span of a client. It has the level of errors, so that a filter that lets any line pass lets the span pass.
+    /// Returns the span of a client. It has the level `ERROR`, so that a filter that accepts any line also accepts the
+    /// span.
     pub(crate) fn new(name: Option<&Text>, key: &AppKey) -> Self {
         Self(match name {
             Some(name) => tracing::error_span!("pusher", %name),
@@ -16,7 +17,7 @@ impl LogSpan {
         })
     }
 
-    /// Runs something in the span.
+    /// Runs a function in the span.
     pub fn in_scope<T>(&self, run: impl FnOnce() -> T) -> T {
         self.0.in_scope(run)
     }

@@ -1,4 +1,4 @@
-//! Where events wait for the application: bounded, and honest about what was lost.
+//! Bounded queues in which events wait for the application, and which report losses.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -19,7 +19,7 @@ pub(crate) struct Budget {
     overflow: Overflow,
     used: AtomicUsize,
     mailboxes: AtomicUsize,
-    /// Events that any mailbox has lost, since the beginning.
+    /// The number of events that all mailboxes have lost since the start.
     missed: AtomicU64,
 }
 
@@ -35,7 +35,7 @@ impl Budget {
         })
     }
 
-    /// How many events the mailboxes of this client have lost. One that two of them have lost counts twice.
+    /// How many events the mailboxes of this client have lost. An event that two of them have lost counts twice.
     pub(crate) fn missed(&self) -> u64 {
         self.missed.load(Ordering::Relaxed)
     }
@@ -45,7 +45,7 @@ impl Budget {
         self.missed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// What a mailbox may hold even when the others have used up everything.
+    /// How much a mailbox may hold even if the others have used up everything.
     fn share(&self) -> usize {
         self.bytes / self.mailboxes.load(Ordering::Relaxed).max(1)
     }
@@ -72,22 +72,22 @@ struct Inner {
     listed: bool,
 }
 
-/// Whether a mailbox takes events.
+/// Whether a mailbox accepts events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Intake {
-    /// It does, and nobody has asked for one yet.
+    /// It does, and it has not been read yet.
     Unread,
     /// It does.
     Read,
     /// It does not: its handle was used for callbacks only.
     Paused,
-    /// It counts what it loses, to say so at the end.
+    /// It only counts lost events, and reports them at the end.
     Overflowed,
-    /// Nothing comes any more.
+    /// There will be no more events.
     Ended,
 }
 
-/// What a look into a mailbox found.
+/// What was found in a mailbox.
 #[derive(Debug)]
 pub(crate) enum Taken {
     Event(Event),
@@ -96,12 +96,12 @@ pub(crate) enum Taken {
     Ended,
 }
 
-/// What became of an event.
+/// What happened to an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Put {
-    /// Nobody has to be woken.
+    /// No consumer has to be woken.
     Quiet,
-    /// The first event that a waiting consumer must be woken for.
+    /// It is the first event for which a waiting consumer must be woken.
     Wakes,
 }
 
@@ -122,7 +122,7 @@ impl Mailbox {
         })
     }
 
-    /// Adds an event that weighs `weight` bytes, and makes it only if there is room.
+    /// Adds an event of `weight` bytes, and creates it only if there is room.
     pub(crate) fn put(&self, weight: usize, event: impl FnOnce() -> Event) -> Put {
         let mut inner = self.lock();
         match inner.intake {
@@ -153,7 +153,7 @@ impl Mailbox {
         Put::Wakes
     }
 
-    /// Takes the next event, or leaves a waker for it.
+    /// Takes the next event, or registers a waker for it.
     pub(crate) fn take(&self, context: &Context<'_>) -> Taken {
         let mut inner = self.lock();
         match inner.intake {
@@ -182,8 +182,8 @@ impl Mailbox {
         Taken::Nothing
     }
 
-    /// Stops taking events, if nobody has asked for one yet. Returns what has come so far, losses included, or `None` if it
-    /// goes on.
+    /// Stops accepting events, if the mailbox has not been read yet. Returns the events so far, including losses, or
+    /// `None` if the mailbox continues.
     pub(crate) fn pause(&self) -> Option<Vec<Event>> {
         let mut inner = self.lock();
         match inner.intake {
@@ -199,7 +199,7 @@ impl Mailbox {
         Some(collected)
     }
 
-    /// Takes events again after [`Mailbox::pause`].
+    /// Accepts events again after [`Mailbox::pause`].
     pub(crate) fn resume(&self) {
         let mut inner = self.lock();
         inner.intake = match inner.intake {
@@ -217,14 +217,14 @@ impl Mailbox {
         (inner.queue.len(), inner.bytes)
     }
 
-    /// Takes nothing more; what waits can still be taken. Returns who must be told.
+    /// Stops accepting events; waiting ones can still be taken. Returns the consumer to wake.
     pub(crate) fn end(&self) -> Option<Waker> {
         let mut inner = self.lock();
         inner.intake = Intake::Ended;
         inner.waker.take()
     }
 
-    /// Returns who waits for events, at the end of a batch.
+    /// Returns the consumer that waits for events, at the end of a batch.
     pub(crate) fn consumer(&self) -> Option<Waker> {
         let mut inner = self.lock();
         inner.listed = false;
@@ -289,7 +289,7 @@ impl Drop for Mailbox {
     }
 }
 
-/// Leaves a waker; returns the one before, which may own handles and must be dropped where no lock is held.
+/// Registers a waker; returns the previous one, which may own handles and must be dropped where no lock is held.
 #[must_use]
 pub(crate) fn replace_waker(place: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
     if place.as_ref().is_some_and(|known| known.will_wake(waker)) {
@@ -300,7 +300,7 @@ pub(crate) fn replace_waker(place: &mut Option<Waker>, waker: &Waker) -> Option<
 
 const LAGGED_WEIGHT: usize = size_of::<Event>();
 
-/// Events that an empty mailbox keeps room for; a burst's memory is given back.
+/// The capacity that an empty mailbox keeps; memory beyond it, from a burst, is freed.
 const IDLE_CAPACITY: usize = 256;
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! How much is read from a stream in one go.
+//! How much is read from a stream at a time.
 
-/// Counts reads, and says when a stream that always has more should pause.
+/// Counts reads, and decides when a stream that always has more should pause.
 ///
-/// TLS, HTTP and WebSocket libraries read in loops until the stream says `WouldBlock`. A peer that sends as fast as they read
-/// would keep them in there, and everything else that the thread does would wait: deadlines, other sockets, the
-/// application's `shutdown`. Adapters therefore count below all libraries: a stream that [pauses](Self::pauses) says
-/// `WouldBlock` once although it may have more, and wakes its reader.
+/// TLS, HTTP and WebSocket libraries read in loops until the stream returns `WouldBlock`. A peer that sends as fast as
+/// they read would keep them in this loop, and everything else on the thread would have to wait: deadlines, other
+/// sockets, the application's `shutdown`. Adapters therefore count reads below all libraries: a stream that
+/// [pauses](Self::pauses) returns `WouldBlock` once although it may have more, and wakes its reader.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     max_reads: u32,
@@ -17,14 +17,14 @@ pub struct Pace {
 impl Pace {
     /// For a TCP stream below all libraries: 256 reads or 256 KiB.
     ///
-    /// More than one turn of a WebSocket, which counts for itself, so that usually only one of the two pauses.
+    /// This is more than one turn of a WebSocket, which has its own limits, so that usually only one of the two pauses.
     #[must_use]
     pub const fn stream() -> Self {
         Self::new(256, 256 * 1_024)
     }
 
-    /// For what one turn of the loop reads of a WebSocket: 64 reads or 64 KiB. What waits for a consumer should still be in
-    /// the cache when the consumer runs.
+    /// For what one turn of the loop reads from a WebSocket: 64 reads or 64 KiB. Waiting events should still be in the
+    /// CPU cache when their consumer runs.
     #[cfg(feature = "websocket")]
     pub(crate) const fn turn() -> Self {
         Self::new(64, 64 * 1_024)
@@ -34,7 +34,7 @@ impl Pace {
         Self { max_reads, max_bytes, reads: 0, bytes: 0 }
     }
 
-    /// Whether the stream should say `WouldBlock` now instead of reading. Counting then starts over.
+    /// Whether the stream should return `WouldBlock` now instead of reading. If so, counting starts over.
     pub const fn pauses(&mut self) -> bool {
         let pauses = self.reads >= self.max_reads || self.bytes >= self.max_bytes;
         if pauses {
@@ -49,7 +49,7 @@ impl Pace {
         self.bytes = self.bytes.saturating_add(len);
     }
 
-    /// Starts over: the stream itself said `WouldBlock`.
+    /// Starts over, because the stream itself returned `WouldBlock`.
     pub const fn rest(&mut self) {
         self.reads = 0;
         self.bytes = 0;

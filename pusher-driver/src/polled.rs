@@ -1,4 +1,4 @@
-//! A runtime's stream as the blocking-style stream that the WebSocket library reads.
+//! Adapts a runtime's stream to the `Read` and `Write` traits that the WebSocket library uses.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -14,26 +14,26 @@ use crate::proxy::{Hop, Tunnel};
 use crate::runtime::connect_any;
 use crate::websocket::NonBlocking;
 
-/// A TCP or TLS stream of an asynchronous runtime, whose traits differ in names only.
+/// A TCP or TLS stream of an asynchronous runtime. The traits of the runtimes differ only in names.
 pub trait Duplex: Send + 'static {
-    /// Reads into `buffer` and returns how many bytes came, 0 at the end of the stream.
+    /// Reads into `buffer` and returns the number of bytes, or 0 at the end of the stream.
     fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
 
     /// Writes some of `bytes` and returns how many.
     fn poll_write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
 
-    /// Sends what a layer on the way holds back.
+    /// Sends the bytes that a layer in between holds back.
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
-/// A stream that says `WouldBlock` instead of waiting.
+/// A stream that returns `WouldBlock` instead of waiting.
 pub struct Polled<D> {
     duplex: D,
     waker: Waker,
 }
 
 impl<D: Duplex> Polled<D> {
-    /// Wraps a stream. It wakes nobody until [`NonBlocking::set_waker`] says whom.
+    /// Wraps a stream. It wakes no task until one is set by [`NonBlocking::set_waker`].
     pub fn new(duplex: D) -> Self {
         Self { duplex, waker: Waker::noop().clone() }
     }
@@ -47,11 +47,12 @@ impl<D: Duplex> Polled<D> {
 }
 
 impl Tunnel {
-    /// Leads the whole conversation on a stream to the proxy, and returns the stream, now one to the server.
+    /// Performs the whole exchange on a stream to the proxy, and returns the stream, which is then connected to the
+    /// server.
     ///
     /// # Errors
     ///
-    /// As [`Tunnel::poll`].
+    /// As for [`Tunnel::poll`].
     pub async fn pass<D: Duplex>(mut self, duplex: D) -> Result<D, CloseReason> {
         let mut stream = Polled::new(duplex);
         poll_fn(|context| {
@@ -63,12 +64,13 @@ impl Tunnel {
     }
 }
 
-/// Opens the way to the first host of a [`Hop`], and through the proxy if it is one: tries its `addresses` as [`connect_any`] does,
-/// and wraps the connection into the `stream` that is returned.
+/// Connects to the first host of a [`Hop`], and to the server through the proxy if it is one: tries its `addresses`
+/// like [`connect_any`], and wraps the connection in the `stream` that is returned.
 ///
 /// # Errors
 ///
-/// When the name has no addresses, none can be reached, or the proxy refuses. The error names the host and the port.
+/// If the name has no addresses, if none can be reached, or if the proxy refuses. The error contains the host and the
+/// port.
 pub async fn reach<A, T, C, S, D>(
     hop: Hop,
     addresses: io::Result<A>,
@@ -126,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    /// A stream that moves two bytes when it is ready, and keeps who waits for it.
+    /// A stream that transfers two bytes when it is ready, and keeps the waker of the waiting task.
     #[derive(Default)]
     struct Fake {
         is_ready: bool,

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-/// Draws a number that a peer cannot predict: the hash of nothing, under random keys of the standard library.
+/// Returns a number that a peer cannot predict: the hash of an empty input, with random keys of the standard library.
 pub(crate) fn random_number() -> u64 {
     RandomState::new().build_hasher().finish()
 }

@@ -1,4 +1,4 @@
-//! Which event goes to whom.
+//! The recipients of each event.
 
 use std::mem;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use crate::client::SignIn;
 use crate::mailbox::{Mailbox, Put};
 use crate::waiters::Waiters;
 
-/// Names one stay of a channel in the table: after `unsubscribe`, the same name gets another one.
+/// Identifies an entry of a channel in the table: after `unsubscribe`, the same name gets a new id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RouteId(pub(crate) u64);
 
-/// Everybody who wants events.
+/// All recipients of events.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
     channels: IndexMap<ChannelName, Route, RandomState>,
@@ -29,7 +29,7 @@ pub(crate) struct Routes {
     pub(crate) sign_in: SignIn,
 }
 
-/// What a handle has collected before its first `bind`, for callbacks that were bound to it since.
+/// The events that a handle collected before its first `bind`, for callbacks that have been bound to it since.
 #[derive(Debug)]
 struct Replay {
     mailbox: Arc<Mailbox>,
@@ -37,37 +37,37 @@ struct Replay {
     bindings: Bindings,
 }
 
-/// Everybody who wants the events of one channel.
+/// All recipients of the events of one channel.
 #[derive(Debug)]
 pub(crate) struct Route {
     id: RouteId,
     handles: usize,
     pub(crate) bindings: Bindings,
     streams: Vec<Arc<Mailbox>>,
-    /// Why the last try to subscribe failed, until the next one.
+    /// Why the last subscription failed, until the next attempt.
     pub(crate) failure: Option<SubscriptionError>,
-    /// Calls that wait until a subscription succeeds or fails.
+    /// Calls that wait until the subscription succeeds or fails.
     pub(crate) waiters: Waiters,
     /// Whether the channel stays subscribed without handles and callbacks.
     pub(crate) is_kept: bool,
 }
 
-/// What delivering has left to do, outside of the lock.
+/// What has to be done after a delivery, outside of the lock.
 #[derive(Debug, Default)]
 pub(crate) struct Deferred {
-    /// Events, each with the callbacks that were bound when it came.
+    /// Events, each with the callbacks that were bound when it arrived.
     pub(crate) calls: Vec<(Event, Callbacks)>,
     /// Mailboxes whose consumers must be woken.
     pub(crate) filled: Vec<Arc<Mailbox>>,
     pub(crate) wakers: Vec<Waker>,
 }
 
-/// The callbacks that were bound when an event came.
+/// The callbacks that were bound when an event arrived.
 #[derive(Debug)]
 pub(crate) struct Callbacks {
     client: Bindings,
     channel: Bindings,
-    /// Those of all channels, for what concerns every one.
+    /// Those of all channels, for events that concern every channel.
     channels: Vec<Bindings>,
 }
 
@@ -76,7 +76,8 @@ impl Callbacks {
         self.client.is_empty() && self.channel.is_empty() && self.channels.is_empty()
     }
 
-    /// Calls the client-wide callbacks, then those of the channel. Who is unbound meanwhile is still called.
+    /// Calls the client-wide callbacks, then those of the channel, including callbacks that are unbound in the
+    /// meantime.
     pub(crate) fn call(&self, event: &Event) {
         if self.lists().all(Bindings::are_bound) {
             self.lists().for_each(|bindings| bindings.call(event));
@@ -105,7 +106,7 @@ impl Routes {
         route.id
     }
 
-    /// Removes a handle; returns the channel's route if nobody else wants it.
+    /// Removes a handle; returns the channel's route if the channel is no longer used.
     pub(crate) fn leave(&mut self, channel: &ChannelName, id: RouteId, mailbox: &Arc<Mailbox>) -> Option<Route> {
         let route = self.get_mut(channel, id)?;
         route.handles -= 1;
@@ -144,7 +145,7 @@ impl Routes {
         remove_stream(&mut self.streams, mailbox);
     }
 
-    /// Notes what the event means for calls that wait for something else.
+    /// Updates waiting calls according to the event.
     pub(crate) fn observe(&mut self, event: &Event, is_subscribed: impl Fn(&ChannelName) -> bool, out: &mut Deferred) {
         match event {
             Event::SubscriptionSucceeded { channel, .. } => {
@@ -152,7 +153,7 @@ impl Routes {
                 route.failure = None;
                 out.wakers.extend(route.waiters.take());
             }
-            // The server may also complain about a channel that is subscribed. Trouble that may pass is waited out.
+            // The server may also report an error about a subscribed channel. Temporary failures do not end the wait.
             Event::SubscriptionError { channel, error, retry_at: None } if !is_subscribed(channel) => {
                 let Some(route) = self.channels.get_mut(channel) else { return };
                 route.failure = Some(error.clone());
@@ -174,7 +175,7 @@ impl Routes {
         }
     }
 
-    /// No channel will be subscribed and no user signed in: calls that wait return.
+    /// No channel will be subscribed and no user signed in: waiting calls return.
     pub(crate) fn stop_waiting(&mut self, out: &mut Deferred) {
         self.sign_in.stop_waiting(out);
         for route in self.channels.values_mut() {
@@ -206,8 +207,8 @@ impl Routes {
         Callbacks { client: self.bindings.clone(), channel, channels }
     }
 
-    /// A callback was bound to a handle of a channel. It gets what the handle has collected, and so do those that are bound
-    /// before the loop runs: in an application, one `bind` follows the other.
+    /// A callback was bound to a handle of a channel. It receives what the handle has collected, and so do callbacks
+    /// that are bound before the loop runs, because applications usually bind several in a row.
     pub(crate) fn replay(&mut self, mailbox: &Arc<Mailbox>, binding: Binding, collected: Option<Vec<Event>>) {
         match collected {
             None => {
@@ -225,9 +226,9 @@ impl Routes {
         }
     }
 
-    /// Passes on what handles had collected, before anything that comes now.
+    /// Passes on what handles have collected, before any new event.
     pub(crate) fn deliver_replays(&mut self, out: &mut Deferred) {
-        // Before every message, and hardly ever any.
+        // This runs before every message, and there are almost never any.
         if self.replays.is_empty() {
             return;
         }
@@ -240,7 +241,7 @@ impl Routes {
         }
     }
 
-    /// Ends every stream; the callbacks come back, to be dropped outside of the lock.
+    /// Ends every stream, and returns the callbacks, which must be dropped outside of the lock.
     pub(crate) fn end(&mut self, out: &mut Deferred) -> (Bindings, Vec<Route>) {
         let mut routes: Vec<_> = mem::take(&mut self.channels).into_values().collect();
         for route in &mut routes {
@@ -276,7 +277,7 @@ impl Route {
         remove_stream(&mut self.streams, mailbox);
     }
 
-    /// Ends the channel's streams; returns who must be told.
+    /// Ends the channel's streams; returns the wakers of waiting tasks.
     pub(crate) fn end(&mut self) -> Vec<Waker> {
         let mut wakers: Vec<_> = self.waiters.take().collect();
         wakers.extend(self.streams.drain(..).filter_map(|mailbox| mailbox.end()));
@@ -284,11 +285,11 @@ impl Route {
     }
 }
 
-/// The copies of one event for mailboxes: its bytes are copied at most once, and only if a mailbox takes the event.
+/// The copies of one event for mailboxes: its bytes are copied at most once, and only if a mailbox accepts the event.
 struct Copies<'a> {
     event: &'a Event,
     weight: usize,
-    /// Mailboxes that are still to come.
+    /// The number of remaining mailboxes.
     takers: usize,
     copy: Option<Event>,
 }
@@ -304,8 +305,8 @@ impl Copies<'_> {
     }
 
     fn take(&mut self) -> Event {
-        // How large the buffer is that an event lies in cannot be known: a WebSocket may have it from a message of megabytes
-        // before. So what waits has a buffer of its own.
+        // The size of the buffer that an event is part of is unknown: a WebSocket may have allocated it for an earlier
+        // message of megabytes. Therefore waiting events have their own buffers.
         let copy = self.copy.take().unwrap_or_else(|| self.event.detached());
         if self.takers > 0 {
             self.copy = Some(copy.clone());
@@ -314,7 +315,8 @@ impl Copies<'_> {
     }
 }
 
-/// Whether the streams of all channels must know: no channel goes on by itself, or any may have lost events.
+/// Whether an event goes to the streams of all channels: because no channel continues on its own, or any channel may
+/// have lost events.
 const fn concerns_every_channel(event: &Event) -> bool {
     matches!(event, Event::StateChanged { current: ConnectionState::Failed { .. }, .. } | Event::Lagged { .. })
 }

@@ -13,30 +13,31 @@ use crate::auth::{HttpRequest, HttpResponse};
 use crate::clock::Clock;
 use crate::socket::Socket;
 
-/// An asynchronous runtime, reduced to what the loop needs. An adapter decides nothing.
+/// An asynchronous runtime, reduced to what the loop needs. An adapter makes no decisions.
 pub trait Runtime: Clock {
     /// An open WebSocket.
     type Socket: Socket;
 
-    /// Opens a WebSocket. Dropping the future gives it up.
+    /// Opens a WebSocket. Dropping the future abandons the attempt.
     fn connect(
         &self,
         request: ConnectRequest,
     ) -> impl Future<Output = Result<Self::Socket, CloseReason>> + Send + 'static;
 
-    /// Ends after `duration` of its [`Clock`].
+    /// Completes after `duration`, according to its [`Clock`].
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static;
 
-    /// Sends a POST request, without following redirects. Dropping the future gives it up.
+    /// Sends a POST request, without following redirects. Dropping the future abandons the request.
     fn post(&self, request: HttpRequest) -> impl Future<Output = Result<HttpResponse, AuthError>> + Send + 'static;
 }
 
-/// Tries all `addresses`, each 250 ms after the one before or as soon as that one has failed, and keeps the first
-/// success (RFC 8305, *Happy Eyeballs*). Families take turns, as the resolver's first address begins.
+/// Tries all `addresses`, each 250 ms after the previous one or as soon as that one has failed, and keeps the first
+/// success (RFC 8305, *Happy Eyeballs*). Address families alternate, beginning with that of the resolver's first
+/// address.
 ///
 /// # Errors
 ///
-/// The last failure, once all have failed, or that there is no address.
+/// The last failure, if all addresses have failed, or that there is no address.
 pub async fn connect_any<T, C, S>(
     addresses: impl IntoIterator<Item = std::net::SocketAddr>,
     connect: impl Fn(std::net::SocketAddr) -> C + Send,
@@ -50,7 +51,8 @@ where
     let mut running: Vec<Pin<Box<C>>> = Vec::new();
     let mut delay: Option<Pin<Box<S>>> = None;
     let mut last = TransportError::Dns("the name has no addresses".into());
-    // Owning everything, since references to foreign functions keep the compiler from seeing that this is `Send`.
+    // The future owns everything, since with references to the functions, the compiler could not prove that it is
+    // `Send`.
     poll_fn(move |context| {
         loop {
             let mut failed = false;

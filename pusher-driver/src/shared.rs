@@ -1,4 +1,4 @@
-//! What the handles and the loop share: the protocol's machine and the routes, behind one lock.
+//! The state that the handles and the loop share: the core and the routes, behind one lock.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -21,55 +21,55 @@ use crate::routes::Routes;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
-/// What all handles and the loop of one client share.
+/// The state that all handles and the loop of one client share.
 pub(crate) struct Shared {
     state: Mutex<State>,
     pub(crate) clock: Arc<dyn Clock>,
     last_id: AtomicU64,
     pub(crate) budget: Arc<Budget>,
     pub(crate) auth_body: AuthBody,
-    /// Entered by everything that may log or that runs code of the application.
+    /// Entered by everything that may log or that runs application code.
     pub(crate) span: LogSpan,
 }
 
-/// Changed only under the lock, and never while code of the application runs.
+/// Changed only under the lock, and never while application code runs.
 pub(crate) struct State {
     pub(crate) core: pusher_proto::Client,
     pub(crate) routes: Routes,
-    /// Calls that run; the flag tells them that their answer is not needed any more.
+    /// Running calls; the flag shows them that their answer is no longer needed.
     pub(crate) calls: BTreeMap<AuthId, Arc<AtomicBool>>,
     answers: Vec<(AuthId, Result<AuthResponse, AuthError>)>,
-    /// Why no subscription can succeed at present.
+    /// Why no subscription can succeed at the moment.
     pub(crate) ended: Option<Ended>,
     pub(crate) life: Life,
     /// Calls of `shutdown` that wait for the end of the loop.
     pub(crate) shutdown_waiters: Vec<Waker>,
     loop_waker: Option<Waker>,
-    /// Whether something changed that the loop has not seen.
+    /// Whether something has changed that the loop has not seen yet.
     pub(crate) changed: bool,
 }
 
-/// Why no subscription can succeed at present.
+/// Why no subscription can succeed at the moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     Disconnected,
     Failed(FailReason),
 }
 
-/// How far a client is from its end.
+/// Whether a client runs, is shutting down, or has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Life {
     Running,
-    /// It says goodbye, for at most this long if there is a limit.
+    /// It is shutting down, for at most this long if there is a limit.
     Leaving(Option<Duration>),
-    /// There is no loop any more.
+    /// The loop has ended.
     Ended,
 }
 
-/// Counts as one of those whose last one takes the connection with it.
+/// A handle. Dropping the last one closes the connection.
 pub(crate) struct Handle(pub(crate) Arc<Shared>);
 
-/// What an application wants to send.
+/// A client event that the application wants to send.
 pub(crate) struct ClientEvent {
     name: ClientEventName,
     data: Data,
@@ -128,7 +128,7 @@ impl Shared {
         result
     }
 
-    /// Leaves a waker for the next change, unless one has come that the loop has not seen.
+    /// Registers a waker for the next change, unless there is one that the loop has not seen yet.
     pub(crate) fn park(&self, waker: &Waker) -> bool {
         let mut state = self.lock();
         if state.changed {
@@ -142,7 +142,7 @@ impl Shared {
 }
 
 impl Answers for Shared {
-    /// An answer that is not waited for any more is dropped.
+    /// An answer that is no longer needed is dropped.
     fn answer(&self, id: AuthId, answer: Result<AuthResponse, AuthError>) {
         self.change(|state| {
             if state.calls.remove(&id).is_some() {
@@ -172,7 +172,7 @@ impl State {
         }
     }
 
-    /// Wants the loop to say goodbye; a limit that was set before stays.
+    /// Tells the loop to shut down; a limit that was set before stays.
     pub(crate) fn leave(&mut self, limit: Option<Duration>) {
         self.life = match self.life {
             Life::Running => Life::Leaving(limit),
@@ -194,7 +194,7 @@ impl State {
         }
     }
 
-    /// Hands over what came while the loop was busy.
+    /// Passes on what arrived while the loop was busy.
     pub(crate) fn take_changes(&mut self, now: Instant) {
         self.changed = false;
         for (id, answer) in mem::take(&mut self.answers) {

@@ -1,4 +1,4 @@
-//! What an engine asks of its loop.
+//! What an engine tells its loop to do.
 
 use std::fmt;
 
@@ -6,20 +6,20 @@ use pusher_proto::{AuthId, CloseFrame, ConnectRequest, Instant, SocketEpoch, Tex
 
 use crate::auth::AuthCall;
 
-/// What a loop does next. `Debug` leaves out messages, which may hold signatures.
+/// What a loop must do next. `Debug` leaves out messages, which may contain signatures.
 pub enum Step {
     /// Open a socket; answer with [`handle_open`](crate::adapter::Engine::handle_open) or
     /// [`handle_close`](crate::adapter::Engine::handle_close).
     Connect(SocketEpoch, ConnectRequest),
     /// Send a text message, if this socket is still open.
     Send(SocketEpoch, Text),
-    /// Close the socket, or give up opening it.
+    /// Close the socket, or stop opening it.
     Close(SocketEpoch, CloseFrame),
-    /// Ask for authorization; every call takes its answer itself.
+    /// Pass these calls to the authorizer, which answers each of them.
     Authorize(Vec<AuthCall>),
-    /// This authorization is not waited for any more.
+    /// The answer to this authorization request is no longer needed.
     CancelAuth(AuthId),
-    /// Call [`handle_timeout`](crate::adapter::Engine::handle_timeout) then, in place of the time before.
+    /// Call [`handle_timeout`](crate::adapter::Engine::handle_timeout) at this time. It replaces the previous time.
     Schedule(Instant),
 }
 

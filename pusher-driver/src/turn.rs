@@ -1,4 +1,4 @@
-//! One turn of the loop. The order of what it does is fixed here; adapters only wait between two turns.
+//! One turn of the loop. The order of its steps is fixed here; adapters only wait between two turns.
 
 use std::fmt;
 use std::future::Future;
@@ -17,47 +17,48 @@ use crate::log_span::LogSpan;
 use crate::socket::{Received, Socket};
 use crate::step::Step;
 
-/// What a loop asks of its adapter.
+/// What a loop needs from its adapter.
 pub trait Outside {
     /// An open WebSocket.
     type Socket: Socket;
 
-    /// A WebSocket that is being opened. Dropping it gives it up.
+    /// A WebSocket that is being opened. Dropping it abandons the attempt.
     type Opening: Future<Output = Result<Self::Socket, CloseReason>> + Unpin;
 
     /// Starts to open a WebSocket.
     fn open(&mut self, request: ConnectRequest) -> Self::Opening;
 
-    /// Starts to authorize; every call takes its answer itself.
+    /// Passes these calls to the authorizer, which answers each of them.
     fn authorize(&mut self, calls: Vec<AuthCall>);
 
-    /// A call is not needed any more.
+    /// A call is no longer needed.
     fn cancel(&mut self, id: AuthId);
 
-    /// Goes on with what authorizes, where it does not go on by itself.
+    /// Continues running calls, if they do not run on their own.
     fn poll_calls(&mut self, context: &mut Context<'_>);
 }
 
-/// The loop of one client without its waiting: an [`Engine`], its sockets, and its deadlines.
+/// The loop of one client, without the waiting: an [`Engine`], its sockets, and its deadlines.
 ///
-/// A turn always does the same in the same order: it looks at the clock, takes what handles have changed, does what follows from
-/// that, goes on with authorizations, opening, reading and closing sockets, and acts on deadlines last, so that what lies in a
-/// socket counts before the deadline that waits for it. Consumers are woken when the socket has no more.
+/// A turn always performs the same steps in the same order: it reads the clock, takes changes by handles, acts on them,
+/// and continues authorizations and opening, reading and closing sockets. It acts on deadlines last, so that what has
+/// already arrived in a socket counts before the deadline that waits for it. Consumers are woken when the socket has no
+/// more.
 pub struct Turns<O: Outside> {
     engine: Engine,
     link: Link<O>,
-    /// Sockets that are not used any more, on their way out.
+    /// Sockets that are no longer used and are being closed.
     closing: Vec<Closing<O::Socket>>,
     outside: O,
     /// When the core has something to do.
     timer: Option<Instant>,
-    /// The end of a `shutdown` that takes too long.
+    /// When a `shutdown` ends that takes too long.
     limit: Option<Instant>,
-    /// Whether a step began something that has not been polled yet.
+    /// Whether a step started something that has not been polled yet.
     began: bool,
 }
 
-/// The present socket.
+/// The current socket.
 enum Link<O: Outside> {
     None,
     Opening(SocketEpoch, O::Opening),
@@ -76,7 +77,7 @@ pub enum Turn {
     Idle,
     /// Take the next turn.
     Again,
-    /// Take the next turn, after others on the same thread have had theirs: the socket has more.
+    /// Take the next turn after other tasks on the same thread have run: the socket has more.
     Yield,
     /// The loop has ended.
     Over,
@@ -87,7 +88,7 @@ pub enum Turn {
 enum Read {
     /// The socket has no more for now.
     Drained,
-    /// The socket may have more; others have their turn first.
+    /// The socket may have more, but first, other tasks may run.
     Yielded,
 }
 
@@ -123,7 +124,7 @@ impl Share {
 }
 
 impl<O: Outside> Turns<O> {
-    /// Begins without a socket.
+    /// Returns a loop without a socket.
     pub fn new(engine: Engine, outside: O) -> Self {
         Self { engine, link: Link::None, closing: Vec::new(), outside, timer: None, limit: None, began: false }
     }
@@ -140,7 +141,7 @@ impl<O: Outside> Turns<O> {
         self.engine.tick();
         self.engine.sync();
         self.settle();
-        // Before anything is read: what a peer sends does not put off the end.
+        // Before anything is read, so that what a peer sends does not postpone the end.
         if self.is_late() {
             return Turn::Over;
         }
@@ -161,29 +162,30 @@ impl<O: Outside> Turns<O> {
         }
     }
 
-    /// Wakes the consumers of everything handled so far, before others on the same thread have their turn.
+    /// Wakes the consumers of everything handled so far, before other tasks on the same thread run.
     pub fn wake_consumers(&mut self) {
         self.engine.wake_consumers();
     }
 
-    /// Leaves a waker for the next change by a handle; returns false if one came since the last turn began.
+    /// Registers a waker for the next change by a handle; returns false if there was a change since the last turn
+    /// began.
     pub fn park(&self, waker: &Waker) -> bool {
         self.engine.park(waker)
     }
 
-    /// Returns the time of the last look at the clock.
+    /// Returns the time when the clock was last read.
     #[must_use]
     pub const fn now(&self) -> Instant {
         self.engine.now()
     }
 
-    /// Looks at the clock.
+    /// Reads the clock.
     pub fn tick(&mut self) -> Instant {
         self.engine.tick()
     }
 
-    /// Returns when the next turn is due although nothing has happened; at most a day from the last look at the clock, since
-    /// not every timer takes a time that no clock reaches.
+    /// Returns when the next turn is due even if nothing happens; at most a day after the clock was last read, since
+    /// not every timer accepts a time in the distant future.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let closing = self.closing.iter().map(|closing| closing.until);
@@ -199,7 +201,7 @@ impl<O: Outside> Turns<O> {
         }
     }
 
-    /// Does what the last input asks for, then tells the application.
+    /// Does what the last input requires, then delivers events to the application.
     fn settle(&mut self) {
         while let Some(step) = self.engine.next_step() {
             match step {
@@ -242,7 +244,7 @@ impl<O: Outside> Turns<O> {
         }
     }
 
-    /// Lets a socket end by itself.
+    /// Starts to close a socket that is no longer used.
     fn retire(&mut self, socket: O::Socket) {
         self.began = true;
         if self.closing.len() >= MAX_CLOSING {
@@ -265,7 +267,7 @@ impl<O: Outside> Turns<O> {
     fn poll_link(&mut self, context: &mut Context<'_>) -> Read {
         if let Link::Opening(socket, opening) = &mut self.link {
             let socket = *socket;
-            // The application may decide about certificates.
+            // The application's own code may verify certificates.
             let opened = guard("an attempt to connect", || Pin::new(opening).poll(context));
             let failed = Poll::Ready(Err(CloseReason::Failed(TransportError::Io("the attempt panicked".into()))));
             let Poll::Ready(opened) = opened.unwrap_or(failed) else { return Read::Drained };
@@ -286,7 +288,8 @@ impl<O: Outside> Turns<O> {
         read
     }
 
-    /// Handles what lies ready at once, then reads again: while a message is held, its read buffer cannot be used again.
+    /// Handles all messages that are ready, then reads again: while a message is held, its read buffer cannot be
+    /// reused.
     fn read(&mut self, context: &mut Context<'_>) -> Read {
         let begin = self.engine.now();
         let mut share = Share::default();
@@ -339,7 +342,7 @@ impl<O: Outside> Turns<O> {
         true
     }
 
-    /// Whether the loop is not needed any more.
+    /// Whether the loop is no longer needed.
     fn is_over(&mut self) -> bool {
         if !self.engine.is_leaving() {
             return false;
@@ -353,7 +356,7 @@ impl<O: Outside> Turns<O> {
         self.is_late()
     }
 
-    /// Whether `shutdown` has taken as long as it may.
+    /// Whether the time limit of `shutdown` has passed.
     fn is_late(&self) -> bool {
         self.limit.is_some_and(|limit| limit <= self.engine.now())
     }
@@ -365,21 +368,22 @@ impl<O: Outside> fmt::Debug for Turns<O> {
     }
 }
 
-/// Sockets that may be on their way out at a time: `close_timeout` may be long, and each holds a file descriptor. The oldest one
-/// is dropped for another.
+/// How many sockets may be closing at a time: `close_timeout` may be long, and each socket holds a file descriptor. If
+/// there are more, the oldest one is dropped.
 const MAX_CLOSING: usize = 8;
 
-/// How long a loop waits at most.
+/// The longest time that a loop waits.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Messages after which others on the same thread have their turn.
+/// Messages after which other tasks on the same thread may run.
 const MESSAGES_PER_TURN: usize = 256;
 
-/// Bytes after which they have it: what waits for a consumer should still lie in the cache when it comes.
+/// Bytes after which other tasks may run: waiting events should still be in the CPU cache when their consumer runs.
 const BYTES_PER_TURN: usize = 64 * 1_024;
 
-/// Time after which they have it: callbacks may be slow.
+/// Time after which other tasks may run, since callbacks may be slow.
 const TIME_PER_TURN: Duration = Duration::from_millis(20);
 
-/// Messages that are handled under one lock, and count as arrived at the same time: both cost as much as handling a short one.
+/// Messages that are handled under one lock, and count as arrived at the same time, because taking the lock and reading
+/// the clock each cost as much as handling a short message.
 const MESSAGES_PER_BATCH: usize = 32;

@@ -1,4 +1,4 @@
-//! What the loop does under the lock: inputs go into the core, and everything that it wants done comes out.
+//! What the loop does under the lock: it passes inputs to the core, and takes the resulting actions.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// The state of a client while the loop has the lock.
 ///
-/// After every input, [`poll`](Self::poll) takes what follows from it; many inputs may go in during one visit.
+/// After every input, [`poll`](Self::poll) takes the resulting actions; a visit can have many inputs.
 pub(crate) struct Visit<'a> {
     pub(crate) state: MutexGuard<'a, State>,
     now: Instant,
     shared: &'a Arc<Shared>,
     steps: &'a mut VecDeque<Step>,
     deferred: &'a mut Deferred,
-    /// Calls to start: what one visit asks for can go out as one request.
+    /// Calls to start; those of one visit can be sent as one request.
     calls: Vec<AuthCall>,
 }
 
@@ -35,14 +35,14 @@ impl<'a> Visit<'a> {
         let mut state = shared.lock();
         state.routes.deliver_replays(deferred);
         let mut visit = Self { state, now, shared, steps, deferred, calls: Vec::new() };
-        // What a callback wished counts before the message behind the one that it was called for.
+        // Changes by a callback take effect before the next message.
         if visit.state.changed {
             visit.poll();
         }
         visit
     }
 
-    /// Takes everything that the core wants done.
+    /// Takes all actions of the core.
     pub(crate) fn poll(&mut self) {
         while let Some(action) = self.state.core.poll_action(self.now) {
             match action {
@@ -83,7 +83,7 @@ impl<'a> Visit<'a> {
         !self.deferred.calls.is_empty()
     }
 
-    /// Everything is polled. The lock comes back, and what has to wait until it is free.
+    /// Ends the visit when everything is polled. Returns the lock, and what has to be done after it is released.
     pub(crate) fn end(self) -> (MutexGuard<'a, State>, &'a mut Deferred) {
         let Self { mut state, steps, deferred, calls, .. } = self;
         if !calls.is_empty() {
@@ -115,7 +115,8 @@ impl<'a> Visit<'a> {
     }
 }
 
-/// Not by events: a handle may have wished to connect, and not to, since the last time.
+/// Derived from the state and not from events, because handles may have called `connect` and `disconnect` since the
+/// last time.
 fn why_ended(state: &ConnectionState) -> Option<Ended> {
     match state {
         ConnectionState::Disconnected => Some(Ended::Disconnected),
@@ -127,7 +128,7 @@ fn why_ended(state: &ConnectionState) -> Option<Ended> {
     }
 }
 
-/// Payloads are the application's own matter and not logged. What fails is a warning, since events are lost or delayed by it.
+/// Logs an event, without payloads. Failures are warnings, since they cause events to be lost or delayed.
 fn trace_event(event: &Event, now: Instant) {
     match event {
         Event::Diagnostic(diagnostic) => tracing::info!("{diagnostic}"),

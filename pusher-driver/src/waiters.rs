@@ -11,7 +11,7 @@ use std::{
 #[cfg(feature = "async")]
 use crate::shared::Handle;
 
-/// Identifies one call that waits.
+/// Identifies a waiting call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WaitId(pub(crate) u64);
 
@@ -42,13 +42,13 @@ impl Waiters {
         Some(self.0.swap_remove(at).1)
     }
 
-    /// Returns the wakers of everything that waits, and forgets them.
+    /// Removes and returns all wakers.
     pub(crate) fn take(&mut self) -> impl Iterator<Item = Waker> + use<> {
         mem::take(&mut self.0).into_iter().map(|(_, waker)| waker)
     }
 }
 
-/// Waits as one call, which leaves no waker behind: `forget` takes it out of where `poll` has put it.
+/// Waits as one call, and leaves no waker behind: `forget` removes the waker that `poll` has registered.
 #[cfg(feature = "async")]
 pub(crate) async fn wait<T>(
     handle: &Handle,

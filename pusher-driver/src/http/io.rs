@@ -1,4 +1,4 @@
-//! An adapter's stream as hyper reads it, within bounds.
+//! An adapter's stream for hyper, with limits on how much is read.
 
 use std::io;
 use std::pin::Pin;
@@ -9,19 +9,19 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 
 use crate::polled::Duplex;
 
-/// A stream for hyper, which reads as much as there is: the peer would decide for how long.
+/// A stream for hyper. Without limits, hyper would read for as long as the peer sends.
 pub(super) struct Io<D> {
     stream: D,
     meter: Meter,
 }
 
-/// What one exchange may read, now and in all. Shared by the stream and the exchange.
+/// How much one exchange may read, in this turn and in total. Shared by the stream and the exchange.
 #[derive(Clone, Default)]
 pub(super) struct Meter(Arc<Mutex<Counts>>);
 
 #[derive(Default)]
 struct Counts {
-    /// Left until others on the same thread have their turn.
+    /// Bytes left until other tasks on the same thread may run.
     turn_bytes: usize,
     turn_reads: usize,
     /// Since the exchange began.
@@ -31,19 +31,19 @@ struct Counts {
 }
 
 impl Meter {
-    /// A request goes out: what comes is a head, perhaps behind informational ones.
+    /// A request is sent: the next bytes are a head, possibly after informational ones.
     pub(super) fn expect_head(&self) {
         *self.counts() = Counts { limit: MAX_HEADS_LEN, ..Counts::default() };
         self.begin_turn();
     }
 
-    /// The head is there; the body follows.
+    /// The head has arrived; the body follows.
     pub(super) fn expect_body(&self, max: usize) {
         let mut counts = self.counts();
         counts.limit = counts.received + max;
     }
 
-    /// Others have had their turn.
+    /// Other tasks have run.
     pub(super) fn begin_turn(&self) {
         let mut counts = self.counts();
         (counts.turn_bytes, counts.turn_reads) = (BYTES_PER_TURN, READS_PER_TURN);
@@ -83,7 +83,7 @@ impl Counts {
     }
 }
 
-/// What there is nothing left of.
+/// Which limit has been used up.
 enum Spent {
     Turn,
     All,
@@ -110,7 +110,7 @@ impl<D: Duplex> Read for Io<D> {
             }
             Err(Spent::All) => return Poll::Ready(Err(io::Error::other("the answer is too long"))),
         };
-        // Handing over hyper's own buffer would need unsafe code.
+        // Reading into hyper's own buffer would need unsafe code.
         let mut buffer = [0; READ_LEN];
         let room = cursor.remaining().min(allowed);
         let len = ready!(self.stream.poll_read(context, &mut buffer[..room]))?;
@@ -129,7 +129,7 @@ impl<D: Duplex> Write for Io<D> {
         self.stream.poll_flush(context)
     }
 
-    /// A connection that is not kept is dropped, which closes it.
+    /// A connection that is not kept alive is dropped, which closes it.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.stream.poll_flush(context)
     }
@@ -138,12 +138,12 @@ impl<D: Duplex> Write for Io<D> {
 /// The stream is never pinned in place.
 impl<D> Unpin for Io<D> {}
 
-/// Most bytes of one read; an answer has some hundred.
+/// The most bytes of one read; an answer has a few hundred.
 const READ_LEN: usize = 4 * 1_024;
 
-/// Bytes and reads of one turn; a flood of answers otherwise holds up everything that runs on the same thread.
+/// Bytes and reads of one turn; otherwise a flood of answers would hold up everything else on the same thread.
 const BYTES_PER_TURN: usize = 16 * 1_024;
 const READS_PER_TURN: usize = 16;
 
-/// Longest head of an answer in bytes, with everything in front of it: servers that announce hints (status 103) send some.
+/// Longest head of an answer in bytes, including interim responses before it, such as early hints (status 103).
 pub(super) const MAX_HEADS_LEN: usize = 64 * 1_024;

@@ -1,4 +1,4 @@
-//! POST requests by hyper, on connections that are kept, over whatever streams an adapter opens.
+//! POST requests with hyper, on connections that are kept alive, over the streams that an adapter opens.
 
 mod io;
 #[cfg(test)]
@@ -20,8 +20,7 @@ use self::io::{Io, MAX_HEADS_LEN, Meter};
 use crate::auth::{AuthUrl, HttpRequest, HttpResponse, with_causes};
 use crate::polled::Duplex;
 
-/// The HTTP client of one Pusher client. An adapter opens its connections, through a proxy and with TLS where they are
-/// asked for.
+/// The HTTP client of one Pusher client. An adapter opens its connections, through a proxy and with TLS if required.
 #[derive(Default)]
 pub struct HttpClient {
     idle: Mutex<Vec<Connection>>,
@@ -51,15 +50,15 @@ impl HttpClient {
         Self::default()
     }
 
-    /// Sends a POST request on a connection that was kept, or on one that `open` opens to a host and a port, with TLS if
-    /// the last argument says so. Redirects are not followed. Dropping the future closes the connection.
+    /// Sends a POST request on a connection that was kept alive, or on one that `open` opens to a host and a port, with
+    /// TLS if its last argument is true. Redirects are not followed. Dropping the future closes the connection.
     ///
     /// Each poll reads at most 16 KiB, whatever the server sends.
     ///
     /// # Errors
     ///
-    /// When the request cannot be sent, the server is not reached, or its answer is longer than [`HttpResponse::MAX_LEN`],
-    /// its head with all informational responses longer than 64 KiB.
+    /// If the request cannot be sent, if the server cannot be reached, if its answer is longer than
+    /// [`HttpResponse::MAX_LEN`], or if the head with all interim responses is longer than 64 KiB.
     pub async fn post<D, F>(
         &self,
         request: &HttpRequest,
@@ -80,7 +79,8 @@ impl HttpClient {
                     self.keep(kept);
                     return Ok(answer);
                 }
-                // The server closed it while the request was on its way, which says nothing about the request.
+                // The server closed the connection while the request was on its way, which says nothing about the
+                // request.
                 Err(Failure::Unanswered(_)) => break,
                 Err(Failure::Failed(error)) => return Err(error.at(url.to_string())),
             }
@@ -127,12 +127,12 @@ impl Connection {
         let meter = Meter::default();
         let opened = handshake(Io::new(stream, meter.clone())).await;
         let (sender, driver) = opened.map_err(|error| AuthError::Network(with_causes(&error)))?;
-        // Its failure is the request's too.
+        // If it fails, the request fails too.
         let driver = Box::pin(async move { drop(driver.await) });
         Ok(Self { url: url.clone(), sender, driver, meter })
     }
 
-    /// Whether the server has neither closed nor said anything since the last answer, such as that it waited too long.
+    /// Whether the server has neither closed the connection nor sent anything since the last answer, such as a timeout.
     fn is_alive(&mut self) -> bool {
         self.meter.expect_head();
         self.driver.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending()
@@ -181,7 +181,7 @@ fn write(request: &HttpRequest, url: &AuthUrl) -> Result<Request<String>, AuthEr
     for (name, value) in request.head(url)? {
         post = post.header(name.as_str(), value.expose());
     }
-    // A request that cannot be built will not be better next time.
+    // A request that cannot be built would fail again.
     post.body(request.body.expose().to_owned()).map_err(|error| AuthError::Handler(error.to_string()))
 }
 
@@ -204,8 +204,8 @@ impl fmt::Debug for HttpClient {
     }
 }
 
-/// Connections that are kept: as many as requests are unanswered at a time, unless configured otherwise.
+/// Connections that are kept alive: by default, as many as there can be unanswered requests.
 const MAX_IDLE: usize = 8;
 
-/// Most bytes that a body may take as it is sent: chunks have heads too.
+/// The most bytes that a body may take on the wire, including the headers of chunks.
 const MAX_BODY_ON_WIRE: usize = 2 * HttpResponse::MAX_LEN;

@@ -12,7 +12,7 @@ use super::HttpClient;
 use crate::auth::{HttpRequest, HttpResponse};
 use crate::polled::Duplex;
 
-/// A server that says the same for ever, or what it was told to.
+/// A server that sends the same bytes forever, or those that the test sets.
 #[derive(Clone, Default)]
 struct Peer(Arc<Mutex<State>>);
 
@@ -30,7 +30,7 @@ impl Duplex for Peer {
     fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut state = self.0.lock().unwrap();
         if state.sent.is_empty() && !state.is_closed {
-            // It answers once it was asked.
+            // It answers only after a request.
             state.waker = Some(context.waker().clone());
             return Poll::Pending;
         }

@@ -1,4 +1,4 @@
-//! The way through a proxy, over any non-blocking stream.
+//! The exchange with a proxy, over any non-blocking stream.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -13,7 +13,7 @@ use pusher_proto::{CloseReason, Text, TransportError};
 use super::server::{Credentials, Protocol, Proxy};
 use crate::io::uninterrupted;
 
-/// A conversation with a proxy, after which the stream is one to the server.
+/// An exchange with a proxy, after which the stream is connected to the server.
 pub struct Tunnel {
     /// Host and port of the proxy.
     proxy: String,
@@ -52,7 +52,7 @@ impl Tunnel {
         }
     }
 
-    /// Goes on with the conversation, until it says how it ended. A stream that is not ready says `WouldBlock`.
+    /// Continues the exchange, until it returns the result. A stream that is not ready must return `WouldBlock`.
     pub fn poll(&mut self, stream: &mut (impl Read + Write)) -> Poll<Result<(), CloseReason>> {
         match self.talk(stream) {
             Ok(()) => Poll::Ready(Ok(())),
@@ -70,7 +70,7 @@ impl Tunnel {
                 self.to_send.drain(..len);
             }
             stream.flush()?;
-            // One byte at a time: what comes behind the answer is the server's.
+            // One byte at a time, because what follows the answer comes from the server.
             while !self.is_answered() {
                 let mut byte = [0];
                 if uninterrupted(|| stream.read(&mut byte))? == 0 {
@@ -93,7 +93,7 @@ impl Tunnel {
         }
     }
 
-    /// Reads the answer, and says what comes next.
+    /// Reads the answer, and returns the next stage.
     fn advance(&mut self) -> io::Result<Option<Stage>> {
         match (self.stage, self.answer.as_slice()) {
             (Stage::HttpConnect, head) if !head.ends_with(HEAD_END) => {
@@ -170,7 +170,7 @@ fn socks_credentials(credentials: &Credentials) -> io::Result<Vec<u8>> {
     Ok(request)
 }
 
-/// Adds a text behind its length, which is one byte.
+/// Adds a text after its length, which is one byte.
 fn push_short(request: &mut Vec<u8>, text: &[u8]) -> io::Result<()> {
     let Ok(len) = u8::try_from(text.len()) else { return Err(refused("cannot carry a name longer than 255 bytes")) };
     request.push(len);
@@ -178,7 +178,7 @@ fn push_short(request: &mut Vec<u8>, text: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// The length of a reply of which these are the first bytes, as far as they tell (RFC 1928, section 6).
+/// The length of a reply that begins with these bytes, as far as they determine it (RFC 1928, section 6).
 fn socks_reply_len(reply: &[u8]) -> usize {
     match reply {
         // A proxy that refuses may close without the rest.
@@ -214,7 +214,7 @@ impl fmt::Debug for Tunnel {
 
 const SOCKS_VERSION: u8 = 5;
 
-/// Ways to introduce oneself (RFC 1928, section 3).
+/// Authentication methods (RFC 1928, section 3).
 const NO_CREDENTIALS: u8 = 0;
 const PASSWORD: u8 = 2;
 
@@ -223,7 +223,7 @@ const IPV4: u8 = 1;
 const NAME: u8 = 3;
 const IPV6: u8 = 4;
 
-/// Ends the head of an answer to `CONNECT`. What follows is the server's.
+/// Ends the head of an answer to `CONNECT`. What follows comes from the server.
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// Longest answer to `CONNECT` in bytes.

@@ -4,7 +4,7 @@ use pusher_websocket::Masks;
 
 use crate::random::random_number;
 
-/// Masks from the operating system, drawn in blocks: a call into the system for each frame would cost more than the frame.
+/// Masks from the operating system, requested in blocks: a system call for each frame would cost more than the frame.
 pub(super) struct OsMasks {
     block: [u8; BLOCK_LEN],
     used: usize,
@@ -21,8 +21,8 @@ impl Masks for OsMasks {
         if self.used == BLOCK_LEN {
             self.used = 0;
             if getrandom::fill(&mut self.block).is_err() {
-                // The upgrade's key came from the same source, so this does not happen. Hashes of random keys of the
-                // standard library are still nothing that a peer can predict.
+                // The upgrade's key came from the same source, so this does not happen. Even then, hashes with random
+                // keys of the standard library cannot be predicted by a peer.
                 for bytes in self.block.chunks_exact_mut(size_of::<u64>()) {
                     bytes.copy_from_slice(&random_number().to_ne_bytes());
                 }

@@ -36,7 +36,7 @@ impl<S: NonBlocking> WebSocket<S> {
         self.stream.set_waker(waker);
     }
 
-    /// Reads the next message. Answers to pings leave with the next [`flush`](Self::flush).
+    /// Reads the next message. Answers to pings are sent with the next [`flush`](Self::flush).
     ///
     /// One call does a bounded amount of work, whatever the peer sends: it returns [`Received::Yielded`] when there is more.
     pub fn read(&mut self) -> Poll<Received> {
@@ -60,12 +60,12 @@ impl<S: NonBlocking> WebSocket<S> {
         }
     }
 
-    /// Returns the next message of what has been read already, or that there are too many frames without one, or what is wrong
-    /// with them.
+    /// Returns the next message from what has already been read, or that there are too many frames without a complete
+    /// one, or what is wrong with them.
     fn next_ready(&mut self) -> Option<Received> {
         match self.socket.poll_message() {
             Ok(pusher_websocket::Received::Message(message)) => {
-                // The message is a sign of life; so the beginning of the next one need not be reported.
+                // The message is a sign of life, so the beginning of the next one need not be reported.
                 self.reported = self.socket.bytes_received();
                 Some(received(message))
             }
@@ -79,7 +79,7 @@ impl<S: NonBlocking> WebSocket<S> {
     ///
     /// # Errors
     ///
-    /// When the stream has failed, or more waits than a peer that reads would leave.
+    /// If the stream has failed, or more bytes wait than there would be if the peer were reading.
     pub fn send(&mut self, text: &Text) -> Result<(), CloseReason> {
         self.socket.send_text(text).map_err(not_sent)?;
         if self.socket.poll_output().len() < WRITE_BUFFER_LEN {
@@ -107,8 +107,8 @@ impl<S: NonBlocking> WebSocket<S> {
         let _ = self.flush();
     }
 
-    /// Ends when both sides have closed, or nothing more can be done. One call does a bounded amount of work; if there is
-    /// more, it wakes.
+    /// Completes when both sides have closed, or nothing more can be done. One call does a bounded amount of work; if
+    /// there is more, it wakes the task.
     pub fn poll_close(&mut self, waker: &Waker) -> Poll<()> {
         self.set_waker(waker);
         if let Poll::Ready(Err(_)) = self.flush() {
@@ -116,7 +116,7 @@ impl<S: NonBlocking> WebSocket<S> {
         }
         loop {
             match self.socket.poll_message() {
-                // The peer's answer to our close; after a close of the peer's, nothing comes.
+                // The peer's answer to our close frame; after a close frame of the peer, nothing follows.
                 Ok(pusher_websocket::Received::Message(Message::Close(_))) | Err(_) => return Poll::Ready(()),
                 Ok(pusher_websocket::Received::Message(_)) => continue,
                 Ok(pusher_websocket::Received::More) => {
@@ -137,7 +137,7 @@ impl<S: NonBlocking> WebSocket<S> {
         }
     }
 
-    /// Returns the size in bytes of the allocation that the last message lies in.
+    /// Returns the size in bytes of the allocation that the last message is part of.
     #[must_use]
     pub const fn read_buffer_len(&self) -> usize {
         self.socket.backing_len()
@@ -180,15 +180,15 @@ impl<S: NonBlocking> WebSocket<S> {
         Ok(())
     }
 
-    /// The socket has told the peer what is wrong with what it sent.
+    /// Sends the close frame for a violation of the protocol by the peer.
     fn fail(&mut self, violation: Violation) -> CloseReason {
-        // A stream that cannot take the close frame now takes it later, or has failed.
+        // A stream that cannot accept the close frame now accepts it later, or has failed.
         let _ = self.flush();
         violated(violation)
     }
 }
 
-/// What reading into the buffer gave.
+/// The result of reading into the buffer.
 enum Fill {
     Some,
     /// The stream has no more for now.

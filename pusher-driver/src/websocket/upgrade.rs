@@ -1,4 +1,4 @@
-//! The way from a connected stream to an open WebSocket.
+//! The upgrade from a connected stream to an open WebSocket.
 
 use std::fmt;
 use std::io;
@@ -14,7 +14,7 @@ use super::open::WebSocket;
 use super::stream::{NonBlocking, read, write};
 use crate::pace::Pace;
 
-/// An HTTP upgrade on its way.
+/// An HTTP upgrade in progress.
 pub struct Handshake<S: NonBlocking> {
     /// `None` once it has ended.
     upgrade: Option<Result<Upgrade<S>, CloseReason>>,
@@ -42,8 +42,8 @@ impl<S: NonBlocking> Handshake<S> {
         Self { upgrade: Some(handshake.map(start)), limits }
     }
 
-    /// Goes on with the upgrade, until it says how it ended. One call does a bounded amount of work; if there is more, it
-    /// wakes.
+    /// Continues the upgrade, until it returns the result. One call does a bounded amount of work; if there is more, it
+    /// wakes the task.
     pub fn poll(&mut self, waker: &Waker) -> Poll<Result<WebSocket<S>, CloseReason>> {
         let mut upgrade = match self.upgrade.take() {
             Some(Ok(upgrade)) => upgrade,
@@ -124,5 +124,5 @@ impl<S: NonBlocking> fmt::Debug for Handshake<S> {
     }
 }
 
-/// Bytes that are read at a time. An answer has a few hundred.
+/// Bytes that are read at a time; an answer has a few hundred.
 const READ_LEN: usize = 1_024;

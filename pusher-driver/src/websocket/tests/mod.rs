@@ -1,4 +1,4 @@
-//! A WebSocket against streams that do as a test says.
+//! A WebSocket over streams that a test controls.
 
 mod reading;
 mod sending;
@@ -36,9 +36,9 @@ struct Ends {
     is_flushed: bool,
     /// Whether the peer never stops, see [`Flood`].
     floods: bool,
-    /// Who waits for the stream.
+    /// The task that waits for the stream.
     waker: Option<Waker>,
-    /// What every call fails with.
+    /// The error that every call returns.
     error: Option<io::ErrorKind>,
 }
 
@@ -123,7 +123,7 @@ fn switching_protocols(request: &str) -> String {
     let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
     let accept = Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
     let accept = STANDARD.encode(accept);
-    // As behind some proxies.
+    // As sent by some proxies.
     let headers = "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n";
     format!("HTTP/1.1 101 Switching Protocols\r\n{headers}Sec-WebSocket-Accept: {accept}\r\n\r\n")
 }
@@ -165,7 +165,7 @@ struct Flood {
 }
 
 impl Flood {
-    /// An open socket that goes on with such frames, and how often it was read.
+    /// An open socket that continues with these bytes forever, and how often it was read.
     fn open(bytes: &'static [u8]) -> (WebSocket<Self>, Arc<Mutex<usize>>) {
         let reads = Arc::new(Mutex::new(0));
         let pipe = Pipe::default();

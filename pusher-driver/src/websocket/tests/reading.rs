@@ -1,4 +1,4 @@
-//! What reading gives, and within which bounds.
+//! The results and bounds of reading.
 
 use super::*;
 

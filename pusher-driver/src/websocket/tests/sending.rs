@@ -1,4 +1,4 @@
-//! What is sent, and how a WebSocket closes.
+//! Sending, and closing a WebSocket.
 
 use super::*;
 
@@ -54,7 +54,7 @@ fn what_the_stream_does_not_take_waits_up_to_a_bound() {
     let pipe = Pipe::default();
     let mut socket = pipe.open();
     pipe.0.lock().unwrap().is_stuffed = true;
-    // A peer that is busy for a while loses no message.
+    // A peer that is busy for a while does not lose messages.
     for _ in 0..200 {
         assert_eq!(socket.send(&"x".repeat(20_000).into()), Ok(()));
     }

@@ -1,4 +1,4 @@
-//! The way to an open WebSocket.
+//! The upgrade to a WebSocket.
 
 use super::*;
 
