@@ -1,6 +1,6 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(feature = "async-std", doc = include_str!("../README.md"))]
-#![cfg_attr(not(feature = "async-std"), doc = "A Pusher Channels client for smol, and for executors of your own.")]
+#![cfg_attr(not(feature = "async-std"), doc = "A Pusher Channels client for smol, and for your own executor.")]
 
 mod runtime;
 #[cfg(feature = "smol")]
@@ -25,18 +25,18 @@ use crate::runtime::FuturesIo;
 ///
 /// # Errors
 ///
-/// When the configuration asks for TLS and this crate was built without it, or the authorizer has a URL that cannot be
+/// If the configuration requires TLS and this crate was built without it, or if the authorizer has a URL that cannot be
 /// used.
 #[cfg(feature = "async-std")]
 pub fn connect(config: Config, authorizer: impl Authorizer) -> Result<Client, InvalidConfig> {
     connect_with(config, authorizer, &Options::new())
 }
 
-/// Starts a client as [`connect`] does, with more options.
+/// Starts a client like [`connect`], with additional options.
 ///
 /// # Errors
 ///
-/// As [`connect`].
+/// As for [`connect`].
 #[cfg(feature = "async-std")]
 pub fn connect_with(config: Config, authorizer: impl Authorizer, options: &Options) -> Result<Client, InvalidConfig> {
     let (client, connection) = connection(config, authorizer, options)?;
@@ -44,12 +44,12 @@ pub fn connect_with(config: Config, authorizer: impl Authorizer, options: &Optio
     Ok(client)
 }
 
-/// Creates a client and its connection, a future for an executor of your own. Sockets and timers are those of async-io,
-/// which brings its own thread.
+/// Creates a client and its connection, which is a future for your own executor. Sockets and timers are those of
+/// async-io, which runs its own thread.
 ///
 /// # Errors
 ///
-/// When the configuration asks for TLS and this crate was built without it, or the authorizer has a URL that cannot be
+/// If the configuration requires TLS and this crate was built without it, or if the authorizer has a URL that cannot be
 /// used.
 ///
 /// # Examples

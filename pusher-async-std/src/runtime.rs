@@ -1,4 +1,4 @@
-//! Sockets and time by async-io and its like. Nothing here decides anything.
+//! Sockets and timers of async-io, without any decisions.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -16,7 +16,7 @@ use pusher_proto::{AuthError, CloseReason, Config, ConnectRequest, Instant, Text
 
 use crate::stream::{Duplex, Stream, Tcp};
 
-/// What one client needs of an asynchronous runtime.
+/// What one client needs from an asynchronous runtime.
 #[derive(Debug)]
 pub(crate) struct FuturesIo {
     clock: SystemClock,
@@ -66,7 +66,7 @@ async fn sleep(duration: Duration) {
     Timer::after(duration).await;
 }
 
-/// Opens the way to a server.
+/// Connects to a server.
 async fn open(options: Options, host: Text, port: u16, tls: bool) -> Result<Stream, CloseReason> {
     let hop = options.hop(&host, port, tls);
     let addresses = async_net::resolve((hop.host.to_string(), hop.port)).await;
@@ -92,7 +92,7 @@ async fn connect_tls(tcp: Box<dyn Duplex>, host: &str, options: &Options) -> Res
     Ok(Box::new(stream.map_err(|error| pusher_driver::adapter::handshake_error(&error))?))
 }
 
-/// A server may ask a plain connection to come back with TLS.
+/// TLS can be required even if it was not configured: a server may tell the client to reconnect with TLS.
 #[cfg(not(feature = "tls"))]
 async fn connect_tls(_: Box<dyn Duplex>, _: &str, _: &Options) -> Result<Box<dyn Duplex>, CloseReason> {
     Err(CloseReason::TlsUnavailable)

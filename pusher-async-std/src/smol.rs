@@ -1,4 +1,4 @@
-//! The same for smol: connections run as tasks of its global executor.
+//! Clients on smol, whose connections run as tasks of its global executor.
 
 use crate::{Authorizer, Client, Config, InvalidConfig, Options, connection};
 
@@ -9,7 +9,8 @@ use crate::{Authorizer, Client, Config, InvalidConfig, Options, connection};
 ///
 /// # Errors
 ///
-/// When the configuration asks for TLS and this crate was built without it.
+/// If the configuration requires TLS and this crate was built without it, or if the authorizer has a URL that cannot be
+/// used.
 ///
 /// # Examples
 ///
@@ -31,11 +32,11 @@ pub fn connect(config: Config, authorizer: impl Authorizer) -> Result<Client, In
     connect_with(config, authorizer, &Options::new())
 }
 
-/// Starts a client as [`connect`] does, with more options.
+/// Starts a client like [`connect`], with additional options.
 ///
 /// # Errors
 ///
-/// As [`connect`].
+/// As for [`connect`].
 pub fn connect_with(config: Config, authorizer: impl Authorizer, options: &Options) -> Result<Client, InvalidConfig> {
     let (client, connection) = connection(config, authorizer, options)?;
     ::smol::spawn(connection).detach();

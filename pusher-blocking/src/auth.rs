@@ -1,4 +1,4 @@
-//! Authorization: who is asked. Helper threads run it, so it may wait.
+//! Authorization. It runs in helper threads, so it may block.
 
 use std::fmt;
 use std::slice;
@@ -11,18 +11,18 @@ use tracing::Span;
 
 use crate::http::Http;
 
-/// Decides whether a socket may subscribe to a private, encrypted or presence channel, and which user it belongs to;
-/// usually by asking the application's server. It may wait: it runs in a helper thread.
+/// Decides whether a socket may subscribe to a private, encrypted or presence channel, and which user it belongs to,
+/// usually by calling the application's server. It may block, because it runs in a helper thread.
 ///
-/// It is asked again for every new socket. [`AuthRequest::purpose`] tells the first time from later ones. An answer that
-/// comes after [`auth_timeout`](pusher_proto::ConfigBuilder::auth_timeout), or for an earlier socket, is ignored; see
+/// It is called again for every new socket; [`AuthRequest::purpose`] distinguishes the first time from later ones. An
+/// answer after [`auth_timeout`](pusher_proto::ConfigBuilder::auth_timeout), or for an earlier socket, is ignored; see
 /// [`AuthCall::is_cancelled`].
 ///
-/// Calls do not wait for each other. One that never returns keeps its threads, at most two, and nothing else: the fourth call
-/// about a channel of which three have not returned fails with [`AuthError::Network`], and a client has 64 of these threads at
-/// most.
+/// Calls do not wait for each other. A call that never returns occupies at most two threads, and has no other effect.
+/// If three calls for a channel have not returned, the next one fails with [`AuthError::Network`]. A client has at most
+/// 64 of these threads.
 ///
-/// Ready-made are [`HttpAuth`], [`NoAuth`] for clients of public channels, and functions:
+/// It is implemented by [`HttpAuth`], by [`NoAuth`] for clients that use only public channels, and by functions:
 ///
 /// ```
 /// use pusher_blocking::{AuthError, AuthRequest, AuthResponse, Authorizer};
@@ -35,7 +35,7 @@ use crate::http::Http;
 /// takes(ask_the_user);
 /// ```
 ///
-/// A program that decides at run time which one to use takes a [`BoxedAuthorizer`], which [`boxed`](Self::boxed) makes.
+/// A program that chooses at run time can use a [`BoxedAuthorizer`], which [`boxed`](Self::boxed) returns.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot authorize channels",
     label = "not an authorizer",
@@ -47,14 +47,14 @@ pub trait Authorizer: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// When there is no authorization.
+    /// If there is no authorization.
     fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError>;
 
-    /// Answers all calls that came at once, so that an application's server can be asked for many channels in one
-    /// request.
+    /// Answers several calls that were made at the same time, so that one request to the application's server can be
+    /// for many channels.
     ///
-    /// Unless overridden, [`authorize`](Self::authorize) runs for all of them at the same time, each in a thread. There are
-    /// never more than [`auth_window`](pusher_proto::ConfigBuilder::auth_window).
+    /// By default, this runs [`authorize`](Self::authorize) for all of them at the same time, each in its own thread.
+    /// There are never more than [`auth_window`](pusher_proto::ConfigBuilder::auth_window).
     fn authorize_many(&self, calls: Vec<AuthCall>) {
         in_threads(calls, |call| {
             let answer = self.authorize(&call);
@@ -62,16 +62,16 @@ pub trait Authorizer: Send + Sync + 'static {
         });
     }
 
-    /// Checks what can be checked before the first question. A client is not made with an authorizer that fails.
+    /// Checks what can be checked before the first request. Creating a client fails if this check does.
     ///
     /// # Errors
     ///
-    /// When it was configured with something that cannot work, such as a URL that is none. Unless overridden, never.
+    /// If the authorizer was configured with something that cannot work, such as an invalid URL. By default, never.
     fn validate(&self) -> Result<(), InvalidConfig> {
         Ok(())
     }
 
-    /// Returns the same authorizer as a type that does not name it.
+    /// Wraps this authorizer in a type that can hold any authorizer.
     ///
     /// # Examples
     ///
@@ -94,7 +94,7 @@ pub trait Authorizer: Send + Sync + 'static {
     }
 }
 
-/// An [`Authorizer`] of any type, which [`Authorizer::boxed`] makes; the same name in every adapter.
+/// An [`Authorizer`] of any type, returned by [`Authorizer::boxed`]. It has the same name in every adapter.
 pub struct BoxedAuthorizer(Box<dyn Authorizer>);
 
 impl Authorizer for BoxedAuthorizer {
@@ -121,13 +121,13 @@ impl fmt::Debug for BoxedAuthorizer {
     }
 }
 
-/// Does all jobs at the same time, each in a thread, and waits for them.
+/// Does all jobs at the same time, each in its own thread, and waits for them.
 fn in_threads<J: Send>(mut jobs: Vec<J>, work: impl Fn(J) + Sync) {
     let (last, span) = (jobs.pop(), &Span::current());
     let work = &|job| span.in_scope(|| work(job));
     thread::scope(|scope| {
         for job in jobs {
-            // A call without a thread is dropped, and so answered.
+            // A call without a thread is dropped, and thereby answered.
             let _ = thread::Builder::new().name("pusher-auth".into()).spawn_scoped(scope, move || work(job));
         }
         last.map(work);
@@ -159,7 +159,7 @@ impl Authorizer for HttpAuth {
     }
 }
 
-/// One request for all calls, which are at least one; an answer for each.
+/// Sends one request for all calls, of which there is at least one, and returns an answer for each.
 fn answers_to(http: &HttpAuth, calls: &[AuthCall]) -> Vec<Result<AuthResponse, AuthError>> {
     let requests: Vec<&AuthRequest> = calls.iter().map(AuthCall::request).collect();
     if let Some(url) = http.url(requests[0]) {
@@ -191,13 +191,14 @@ where
     }
 }
 
-/// One call of the authorizer, which takes its own answer. [`request`](Self::request) says what is asked.
+/// One call of the authorizer. [`request`](Self::request) returns what is requested, and [`answer`](Self::answer) takes
+/// the answer.
 ///
 /// A call that is dropped without an answer counts as refused.
 pub struct AuthCall {
     call: pusher_driver::AuthCall,
     http: Arc<Http>,
-    /// What counts the calls that have not returned.
+    /// The entry in the count of calls that have not returned.
     _place: Box<dyn Send + Sync>,
 }
 
@@ -206,24 +207,24 @@ impl AuthCall {
         Self { call, http, _place: place }
     }
 
-    /// Gives the answer.
+    /// Answers the call.
     pub fn answer(self, answer: Result<AuthResponse, AuthError>) {
         self.call.answer(answer);
     }
 
-    /// Returns what is asked.
+    /// Returns what is requested.
     #[must_use]
     pub fn request(&self) -> &AuthRequest {
         self.call.request()
     }
 
-    /// Returns how the options want a request's body to be written.
+    /// Returns the format of request bodies according to the options.
     #[must_use]
     pub fn body(&self) -> AuthBody {
         self.call.body()
     }
 
-    /// Whether the answer is not waited for any more.
+    /// Whether the answer is no longer needed.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.call.is_cancelled()
@@ -233,7 +234,7 @@ impl AuthCall {
     ///
     /// # Errors
     ///
-    /// When the server was not reached, or its answer is unreasonably large.
+    /// If the server could not be reached, or its answer is too large.
     pub fn post(&self, request: &HttpRequest) -> Result<HttpResponse, AuthError> {
         self.http.post(request)
     }

@@ -1,4 +1,4 @@
-//! The streams of ureq, within bounds: it reads informational responses for as long as they come.
+//! The streams of ureq, with limits: ureq itself reads interim responses for as long as they arrive.
 
 use std::fmt;
 use std::io;
@@ -24,7 +24,7 @@ pub(crate) fn agent(config: ureq::config::Config, options: &Options) -> Result<A
     Ok(Agent::with_parts(config, connector, DefaultResolver::default()))
 }
 
-/// Bounds what is read between two requests.
+/// Limits how much is read between two requests.
 #[derive(Debug)]
 struct Bounds;
 
@@ -74,10 +74,10 @@ impl<T> fmt::Debug for Bounded<T> {
     }
 }
 
-/// The server has sent more than any answer has.
+/// The server has sent more than any valid answer has.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the auth endpoint's answer is longer than {MAX_LEN} bytes, headers included")]
 pub(crate) struct TooLong;
 
-/// Most bytes of one answer as they are sent, below TLS: its body, what encodes it, and heads.
+/// The most bytes of one answer on the wire, below TLS: its body with its encoding, and heads.
 const MAX_LEN: usize = 2 * HttpResponse::MAX_LEN + 64 * 1_024;

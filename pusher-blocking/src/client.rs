@@ -1,4 +1,4 @@
-//! The handles, and how a thread waits on them.
+//! The handles, and blocking on them.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -12,21 +12,22 @@ use pusher_driver::{SignedInError, SubscribeError, TypedError, UserInfo};
 use pusher_proto::{ChannelName, ConnectionState, Event, InvalidName};
 use serde::de::DeserializeOwned;
 
-/// A Pusher client: cheap to clone, and usable from any thread.
+/// A Pusher client. It is cheap to clone and can be used from any thread.
 ///
-/// It derefs to the [client of all adapters](pusher_driver::Client), which has everything that does not wait. What waits
-/// must not be called in a callback: the connection's thread would wait for itself.
+/// It derefs to the [client of all adapters](pusher_driver::Client), which has all methods that do not block. Do not
+/// call a method that blocks in a callback, because the connection's thread would wait for itself.
 #[derive(Clone, Debug)]
 pub struct Client(pub(crate) pusher_driver::Client);
 
-/// A [`Client`] that does not keep the connection, for callbacks that need one.
+/// A [`Client`] that does not keep the connection open, for callbacks that need a client.
 #[derive(Clone, Debug)]
 pub struct WeakClient(pusher_driver::WeakClient);
 
-/// One handle of a channel: an iterator over its events, and what is known of it.
+/// A handle of a channel: an iterator over its events, and its current state.
 ///
-/// It derefs to the [subscription of all adapters](pusher_driver::Subscription), which has everything that does not wait.
-/// A thread that reads needs a handle of its own; [`Client::subscribe`] gives any number for one channel.
+/// It derefs to the [subscription of all adapters](pusher_driver::Subscription), which has all methods that do not
+/// block. Each thread that reads needs its own handle; [`Client::subscribe`] returns any number of handles for one
+/// channel.
 ///
 /// # Examples
 ///
@@ -47,16 +48,16 @@ pub struct WeakClient(pusher_driver::WeakClient);
 #[must_use = "dropping the last handle of a channel unsubscribes; `keep` keeps it subscribed"]
 pub struct Subscription(pusher_driver::Subscription);
 
-/// An iterator over everything that happens to a client. It ends when the connection's thread does.
+/// An iterator over everything that happens to a client. It ends when the connection's thread ends.
 #[derive(Debug)]
 #[must_use = "events are collected as long as this value lives"]
 pub struct Events(pusher_driver::Events);
 
-/// An iterator over the application's values, read from the events of one channel; made by [`Subscription::typed`] and
-/// [`Subscription::decode`].
+/// An iterator over values of the application's type, parsed from the events of one channel; created by
+/// [`Subscription::typed`] and [`Subscription::decode`].
 ///
-/// Events that no type was named for are skipped. An unreadable payload, a gap and a refused subscription are errors in their
-/// place, after which the iterator goes on; see [`Typed`](pusher_driver::Typed) of the driver.
+/// Events without a type are skipped. An unreadable payload, a gap and a refused subscription appear as errors, after
+/// which the iterator continues; see [`Typed`](pusher_driver::Typed) of the driver.
 ///
 /// # Examples
 ///
@@ -72,7 +73,7 @@ pub struct Events(pusher_driver::Events);
 /// for order in client.subscribe("orders")?.typed::<Order>("order.created") {
 ///     match order {
 ///         Ok(order) => println!("order {}", order.id),
-///         Err(TypedError::Gap { .. }) => println!("load the orders anew"),
+///         Err(TypedError::Gap { .. }) => println!("load the orders again"),
 ///         Err(error @ TypedError::Decode { .. }) => eprintln!("{error}"),
 ///         Err(error) => return Err(error.into()),
 ///     }
@@ -87,9 +88,10 @@ pub struct Typed<T> {
     decoder: Decoder<T>,
 }
 
-/// An iterator over the states of the connection: the current one, and then the latest whenever it has changed. A slow reader misses
-/// states in between; to see every change, read [`Event::StateChanged`](pusher_driver::exports::Event::StateChanged). See
-/// [`States`](pusher_driver::States) of the driver.
+/// An iterator over the connection's states: the current one, and then the latest one whenever it has changed. A slow
+/// reader misses states in between; to see every change, read
+/// [`Event::StateChanged`](pusher_driver::exports::Event::StateChanged). See [`States`](pusher_driver::States) of the
+/// driver.
 ///
 /// # Examples
 ///
@@ -110,7 +112,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When the name is one that no server can mean.
+    /// If the name is invalid.
     ///
     /// # Examples
     ///
@@ -130,7 +132,7 @@ impl Client {
         Ok(Subscription(self.0.subscribe(channel)?))
     }
 
-    /// Returns an iterator over everything that happens from now on, on all channels and beside them.
+    /// Returns an iterator over all events from now on, of all channels and of the client itself.
     ///
     /// # Examples
     ///
@@ -145,7 +147,7 @@ impl Client {
         Events(self.0.events())
     }
 
-    /// Returns an iterator over the states of the connection, which begins with the current one.
+    /// Returns an iterator over the connection's states, which begins with the current one.
     ///
     /// # Examples
     ///
@@ -160,13 +162,13 @@ impl Client {
         States(self.0.states())
     }
 
-    /// Waits until a user is signed in or definitely refused, at most for `limit`, and returns the user; returns at once if one is
-    /// signed in. Temporary failures do not end the wait.
+    /// Waits until a user is signed in or definitely refused, for at most `limit`, and returns the user; returns at
+    /// once if one is signed in. Temporary failures do not end the wait.
     ///
     /// # Errors
     ///
-    /// When the sign-in was not requested or was refused, cannot succeed because the client is disconnected or has failed, or does
-    /// not succeed in time.
+    /// If the sign-in was not requested or was refused, if it cannot succeed because the client is disconnected or has
+    /// failed, or if it does not succeed in time.
     ///
     /// # Examples
     ///
@@ -184,15 +186,14 @@ impl Client {
         wait(Some(limit), |context| self.0.poll_signed_in(context)).unwrap_or(Err(SignedInError::Elapsed))
     }
 
-    /// Returns a handle that does not keep the connection.
+    /// Returns a handle that does not keep the connection open.
     ///
     /// # Examples
     ///
     /// ```no_run
     /// # fn example(client: pusher_blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// // A callback that owned a `Client` would keep the connection, and itself with it.
-    /// let weak = client.downgrade();
-    /// client.bind("goodbye", move |_| {
+    /// // A callback that owns a `Client` would keep the connection open, and thereby itself. let weak =
+    /// client.downgrade(); client.bind("goodbye", move |_| {
     ///     if let Some(client) = weak.upgrade() {
     ///         client.disconnect();
     ///     }
@@ -205,8 +206,8 @@ impl Client {
         WeakClient(self.0.downgrade())
     }
 
-    /// Closes the connection for good: what was triggered is sent, the server is told, the streams end, and the thread with
-    /// them. Returns when that is done, or after `limit`, whatever is left then.
+    /// Closes the connection permanently: client events that were triggered before are sent, the connection is closed
+    /// cleanly, and the streams and the thread end. Returns when this is done, or after `limit` in any case.
     ///
     /// # Examples
     ///
@@ -265,7 +266,7 @@ impl Subscription {
     }
 
     /// Keeps the channel subscribed without this handle and its mailbox, until
-    /// [`Client::unsubscribe`](pusher_driver::Client::unsubscribe) or the end of the client; see
+    /// [`Client::unsubscribe`](pusher_driver::Client::unsubscribe) is called or the client ends; see
     /// [`Subscription::keep`](pusher_driver::Subscription::keep) of the driver.
     ///
     /// # Examples
@@ -286,12 +287,14 @@ impl Subscription {
         self.0.keep();
     }
 
-    /// Waits until the channel is subscribed or definitely refused, at most for `limit`; returns at once if it already is. A lost
-    /// connection does not end the wait, nor does a backend that is down or a server that does not answer: the client tries again.
+    /// Waits until the channel is subscribed or definitely refused, for at most `limit`; returns at once if it already
+    /// is. A lost connection does not end the wait, and neither does a backend that is down or a server that does not
+    /// answer, because the client tries again.
     ///
     /// # Errors
     ///
-    /// When the subscription was refused, cannot come because the client is disconnected or has failed, or does not come in time.
+    /// If the subscription was refused, if it cannot succeed because the client is disconnected or has failed, or if it
+    /// does not succeed in time.
     ///
     /// # Examples
     ///
@@ -311,9 +314,9 @@ impl Subscription {
     }
 }
 
-/// Events as values.
+/// Typed events.
 impl Subscription {
-    /// Returns an iterator over the payloads of one kind of event, read as JSON.
+    /// Returns an iterator over the payloads of one kind of event, parsed as JSON.
     ///
     /// # Examples
     ///
@@ -329,7 +332,7 @@ impl Subscription {
         self.decode().on(event, |value| value)
     }
 
-    /// Returns an iterator over values made from several kinds of events, each named by [`on`](Typed::on).
+    /// Returns an iterator over values from several kinds of events, each of which is added with [`on`](Typed::on).
     ///
     /// # Examples
     ///
@@ -357,8 +360,9 @@ impl Subscription {
 }
 
 impl<T> Typed<T> {
-    /// Adds a kind of event: its payload is read as a `U`, and `map` makes the iterator's value of it. Of two additions for one
-    /// event, the first counts. Events of the protocol, whose names begin with `pusher:`, are not read.
+    /// Adds a kind of event: its payload is parsed as a `U`, which `map` converts to the iterator's value. If an event
+    /// is added twice, the first addition counts. The protocol's own events, whose names begin with `pusher:`, cannot
+    /// be added.
     ///
     /// # Examples
     ///
@@ -377,7 +381,7 @@ impl<T> Typed<T> {
         self
     }
 
-    /// Returns the handle that events are taken from, for what is known of the channel and to wait for the subscription.
+    /// Returns the underlying handle, to get the state of the channel or to wait for the subscription.
     ///
     /// # Examples
     ///
@@ -394,7 +398,7 @@ impl<T> Typed<T> {
         &self.subscription
     }
 
-    /// Returns the handle, to go on with the raw events.
+    /// Returns the underlying handle, to continue with the raw events.
     ///
     /// # Examples
     ///
@@ -444,11 +448,11 @@ macro_rules! receive {
                 wait(None, |context| $poll(self, context)).flatten()
             }
 
-            /// Waits for the next item, at most for `limit`.
+            /// Waits for the next item, for at most `limit`.
             ///
             /// # Errors
             ///
-            /// When none comes in time, or the stream has ended.
+            /// If there is none in time, or the stream has ended.
             ///
             /// # Examples
             ///
@@ -470,11 +474,11 @@ macro_rules! receive {
                 received.ok_or(RecvTimeoutError::Timeout)?.ok_or(RecvTimeoutError::Disconnected)
             }
 
-            /// Takes an item that has come.
+            /// Takes an item that is already available.
             ///
             /// # Errors
             ///
-            /// When there is none yet, or the stream has ended.
+            /// If there is none yet, or the stream has ended.
             ///
             /// # Examples
             ///
@@ -509,7 +513,7 @@ receive!(Events of Event, |stream: &mut Self, context: &mut _| stream.0.poll_rec
 receive!(States of ConnectionState, |stream: &mut Self, context: &mut _| stream.0.poll_recv(context));
 receive!(Typed<T> of Result<T, TypedError>, Self::poll_recv);
 
-/// Wakes a thread that waits.
+/// Wakes a waiting thread.
 struct Unpark(Thread);
 
 impl Wake for Unpark {
@@ -539,7 +543,7 @@ fn wait<T>(limit: Option<Duration>, mut poll: impl FnMut(&mut Context<'_>) -> Po
     }
 }
 
-/// Returns what wakes this thread, made once per thread.
+/// Returns the waker of this thread, which is created once per thread.
 fn waker() -> Waker {
     thread_local! {
         static WAKER: Waker = Waker::from(Arc::new(Unpark(thread::current())));

@@ -1,4 +1,4 @@
-//! The loop, in a thread of its own.
+//! The loop, in its own thread.
 
 use std::io;
 use std::sync::Arc;
@@ -22,11 +22,11 @@ use crate::stream::Stream;
 pub(crate) struct Connection {
     turns: Turns<Threads>,
     poll: mio::Poll,
-    /// Ends a wait of this loop at once, from any thread.
+    /// Wakes this loop at once, from any thread.
     waker: Waker,
 }
 
-/// What the loop leaves to the operating system and to other threads.
+/// The parts that the operating system and other threads do.
 struct Threads {
     registry: Arc<Registry>,
     waker: Waker,
@@ -111,10 +111,10 @@ impl Outside for Threads {
         self.helpers.authorize(calls);
     }
 
-    /// The call knows.
+    /// The call itself shows that it is cancelled.
     fn cancel(&mut self, _id: AuthId) {}
 
-    /// Helper threads go on by themselves.
+    /// Helper threads run on their own.
     fn poll_calls(&mut self, _context: &mut Context<'_>) {}
 }
 
@@ -136,8 +136,8 @@ impl Wake for Rouse {
     }
 }
 
-/// Names the waker among what the poller watches.
+/// Identifies the waker in the poller.
 const ROUSED: Token = Token(0);
 
-/// Every wake-up looks at everything, so it does not matter how many reasons there are.
+/// Every wake-up checks everything, so it does not matter how many reasons there are.
 const EVENTS_PER_WAIT: usize = 8;

@@ -1,4 +1,4 @@
-//! What can go wrong at the start.
+//! Errors when a client is started.
 
 use std::io;
 
@@ -8,10 +8,10 @@ use pusher_proto::InvalidConfig;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The configuration asks for what this build does not have.
+    /// The configuration is invalid, or requires a feature that this build does not have.
     #[error("{0}")]
     Config(#[from] InvalidConfig),
-    /// The operating system gave no thread or no poller.
+    /// The operating system could not provide a thread or a poller.
     #[error("{0}")]
     Io(#[from] io::Error),
 }

@@ -1,4 +1,4 @@
-//! The threads that wait for authorizations.
+//! Threads that wait for authorizations.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -11,10 +11,10 @@ use pusher_proto::{AuthError, AuthSubject};
 use crate::auth::{AuthCall, Authorizer};
 use crate::http::Http;
 
-/// Gives each batch of calls a thread, so that none waits for another.
+/// Runs each batch of calls in its own thread, so that none waits for another.
 ///
-/// A call that is abandoned cannot be interrupted. Until it returns, it counts against its own channel and against the threads
-/// in total, and against nothing else.
+/// An abandoned call cannot be interrupted. Until it returns, it counts towards the limit of its own channel and the
+/// total number of threads, and has no other effect.
 pub(crate) struct Helpers {
     pool: Arc<Pool>,
 }
@@ -23,7 +23,7 @@ struct Pool {
     authorizer: Fragile<Arc<dyn Authorizer>>,
     http: Arc<Http>,
     state: Mutex<State>,
-    /// What authorizers log belongs to the client, too.
+    /// Log lines of authorizers belong to the client, too.
     span: LogSpan,
 }
 
@@ -33,11 +33,11 @@ struct State {
     waiting: VecDeque<Vec<pusher_driver::AuthCall>>,
     /// Threads of batches.
     threads: usize,
-    /// What the calls are about that have not returned. Each may have a thread too.
+    /// The subjects of calls that have not returned. Each call may have its own thread, too.
     out: Vec<AuthSubject>,
 }
 
-/// The place of one call among those that have not returned.
+/// The entry of a call that has not returned.
 struct Place {
     pool: Arc<Pool>,
     subject: AuthSubject,
@@ -67,7 +67,7 @@ impl Helpers {
     }
 }
 
-/// Ends the requests that are still on their way.
+/// Ends the requests that are still in progress.
 impl Drop for Helpers {
     fn drop(&mut self) {
         let unanswered = mem::take(&mut self.pool.lock().waiting);
@@ -77,7 +77,7 @@ impl Drop for Helpers {
 }
 
 impl Pool {
-    /// Starts what waits, as far as there is room.
+    /// Starts waiting batches, as far as threads are available.
     fn start(self: &Arc<Self>) {
         while let Some(calls) = self.take_batch() {
             let thread = Thread(Arc::clone(self));
@@ -90,7 +90,7 @@ impl Pool {
                 .collect();
             let work = move || {
                 let run = || thread.0.authorizer.authorize_many(calls);
-                // A call that goes with a panic answers that it was not answered.
+                // A call that is dropped because of a panic is answered with an error.
                 thread.0.span.in_scope(|| guard("an authorizer", run));
             };
             if let Err(error) = thread::Builder::new().name("pusher-auth".into()).spawn(work) {
@@ -99,7 +99,7 @@ impl Pool {
         }
     }
 
-    /// Takes calls that have a thread from now on.
+    /// Takes the calls for which there is a thread now.
     fn take_batch(&self) -> Option<Vec<pusher_driver::AuthCall>> {
         loop {
             let mut state = self.lock();
@@ -156,10 +156,10 @@ impl Drop for Thread {
     }
 }
 
-/// Threads of one client that wait for authorizations, those of abandoned calls included. The usual
-/// [`auth_window`](pusher_proto::ConfigBuilder::auth_window) of 8 needs 16 at most.
+/// How many threads of one client may wait for authorizations, including those of abandoned calls. The default
+/// [`auth_window`](pusher_proto::ConfigBuilder::auth_window) of 8 needs at most 16.
 const MAX_THREADS: usize = 64;
 
-/// Calls about one channel, or the user, that have not returned. There are several only if they were abandoned: because they took
-/// too long, or the connection was lost meanwhile.
+/// How many unreturned calls there may be for one channel, or the user. There are several only if some were abandoned,
+/// because they took too long or the connection was lost in the meantime.
 const MAX_CALLS_PER_SUBJECT: usize = 3;

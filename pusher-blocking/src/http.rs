@@ -1,4 +1,4 @@
-//! POST requests by ureq, on connections that are kept.
+//! POST requests with ureq, on connections that are kept alive.
 
 use std::io::{self, Read};
 use std::sync::OnceLock;
@@ -16,11 +16,12 @@ use crate::bounded::TooLong;
 /// The HTTP client of one client.
 pub(crate) struct Http {
     options: Options,
-    /// How long a request may take: after that, the answer is not waited for any more.
+    /// How long a request may take: after that, the answer is no longer needed.
     timeout: Duration,
-    /// Made at the first use: clients of public channels never use it. `None` is for when none may start any more.
+    /// Created at the first use, because clients that use only public channels never need it. `None` means that no
+    /// request may be started any more.
     agent: OnceLock<Option<Result<Agent, AuthError>>>,
-    /// Whether a connection may have been kept.
+    /// Whether a connection may have been kept alive.
     has_answered: AtomicBool,
 }
 
@@ -42,7 +43,7 @@ impl Http {
         let mut answer = self.ask(&agent, request, &url);
         let is_lost = answer.as_ref().is_err_and(is_lost);
         if is_lost && self.has_answered.load(Ordering::Relaxed) {
-            // The server may have closed a connection that was kept while the request was on its way.
+            // The server may have closed the kept-alive connection while the request was on its way.
             answer = self.ask(&agent, request, &url);
         }
         self.has_answered.fetch_or(answer.is_ok(), Ordering::Relaxed);
@@ -69,7 +70,7 @@ impl Http {
         }
     }
 
-    /// Ends the requests that are on their way, and refuses further ones.
+    /// Ends the requests that are in progress, and refuses further ones.
     pub(crate) fn shut_down(&self) {
         if let Some(Ok(agent)) = self.agent.get_or_init(|| None) {
             agent.clone().shutdown();
@@ -77,7 +78,7 @@ impl Http {
     }
 }
 
-/// What went wrong, as ureq or as we say it.
+/// An error of ureq, or one of our own.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("{0}")]
@@ -96,7 +97,7 @@ fn header<B>(response: &Response<B>, name: &str) -> Option<String> {
 }
 
 fn agent(options: &Options, timeout: Duration) -> Result<Agent, AuthError> {
-    // Redirects would carry the headers elsewhere. Proxies of the environment are used only by those who ask for them.
+    // Redirects would send the headers elsewhere. Proxies in environment variables are used only on request.
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -108,7 +109,7 @@ fn agent(options: &Options, timeout: Duration) -> Result<Agent, AuthError> {
     crate::bounded::agent(config, options)
 }
 
-/// A request that cannot be built will not be better next time.
+/// A request that cannot be built would fail again.
 fn failure(failure: Failure) -> AuthError {
     let error = match failure {
         Failure::Ureq(error) => error,

@@ -25,24 +25,24 @@ pub use crate::client::{Client, Events, States, Subscription, Typed, WeakClient}
 use crate::connection::Connection;
 pub use crate::error::StartError;
 
-/// Starts a client whose connection runs in a thread of its own.
+/// Starts a client whose connection runs in its own thread.
 ///
 /// It connects at once unless [`auto_connect`](Options::auto_connect) is off. The thread ends when the last handle is
 /// dropped or [`Client::shutdown`] is called.
 ///
 /// # Errors
 ///
-/// When the configuration asks for TLS and this crate was built without it, the authorizer has a URL that cannot be used, or
-/// the operating system gives no thread.
+/// If the configuration requires TLS and this crate was built without it, if the authorizer has a URL that cannot be
+/// used, or if the operating system cannot provide a thread.
 pub fn connect(config: Config, authorizer: impl Authorizer) -> Result<Client, StartError> {
     connect_with(config, authorizer, &Options::new())
 }
 
-/// Starts a client as [`connect`] does, with more options.
+/// Starts a client like [`connect`], with additional options.
 ///
 /// # Errors
 ///
-/// As [`connect`].
+/// As for [`connect`].
 pub fn connect_with(config: Config, authorizer: impl Authorizer, options: &Options) -> Result<Client, StartError> {
     if cfg!(not(feature = "tls")) && config.needs_tls() {
         return Err(InvalidConfig::TlsDisabled("tls").into());

@@ -1,4 +1,4 @@
-//! The way to an open WebSocket, step by step, without waiting.
+//! Opens a WebSocket, step by step, without blocking.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -20,13 +20,13 @@ use pusher_proto::{CloseReason, ConnectRequest, Text, TransportError};
 
 use crate::stream::{Stream, Tcp, watch};
 
-/// A WebSocket that is being opened. Dropping it gives it up.
+/// A WebSocket that is being opened. Dropping it abandons the attempt.
 pub(crate) struct Opening {
     request: ConnectRequest,
     #[cfg(feature = "tls")]
     tls: pusher_driver::Tls,
     limits: Limits,
-    /// Host and port that the TCP connection goes to: the server's or its proxy's.
+    /// Host and port of the TCP connection: those of the server or of the proxy.
     address: (Text, u16),
     tunnel: Option<Tunnel>,
     registry: Arc<Registry>,
@@ -53,7 +53,7 @@ enum Next {
 }
 
 impl Opening {
-    /// Starts with the name of the host, which a helper thread asks for: the operating system has no other way.
+    /// Starts by resolving the host name in a helper thread, since the operating system offers no non-blocking way.
     pub(crate) fn new(
         request: ConnectRequest,
         options: &Options,
@@ -78,7 +78,7 @@ impl Opening {
         }
     }
 
-    /// Returns when to go on even if no stream is ready.
+    /// Returns when to continue even if no stream is ready.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.stage {
             Stage::Connecting(race) => race.deadline(),
@@ -153,14 +153,14 @@ impl Opening {
         Ok(Next::Stage(Stage::Securing(Box::new(rustls::StreamOwned::new(connection, stream)))))
     }
 
-    /// A server may ask a plain connection to come back with TLS.
+    /// TLS can be required even if it was not configured: a server may tell the client to reconnect with TLS.
     #[cfg(not(feature = "tls"))]
     fn secure(&self, stream: Tcp) -> Result<Next, CloseReason> {
         if self.request.tls { Err(CloseReason::TlsUnavailable) } else { Ok(self.upgrade(Stream::Plain(stream))) }
     }
 }
 
-/// Goes on, until it says how it ended. The poller wakes the loop, whatever it waits for.
+/// Continues until there is a result. The poller wakes the loop, whatever it waits for.
 impl Future for Opening {
     type Output = Result<WebSocket<Stream>, CloseReason>;
 
@@ -179,20 +179,20 @@ impl Future for Opening {
     }
 }
 
-/// Asks for the addresses of the first host on the way; returns what to do once it is reached.
+/// Resolves the addresses of the first hop; returns the tunnel to use once it is reached.
 fn resolve(hop: Hop, addresses: mpsc::Sender<io::Result<Vec<SocketAddr>>>, waker: Waker) -> Option<Tunnel> {
     let Hop { host, port, tunnel } = hop;
-    // A failure to spawn drops the sender, which the receiver takes for the answer that it is.
+    // A failure to spawn drops the sender, which the receiver treats as a failed lookup.
     let _ = thread::Builder::new().name("pusher-dns".into()).spawn(move || {
         let found = (host.as_str(), port).to_socket_addrs();
-        // The attempt may have been given up.
+        // The attempt may have been abandoned.
         let _ = addresses.send(found.map(Iterator::collect));
         waker.wake();
     });
     tunnel
 }
 
-/// Several addresses of one name, tried one after the other until the first success.
+/// Several addresses of one host, tried one after the other until the first success.
 struct Race {
     waiting: VecDeque<SocketAddr>,
     running: Vec<TcpStream>,
@@ -248,7 +248,7 @@ impl Race {
 fn is_connected(stream: &TcpStream) -> io::Result<bool> {
     match stream.take_error()? {
         Some(error) => Err(error),
-        // Systems differ in the error of a stream that is not connected yet.
+        // The error of a stream that is not connected yet differs between systems.
         None => Ok(stream.peer_addr().is_ok()),
     }
 }

@@ -7,7 +7,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use pusher_driver::adapter::{NonBlocking, Pace};
 
-/// A stream that says `WouldBlock` instead of waiting.
+/// A stream that returns `WouldBlock` instead of waiting.
 pub(crate) enum Stream {
     Plain(Tcp),
     #[cfg(feature = "tls")]
@@ -18,7 +18,7 @@ pub(crate) enum Stream {
 pub(crate) struct Tcp {
     stream: TcpStream,
     pace: Pace,
-    /// Wakes the loop, to go on after a pause: the poller says nothing of what it has said before.
+    /// Wakes the loop, to continue after a pause, because the poller does not report a ready stream again.
     waker: Waker,
 }
 
@@ -57,14 +57,14 @@ impl Write for Tcp {
     }
 }
 
-/// Begins to watch a stream, for as long as it lives. The poller tells changes, so whoever waits must have read and
-/// written until the stream said `WouldBlock`.
+/// Starts to watch a stream, for as long as it lives. The poller reports only changes, so before waiting, the loop must
+/// read and write until the stream returns `WouldBlock`.
 pub(crate) fn watch(stream: &mut TcpStream, registry: &Registry) -> io::Result<()> {
     registry.register(stream, SOCKET, Interest::READABLE | Interest::WRITABLE)
 }
 
 impl NonBlocking for Stream {
-    /// The poller wakes the loop, whatever the stream waited for.
+    /// Does nothing, because the poller wakes the loop, whatever the stream waited for.
     fn set_waker(&mut self, _waker: &Waker) {}
 }
 
@@ -96,5 +96,5 @@ impl Write for Stream {
     }
 }
 
-/// Names every socket among what the poller watches.
+/// Identifies all sockets in the poller.
 const SOCKET: Token = Token(1);

@@ -1,4 +1,4 @@
-//! TLS for ureq, by the same configuration as the socket's: ureq's own takes only a list of roots.
+//! TLS for ureq, with the same configuration as for the socket; ureq's own TLS accepts only a list of roots.
 
 use std::fmt;
 use std::io::{Read, Write};

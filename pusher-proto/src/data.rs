@@ -133,7 +133,7 @@ impl Data {
     ///
     /// # Errors
     ///
-    /// As [`Data::json`].
+    /// As for [`Data::json`].
     ///
     /// # Examples
     ///

@@ -176,7 +176,7 @@ impl ClientEventName {
     ///
     /// # Errors
     ///
-    /// As [`ClientEventName::new`].
+    /// As for [`ClientEventName::new`].
     pub fn whisper(name: &str) -> Result<Self, InvalidName> {
         Self::new(alloc::format!("{CLIENT_PREFIX}{name}"))
     }

@@ -15,33 +15,33 @@ pub use pusher_proto;
 
 use crate::runtime::Tokio;
 
-/// Starts a client whose connection runs as a task of the present tokio runtime.
+/// Starts a client whose connection runs as a task of the current tokio runtime.
 ///
 /// It connects at once unless [`auto_connect`](Options::auto_connect) is off. The task ends when the last handle is
 /// dropped or [`Client::shutdown`] is called.
 ///
 /// # Errors
 ///
-/// When the configuration asks for TLS and this crate was built without it, or the authorizer has a URL that cannot be
+/// If the configuration requires TLS and this crate was built without it, or if the authorizer has a URL that cannot be
 /// used.
 ///
 /// # Panics
 ///
-/// When called outside of a tokio runtime, or in one without IO and time.
+/// If called outside of a tokio runtime, or in one without IO and time.
 #[track_caller]
 pub fn connect(config: Config, authorizer: impl Authorizer) -> Result<Client, InvalidConfig> {
     connect_with(config, authorizer, &Options::new())
 }
 
-/// Starts a client as [`connect`] does, with more options.
+/// Starts a client like [`connect`], with additional options.
 ///
 /// # Errors
 ///
-/// As [`connect`].
+/// As for [`connect`].
 ///
 /// # Panics
 ///
-/// As [`connect`].
+/// As for [`connect`].
 #[track_caller]
 pub fn connect_with(config: Config, authorizer: impl Authorizer, options: &Options) -> Result<Client, InvalidConfig> {
     if cfg!(not(feature = "tls")) && config.needs_tls() {

@@ -1,4 +1,4 @@
-//! Sockets and time by tokio. Nothing here decides anything.
+//! Sockets and timers of tokio, without any decisions.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 
 use crate::stream::{Duplex, Stream, Tcp};
 
-/// What one client needs of tokio.
+/// What one client needs from tokio.
 #[derive(Debug)]
 pub(crate) struct Tokio {
     handle: Handle,
@@ -25,11 +25,11 @@ pub(crate) struct Tokio {
 }
 
 impl Tokio {
-    /// Takes the runtime that it is called in.
+    /// Uses the runtime in which it is called.
     ///
     /// # Panics
     ///
-    /// When there is none.
+    /// If there is none.
     #[track_caller]
     pub(crate) fn new(config: &Config, options: &Options) -> Self {
         let Ok(handle) = Handle::try_current() else {
@@ -49,7 +49,8 @@ impl Tokio {
 }
 
 impl Clock for Tokio {
-    /// A test may have paused the clock. Only the runtime's own threads see that, but handles ask on any thread.
+    /// Enters the runtime, because a test may have paused its clock. Only the runtime's own threads see that, but
+    /// handles call this on any thread.
     fn now(&self) -> Instant {
         let _entered = self.handle.enter();
         self.now_in_loop()
@@ -85,7 +86,7 @@ impl Runtime for Tokio {
     }
 }
 
-/// Opens the way to a server.
+/// Connects to a server.
 async fn open(options: Options, host: Text, port: u16, tls: bool) -> Result<Stream, CloseReason> {
     let hop = options.hop(&host, port, tls);
     let addresses = lookup_host((hop.host.to_string(), hop.port)).await;
@@ -111,7 +112,7 @@ async fn connect_tls(tcp: Box<dyn Duplex>, host: &str, options: &Options) -> Res
     Ok(Box::new(stream.map_err(|error| pusher_driver::adapter::handshake_error(&error))?))
 }
 
-/// A server may ask a plain connection to come back with TLS.
+/// TLS can be required even if it was not configured: a server may tell the client to reconnect with TLS.
 #[cfg(not(feature = "tls"))]
 async fn connect_tls(_: Box<dyn Duplex>, _: &str, _: &Options) -> Result<Box<dyn Duplex>, CloseReason> {
     Err(CloseReason::TlsUnavailable)

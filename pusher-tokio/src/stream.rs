@@ -1,4 +1,4 @@
-//! Any stream of tokio, as the driver polls it.
+//! Adapts tokio's streams to the driver.
 
 use std::io;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<D: AsyncRead + AsyncWrite + Send + Unpin + 'static> Duplex for D {}
 
-/// Named, since the compiler does not see that a future which holds the bare box is `Send`.
+/// A named type, since the compiler cannot prove that a future that holds the bare box is `Send`.
 pub(crate) struct Stream(pub(crate) Box<dyn Duplex>);
 
 impl pusher_driver::adapter::Duplex for Stream {

@@ -5,22 +5,22 @@ use core::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-/// One buffer into which the caller reads, and of which messages are slices.
+/// A buffer into which the caller reads, and which messages are slices of.
 ///
-/// It is small while little comes, and grows when reads fill it. If no slice of it is left at the next read, the same memory
-/// is read into again; otherwise a new buffer takes its place.
+/// It is small while little arrives, and grows when reads fill it. If no slice of it is left at the next read, the same
+/// memory is reused; otherwise it is replaced by a new buffer.
 pub(crate) struct Buffer {
     store: Store,
-    /// What has come and is not read yet.
+    /// The received bytes that have not been read yet.
     unread: Range<usize>,
-    /// Place in [`LENS`].
+    /// Index into [`LENS`].
     size: usize,
-    /// Reads in a row that a smaller buffer would have served.
+    /// Consecutive reads for which a smaller buffer would have been large enough.
     calm: u8,
 }
 
-/// All of it is initialised, since safe code cannot hand out other memory. It changes hands without being touched, so it is
-/// zeroed when it is allocated and never again.
+/// All of its memory is initialised, since safe code cannot expose uninitialised memory. It is converted without being
+/// touched, so it is zeroed only when it is allocated.
 enum Store {
     /// Can be read into.
     Room(BytesMut),
@@ -29,13 +29,13 @@ enum Store {
 }
 
 impl Buffer {
-    /// Starts with what came together with the upgrade.
+    /// Returns a buffer with the bytes that arrived together with the answer to the upgrade.
     pub(crate) fn new(leftover: &[u8]) -> Self {
         let store = Store::Shared(Bytes::copy_from_slice(leftover));
         Self { store, unread: 0..leftover.len(), size: 0, calm: 0 }
     }
 
-    /// Returns what has come and is not read yet.
+    /// Returns the received bytes that have not been read yet.
     #[inline]
     pub(crate) fn unread(&self) -> &[u8] {
         match &self.store {
@@ -44,7 +44,7 @@ impl Buffer {
         }
     }
 
-    /// Returns room to read into, never empty.
+    /// Returns the space to read into, which is never empty.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         let len = LENS[self.size].max(2 * self.unread.len());
         let room = match mem::replace(&mut self.store, Store::Shared(Bytes::new())) {
@@ -53,7 +53,7 @@ impl Buffer {
             Store::Shared(bytes) if bytes.len() == len => bytes.try_into_mut(),
             Store::Shared(bytes) => Err(bytes),
         };
-        // What is unread is the start of a header, or of a control frame.
+        // The unread bytes are the start of a header, or of a control frame.
         let unread = mem::replace(&mut self.unread, 0..0);
         self.unread = 0..unread.len();
         let room = match room {
@@ -61,7 +61,7 @@ impl Buffer {
                 room.copy_within(unread, 0);
                 room
             }
-            // It has another size, or somebody holds a slice of it.
+            // It has a different size, or there is still a slice of it.
             Err(bytes) => {
                 let mut room = BytesMut::zeroed(len);
                 room[..unread.len()].copy_from_slice(&bytes[unread]);
@@ -73,7 +73,7 @@ impl Buffer {
         &mut room[self.unread.end..]
     }
 
-    /// So many bytes have been read into the room.
+    /// This many bytes have been read into the buffer.
     pub(crate) fn fill(&mut self, len: usize) {
         self.store = match mem::replace(&mut self.store, Store::Shared(Bytes::new())) {
             Store::Room(room) => {
@@ -81,12 +81,12 @@ impl Buffer {
                 self.unread.end = room.len().min(self.unread.end + len);
                 Store::Shared(room.freeze())
             }
-            // Nothing can have been read: there was no room.
+            // Nothing can have been read, because there was no space.
             shared @ Store::Shared(_) => shared,
         };
     }
 
-    /// Cuts a slice out of what is unread, behind `skip` bytes.
+    /// Cuts a slice out of the unread bytes, after skipping `skip` bytes.
     #[inline]
     pub(crate) fn cut(&mut self, skip: usize, len: usize) -> Bytes {
         let start = self.unread.start + skip;
@@ -97,18 +97,18 @@ impl Buffer {
         }
     }
 
-    /// Goes past the next bytes.
+    /// Skips the next bytes.
     #[inline]
     pub(crate) const fn skip(&mut self, len: usize) {
         self.unread.start += len;
     }
 
-    /// Goes past everything that has come.
+    /// Skips everything that has been received.
     pub(crate) const fn clear(&mut self) {
         self.unread.start = self.unread.end;
     }
 
-    /// Length in bytes of the allocation that slices lie in.
+    /// Length in bytes of the allocation that slices are part of.
     pub(crate) fn len(&self) -> usize {
         match &self.store {
             Store::Shared(bytes) => bytes.len(),
@@ -116,7 +116,7 @@ impl Buffer {
         }
     }
 
-    /// Chooses the size of the next room by what was read into the last one.
+    /// Chooses the size of the next buffer by how much was read into the last one.
     fn resize(&mut self, len: usize, room: usize) {
         if len >= room {
             self.calm = 0;
@@ -133,8 +133,8 @@ impl Buffer {
     }
 }
 
-/// Sizes in bytes: the first one for a connection that idles, the last one as large as a read pays.
+/// Sizes in bytes: the first one is for an idle connection, and larger reads than the last one would not be faster.
 const LENS: [usize; 3] = [4 * 1_024, 16 * 1_024, 64 * 1_024];
 
-/// Small reads in a row after which a large buffer is given back.
+/// Consecutive small reads after which a large buffer is freed.
 const CALM_READS: u8 = 16;

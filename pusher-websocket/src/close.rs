@@ -4,12 +4,12 @@ use bytestring::ByteString;
 
 use crate::error::Violation;
 
-/// What a close frame says.
+/// The content of a close frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseFrame {
     /// The status code (RFC 6455, section 7.4).
     pub code: u16,
-    /// Why, in words; often empty.
+    /// The reason as text; often empty.
     pub reason: ByteString,
 }
 
@@ -29,13 +29,13 @@ impl CloseFrame {
     }
 }
 
-/// Whether a code may stand in a close frame (RFC 6455, section 7.4, and the registry that it opens).
+/// Whether a code is allowed in a close frame (RFC 6455, section 7.4, and the registry that it creates).
 pub(crate) const fn may_be_sent(code: u16) -> bool {
-    // 1004 has no meaning yet; 1005, 1006 and 1015 stand for what no frame has said.
+    // 1004 has no meaning yet; 1005, 1006 and 1015 mean that there was no frame with a code.
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
-/// The longest start of a reason that fits into a close frame.
+/// The longest prefix of a reason that fits into a close frame.
 pub(crate) fn fitting(reason: &str) -> &str {
     let mut end = reason.len().min(MAX_REASON_LEN);
     while !reason.is_char_boundary(end) {
@@ -44,5 +44,5 @@ pub(crate) fn fitting(reason: &str) -> &str {
     &reason[..end]
 }
 
-/// A control frame carries 125 bytes, two of which are the code (RFC 6455, section 5.5).
+/// A control frame has at most 125 bytes, two of which are the code (RFC 6455, section 5.5).
 const MAX_REASON_LEN: usize = 123;

@@ -1,16 +1,16 @@
-//! What a peer can do wrong, and what cannot be sent.
+//! Violations by a peer, and why a message cannot be sent.
 
-/// A rule of RFC 6455 that the peer broke, or the limit that it passed. The connection is over.
+/// A rule of RFC 6455 that the peer broke, or a limit that it exceeded. The connection has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Violation {
     /// A reserved bit is set although no extension was agreed on (section 5.2).
     #[error("reserved bits are set in a frame")]
     ReservedBits,
-    /// The opcode has no meaning (section 5.2).
+    /// The opcode is reserved (section 5.2).
     #[error("a frame has the reserved opcode {0}")]
     ReservedOpcode(u8),
-    /// Servers must not mask (section 5.1).
+    /// The frame is masked, which servers must not do (section 5.1).
     #[error("the server masked a frame")]
     Masked,
     /// The length is not written in as few bytes as possible (section 5.2).
@@ -25,10 +25,10 @@ pub enum Violation {
     /// A control frame is fragmented (section 5.5).
     #[error("a control frame is fragmented")]
     ControlFragmented,
-    /// A continuation without a message that it continues (section 5.4).
+    /// There is no message for a continuation frame to continue (section 5.4).
     #[error("a continuation frame has no message to continue")]
     ContinuesNothing,
-    /// A new message inside of a fragmented one (section 5.4).
+    /// A new message begins inside a fragmented one (section 5.4).
     #[error("a message begins inside another one")]
     Interleaved,
     /// A text, or the reason of a close, is not UTF-8 (section 8.1).
@@ -55,7 +55,7 @@ pub enum Violation {
 }
 
 impl Violation {
-    /// Returns the code of the close frame that answers it (RFC 6455, section 7.4.1).
+    /// Returns the code of the close frame that is the answer (RFC 6455, section 7.4.1).
     #[must_use]
     pub const fn close_code(self) -> u16 {
         match self {
@@ -77,14 +77,14 @@ impl Violation {
     }
 }
 
-/// Why a message was not taken.
+/// Why a message was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
     /// A close frame was sent or received, or the peer broke a rule.
     #[error("the connection is closing")]
     Closing,
-    /// More would wait than [`Limits::max_output_len`](crate::Limits::max_output_len) allows.
+    /// More bytes would wait than [`Limits::max_output_len`](crate::Limits::max_output_len) allows.
     #[error("the peer does not read")]
     Full,
 }

@@ -28,7 +28,7 @@ pub(crate) enum Control {
 }
 
 impl Header {
-    /// Reads the header at the start of `bytes`; `None` until all of it is there.
+    /// Reads the header at the start of `bytes`; `None` until it is complete.
     #[inline]
     pub(crate) fn read(bytes: &[u8]) -> Result<Option<Self>, Violation> {
         let [first, second, rest @ ..] = bytes else { return Ok(None) };

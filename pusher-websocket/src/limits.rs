@@ -13,7 +13,7 @@ pub struct Limits {
 /// What to do with a message that is larger than the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Oversized {
-    /// Read past it without keeping a byte, report its length, and stay connected. What is skipped is not checked for
+    /// Skip it without keeping a byte, report its length, and stay connected. A skipped message is not checked for
     /// UTF-8.
     Skip,
     /// Close the connection with code 1009.
@@ -21,8 +21,8 @@ pub enum Oversized {
 }
 
 impl Limits {
-    /// Returns the defaults: messages and frames of 16 MiB, at most 131,072 frames in a message, 16 MiB of output, and larger
-    /// messages close the connection.
+    /// Returns the defaults: messages and frames of at most 16 MiB, at most 131,072 frames in a message, and at most 16
+    /// MiB of output; larger messages close the connection.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -41,7 +41,7 @@ impl Limits {
         self
     }
 
-    /// Sets the largest message, in bytes, all its frames together.
+    /// Sets the largest message, in bytes, with all its frames together.
     #[must_use]
     pub const fn max_message_len(mut self, len: usize) -> Self {
         self.max_message_len = len;
@@ -55,8 +55,8 @@ impl Limits {
         self
     }
 
-    /// Sets how many frames a message may have. A message with more closes the connection with code 1008: empty frames cost
-    /// the peer little, and the receiver time without end.
+    /// Sets how many frames a message may have. A message with more frames closes the connection with code 1008.
+    /// Without this limit, a peer could send empty frames at little cost and keep the receiver busy forever.
     #[must_use]
     pub const fn max_fragments(mut self, fragments: u32) -> Self {
         self.max_fragments = fragments;
@@ -64,7 +64,7 @@ impl Limits {
     }
 
     /// Sets how many encoded bytes may wait for a peer that does not read. Answers to pings and the close frame need
-    /// less than 300 bytes more.
+    /// less than 300 additional bytes.
     #[must_use]
     pub const fn max_output_len(mut self, len: usize) -> Self {
         self.max_output_len = len;

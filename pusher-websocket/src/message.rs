@@ -1,18 +1,18 @@
-//! What comes out of a connection.
+//! Received messages.
 
 use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::close::CloseFrame;
 
-/// What a call of [`WebSocket::poll_message`](crate::WebSocket::poll_message) found.
+/// The result of [`WebSocket::poll_message`](crate::WebSocket::poll_message).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received {
     /// A message. There may be more.
     Message(Message),
-    /// The call has done its share of work; call again, and let others have their turn before.
+    /// The call has reached its limit of work; let other tasks run, and then call again.
     More,
-    /// Everything that was received is read.
+    /// Everything that was received has been read.
     Drained,
 }
 
@@ -20,15 +20,15 @@ pub enum Received {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Message {
-    /// Text, a slice of the read buffer where it came in one piece.
+    /// Text; a slice of the read buffer if it arrived in one piece.
     Text(ByteString),
-    /// Bytes, a slice of the read buffer where they came in one piece.
+    /// Bytes; a slice of the read buffer if they arrived in one piece.
     Binary(Bytes),
     /// A ping. The answer is part of the output.
     Ping,
-    /// A pong, whether asked for or not.
+    /// A pong, solicited or not.
     Pong,
-    /// The peer's close frame, with what it says. The answer is part of the output, and nothing follows.
+    /// The peer's close frame and its content. The answer is part of the output, and no message follows.
     Close(Option<CloseFrame>),
     /// A message that was larger than the limit has been skipped ([`Oversized::Skip`](crate::Oversized::Skip)).
     Skipped {

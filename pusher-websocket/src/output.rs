@@ -1,12 +1,12 @@
-//! What waits to be written.
+//! Bytes that wait to be written.
 
 use alloc::vec::Vec;
 
 use crate::close::{CloseFrame, fitting, may_be_sent};
 use crate::frame::{FINAL, LEN_16, LEN_64, MASKED, MAX_CONTROL_LEN};
 
-/// Where the masks of frames come from: one for each frame, from a strong source of randomness that the peer cannot
-/// predict (RFC 6455, section 5.3), such as the operating system's. Any `FnMut() -> [u8; 4]` will do.
+/// The source of the masks of frames: one mask for each frame, from a strong source of randomness that the peer cannot
+/// predict (RFC 6455, section 5.3), such as the operating system. Implemented by any `FnMut() -> [u8; 4]`.
 pub trait Masks {
     /// Returns the next mask.
     fn next_mask(&mut self) -> [u8; 4];
@@ -18,13 +18,13 @@ impl<F: FnMut() -> [u8; 4]> Masks for F {
     }
 }
 
-/// Encoded frames, one behind the other.
+/// Encoded frames, one after the other.
 pub(crate) struct Output<M> {
     bytes: Vec<u8>,
     /// How many bytes have been written.
     written: usize,
     masks: M,
-    /// The payload of the latest ping that has no answer yet. Earlier ones need none (section 5.5.3).
+    /// The payload of the latest unanswered ping. Earlier pings need no answer (section 5.5.3).
     ping: Option<Ping>,
 }
 
@@ -63,7 +63,7 @@ impl<M: Masks> Output<M> {
         self.encode(OPCODE_BINARY, &[bytes]);
     }
 
-    /// Bytes that wait.
+    /// The number of waiting bytes.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len() - self.written
     }
@@ -72,9 +72,9 @@ impl<M: Masks> Output<M> {
         self.len() == 0 && self.ping.is_none()
     }
 
-    /// Returns what waits.
+    /// Returns the waiting bytes.
     pub(crate) fn bytes(&mut self) -> &[u8] {
-        // While a peer pings and does not read, no second pong joins the first.
+        // While a peer sends pings but does not read, there is only one pong in the output.
         if self.ping.is_some() && self.len() <= PONG_BEHIND {
             self.encode_pong();
         }
@@ -149,8 +149,8 @@ const OPCODE_PONG: u8 = 0xa;
 /// Longest header of a frame with a mask, in bytes.
 pub(crate) const MAX_HEADER_LEN: usize = 14;
 
-/// Bytes that may wait in front of a pong; while there are more, only the payload of the latest ping is kept.
+/// Bytes that may wait before a pong; while there are more, only the payload of the latest ping is kept.
 const PONG_BEHIND: usize = 1_024;
 
-/// Bytes of an empty buffer that are kept for later frames.
+/// Capacity that an empty buffer keeps for later frames, in bytes.
 const KEPT_LEN: usize = 4 * 1_024;

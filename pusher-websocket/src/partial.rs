@@ -1,4 +1,4 @@
-//! A message of which not everything has come.
+//! An incomplete message.
 
 use alloc::vec::Vec;
 
@@ -10,11 +10,11 @@ use crate::frame::Opcode;
 use crate::message::Message;
 use crate::utf8::Utf8;
 
-/// What has come of a message.
+/// The received part of a message.
 pub(crate) enum Partial {
     Text(Utf8),
     Binary(Vec<u8>),
-    /// It is too large: only its length is kept.
+    /// The message is too large, so only its length is kept.
     Skipped {
         len: u64,
     },
@@ -28,7 +28,7 @@ impl Partial {
         }
     }
 
-    /// Bytes that have come, or have been announced if the message is skipped.
+    /// Bytes that have arrived, or have been announced if the message is skipped.
     pub(crate) fn len(&self) -> u64 {
         match self {
             Self::Text(text) => text.len() as u64,
@@ -37,11 +37,11 @@ impl Partial {
         }
     }
 
-    /// Appends what has come of a frame.
+    /// Appends the received part of a frame.
     pub(crate) fn push(&mut self, bytes: &[u8], promise: Promise) -> Result<(), Violation> {
         match self {
             Self::Text(text) => {
-                // The start of a cut character lies beside the text and moves into it later.
+                // The start of an incomplete character is kept beside the text and is moved into it later.
                 let cut_len = text.len() - text.text_mut().len();
                 let own = text.text_mut();
                 own.reserve_exact(promise.additional(own.len(), own.capacity(), cut_len + bytes.len()));
@@ -56,7 +56,7 @@ impl Partial {
         }
     }
 
-    /// Returns the message, and the length in bytes of the allocation that it lies in.
+    /// Returns the message, and the length in bytes of the allocation that it is part of.
     pub(crate) fn finish(self) -> Result<(Message, usize), Violation> {
         Ok(match self {
             Self::Text(text) => {
@@ -79,22 +79,22 @@ impl Partial {
     }
 }
 
-/// What will come after the bytes that have come, as far as headers say it.
+/// What will follow the received bytes, as far as headers announce it.
 #[derive(Clone, Copy)]
 pub(crate) struct Promise {
     /// Bytes of the frame.
     pub(crate) rest: usize,
     /// Whether the message ends with the frame.
     pub(crate) is_final: bool,
-    /// Bytes that the message can have at most.
+    /// The maximum length of the message, in bytes.
     pub(crate) max_len: usize,
 }
 
 impl Promise {
-    /// How many bytes to reserve beyond `len` for `more` that have come.
+    /// How many bytes to reserve beyond `len` for `more` that have arrived.
     ///
-    /// A promise costs the peer nothing, so it is believed up to [`BELIEVED_LEN`] only. Beyond it, the allocation doubles as
-    /// bytes really come, and ends exactly where the message does.
+    /// An announcement costs the peer nothing, so it is believed only up to [`BELIEVED_LEN`]. Beyond that, the
+    /// allocation doubles as bytes actually arrive, and ends exactly where the message ends.
     fn additional(self, len: usize, capacity: usize, more: usize) -> usize {
         let needed = len.saturating_add(more);
         if needed <= capacity {
@@ -110,10 +110,10 @@ impl Promise {
     }
 }
 
-/// Whether so much of an allocation is empty that moving the content pays.
+/// Whether so much of an allocation is empty that it is worth moving the content.
 const fn is_roomy(len: usize, capacity: usize) -> bool {
     capacity - len > len / 4
 }
 
-/// Bytes that are allocated because a header announces them, before they have come.
+/// How many bytes are allocated because a header announces them, before they have arrived.
 const BELIEVED_LEN: usize = 64 * 1_024;

@@ -1,14 +1,14 @@
-//! Text that comes in pieces.
+//! Text that arrives in pieces.
 
 use alloc::string::String;
 use core::str;
 
 use crate::error::Violation;
 
-/// A text that grows piece by piece. Every byte is checked once, when it comes, so that what is wrong is found at once.
+/// A text that grows piece by piece. Every byte is checked once, when it arrives, so that an error is found at once.
 pub(crate) struct Utf8 {
     text: String,
-    /// The start of a character whose end has not come.
+    /// The start of a character whose end has not arrived yet.
     cut: [u8; 4],
     cut_len: usize,
 }
@@ -18,7 +18,7 @@ impl Utf8 {
         Self { text: String::new(), cut: [0; 4], cut_len: 0 }
     }
 
-    /// Appends a piece. The caller has reserved.
+    /// Appends a piece. The caller has reserved the capacity.
     pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Result<(), Violation> {
         while self.cut_len > 0 {
             let [next, rest @ ..] = bytes else { return Ok(()) };
@@ -37,7 +37,7 @@ impl Utf8 {
         }
         let (whole, start) = bytes.split_at(bytes.len() - cut_len(bytes));
         self.text.push_str(str::from_utf8(whole).map_err(|_| Violation::Utf8)?);
-        // Some starts cannot become a character, such as those of surrogates.
+        // Some byte sequences cannot become a character, such as those of surrogates.
         if !start.is_empty() && str::from_utf8(start).is_err_and(|error| error.error_len().is_some()) {
             return Err(Violation::Utf8);
         }
@@ -50,7 +50,7 @@ impl Utf8 {
         &mut self.text
     }
 
-    /// Bytes that have come.
+    /// The number of received bytes.
     pub(crate) fn len(&self) -> usize {
         self.text.len() + self.cut_len
     }
@@ -60,7 +60,7 @@ impl Utf8 {
     }
 }
 
-/// How many bytes at the end are the start of a character that goes on.
+/// How many bytes at the end are the start of an incomplete character.
 fn cut_len(bytes: &[u8]) -> usize {
     for (back, byte) in (1..=3).zip(bytes.iter().rev()) {
         let width = match byte {

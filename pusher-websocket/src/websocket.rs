@@ -11,12 +11,13 @@ use crate::message::{Message, Received};
 use crate::output::{MAX_HEADER_LEN, Masks, Output};
 use crate::partial::{Partial, Promise};
 
-/// An open WebSocket of a client, without its stream.
+/// The client's side of an open WebSocket, without its stream.
 ///
-/// Bytes of the stream go in by [`read_buffer`](Self::read_buffer) and [`handle_read`](Self::handle_read), messages come out
-/// of [`poll_message`](Self::poll_message). Messages to send go in by [`send_text`](Self::send_text) and
-/// [`send_binary`](Self::send_binary), their bytes come out of [`poll_output`](Self::poll_output), together with answers to
-/// pings and close frames, and [`handle_written`](Self::handle_written) says how many of them the stream took.
+/// To receive, read bytes from the stream into [`read_buffer`](Self::read_buffer), report them with
+/// [`handle_read`](Self::handle_read), and take messages from [`poll_message`](Self::poll_message). To send, call
+/// [`send_text`](Self::send_text) or [`send_binary`](Self::send_binary), write the bytes of
+/// [`poll_output`](Self::poll_output), which also contain answers to pings and close frames, to the stream, and report
+/// with [`handle_written`](Self::handle_written) how many of them it accepted.
 ///
 /// # Examples
 ///
@@ -51,29 +52,30 @@ pub struct WebSocket<M> {
     backing_len: usize,
 }
 
-/// Where in the sequence of frames the next byte belongs.
+/// The position of the next byte in the sequence of frames.
 #[derive(Clone, Copy)]
 enum Place {
     Header,
-    /// In the payload of a data frame that comes in pieces or is part of a fragmented message.
+    /// In the payload of a data frame that arrives in pieces or is part of a fragmented message.
     Payload {
         rest: u64,
         is_final: bool,
     },
 }
 
-/// How far the closing handshake is (RFC 6455, section 7.1).
+/// The progress of the closing handshake (RFC 6455, section 7.1).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Open,
-    /// Our close frame is part of the output, the peer's has not come.
+    /// The client's close frame is part of the output; the peer's has not arrived.
     Closing,
-    /// Both are there, or the peer broke a rule and has been sent a close frame. What it sends is dropped.
+    /// Both close frames exist, or the peer broke a rule and was answered with a close frame. Whatever it sends is
+    /// dropped.
     Closed,
 }
 
 impl<M: Masks> WebSocket<M> {
-    /// Creates the connection. `leftover` is what came together with the answer to the upgrade.
+    /// Creates the connection. `leftover` contains the bytes that arrived together with the answer to the upgrade.
     #[must_use]
     pub fn new(limits: Limits, leftover: &[u8], masks: M) -> Self {
         Self {
@@ -89,8 +91,8 @@ impl<M: Masks> WebSocket<M> {
         }
     }
 
-    /// Returns room to read into, 2 to 64 KiB, never empty. Call [`poll_message`](Self::poll_message) until it returns
-    /// [`Received::Drained`] before you read again; otherwise the buffer grows.
+    /// Returns the buffer to read into, which has 2 to 64 KiB and is never empty. Before you read again, call
+    /// [`poll_message`](Self::poll_message) until it returns [`Received::Drained`]; otherwise the buffer grows.
     pub fn read_buffer(&mut self) -> &mut [u8] {
         self.buffer.room()
     }
@@ -101,15 +103,15 @@ impl<M: Masks> WebSocket<M> {
         self.buffer.fill(len);
     }
 
-    /// Returns the next message that was received.
+    /// Returns the next received message.
     ///
-    /// One call handles at most 64 frames and what has been read, so a peer cannot keep the caller busy with frames that
-    /// complete no message; [`Received::More`] says that the call ended early for that reason.
+    /// One call handles at most 64 frames, and only what has been read, so a peer cannot keep the caller busy with
+    /// frames that complete no message. If a call ends early for this reason, it returns [`Received::More`].
     ///
     /// # Errors
     ///
-    /// When the peer breaks a rule. A close frame that says so is part of the output then, and whatever else comes from the
-    /// peer is dropped.
+    /// If the peer breaks a rule. The output then contains a close frame with the reason, and whatever else the peer
+    /// sends is dropped.
     pub fn poll_message(&mut self) -> Result<Received, Violation> {
         if self.phase == Phase::Closed {
             self.buffer.clear();
@@ -118,32 +120,32 @@ impl<M: Masks> WebSocket<M> {
         self.next_message().inspect_err(|violation| self.fail(*violation))
     }
 
-    /// Takes a text message.
+    /// Queues a text message for sending.
     ///
     /// # Errors
     ///
-    /// When the connection is closing, or too much waits for the peer to read; the message is not sent then.
+    /// If the connection is closing, or too much waits for the peer to read. The message is not sent in this case.
     pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
         self.check_room(text.len())?;
         self.output.encode_text(text);
         Ok(())
     }
 
-    /// Takes a binary message.
+    /// Queues a binary message for sending.
     ///
     /// # Errors
     ///
-    /// As [`send_text`](Self::send_text).
+    /// As for [`send_text`](Self::send_text).
     pub fn send_binary(&mut self, bytes: &[u8]) -> Result<(), SendError> {
         self.check_room(bytes.len())?;
         self.output.encode_binary(bytes);
         Ok(())
     }
 
-    /// Begins the closing handshake; does nothing if it has begun.
+    /// Starts the closing handshake; does nothing if it has already started.
     ///
-    /// A code that must not be sent (RFC 6455, section 7.4) is left out together with the reason, and a reason of more than
-    /// 123 bytes is cut off between two characters.
+    /// A code that must not be sent (RFC 6455, section 7.4) is left out together with the reason, and a reason of more
+    /// than 123 bytes is truncated at a character boundary.
     pub fn close(&mut self, frame: Option<&CloseFrame>) {
         if self.phase == Phase::Open {
             self.phase = Phase::Closing;
@@ -151,17 +153,17 @@ impl<M: Masks> WebSocket<M> {
         }
     }
 
-    /// Returns the bytes to write next, empty if nothing waits.
+    /// Returns the bytes to write next; empty if there are none.
     pub fn poll_output(&mut self) -> &[u8] {
         self.output.bytes()
     }
 
-    /// The stream has taken the first `len` bytes of the [output](Self::poll_output).
+    /// The stream has accepted the first `len` bytes of the [output](Self::poll_output).
     pub fn handle_written(&mut self, len: usize) {
         self.output.advance(len);
     }
 
-    /// Whether nothing waits to be written.
+    /// Whether everything has been written.
     #[must_use]
     pub fn is_flushed(&self) -> bool {
         self.output.is_empty()
@@ -174,14 +176,15 @@ impl<M: Masks> WebSocket<M> {
         self.phase == Phase::Closed
     }
 
-    /// Returns how many bytes were received, parts of messages included: a sign of life before a large message is complete.
+    /// Returns how many bytes were received, including parts of messages, which are a sign of life before a large
+    /// message is complete.
     #[must_use]
     pub const fn bytes_received(&self) -> u64 {
         self.bytes_received
     }
 
-    /// Returns the size in bytes of the allocation that the last text or binary message lies in. Keeping the message keeps all
-    /// of it alive, so a small message that is kept for long should be copied.
+    /// Returns the size in bytes of the allocation that the last text or binary message is part of. Keeping the message
+    /// keeps the whole allocation alive, so copy a small message if you keep it for a long time.
     #[must_use]
     pub const fn backing_len(&self) -> usize {
         self.backing_len
@@ -230,7 +233,7 @@ impl<M: Masks> WebSocket<M> {
         Ok(Received::More)
     }
 
-    /// The usual case: a message that came in one piece is a slice of the read buffer.
+    /// The usual case: a message that arrived in one piece is a slice of the read buffer.
     #[inline]
     fn read_whole(&mut self, header: Header, len: usize) -> Result<Message, Violation> {
         self.backing_len = self.buffer.len();
@@ -243,7 +246,7 @@ impl<M: Masks> WebSocket<M> {
 
     fn read_control(&mut self, control: Control, header: Header) -> Result<Message, Violation> {
         self.buffer.skip(header.len);
-        // Control frames have at most 125 bytes, and all of them are there.
+        // Control frames have at most 125 bytes, all of which have arrived.
         let len = usize::try_from(header.payload_len).unwrap_or_default();
         let payload = &self.buffer.unread()[..len];
         let message = match control {
@@ -299,7 +302,7 @@ impl<M: Masks> WebSocket<M> {
         Ok(())
     }
 
-    /// Takes what has come of a frame. Returns whether that was its end.
+    /// Reads the received part of a frame. Returns whether the frame is complete.
     fn read_part(&mut self, rest: u64, is_final: bool) -> Result<bool, Violation> {
         let unread = self.buffer.unread();
         let len = usize::try_from(rest).unwrap_or(usize::MAX).min(unread.len());
@@ -314,7 +317,7 @@ impl<M: Masks> WebSocket<M> {
         Ok(rest == 0)
     }
 
-    /// Whether a data frame behind `len` bytes of its message is within the limits.
+    /// Whether a data frame that follows `len` bytes of its message is within the limits.
     fn takes(&self, header: &Header, len: u64) -> bool {
         header.payload_len <= self.limits.max_frame_len
             && len.saturating_add(header.payload_len) <= self.limits.max_message_len as u64
@@ -328,7 +331,7 @@ impl<M: Masks> WebSocket<M> {
         if len <= self.limits.max_output_len { Ok(()) } else { Err(SendError::Full) }
     }
 
-    /// Tells the peer what it did wrong (section 7.1.7).
+    /// Sends a close frame with what the peer did wrong (section 7.1.7).
     fn fail(&mut self, violation: Violation) {
         self.close(Some(&CloseFrame { code: violation.close_code(), reason: "".into() }));
         self.phase = Phase::Closed;
@@ -346,5 +349,5 @@ impl<M> fmt::Debug for WebSocket<M> {
     }
 }
 
-/// Frames that one call handles if they complete no message.
+/// How many frames one call handles if they complete no message.
 const FRAMES_PER_CALL: usize = 64;

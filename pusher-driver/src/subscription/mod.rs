@@ -245,7 +245,7 @@ impl Subscription {
     /// while let Some(event) = chat.recv().await {
     ///     match event {
     ///         Event::Channel(event) => println!("{}: {}", event.event(), event.data().text()),
-    ///         Event::ContinuityLost { .. } => println!("load the state anew"),
+    ///         Event::ContinuityLost { .. } => println!("load the state again"),
     ///         _ => {}
     ///     }
     /// }

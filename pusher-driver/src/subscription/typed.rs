@@ -29,7 +29,7 @@ use crate::decoder::{Decoder, TypedError};
 /// while let Some(order) = orders.recv().await {
 ///     match order {
 ///         Ok(order) => println!("order {}", order.id),
-///         Err(TypedError::Gap { .. }) => println!("load the orders anew"),
+///         Err(TypedError::Gap { .. }) => println!("load the orders again"),
 ///         Err(error @ TypedError::Decode { .. }) => eprintln!("{error}"),
 ///         Err(error) => return Err(error.into()),
 ///     }

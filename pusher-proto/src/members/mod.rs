@@ -175,7 +175,7 @@ impl FromIterator<Member> for Members {
     }
 }
 
-/// As [`FromIterator`].
+/// As for [`FromIterator`].
 impl Extend<Member> for Members {
     fn extend<I: IntoIterator<Item = Member>>(&mut self, members: I) {
         for Member { id, info } in members {

@@ -1,4 +1,4 @@
-//! What errors of the library mean for a connection.
+//! The meaning of the library's errors for a connection.
 
 use std::io;
 use std::time::Duration;
@@ -13,8 +13,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 /// Why the application could not open a WebSocket.
 ///
-/// Errors of IO and of the library become one with `?`. A refused upgrade keeps its status, `Retry-After`, `Location` and the start
-/// of its body ([`TransportError::Http`]). For anything else, make one of a [`TransportError`].
+/// IO errors and errors of the library are converted with `?`. A refused upgrade keeps its status, `Retry-After`,
+/// `Location` and the start of its body ([`TransportError::Http`]). Anything else can be converted from a
+/// [`TransportError`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenError(CloseReason);
 
@@ -90,7 +91,7 @@ pub(super) fn close_reason(error: &tungstenite::Error) -> CloseReason {
     }
 }
 
-/// The close code that tells the server of its mistake (RFC 6455, section 7.4.1); `None` if it made none.
+/// The close code for a mistake of the server (RFC 6455, section 7.4.1); `None` if the error is not its mistake.
 pub(super) fn close_code(error: &tungstenite::Error) -> Option<CloseCode> {
     match error {
         tungstenite::Error::Capacity(_) => Some(CloseCode::Size),

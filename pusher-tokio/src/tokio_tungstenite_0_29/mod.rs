@@ -1,10 +1,10 @@
 //! Clients over streams of [`tokio_tungstenite`] 0.29 that the application opens: a Unix socket, a tunnel, another TLS library.
 //!
-//! This module and the feature `tokio-tungstenite-0-29` are named after the version of that crate, which is not at 1.0. A later
-//! version becomes a module and a feature of its own.
+//! This module and the feature `tokio-tungstenite-0-29` are named after the version of that crate, which has not
+//! reached 1.0. A later version will have its own module and feature.
 //!
-//! [`connect_with`] takes a function that opens one WebSocket. The client calls it for every attempt to connect, the first one and
-//! each reconnect. Everything else is as in the rest of this crate: handles, events, delays and deadlines.
+//! [`connect_with`] takes a function that opens a WebSocket. The client calls it for every attempt to connect,
+//! including reconnects. Everything else works as in the rest of this crate: handles, events, delays and deadlines.
 //!
 //! ```no_run
 //! # #[cfg(unix)]
@@ -28,15 +28,17 @@
 //!
 //! # Differences
 //!
-//! What a stream does is up to the library and to the application:
+//! The behaviour of a stream depends on the library and the application:
 //!
-//! * A message above [`max_frame_len`](crate::ConfigBuilder::max_frame_len) ends the connection with close code 1009, and the client
-//!   reconnects; the crate's own WebSocket skips such a message. This needs [`Upgrade::config`]. A stream with larger limits of
-//!   its own holds the whole message before the client rejects it.
-//! * The number of frames in a message is not limited. If a message never ends, the connection ends when a ping has been
-//!   unanswered for five minutes. Until then the library reads on whenever the stream is ready. Streams of tokio pause from time to
-//!   time even if they have more, so that other tasks run; a stream that is not built on them should do the same.
-//! * Proxies, TLS and the addresses of a name are the application's. The options for them apply to requests for authorization.
+//! * A message above [`max_frame_len`](crate::ConfigBuilder::max_frame_len) ends the connection with close code 1009,
+//!   and the client reconnects; the crate's own WebSocket skips such a message. This requires that you use
+//!   [`Upgrade::config`]; a stream with larger limits buffers the whole message before the client rejects it.
+//! * The number of frames in a message is not limited. If a message never ends, the connection ends when a ping has
+//!   been unanswered for five minutes. Until then, the library keeps reading whenever the stream is ready. Streams of
+//!   tokio pause from time to time even if they have more, so that other tasks can run; a stream that is not based on
+//!   them should do the same.
+//! * Proxies, TLS and name resolution are up to the application. The options for them apply only to authorization
+//!   requests.
 
 mod error;
 mod socket;
@@ -63,19 +65,19 @@ use crate::runtime::Tokio;
 
 /// Starts a client whose WebSockets are opened by `open`.
 ///
-/// Its connection runs as a task of the current tokio runtime, as with [`connect_with`](crate::connect_with). `open` is called once
-/// for every attempt. The attempt ends with its result, or when the future is dropped: after the time for a handshake
-/// ([`handshake_timeout`](crate::ConfigBuilder::handshake_timeout)), or when the connection is not wanted any more. An [`OpenError`] is
-/// reported as [`Event::ConnectionError`](crate::Event::ConnectionError), and the next attempt comes after the usual delay. If
-/// `open` or the stream panics, that attempt or connection has failed, and the client goes on.
+/// Its connection runs as a task of the current tokio runtime, as with [`connect_with`](crate::connect_with). `open` is
+/// called once for every attempt. The future is dropped if it takes longer than
+/// [`handshake_timeout`](crate::ConfigBuilder::handshake_timeout), or if the connection is no longer wanted. An
+/// [`OpenError`] is reported as [`Event::ConnectionError`](crate::Event::ConnectionError), and the next attempt follows
+/// after the usual delay. If `open` or the stream panics, this attempt or connection fails, and the client continues.
 ///
 /// # Errors
 ///
-/// When an option is unusable, or the authorizer has a URL that cannot be used.
+/// If an option is invalid, or the authorizer has a URL that cannot be used.
 ///
 /// # Panics
 ///
-/// When called outside of a tokio runtime, or in one without IO and time.
+/// If called outside of a tokio runtime, or in one without IO and time.
 #[track_caller]
 pub fn connect_with<O, F, S>(
     config: Config,
@@ -98,7 +100,7 @@ where
     Ok(client)
 }
 
-/// Tokio, but for the sockets.
+/// Tokio, except for the sockets.
 struct WithOpener<O> {
     tokio: Tokio,
     max_message_len: usize,
@@ -129,7 +131,7 @@ where
     ) -> impl Future<Output = Result<Self::Socket, CloseReason>> + Send + 'static {
         let (open, upgrade) = (Arc::clone(&self.open), Upgrade::new(request, self.max_message_len));
         async move {
-            // Called in here, where the loop catches a panic.
+            // Called here, where the loop catches a panic.
             let mut attempt = Fragile::new(Box::pin(open(upgrade)));
             let stream = poll_fn(|context| attempt.as_mut().poll(context)).await?;
             Ok(Tungstenite::new(stream))

@@ -1,4 +1,4 @@
-//! A stream of the application as the loop's socket.
+//! Uses a stream of the application as the loop's socket.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,8 +29,8 @@ pub(super) struct Tungstenite<S> {
 
 /// Wakes the loop, and remembers that it did.
 ///
-/// The library does not say when bytes of an incomplete message have come, which count as a sign of life. But if the stream wakes
-/// its reader and gives no message, it was for such bytes, or because the peer has taken some of ours.
+/// The library does not report bytes of an incomplete message, which count as a sign of life. However, if the stream
+/// wakes its reader but returns no message, it received such bytes, or the peer accepted some of ours.
 #[derive(Default)]
 struct Alarm {
     rang: AtomicBool,
@@ -55,7 +55,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Tungstenite<S> {
         Self { stream: Some(Fragile::new(stream)), alarm, waker, is_peer_closing: false }
     }
 
-    /// Uses the stream. One that panics is not used again.
+    /// Uses the stream. A stream that panics is not used again.
     fn stream<T>(&mut self, run: impl FnOnce(Pin<&mut WebSocketStream<S>>) -> T) -> Result<T, CloseReason> {
         let stream = self.stream.as_mut();
         let result = stream.and_then(|stream| guard("the application's stream", || run(Pin::new(&mut **stream))));
@@ -65,7 +65,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Tungstenite<S> {
         })
     }
 
-    /// Queues a message, as it does even while the stream takes nothing.
+    /// Queues a message, which works even while the stream accepts nothing.
     fn queue(&mut self, message: Message) -> Result<(), CloseReason> {
         self.stream(|stream| stream.start_send(message))?.map_err(|error| close_reason(&error))
     }
@@ -81,7 +81,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Tungstenite<S> {
         Poll::Ready(received)
     }
 
-    /// Tells the peer what is wrong with what it sent.
+    /// Sends a close frame with what the peer did wrong.
     fn fail(&mut self, error: &tungstenite::Error) -> CloseReason {
         if let Some(code) = close_code(error) {
             // If it cannot be queued, the connection ends without it.
@@ -138,7 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Socket for Tungstenite<
 
 fn received(message: Message) -> Received {
     match message {
-        // A copy: only the library may know that its bytes are UTF-8 without another look.
+        // A copy, because only the library's own type is known to be UTF-8 without another check.
         Message::Text(text) => Received::Frame(Frame::Text(text.as_str().into())),
         Message::Binary(bytes) => Received::Frame(Frame::Binary(bytes)),
         Message::Ping(_) => Received::Frame(Frame::Ping),
@@ -146,10 +146,10 @@ fn received(message: Message) -> Received {
         Message::Close(frame) => Received::Closed(CloseReason::Closed(
             frame.map(|frame| CloseFrame { code: frame.code.into(), reason: frame.reason.as_str().into() }),
         )),
-        // Reading gives none of these.
+        // Reading returns none of these.
         Message::Frame(_) => Received::Part,
     }
 }
 
-/// Messages that are read of a closing socket before others on the same thread have their turn.
+/// Messages that are read from a closing socket before other tasks on the same thread run.
 const MESSAGES_PER_POLL: usize = 256;

@@ -1,4 +1,4 @@
-//! One socket over a stream in memory, poll by poll.
+//! One socket over an in-memory stream, poll by poll.
 
 use std::io;
 use std::pin::Pin;
@@ -101,7 +101,7 @@ async fn a_socket_wakes_for_bytes_and_reports_those_of_an_incomplete_message_onc
     }
     let part = Poll::Ready(Received::Part);
     let ping = Poll::Ready(Received::Frame(Frame::Ping));
-    // What begins behind a message is not reported: the message was a sign of life.
+    // The beginning of the next message is not reported, because the message before was a sign of life.
     let expected = [
         part.clone(),
         Poll::Pending,

@@ -1,4 +1,4 @@
-//! What an attempt to connect asks of the application.
+//! What an attempt to connect requires from the application.
 
 use std::io;
 
@@ -11,10 +11,11 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::{HOST, HeaderName, USER_AGENT as USER_AGENT_HEADER};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-/// The WebSocket that an attempt to connect asks for.
+/// The WebSocket that an attempt to connect needs.
 ///
-/// Pass it to [`client_async_with_config`](tokio_tungstenite::client_async_with_config) as the request: it becomes an upgrade with the
-/// path, the query and the headers of the endpoint. Headers that the handshake has itself, such as `Connection`, are refused.
+/// Pass it to [`client_async_with_config`](tokio_tungstenite::client_async_with_config) as the request: it becomes an
+/// upgrade request with the path, the query and the headers of the endpoint. Headers that the handshake sets itself,
+/// such as `Connection`, are refused.
 #[derive(Clone, Debug)]
 pub struct Upgrade {
     request: ConnectRequest,
@@ -26,16 +27,16 @@ impl Upgrade {
         Self { request, max_message_len }
     }
 
-    /// Returns host, port, TLS, path and headers, as the endpoint of this attempt has them.
+    /// Returns the host, port, TLS setting, path and headers of this attempt's endpoint.
     #[must_use]
     pub const fn request(&self) -> &ConnectRequest {
         &self.request
     }
 
-    /// Returns the limits that fit the client's configuration, with small buffers.
+    /// Returns the limits for the client's configuration, with small buffers.
     ///
-    /// Messages and frames have at most [`max_frame_len`](crate::ConfigBuilder::max_frame_len) bytes. At most 16 MiB wait for a server
-    /// that does not read; then the connection fails.
+    /// Messages and frames have at most [`max_frame_len`](crate::ConfigBuilder::max_frame_len) bytes. At most 16 MiB
+    /// can wait for a server that does not read; beyond that, the connection fails.
     #[must_use]
     pub fn config(&self) -> WebSocketConfig {
         WebSocketConfig::default()
@@ -59,7 +60,7 @@ impl IntoClientRequest for Upgrade {
             if name == HOST {
                 fields.insert(name, value);
             } else if of_handshake.contains(&name) {
-                // The library would leave it out.
+                // The library would drop it silently.
                 let message = format!("the header {name:?} belongs to the handshake");
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, message).into());
             } else {

@@ -16,8 +16,8 @@ use self::response::{Body, Head, HeadEnd};
 
 /// The upgrade of a stream that is connected to a server.
 ///
-/// Write [`request`](Self::request), then hand over what comes with [`handle_read`](Self::handle_read) until it says how the
-/// upgrade ended.
+/// Write [`request`](Self::request) to the stream, then pass what it returns to [`handle_read`](Self::handle_read), until
+/// that returns the result of the upgrade.
 ///
 /// # Examples
 ///
@@ -39,15 +39,15 @@ pub struct Handshake {
     accept: String,
     protocols: Vec<String>,
     stage: Stage,
-    /// What has come and is not read yet.
+    /// The received bytes that have not been read yet.
     bytes: Vec<u8>,
-    /// Bytes of heads that have come, those of interim answers included.
+    /// Bytes of heads that have arrived, including those of interim responses.
     head_len: usize,
 }
 
 enum Stage {
     Head(HeadEnd),
-    /// The server refused, and says more in the body.
+    /// The server refused the upgrade; the body contains more.
     Body(Refusal, Body),
     Ended,
 }
@@ -55,9 +55,9 @@ enum Stage {
 /// A successful upgrade.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upgraded {
-    /// What came behind the answer: the first frames.
+    /// The bytes after the answer: the first frames.
     pub leftover: Bytes,
-    /// The subprotocol that the server chose among those of the request.
+    /// The subprotocol that the server chose from those in the request.
     pub protocol: Option<String>,
 }
 
@@ -70,7 +70,7 @@ pub struct Refusal {
     pub location: Option<String>,
     /// The `Retry-After`, if it is a number of seconds.
     pub retry_after: Option<Duration>,
-    /// The start of the body, at most [`MAX_EXCERPT_LEN`] bytes. What is not UTF-8 is replaced by U+FFFD.
+    /// The start of the body, at most [`MAX_EXCERPT_LEN`] bytes. Invalid UTF-8 is replaced by U+FFFD.
     pub excerpt: String,
 }
 
@@ -81,16 +81,16 @@ pub enum HandshakeError {
     /// The stream ended before the answer was complete.
     #[error("closed before it answered the upgrade")]
     Closed,
-    /// The server refused.
+    /// The server refused the upgrade.
     #[error("the server refused the WebSocket upgrade with HTTP status {}", .0.status)]
     Refused(Refusal),
-    /// What came is not HTTP/1.1.
+    /// The answer is not HTTP/1.1.
     #[error("the answer to the upgrade is not HTTP/1.1: {0}")]
     NotHttp(&'static str),
     /// The answer has more than [`MAX_HEAD_LEN`] bytes of headers.
     #[error("the answer to the upgrade has too many headers")]
     HeadTooLong,
-    /// The answer has status 101, and a header that must be there is not, or has another value.
+    /// The answer has status 101, but a required header is missing or has a wrong value.
     #[error("the answer to the upgrade has no valid {0} header")]
     Header(&'static str),
     /// The server uses an extension although none was offered.
@@ -102,11 +102,11 @@ pub enum HandshakeError {
 }
 
 impl Handshake {
-    /// Writes the request. `key` is a nonce: 16 random bytes, new for each connection (RFC 6455, section 4.1).
+    /// Prepares the request. `key` is a nonce: 16 random bytes, new for each connection (RFC 6455, section 4.1).
     ///
     /// # Errors
     ///
-    /// When a part of the request cannot stand in HTTP, or a header is given that the handshake writes itself.
+    /// If a part of the request cannot be sent in HTTP, or if one of the headers is written by the handshake itself.
     pub fn new(request: &Request, key: [u8; 16]) -> Result<Self, InvalidRequest> {
         let key = request::encode_key(key);
         Ok(Self {
@@ -125,13 +125,13 @@ impl Handshake {
         &self.request
     }
 
-    /// Takes bytes of the stream. Returns `None` until the answer is complete.
+    /// Takes bytes from the stream. Returns `None` until the answer is complete.
     ///
     /// A refusal is complete with its body, or with [`MAX_EXCERPT_LEN`] bytes of it.
     ///
     /// # Errors
     ///
-    /// When the server does not upgrade, or breaks the rules while it does.
+    /// If the server does not upgrade, or breaks the rules while it does.
     pub fn handle_read(&mut self, bytes: &[u8]) -> Result<Option<Upgraded>, HandshakeError> {
         self.bytes.extend_from_slice(bytes);
         loop {
@@ -151,7 +151,7 @@ impl Handshake {
                             self.bytes = Vec::new();
                             return Ok(Some(Upgraded { leftover, protocol }));
                         }
-                        // Interim answers such as 103 come before the answer (RFC 9110, section 15.2).
+                        // Interim responses such as 103 come before the answer (RFC 9110, section 15.2).
                         100..=199 => {
                             self.stage = Stage::Head(HeadEnd::new());
                             self.bytes.drain(..head.len());
@@ -175,7 +175,7 @@ impl Handshake {
         }
     }
 
-    /// The stream has ended. Returns what that means for the upgrade.
+    /// The stream has ended. Returns the resulting error.
     #[must_use]
     pub fn handle_end(&mut self) -> HandshakeError {
         match mem::replace(&mut self.stage, Stage::Ended) {
@@ -194,8 +194,8 @@ impl fmt::Debug for Handshake {
     }
 }
 
-/// Bytes that the headers of the answer may have, interim answers included.
+/// How many bytes the headers of the answer may have, including interim responses.
 pub const MAX_HEAD_LEN: usize = 16 * 1_024;
 
-/// Bytes of a refusal's body that are kept.
+/// How many bytes of a refusal's body are kept.
 pub const MAX_EXCERPT_LEN: usize = 1_024;

@@ -14,7 +14,7 @@ pub struct Request {
     host: String,
     target: String,
     headers: Vec<(String, String)>,
-    /// Sent unless the header is among the others.
+    /// Headers that are sent unless they are also in the list above.
     defaults: Vec<(String, String)>,
 }
 
@@ -22,16 +22,16 @@ pub struct Request {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidRequest {
-    /// The host has characters that cannot stand in a `Host` header.
+    /// The host contains characters that are not allowed in a `Host` header.
     #[error("the host {0:?} cannot appear in a header")]
     Host(String),
-    /// The target does not begin with `/`, or has characters that must be percent-encoded.
+    /// The target does not begin with `/`, or contains characters that must be percent-encoded.
     #[error("the request target is not a path and query in printable ASCII")]
     Target,
     /// The name of a header is not a token.
     #[error("{0:?} is not the name of a header")]
     HeaderName(String),
-    /// The value of the header with this name has control characters.
+    /// The value of the header with this name contains control characters.
     #[error("the value of the header {0} has control characters")]
     HeaderValue(String),
     /// The header is written by the handshake, or belongs to a body.
@@ -40,14 +40,14 @@ pub enum InvalidRequest {
 }
 
 impl Request {
-    /// Begins a request. `host` is a name or address with a port unless that is the default one, an IPv6 address in
-    /// brackets. `target` is path and query, percent-encoded.
+    /// Returns a request. `host` is a host name or an IP address, with the port unless it is the default one; put an
+    /// IPv6 address in brackets. `target` is the path and query, percent-encoded.
     #[must_use]
     pub fn new(host: &str, target: &str) -> Self {
         Self { host: host.to_owned(), target: target.to_owned(), headers: Vec::new(), defaults: Vec::new() }
     }
 
-    /// Adds a header. `Host` replaces the host that was given. `Sec-WebSocket-Protocol` offers subprotocols, among which the
+    /// Adds a header. `Host` replaces the given host. `Sec-WebSocket-Protocol` offers subprotocols from which the
     /// server may choose.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
@@ -55,14 +55,14 @@ impl Request {
         self
     }
 
-    /// Adds a header that is left out if [`header`](Self::header) sets one of that name, such as `User-Agent`.
+    /// Adds a header, such as `User-Agent`, that is left out if [`header`](Self::header) sets one of the same name.
     #[must_use]
     pub fn default_header(mut self, name: &str, value: &str) -> Self {
         self.defaults.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Subprotocols that are offered.
+    /// The offered subprotocols.
     pub(super) fn protocols(&self) -> Vec<String> {
         let offers = self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-protocol"));
         offers.flat_map(|(_, value)| super::response::tokens(value)).map(ToOwned::to_owned).collect()
@@ -101,7 +101,7 @@ impl Request {
     }
 }
 
-/// Values may be secrets.
+/// Shows no values, because they may be secret.
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = |headers: &[(String, String)]| headers.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
@@ -120,7 +120,7 @@ pub(super) fn encode_key(key: [u8; 16]) -> String {
 fn check(name: &str, value: &str) -> Result<(), InvalidRequest> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(is_token) {
-        // A whole header in place of the name has its value behind the name.
+        // If a whole header was given as the name, what follows the name may be secret.
         let end = name.bytes().position(|byte| !is_token(byte)).unwrap_or(name.len());
         return Err(InvalidRequest::HeaderName(name.get(..end).unwrap_or_default().to_owned()));
     }
@@ -139,7 +139,7 @@ fn write(bytes: &mut Vec<u8>, name: &str, value: &str) {
     }
 }
 
-/// Headers that would contradict the handshake, or announce a body that does not come.
+/// Headers that would contradict the handshake, or announce a body that does not follow.
 const RESERVED: [&str; 8] = [
     "Upgrade",
     "Connection",

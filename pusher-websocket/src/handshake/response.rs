@@ -21,15 +21,15 @@ pub(super) struct Head<'a> {
     len: usize,
 }
 
-/// Looks for the empty line at the end of a head. Every byte is looked at once, however small the pieces are that come.
+/// Finds the empty line at the end of a head. Every byte is examined once, however small the received pieces are.
 pub(super) struct HeadEnd {
     looked_at: usize,
-    /// Empty lines in front of the first one that is not are skipped.
+    /// Whether a non-empty line was found; empty lines before it are skipped.
     has_begun: bool,
     is_line_empty: bool,
 }
 
-/// Where the body of a refusal ends.
+/// How the end of a refusal's body is found.
 #[derive(Clone, Copy)]
 pub(super) enum Body {
     Length(u64),
@@ -38,10 +38,11 @@ pub(super) enum Body {
 }
 
 impl<'a> Head<'a> {
-    /// Reads the head at the start of `bytes`; `None` until all of it is there. `end` remembers how far it has looked.
+    /// Reads the head at the start of `bytes`; `None` until it is complete. `end` remembers how far it has been
+    /// searched.
     pub(super) fn read(bytes: &'a [u8], end: &mut HeadEnd, max_len: usize) -> Result<Option<Self>, HandshakeError> {
         let end = end.find(bytes);
-        // Bytes of another protocol, such as a TLS alert, have no end to wait for.
+        // In bytes of another protocol, such as a TLS alert, there is no end to wait for.
         let version = bytes.trim_ascii_start();
         if !version.starts_with(&VERSION[..version.len().min(VERSION.len())]) {
             return Err(HandshakeError::NotHttp("it begins with other words"));
@@ -77,8 +78,8 @@ impl<'a> Head<'a> {
         self.status
     }
 
-    /// Checks an answer with status 101 as RFC 6455 demands (section 4.1, from "If the status code received" on). Returns
-    /// the subprotocol.
+    /// Checks an answer with status 101 as RFC 6455 requires (section 4.1, from "If the status code received" on).
+    /// Returns the subprotocol.
     pub(super) fn check_upgrade(&self, accept: &str, offered: &[String]) -> Result<Option<String>, HandshakeError> {
         if self.minor_version == 0 {
             return Err(HandshakeError::NotHttp("version 1.0 has no upgrade"));
@@ -108,7 +109,7 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// What the headers of a refusal say.
+    /// Returns a refusal with what its headers contain.
     pub(super) fn refusal(&self) -> Refusal {
         let text = |name| self.values(name).next().map(|value| excerpt(value.trim_ascii()));
         let seconds = text("Retry-After").and_then(|seconds| seconds.parse().ok());
@@ -120,7 +121,7 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// How the body's end is found (RFC 9112, section 6.3).
+    /// Returns how the end of the body is found (RFC 9112, section 6.3).
     pub(super) fn body(&self) -> Body {
         if matches!(self.status, 204 | 304) {
             return Body::Length(0);
@@ -139,7 +140,7 @@ impl<'a> Head<'a> {
     }
 
     fn tokens(&self, name: &'static str) -> impl Iterator<Item = &'a str> {
-        // What is not ASCII is no token, and must not pass for one.
+        // Text that is not ASCII is not a token, and must not be mistaken for one.
         self.values(name).flat_map(|value| tokens(str::from_utf8(value).unwrap_or("\u{fffd}")))
     }
 }
@@ -149,7 +150,7 @@ impl HeadEnd {
         Self { looked_at: 0, has_begun: false, is_line_empty: true }
     }
 
-    /// Returns the length of the head, the empty line included.
+    /// Returns the length of the head, including the empty line.
     fn find(&mut self, bytes: &[u8]) -> Option<usize> {
         for (at, byte) in bytes.iter().enumerate().skip(self.looked_at) {
             self.looked_at = at + 1;
@@ -165,7 +166,7 @@ impl HeadEnd {
 }
 
 impl Body {
-    /// Returns the start of the body, and whether that is all of it or all that is kept.
+    /// Returns the start of the body, and whether that is the whole body or as much as is kept.
     pub(super) fn read(self, bytes: &[u8]) -> (String, bool) {
         match self {
             Self::Length(len) => {
@@ -191,7 +192,7 @@ pub(super) fn accept(key: &str) -> String {
     STANDARD.encode(Sha1::new().chain_update(key).chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11").finalize())
 }
 
-/// The content of chunks (RFC 9112, section 7.1), and whether the last one is there.
+/// The content of chunks (RFC 9112, section 7.1), and whether the last one has arrived.
 fn unchunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
     loop {
@@ -209,25 +210,25 @@ fn unchunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
     }
 }
 
-/// The start of a text of the peer, which may be anything.
+/// The start of a text from the peer, which may be anything.
 fn excerpt(bytes: &[u8]) -> String {
     let start = &bytes[..bytes.len().min(MAX_EXCERPT_LEN)];
     let mut text = String::from_utf8_lossy(start).into_owned();
     while text.len() > MAX_EXCERPT_LEN {
         text.pop();
     }
-    // A character that was cut in two is not worth a replacement.
+    // A character that was cut off at the end is dropped, not replaced.
     if bytes.len() > start.len() && text.ends_with('\u{fffd}') {
         text.pop();
     }
     text.trim_ascii().to_owned()
 }
 
-/// How every answer begins.
+/// The start of every answer.
 const VERSION: &[u8] = b"HTTP/1.";
 
-/// Headers that an answer may have. Real ones have about 20.
+/// How many headers an answer may have; real ones have about 20.
 const MAX_HEADERS: usize = 100;
 
-/// Bytes of chunks that are looked at for an excerpt.
+/// How many bytes of chunks are read for an excerpt.
 const MAX_CHUNKED_LEN: usize = 4 * MAX_EXCERPT_LEN;

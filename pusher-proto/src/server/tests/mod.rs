@@ -70,7 +70,7 @@ impl World {
         self.say(client, &text)
     }
 
-    /// As [`World::enter`].
+    /// As for [`World::enter`].
     pub(super) fn sign_in(&mut self, client: u64, data: &str) -> Vec<String> {
         let auth = app().token(&format!("{}::user::{data}", self.socket_id(client)));
         let (auth, data) = (auth.expose(), serde_json::to_string(data).unwrap());
