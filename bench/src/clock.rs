@@ -1,4 +1,4 @@
-//! What the operating system says about this process.
+//! CPU time, memory and limits of this process, from the operating system.
 
 use std::fs;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use cpu_time::ProcessTime;
 
 use crate::Result;
 
-/// Returns the CPU time of all threads of this process so far, in the kernel and outside.
+/// Returns the CPU time of all threads of this process so far, in user mode and in the kernel.
 pub(crate) fn cpu() -> Result<Duration> {
     Ok(ProcessTime::try_now()?.as_duration())
 }
@@ -19,7 +19,7 @@ pub(crate) fn resident() -> Result<f64> {
     Ok(line.trim_end_matches("kB").trim().parse()?)
 }
 
-/// Asks for as many open files as are allowed, and returns how many that is.
+/// Raises the limit of open files as far as allowed, and returns it.
 pub(crate) fn raise_open_files() -> Result<usize> {
     Ok(usize::try_from(rlimit::increase_nofile_limit(u64::MAX)?).unwrap_or(usize::MAX))
 }

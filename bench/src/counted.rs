@@ -1,4 +1,4 @@
-//! What can be counted instead of timed, by valgrind: the same in every run, also on a busy machine.
+//! Figures that valgrind counts, which are the same in every run, even on a busy machine.
 
 use crate::Result;
 use crate::feeder::{Host, Plan};
@@ -6,8 +6,8 @@ use crate::measured::SIZES;
 use crate::runner::{has_valgrind, under_valgrind};
 use crate::table::{Cell, Table, count as number};
 
-/// One figure: what it should be, and what `.ci/run` accepts, a little above what it was when it was last improved.
-/// Lower the limit when a change lowers the figure.
+/// A figure: its target, and the limit that `.ci/run` accepts, which is a little above the figure when it was last
+/// improved. Lower the limit when a change lowers the figure.
 struct Figure {
     name: &'static str,
     subject: Subject,
@@ -18,7 +18,7 @@ struct Figure {
 enum Subject {
     /// Instructions of an event in the core, by the length of its frame.
     Core(usize),
-    /// The same with 100,000 more channels, in percent of it.
+    /// The same with 100,000 more channels, in percent.
     Channels,
     /// Instructions of an event of 100 B from the socket to the reader of this name.
     Instructions(&'static str),
@@ -80,7 +80,7 @@ pub(crate) fn print(counts: &[f64]) {
 }
 
 impl Figure {
-    /// The difference of two runs, so that what is done once does not count.
+    /// The difference of two runs, so that work that is done once does not count.
     fn count(&self, host: &Host) -> Result<f64> {
         anstream::eprintln!("counting {}", self.name);
         match self.subject {

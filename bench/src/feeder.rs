@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::Result;
 
-/// Where servers run: one thread of this process.
+/// The thread of this process in which servers run.
 pub(crate) struct Host {
     runtime: Runtime,
     acceptor: TlsAcceptor,
@@ -41,12 +41,12 @@ pub(crate) struct Feeder {
 #[derive(Clone)]
 pub(crate) enum Plan {
     Answer,
-    /// Sends so many events of this frame length after the first subscription, once it may [go](Feeder::go).
+    /// Sends this many events of this frame length after the first subscription, once [`go`](Feeder::go) is called.
     Events {
         frame_len: usize,
         count: usize,
     },
-    /// Confirms subscriptions with a list of so many members.
+    /// Confirms subscriptions with a list of this many members.
     Presence {
         members: usize,
     },
@@ -64,7 +64,7 @@ impl Host {
         Ok(Self { runtime, acceptor: TlsAcceptor::from(Arc::new(tls)), root: STANDARD.encode(issued.cert.der()) })
     }
 
-    /// Starts a server on a port of its own, so that connections that are gone take no port from the next measurement.
+    /// Starts a server on its own port, so that closed connections do not use up ports for the next measurement.
     pub(crate) fn serve(&self, plan: Plan, with_tls: bool) -> Result<Feeder> {
         let listener = self.runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let scheme = if with_tls { "wss" } else { "ws" };
@@ -75,7 +75,7 @@ impl Host {
         self.runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (plan, go, acceptor) = (plan.clone(), Arc::clone(&go), acceptor.clone());
-                // A client that leaves is the usual end, so errors say nothing.
+                // Usually, the client ends the connection, so errors mean nothing.
                 tokio::spawn(async move {
                     stream.set_nodelay(true)?;
                     match acceptor {
@@ -90,7 +90,7 @@ impl Host {
 }
 
 impl Feeder {
-    /// Lets the client that has subscribed have its events.
+    /// Starts sending events to the subscribed client.
     pub(crate) fn go(&self) {
         self.go.notify_one();
     }

@@ -1,8 +1,8 @@
-//! What the clients cost, beside a reader that only drops what it reads.
+//! Measures what the clients cost, compared with a reader that only drops what it reads.
 //!
-//! `cargo run --release -p pusher-bench` measures everything in one run, prints tables and draws plots. Each measurement runs
-//! in a process of its own, which this program starts from itself; the server that feeds it is part of this process, so the
-//! CPU time of the child is the client's alone.
+//! `cargo run --release -p pusher-bench` measures everything in one run, prints tables and draws plots. Each
+//! measurement runs in its own child process, which is this program again. The server that feeds it is part of the
+//! parent process, so the CPU time of the child is that of the client alone.
 
 mod clock;
 mod counted;
@@ -24,14 +24,14 @@ use clap::{Parser, Subcommand};
 use crate::subject::Subject;
 use crate::suite::Suite;
 
-/// What the clients cost, beside a reader that only drops what it reads.
+/// Measures what the clients cost, compared with a reader that only drops what it reads.
 ///
 /// Prints tables of CPU time, memory, latency and, where valgrind is installed, counted instructions, and draws plots.
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// How many clients share a process where memory and connecting are measured.
+    /// How many clients share a process when memory and connecting are measured.
     #[arg(long, default_value_t = 10_000)]
     clients: usize,
     /// The directory that the plots are written to.
@@ -43,7 +43,7 @@ struct Arguments {
 enum Command {
     /// Counts instructions, allocations and bytes with valgrind, and fails if one is above its limit.
     Counted,
-    /// Runs one measurement; the program starts itself with this.
+    /// Runs one measurement; used internally.
     #[command(subcommand, hide = true)]
     Subject(Subject),
 }

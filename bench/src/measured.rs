@@ -1,4 +1,4 @@
-//! What is compared, and what it should cost.
+//! What is measured, and the targets.
 
 /// The JSON payload of the events, and the length of the frames that carry it, encoded once more.
 pub(crate) const SIZES: [Size; 3] = [
@@ -46,6 +46,6 @@ pub(crate) const IDLE_TARGET: f64 = 9.0;
 /// Median time of an echo, compared with the bare reader.
 pub(crate) const ECHO_TARGETS: [f64; 2] = [1.02, 1.1];
 
-/// CPU time of a list of so many members, in milliseconds.
+/// CPU time of a member list, in milliseconds.
 pub(crate) const PRESENCE_TARGET: f64 = 30.0;
 pub(crate) const MEMBERS: usize = 100_000;

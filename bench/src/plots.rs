@@ -1,4 +1,4 @@
-//! Plots of what was measured.
+//! Plots of the measurements.
 
 use std::fs;
 use std::path::Path;
@@ -111,14 +111,14 @@ fn chart<'a, 'b>(root: &'a Canvas<'b>, title: &str) -> ChartBuilder<'a, 'b, SVGB
     chart
 }
 
-/// Says which line is which, where no line is.
+/// Draws the legend where there are no lines.
 fn name_lines<'a, C: CoordTranslate>(chart: &mut ChartContext<'a, SVGBackend<'a>, C>) -> Result<()> {
     let mut labels = chart.configure_series_labels();
     labels.position(SeriesLabelPosition::UpperLeft).background_style(WHITE).border_style(GREY).label_font(LABEL);
     Ok(labels.draw()?)
 }
 
-/// Labels of a logarithmic axis that do not run into one another.
+/// Labels of a logarithmic axis that do not overlap.
 fn one_two_five(value: f64) -> String {
     let digits = format!("{value:.0e}");
     if digits.starts_with(['1', '2', '5']) { digits.parse::<f64>().unwrap_or(value).to_string() } else { String::new() }
@@ -137,7 +137,7 @@ const TITLE: (&str, u32) = ("sans-serif", 20);
 const LABEL: (&str, u32) = ("sans-serif", 14);
 const GREY: RGBColor = RGBColor(200, 200, 200);
 
-/// Colours that people who see few of them can tell apart (Okabe and Ito).
+/// Colours that people with colour blindness can distinguish (Okabe and Ito).
 const COLORS: [RGBColor; 6] = [
     RGBColor(90, 90, 90),
     RGBColor(230, 159, 0),

@@ -1,4 +1,4 @@
-//! When clients come back after an outage, in virtual time: the core without sockets.
+//! When clients reconnect after an outage: the core without sockets, in virtual time.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(crate) struct Reconnects {
 }
 
 impl Reconnects {
-    /// Plays an outage that so many clients with default options notice at the same moment.
+    /// Simulates an outage that this many clients with default options notice at the same moment.
     pub(crate) fn play(clients: u64) -> Result<Self> {
         let (mut attempts, mut late) = (Vec::new(), Vec::new());
         for seed in 1..=clients {
@@ -39,13 +39,13 @@ impl Reconnects {
         seconds
     }
 
-    /// Returns the delay that so many percent of the clients did not exceed.
+    /// Returns the delay that this percentage of the clients did not exceed.
     pub(crate) fn percentile(&self, percent: usize) -> Duration {
         self.late[(self.late.len() * percent / 100).min(self.late.len() - 1)]
     }
 }
 
-/// Plays one client, and returns when it is connected again.
+/// Simulates one client, and returns when it is connected again.
 fn play(seed: u64, attempts: &mut Vec<Duration>) -> Result<Duration> {
     let mut client = Client::new(Config::new("key", Endpoint::cluster("eu"))?, seed);
     client.connect();
@@ -54,7 +54,7 @@ fn play(seed: u64, attempts: &mut Vec<Duration>) -> Result<Duration> {
     client.handle_open(socket, now);
     client.handle_frame(socket, Frame::Text(GREETING.into()), now);
     while client.poll_action(now).is_some() {}
-    // Long enough to count as a good connection.
+    // Long enough to count as a stable connection.
     let loss = now + Duration::from_secs(60);
     now = loss;
     client.handle_close(socket, CloseReason::Dropped, now);

@@ -1,4 +1,4 @@
-//! Measurements in processes of their own.
+//! Measurements in child processes.
 
 use std::env;
 use std::io::{BufRead, BufReader, Read};
@@ -10,7 +10,7 @@ use crate::feeder::Feeder;
 /// The variable with the certificate that a subject trusts, in Base64.
 pub(crate) const ROOT: &str = "PUSHER_BENCH_ROOT";
 
-/// The line after which a subject is fed.
+/// The line after which events are sent to a subject.
 pub(crate) const READY: &str = "ready";
 
 /// Runs a subject against a server and returns the numbers that it prints.
@@ -20,7 +20,7 @@ pub(crate) fn run(subject: &[&str], feeder: &Feeder) -> Result<Vec<f64>> {
     start(command, subject, Some(feeder)).map(|(numbers, _)| numbers)
 }
 
-/// Runs a subject under a tool of valgrind and returns what the tool says.
+/// Runs a subject under a tool of valgrind and returns the tool's output.
 pub(crate) fn under_valgrind(options: &[&str], subject: &[&str], feeder: Option<&Feeder>) -> Result<String> {
     let mut command = Command::new("valgrind");
     command.args(options).arg(env::current_exe()?).arg("subject").stderr(Stdio::piped());

@@ -12,7 +12,8 @@ use crate::runner::run;
 use crate::table::{Cell, Table, count, duration};
 use crate::{Result, clock, counted, plots, runner};
 
-/// How often everything is measured. The fastest round counts, since whatever else the machine does only adds to it.
+/// How often everything is measured. The fastest round counts, since any other load on the machine only adds to the
+/// time.
 const ROUNDS: usize = 20;
 
 pub(crate) struct Suite {

@@ -1,4 +1,4 @@
-//! Tables that are aligned in a terminal and are Markdown.
+//! Markdown tables that are also aligned in a terminal.
 
 use anstyle::{AnsiColor, Style};
 
@@ -8,7 +8,7 @@ pub(crate) struct Table {
     rows: Vec<Vec<Cell>>,
 }
 
-/// A text, and whether it is as good as it should be where that can be said.
+/// A text, and whether it meets its target, if it has one.
 pub(crate) struct Cell {
     text: String,
     holds: Option<bool>,
@@ -53,7 +53,7 @@ impl Cell {
         Self { text: text.into(), holds: None }
     }
 
-    /// A measured value beside what it should be at most.
+    /// A measured value with its target.
     pub(crate) fn judged(text: impl Into<String>, value: f64, target: f64) -> Self {
         Self { text: text.into(), holds: Some(value <= target) }
     }
@@ -72,7 +72,7 @@ fn pad(text: &str, column: usize, width: usize) -> String {
     if column == 0 { format!("{text:<width$}") } else { format!("{text:>width$}") }
 }
 
-/// Writes a number of nanoseconds in a unit that suits it.
+/// Formats a number of nanoseconds with a suitable unit.
 pub(crate) fn duration(nanos: f64) -> String {
     match nanos {
         ..1e3 => format!("{nanos:.0} ns"),

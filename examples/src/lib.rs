@@ -1,4 +1,5 @@
-//! The programs are in `bin`. Here is only what the README of the repository shows, so that it is compiled.
+//! The programs are in `bin`. This library contains only the README of the repository, so that its examples are
+//! compiled.
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

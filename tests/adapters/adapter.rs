@@ -1,4 +1,4 @@
-//! The same program for every adapter.
+//! A common interface to all adapters.
 
 use std::ops::Deref;
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! An auth endpoint that answers what a scenario writes, byte for byte.
+//! An auth endpoint whose answers a scenario determines, byte for byte.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,21 +14,21 @@ use tokio::task::JoinHandle;
 
 use crate::world::{PATIENCE, SERVERS};
 
-/// A server of HTTP that knows nothing of it beyond where a request ends.
+/// An HTTP server that only knows where a request ends.
 pub(crate) struct Backend {
     address: SocketAddr,
     requests: Receiver<String>,
     accepting: JoinHandle<()>,
 }
 
-/// What a request is answered with.
+/// The answer to a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
     /// These bytes; the connection stays.
     Say(String),
-    /// The first, then the second again and again.
+    /// The first text, then the second one repeatedly.
     Flood(&'static str, &'static str),
-    /// The same with a pause, so that no read finds much.
+    /// The same with pauses, so that each read returns little.
     Trickle(&'static str),
     /// Nothing, and the connection ends.
     Close,
@@ -43,7 +43,7 @@ impl Answer {
 }
 
 impl Backend {
-    /// Answers the first request with the first answer, and so on; the last one counts for all that follow.
+    /// Answers the first request with the first answer, and so on; the last answer is used for all further requests.
     pub(crate) fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
         let listener = SERVERS.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
@@ -54,7 +54,7 @@ impl Backend {
             while let Ok((stream, _)) = listener.accept().await {
                 let (answers, sender, count) = (answers.clone(), sender.clone(), Arc::clone(&count));
                 tokio::spawn(async move {
-                    // The client may give up.
+                    // The client may abandon the request.
                     let _ = serve(stream, &answers, &sender, &count).await;
                 });
             }

@@ -1,4 +1,4 @@
-//! Auth servers as they are: what they are asked, and what their answers mean, on the bytes of HTTP.
+//! Realistic auth servers: the requests that they get, and the meaning of their answers, as bytes of HTTP.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ fn refused<A: Adapter>(user: &User<A>) -> AuthError {
     }
 }
 
-/// A client that asks this backend once.
+/// A client that sends one request to this backend.
 fn asking<A: Adapter>(world: &World<A>, backend: &Backend) -> User<A> {
     let user = world.user_with(world.config().auth_retries(0), backend.auth(), &options());
     user.client.connect();
@@ -224,7 +224,8 @@ fn a_request_ends_with_its_time<A: Adapter>(world: &mut World<A>) {
     let config = world.config().auth_retries(0).auth_timeout(Duration::from_millis(50));
     let user = world.user_with(config, backend.auth(), &options());
     user.client.connect();
-    // More than there are helper threads in the blocking adapter: none waits for one before it for longer than its time.
+    // More channels than the blocking adapter has helper threads: no request waits longer than its timeout for an
+    // earlier one.
     let channels: Vec<_> = (0..9).map(|number| user.subscribe(&format!("private-{number}"))).collect();
     for channel in channels {
         let timeout = SubscribeError::Channel(SubscriptionError::Auth(AuthError::Timeout.at(backend.url())));

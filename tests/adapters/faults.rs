@@ -1,4 +1,4 @@
-//! A TCP proxy that makes faults on demand.
+//! A TCP proxy that injects faults.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::world::SERVERS;
 
-/// Forwards to one address, from a port of its own.
+/// Forwards connections from its own port to one address.
 pub(crate) struct FaultProxy {
     address: SocketAddr,
     control: watch::Sender<Control>,
@@ -34,7 +34,7 @@ struct Control {
     flood: Flood,
 }
 
-/// What a connection gets from a server that ignores what it says.
+/// What a connection receives from a server that ignores it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flood {
     /// Once.
@@ -55,7 +55,7 @@ impl Flood {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
     Pass,
-    /// They wait, and both ends believe that the other is there.
+    /// They wait, and both ends assume that the other is still there.
     Silence,
     /// A few at a time.
     Trickle,
@@ -121,7 +121,7 @@ impl FaultProxy {
         });
     }
 
-    /// Ends all connections. New ones are taken.
+    /// Ends all connections. New ones are accepted.
     pub(crate) fn cut(&self, cut: Cut) {
         self.control.send_modify(|control| {
             control.cut = cut;
@@ -146,7 +146,7 @@ async fn forward(mut client: TcpStream, target: SocketAddr, mut control: watch::
     let (mut from_client, mut to_client) = client.split();
     let (from_server, to_server) = server.split();
     let cut = async {
-        // The proxy that goes cuts before.
+        // When the proxy is dropped, it cuts the connections first.
         control.wait_for(|control| control.cuts != begin.cuts).await.map(|control| control.cut).ok()
     };
     let passing = async {

@@ -1,4 +1,4 @@
-//! What a scenario may have left behind.
+//! Detects what a scenario has left behind.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use crate::adapter::tokio_tasks;
 use crate::world::{PATIENCE, SERVERS};
 
-/// What there is at one moment.
+/// The resources at one moment.
 #[derive(Debug)]
 pub(crate) struct Count {
-    /// Names of all threads but those of pools, which come and go.
+    /// Names of all threads except those of thread pools, which come and go.
     threads: Vec<String>,
     file_descriptors: usize,
     tokio_tasks: usize,
@@ -26,7 +26,7 @@ impl Count {
         }
     }
 
-    /// Waits until there is nothing beyond what there was.
+    /// Waits until there is nothing more than before.
     pub(crate) fn expect_nothing_more(&self) {
         let start = Instant::now();
         loop {
@@ -47,15 +47,15 @@ impl Count {
 
 fn threads() -> Vec<String> {
     let Ok(tasks) = fs::read_dir("/proc/self/task") else { return Vec::new() };
-    // A thread may end between the listing and the look.
+    // A thread may end after it was listed.
     let names = tasks.flatten().flat_map(|task| fs::read_to_string(task.path().join("comm")));
     let mut names: Vec<_> = names.filter(|name| !POOLS.iter().any(|pool| name.starts_with(pool))).collect();
     names.sort();
     names
 }
 
-/// Threads for blocking calls, such as the resolution of names, and workers: runtimes keep them for a while or for good. The
-/// latter may not go by their names yet when a scenario begins.
+/// Threads for blocking calls, such as name resolution, and worker threads: runtimes keep them for a while or
+/// permanently. Worker threads may not have their names yet when a scenario begins.
 const POOLS: [&str; 5] = ["blocking-", "tokio-", "async-std/", "async-io", "smol-"];
 
 fn file_descriptors() -> usize {

@@ -7,7 +7,7 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
-/// Lines of the clients that were in no client's span.
+/// Log lines of clients that were not in a client's span.
 static STRAYS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 struct Watch;
@@ -24,12 +24,12 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Watch {
     }
 }
 
-/// Begins to watch, in all threads.
+/// Starts to watch the log of all threads.
 pub(crate) fn watch() {
     let _ = tracing::subscriber::set_global_default(Registry::default().with(Watch));
 }
 
-/// Fails the scenario if a line was in no client's span.
+/// Fails the scenario if a line was not in a client's span.
 pub(crate) fn expect_no_strays() {
     let strays = mem::take(&mut *STRAYS.lock().unwrap_or_else(PoisonError::into_inner));
     assert!(strays.is_empty(), "logged outside of the client's span: {strays:#?}");

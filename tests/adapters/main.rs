@@ -1,5 +1,5 @@
-//! One list of scenarios, written once and run over every adapter: real sockets on this machine, the development server,
-//! and a proxy between them that makes faults. After each scenario nothing may be left over.
+//! A list of scenarios that run with every adapter: real sockets on this machine, the development server, and a proxy
+//! between them that injects faults. After each scenario, no resources may be left over.
 
 #[macro_use]
 #[expect(clippy::unwrap_used, reason = "it fails the scenario")]
@@ -32,7 +32,7 @@ use crate::world::World;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // Leftovers are counted in the whole process.
+    // Leftover resources are counted for the whole process.
     arguments.test_threads = Some(1);
     world::silence_wanted_panics();
     log::watch();
@@ -41,15 +41,15 @@ fn main() -> ExitCode {
     trials.extend(trials_of::<AsyncStd>());
     trials.extend(trials_of::<Smol>());
     trials.extend(trials_of::<Blocking>());
-    // The WebSocket is a library's, which takes frames without end. Authorization, TLS and proxies are those of `Tokio`, or the
-    // application's.
+    // The WebSocket belongs to a library that accepts any number of frames. Authorization, TLS and proxies are those of
+    // `Tokio`, or up to the application.
     let scenarios = scenarios::all::<Tungstenite>().into_iter();
     let supported = scenarios.filter(|(name, _)| *name != "a_message_that_never_ends_is_given_up");
     trials.extend(supported.map(|scenario| trial(scenario, false)));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// A situation, and what must come of it.
+/// A situation, and what must result from it.
 type Scenario<A> = (&'static str, fn(&mut World<A>));
 
 fn trials_of<A: Adapter>() -> Vec<Trial> {

@@ -1,4 +1,4 @@
-//! Real HTTP and SOCKS proxies, as Debian has them.
+//! Real HTTP and SOCKS proxies, from Debian packages.
 
 use std::env;
 use std::fs;
@@ -68,7 +68,7 @@ fn tls_through_socks<A: Adapter>(world: &mut World<A>) {
     expect_way_with_tls(world, &proxy, |port| Proxy::socks5("127.0.0.1", port));
 }
 
-/// The client speaks TLS with the server, not with the proxy.
+/// The client uses TLS with the server, not with the proxy.
 fn expect_way_with_tls<A: Adapter>(world: &World<A>, proxy: &Running, at: fn(u16) -> Proxy) {
     let front = Front::trusted(world.server().address());
     let way = FaultProxy::new(proxy.address());

@@ -1,4 +1,4 @@
-//! TLS, with certificates that only the tests know.
+//! TLS, with certificates that exist only in the tests.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ fn refuses_an_expired_certificate<A: Adapter>(world: &mut World<A>) {
     expect_one_error(world, &front, &front.trusting(), "expired");
 }
 
-/// One attempt, one error, and it says what is wrong.
+/// Expects one attempt with one error that says what is wrong.
 fn expect_one_error<A: Adapter>(world: &World<A>, front: &Front, options: &Options, excerpt: &str) {
     let user =
         world.user_with(quick(front.config()).reconnect_base(MINUTE).reconnect_cap(MINUTE), front.auth(), options);
@@ -102,7 +102,7 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    /// One that clients trust who trust its root.
+    /// A front whose certificate clients trust if they trust its root.
     pub(crate) fn trusted(server: SocketAddr) -> Self {
         Self::new(Certificate::new("localhost", 2100), server)
     }
@@ -111,7 +111,7 @@ impl Front {
         let tls = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
         let root = certificate.der.clone();
         let mut tls = tls.with_no_client_auth().with_single_cert(vec![certificate.der], certificate.key).unwrap();
-        // It would choose HTTP/2, as usual servers do, and does not speak it.
+        // Like most servers, it would choose HTTP/2, although it does not support it.
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let listener = SERVERS.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -1,4 +1,4 @@
-//! A server, the proxies in front of it, and who uses them.
+//! A server, the proxies in front of it, and their users.
 
 use std::marker::PhantomData;
 use std::net::SocketAddr;
@@ -16,28 +16,28 @@ use tokio::runtime::Runtime;
 use crate::adapter::Adapter;
 use crate::faults::{FaultProxy, Flow};
 
-/// Longer than anything takes on one machine.
+/// Longer than any operation takes on one machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs servers and proxies, whatever the adapter.
 pub(crate) static SERVERS: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
-/// Says that a panic is part of a scenario.
+/// The message of panics that are part of a scenario.
 pub(crate) const WANTED_PANIC: &str = "as the scenario wants";
 
 /// A server that is not ours. Scenarios can stop it and start it again where it was.
 pub(crate) trait Foreign {
     fn address(&self) -> SocketAddr;
     fn publish(&self, channel: &str, data: &str);
-    /// Whether it has channels of this kind.
+    /// Whether it supports channels of this kind.
     fn takes(&self, channel: &str) -> bool;
     fn stop(&self);
     fn start(&self);
 }
 
-/// Everything that a scenario plays with.
+/// Everything that a scenario uses.
 pub(crate) struct World<A> {
-    /// It authorizes, and clients connect to it unless there is a foreign one.
+    /// Signs authorizations; clients connect to it unless there is a foreign server.
     server: Option<Server>,
     foreign: Option<Box<dyn Foreign>>,
     /// Where clients connect to.
@@ -46,7 +46,7 @@ pub(crate) struct World<A> {
     pub(crate) proxy: FaultProxy,
     /// In front of the auth endpoint.
     pub(crate) auth_proxy: FaultProxy,
-    /// How often the auth endpoint was asked.
+    /// How many requests the auth endpoint has received.
     asked: Arc<AtomicUsize>,
     /// Every loop holds a clone.
     loops: Arc<()>,
@@ -92,7 +92,7 @@ impl<A: Adapter> World<A> {
         SERVERS.block_on(server.shutdown());
     }
 
-    /// Starts the server again, where it was.
+    /// Starts the server again, at the same address.
     pub(crate) fn start_server(&mut self) {
         if let Some(foreign) = &self.foreign {
             return foreign.start();
@@ -100,7 +100,7 @@ impl<A: Adapter> World<A> {
         self.server = Some(start(self.address));
     }
 
-    /// The way through the proxy.
+    /// The configuration for connecting through the proxy.
     pub(crate) fn config(&self) -> ConfigBuilder {
         self.config_at(self.proxy.address())
     }
@@ -110,7 +110,7 @@ impl<A: Adapter> World<A> {
         self.address
     }
 
-    /// The way without a proxy.
+    /// The configuration for connecting without the proxy.
     pub(crate) fn direct_config(&self) -> ConfigBuilder {
         self.config_at(self.address)
     }
@@ -135,7 +135,7 @@ impl<A: Adapter> World<A> {
         self.asked.load(Ordering::SeqCst)
     }
 
-    /// Waits until the auth endpoint was asked so often.
+    /// Waits until the auth endpoint has received this many requests.
     pub(crate) fn await_asked(&self, count: usize) {
         wait_until("the auth endpoint is asked", || self.asked() >= count);
     }
@@ -154,7 +154,7 @@ impl<A: Adapter> World<A> {
         let in_loop = Arc::clone(&self.loops);
         client.bind_all(move |event| {
             let _ = &in_loop;
-            // The log may be gone before the client.
+            // The log may be dropped before the client.
             let _ = sender.send(event.clone());
         });
         User { client, log }
@@ -173,7 +173,7 @@ impl<A: Adapter> World<A> {
         self.foreign.as_ref().is_none_or(|foreign| foreign.takes(channel))
     }
 
-    /// Connections that the server has, or where it does not tell, the proxy in front of it.
+    /// The number of connections of the server, or of the proxy in front of it if the server does not report them.
     pub(crate) fn connection_count(&self) -> usize {
         match &self.foreign {
             Some(_) => self.proxy.connection_count(),
@@ -206,7 +206,7 @@ pub(crate) fn quick(config: ConfigBuilder) -> ConfigBuilder {
         .pong_timeout(Duration::from_millis(100))
 }
 
-/// As quick as possible, and not connected yet.
+/// Options for short waits, without connecting automatically.
 pub(crate) fn options() -> Options {
     Options::new().auto_connect(false).close_timeout(Duration::from_millis(200))
 }
@@ -216,7 +216,7 @@ impl<A: Adapter> User<A> {
         A::subscribe(&self.client, channel)
     }
 
-    /// A subscription that was confirmed, and nothing more.
+    /// A subscription that was confirmed and has received nothing else.
     pub(crate) fn subscribed(&self, channel: &str) -> A::Subscription {
         let mut subscription = self.subscribe(channel);
         A::subscribed(&subscription).unwrap();
@@ -251,7 +251,7 @@ impl<A: Adapter> User<A> {
     }
 }
 
-/// The next event, whatever the server says of the number of subscribers.
+/// The next event, skipping subscription counts.
 pub(crate) fn next<A: Adapter>(subscription: &mut A::Subscription) -> Event {
     loop {
         match A::recv(subscription).expect("the stream goes on") {
@@ -287,7 +287,7 @@ pub(crate) fn wait_until(what: &str, is_true: impl Fn() -> bool) {
     }
 }
 
-/// Leaves the panics of scenarios out of the output.
+/// Keeps the expected panics of scenarios out of the output.
 pub(crate) fn silence_wanted_panics() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {

@@ -1,4 +1,4 @@
-//! The same for the mailboxes of handles: what waits for a stream that is not read.
+//! The same for the mailboxes of handles: events that wait for a stream that is not read.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -29,14 +29,14 @@ impl Loop {
         new
     }
 
-    /// Goes to another server and back again, which is a reconnect without a delay.
+    /// Switches to another server and back, which is a reconnect without a delay.
     fn reconnect(&mut self) {
         let key = AppKey::new("key").expect("this is a key");
         self.client.switch(key, Endpoint::cluster("eu")).expect("this is a server");
         self.run();
     }
 
-    /// Does what the engine asks for, and grants what it asks about.
+    /// Performs the engine's steps, and grants its authorization requests.
     fn run(&mut self) {
         self.engine.tick();
         self.engine.sync();

@@ -1,4 +1,4 @@
-//! How much memory a peer can make the core hold, whatever it sends and however seldom the application polls.
+//! How much memory a peer can make the core hold, whatever it sends and however rarely the application polls.
 
 mod mailboxes;
 
@@ -6,7 +6,7 @@ use pusher_proto::{
     Action, AuthResponse, ChannelName, Client, Config, Endpoint, Frame, Instant, Members, SocketEpoch, Text,
 };
 
-/// A connected client with a channel of each kind whose frames the bounds are about.
+/// A connected client with a channel of each kind that the bounds concern.
 struct Victim {
     client: Client,
     socket: SocketEpoch,
@@ -38,7 +38,7 @@ impl Victim {
         self.client.handle_frame(self.socket, Frame::Text(Text::from(frame)), NOW);
     }
 
-    /// Does nothing but grant what is asked for.
+    /// Polls, and only grants authorization requests.
     fn poll(&mut self) {
         while let Some(action) = self.client.poll_action(NOW) {
             match action {
@@ -62,8 +62,8 @@ impl Victim {
     }
 }
 
-/// What comes without end, and the most bytes that the core may hold beyond what it held before, if nobody polls. A number
-/// in braces counts.
+/// Frames that are repeated, and the most additional bytes that the core may hold if it is not polled. `{}` is replaced
+/// by a counter.
 const ENDLESS: [(&str, u64); 14] = [
     (r#"{"event":"message","channel":"chat","data":"0123456789012345678901234567890123456789"}"#, 3 * MB),
     (r#"{"event":"message","channel":"nobody-{}","data":"x"}"#, 3 * MB),
@@ -116,7 +116,7 @@ fn frames_without_end_that_are_polled_hold_next_to_nothing() {
     }
 }
 
-/// The same for frames of a megabyte, whose braces are filled with text. What an event is held for does not come.
+/// The same for frames of a megabyte, whose `{}` is replaced by text. What an event waits for does not arrive.
 const LARGE: [(&str, u64); 7] = [
     (r#"{"event":"message","channel":"chat","data":"{}"}"#, 66 * MB),
     (r#"{"event":"message","data":"{}"}"#, 66 * MB),
@@ -257,11 +257,11 @@ fn name(text: &str) -> ChannelName {
     ChannelName::new(text).expect("these are names")
 }
 
-/// As many as a frame of 16 MiB has room for, as far as the machine is quick.
+/// As many as fit into a frame of 16 MiB, or fewer in a debug build.
 const MANY_MEMBERS: u64 = if cfg!(debug_assertions) { 200_000 } else { 1_950_000 };
 
 const NOW: Instant = Instant::ZERO;
 const KB: u64 = 1_024;
 const MB: u64 = 1_024 * KB;
-/// A million, as far as the machine is quick.
+/// A million, or fewer in a debug build.
 const MANY: usize = if cfg!(debug_assertions) { 50_000 } else { 1_000_000 };

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use pusher_proto::{Action, ConnectionState, Diagnostic, Event, Instant, Member, Presence};
 
-/// The line of an action, or `None` for what transcripts leave out.
+/// The line of an action, or `None` for an action that transcripts leave out.
 pub(crate) fn action(action: &Action, now: Instant) -> Option<String> {
     let line = match action {
         Action::Connect(_, request) => format!("* connect {}", request.url()),

@@ -1,7 +1,7 @@
 //! The protocol as text: transcripts that anyone can extend, and frames recorded from real servers.
 //!
-//! `docs/testing.md` explains the notation. With `BLESS=1` the outputs in the transcripts are replaced by what happened;
-//! read the difference before you commit it.
+//! `docs/testing.md` explains the notation. With `BLESS=1`, the outputs in the transcripts are replaced by the actual
+//! ones; review the diff before you commit it.
 
 mod describe;
 mod frames;
@@ -41,7 +41,7 @@ fn play(path: &Path) -> impl Iterator<Item = Trial> {
     cases(path).into_iter().map(trial)
 }
 
-/// `! connected` hides lines, and must not hide others than those.
+/// `! connected` stands for certain lines, and must not hide any others.
 fn stands_for_its_lines() -> Result<(), String> {
     let play = |text: &str| script::cases(text)?.iter().try_for_each(player::play);
     play("# the lines\n! connected\n! name\n* connected")?;

@@ -12,7 +12,7 @@ use super::describe;
 use super::script::{Case, duration};
 use super::words::{auth_answer, channel, endpoint, option, transport_error};
 
-/// Plays a transcript; says where it differs from what happened.
+/// Plays a transcript; returns where it differs from what happened.
 pub(crate) fn play(case: &Case) -> Result<(), String> {
     let mut player = Player::new(case)?;
     for step in &case.steps {
@@ -45,7 +45,7 @@ pub(crate) fn bless(case: &Case) -> Result<String, String> {
         text += &format!("{}\n", step.input);
         let happened = player.step(&step.input)?;
         for (at, line) in happened.iter().enumerate() {
-            // What was written by hand and holds stays as it was written.
+            // A line that was written by hand and matches stays unchanged.
             let written = step.outputs.get(at).filter(|expected| matches(line, expected));
             text += &format!("{}\n", written.unwrap_or(&ranged(line)));
         }
@@ -53,7 +53,7 @@ pub(crate) fn bless(case: &Case) -> Result<String, String> {
     Ok(text)
 }
 
-/// A delay that was drawn is blessed as the range that it must lie in.
+/// A random delay is blessed as the range in which it must be.
 fn ranged(line: &str) -> String {
     let mut words = line.splitn(4, ' ');
     let (Some("*"), Some(verb @ ("waiting" | "retry" | "key_retry")), Some(what), Some(rest)) =
@@ -71,7 +71,7 @@ fn ranged(line: &str) -> String {
     format!("* {verb} {what} {range}: {cause}")
 }
 
-/// Frames are compared as JSON, delays by their range, everything else to the letter.
+/// Frames are compared as JSON, delays by their range, everything else exactly.
 fn matches(happened: &str, expected: &str) -> bool {
     if happened == expected {
         return true;
@@ -93,11 +93,11 @@ fn matches(happened: &str, expected: &str) -> bool {
 struct Player {
     client: Client,
     now: Instant,
-    /// Sockets in the order in which they were asked for.
+    /// Sockets in the order in which they were opened.
     sockets: Vec<SocketEpoch>,
     auths: Vec<AuthId>,
     retry_at: Option<Instant>,
-    /// What the wall clock says, once the client has heard of it.
+    /// The time of the wall clock, once it was reported to the client.
     wall: Option<Duration>,
 }
 
@@ -123,7 +123,7 @@ impl Player {
         })
     }
 
-    /// Plays one input and returns the lines of what followed.
+    /// Plays one input and returns the lines of the outputs.
     fn step(&mut self, line: &str) -> Result<Vec<String>, String> {
         let (mark, rest) = line.split_at(1);
         let rest = rest.trim_start();
@@ -145,7 +145,7 @@ impl Player {
 
     /// `! connected` connects, and the server greets. Returns what follows the greeting.
     ///
-    /// Transcripts do not list what the word stands for, so anything else is an error here.
+    /// Transcripts do not list the lines that the word stands for, so anything else is an error here.
     fn connected(&mut self) -> Result<Vec<String>, String> {
         let mut happened = Vec::new();
         self.client.connect();
@@ -258,8 +258,8 @@ impl Player {
         Ok(())
     }
 
-    /// `+ wall 8h` lets the wall clock alone move on, `+ wall -8h` back, and reports it to the client. From then
-    /// on every wake-up does.
+    /// `+ wall 8h` advances only the wall clock, `+ wall -8h` sets it back, and both report it to the client. From then
+    /// on, every wake-up reports it.
     fn look_at_clocks(&mut self, text: &str) -> Result<(), String> {
         let wall = self.wall.unwrap_or(EPOCH);
         let wall = match text.strip_prefix('-') {
@@ -324,7 +324,7 @@ impl Player {
                 | Action::Schedule(_)
                 | Action::Emit(_) => {}
             }
-            // What a server says may hold anything, and a line stays a line.
+            // A server's text may contain anything, but must stay on one line.
             let line = describe::action(&action, self.now);
             lines.extend(line.map(|line| line.replace(['\n', '\r'], " ").trim_end().to_owned()));
         }
@@ -340,7 +340,7 @@ const OPENING: [&str; 2] = [
 /// What follows the greeting in it.
 const GREETED: &str = "* connected 1.1";
 
-/// Most repetitions of a frame, and most wake-ups in one wait.
+/// The largest number of repetitions of a frame, and of wake-ups in one wait.
 const MOST: usize = 10_000;
 
 /// The wall clock's time when a transcript begins, since its own origin.

@@ -1,5 +1,5 @@
-//! Sessions recorded with real servers, played again: our client takes each step that a legal client can take, and the
-//! server's frames answer it.
+//! Replays sessions that were recorded with real servers: the client takes each step that a valid client can take, and
+//! the server's frames answer it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -61,7 +61,7 @@ struct Session {
     auth: Value,
 }
 
-/// What a step of the recorded client means for ours, to be checked when the server has answered.
+/// What a step of the recorded client means for this client, to be checked when the server has answered.
 enum Driven {
     Subscribe(ChannelName),
     Signin,
@@ -110,7 +110,7 @@ impl Session {
     fn send(&mut self, text: &str) -> Result<Driven, String> {
         let Ok(recorded) = serde_json::from_str::<Value>(text) else { return Ok(Driven::Nothing) };
         if !self.client.state().is_connected() {
-            // The server was gone, and the recorder sent all the same.
+            // The server was gone, and the recorder sent nevertheless.
             return Ok(Driven::Nothing);
         }
         self.sent.clear();

@@ -45,7 +45,7 @@ fn is_link(cell: &str) -> bool {
     cell.starts_with('[') && cell.ends_with([']', ')'])
 }
 
-/// What links by a label that the end of the document defines.
+/// The labels of links that are defined at the end of the document.
 fn labels(document: &str) -> impl Iterator<Item = &str> {
     let starts = document.match_indices("[`").map(|(at, _)| &document[at..]);
     starts.filter_map(|rest| {
@@ -127,13 +127,13 @@ fn targets(text: &str) -> impl Iterator<Item = &str> {
     files.filter(|file| !file.is_empty() && !file.contains("://"))
 }
 
-/// What stands between backticks in the last cell.
+/// The texts between backticks in the last cell.
 fn named_tests(row: &str) -> impl Iterator<Item = &str> {
     let cell = row.trim_end().trim_end_matches('|').rsplit('|').next().unwrap_or_default();
     cell.split('`').skip(1).step_by(2)
 }
 
-/// Names of functions behind `#[test]`.
+/// Names of functions after `#[test]`.
 fn unit_tests(folder: &Path) -> Vec<String> {
     let mut tests = Vec::new();
     for entry in fs::read_dir(folder).expect("the sources are part of the project") {

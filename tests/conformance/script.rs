@@ -5,7 +5,7 @@ use std::time::Duration;
 /// One transcript: a title, options, and lines.
 pub(crate) struct Case {
     pub(crate) title: String,
-    /// Comment lines behind the title, kept when blessed.
+    /// Comment lines after the title, kept when blessed.
     pub(crate) remarks: Vec<String>,
     pub(crate) options: Vec<(String, String)>,
     pub(crate) steps: Vec<Step>,
@@ -65,5 +65,5 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     duration.filter(|duration| *duration <= LONGEST).ok_or_else(|| format!("{text:?} is not a duration"))
 }
 
-/// More than any transcript waits.
+/// Longer than any transcript waits.
 const LONGEST: Duration = Duration::from_secs(1_000_000);

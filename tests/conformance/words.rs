@@ -1,4 +1,4 @@
-//! What the words of a transcript mean: channels, servers, answers, failures, options.
+//! The meaning of words in a transcript: channels, servers, answers, failures, options.
 
 use std::time::Duration;
 

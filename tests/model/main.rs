@@ -12,8 +12,8 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state
 use crate::reference::{NAMES, Reference, Step};
 use crate::subject::Subject;
 
-/// Walks are searched breadth first. Where two of them lead the reference to the same state, the shorter one goes on. From
-/// every state the way to quiet is walked as well.
+/// Walks are searched breadth first. If two of them lead the reference to the same state, only the shorter one
+/// continues. From every state, the walk to rest is tested as well.
 #[test]
 fn every_walk_up_to_a_depth_goes_as_the_reference_says() {
     let depth = std::env::var("PUSHER_DEPTH").map_or(9, |depth| depth.parse().expect("PUSHER_DEPTH is a number"));
@@ -50,7 +50,7 @@ fn walk(path: &[Step]) -> Subject {
     subject
 }
 
-/// Nothing bad happens any more, until nothing is under way: everybody has what they want.
+/// No more faults happen, until nothing is in progress; then the client must have what the application wants.
 fn settle(subject: &mut Subject, mut reference: Reference) -> Result<(), String> {
     let wishes: Vec<Step> = reference.wanted.iter().map(|name| Step::Subscribe(*name)).collect();
     let mut steps = [Step::Connect, Step::Reconnect].into_iter().chain(wishes);
@@ -67,7 +67,7 @@ fn settle(subject: &mut Subject, mut reference: Reference) -> Result<(), String>
     if reference.is_settled() { Ok(()) } else { Err(format!("this is not what is wanted: {reference:?}")) }
 }
 
-/// What the search tries. Connecting and disconnecting by wish come in the random walks.
+/// The steps of the search. Calls of `connect` and `disconnect` are only in the random walks.
 fn steps() -> Vec<Step> {
     let mut steps = vec![Step::Reach, Step::Arrive, Step::Authorize, Step::Refuse];
     steps.extend([Step::Publish, Step::Deadline, Step::Cut, Step::Reconnect]);

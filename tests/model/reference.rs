@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-/// What can happen next. Some of it is possible in some states only, see [`Reference::is_possible`].
+/// What can happen next. Some steps are possible only in some states, see [`Reference::is_possible`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Subscribe(Name),
@@ -53,7 +53,7 @@ pub(crate) enum Message {
     NotSubscribed(Name),
 }
 
-/// What the application hears.
+/// What the application receives.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Notice {
     Succeeded(Name),
@@ -78,28 +78,28 @@ pub(crate) struct Reference {
     pub(crate) is_online: bool,
     pub(crate) is_connected: bool,
     pub(crate) wanted: BTreeSet<Name>,
-    /// Who waits for the application's server, in the order of asking.
+    /// Channels that wait for the application's server, in the order of the requests.
     pub(crate) authorizing: VecDeque<Name>,
-    /// Who waits for the server.
+    /// Channels that wait for the server.
     pub(crate) asked: BTreeSet<Name>,
     pub(crate) subscribed: BTreeSet<Name>,
     failed: BTreeSet<Name>,
-    /// Who failed because no answer came: one may still come.
+    /// Channels that failed because there was no answer; one may still arrive.
     unanswered: BTreeSet<Name>,
-    /// Who was unsubscribed because a success came that nobody waited for.
+    /// Channels that were unsubscribed because of an unexpected success.
     strays: BTreeSet<Name>,
-    /// Whose loss has not been told.
+    /// Channels whose gap has not been reported.
     gaps: BTreeSet<Name>,
     /// Whether the other user is there, as far as the client knows.
     pub(crate) sees_other: bool,
 
-    /// What the server holds of this client.
+    /// The channels that this client is subscribed to, according to the server.
     joined: BTreeSet<Name>,
     is_other_there: bool,
 
     pub(crate) requests: VecDeque<Request>,
     pub(crate) messages: VecDeque<Message>,
-    /// What the application heard in the latest step.
+    /// What the application received in the last step.
     pub(crate) heard: Vec<Notice>,
 }
 
@@ -122,7 +122,7 @@ impl Reference {
         }
     }
 
-    /// Whether the client and the server hold what is wanted, and every gap was told.
+    /// Whether the client and the server have what is wanted, and every gap was reported.
     pub(crate) fn is_settled(&self) -> bool {
         self.subscribed == self.wanted && self.joined == self.wanted && self.gaps.is_empty()
     }
@@ -176,7 +176,7 @@ impl Reference {
         }
     }
 
-    /// Does what is left to do for every channel that is wanted, and for every one that is not.
+    /// Does what remains to be done for every channel, wanted or not.
     fn reconcile(&mut self) {
         for name in NAMES {
             let is_busy = self.asked.contains(&name) || self.authorizing.contains(&name);
@@ -297,5 +297,5 @@ impl Reference {
 
 pub(crate) const NAMES: [Name; 2] = [Name::Chat, Name::Room];
 
-/// Messages of the server that may be under way before it publishes more.
+/// How many messages of the server may be in transit before it publishes more.
 const MAX_UNDER_WAY: usize = 4;

@@ -1,4 +1,4 @@
-//! The client and the model server, told to do what the reference did.
+//! The client and the model server, which take the same steps as the reference.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -114,7 +114,7 @@ impl Subject {
         }
     }
 
-    /// Compares all that can be seen.
+    /// Compares everything that can be observed.
     pub(crate) fn check(&self, reference: &Reference) -> Result<(), String> {
         same("what is told", &self.heard, &reference.heard)?;
         same("connected", &self.client.state().is_connected(), &reference.is_connected)?;

@@ -1,6 +1,7 @@
 //! The client and the model server against each other, once for every dialect, on virtual time.
 //!
-//! A scenario is written once. Where servers differ it says so for each of them, and what is not listed must not happen.
+//! Each scenario is written once. Where servers differ, it lists the behaviour of each of them; what is not listed must
+//! not happen.
 
 #[path = "../conformance/describe.rs"]
 mod describe;

@@ -1,4 +1,5 @@
-//! The model server against recordings: asked the same as the real servers, or by a real client, it must answer the same.
+//! The model server against recordings: given the messages that real servers got, or those of a real client, it must
+//! give the same answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -43,12 +44,12 @@ struct Replay {
     server: Server,
     app: App,
     clients: BTreeMap<String, ConnectionId>,
-    /// Socket ids of the recording, and those of the model in their place.
+    /// Socket ids of the recording, and the model's ids that replace them.
     socket_ids: BTreeMap<String, SocketId>,
     opened: u64,
 }
 
-/// What one client got in one step.
+/// What one client received in one step.
 type Got = BTreeMap<String, Vec<Value>>;
 
 impl Replay {
@@ -57,7 +58,7 @@ impl Replay {
         let app = app.encryption_master_key(MasterKey::new([7; MasterKey::LEN]));
         let config = ServerConfig::builder(app.clone()).dialect(dialect).max_event_len(100_000);
         let config = match dialect {
-            // As it was configured when it was recorded.
+            // Like the configuration when it was recorded.
             Dialect::Reverb => config,
             Dialect::Pusher | Dialect::LaravelWebsockets | Dialect::Soketi | Dialect::Sockudo => {
                 config.max_message_len(100_000)
@@ -93,7 +94,7 @@ impl Replay {
         }
     }
 
-    /// What the real server said.
+    /// What the real server sent.
     fn recorded(&self, step: &[Value]) -> Got {
         let mut got = Got::new();
         for line in step {
@@ -114,7 +115,7 @@ impl Replay {
         got
     }
 
-    /// Says what the recorded clients said, and collects the answers.
+    /// Sends what the recorded clients sent, and collects the answers.
     fn play(&mut self, name: &str, step: &[Value]) -> Got {
         let mut got = Got::new();
         let newcomers: BTreeSet<&str> = step.iter().filter_map(|line| line["client"].as_str()).collect();
@@ -164,7 +165,7 @@ impl Replay {
         }
     }
 
-    /// The message with signatures for our socket ids in place of valid ones for the recorded ids.
+    /// The message, in which valid signatures for the recorded socket ids are replaced by signatures for ours.
     fn signed(&self, text: &str) -> String {
         let Ok(mut message) = serde_json::from_str::<Value>(text) else { return text.to_owned() };
         let (data, auth) = (&message["data"], message["data"]["auth"].as_str().unwrap_or_default());

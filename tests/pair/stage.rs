@@ -1,4 +1,4 @@
-//! A world with one server and the words that scenarios are written in.
+//! A world with one server, and the vocabulary of the scenarios.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ pub(crate) const C: Who = Who(2);
 pub(crate) const PING: &str = r#"{"event":"pusher:ping","data":{}}"#;
 pub(crate) const PONG: &str = r#"{"event":"pusher:pong","data":{}}"#;
 
-/// What a client says of a socket that ended without a close frame.
+/// What a client reports about a socket that ended without a close frame.
 pub(crate) const LOST: &str = "the connection was lost without a close frame";
 pub(crate) const LOST_ERROR: &str = "error the connection was lost without a close frame";
 pub(crate) const LOST_WAITING: &str = "waiting: the connection was lost without a close frame";
 
-/// How long everything takes to arrive.
+/// How long a message takes to arrive.
 pub(crate) const TRIP: Duration = Duration::from_millis(20);
 
 /// Enough for anything that needs no deadline: some trips, authorizations between them.
@@ -161,15 +161,15 @@ impl Stage {
         self.pass(MOMENT);
     }
 
-    /// What the application of a client was told, in the words of transcripts, without attempts to connect and what
-    /// differs between any two runs.
+    /// What the application of a client received, in the notation of transcripts, without attempts to connect and
+    /// without what differs between any two runs.
     pub(crate) fn heard(&mut self, who: Who) -> Vec<String> {
         let heard: Vec<(Instant, Event)> = self.world.heard(who).collect();
         let lines = heard.into_iter().filter_map(|(now, event)| describe::action(&Action::Emit(event), now));
         lines.filter_map(|line| plain(line.trim_start_matches("* "))).collect()
     }
 
-    /// Everything that the application was told since it was last asked.
+    /// Everything that the application received since the last call.
     #[track_caller]
     pub(crate) fn expect(&mut self, who: Who, expected: &[&str]) {
         assert_eq!(self.heard(who), expected, "{} at {}", who.0, self.world.now());
@@ -185,7 +185,7 @@ impl Stage {
     }
 }
 
-/// Without ids, delays and times; nothing where only an attempt is told.
+/// The line without ids, delays and times; `None` for a mere attempt to connect.
 fn plain(line: &str) -> Option<String> {
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
     match word {

@@ -1,4 +1,4 @@
-//! The reader that everything is compared with: tokio-tungstenite, which drops what it reads.
+//! The reader that everything is compared with: tokio-tungstenite, dropping what it reads.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use super::trust;
 use crate::Result;
 
-/// What an open stream has to be.
+/// The traits that an open stream needs.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}

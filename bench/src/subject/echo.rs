@@ -66,7 +66,7 @@ fn is_echo(event: &Event) -> bool {
     matches!(event, Event::Channel(_))
 }
 
-/// The server looks at no signature.
+/// The server does not check signatures.
 fn auth() -> Result<LocalAuth> {
     Ok(LocalAuth::new(App::new("1", "key", "secret")?))
 }

@@ -1,4 +1,4 @@
-//! Events of one channel, read in every way.
+//! Events of one channel, read in all ways.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -40,7 +40,7 @@ async fn bare(url: &str, count: usize) -> Result<Duration> {
 }
 
 async fn codec(url: &str, count: usize) -> Result<Duration> {
-    // Nothing has been read ahead, since nothing comes before `ready`.
+    // Nothing has been read ahead, since nothing is sent before `ready`.
     let mut stream = Bare::subscribed(url, CHANNEL, None).await?.0.into_inner();
     let mut socket = WebSocket::new(Limits::new(), b"", || [0; 4]);
     let start = ready()?;
@@ -98,7 +98,7 @@ async fn tokio_stream(url: &str, count: usize) -> Result<Duration> {
     reader.await?.map(|()| start)
 }
 
-/// The connection is a task of smol's global executor, which has a thread of its own.
+/// The connection is a task of smol's global executor, which has its own thread.
 async fn smol_stream(url: &str, count: usize) -> Result<Duration> {
     let client = pusher_async_std::smol::connect_with(config(url)?, NoAuth, &options(url)?)?;
     let mut chat = client.subscribe(CHANNEL)?;
@@ -123,7 +123,7 @@ fn blocking_stream(url: &str, count: usize) -> Result<Duration> {
     Ok(start)
 }
 
-/// Takes what a stream gave. Nothing may be lost, since that would be cheaper than reading it.
+/// Checks what a stream returned. No event may be lost, since losing events is cheaper than reading them.
 fn is_message(event: Option<Event>) -> Result<bool> {
     match event {
         Some(Event::Channel(event)) => {

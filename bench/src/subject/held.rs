@@ -1,4 +1,4 @@
-//! What is held: idle connections and channels.
+//! Memory of idle connections and channels.
 
 use std::any::Any;
 use std::process;
@@ -14,13 +14,13 @@ use super::bare::Bare;
 use super::{Idle, config, nanos, options, print, runtime};
 use crate::{Result, clock};
 
-/// How often memory is looked at while clients are added.
+/// How often memory is measured while clients are added.
 const SAMPLES: usize = 5;
 
 pub(super) fn idle(kind: Idle, url: &str, clients: usize) -> Result<()> {
     clock::raise_open_files()?;
     runtime()?.block_on(async {
-        // What is made once belongs to no client.
+        // What is allocated only once does not count.
         let mut held = vec![connected(kind, url).await?];
         let (start, resident) = (clock::cpu()?, clock::resident()?);
         let mut numbers = Vec::new();
@@ -67,7 +67,7 @@ pub(super) fn channels(url: &str, count: usize) -> Result<()> {
             channels.push(client.subscribe(format!("channel-{n:06}"))?);
         }
         for channel in &mut channels {
-            // The confirmation does not wait any more.
+            // Take the confirmation out of the mailbox.
             channel.recv().await.ok_or("the stream has ended")?;
         }
         // Nothing is dropped, so that valgrind sees what is held.

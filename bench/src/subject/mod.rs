@@ -1,4 +1,4 @@
-//! What is measured, each in a process of its own. Results are numbers on the standard output.
+//! The measurements, each in its own process. Results are printed as numbers to standard output.
 
 mod bare;
 mod core;
@@ -36,7 +36,7 @@ pub(crate) enum Subject {
     Presence { kind: Presence, url: String },
     /// Subscribes to channels and ends with their handles in memory.
     Channels { url: String, count: usize },
-    /// Takes events through the core alone, with so many other channels.
+    /// Passes events through the core alone, with this many other channels.
     Core { frame_len: usize, count: usize, others: usize },
 }
 
@@ -83,7 +83,7 @@ impl Subject {
     }
 }
 
-/// A runtime of one thread, as the bare reader has.
+/// A single-threaded runtime, like that of the bare reader.
 fn runtime() -> Result<Runtime> {
     Ok(Builder::new_current_thread().enable_all().build()?)
 }
@@ -93,13 +93,14 @@ fn config(url: &str) -> Result<Config> {
     Ok(builder.client_event_rate_limit(Strictness::Ignore).build()?)
 }
 
-/// The defaults, with mailboxes that hold all that is sent, so that a thread which is not scheduled for some time loses nothing.
+/// The defaults, with mailboxes that can hold everything that is sent, so that a thread that is not scheduled for some
+/// time loses nothing.
 fn options(url: &str) -> Result<Options> {
     let options = Options::new().mailbox_len(1_000_000).mailbox_bytes(1_024 * 1_024 * 1_024);
     Ok(if url.starts_with("wss:") { options.tls(Tls::rustls_0_23(trust()?)) } else { options })
 }
 
-/// A configuration of TLS that trusts the server's certificate.
+/// A TLS configuration that trusts the server's certificate.
 fn trust() -> Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from(STANDARD.decode(env::var(ROOT)?)?))?;
@@ -107,7 +108,7 @@ fn trust() -> Result<Arc<ClientConfig>> {
     Ok(Arc::new(builder.with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth()))
 }
 
-/// Asks to be fed, and returns the CPU time so far.
+/// Asks for events, and returns the CPU time so far.
 fn ready() -> Result<Duration> {
     writeln!(stdout(), "{READY}")?;
     stdout().flush()?;

@@ -1,13 +1,14 @@
-//! A backend with axum: it serves a page, signs for its users, takes webhooks and publishes what they write.
+//! A backend with axum: it serves a page, signs for its users, receives webhooks, and publishes what the users write.
 //!
 //! ```sh
 //! cargo run -p pusher-cli -- serve
 //! cargo run -p pusher-examples --bin axum-backend
 //! ```
 //!
-//! Then open the address that it prints, in two windows. Other servers by environment variables: `PUSHER_URL` (the
-//! WebSocket), `PUSHER_API` (the HTTP API), `PUSHER_APP_ID`, `PUSHER_KEY`, `PUSHER_SECRET`; `LISTEN` is the backend's address,
-//! and `PUSHER_JS` where the page finds pusher-js. Names without a password are no login: put your sessions in their place.
+//! Then open the address that it prints in two windows. For another server, set the environment variables `PUSHER_URL`
+//! (the WebSocket), `PUSHER_API` (the HTTP API), `PUSHER_APP_ID`, `PUSHER_KEY` and `PUSHER_SECRET`. `LISTEN` is the
+//! backend's address, and `PUSHER_JS` is the URL from which the page loads pusher-js. A name without a password is not
+//! a login: replace it by your own sessions.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let setting = |name, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
     let (key, url) = (setting("PUSHER_KEY", "app-key"), setting("PUSHER_URL", "ws://127.0.0.1:6001"));
     let app = App::new(setting("PUSHER_APP_ID", "1"), key.as_str(), setting("PUSHER_SECRET", "app-secret"))?;
-    // The workspace builds reqwest without a choice of cryptography; with its default features, this line goes.
+    // The workspace builds reqwest without a TLS provider; with its default features, you do not need this line.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let page = include_str!("axum-backend.html").replace("APP_KEY", &key).replace("PUSHER_URL", &url);
     let page = page.replace("PUSHER_JS", &setting("PUSHER_JS", "https://js.pusher.com/8.4.0/pusher.min.js"));
@@ -73,7 +74,7 @@ async fn page_of(State(backend): State<Arc<Backend>>, Query(login): Query<Login>
     (AppendHeaders(cookie), Html(backend.page.clone()))
 }
 
-/// Who sent a request.
+/// The user who sent a request.
 struct User(String);
 
 impl<S: Sync> FromRequestParts<S> for User {
@@ -92,7 +93,7 @@ struct Subscription {
     channel_name: ChannelName,
 }
 
-/// Lets users into the room, and each into the private channel that has their name.
+/// Allows users to join the room, and each user to subscribe to the private channel with their name.
 async fn authorize(
     State(backend): State<Arc<Backend>>,
     User(user): User,
@@ -125,7 +126,7 @@ async fn authenticate(
     Ok(([(header::CONTENT_TYPE, "application/json")], signed.map_err(bad_request)?.to_json()))
 }
 
-/// The body is checked as it came: parsed and written again, it would have another signature.
+/// Verifies the raw body: parsed and serialised again, it would have a different signature.
 async fn webhook(State(backend): State<Arc<Backend>>, headers: HeaderMap, body: Bytes) -> Result<(), Refusal> {
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let verified = backend.app.verify_webhook(header("X-Pusher-Key"), header("X-Pusher-Signature"), &body);
@@ -140,7 +141,7 @@ struct Message {
     socket_id: Option<SocketId>,
 }
 
-/// Publishes to all but the page that wrote the message, and tells the user's other pages that it was sent.
+/// Publishes to all pages except the one that sent the message, and notifies the user's other pages.
 async fn publish(
     State(backend): State<Arc<Backend>>,
     User(user): User,

@@ -5,9 +5,10 @@
 //! cargo run -p pusher-examples --bin bridge -- chat private-orders | jq .
 //! ```
 //!
-//! Lines are what happened on the channels: events, successes, members, and gaps as `ContinuityLost`. Problems go to standard
-//! error. Other servers by environment variables: `PUSHER_URL`, `PUSHER_KEY`, and `PUSHER_SECRET`, with which it signs for
-//! private channels: keep it on machines of your own.
+//! Each line is something that happened on a channel: an event, a success, a change of members, or a gap
+//! (`ContinuityLost`). Problems are printed to standard error. For another server, set the environment variables
+//! `PUSHER_URL`, `PUSHER_KEY` and `PUSHER_SECRET`. The program signs for private channels with the secret, so run it
+//! only on your own machines.
 
 use std::error::Error;
 use std::io::{ErrorKind, Write as _};
@@ -39,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }
             Event::SubscriptionError { channel, error, .. } => eprintln!("{channel}: {error}; retrying"),
             event if event.channel().is_some() || event.is_gap() => match write(event) {
-                // The reader has gone, such as `head` after its lines.
+                // The reader has closed the pipe, such as `head` after its last line.
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
                 written => written?,
             },

@@ -1,12 +1,13 @@
-//! A chat between terminals: who is there, who comes and goes, who is typing.
+//! A chat between terminals: who is there, who joins and leaves, and who is typing.
 //!
 //! ```sh
 //! cargo run -p pusher-cli -- serve
 //! cargo run -p pusher-examples --bin chat -- ann
 //! ```
 //!
-//! Terminals hand over whole lines; after `stty -icanon` they hand over every key, and the others see that you are typing.
-//! Other servers by environment variables: `PUSHER_URL`, `PUSHER_KEY`, and `PUSHER_AUTH` for the auth endpoint.
+//! Terminals pass on whole lines; after `stty -icanon`, they pass on every key, so that the others see that you are
+//! typing. For another server, set the environment variables `PUSHER_URL`, `PUSHER_KEY`, and `PUSHER_AUTH` for the auth
+//! endpoint.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -52,10 +53,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     }
                     line.clear();
                 }
-                // Hosted Pusher takes ten client events in a second, so keys are not events.
+                // Hosted Pusher accepts ten client events per second, so not every key is an event.
                 if !line.is_empty() && said_typing.is_none_or(|at| at.elapsed() > TYPING_EVERY) {
                     said_typing = Some(Instant::now());
-                    // A missing indicator is not worth a message.
+                    // A missing indicator is not worth an error message.
                     let _ = room.trigger("client-typing", &true);
                 }
             }
@@ -77,7 +78,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     client.shutdown(Duration::from_secs(5)).await;
-    // A read of a terminal cannot be given up, and would hold up the end of main.
+    // A read from a terminal cannot be cancelled, and would keep main from returning.
     std::process::exit(0);
 }
 

@@ -1,4 +1,4 @@
-//! Notifications that no server can read: one program publishes them, another prints them.
+//! Encrypted notifications that no server can read: one program publishes them, another prints them.
 //!
 //! ```sh
 //! cargo run -p pusher-cli -- serve
@@ -6,8 +6,9 @@
 //! cargo run -p pusher-examples --bin encrypted-notifier -- send "the backup is done"
 //! ```
 //!
-//! Only `send` needs the secrets: `PUSHER_APP_ID`, `PUSHER_SECRET` and `PUSHER_MASTER_KEY` (32 bytes in base64). `listen` gets the
-//! channel's key from the auth endpoint `PUSHER_AUTH`. Both read `PUSHER_URL` and `PUSHER_KEY`, `send` also `PUSHER_API`.
+//! Only `send` needs the secrets: `PUSHER_APP_ID`, `PUSHER_SECRET` and `PUSHER_MASTER_KEY` (32 bytes in base64).
+//! `listen` gets the channel's key from the auth endpoint `PUSHER_AUTH`. Both use `PUSHER_URL` and `PUSHER_KEY`, and
+//! `send` also uses `PUSHER_API`.
 
 use std::error::Error;
 use std::time::SystemTime;
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 const CHANNEL: &str = "private-encrypted-notices";
 
-/// What is published: any type that serde can write and read.
+/// The published data: any type that serde can serialise and deserialise.
 #[derive(Serialize, Deserialize)]
 struct Notice {
     text: String,
@@ -75,7 +76,7 @@ async fn send(notice: &Notice) -> Result<(), Box<dyn Error>> {
     .encryption_master_key(master_key);
     let call = app.publish([CHANNEL], "notice", notice).sign(SystemTime::UNIX_EPOCH.elapsed()?)?;
 
-    // The workspace builds reqwest without a choice of cryptography; with its default features, this line goes.
+    // The workspace builds reqwest without a TLS provider; with its default features, you do not need this line.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut request = reqwest::Client::new().post(call.url(&setting("PUSHER_API", "http://127.0.0.1:6001")));
     for &(name, value) in call.headers {

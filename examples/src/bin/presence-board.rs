@@ -1,4 +1,4 @@
-//! A board that shows who is online, printed anew with every change.
+//! A board that shows who is online, printed again after every change.
 //!
 //! ```sh
 //! cargo run -p pusher-cli -- serve
@@ -6,8 +6,8 @@
 //! cargo run -p pusher-examples --bin chat -- ann
 //! ```
 //!
-//! The board is a member itself and leaves itself out. Other servers by environment variables: `PUSHER_URL`, `PUSHER_KEY`,
-//! and `PUSHER_AUTH` for the auth endpoint.
+//! The board is a member itself, but does not show itself. For another server, set the environment variables
+//! `PUSHER_URL`, `PUSHER_KEY`, and `PUSHER_AUTH` for the auth endpoint.
 
 use std::error::Error;
 
@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     | Event::MemberRemoved { .. }
                     | Event::MemberUpdated { .. },
                 ) => draw(&board),
-                // Until the channel is subscribed again, the board is not known to be true.
+                // Until the channel is subscribed again, the board may be out of date.
                 Some(Event::ContinuityLost { .. }) => println!("(reconnected)"),
                 Some(Event::SubscriptionError { error, retry_at: None, .. }) => return Err(error.into()),
                 Some(Event::SubscriptionError { error, .. }) => eprintln!("{error}; retrying"),

@@ -1,4 +1,4 @@
-//! A worker with a copy of a backend's state: events keep it up to date, and after a gap it is loaded anew.
+//! A worker with a copy of a backend's state: events keep it up to date, and after a gap it is loaded again.
 //!
 //! ```sh
 //! cargo run -p pusher-cli -- serve
@@ -8,10 +8,10 @@
 //!     -c private-orders -e order.changed -d '{"id":2,"status":"paid"}'
 //! ```
 //!
-//! The first success of a subscription is a gap as well: nothing was received before it. So the state is always loaded
-//! after the channel is subscribed, and nothing that happens between the two is lost. Events that came while the state was
-//! being loaded are applied to it again, which does no harm because they hold the whole order.
-//! Other servers by environment variables: `PUSHER_URL`, `PUSHER_KEY`, `PUSHER_SECRET`.
+//! The first success of a subscription is a gap as well, because nothing was received before it. Therefore the state is
+//! always loaded after the channel is subscribed, and nothing that happens in between is lost. Events that arrive while
+//! the state is being loaded may already be part of it; applying them again is harmless because they contain the whole
+//! order. For another server, set the environment variables `PUSHER_URL`, `PUSHER_KEY` and `PUSHER_SECRET`.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -32,7 +32,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let setting = |name, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
     let source =
         std::env::args().nth(1).ok_or("where is the state? refetch-worker http://127.0.0.1:8000/orders.json")?;
-    // The workspace builds reqwest without a choice of cryptography; with its default features, this line goes.
+    // The workspace builds reqwest without a TLS provider; with its default features, you do not need this line.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
     let (key, url) = (setting("PUSHER_KEY", "app-key"), setting("PUSHER_URL", "ws://127.0.0.1:6001"));
@@ -71,7 +71,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Loads the state, however long it takes: events wait meanwhile, and if they become too many, that is the next gap.
+/// Loads the state, however long it takes. Events wait in the meantime; if there are too many, that is the next gap.
 async fn load(http: &reqwest::Client, source: &str) -> BTreeMap<u64, String> {
     loop {
         match try_load(http, source).await {

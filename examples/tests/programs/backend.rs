@@ -1,4 +1,4 @@
-//! The backend, with a client in place of its page.
+//! The backend, with a client instead of its page.
 
 use pusher_server::Server;
 use pusher_tokio::pusher_proto::signing::App;
@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::support::{LIMIT, Program, server};
 
-/// The program, and where it listens.
+/// Starts the program; returns it and its address.
 async fn start(server: &Server) -> (Program, String) {
     let mut backend = Program::start(env!("CARGO_BIN_EXE_axum-backend"), &[], server);
     let line = backend.line_with("open http://").await;

@@ -1,4 +1,4 @@
-//! Every program, as a user runs it, against a server on a real socket.
+//! Runs every program like a user, against a server on a real socket.
 
 #[expect(clippy::unwrap_used, reason = "only tests call it")]
 mod backend;

@@ -1,4 +1,4 @@
-//! Programs that run, and what they print.
+//! Running programs, and their output.
 
 use std::process::Stdio;
 use std::time::Duration;

@@ -73,7 +73,7 @@ pub(super) fn a_flapping_auth_server_is_asked_again<A: Adapter>(world: &mut Worl
     world.handle().auth_status(Some(503));
     let user = world.user();
     let orders = user.subscribe("private-orders");
-    // It is asked for the second time once the first answer has failed.
+    // The second request is sent once the first answer has failed.
     world.await_asked(2);
     world.handle().auth_status(None);
     A::subscribed(&orders).unwrap();

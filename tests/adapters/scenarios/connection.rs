@@ -1,4 +1,4 @@
-//! Connections that come, go and come back.
+//! Connecting, losing connections and reconnecting.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -40,7 +40,7 @@ pub(super) fn a_channel_can_be_wanted_before_the_connection<A: Adapter>(world: &
 }
 
 pub(super) fn the_upgrade_carries_prefix_and_headers_to_an_ipv6_address<A: Adapter>(world: &mut World<A>) {
-    // A machine without IPv6 has the same way over IPv4.
+    // On a machine without IPv6, test the same over IPv4.
     let listener = TcpListener::bind("[::1]:0").or_else(|_| TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
     let endpoint = Endpoint::host(address.ip().to_string())

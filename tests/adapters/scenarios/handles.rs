@@ -45,7 +45,7 @@ pub(super) fn callbacks_that_are_bound_after_events_came_get_them_in_order<A: Ad
     let user = world.user();
     let late = user.subscribe("late");
     A::subscribed(&late).unwrap();
-    // Another channel of the same connection says when the events have come.
+    // Another channel of the same connection shows when the events have arrived.
     let mut other = user.subscribed("other");
     for number in ["1", "2"] {
         world.publish("late", number);
@@ -76,7 +76,7 @@ pub(super) fn callbacks_that_are_bound_after_events_came_get_them_in_order<A: Ad
 pub(super) fn a_typed_stream_has_values_and_says_where_it_has_gaps<A: Adapter>(world: &mut World<A>) {
     let user = world.user();
     let mut numbers = A::typed(user.subscribed("numbers"));
-    // One at a time: the nodes of a cluster may change the order.
+    // One at a time, because the nodes of a cluster may change the order.
     world.publish("numbers", "1");
     assert_eq!(A::next_typed(&mut numbers), Some(Ok(1)));
     world.publish("numbers", "one");
@@ -125,7 +125,7 @@ pub(super) fn a_signed_in_user_is_waited_for_and_sees_who_is_online<A: Adapter>(
     };
     let (ann, id) = sign_in(world.auth().param("user_id", "ann").param("watchlist", "bob"));
     assert_eq!(id, "ann");
-    // Sockudo says that a user came only if they have a watchlist too.
+    // Sockudo reports that a user came online only if they have a watchlist, too.
     let (bob, id) = sign_in(world.auth().param("user_id", "bob").param("watchlist", "ann"));
     assert_eq!(id, "bob");
     ann.until("the other user is online", |event| matches!(event, Event::Watchlist { name, .. } if name == "online"));
@@ -149,7 +149,7 @@ pub(super) fn a_slow_reader_loses_its_stream<A: Adapter>(world: &mut World<A>) {
     assert_eq!(read_late(world, Overflow::Close), ["0", "1", "2", "lost 7", "end"]);
 }
 
-/// What is left of ten events for a reader with room for three, who comes late. Others are not held up meanwhile.
+/// What is left of ten events for a slow reader with room for three. Other streams are not held up in the meantime.
 fn read_late<A: Adapter>(world: &World<A>, overflow: Overflow) -> Vec<String> {
     let options = options().mailbox_len(3).overflow(overflow);
     let user = world.user_with(world.config(), world.auth(), &options);
@@ -179,7 +179,7 @@ fn read_late<A: Adapter>(world: &World<A>, overflow: Overflow) -> Vec<String> {
     seen
 }
 
-/// While nobody reads, as many events come as a channel with 33 a second has in ten minutes.
+/// While no stream is read, as many events arrive as on a channel with 33 events per second in ten minutes.
 pub(super) fn a_reader_that_stops_for_long_holds_up_nobody<A: Adapter>(world: &mut World<A>) {
     const ROOM: usize = 1_000;
     const ROUNDS: usize = 20;
@@ -223,7 +223,7 @@ impl Drop for Bomb {
 pub(super) fn a_panicking_drop_stops_nobody<A: Adapter>(world: &mut World<A>) {
     let user = world.user();
     let mut chat = user.subscribed("chat");
-    // Two at once would end the process if one ran while the other unwinds.
+    // Two at once would abort the process if one ran while the other is unwinding.
     for _ in 0..2 {
         let (weak, bomb) = (user.client.downgrade(), Bomb);
         let id = Arc::new(OnceLock::new());
@@ -238,7 +238,7 @@ pub(super) fn a_panicking_drop_stops_nobody<A: Adapter>(world: &mut World<A>) {
         world.publish("chat", number);
         assert_eq!(text::<A>(&mut chat), number);
     }
-    // Those that are bound until the end go in the loop too.
+    // Callbacks that are bound until the end are dropped in the loop, too.
     for _ in 0..2 {
         let bomb = Bomb;
         user.client.bind_all(move |_| {

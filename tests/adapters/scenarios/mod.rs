@@ -1,4 +1,4 @@
-//! The list.
+//! The list of scenarios.
 
 mod auth;
 mod connection;

@@ -1,4 +1,4 @@
-//! An application's server that is down, slow or busy for a while.
+//! Application servers that are down, slow or busy for a while.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub(super) const SCENARIOS: &[(&str, Scenario)] = &[
 const WANTED: [&str; 3] = ["private-chat", "presence-room", ENCRYPTED];
 const ENCRYPTED: &str = "private-encrypted-chat";
 
-/// The longest delay between two tries, and some trips.
+/// The longest delay between two attempts, and some round trips.
 const SOON: u64 = 31;
 
 fn status(status: u16) -> AuthError {
@@ -101,7 +101,7 @@ fn fewer(dialect: Dialect, begin: impl FnOnce(&mut Authority)) {
     }
     let (first, later) = (requests[0], &requests[1..]);
     assert!(later.iter().all(|count| *count < first), "requests per minute: {requests:?}");
-    // The longest delay is 30 s: something is asked for at least once a minute, and each channel about four times at most.
+    // The longest delay is 30 s: there is at least one request a minute, and at most about four for each channel.
     assert!(later.iter().all(|count| (1..=6 * 12).contains(count)), "requests per minute: {requests:?}");
     works_again(stage.authority(A));
     let time = stage.until(secs(SOON + 15), |stage| names.iter().all(|name| stage.is_subscribed(A, name)));
@@ -157,7 +157,7 @@ fn limited_silently(dialect: Dialect) {
     }
 }
 
-/// Several clients with random delays of their own, and a backend for each of them that takes two requests in ten seconds.
+/// Several clients with different random delays, each with a backend that accepts two requests in ten seconds.
 fn limited_stage(dialect: Dialect, says_when: bool) -> Stage {
     let mut stage = Stage::new(dialect).connected(&["a", "b", "c", "d"]);
     for who in USERS {

@@ -1,4 +1,4 @@
-//! Servers that take only so many messages, and servers that do not answer a subscription.
+//! Servers that limit the number of messages, and servers that do not answer a subscription.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn drops(dialect: Dialect) {
     overload(dialect, Excess::Drop, secs(120), MOST_RECONNECTS);
 }
 
-/// Several clients with random delays of their own, and a server that takes sixty messages of each in ten seconds.
+/// Several clients with different random delays, and a server that accepts sixty messages from each in ten seconds.
 fn overload(dialect: Dialect, excess: Excess, limit: Duration, most_reconnects: usize) {
     let mut stage = Stage::new(dialect).connected(&["a", "b", "c", "d"]);
     stage.world.gate().limit = Some((Limit::new(60, secs(10)), excess));
@@ -47,7 +47,7 @@ fn overload(dialect: Dialect, excess: Excess, limit: Duration, most_reconnects: 
     }
 }
 
-/// Each time the pace is a third of the one before.
+/// Each time, the pace is reduced to a third.
 const MOST_RECONNECTS: usize = 4;
 
 fn question_lost(dialect: Dialect) {
@@ -97,7 +97,7 @@ fn unsubscribed(dialect: Dialect) {
     }
 }
 
-/// Not for twenty minutes.
+/// A channel that is not answered for twenty minutes.
 fn never_answered(dialect: Dialect) {
     let mut stage = Stage::new(dialect).connected(&["a"]);
     stage.world.gate().swallows.insert(("chat".into(), Lost::Question));
@@ -107,7 +107,7 @@ fn never_answered(dialect: Dialect) {
         stage.pass(secs(300));
         tries.push(stage.world.sent(A).filter(|text| text.contains("pusher:subscribe\"")).count());
     }
-    // A try takes 30 s for the answer, and then at most 30 s of delay.
+    // An attempt waits 30 s for the answer, and is followed by a delay of at most 30 s.
     assert!(tries.iter().all(|tries| (4..=9).contains(tries)), "tries in five minutes: {tries:?}");
     let heard: Vec<Event> = stage.world.heard(A).map(|(_, event)| event).collect();
     let failures = heard.iter().filter(|event| matches!(event, Event::SubscriptionError { .. })).count();

@@ -26,7 +26,7 @@ fn events(dialect: Dialect) {
         stage.trigger(name, "message", r#"{"text":"hé/\"you\"","n":12345678901234567890}"#);
         let data = r#""{\"text\":\"hé/\\\"you\\\"\",\"n\":12345678901234567890}""#;
         let heard = stage.heard(A);
-        // PHP escapes what need not be escaped; the text is the same.
+        // PHP escapes more than necessary; the text is the same.
         let escaped = data.replace('é', "\\u00e9").replace('/', "\\/");
         let expected = match dialect {
             Dialect::Pusher => data,
@@ -59,7 +59,7 @@ fn left_while_subscribing(dialect: Dialect) {
     stage.expect_silence(A);
     let id = stage.world.connection(A).expect("it is connected");
     assert!(!stage.world.server().is_subscribed(id, &channel("chat")));
-    // Hosted Pusher would refuse an unsubscription in between.
+    // Hosted Pusher would refuse an unsubscribe in between.
     assert_eq!(stage.world.sent(A).count(), 2);
 }
 
@@ -117,7 +117,7 @@ fn cache_unwatched(dialect: Dialect) {
     let event = r#"event cache-board state "1""#;
     match dialect {
         Dialect::Pusher => stage.expect(A, &["subscription_succeeded cache-board", event]),
-        // It keeps an event only while somebody is subscribed.
+        // It keeps an event only while the channel has subscribers.
         Dialect::Reverb => stage.expect(A, &["subscription_succeeded cache-board", "cache_miss cache-board"]),
         Dialect::LaravelWebsockets => stage.expect(A, &["subscription_succeeded cache-board"]),
         Dialect::Soketi => stage.expect(A, &["subscription_succeeded cache-board", event]),
@@ -133,7 +133,7 @@ fn encrypted_cache(dialect: Dialect) {
     let miss = format!("cache_miss {name}");
     match dialect {
         Dialect::Pusher => stage.expect(A, &[&succeeded, &miss]),
-        // It takes it for a private channel.
+        // It treats it as a private channel.
         Dialect::Reverb => stage.expect(A, &[&succeeded]),
         Dialect::LaravelWebsockets => stage.expect(A, &[&succeeded]),
         Dialect::Soketi => stage.expect(A, &[&succeeded, &miss]),

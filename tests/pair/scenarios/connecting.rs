@@ -51,7 +51,7 @@ fn wrong_key(dialect: Dialect) {
             let reason = "Application does not exist";
             (refused(reason), failed(reason))
         }
-        // The socket would stay open for ever.
+        // The socket would stay open forever.
         Dialect::LaravelWebsockets => {
             let reason = "Could not find app key `other`.";
             (refused(reason), failed(reason))
@@ -60,7 +60,7 @@ fn wrong_key(dialect: Dialect) {
             let reason = "App key other does not exist.";
             (refused(reason), failed(reason))
         }
-        // The client cannot know that trying again is in vain.
+        // The client cannot know that trying again is pointless.
         Dialect::Sockudo => {
             let lost = format!("{LOST} during the handshake");
             (format!("error {lost}"), format!("waiting: {lost}"))
@@ -82,14 +82,14 @@ fn full_server(dialect: Dialect) {
     let quota = "The current concurrent connections quota has been reached.";
     let (lines, is_final) = match dialect {
         Dialect::Pusher => ([format!("error {closed}"), format!("waiting: {closed}")], false),
-        // It knows only a quota, which is final.
+        // It has only a quota, and exceeding it is final.
         Dialect::Reverb => {
             let reason = "Application is over connection quota";
             let error = format!("error the server refused the connection: {reason} (code 4004)");
             let failed = format!("failed: the application is over its connection quota (code 4004): {reason}");
             ([error, failed], true)
         }
-        // The error comes after the greeting, and the close says nothing.
+        // The error comes after the greeting, and the close has no reason.
         Dialect::LaravelWebsockets => {
             assert_eq!(
                 stage.heard(late),
@@ -172,7 +172,7 @@ fn restart(dialect: Dialect) {
     let now = stage.world.now();
     stage.world.server().close_all(&frame, now);
     stage.pass(TRIP);
-    // 4200 asks the client to come back at once; a loss makes it wait.
+    // 4200 asks the client to reconnect at once; after a lost connection, it waits.
     let (lines, at_once) = match dialect {
         Dialect::Pusher => (vec!["error closed with 4200: restart", "waiting: closed with 4200: restart"], true),
         Dialect::Reverb => (vec![LOST_ERROR, LOST_WAITING], false),

@@ -1,4 +1,4 @@
-//! Encrypted channels. The servers do not know that they are: they check signatures and pass boxes on.
+//! Encrypted channels. To servers, they are ordinary private channels whose payloads are passed on unchanged.
 
 use pusher_proto::server::Dialect;
 use pusher_proto::signing::MasterKey;

@@ -1,4 +1,4 @@
-//! Silence in both directions, for an hour and for ever.
+//! Silence in both directions, for an hour and forever.
 
 use pusher_proto::server::Dialect;
 
@@ -14,7 +14,7 @@ pub(super) const SCENARIOS: &[(&str, Scenario)] = &[
     ("a server that hangs is noticed", hanging_server),
 ];
 
-/// Nothing was told, the channels are still there, and an event arrives.
+/// Nothing was reported, the channels are still subscribed, and an event arrives.
 fn assert_alive(stage: &mut Stage) {
     stage.expect_silence(A);
     let id = stage.world.connection(A).expect("it is connected");
@@ -92,7 +92,7 @@ fn dead_link(dialect: Dialect) {
     let (removed, added) =
         (r#"member_removed presence-chat a={"name":"a"}"#, r#"member_added presence-chat a={"name":"a"}"#);
     match dialect {
-        // The user is there twice for a while; that the old connection is gone then is no news.
+        // The user is there twice for a while, so the end of the old connection is not reported.
         Dialect::Pusher => stage.expect_silence(B),
         Dialect::Reverb => stage.expect_silence(B),
         Dialect::LaravelWebsockets => stage.expect_silence(B),
@@ -104,7 +104,7 @@ fn dead_link(dialect: Dialect) {
     match dialect {
         Dialect::Pusher => assert_eq!(connections, 2),
         Dialect::Reverb => assert_eq!(connections, 2),
-        // It never looks for dead sockets.
+        // It never detects dead sockets.
         Dialect::LaravelWebsockets => assert_eq!(connections, 3),
         Dialect::Soketi => assert_eq!(connections, 2),
         Dialect::Sockudo => assert_eq!(connections, 2),

@@ -1,4 +1,5 @@
-//! The list. A scenario that holds for all servers alike has no `match`; the others say for each server what it does.
+//! The list of scenarios. A scenario in which all servers behave the same has no `match`; the others list the behaviour
+//! of each server.
 
 mod backend;
 mod busy;

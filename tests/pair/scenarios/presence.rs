@@ -1,4 +1,4 @@
-//! Members: who is there, comes, goes and changes.
+//! Members that are present, join, leave and change.
 
 use pusher_proto::server::Dialect;
 
@@ -103,7 +103,7 @@ fn without_info(dialect: Dialect) {
     stage.subscribe(B, "presence-chat");
     let (listed, added) = match dialect {
         Dialect::Pusher => ("b", "b"),
-        // It adds the member and then fails to list it; null would do.
+        // It adds the member and then fails to list it; null would be enough.
         Dialect::Reverb => {
             let refused = "subscription_error presence-chat: the server refused the subscription";
             let format = "Invalid message format (code 4200)";
@@ -129,7 +129,7 @@ fn array_members(dialect: Dialect) {
     stage.pass(MOMENT);
     match dialect {
         Dialect::Pusher => stage.expect(B, &[r#"member_removed presence-chat 0={"name":"0"}"#]),
-        // PHP takes the id 0 for none: nobody hears that this user leaves.
+        // PHP treats the id 0 as missing, so it is not reported when this user leaves.
         Dialect::Reverb => stage.expect_silence(B),
         Dialect::LaravelWebsockets => stage.expect(B, &[r#"member_removed presence-chat 0={"name":"0"}"#]),
         Dialect::Soketi => stage.expect(B, &[r#"member_removed presence-chat 0={"name":"0"}"#]),

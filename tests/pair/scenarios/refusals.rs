@@ -16,7 +16,7 @@ pub(super) const SCENARIOS: &[(&str, Scenario)] = &[
     ("a presence subscription without data that no client sends", presence_without_data),
 ];
 
-/// What the server says of a wrong signature for `channel`, as the client tells it.
+/// The server's error about a wrong signature for `channel`, as the client reports it.
 fn refusal(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Pusher => "the server refused the subscription: Invalid signature: Expected HMAC SHA256 hex digest of",
@@ -127,7 +127,7 @@ fn presence_without_data(dialect: Dialect) {
             let needs = "Subscription to presence-chat needs channel_data: a JSON object with a user_id";
             stage.expect(A, &[&format!("error {needs}")]);
         }
-        // It lets a stranger in; the client did not ask and leaves.
+        // It accepts a subscriber without a user; the client did not ask for this and leaves.
         Dialect::Reverb => {
             stage.expect_silence(A);
             let id = stage.world.connection(A).expect("it is connected");

@@ -30,7 +30,7 @@ pub(super) fn has_signin(dialect: Dialect) -> bool {
     }
 }
 
-/// What a client tells of a sign-in that the server refused.
+/// What a client reports about a sign-in that the server refused.
 fn refused(reason: &str) -> [String; 2] {
     [format!("error {reason}"), format!("signin_error the server refused the sign-in: {reason}")]
 }
@@ -47,7 +47,7 @@ fn signs_in(dialect: Dialect) {
     let signed_in = r#"signed_in a {"id":"a","user_info":{"name":"a"}}"#;
     match dialect {
         Dialect::Pusher => stage.expect(A, &[signed_in]),
-        // It answers as it answers everything that it does not know.
+        // It answers this like every unknown message.
         Dialect::Reverb => assert_eq!(stage.heard(A), refused("Invalid message format (code 4200)")),
         Dialect::LaravelWebsockets => {
             stage.expect_silence(A);
@@ -159,7 +159,7 @@ fn signs_out(dialect: Dialect) {
     stage.client(A).signout();
     stage.pass(MOMENT);
     stage.trigger_for_user("a", "notice", "1");
-    // The server still knows the user of this connection; the client does not listen.
+    // The server still knows the user of this connection, but the client ignores its events.
     let ignored = "diagnostic ignored event notice on #server-to-user-a, which is not subscribed";
     assert_eq!(stage.heard(A), if has_signin(dialect) { vec![ignored] } else { vec![] });
     stage.authority(A).user_data = r#"{"id":"other"}"#.into();
@@ -194,7 +194,8 @@ fn watchlist(dialect: Dialect) {
         Dialect::Reverb => assert_eq!(heard, refused("Invalid message format (code 4200)")),
         Dialect::LaravelWebsockets => assert_eq!(heard, [""; 0]),
         Dialect::Soketi => assert_eq!(heard, [signed_in]),
-        // Before the success it tells who is there, and later only of users who have a watchlist too, and that they come.
+        // Before the success, it reports who is online, and later only that users come online who have a watchlist,
+        // too.
         Dialect::Sockudo => {
             assert_eq!(heard, [signed_in, notice("online", "b"), notice("offline", "c"), notice("online", "c")]);
         }
@@ -268,7 +269,7 @@ fn terminate(dialect: Dialect) {
     let closed = format!("error closed with 4009: {reason}");
     match dialect {
         Dialect::Pusher => assert_eq!((result, heard), (Ok(1), vec![closed, format!("{failed}: {reason}")])),
-        // It knows users by presence channels alone, and drops their sockets.
+        // It knows users only from presence channels, and drops their sockets.
         Dialect::Reverb => assert_eq!((result, heard), (Ok(1), vec![LOST_ERROR.into(), LOST_WAITING.into()])),
         Dialect::LaravelWebsockets => assert_eq!((result, heard), (Err(404), vec![])),
         Dialect::Soketi => {
