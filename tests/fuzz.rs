@@ -1,5 +1,5 @@
-//! The bodies of the fuzz targets on stable Rust: the committed corpus, and mixtures of it from a seed, each within a bound
-//! of memory.
+//! The code of the fuzz targets on stable Rust, with a memory limit: on the committed corpus, and on random mixtures of
+//! it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -29,7 +29,7 @@ fn pieces_of_the_corpus_in_any_mixture_pass() {
     }
 }
 
-/// A corpus that has become unreadable after a change of its form would pass everything.
+/// A corpus that can no longer be parsed after a change of its format would pass without testing anything.
 #[test]
 fn the_corpus_of_sessions_reaches_what_a_channel_can_become() {
     let mut heard = BTreeSet::new();
@@ -43,7 +43,7 @@ fn the_corpus_of_sessions_reaches_what_a_channel_can_become() {
     assert!(missing.is_empty(), "{missing:?} is missing in {heard:?}");
 }
 
-/// Plays an input. Returns the most bytes that were allocated at a time.
+/// Plays an input. Returns the peak of allocated bytes.
 fn play(name: &str, body: Body, input: &[u8]) -> u64 {
     let held = allocation_counter::measure(|| body(input)).bytes_max;
     let bound = FIXED + PER_BYTE * input.len() as u64;
@@ -51,7 +51,7 @@ fn play(name: &str, body: Body, input: &[u8]) -> u64 {
     held
 }
 
-/// The inputs of a target, in order. Those of `transcripts` are what a fuzzer has found, and the transcripts themselves.
+/// The inputs of a target, in order. For `transcripts`, they include the transcripts themselves.
 fn corpus(name: &str) -> Vec<Vec<u8>> {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = files_in(&tests.join("../fuzz/corpus").join(name));
@@ -103,7 +103,7 @@ const BODIES: [(&str, Body); 9] = [
     ("websocket", pusher_fuzz::websocket),
 ];
 
-/// What the application hears in the sessions of the corpus, at least.
+/// Events that the application must receive in the sessions of the corpus.
 const REACHED: [&str; 10] = [
     "pusher:subscription_succeeded chat",
     "pusher:subscription_succeeded private-a",

@@ -1,4 +1,4 @@
-//! The budget of the hot path that a test can hold: allocations.
+//! The part of the hot path's budget that a test can check: allocations.
 
 use pusher_tests::hot_path::{FRAME_LENS, Subscriber, frame};
 
@@ -27,7 +27,7 @@ fn an_idle_client_and_a_further_channel_are_small() {
         usize::try_from(info.bytes_current).unwrap_or(usize::MAX)
     };
     let (idle, many) = (held(0), held(10_000));
-    // The hash table may have grown just now, so that the bound is twice the budget of 160 bytes; names have 12 or less.
+    // The hash table may have just grown, so the bound is twice the budget of 160 bytes; names have at most 12.
     let per_channel = (many - idle) / 10_000;
     assert!(per_channel <= 2 * 160 + 12, "{per_channel} bytes a channel");
     assert!(idle <= 4 * 1_024, "{idle} bytes for an idle client");

@@ -1,4 +1,4 @@
-//! A client, what must hold for it after every input, and the little that it needs of a world.
+//! A client, the invariants that must hold after every input, and a minimal environment.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ pub(crate) struct End {
     pub(crate) now: Instant,
     pub(crate) socket: SocketEpoch,
     pub(crate) auths: Vec<AuthRequest>,
-    /// What came out since the last look.
+    /// Events since the last check.
     pub(crate) events: Vec<Event>,
-    /// Whether the socket that was asked for has not been closed by either side.
+    /// Whether the requested socket has not been closed by either side.
     is_open: bool,
-    /// Whether it has ended by itself since the last drain: the client may have wanted to close it before.
+    /// Whether the socket has been lost since the last drain: the client may have decided to close it before.
     is_lost: bool,
 }
 
@@ -33,7 +33,7 @@ impl End {
         Self { client, now, socket, auths: vec![], events: vec![], is_open: false, is_lost: false }
     }
 
-    /// Connected, with a channel of each kind on its way and a sign-in.
+    /// Connected, with a pending subscription of each kind and a sign-in.
     pub(crate) fn connected() -> Self {
         let mut end = Self::new();
         end.client.connect();
@@ -64,13 +64,13 @@ impl End {
         self.client.handle_auth(id, answer, self.now);
     }
 
-    /// The socket ended by itself.
+    /// The socket was lost.
     pub(crate) fn lose(&mut self, reason: CloseReason) {
         self.is_lost |= std::mem::take(&mut self.is_open);
         self.client.handle_close(self.socket, reason, self.now);
     }
 
-    /// Does what the client says.
+    /// Performs the client's actions.
     pub(crate) fn drain(&mut self) {
         let mut is_scheduled = false;
         let mut offered = 0;
@@ -116,7 +116,7 @@ impl End {
         panic!("the client never stops");
     }
 
-    /// After a timeout and a drain, the next deadline lies ahead.
+    /// After a timeout and a drain, the next deadline must be in the future.
     pub(crate) fn check(&mut self) {
         self.drain();
         self.client.handle_timeout(self.now);
@@ -142,8 +142,8 @@ pub(crate) fn answer(request: &AuthRequest) -> AuthResponse {
     }
 }
 
-/// Events of channels and the like that may wait to be polled.
+/// How many channel events and similar events may wait to be polled.
 const MAX_PENDING: usize = 64;
 
-/// Most actions of one drain.
+/// The most actions of one drain.
 const MAX_ACTIONS: usize = 10_000;

@@ -1,4 +1,4 @@
-//! The reader of frames beside a naive one, and the way of an event through writers, server and readers.
+//! Compares the frame parser with a naive one, and sends events through writers, the server and readers.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use serde_json::value::RawValue;
 use crate::end::{CHANNELS, End, channel};
 use crate::naive::{Fields, without_lone_surrogates};
 
-/// A text is read as the naive reader reads it, and comes back as it was sent.
+/// A text is parsed as by the naive parser, and arrives as it was sent.
 pub fn envelope(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     read(text);
     round_trip(text);
 }
 
-/// Whatever the naive reader takes for an event reaches the application with the same parts, and nothing else does.
+/// Whatever the naive parser considers an event reaches the application with the same parts, and nothing else does.
 fn read(text: &str) {
     let mut end = End::connected();
     end.receive(r#"{"event":"pusher_internal:subscription_succeeded","channel":"chat"}"#);
@@ -42,7 +42,7 @@ fn read(text: &str) {
             let is_internal = |event: &&Event| event.name().starts_with("pusher_internal:");
             assert!(!delivered.iter().any(is_internal), "{text} is for the client: {events:?}");
         }
-        // What may be about a user waits for the sign-in.
+        // An event that may be about a user waits for the sign-in.
         (None, []) if matches!(fields.event.as_str(), "online" | "offline") => {}
         (None, [Event::Connection(event)]) => {
             assert_eq!(event.event(), fields.event, "{text}");
@@ -81,8 +81,8 @@ fn compare_user(found: Option<&str>, sent: Option<&RawValue>) {
     }
 }
 
-/// What one client sends, the other one hears, and what the application publishes, both hear. The first line names the
-/// events, the rest is their data.
+/// The other client receives what one client sends, and both receive what the application publishes. The first line
+/// contains the names of the events, the rest is their data.
 fn round_trip(text: &str) {
     let (name, payload) = text.split_once('\n').unwrap_or(("e", text));
     let dialect = Dialect::ALL[text.len() % Dialect::ALL.len()];
@@ -110,11 +110,11 @@ fn round_trip(text: &str) {
     assert_eq!(by_ann, [], "{dialect}: an event came back");
     let is_php = matches!(dialect, Dialect::Reverb | Dialect::LaravelWebsockets);
     match by_bob.as_slice() {
-        // Reverb takes objects and arrays only.
+        // Reverb accepts only objects and arrays.
         [] => assert!(triggered.is_err() || dialect == Dialect::Reverb, "{dialect}: {event} {data:?} was lost"),
         [found] => {
             assert_eq!(found.event(), event.as_str());
-            // PHP reads JSON and writes it anew.
+            // PHP parses JSON and serialises it again.
             assert!(is_php || *found.data() == data, "{dialect}: {:?} for {data:?}", found.data());
         }
         events => panic!("{dialect}: one event became {events:?}"),
@@ -144,5 +144,5 @@ const ENCRYPTED: &str = "private-encrypted-c";
 
 const PRIVATE: &str = "private-a";
 
-/// Longer than a few ways there and back.
+/// Longer than a few round trips.
 const A_WHILE: Duration = Duration::from_millis(100);

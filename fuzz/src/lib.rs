@@ -1,6 +1,7 @@
-//! What any input may do to the machines of the protocol and of the WebSocket: no panic, no growth without bound, no deadline that stands still.
+//! Properties of the state machines of the protocol and the WebSocket for any input: no panic, no unbounded growth, no
+//! deadline that does not advance.
 //!
-//! Each body takes the bytes of a fuzzer, so that a finding can be replayed on stable Rust: the package of tests plays the
+//! Each function takes the bytes of a fuzzer, so that a finding can be replayed on stable Rust: the tests play the
 //! corpus in every run.
 
 mod auth;

@@ -1,11 +1,11 @@
-//! Text of any kind in an input that has a form.
+//! Arbitrary text in a structured input.
 
 use std::borrow::Cow;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use serde_json::value::RawValue;
 
-/// A byte with the length, then so many bytes, as far as there are any.
+/// A byte with the length, and then this many bytes, if there are enough.
 #[derive(Debug)]
 pub(crate) struct Line<'a>(pub(crate) Cow<'a, str>);
 
@@ -17,7 +17,7 @@ impl<'a> Arbitrary<'a> for Line<'a> {
 }
 
 impl Line<'_> {
-    /// The text where it is one JSON value, otherwise a JSON string of it: what can stand in a frame.
+    /// The text if it is a JSON value, otherwise a JSON string with the text: what is valid in a frame.
     pub(crate) fn json(&self) -> Cow<'_, str> {
         match serde_json::from_str::<&RawValue>(&self.0) {
             Ok(json) => Cow::Borrowed(json.get()),

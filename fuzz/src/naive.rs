@@ -1,4 +1,4 @@
-//! A reader of frames that is slow and simple: what the protocol says, word by word.
+//! A slow and simple frame parser that follows the protocol literally.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,8 +14,8 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    /// `None` unless the text is a JSON object with an `event` that is a string, and a `channel` that is one or is not
-    /// there. The last of repeated fields counts, and `null` is a field that is not there.
+    /// `None` unless the text is a JSON object with a string `event` and, optionally, a string `channel`. If a field is
+    /// repeated, the last one counts, and `null` counts as missing.
     pub(crate) fn read(text: &str) -> Option<Self> {
         let text = without_lone_surrogates(text);
         let mut fields: BTreeMap<String, Option<Box<RawValue>>> = serde_json::from_str(&text).ok()?;
@@ -30,8 +30,7 @@ impl Fields {
     }
 }
 
-/// The same JSON with U+FFFD in place of halves of surrogate pairs, which have no meaning and which nearly every reader
-/// refuses.
+/// The same JSON with U+FFFD instead of lone surrogates, which have no meaning and which almost every parser refuses.
 pub(crate) fn without_lone_surrogates(json: &str) -> Cow<'_, str> {
     if !json.contains("\\u") {
         return Cow::Borrowed(json);

@@ -2,11 +2,11 @@
 
 use pusher_tests::simulation::{Choices, run};
 
-/// Lets the bytes decide about everything that happens in the simulation.
+/// Runs the simulation with choices from these bytes.
 ///
 /// # Panics
 ///
-/// When an invariant is broken.
+/// If an invariant is violated.
 pub fn pair(data: &[u8]) {
     let outcome = run(Choices::from_bytes(data.to_vec()), false);
     assert!(outcome.violation.is_none(), "{:?}", outcome.violation);

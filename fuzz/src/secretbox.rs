@@ -1,4 +1,4 @@
-//! Payloads of an encrypted channel, keys that change, and auth servers that refuse them.
+//! Payloads of an encrypted channel, rotated keys, and auth servers that refuse them.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ enum Refusal {
     BadSecret,
 }
 
-/// What one of the channel's keys sealed reaches the application in order, and nothing else does.
+/// Events sealed with one of the channel's keys reach the application in order, and nothing else does.
 pub fn secretbox(data: &[u8]) {
     let mut bytes = Unstructured::new(data);
     let mut stage = Stage::connected();
@@ -55,7 +55,7 @@ pub fn secretbox(data: &[u8]) {
 struct Stage {
     end: End,
     key: u8,
-    /// What waits for a newer key, and for how long the first of them has.
+    /// Events that wait for a newer key, and how long the first of them has waited.
     held: Vec<Payload>,
     waited: Duration,
 }
@@ -63,11 +63,11 @@ struct Stage {
 /// An event as it was sent.
 struct Payload {
     json: String,
-    /// The key that it can be opened with, and what it says then.
+    /// The key with which it can be opened, and its plaintext.
     sealed: Option<(u8, String)>,
 }
 
-/// What the application hears of one event: its text, or that it cannot be opened.
+/// What the application receives for one event: its text, or that it cannot be opened.
 type Told = Result<String, ()>;
 
 impl Stage {
@@ -140,7 +140,7 @@ impl Stage {
         }
     }
 
-    /// Without a newer key, what the present one does not open is lost.
+    /// Without a newer key, events that the current one does not open are lost.
     fn give_up(&mut self, when: &str) {
         let expected: Vec<Told> = self.held.drain(..).map(|payload| payload.open(&[self.key])).collect();
         assert_eq!(self.told(), expected, "{when}");
@@ -158,7 +158,7 @@ impl Stage {
     }
 
     fn wait(&mut self, duration: Duration) {
-        // The connection shall not end for its silence.
+        // Keeps the connection from ending because of silence.
         self.end.receive(r#"{"event":"pusher:ping"}"#);
         self.end.wait(duration);
         self.end.drain();
@@ -170,7 +170,7 @@ impl Stage {
         }
     }
 
-    /// What waits is lost with the connection.
+    /// Waiting events are lost with the connection.
     fn reconnect(&mut self, key: u8) {
         let socket = self.end.socket;
         self.end.lose(CloseReason::Dropped);
@@ -232,7 +232,7 @@ impl Payload {
     }
 }
 
-/// The same with another letter in nonce or ciphertext. The last four may stand for bits that do not count.
+/// The same with a different letter in nonce or ciphertext. The last four letters may contain bits that do not count.
 fn changed(json: &str, at: usize) -> String {
     let nonce = r#"{"nonce":""#.len();
     let ciphertext = nonce + NONCE_CHARS + r#"","ciphertext":""#.len();
@@ -269,5 +269,5 @@ const MAX_WAIT_SECS: u8 = 60;
 /// Seconds within which the client opens another socket.
 const MAX_WAITS: usize = 100;
 
-/// Most inputs: fewer than events may wait.
+/// The largest number of inputs, less than the number of events that may wait.
 const MAX_INPUTS: usize = 60;

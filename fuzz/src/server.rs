@@ -33,7 +33,7 @@ enum Input<'a> {
     Wait(u16),
 }
 
-/// What stands in `auth`.
+/// The content of `auth`.
 #[derive(Arbitrary, Debug)]
 enum Signature {
     None,
@@ -42,7 +42,7 @@ enum Signature {
     OfAnotherApp,
 }
 
-/// The first byte decides about the dialect, the second one about limits; then come inputs.
+/// The first byte selects the dialect, the second one the limits; inputs follow.
 pub fn server(data: &[u8]) {
     let Some(([dialect, limits], inputs)) = data.split_first_chunk() else { return };
     let mut stage = Stage::new(Dialect::ALL[usize::from(*dialect) % Dialect::ALL.len()], *limits);
@@ -65,7 +65,7 @@ struct Stage {
     sockets: [Option<ConnectionId>; 4],
     opened: u64,
     is_silent: bool,
-    /// Whether the latest input tells the server to end connections.
+    /// Whether the last input tells the server to end connections.
     is_told_to_end: bool,
     /// What has been signed: the names of channels, and `user`.
     signed: BTreeSet<(ConnectionId, &'static str)>,
@@ -105,7 +105,7 @@ impl Stage {
             Input::Ask(number) => {
                 let info = Info { user_count: number % 2 == 0, subscription_count: number % 3 == 0 };
                 let channel = name(pick(&CHANNELS, number));
-                // What may not be asked is refused.
+                // Invalid queries are refused.
                 let _ = (self.server.channels("presence-", info), self.server.channel(&channel, info));
                 let _ = self.server.users(&channel);
             }
@@ -120,7 +120,7 @@ impl Stage {
                 self.server.close_all(&CloseFrame { code, reason: "why".into() }, self.now);
             }
             Input::Terminate(user) => {
-                // Not every server knows this call.
+                // Not every server supports this call.
                 let _ = self.server.terminate_connections(pick(&USERS, user), self.now);
             }
             Input::Wait(seconds) => {
@@ -209,7 +209,7 @@ impl Stage {
         }
     }
 
-    /// Whoever is subscribed gets the event as it is, except the one who is left out, and nobody else does.
+    /// Every subscriber except the excluded one receives the event unchanged, and no one else does.
     fn publish(&mut self, channel: &'static str, except: u8, data: &str) {
         let name = name(channel);
         let except = pick(&self.sockets, except);
@@ -230,7 +230,7 @@ impl Stage {
         assert_eq!(receivers, if published.is_ok() { expected } else { vec![] }, "{published:?}");
     }
 
-    /// Does what the server says. Returns what it sends.
+    /// Performs the server's actions. Returns what it sends.
     fn drain(&mut self) -> Vec<(ConnectionId, Value)> {
         let mut sent = vec![];
         let mut is_scheduled = false;
@@ -276,7 +276,7 @@ impl Stage {
         }
     }
 
-    /// When everybody has left, nothing is left.
+    /// When all clients have left, the server holds nothing.
     fn empty(&mut self) {
         (0..self.sockets.len()).for_each(|place| self.leave(place));
         assert_eq!(self.server.connections().len(), 0);
@@ -348,8 +348,8 @@ const TARGETS: [&str; 6] = [
     "/elsewhere",
 ];
 
-/// Most inputs.
+/// The largest number of inputs.
 const MAX_INPUTS: usize = 500;
 
-/// Most actions of one drain.
+/// The most actions of one drain.
 const MAX_ACTIONS: usize = 1_000;

@@ -1,4 +1,4 @@
-//! Wishes, frames, authorizations and time in any order.
+//! Calls of the application, frames, authorizations and time in any order.
 
 use std::time::Duration;
 
@@ -39,12 +39,12 @@ enum Input {
     Drain,
 }
 
-/// Plays a session that is made of the bytes.
+/// Plays a session that is encoded in the bytes.
 pub fn session(data: &[u8]) {
     session_with(data, |_| ());
 }
 
-/// The same for one who wants to know what the application hears.
+/// The same, passing on what the application receives.
 pub fn session_with(data: &[u8], mut hear: impl FnMut(&Event)) {
     let mut bytes = Unstructured::new(data);
     let mut end = End::new();

@@ -1,4 +1,4 @@
-//! Bytes of a server, in the upgrade and behind it.
+//! Bytes from a server, during and after the upgrade.
 
 use pusher_websocket::{
     Handshake, HandshakeError, Limits, Message, Oversized, Received, Request, Violation, WebSocket,
@@ -6,11 +6,11 @@ use pusher_websocket::{
 
 use crate::tungstenite_peer::compare;
 
-/// A byte that chooses what is tried, one with the length of the pieces in which the rest arrives, and what arrives.
+/// The first byte selects the test, the second one is the length of the pieces in which the rest arrives.
 ///
 /// # Panics
 ///
-/// When it matters how the bytes are cut, or `tungstenite` reads something else.
+/// If the result depends on how the bytes are split, or differs from that of `tungstenite`.
 pub fn websocket(data: &[u8]) {
     let Some(([choice, piece], bytes)) = data.split_first_chunk() else { return };
     let piece = usize::from(*piece).max(1);
@@ -58,7 +58,7 @@ fn read(limits: Limits, bytes: &[u8], piece: usize) -> (Vec<Message>, Option<Vio
     (messages, violation)
 }
 
-/// How the upgrade ended, and with which leftover: the rest of the input counts as part of it.
+/// The result of the upgrade with its leftover, which includes the rest of the input.
 fn upgrade(bytes: &[u8], piece: usize) -> Result<Option<Vec<u8>>, HandshakeError> {
     let request = Request::new("example.com", "/");
     let mut handshake = Handshake::new(&request, *b"the sample nonce").expect("the request is valid");

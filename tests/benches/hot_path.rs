@@ -1,4 +1,4 @@
-//! Time and allocations of one channel event through the core, beside a reader that only finds the envelope.
+//! Time and allocations of one channel event through the core, compared with a reader that only finds the envelope.
 //!
 //! `cargo bench -p pusher-tests` prints a table. What an application pays to read a payload is counted:
 //!
@@ -7,8 +7,9 @@
 //! valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/deps/hot_path-… --decode 1000 10000 json
 //! ```
 //!
-//! and the same with 20000 payloads of 1,000 bytes; the difference is 10,000 of them. `json` reads them by `Data::json`, `json_in`
-//! by `Data::json_in`, and `serde_json` unwraps and reads the same bytes by two calls of serde_json.
+//! and the same with 20000 payloads of 1,000 bytes; the difference is the cost of 10,000 payloads. `json` parses them
+//! with `Data::json`, `json_in` with `Data::json_in`, and `serde_json` unwraps and parses the same bytes with two calls
+//! of serde_json.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -32,7 +33,7 @@ fn main() {
         let core = fastest(|| run(&mut subscriber, len, EVENTS));
         let reader = fastest(|| read_envelopes(len, EVENTS));
         let ratio = core.as_secs_f64() / reader.as_secs_f64();
-        // The frame itself is made in each run and not counted.
+        // The frame itself is created in each run and not counted.
         let frame = allocation_counter::measure(|| drop(black_box(frame(len)))).count_total;
         println!("{len:>10} B  {core:>12?}  {:>12}  {reader:>12?}  {ratio:>6.2}", allocations - frame);
     }

@@ -1,8 +1,8 @@
-//! One channel event on its way through the core.
+//! One channel event through the core.
 
 use pusher_proto::{Action, ChannelName, Client, Config, Endpoint, Event, Frame, Instant, SocketEpoch, Text};
 
-/// Sizes of frames that are measured, in bytes: 100 B, 1 KB and 10 KB of JSON payload, encoded once more.
+/// Lengths of the measured frames in bytes, for 100 B, 1 KB and 10 KB of JSON payload, encoded as a string.
 pub const FRAME_LENS: [usize; 3] = [168, 1_193, 11_446];
 
 /// A client with one subscribed channel.
@@ -17,7 +17,7 @@ impl Subscriber {
     ///
     /// # Panics
     ///
-    /// When the client does not ask for a socket.
+    /// If the client does not ask for a socket.
     #[must_use]
     pub fn new(others: usize) -> Self {
         let config = Config::new("key", Endpoint::cluster("eu")).expect("the defaults are a configuration");
@@ -39,7 +39,7 @@ impl Subscriber {
         subscriber
     }
 
-    /// Takes in a frame and returns how many events came of it.
+    /// Handles a frame and returns how many events it caused.
     pub fn receive(&mut self, frame: Text) -> usize {
         self.client.handle_frame(self.socket, Frame::Text(frame), self.now);
         let mut events = 0;
@@ -54,7 +54,7 @@ impl Subscriber {
 ///
 /// # Panics
 ///
-/// When `len` leaves no room for a payload.
+/// If `len` leaves no room for a payload.
 #[must_use]
 pub fn frame(len: usize) -> Text {
     let (start, end) = (r#"{"event":"message","channel":"chat","data":"{"#, r#"}"}"#);
@@ -64,7 +64,7 @@ pub fn frame(len: usize) -> Text {
     shared(format!("{start}{payload}{padding}{end}"))
 }
 
-/// A text over a buffer that is shared already, as frames from a socket are.
+/// A text in a buffer that is already shared, like that of frames from a socket.
 fn shared(text: String) -> Text {
     let bytes = bytes::Bytes::from(text);
     // The first clone allocates the shared count.

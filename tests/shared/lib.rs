@@ -1,4 +1,4 @@
-//! What several test suites share.
+//! Code that several test suites share.
 
 pub mod hot_path;
 #[path = "../simulation/harness/mod.rs"]
@@ -12,7 +12,7 @@ pub mod transcripts {
     mod script;
     mod words;
 
-    /// Plays the inputs of a text twice: what followed them the first time must follow them again.
+    /// Plays the inputs of a text twice; the outputs must be the same both times.
     ///
     /// # Errors
     ///
@@ -20,7 +20,7 @@ pub mod transcripts {
     ///
     /// # Panics
     ///
-    /// When something else followed.
+    /// If the outputs differ.
     pub fn play_twice(text: &str) -> Result<(), String> {
         for case in script::cases(text)? {
             let once = player::bless(&case)?;

@@ -1,6 +1,6 @@
-//! The client against servers, networks and applications that misbehave, on virtual time.
+//! The client against servers, networks and applications that misbehave, in virtual time.
 //!
-//! `docs/testing.md` explains how to run it for a night, repeat a seed and read a trace.
+//! `docs/testing.md` explains how to run it overnight, repeat a seed and read a trace.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -93,7 +93,7 @@ fn equal_choices() -> Result<(), Failed> {
     Ok(())
 }
 
-/// What shortens runs, and fuzzers, begin with nothing.
+/// Shortening a run, and fuzzers, start from an empty input.
 fn quiet() -> Result<(), Failed> {
     let none = run(Choices::from_bytes(Vec::new()), true);
     match none.violation {

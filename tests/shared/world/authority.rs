@@ -1,4 +1,4 @@
-//! The application's server, which says who may do what.
+//! The application's server, which authorizes channels and users.
 
 use std::time::Duration;
 
@@ -7,26 +7,26 @@ use pusher_proto::{AuthError, AuthRequest, AuthResponse, AuthSubject, ChannelKin
 
 use super::busy::Limit;
 
-/// Signs for one client, and lies, refuses or is busy when told to.
+/// Signs for one client, and forges, refuses or is busy when told to.
 #[derive(Clone, Debug)]
 pub struct Authority {
-    /// With which application's secret it signs.
+    /// The application whose secret it signs with.
     pub app: App,
     /// The `channel_data` of presence channels; none if it relies on the sign-in.
     pub channel_data: Option<Text>,
     /// The `user_data` of sign-ins.
     pub user_data: Text,
-    /// What it answers instead of signing.
+    /// The error that it returns instead of signing.
     pub refusal: Option<AuthError>,
-    /// Signs for another socket where the name of the channel contains this, so that the server refuses.
+    /// Signs for another socket if the name of the channel contains this, so that the server refuses.
     pub forges: Option<Text>,
     /// Whether it does not answer at all.
     pub is_silent: bool,
-    /// How many requests it takes. It answers more with 429.
+    /// How many requests it accepts. It answers further ones with 429.
     pub limit: Option<Limit>,
     /// Whether a 429 has a `Retry-After`, in whole seconds.
     pub says_when: bool,
-    /// Everything that it was asked, and when.
+    /// All requests, with their times.
     pub asked: Vec<(Instant, AuthRequest)>,
 }
 
@@ -68,7 +68,7 @@ impl Authority {
 
     /// # Errors
     ///
-    /// When the application cannot sign.
+    /// If the application cannot sign.
     fn sign(&self, request: &AuthRequest) -> Result<AuthResponse, AuthError> {
         let subject = request.subject.channel().map_or("user", |channel| channel.as_str());
         let is_forged = self.forges.as_deref().is_some_and(|part| subject.contains(part));

@@ -1,4 +1,4 @@
-//! Limits, and what becomes of the messages that a server gets no round to.
+//! Limits, and what happens to messages beyond them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use pusher_proto::server::ConnectionId;
 use pusher_proto::{CloseFrame, CloseReason, Frame, Instant, Text};
 use serde_json::{Value, json};
 
-/// At most so many of something in any span of time.
+/// At most a certain number of something in any span of time.
 #[derive(Clone, Debug)]
 pub struct Limit {
     most: usize,
@@ -16,7 +16,7 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// Allows `most` in every `span`, which begins with each of them.
+    /// Allows `most` in any span of time of length `span`.
     #[must_use]
     pub const fn new(most: usize, span: Duration) -> Self {
         Self { most, span, taken: VecDeque::new() }
@@ -44,7 +44,7 @@ impl Limit {
 /// What a server does to a connection that sends more than the limit.
 #[derive(Clone, Debug)]
 pub enum Excess {
-    /// Error 4301, which names nothing; the message is dropped.
+    /// Error 4301 without a channel; the message is dropped.
     Error,
     /// A close frame with code 4100.
     Close,
@@ -55,13 +55,13 @@ pub enum Excess {
 /// Which part of a subscription gets lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lost {
-    /// What the client sends: the server never hears of it.
+    /// What the client sends: the server never receives it.
     Question,
     /// What the server answers.
     Answer,
 }
 
-/// Stands in front of the server. Without settings everything passes.
+/// A gate in front of the server. Without settings, everything passes.
 #[derive(Debug, Default)]
 pub struct Gate {
     /// How many messages of each connection pass, and what the others cause.
@@ -71,7 +71,7 @@ pub struct Gate {
     taken: BTreeMap<ConnectionId, Limit>,
 }
 
-/// What becomes of a message of a client.
+/// What happens to a message of a client.
 pub(super) enum Fate {
     Passes,
     IsLost,
@@ -116,7 +116,7 @@ impl Gate {
     }
 }
 
-/// What a server says of a message above its limit (Sockudo, *Rate limit exceeded*).
+/// A server's error about a message above its limit (Sockudo, *Rate limit exceeded*).
 fn too_fast() -> Text {
     json!({"event": "pusher:error", "data": {"code": 4301, "message": "Rate limit exceeded"}}).to_string().into()
 }

@@ -4,7 +4,7 @@ use pusher_proto::SocketEpoch;
 
 use super::Who;
 
-/// A socket, as long as one side knows it.
+/// A socket, as long as at least one side has it open.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) who: Who,
@@ -14,7 +14,7 @@ pub(super) struct Link {
     server_open: bool,
 }
 
-/// Where something arrives.
+/// The side at which something arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Client,

@@ -1,7 +1,8 @@
-//! Clients and a model server in one loop on virtual time: no sockets, no threads, and links that take time and break.
+//! Clients and a model server in one loop, in virtual time, without sockets and threads; links have latency and can
+//! break.
 //!
-//! [`World::run`] passes time. Everything that happens at one moment happens in a fixed order, so two runs of one seed are
-//! the same.
+//! [`World::run`] passes time. Everything that happens at the same moment happens in a fixed order, so two runs with
+//! the same seed are identical.
 
 mod authority;
 mod busy;
@@ -21,11 +22,11 @@ use busy::Fate;
 pub use busy::{Excess, Gate, Limit, Lost};
 use link::{Link, Side};
 
-/// Names a client of a [`World`], in the order in which they came.
+/// Identifies a client of a [`World`], in the order in which they were added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Who(pub usize);
 
-/// A server, its clients, and everything that is under way between them.
+/// A server, its clients, and everything in transit between them.
 pub struct World {
     server: Server,
     gate: Gate,
@@ -75,7 +76,7 @@ impl World {
         }
     }
 
-    /// Adds a client that does nothing yet, and the auth server that it asks.
+    /// Adds a client that does nothing yet, and its auth server.
     pub fn add(&mut self, config: Config, authority: Authority) -> Who {
         let who = Who(self.ends.len());
         self.ends.push(End {
@@ -89,17 +90,17 @@ impl World {
         who
     }
 
-    /// Returns a client, to wish something or to ask.
+    /// Returns a client, to call its methods.
     pub fn client(&mut self, who: Who) -> &mut Client {
         &mut self.ends[who.0].client
     }
 
-    /// Returns the server. What it does after a change by hand happens in [`World::run`].
+    /// Returns the server. The actions that follow from a manual change are performed in [`World::run`].
     pub fn server(&mut self) -> &mut Server {
         &mut self.server
     }
 
-    /// Returns what stands in front of the server.
+    /// Returns the gate in front of the server.
     pub fn gate(&mut self) -> &mut Gate {
         &mut self.gate
     }
@@ -109,17 +110,17 @@ impl World {
         &mut self.ends[who.0].authority
     }
 
-    /// Returns what a client told its application since it was last asked, and when.
+    /// Returns the events that a client's application received since the last call, with their times.
     pub fn heard(&mut self, who: Who) -> impl Iterator<Item = (Instant, Event)> {
         self.ends[who.0].heard.drain(..)
     }
 
-    /// Returns what a client sent to the server since it was last asked.
+    /// Returns what a client sent to the server since the last call.
     pub fn sent(&mut self, who: Who) -> impl Iterator<Item = Text> {
         self.ends[who.0].sent.drain(..)
     }
 
-    /// Returns the server's name for a client's socket.
+    /// Returns the server's id of a client's socket.
     #[must_use]
     pub fn connection(&self, who: Who) -> Option<ConnectionId> {
         self.ends[who.0].link
@@ -131,7 +132,7 @@ impl World {
         self.now
     }
 
-    /// Breaks a client's socket: both sides learn that it ended without a close frame.
+    /// Breaks a client's socket: both sides see that it ended without a close frame.
     pub fn cut(&mut self, who: Who) {
         let Some(id) = self.ends[who.0].link.take() else { return };
         self.post(Delivery::End(id, Side::Client, CloseReason::Dropped));
@@ -145,19 +146,19 @@ impl World {
         self.server.handle_close(id, self.now);
     }
 
-    /// While dead, nothing passes a client's socket in either direction, and no side learns of it.
+    /// While dead, a client's socket transfers nothing in either direction, and neither side notices.
     pub fn set_dead(&mut self, who: Who, dead: bool) {
         if let Some(link) = self.ends[who.0].link.and_then(|id| self.links.get_mut(&id)) {
             link.is_dead = dead;
         }
     }
 
-    /// While without network, a client cannot open sockets. Those that it has go on.
+    /// While without network, a client cannot open sockets; open sockets continue to work.
     pub fn set_network(&mut self, who: Who, has_network: bool) {
         self.ends[who.0].has_network = has_network;
     }
 
-    /// Sends what no client would send, on a client's socket.
+    /// Sends a frame that no client would send, on a client's socket.
     pub fn say(&mut self, who: Who, frame: Frame) {
         if let Some(id) = self.ends[who.0].link {
             self.post(Delivery::Message(id, Side::Server, frame));
@@ -168,7 +169,7 @@ impl World {
     ///
     /// # Panics
     ///
-    /// When a machine asks for a deadline that has passed already.
+    /// If the client or the server asks for a deadline that has already passed.
     pub fn run(&mut self, time: Duration) {
         let end = self.now + time;
         self.drain();
@@ -185,7 +186,7 @@ impl World {
         clients.chain(deliveries).chain(self.server.poll_timeout()).min()
     }
 
-    /// What is due: first what has arrived, then the clients' deadlines, then the server's.
+    /// Does what is due: first what has arrived, then the clients' deadlines, then the server's.
     fn step(&mut self) {
         let now = self.now;
         while let Some(entry) = self.under_way.first_entry().filter(|entry| entry.key().0 <= now) {
@@ -223,7 +224,7 @@ impl World {
                     Side::Client if self.gate.keeps(&frame) => {}
                     Side::Client => {
                         if frame == Frame::Ping {
-                            // What a WebSocket library does.
+                            // A WebSocket library does this.
                             self.post(Delivery::Message(id, Side::Server, Frame::Pong));
                         }
                         self.ends[who.0].client.handle_frame(epoch, frame, now);

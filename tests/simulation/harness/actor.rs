@@ -1,4 +1,4 @@
-//! One client with its driver: hands over what arrives, carries out its actions, and lets the ledger watch.
+//! One client with its driver: passes on what arrives, performs the client's actions, and lets the ledger watch.
 
 use std::collections::VecDeque;
 
@@ -22,21 +22,21 @@ pub(crate) struct Actor {
     /// What arrived while the machine slept.
     pub(crate) inbox: VecDeque<(LinkId, Packet)>,
     pub(crate) user: String,
-    /// Whether it was last sent to the application that there is.
+    /// Whether the client was last switched to the existing application.
     pub(crate) has_right_key: bool,
     who: usize,
-    /// The wake-up that the client has asked for.
+    /// The wake-up that the client has announced.
     wake_at: Option<Instant>,
-    /// When the client has acted on its deadlines.
+    /// When the client last acted on its deadlines.
     timed_out_at: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attention {
     Awake,
-    /// Takes in, and is not polled.
+    /// Receives input, but is not polled.
     NotPolling,
-    /// Takes nothing in.
+    /// Receives no input.
     Asleep,
 }
 
@@ -133,7 +133,7 @@ impl Actor {
         self.change(journal, now, |client| client.handle_auth(id, answer, now));
     }
 
-    /// The timer fires, if it is the one that was asked for last. Returns whether it did.
+    /// Fires the timer, if it is the last one announced. Returns whether it was.
     pub(crate) fn wake(&mut self, journal: &mut Journal, now: Instant) -> bool {
         if self.attention == Attention::Asleep || self.wake_at.is_none_or(|at| at > now) {
             return false;
@@ -144,7 +144,7 @@ impl Actor {
         true
     }
 
-    /// Polls until there is nothing more to do, and returns what there is.
+    /// Polls until there is nothing more to do, and returns the actions.
     pub(crate) fn drain(&mut self, authority: &Authority, journal: &mut Journal, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
         if self.attention != Attention::Awake {
@@ -174,7 +174,7 @@ impl Actor {
         actions
     }
 
-    /// Calls the client, and looks at what became of its connection.
+    /// Calls the client, and observes how its connection changed.
     pub(crate) fn change<T>(
         &mut self,
         journal: &mut Journal,

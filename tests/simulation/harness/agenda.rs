@@ -1,4 +1,4 @@
-//! What will happen, in order of time and then of planning.
+//! Future events of the simulation, ordered by time and then by when they were planned.
 
 use std::collections::BTreeMap;
 

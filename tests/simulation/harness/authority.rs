@@ -11,9 +11,9 @@ use super::choices::Choices;
 use super::mix::KEY;
 
 pub(crate) struct Authority {
-    /// Which keys events are sealed with.
+    /// The version of the keys with which events are sealed.
     version: u8,
-    /// Which keys it gives away: an old one, until it has heard of the newest.
+    /// The version of the keys that it returns: an old one, until it knows the newest.
     known_version: u8,
     open: BTreeMap<(usize, AuthId), Case>,
     /// What it does with all requests, and until when.
@@ -57,7 +57,7 @@ impl Authority {
         Self { version: 1, known_version: 1, open: BTreeMap::new(), outage: None, limit, signed: BTreeMap::new() }
     }
 
-    /// Takes a request; returns when it will answer, if ever. `trouble` is the chance of it in 256.
+    /// Takes a request; returns when it will be answered, if ever. `trouble` is the chance of a failure, in 256.
     pub(crate) fn ask(
         &mut self,
         client: usize,
@@ -98,7 +98,7 @@ impl Authority {
         delay
     }
 
-    /// Gives the answer to a request, and the same as words of a transcript.
+    /// Returns the answer to a request, also in the notation of transcripts.
     pub(crate) fn answer(&mut self, client: usize, id: AuthId) -> Option<(Result<AuthResponse, AuthError>, String)> {
         let case = self.open.remove(&(client, id))?;
         let http = |status: u16, body: &str, retry_after: Option<&str>| {

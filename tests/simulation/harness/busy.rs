@@ -1,4 +1,4 @@
-//! Backends that are down or take only so many requests, and servers that take only so many messages.
+//! Backends that are down or limit requests, and servers that limit messages.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub(crate) enum Outage {
 
 const OUTAGES: [Outage; 4] = [Outage::Unavailable, Outage::Throttled, Outage::Unreachable, Outage::Silent];
 
-/// How many requests the backend takes, and whether it says when to ask again.
+/// How many requests the backend accepts, and whether it sends a `Retry-After`.
 #[derive(Clone)]
 pub(crate) struct RequestLimit {
     pub(crate) limit: Limit,
@@ -41,7 +41,7 @@ impl RequestLimit {
     }
 }
 
-/// How many messages of each connection a server takes, and what it does about more.
+/// How many messages of each connection a server accepts, and how it reacts to further ones.
 #[derive(Clone)]
 pub(crate) struct MessageLimit {
     pub(crate) limit: Limit,
@@ -67,14 +67,14 @@ impl World {
         self.authority.outage = Some((outage, self.now + time));
     }
 
-    /// A server hears nothing of the subscriptions of one channel for a while.
+    /// A server does not receive the subscriptions to one channel for a while.
     pub(crate) fn swallow(&mut self, site: usize, channel: &ChannelName) {
         let time = Duration::from_secs(10 + self.choices.below(110) as u64);
         self.journal.remark(|| format!("subscriptions of {channel} get lost for {time:?}"));
         self.sites[site].swallows.insert(channel.to_string(), self.now + time);
     }
 
-    /// Counts what servers did about too many messages.
+    /// Counts how servers reacted to too many messages.
     pub(crate) fn count_excess(&mut self, site: usize) {
         match std::mem::take(&mut self.sites[site].exceeded) {
             None => {}
@@ -83,7 +83,7 @@ impl World {
         }
     }
 
-    /// The application's server answers again, and servers take what they are given.
+    /// The application's server answers again, and servers accept all messages.
     pub(crate) fn lift_limits(&mut self) {
         self.authority.outage = None;
         self.authority.limit = None;
@@ -94,7 +94,7 @@ impl World {
 }
 
 impl Site {
-    /// Returns what the server does about this message instead of reading it, if it is one too many.
+    /// Returns how the server reacts to this message instead of handling it, if it is one too many.
     pub(crate) fn refuse_excess(
         &mut self,
         link: LinkId,
@@ -105,7 +105,7 @@ impl Site {
         let MessageLimit { limit, excess } = self.mix.message_limit.clone()?;
         self.taken.entry(link).or_insert(limit).take(now).err()?;
         self.exceeded = Some(excess.clone());
-        // The client believes that it is unsubscribed.
+        // The client assumes that it is unsubscribed.
         if let Some(seen) = seen.filter(|seen| seen.is("pusher:unsubscribe"))
             && self.has_subscription(link, seen.target())
         {
@@ -126,7 +126,7 @@ impl Site {
         Some(outputs)
     }
 
-    /// A subscription gets lost. The client may take the late success of an earlier one for its success.
+    /// A subscription gets lost. The client may mistake the late success of an earlier one for its success.
     pub(crate) fn lose_subscription(&mut self, link: LinkId, channel: &str) {
         if self.succeeded.contains(&(link, channel.to_owned())) {
             self.soiled.insert(link);

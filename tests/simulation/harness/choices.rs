@@ -1,9 +1,10 @@
-//! Where all randomness comes from: a seed, or bytes from the caller.
+//! The source of all randomness: a seed, or bytes from the caller.
 
 use std::time::Duration;
 
-/// An endless source of choices. Every choice takes one byte or two, whatever the source is, so that a run from a seed can
-/// be repeated, and shortened, as bytes. When bytes run out every further choice is the first one, which is the quiet one.
+/// An endless source of choices. Every choice takes one or two bytes, whatever the source is, so that a run from a seed
+/// can be repeated, and shortened, as bytes. When the bytes run out, every further choice is the first one, which is
+/// always harmless.
 pub struct Choices {
     source: Source,
     taken: Vec<u8>,
@@ -53,7 +54,7 @@ impl Choices {
         Duration::from_millis((low + spread) as u64)
     }
 
-    /// Which of the weights, as often as it weighs.
+    /// The index of one of the weights, with a probability proportional to it.
     pub(crate) fn weighted(&mut self, weights: impl Iterator<Item = usize> + Clone) -> Option<usize> {
         let sum = weights.clone().sum();
         if sum == 0 {
@@ -69,7 +70,7 @@ impl Choices {
         None
     }
 
-    /// A step begins here: what is chosen up to the next mark can be left out as a whole.
+    /// A step begins here: the choices up to the next mark can be left out together.
     pub(crate) fn mark(&mut self) {
         self.marks.push(self.taken.len());
     }
@@ -82,7 +83,7 @@ impl Choices {
         }
     }
 
-    /// What was taken so far, and where steps begin.
+    /// The choices so far, and where steps begin.
     pub(crate) fn into_record(self) -> (Vec<u8>, Vec<usize>) {
         (self.taken, self.marks)
     }

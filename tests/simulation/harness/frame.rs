@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 pub(crate) struct Seen {
     pub(crate) event: String,
     pub(crate) channel: Option<String>,
-    /// With one string level taken away if that leaves JSON.
+    /// Unwrapped from one level of string, if the result is JSON.
     pub(crate) data: Value,
 }
 
@@ -85,5 +85,5 @@ pub(crate) fn user_event(user: &str, number: u64) -> Text {
 
 pub(crate) const SUCCEEDED: &str = "pusher_internal:subscription_succeeded";
 
-/// How the names of users' own channels begin.
+/// Prefix of the names of users' own channels.
 pub(crate) const SERVER_TO_USER: &str = "#server-to-user-";

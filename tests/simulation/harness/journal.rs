@@ -1,4 +1,4 @@
-//! What a run leaves behind: its trace, what it reached, and what it broke.
+//! The record of a run: its trace, what it reached, and the violated invariant.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -7,7 +7,7 @@ use pusher_proto::Instant;
 
 use super::reached::Rare;
 
-/// Takes notes.
+/// Records what happens.
 #[derive(Default)]
 pub(crate) struct Journal {
     /// Kept only when it will be printed.
@@ -19,17 +19,17 @@ pub(crate) struct Journal {
 
 struct Line {
     at: Instant,
-    /// The client, or `None` for what happens outside.
+    /// The client, or `None` for what happens outside of clients.
     who: Option<usize>,
     text: String,
 }
 
-/// A broken invariant.
+/// A violated invariant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Which client broke it.
+    /// The client that violated it.
     pub who: usize,
-    /// The invariant, the same for every seed that breaks it.
+    /// The text of the invariant, which is the same for every seed.
     pub invariant: &'static str,
     /// What happened.
     pub details: String,

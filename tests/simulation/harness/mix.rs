@@ -1,4 +1,4 @@
-//! Swarm testing: every seed has its own configuration and its own mix of troubles, many of them absent.
+//! Swarm testing: every seed has its own configuration and its own mix of faults, many of which are absent.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use pusher_proto::{Config, Endpoint, Endpoints};
 use super::busy::{MessageLimit, RequestLimit};
 use super::choices::Choices;
 
-/// What one run is made of.
+/// The parameters of one run.
 pub(crate) struct Mix {
     pub(crate) clients: usize,
-    /// Steps before the network becomes good.
+    /// Steps before the faults end.
     pub(crate) steps: usize,
     /// How often each operation comes.
     weights: Vec<usize>,
@@ -22,12 +22,12 @@ pub(crate) struct Mix {
     pub(crate) site: SiteMix,
     /// Chances in 256.
     pub(crate) auth_trouble: u8,
-    /// How many requests the backend takes.
+    /// How many requests the backend accepts.
     pub(crate) request_limit: Option<RequestLimit>,
     pub(crate) connect_trouble: u8,
     /// Whether frames may still come from a socket that was closed.
     pub(crate) late_packets: bool,
-    /// Longest way of a packet in milliseconds.
+    /// Longest transit time of a packet, in milliseconds.
     pub(crate) longest_way: usize,
 }
 
@@ -42,17 +42,17 @@ pub(crate) struct SiteMix {
     pub(crate) tls_only: bool,
     /// Chances in 256 that a subscription or a sign-in is not simply passed on.
     pub(crate) mischief: u8,
-    /// Chance in 256 that a success comes twice.
+    /// Chance in 256 that a success is sent twice.
     pub(crate) duplicates: u8,
     /// Chance in 256 that a success is held back.
     pub(crate) holds: u8,
-    /// What there is too little of, if anything.
+    /// The resource that is scarce, if any.
     pub(crate) scarcity: Option<Scarcity>,
-    /// How many messages of a connection it takes.
+    /// How many messages of a connection it accepts.
     pub(crate) message_limit: Option<MessageLimit>,
 }
 
-/// A limit of the server that is so low that it refuses by itself.
+/// A limit of the server that is so low that it leads to refusals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scarcity {
     Enabled,
@@ -122,7 +122,7 @@ pub(crate) enum Op {
     Outage,
     /// Subscriptions of one channel get lost.
     Swallow,
-    /// An error frame that nothing is the reason for.
+    /// An error frame without a reason.
     Error,
     OddFrame,
 }
@@ -146,7 +146,7 @@ pub(crate) enum Call {
     Sleep,
 }
 
-/// What becomes of a socket.
+/// What happens to a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LinkTrouble {
     Cut,
@@ -157,7 +157,7 @@ pub(crate) enum LinkTrouble {
     StallUp,
 }
 
-/// What becomes of a server.
+/// What happens to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SiteTrouble {
     Restart,
@@ -210,7 +210,7 @@ impl Mix {
         });
         let weights = weights.collect();
         let (mut limits, site) = (Limits::draw(choices), SiteMix::draw(choices));
-        // Reverb shows no client the members of a channel where one of them has no channel_data.
+        // Reverb shows the members of a channel to no client if one of them has no channel_data.
         limits.presence_by_signin &= site.dialect != Dialect::Reverb;
         Self {
             weights,
@@ -256,7 +256,7 @@ impl Mix {
         builder.build().expect("every mix is a configuration")
     }
 
-    /// The lines of a transcript that say the same.
+    /// The corresponding lines of a transcript.
     pub(crate) fn options(&self) -> String {
         let limits = &self.limits;
         let mut text = String::new();
@@ -316,7 +316,7 @@ impl SiteMix {
         }
     }
 
-    /// The same server on a good day.
+    /// Removes the server's faults.
     pub(crate) fn be_good(&mut self) {
         self.style = Style::Named;
         (self.mischief, self.duplicates, self.holds) = (0, 0, 0);

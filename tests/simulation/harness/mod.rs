@@ -1,6 +1,6 @@
 //! Clients, servers, the network between them and everything that can go wrong, in one deterministic loop.
 //!
-//! [`run`] takes [`Choices`]: a seed, or bytes that a fuzzer chose. Equal choices give equal runs, to the byte.
+//! [`run`] takes [`Choices`]: a seed, or bytes from a fuzzer. The same choices give the same run, byte for byte.
 
 mod actor;
 mod agenda;
@@ -30,9 +30,9 @@ pub use self::shrink::shrink;
 use self::world::World;
 use crate::transcripts::describe;
 
-/// How a run went.
+/// The result of a run.
 pub struct Outcome {
-    /// The first invariant that was broken.
+    /// The first violated invariant.
     pub violation: Option<Violation>,
     /// What was reached, and how often.
     pub reached: BTreeMap<Rare, u64>,
@@ -40,11 +40,11 @@ pub struct Outcome {
     pub inputs: u64,
     /// Time that passed in the simulation.
     pub elapsed: Duration,
-    /// What happened, in order; empty unless it was asked for.
+    /// What happened, in order; empty unless requested.
     pub trace: String,
-    /// What the client saw that broke an invariant, as a transcript; empty as the trace.
+    /// What the client that violated an invariant saw, as a transcript; empty unless requested.
     pub transcript: String,
-    /// The choices that were made, and where steps began.
+    /// The choices, and where steps began.
     pub(crate) record: (Vec<u8>, Vec<usize>),
 }
 

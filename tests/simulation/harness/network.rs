@@ -1,4 +1,4 @@
-//! Sockets between clients and servers: ordered, slow, and sometimes not what they seem.
+//! Sockets between clients and servers: ordered, slow, and sometimes dead without a sign.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,17 +6,17 @@ use std::time::Duration;
 use pusher_proto::server::ConnectionId;
 use pusher_proto::{CloseReason, Frame, Instant, SocketEpoch, Text};
 
-/// One attempt to open a socket, and what became of it.
+/// One attempt to open a socket, and the resulting connection.
 pub(crate) struct Link {
     pub(crate) client: usize,
     pub(crate) site: usize,
     pub(crate) epoch: SocketEpoch,
     pub(crate) target: Text,
     pub(crate) tls: bool,
-    /// Whether each end believes in it.
+    /// Whether each end considers it open.
     pub(crate) client_open: bool,
     pub(crate) server_open: bool,
-    /// Nothing gets through any more, and neither end notices.
+    /// Nothing is transferred any more, and neither end notices.
     pub(crate) severed: bool,
     up: Lane,
     down: Lane,
@@ -50,7 +50,7 @@ pub(crate) enum Direction {
     Down,
 }
 
-/// All links that there ever were and still matter.
+/// All links that still matter.
 #[derive(Default)]
 pub(crate) struct Network {
     links: BTreeMap<LinkId, Link>,
@@ -73,19 +73,19 @@ impl Network {
         links.find(|(_, link)| link.client == client && link.epoch == epoch).map(|(id, _)| *id)
     }
 
-    /// Links that the server believes in.
+    /// Links that the server considers open.
     pub(crate) fn at_site(&self, site: usize) -> Vec<LinkId> {
         let links = self.links.iter().filter(|(_, link)| link.site == site && link.server_open);
         links.map(|(id, _)| *id).collect()
     }
 
-    /// Links that both ends believe in.
+    /// Links that both ends consider open.
     pub(crate) fn alive(&self) -> Vec<LinkId> {
         let links = self.links.iter().filter(|(_, link)| link.client_open && link.server_open);
         links.map(|(id, _)| *id).collect()
     }
 
-    /// When a packet that is sent now arrives, if it takes so long on the way.
+    /// When a packet that is sent now arrives, if its transit takes this long.
     pub(crate) fn arrival(&mut self, id: LinkId, direction: Direction, way: Duration, now: Instant) -> Instant {
         let Some(link) = self.links.get_mut(&id) else { return now };
         let lane = link.lane(direction);

@@ -1,4 +1,4 @@
-//! The rare transitions that a run must have seen, or it proves little. All are observed from outside.
+//! The rare transitions that a run must reach to be meaningful. All are observed from outside.
 
 macro_rules! rare {
     ($($name:ident => $text:literal,)+) => {
@@ -13,7 +13,7 @@ macro_rules! rare {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$name,)+];
 
-            /// Returns what it is.
+            /// Returns its description.
             #[must_use]
             pub const fn text(self) -> &'static str {
                 match self {

@@ -1,4 +1,4 @@
-//! The second phase: the network is good, and everything must come to rest.
+//! The second phase: the faults have ended, and everything must come to rest.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::network::LinkId;
 use super::world::World;
 
 impl World {
-    /// Ends the troubles, and waits until every client has what it wants.
+    /// Ends the faults, and waits until every client has what it wants.
     pub(crate) fn settle(&mut self) {
         self.be_good();
         let deadline = self.now + CONVERGENCE;
@@ -30,14 +30,15 @@ impl World {
         self.say_goodbye();
     }
 
-    /// The last events reach every client. They are sealed with new keys, which every client gets that can read the second one.
+    /// The last events must reach every client. They are sealed with new keys, and every client must be able to read
+    /// the second one.
     fn say_goodbye(&mut self) {
         self.authority.rotate(true);
         let links: Vec<_> = (0..self.actors.len()).map(|who| self.live_link(who)).collect();
         self.publish_last(&links, Last::Reported);
         let next = self.now + LONGEST_KEY_GAP;
         while self.journal.violation().is_none() && self.now < next && self.advance() {}
-        // The second time no client can have asked for a key again: it must have kept the one that it got.
+        // The second time, no client can have requested a key again: it must have kept the one that it received.
         self.publish_last(&links, Last::Read);
         self.publish_last(&links, Last::Read);
     }
@@ -55,7 +56,7 @@ impl World {
                 expected.push((site, channel, number));
             }
         }
-        // Stalls that had begun before may last as long.
+        // Stalls that began before may last this long.
         let deadline = self.now + LONGEST_STALL;
         let mut unheard = self.unheard(&expected, links, last);
         while unheard.is_some() && self.journal.violation().is_none() && self.now <= deadline && self.advance() {
@@ -66,7 +67,7 @@ impl World {
         }
     }
 
-    /// Who has not heard of what, as long as no connection has changed.
+    /// Which client has not received which event, as long as no connection has changed.
     fn unheard(
         &mut self,
         expected: &[(usize, &ChannelName, u64)],
@@ -128,12 +129,12 @@ impl World {
         }
     }
 
-    /// The application hears of something. On a good day it tries again whatever has failed for good.
+    /// The application receives an event. In the second phase, it retries whatever has failed permanently.
     pub(crate) fn told(&mut self, who: usize, event: &Event) {
         if !self.is_good {
             return;
         }
-        // Whatever the client will try again by itself must come right unaided.
+        // Whatever the client retries on its own must succeed without help.
         if retry_at(event).is_some() {
             return;
         }
@@ -156,7 +157,7 @@ impl World {
                 self.switch_to(who, KEY, who % HOSTS.len());
                 self.drain(who);
             }
-            // Whoever waits must come back unaided.
+            // A waiting client must reconnect without help.
             match self.actors[who].client.state() {
                 ConnectionState::Initialized | ConnectionState::Disconnected | ConnectionState::Failed { .. } => {
                     self.connect(who);
@@ -181,7 +182,7 @@ impl World {
         }
     }
 
-    /// What keeps the world from being at rest, and whom.
+    /// What is not at rest yet, and for which client.
     fn what_is_missing(&mut self) -> Option<(usize, String)> {
         for who in 0..self.actors.len() {
             if let Some(missing) = self.what_misses(who) {
@@ -243,10 +244,10 @@ impl World {
     }
 }
 
-/// What must become of an event.
+/// What must happen to an event.
 #[derive(Clone, Copy)]
 enum Last {
-    /// The application hears of it, even if no key opens it: the client may have asked for one a moment ago.
+    /// It is reported to the application, even if no key opens it: the client may have requested one a moment ago.
     Reported,
     /// The application can read it.
     Read,
@@ -255,9 +256,8 @@ enum Last {
 /// The longest time between two requests for a key of one channel, and a little more.
 const LONGEST_KEY_GAP: Duration = Duration::from_secs(31);
 
-/// Within this time after the last trouble everything must be as it should be: a dead link is noticed in 155 s, then come
-/// the longest delay, a handshake, an unanswered authorization, its longest delay, and an
-/// unanswered subscription.
+/// Within this time after the last fault, everything must be as it should be: a dead link is noticed in 155 s, followed
+/// by the longest delay, a handshake, an unanswered authorization, its longest delay, and an unanswered subscription.
 const CONVERGENCE: Duration = Duration::from_secs(300);
 
 /// How long a direction of a socket may stand still, and a little more.

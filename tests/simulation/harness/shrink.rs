@@ -1,8 +1,8 @@
-//! Making a failing run short: whole steps are left out first, then the rest becomes quieter.
+//! Shortens a failing run: first whole steps are left out, then choices are replaced by harmless ones.
 
 use super::{Choices, Outcome, run};
 
-/// Returns choices that break the same invariant and are as few as can be found in a reasonable number of runs.
+/// Returns the fewest choices that violate the same invariant and can be found in a reasonable number of runs.
 #[must_use]
 pub fn shrink(failing: &Outcome) -> Vec<u8> {
     let Some(violation) = &failing.violation else { return failing.record.0.clone() };
@@ -24,7 +24,7 @@ struct Search {
 }
 
 impl Search {
-    /// Whether these choices fail in the same way; then they are replaced by those that were really used.
+    /// Whether these choices fail in the same way; if so, they are replaced by those that were actually used.
     fn fails(&mut self, candidate: Vec<u8>, bytes: &mut Vec<u8>, marks: &mut Vec<usize>) -> bool {
         if self.runs_left == 0 {
             return false;
@@ -55,7 +55,7 @@ impl Search {
         }
     }
 
-    /// Replaces choices by the quiet one.
+    /// Replaces choices by the harmless one.
     fn quieten(&mut self, bytes: &mut Vec<u8>, marks: &mut Vec<usize>) {
         for width in [64, 16, 4, 1] {
             let mut at = 0;

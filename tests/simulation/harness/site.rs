@@ -1,4 +1,4 @@
-//! One server: the model of `pusher_proto`, dressed up as the less perfect ones that there are.
+//! One server: the model of `pusher_proto` with the imperfections of real servers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub(crate) struct Site {
     pub(crate) server: Server,
     /// Whether it accepts connections.
     pub(crate) is_up: bool,
-    /// It takes everything and answers nothing.
+    /// It accepts everything and answers nothing.
     pub(crate) hangs: bool,
     starts: u64,
     wake_at: Option<Instant>,
@@ -28,16 +28,16 @@ pub(crate) struct Site {
     users: BTreeMap<LinkId, String>,
     /// Channels whose subscriptions get lost, and until when.
     pub(super) swallows: BTreeMap<String, Instant>,
-    /// What was taken of each connection.
+    /// How many messages of each connection were accepted.
     pub(super) taken: BTreeMap<LinkId, Limit>,
-    /// What it did about one message too many.
+    /// How it reacted to too many messages.
     pub(super) exceeded: Option<Excess>,
     /// Successes that never reach a client.
     suppressed: BTreeSet<(LinkId, String)>,
     pub(super) succeeded: BTreeSet<(LinkId, String)>,
     /// Subscriptions that were made twice.
     doubled: BTreeSet<(LinkId, String)>,
-    /// Links on which client and server may rightly believe different things.
+    /// Links on which client and server may rightly disagree.
     pub(crate) soiled: BTreeSet<LinkId>,
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Site {
 #[derive(Debug)]
 pub(crate) enum Output {
     Send(LinkId, Text),
-    /// In one piece with what was sent before.
+    /// Send together with what was sent before.
     SendAlong(LinkId, Text),
     SendLater(LinkId, Text, Duration),
     Ping(LinkId),
@@ -74,7 +74,7 @@ impl Site {
         }
     }
 
-    /// Begins anew, without connections.
+    /// Restarts without connections.
     pub(crate) fn restart(&mut self) {
         self.starts += 1_000;
         *self = Self { soiled: std::mem::take(&mut self.soiled), ..Self::new(self.mix.clone(), self.starts) };
@@ -211,7 +211,7 @@ impl Site {
             4 => Vec::new(),
             _ if !self.doubled.insert((link, channel.to_owned())) => self.pass(link, frame, choices, now),
             _ => {
-                // If the second answer does not show it, nothing does.
+                // If the second answer does not reveal it, nothing does.
                 if self.mix.style != Style::Named {
                     self.soiled.insert(link);
                 }
@@ -246,7 +246,7 @@ impl Site {
         self.drain(choices, now)
     }
 
-    /// What the server wants to do, in its dress.
+    /// The server's actions, with its imperfections.
     pub(crate) fn drain(&mut self, choices: &mut Choices, now: Instant) -> Vec<Output> {
         let mut outputs = Vec::new();
         while let Some(action) = self.server.poll_action(now) {

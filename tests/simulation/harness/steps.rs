@@ -1,4 +1,4 @@
-//! What happens at random: the application's calls, and the troubles.
+//! What happens at random: the application's calls, and faults.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ impl World {
             Op::Call(call) => {
                 let may_call = match self.actors[who].attention {
                     Attention::Awake => true,
-                    // What is given up before the next poll counts for what waits to be polled.
+                    // Unsubscribing before the next poll affects events that wait to be polled.
                     Attention::NotPolling => matches!(call, Call::Unsubscribe),
                     Attention::Asleep => false,
                 };
@@ -66,7 +66,7 @@ impl World {
             Call::Resubscribe => {
                 let channel = self.wanted_channel(who);
                 self.unsubscribe(who, &channel);
-                // Without a poll between, this is no change.
+                // Without a poll in between, this changes nothing.
                 if self.choices.chance(128) {
                     self.drain(who);
                 }
@@ -250,10 +250,10 @@ impl World {
         }
     }
 
-    /// Both ends learn at once that the socket is gone.
+    /// Both ends see at once that the socket is lost.
     pub(crate) fn cut(&mut self, id: LinkId) {
         self.end_from_site(id, CloseReason::Dropped);
-        // What was on its way is lost.
+        // What was in transit is lost.
         let Some(link) = self.network.get(id).filter(|link| link.client_open) else { return };
         link.severed = false;
         self.arrive(id, Packet::End(CloseReason::Dropped));
@@ -340,14 +340,14 @@ impl World {
         ChannelName::new(*self.choices.pick(&CHANNELS)).expect("the name of a channel")
     }
 
-    /// Mostly one that this client wants.
+    /// Usually a channel that this client wants.
     fn wanted_channel(&mut self, who: usize) -> ChannelName {
         let wanted: Vec<ChannelName> = self.actors[who].ledger.wanted().cloned().collect();
         if wanted.is_empty() || self.choices.chance(30) { self.channel() } else { self.choices.pick(&wanted).clone() }
     }
 }
 
-/// The channels that there are: of every kind, and some whose names are parts of others.
+/// All channels: of every kind, and some whose names are parts of others.
 pub(crate) const CHANNELS: [&str; 10] = [
     "chat",
     "cache-news",
@@ -361,5 +361,5 @@ pub(crate) const CHANNELS: [&str; 10] = [
     "news",
 ];
 
-/// Where ranges of close codes begin that mean something else each.
+/// The starts of ranges of close codes with different meanings.
 const CODE_RANGES: [u16; 8] = [1000, 3000, 4000, 4100, 4200, 4200, 4300, 4400];

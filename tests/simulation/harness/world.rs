@@ -1,4 +1,4 @@
-//! Everything in one loop on virtual time.
+//! Everything in one loop, in virtual time.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(crate) struct World {
     pub(crate) authority: Authority,
     pub(crate) agenda: Agenda,
     pub(crate) journal: Journal,
-    /// Whether the troubles are over.
+    /// Whether the faults have ended.
     pub(crate) is_good: bool,
     pub(crate) last_event: u64,
     steps: usize,
@@ -57,7 +57,7 @@ impl World {
         }
     }
 
-    /// The first phase: troubles of every kind.
+    /// The first phase: faults of every kind.
     pub(crate) fn run_through_troubles(&mut self) {
         for who in 0..self.actors.len() {
             self.connect(who);
@@ -132,7 +132,7 @@ impl World {
         }
     }
 
-    /// Lets a client say what it has to say, and does it.
+    /// Takes a client's actions and performs them.
     pub(crate) fn drain(&mut self, who: usize) {
         let actions = self.actors[who].drain(&self.authority, &mut self.journal, self.now);
         for action in actions {
@@ -220,7 +220,7 @@ impl World {
         self.put_out(site, outputs);
     }
 
-    /// Something reaches a client.
+    /// A packet reaches a client.
     pub(crate) fn arrive(&mut self, id: LinkId, packet: Packet) {
         let Some(link) = self.network.get(id) else { return };
         let (who, epoch) = (link.client, link.epoch);
@@ -259,7 +259,7 @@ impl World {
         self.put_out(site, outputs);
     }
 
-    /// Does what a site wants.
+    /// Performs the actions of a site.
     pub(crate) fn put_out(&mut self, site: usize, outputs: Vec<Output>) {
         for output in outputs {
             match output {
@@ -336,7 +336,7 @@ impl World {
         }
     }
 
-    /// All sockets end without a word.
+    /// All sockets end without a close frame.
     pub(crate) fn kill_site(&mut self, site: usize) {
         for link in self.network.at_site(site) {
             self.send_down(link, Packet::End(CloseReason::Dropped), None);

@@ -1,4 +1,4 @@
-//! What every checker implements, and what it may look at.
+//! The trait of all checkers, and what they can see.
 
 use pusher_proto::{Action, AuthError, ChannelName, Client, CloseReason, ConnectionState, Event};
 
@@ -8,40 +8,40 @@ use super::outputs::Message;
 use crate::simulation::journal::Journal;
 use crate::simulation::reached::Rare;
 
-/// Something that looks at everything that happens to one client.
+/// A checker that observes everything that happens to one client.
 ///
-/// Each method is one kind of observation, and a checker implements those that its invariant is about. In
-/// [`Scene::facts`] it finds the facts as they were *before* what it is shown. All checkers see an observation before the facts
-/// take it in, so their order matters only when one step breaks two invariants: the first one is reported.
+/// Each method is one kind of observation, and a checker implements those that its invariant concerns. [`Scene::facts`]
+/// contains the facts *before* the observation. All checkers see an observation before the facts are updated, so their
+/// order matters only if one step violates two invariants: the first one is reported.
 pub(crate) trait Checker {
     /// Input: the application calls.
     fn called(&mut self, _call: &AppCall<'_>, _scene: &mut Scene<'_>) {}
 
-    /// Input: a frame of the socket in use is about to be handed over.
+    /// Input: a frame of the current socket is about to be passed on.
     fn handed(&mut self, _frame: &Incoming<'_>, _scene: &mut Scene<'_>) {}
 
-    /// Input: the socket in use is about to be reported as closed.
+    /// Input: the current socket is about to be reported as closed.
     fn ended(&mut self, _reason: &CloseReason, _scene: &mut Scene<'_>) {}
 
-    /// Input: the server has ended the connection, or refused the handshake, with this code. The client knows.
+    /// Input: the server has ended the connection, or refused the handshake, with this code, and the client knows it.
     fn ended_with(&mut self, _code: u64, _scene: &mut Scene<'_>) {}
 
     /// Input: the application's server is about to be reported to have answered a request that the client waits for.
     fn answered(&mut self, _request: &Request, _error: Option<&AuthError>, _scene: &mut Scene<'_>) {}
 
-    /// Getter: the state of the connection is another one since the last input or action.
+    /// Getter: the state of the connection has changed since the last input or action.
     fn moved(&mut self, _from: &ConnectionState, _to: &ConnectionState, _scene: &mut Scene<'_>) {}
 
     /// The client is polled again after a pause in which it could not keep any deadline.
     fn resumed(&mut self, _scene: &mut Scene<'_>) {}
 
-    /// The machine slept until now, and the client has been given what arrived meanwhile, and the time.
+    /// The machine slept until now, and the client has received what arrived in the meantime, and the time.
     fn awoke(&mut self, _scene: &mut Scene<'_>) {}
 
     /// The client is about to be polled until it has no more actions: a drain.
     fn drain_begins(&mut self, _scene: &mut Scene<'_>) {}
 
-    /// The application does not want this channel any more, and from this drain on the client knows.
+    /// The application no longer wants this channel, and from this drain on, the client knows it.
     fn dropped(&mut self, _name: &ChannelName) {}
 
     /// Action: any.
@@ -63,7 +63,7 @@ pub(crate) trait Checker {
     fn ticked(&mut self, _scene: &mut Scene<'_>) {}
 }
 
-/// What a checker may look at, and where it reports.
+/// What a checker can see, and where it reports violations.
 pub(crate) struct Scene<'a> {
     pub(crate) facts: &'a Facts,
     /// For its getters.
@@ -77,7 +77,7 @@ impl<'a> Scene<'a> {
         Self { facts, client, who, journal }
     }
 
-    /// Reports that the client broke an invariant.
+    /// Reports that the client violated an invariant.
     pub(crate) fn violated(&mut self, invariant: &'static str, details: impl Into<String>) {
         self.journal.violated(self.who, invariant, details);
     }
@@ -92,7 +92,7 @@ impl<'a> Scene<'a> {
 pub(crate) struct Quiet<'a> {
     pub(crate) name: &'a ChannelName,
     pub(crate) known: &'a Channel,
-    /// What the getters say of it.
+    /// What the getters return for it.
     pub(crate) shown: Option<pusher_proto::Channel<'a>>,
 }
 
@@ -102,7 +102,7 @@ impl Quiet<'_> {
     }
 }
 
-/// Makes one checker of several. They see everything in this order.
+/// Combines several checkers into one. They see everything in this order.
 macro_rules! checkers {
     ($(#[$doc:meta])* $name:ident { $($field:ident: $checker:ty,)+ }) => {
         $(#[$doc])*

@@ -1,4 +1,4 @@
-//! What goes into the client, as far as the ledger understands it.
+//! The client's inputs, as far as the ledger understands them.
 
 use pusher_proto::{ChannelName, ClientEventName, NetworkHint};
 
@@ -26,7 +26,7 @@ pub(crate) enum Incoming<'a> {
     Greeting {
         activity_timeout: Option<u64>,
     },
-    /// A greeting on a socket that is connected already.
+    /// A greeting on a socket that is already connected.
     SecondGreeting,
     Success {
         channel: &'a str,
@@ -41,7 +41,7 @@ pub(crate) enum Incoming<'a> {
         channel: &'a str,
         number: u64,
     },
-    /// Whatever the ledger draws no conclusions from.
+    /// Anything from which the ledger draws no conclusions.
     Other,
 }
 
@@ -62,7 +62,7 @@ impl<'a> Incoming<'a> {
     }
 }
 
-/// What was handed over last, as far as it explains what comes out.
+/// The last input, as far as it explains outputs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Input {
     #[default]

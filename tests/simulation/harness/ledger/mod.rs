@@ -1,8 +1,8 @@
-//! What one client may and must do, kept beside it and compared after every step.
+//! Records what one client may and must do, and compares it after every step.
 //!
-//! The ledger knows nothing of the client's inside. It sees what goes in, what comes out, and what the getters say. The
-//! [`Facts`] are what follows from that, without any judgment. Each [`Checker`] states its invariant at the top of its file,
-//! sees every observation, and compares it with the facts that were known before.
+//! The ledger does not know the client's internals. It sees the inputs, the outputs, and what the getters return. The
+//! [`Facts`] are what follows from these, without any judgement. Each [`Checker`] states its invariant at the top of
+//! its file, sees every observation, and compares it with the facts that were known before.
 
 mod backend;
 mod channels;
@@ -52,7 +52,7 @@ impl Ledger {
         self.facts.called(call);
     }
 
-    /// A frame of a socket that the client still uses is about to be handed over.
+    /// A frame of a socket that the client still uses is about to be passed on.
     pub(crate) fn hand(&mut self, seen: Option<&Seen>, client: &Client, journal: &mut Journal, now: Instant) {
         self.facts.now = now;
         let frame = Incoming::read(seen, self.facts.is_connected());
@@ -79,7 +79,7 @@ impl Ledger {
         self.checkers.ended_with(code, &mut Scene::new(self.who, &self.facts, client, journal));
     }
 
-    /// The application's server answers. Returns whether the client still waits for that.
+    /// The application's server answers. Returns whether the client still waits for the answer.
     pub(crate) fn answered(
         &mut self,
         id: AuthId,
@@ -103,7 +103,8 @@ impl Ledger {
         true
     }
 
-    /// Compares the connection before and after an input, which shows when it was lost, whenever that is reported.
+    /// Compares the connection before and after an input, which shows when it was lost, no matter when that is
+    /// reported.
     pub(crate) fn observe(&mut self, before: &ConnectionState, client: &Client, journal: &mut Journal, now: Instant) {
         let after = client.state();
         if before == after {
@@ -119,14 +120,14 @@ impl Ledger {
         self.facts.was_unpolled = true;
     }
 
-    /// The client is polled again. It could keep no deadline before now.
+    /// The client is polled again. It could not meet any deadline before now.
     pub(crate) fn resume(&mut self, client: &Client, journal: &mut Journal, now: Instant) {
         self.facts.now = now;
         self.checkers.resumed(&mut Scene::new(self.who, &self.facts, client, journal));
         self.facts.resumed();
     }
 
-    /// The machine slept until now, and the client has been given what arrived meanwhile, and the time.
+    /// The machine slept until now, and the client has received what arrived in the meantime, and the time.
     pub(crate) fn awoke(&mut self, client: &Client, journal: &mut Journal, now: Instant) {
         self.facts.now = now;
         self.checkers.awoke(&mut Scene::new(self.who, &self.facts, client, journal));
@@ -168,7 +169,7 @@ impl Ledger {
         self.facts.sent(&message);
     }
 
-    /// The client has nothing more to say.
+    /// The client has no more actions.
     pub(crate) fn end_drain(&mut self, client: &Client, journal: &mut Journal) {
         let scene = &mut Scene::new(self.who, &self.facts, client, journal);
         self.checkers.drained(scene);

@@ -7,7 +7,7 @@ use crate::simulation::frame::{SERVER_TO_USER, Seen};
 pub(crate) struct Message<'a> {
     pub(crate) text: &'a str,
     pub(crate) kind: Outgoing<'a>,
-    /// What its signature was made for, if the application's server has made it.
+    /// What its signature is for, if it comes from the application's server.
     pub(crate) signed: Option<&'a Signed>,
 }
 
@@ -15,7 +15,7 @@ pub(crate) enum Outgoing<'a> {
     Subscribe {
         channel: &'a str,
     },
-    /// A subscription to a channel of one user, which takes no authorization and has no state of its own.
+    /// A subscription to a user's own channel, which needs no authorization and has no state of its own.
     SubscribeUser,
     Unsubscribe {
         channel: &'a str,

@@ -1,4 +1,4 @@
-//! The application's server: how often it is asked, and what its trouble means.
+//! The application's server: how many requests it gets, and the effects of its failures.
 
 mod outages;
 mod patience;

@@ -1,6 +1,6 @@
-//! *Requests become fewer during an outage*: a subject is a channel or the user. Once it has been asked about for a minute
-//! without success, on one connection and without a call of the application about it, its requests are late. No minute has more
-//! late requests than [`MOST`] and [`MOST_OF_EACH`] for each of their subjects.
+//! *Requests become fewer during an outage*: a subject is a channel or the user. Once there have been requests for it
+//! for a minute without success, on one connection and without a call of the application about it, its requests are
+//! late. No minute has more late requests than [`MOST`] and [`MOST_OF_EACH`] for each of their subjects.
 //!
 //! Delays between 1 s and 30 s make four requests a minute; the rest allows for chance. A client whose delays do not grow makes
 //! thirty and more.
@@ -19,10 +19,10 @@ pub(crate) struct Outages {
     subjects: BTreeMap<Option<ChannelName>, Streak>,
 }
 
-/// Requests in a row that came to nothing.
+/// Failed requests in a row.
 struct Streak {
     since: Instant,
-    /// Those of the last minute that are late.
+    /// The late requests of the last minute.
     late: Vec<Instant>,
 }
 
@@ -88,6 +88,6 @@ impl Outages {
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The chance to pass both with delays that are uniform up to 30 s is below 10^-9 for any number of subjects.
+/// The chance of exceeding both with delays that are uniform up to 30 s is below 10^-9 for any number of subjects.
 const MOST: usize = 12;
 const MOST_OF_EACH: usize = 6;

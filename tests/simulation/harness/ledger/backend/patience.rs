@@ -1,5 +1,5 @@
-//! *Retryable failures are retried*: the error says when, unless the configured number of retries is used up. *Definite answers
-//! are final*: the error has no time for another try. *Every delay ends*.
+//! *Retryable failures are retried*: the error contains the time, unless the configured number of retries is used up.
+//! *Definite answers are final*: the error has no time of another attempt. *Every delay ends*.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::simulation::reached::Rare;
 #[derive(Default)]
 pub(crate) struct Patience;
 
-/// Whether trying again may help.
+/// Whether another attempt may succeed.
 enum Trouble {
     /// The backend failed in a retryable way.
     OfBackend,

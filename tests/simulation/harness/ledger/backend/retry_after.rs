@@ -1,5 +1,5 @@
-//! *Retry-After is respected*: after 429 or 503 with `Retry-After`, no request to the same endpoint is made until then. Channels
-//! and the user have an endpoint each.
+//! *Retry-After is respected*: after 429 or 503 with `Retry-After`, no request to the same endpoint is made until then.
+//! Channels and the user have separate endpoints.
 
 use pusher_proto::Action;
 

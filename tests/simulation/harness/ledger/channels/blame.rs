@@ -1,4 +1,5 @@
-//! *An error that names a channel is about that channel*: if a channel that it names is wanted, no other one fails.
+//! *An error that names a channel is about that channel*: if the channel that it names is wanted, no other channel
+//! fails.
 
 use pusher_proto::{ChannelName, Event, SubscriptionError};
 

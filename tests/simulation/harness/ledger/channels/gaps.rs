@@ -1,5 +1,6 @@
-//! *A gap is reported once*, and *a gap is reported before new events*: when a channel that was subscribed has lost its connection,
-//! or is subscribed anew because its subscription is in doubt, `ContinuityLost` comes before anything else of that channel, however many connections were lost meanwhile.
+//! *A gap is reported once*, and *a gap is reported before new events*: when a subscribed channel has lost its
+//! connection, or is subscribed again because its subscription is in doubt, `ContinuityLost` comes before anything else
+//! of that channel, however many connections are lost in the meantime.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use crate::simulation::reached::Rare;
 
 #[derive(Default)]
 pub(crate) struct Gaps {
-    /// Of how many losses an unreported gap consists.
+    /// How many losses an unreported gap consists of.
     losses: BTreeMap<ChannelName, u32>,
 }
 

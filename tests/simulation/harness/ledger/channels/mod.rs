@@ -1,4 +1,4 @@
-//! Channels: what is wanted, what is asked of the server, and what is reported.
+//! Channels: what is wanted, what is sent to the server, and what is reported.
 
 mod blame;
 mod gaps;

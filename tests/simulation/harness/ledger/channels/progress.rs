@@ -1,6 +1,6 @@
-//! *No channel is forgotten*: while there is a connection, a wanted channel is on its way, or its failure was reported. It may
-//! wait for a window, for the sign-in, for a backend that is busy or down, or because the server complained about the number of
-//! messages.
+//! *No channel is forgotten*: while there is a connection, a wanted channel makes progress, or its failure was
+//! reported. It may wait for a window, for the sign-in, for a backend that is busy or down, or because the server
+//! complained about the number of messages.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ impl Checker for Progress {
         let is_due = channel.wanted && channel.reported == Reported::Nothing && !is_under_way;
         // A machine that wakes up reads its socket before it acts on the deadlines that have passed.
         let has_deadline = scene.client.poll_timeout().is_some_and(|at| at <= facts.now);
-        // After a pause in polling nothing is known for certain.
+        // After a pause in polling, nothing is certain.
         if !is_due || facts.was_unpolled || has_deadline || !scene.client.state().is_connected() {
             return;
         }

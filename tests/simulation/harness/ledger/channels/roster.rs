@@ -1,5 +1,6 @@
 //! The members of a presence channel, as the application knows them from events alone: *members come once*, *members
-//! change*, *members leave once*, *the difference of two lists is reported*, and what getters say agrees (*members are reported*).
+//! change*, *members leave once*, *the difference of two lists is reported*, and getters return the same (*members are
+//! reported*).
 
 use std::collections::BTreeMap;
 
@@ -19,7 +20,7 @@ pub(crate) struct Rosters {
 struct Roster {
     /// Ids and infos; nothing before the first list.
     members: Option<Infos>,
-    /// The client was given a list that it need not report.
+    /// The client received a list that it need not report.
     is_replaced: bool,
 }
 
@@ -71,7 +72,7 @@ impl Rosters {
 }
 
 impl Roster {
-    /// A success brings the list, and what changed since the one before.
+    /// A success contains the list, and what changed since the previous one.
     fn replace(&mut self, name: &ChannelName, presence: &Presence, scene: &mut Scene<'_>) {
         let members = infos(&presence.members);
         if let (Some(before), Some(difference)) = (&self.members, &presence.difference) {
@@ -109,7 +110,7 @@ impl Roster {
         }
     }
 
-    /// At the end of a drain the getter must say the same as the events.
+    /// At the end of a drain, the getter must return the same as the events.
     fn compare(&mut self, name: &ChannelName, members: &Members, lost_some: bool, scene: &mut Scene<'_>) {
         let shown = infos(members);
         let is_replaced = std::mem::take(&mut self.is_replaced);
@@ -131,7 +132,7 @@ impl Roster {
     }
 }
 
-/// Who came, who left, and whose info is another.
+/// The members who joined, who left, and whose info changed.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Changes {
     joined: Infos,

@@ -1,4 +1,4 @@
-//! What the application has called for is what the client does and shows.
+//! The client does and shows what the application wants.
 //!
 //! *Wishes are obeyed*, *wishes are shown*, *nothing after unsubscribing*, *events need a connection*, and *the subscription
 //! is reported*.
@@ -9,7 +9,7 @@ use super::super::facts::Reported;
 use super::super::outputs::Outgoing;
 use super::{Channel, Checker, Message, Quiet, Scene};
 
-/// A channel is subscribed, known and heard of only while it is wanted.
+/// A channel is subscribed, known and reported only while it is wanted.
 #[derive(Default)]
 pub(crate) struct ChannelWishes;
 
@@ -42,7 +42,7 @@ impl Checker for ChannelWishes {
     }
 
     fn emitted(&mut self, event: &Event, scene: &mut Scene<'_>) {
-        // A diagnostic may say what became of a channel that is not wanted any more.
+        // A diagnostic may be about a channel that is no longer wanted.
         let is_diagnostic = matches!(event, Event::Diagnostic(_));
         let Some(name) = event.channel().filter(|_| !is_diagnostic) else { return };
         if !scene.facts.channels.get(name).is_some_and(|channel| channel.wanted) {

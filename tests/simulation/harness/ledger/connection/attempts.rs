@@ -1,5 +1,5 @@
-//! *Attempts are bounded*: a retry does not come within the base delay, except one for each connection that has lasted; no
-//! delay is longer than the longest; and no minute has more retries than growing delays leave room for.
+//! *Attempts are bounded*: a retry does not come within the base delay, except one for each connection that has lasted;
+//! no delay is longer than the maximum; and no minute has more retries than growing delays allow.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,26 +12,26 @@ use crate::simulation::reached::Rare;
 
 #[derive(Default)]
 pub(crate) struct Attempts {
-    /// Why the next one comes.
+    /// The cause of the next attempt.
     cause: Cause,
-    /// When the client began with it, if it was not polled since.
+    /// When the client began it, if it has not been polled since.
     begun_at: Option<Instant>,
     connected_at: Option<Instant>,
     lost_at: Option<Instant>,
     last: Option<(Instant, String)>,
     credit: Credit,
     wants_tls: bool,
-    /// Those within a minute that only the client wanted.
+    /// Retries within a minute that the client made on its own.
     retries: VecDeque<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Cause {
-    /// The one before failed, or its connection was lost.
+    /// The previous attempt failed, or its connection was lost.
     Retry,
-    /// The same, and the application or the network made it come sooner.
+    /// The same, but the application or the network made it come sooner.
     Hastened,
-    /// The application wants a connection and had none, or wants another one.
+    /// The application wants a connection and had none, or wants a different one.
     #[default]
     Fresh,
 }
@@ -153,7 +153,7 @@ impl Attempts {
         }
     }
 
-    /// A quick retry is for TLS, or takes the credit.
+    /// A quick retry is for TLS, or uses the credit.
     fn excuse(&mut self, is_for_tls: bool, scene: &mut Scene<'_>) {
         if is_for_tls {
             scene.reach(Rare::OverTls);
@@ -185,10 +185,10 @@ const BASE_DELAY: Duration = Duration::from_secs(1);
 /// The longest delay between attempts.
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
 
-/// How long a connection must last to earn the credit.
+/// How long a connection must last to renew the credit.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// More retries than growing delays leave room for within a minute.
+/// More retries than growing delays allow within a minute.
 const MAX_RETRIES: usize = 20;

@@ -1,4 +1,4 @@
-//! *Every delay ends*: a client that waits tries again when it said it would.
+//! *Every delay ends*: a waiting client tries again at the time that it has reported.
 
 use pusher_proto::{ConnectionState, Instant};
 
@@ -7,7 +7,7 @@ use super::{Checker, Scene};
 
 #[derive(Default)]
 pub(crate) struct Delays {
-    /// The client could not look at the clock before.
+    /// The client could not act on deadlines before this.
     resumed_at: Instant,
 }
 

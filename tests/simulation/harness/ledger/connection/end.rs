@@ -1,5 +1,5 @@
-//! *Nothing after the end*: while the application wants no connection, none is begun, and nothing is sent or asked for.
-//! A client without a connection does nothing at all until the application calls.
+//! *Nothing after the end*: while the application wants no connection, none is started, and nothing is sent or
+//! requested. A client without a connection does nothing at all until the application calls it.
 
 use pusher_proto::{Action, Event};
 
@@ -10,9 +10,9 @@ use super::{AppCall, Checker, Scene};
 pub(crate) struct End {
     /// The application has called since the last drain.
     was_called: bool,
-    /// This drain must bring nothing, since there is no connection and the application did not call.
+    /// This drain must have no actions, since there is no connection and the application did not call.
     must_be_quiet: bool,
-    /// Whatever else the application has called for, it wants no connection.
+    /// Whatever else the application has called, it wants no connection.
     must_stay_off: bool,
 }
 

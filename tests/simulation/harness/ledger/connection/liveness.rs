@@ -15,9 +15,9 @@ pub(crate) struct Liveness {
     connecting_since: Option<Instant>,
     is_connected: bool,
     heard_at: Instant,
-    /// When a ping was sent that nothing has followed.
+    /// When a ping was sent after which nothing has arrived.
     pinged_at: Option<Instant>,
-    /// The shorter one of what the server has announced and what the client is configured to.
+    /// The shorter of the server's announced and the client's configured timeout.
     activity_timeout: Duration,
 }
 
@@ -83,5 +83,5 @@ impl Checker for Liveness {
 /// The client's default, which no mix changes.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What a late look at the clock adds to the pong timeout.
+/// The addition to the pong timeout after a late wake-up.
 const GRACE: Duration = Duration::from_secs(5);

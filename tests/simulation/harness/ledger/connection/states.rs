@@ -1,4 +1,4 @@
-//! The reported states of the connection are what the client does, in the same order.
+//! The reported states of the connection match what the client does, in the same order.
 //!
 //! *States follow one another*, *the state is reported*, *states come before what they cause*, and *wishes are obeyed*.
 
@@ -7,7 +7,7 @@ use pusher_proto::{Action, ConnectionState, Event};
 use super::super::outputs::Outgoing;
 use super::{Checker, Message, Scene};
 
-/// The application can follow each step from one state to the next, and knows the state before its consequences show.
+/// The application can follow each change from one state to the next, and knows the state before its consequences.
 #[derive(Default)]
 pub(crate) struct States;
 
@@ -41,7 +41,7 @@ impl Checker for States {
     }
 }
 
-/// After a drain there is a connection, or an attempt to get one, exactly if the application has called for that last.
+/// After a drain, there is a connection or an attempt to connect if and only if the application wants one.
 #[derive(Default)]
 pub(crate) struct ConnectionWishes;
 

@@ -1,5 +1,5 @@
-//! *4009 is retried while an authorization is pending*: some servers close connections on which nothing is authorized in time,
-//! and a backend that is down must not end the client for good. *4001-4099 are never retried* otherwise.
+//! *4009 is retried while an authorization is pending*: some servers close connections on which nothing is authorized
+//! in time, and a backend that is down must not end the client permanently. Otherwise, *4001-4099 are never retried*.
 
 use pusher_proto::{CloseReason, ConnectionState, FailReason};
 
@@ -9,7 +9,7 @@ use crate::simulation::reached::Rare;
 
 #[derive(Default)]
 pub(crate) struct Unauthorized {
-    /// What must become of the connection whose end is being reported.
+    /// What must happen after the reported end of the connection.
     due: Due,
 }
 
@@ -63,7 +63,7 @@ fn due(facts: &Facts) -> Due {
     if facts.user.signed_in || needing().any(|(_, channel)| channel.reported == Reported::Subscribed) {
         return Due::Failure;
     }
-    // What waits for the end of a pause has not been asked, and may have failed before.
+    // A request that waits for the end of a pause has not been sent, and may have failed before.
     let backend = &facts.backend;
     if backend.has_granted || backend.channels.may_pause(facts.now) || backend.user.may_pause(facts.now) {
         return Due::Either;

@@ -11,7 +11,7 @@ use crate::simulation::reached::Rare;
 
 #[derive(Default)]
 pub(crate) struct ClientEvents {
-    /// Those that the client has accepted and not yet sent.
+    /// Events that the client has accepted and not yet sent.
     waiting: Vec<(ChannelName, ClientEventName)>,
 }
 
@@ -25,7 +25,7 @@ impl Checker for ClientEvents {
     fn sent(&mut self, message: &Message<'_>, scene: &mut Scene<'_>) {
         let Outgoing::ClientEvent { channel, event } = message.kind else { return };
         let facts = scene.facts;
-        // What was on its way before an unsubscribe that was not polled yet goes out before it.
+        // What was queued before an unsubscribe that was not polled yet is sent before it.
         let is_allowed = |channel: &Channel| {
             (channel.wanted || facts.was_unpolled)
                 && matches!(channel.on_socket, OnSocket::Confirmed | OnSocket::Unclear)
@@ -54,7 +54,7 @@ impl Checker for ClientEvents {
 
     fn drained(&mut self, scene: &mut Scene<'_>) {
         if scene.facts.was_unpolled {
-            // What was sent on a socket that was gone before the next poll is lost, and that cannot be seen.
+            // What was sent on a socket that was lost before the next poll is lost, which cannot be observed.
             self.waiting.clear();
         }
         if self.waiting.len() > scene.facts.limits.buffered_client_events {

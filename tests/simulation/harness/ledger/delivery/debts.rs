@@ -1,5 +1,6 @@
-//! *Events keep their order, and none is lost without a notice*: what the client was given for a channel it owes to the
-//! application, in the same order. An event may be missing if `Lagged` counted it, and late if it waits for a newer key.
+//! *Events keep their order, and none is lost without a notice*: the client owes the application every event that it
+//! received for a channel, in the same order. An event may be missing if `Lagged` counted it, and late if it waits for
+//! a newer key.
 //!
 //! Events wait for a key for at most the configured time (*held events are released in time*).
 //!
@@ -20,21 +21,21 @@ use crate::simulation::reached::Rare;
 #[derive(Default)]
 pub(crate) struct Debts {
     of_channels: BTreeMap<ChannelName, Debt>,
-    /// Events that were counted as missed in this drain, and not yet found missing.
+    /// Events that were counted as missed in this drain, but have not been found missing yet.
     lagged: u64,
 }
 
 #[derive(Default)]
 struct Debt {
-    /// The client was given these and must pass them on, in this order.
+    /// Events that the client received and must pass on, in this order.
     owed: VecDeque<u64>,
-    /// Events may be emitted that the client was not seen to receive.
+    /// Events may be emitted that the client was not observed to receive.
     is_doubtful: bool,
     /// Events that were counted as missed while others waited for a newer key.
     excused: u64,
-    /// The latest event on this socket that was published: the server gives those in this order.
+    /// The last published event on this socket; the server sends published events in this order.
     last_published: Option<u64>,
-    /// The event that no key opened, so that a newer one was asked for.
+    /// The event that no key opened, so that a newer key was requested.
     sealed: Option<u64>,
 }
 
@@ -43,7 +44,7 @@ impl Checker for Debts {
         let Incoming::Event { channel, number } = frame else { return };
         let facts = scene.facts;
         let Some((name, channel)) = facts.channels.find(channel) else { return };
-        // What was not emitted yet, only the getters show.
+        // Only the getters show what was not emitted yet.
         let is_listening = if facts.was_unpolled {
             scene.client.channel(name).is_some_and(|channel| channel.is_subscribed())
         } else {
@@ -96,7 +97,7 @@ impl Checker for Debts {
 }
 
 impl Debts {
-    /// This event was passed on: it must be the oldest that is owed, but for those that were counted.
+    /// This event was passed on: it must be the oldest owed event, except for those that were counted as missed.
     fn pay(&mut self, name: &ChannelName, event: &str, is_readable: bool, scene: &mut Scene<'_>) {
         let Some(number) = number_of(event) else { return };
         let debt = self.of_channels.entry(name.clone()).or_default();
@@ -106,7 +107,7 @@ impl Debts {
                 scene.reach(Rare::KeyRefreshed);
             }
         }
-        // What clients send has its number before it reaches the server, and a cache may repeat its last event.
+        // Client events get their number before they reach the server, and a cache may repeat its last event.
         let is_late = |last: u64| last > number || last == number && !name.is_cache();
         if !event.starts_with("client-") && debt.last_published.replace(number).is_some_and(is_late) {
             scene.violated(IN_ORDER, format!("event {number} of {name} is emitted after a later one"));
@@ -125,14 +126,14 @@ impl Debts {
         self.lagged = self.lagged.saturating_sub(skipped);
     }
 
-    /// What was handed over must have been passed on, unless it was counted as missed or waits for a newer key.
+    /// Received events must have been passed on, unless they were counted as missed or wait for a newer key.
     fn settle(&mut self, name: &ChannelName, channel: &Channel, scene: &mut Scene<'_>) {
         if channel.is_refreshing() {
             let debt = self.of_channels.entry(name.clone()).or_default();
             return debt.wait(name, self.lagged, scene);
         }
         let Some(debt) = self.of_channels.get_mut(name) else { return };
-        // An error that names no channel may be about this one, which goes on all the same.
+        // An error without a channel may be about this one, which continues nevertheless.
         let may_listen = channel.is_listening() || channel.on_socket == OnSocket::Unclear;
         let may_wait = !debt.owed.is_empty() || debt.is_doubtful;
         if may_wait && may_listen && may_await_request(name, scene) {

@@ -6,7 +6,7 @@ use super::{Checker, Scene};
 
 #[derive(Default)]
 pub(crate) struct Queue {
-    /// Events in this drain that the bound is for.
+    /// Events in this drain to which the bound applies.
     events: usize,
 }
 
@@ -16,7 +16,7 @@ impl Checker for Queue {
     }
 
     fn emitted(&mut self, event: &Event, _: &mut Scene<'_>) {
-        // What the client keeps once instead of in a queue has no bound.
+        // The bound does not apply to events that are kept once instead of in a queue.
         let is_state = matches!(
             event,
             Event::StateChanged { .. }

@@ -1,4 +1,5 @@
-//! What is known of the application's server. Requests for channels and those for the user go to different endpoints.
+//! What is known about the application's server. Requests for channels and those for the user go to different
+//! endpoints.
 
 use std::time::Duration;
 
@@ -21,9 +22,9 @@ pub(crate) struct Endpoint {
     failed: Option<Failed>,
 }
 
-/// Failures that a retry may heal.
+/// Temporary failures.
 struct Failed {
-    /// When the last one came.
+    /// When the last one happened.
     at: Instant,
     successes_since: usize,
 }
@@ -39,7 +40,7 @@ impl Backend {
         endpoint.answered(error, now);
     }
 
-    /// It cannot be known from outside whether the client took this answer or had given up on it.
+    /// From outside, it is unknown whether the client accepted this answer or had abandoned the request.
     pub(super) fn answered_late(&mut self, request: &Request, error: Option<&AuthError>, now: Instant) {
         self.answered(request, Some(&AuthError::Timeout), now);
         self.has_granted |= error.is_none();
@@ -51,8 +52,8 @@ impl Backend {
 }
 
 impl Endpoint {
-    /// How many of at most `max` requests are open at least before others may wait. After failures a client may begin with one, and
-    /// allow one more whenever as many as before have succeeded.
+    /// How many of at most `max` requests must be open before others may wait. After failures, a client may start with
+    /// one, and allow one more whenever a whole window has succeeded.
     pub(crate) fn window(&self, max: usize) -> usize {
         let Some(failed) = &self.failed else { return max };
         let needed = |window: usize| window * (window - 1) / 2;

@@ -1,4 +1,4 @@
-//! What is known of each channel.
+//! What is known about each channel.
 
 use std::collections::BTreeMap;
 
@@ -13,24 +13,25 @@ pub(crate) struct Channels(BTreeMap<ChannelName, Channel>);
 
 #[derive(Default)]
 pub(crate) struct Channel {
-    /// What the application has said since the last drain.
+    /// What the application has called since the last drain.
     pub(crate) wish: Option<bool>,
     pub(crate) wanted: bool,
     pub(crate) on_socket: OnSocket,
     /// Subscriptions on this socket that were not confirmed.
     unconfirmed: u32,
-    /// Whether an error came while the channel was subscribed by one of several tries: it may have refused the latest.
+    /// Whether an error arrived while the channel was subscribed by one of several attempts; it may have refused the
+    /// latest.
     pub(crate) is_doubtful: bool,
     pub(crate) reported: Reported,
-    /// Whether it was ever subscribed since it is wanted.
+    /// Whether it has been subscribed since it is wanted.
     pub(crate) was_subscribed: bool,
     /// An unanswered request, and whether it is for a newer key.
     asked: Option<(AuthId, bool)>,
     /// When the client will try again.
     pub(crate) retry_at: Option<Instant>,
-    /// Since when events wait for a newer key that was asked for.
+    /// Since when events wait for a requested key.
     pub(crate) awaits_key_since: Option<Instant>,
-    /// How the try before this one ended, on the same socket.
+    /// How the previous attempt on the same socket ended.
     pub(crate) failed_before: Option<Ending>,
     pub(crate) latest: Latest,
 }
@@ -44,7 +45,7 @@ pub(crate) struct Latest {
     pub(crate) read: Option<u64>,
 }
 
-/// What the client has said to the server on this socket, and what came back.
+/// What the client has sent to the server on this socket, and the answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum OnSocket {
     #[default]
@@ -79,7 +80,7 @@ impl Channel {
         self.wanted && matches!(self.on_socket, OnSocket::Sent { .. } | OnSocket::Confirmed)
     }
 
-    /// Whether a newer key was asked for, or will be asked for again.
+    /// Whether a newer key was requested, or will be requested again.
     pub(crate) fn is_refreshing(&self) -> bool {
         self.asked.is_some_and(|(_, for_key)| for_key) || self.awaits_key_since.is_some()
     }
@@ -88,7 +89,7 @@ impl Channel {
         self.asked.is_some()
     }
 
-    /// Wanted again, it starts afresh. Only what is under way is remembered.
+    /// If it is wanted again, it starts over. Only what is in progress is remembered.
     fn drop_wish(&mut self) {
         let on_socket = match self.on_socket {
             OnSocket::Ended(_) | OnSocket::Nothing => OnSocket::Nothing,
@@ -97,7 +98,7 @@ impl Channel {
         *self = Self { on_socket, unconfirmed: self.unconfirmed, asked: self.asked, ..Self::default() };
     }
 
-    /// The application calls again for what it wants already.
+    /// The application subscribes again to a channel that it already wants.
     fn try_again(&mut self) {
         self.reported = Reported::Nothing;
         if let OnSocket::Ended(ending) = self.on_socket {
@@ -116,7 +117,7 @@ impl Channel {
             | OnSocket::Confirmed => return,
         }
         self.failed_before = None;
-        // A channel that is to be authorized anew does not take an old answer.
+        // A channel that has to be authorized again does not accept an old answer.
         let is_pending = matches!(self.on_socket, OnSocket::Sent { .. });
         let has_failed = self.reported == Reported::Failed || self.retry_at.is_some();
         if is_pending || has_failed && self.on_socket != OnSocket::Unclear {
@@ -126,7 +127,8 @@ impl Channel {
 
     fn fail(&mut self, error: &SubscriptionError, retry_at: Option<Instant>) {
         self.retry_at = retry_at;
-        // A complaint about a channel that is subscribed changes nothing, nor one that the server was not asked about.
+        // An error about a subscribed channel changes nothing, and neither does one about a channel for which nothing
+        // was sent.
         let is_unasked = self.on_socket == OnSocket::Nothing && matches!(error, SubscriptionError::Refused(_));
         if self.reported == Reported::Subscribed || is_unasked {
             return;
@@ -190,7 +192,7 @@ impl Channels {
         }
     }
 
-    /// Returns those that are not wanted any more.
+    /// Returns the channels that are no longer wanted.
     pub(super) fn take_wishes(&mut self, is_connected: bool) -> Vec<ChannelName> {
         let mut dropped = Vec::new();
         for (name, channel) in &mut self.0 {
@@ -215,7 +217,7 @@ impl Channels {
         }
     }
 
-    /// The refusal of a subscription that is not wanted any more is not reported, and may have been what this frame means.
+    /// The refusal of a subscription that is no longer wanted is not reported, and this frame may have been one.
     pub(super) fn doubt_abandoned(&mut self, answered: Option<&str>) {
         for (name, channel) in &mut self.0 {
             let is_sent = matches!(channel.on_socket, OnSocket::Sent { .. });
@@ -225,14 +227,14 @@ impl Channels {
         }
     }
 
-    /// The server has dropped some message. Which one is not known.
+    /// The server has dropped an unknown message.
     pub(super) fn doubt_sent(&mut self) {
         for channel in self.0.values_mut().filter(|channel| matches!(channel.on_socket, OnSocket::Sent { .. })) {
             channel.on_socket = OnSocket::Unclear;
         }
     }
 
-    /// The socket is gone. What was reported is settled in the order of events.
+    /// The socket is lost. Events that were reported are handled in their order.
     pub(super) fn leave_socket(&mut self) {
         for channel in self.0.values_mut() {
             channel.on_socket = OnSocket::Nothing;
@@ -244,7 +246,7 @@ impl Channels {
         }
     }
 
-    /// The client could keep no deadline before now.
+    /// The client could not meet any deadline before now.
     pub(super) fn resume(&mut self, now: Instant) {
         for channel in self.0.values_mut() {
             channel.retry_at = channel.retry_at.map(|at| at.max(now));
@@ -271,7 +273,8 @@ impl Channels {
         }
     }
 
-    /// An error came, which may have refused any try that was not confirmed. The application may not have heard of the success yet.
+    /// An error arrived, which may have refused any unconfirmed attempt. The application may not have received the success
+    /// yet.
     pub(super) fn doubt_confirmed(&mut self) {
         for channel in self.0.values_mut() {
             let is_subscribed = channel.reported == Reported::Subscribed || channel.on_socket == OnSocket::Confirmed;
@@ -289,7 +292,7 @@ impl Channels {
         }
     }
 
-    /// No newer key is waited for any more.
+    /// A newer key is no longer awaited.
     pub(super) fn answered(&mut self, request: &Request) {
         let channel = request.channel.as_ref().and_then(|name| self.0.get_mut(name));
         if let Some(channel) = channel.filter(|_| request.is_for_key()) {
@@ -319,8 +322,8 @@ impl Channels {
             }
             Event::DecryptionError { event, error, .. } => {
                 channel.hear(event, false);
-                // Everything behind an event that asked for a key is held, so what cannot be opened is no longer waited for. Only an
-                // event that had to make room says nothing of the others.
+                // Everything after an event that needs a newer key is held, so an event that could not be opened means
+                // that the wait is over. Only an event that had to make room says nothing about the others.
                 if !matches!(error, DecryptionError::Overflow) {
                     channel.awaits_key_since = None;
                 }

@@ -1,4 +1,4 @@
-//! What is known of one client from outside: its inputs, its actions, and its events.
+//! What is known about one client from outside: its inputs, its actions, and its events.
 //!
 //! Nothing is judged here.
 
@@ -27,7 +27,7 @@ pub(crate) struct Facts {
     pub(crate) now: Instant,
     /// The last state that the application received.
     pub(crate) state: ConnectionState,
-    /// What the application has said of the connection since the last drain.
+    /// What the application has called for the connection since the last drain.
     pub(crate) connection_wish: Option<bool>,
     pub(crate) sockets: Sockets,
     pub(crate) channels: Channels,
@@ -37,20 +37,20 @@ pub(crate) struct Facts {
     /// When the server last complained about the number of messages, or a connection ended with subscriptions missing.
     pub(crate) slowed_at: Option<Instant>,
     pub(crate) input: Input,
-    /// The client was not polled for a while, so what goes in and what comes out are not in step.
+    /// The client was not polled for a while, so its inputs and outputs are not in step.
     pub(crate) was_unpolled: bool,
 }
 
 #[derive(Default)]
 pub(crate) struct Sockets {
-    /// Those that neither side has closed, as far as the client may know.
+    /// Sockets that neither side has closed, as far as the client may know.
     pub(crate) open: BTreeSet<SocketEpoch>,
-    /// The one among them that the client has not left.
+    /// The open socket that the client has not left.
     current: Option<SocketEpoch>,
 }
 
 impl Sockets {
-    /// Whether what comes from this socket counts. The client may have left it in an action that was not polled yet.
+    /// Whether input from this socket counts. The client may have left it in an action that was not polled yet.
     pub(crate) fn is_current(&self, epoch: SocketEpoch) -> bool {
         self.open.contains(&epoch) && self.current == Some(epoch)
     }
@@ -147,7 +147,7 @@ impl Facts {
         self.requests.resume(self.now);
     }
 
-    /// The client takes in what the application has said. Returns the channels that it does not want any more.
+    /// The client handles the application's calls. Returns the channels that are no longer wanted.
     pub(crate) fn take_wishes(&mut self) -> Vec<ChannelName> {
         self.user.take_wish();
         self.channels.take_wishes(self.state.is_connected())

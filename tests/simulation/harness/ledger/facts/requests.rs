@@ -11,7 +11,7 @@ pub(crate) struct Requests(BTreeMap<AuthId, Request>);
 
 pub(crate) struct Request {
     pub(crate) id: AuthId,
-    /// When the client could begin to wait for it: when it was asked for, or the end of the last pause in polling.
+    /// When the client could begin to wait for it: when it was sent, or the end of the last pause in polling.
     pub(crate) at: Instant,
     asked_at: Instant,
     /// The channel, or nothing for the user.
@@ -24,7 +24,7 @@ impl Request {
         Self { id: request.id, at, asked_at: at, channel: request.subject.channel().cloned(), purpose: request.purpose }
     }
 
-    /// Whether the client may have given up on it. After a pause it may have done so, or have begun to wait anew.
+    /// Whether the client may have abandoned it. After a pause, it may have done so, or have begun to wait again.
     pub(super) fn may_be_over(&self, now: Instant) -> bool {
         now >= self.asked_at + AUTH_TIMEOUT
     }
@@ -47,7 +47,7 @@ impl Requests {
         self.0.values()
     }
 
-    /// How many of them the window is for.
+    /// How many of them count towards the window.
     pub(crate) fn in_window(&self) -> usize {
         self.0.values().filter(|request| request.channel.is_some()).count()
     }
@@ -60,7 +60,7 @@ impl Requests {
         self.0.remove(&id)
     }
 
-    /// The client could keep no deadline before now.
+    /// The client could not meet any deadline before now.
     pub(super) fn resume(&mut self, now: Instant) {
         for request in self.0.values_mut() {
             request.at = now;

@@ -1,4 +1,4 @@
-//! What is known of the sign-in.
+//! What is known about the sign-in.
 
 use pusher_proto::{Event, SigninError};
 
@@ -6,12 +6,12 @@ use super::retry_at;
 
 #[derive(Default)]
 pub(crate) struct User {
-    /// What the application has said since the last drain.
+    /// What the application has called since the last drain.
     pub(crate) wish: Option<Wish>,
     pub(crate) wanted: bool,
     pub(crate) signed_in: bool,
     failed: bool,
-    /// Whether the server has been asked on this socket, which keeps its user.
+    /// Whether a sign-in was sent on this socket, which keeps its user.
     pub(crate) attached: bool,
 }
 
@@ -19,7 +19,7 @@ pub(crate) struct User {
 pub(crate) enum Wish {
     In,
     Out,
-    /// Out, and then in, perhaps as another user.
+    /// Sign out and then in, perhaps as another user.
     Change,
 }
 

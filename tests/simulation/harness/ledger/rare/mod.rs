@@ -1,4 +1,4 @@
-//! Rare transitions that can be seen without any invariant's memory. These checkers have no objections.
+//! Rare transitions that can be observed without the state of an invariant. These checkers report no violations.
 
 mod channels;
 mod connection;
