@@ -1,4 +1,4 @@
-//! Demo auth endpoints: they sign for everybody who asks.
+//! Demo auth endpoints, which sign for anyone.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ struct Question {
     user: User,
 }
 
-/// About several channels at once, in the form of the plugin `pusher-js-auth`.
+/// A request for several channels at once, in the format of the plugin `pusher-js-auth`.
 #[derive(Deserialize)]
 struct BatchQuestion {
     socket_id: String,
@@ -41,7 +41,7 @@ struct UserQuestion {
     watchlist: Option<Value>,
 }
 
-/// Who asks.
+/// The user that the request names.
 #[derive(Deserialize)]
 struct User {
     user_id: Option<Value>,
@@ -56,7 +56,7 @@ pub(crate) async fn authorize(State(shared): State<Arc<Shared>>, request: Reques
     Ok(json(sign(&shared, &socket_id, channel_name, &user)?.to_json()))
 }
 
-/// Allows a connection to subscribe to several channels, each or not.
+/// Decides for each of several channels whether a connection may subscribe to it.
 pub(crate) async fn authorize_many(State(shared): State<Arc<Shared>>, request: Request) -> Result<Response, Failure> {
     check_status(&shared)?;
     let BatchQuestion { socket_id, channel_name: channels, user } = read(request).await?;
@@ -87,7 +87,7 @@ fn sign(shared: &Shared, socket_id: &SocketId, channel: String, user: &User) -> 
     response.map_err(failure)
 }
 
-/// Says who the user of a connection is.
+/// Signs in the user of a connection.
 pub(crate) async fn authenticate(State(shared): State<Arc<Shared>>, request: Request) -> Result<Response, Failure> {
     check_status(&shared)?;
     let UserQuestion { socket_id, user, watchlist } = read(request).await?;
@@ -100,7 +100,7 @@ pub(crate) async fn authenticate(State(shared): State<Arc<Shared>>, request: Req
     Ok(json(response.map_err(failure)?.to_json()))
 }
 
-/// Reads the id of a socket that is connected here: others belong to other servers, perhaps with the same secret.
+/// Reads the id of a socket that is connected here. Others may belong to other servers with the same secret.
 fn known_socket(shared: &Shared, socket_id: String) -> Result<SocketId, Failure> {
     let socket_id = SocketId::new(socket_id).map_err(Failure::bad_request)?;
     if shared.signs_for(&socket_id) {
@@ -135,7 +135,7 @@ async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
     let form: Result<Form<BTreeMap<String, String>>, _> = Form::from_request(request, &()).await;
     let Form(fields) = form.map_err(Failure::bad_request)?;
     let fields = fields.into_iter().map(|(name, text)| {
-        // A form knows only text, so JSON in it is taken as what it says.
+        // A form contains only text, so JSON in it is parsed.
         let json = ["user_info", "watchlist"].contains(&name.as_str()).then(|| serde_json::from_str(&text).ok());
         let value = json.flatten().unwrap_or(Value::String(text));
         (name, value)
@@ -159,7 +159,7 @@ fn with_lists(fields: impl Iterator<Item = (String, Value)>) -> Value {
 }
 
 impl User {
-    /// The id of the user who was named, else one for this socket alone.
+    /// The id of the named user, or an id for this socket only.
     fn id(&self, socket_id: &SocketId) -> String {
         match &self.user_id {
             Some(Value::String(id)) => id.clone(),

@@ -1,4 +1,4 @@
-//! Answers that say no.
+//! Refusals.
 
 use std::fmt;
 

@@ -11,54 +11,55 @@ use pusher_proto::{ChannelName, CloseFrame, SocketId, Text};
 use crate::activity::Activities;
 use crate::hub::Shared;
 
-/// A connection and what it has.
+/// The state of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionState {
-    /// The socket, as [`Activity`](crate::Activity) names it.
+    /// The socket, with the same id as in [`Activity`](crate::Activity).
     pub connection: ConnectionId,
-    /// The id that the client knows.
+    /// The socket id, which the client knows.
     pub socket_id: SocketId,
-    /// The user that signed in on it.
+    /// The user who is signed in on it.
     pub user_id: Option<String>,
     /// The channels that it is subscribed to, in the order of their names.
     pub channels: Vec<ChannelName>,
 }
 
-/// Steers a running [`Server`](crate::Server). Cheap to clone; it does not keep the server alive.
+/// Controls a running [`Server`](crate::Server). It is cheap to clone and does not keep the server alive.
 #[derive(Clone)]
 pub struct Handle {
     pub(crate) shared: Arc<Shared>,
 }
 
 impl Handle {
-    /// Sends an event to the subscribers of its channels, as `POST /apps/{id}/events` does.
+    /// Sends an event to the subscribers of its channels, like `POST /apps/{id}/events`.
     ///
     /// # Errors
     ///
-    /// When a limit is passed or a name is not accepted; then nobody gets the event.
+    /// If a limit is exceeded or a name is not accepted. In this case, the event is not sent.
     pub fn trigger(&self, publication: &Publication) -> Result<BTreeMap<ChannelName, Attributes>, ApiError> {
         self.shared.trigger(publication)
     }
 
-    /// Ends the connections of a user, as `POST /apps/{id}/users/{user}/terminate_connections` does. Returns how many there
-    /// were.
+    /// Ends the connections of a user, like `POST /apps/{id}/users/{user}/terminate_connections`. Returns how many
+    /// there were.
     ///
     /// # Errors
     ///
-    /// When the server's dialect has no such call.
+    /// If the server's dialect has no such call.
     pub fn terminate_connections(&self, user_id: &str) -> Result<usize, ApiError> {
         self.shared.with_model(|model, now| model.terminate_connections(user_id, now))
     }
 
-    /// Replaces the key that the auth endpoint derives the secrets of encrypted channels from. Clients that subscribed
-    /// before hold old secrets, and ask again when they cannot read an event that was encrypted with the new key.
+    /// Replaces the key from which the auth endpoint derives the secrets of encrypted channels. Clients that have
+    /// already subscribed hold old secrets, and request new ones when they cannot decrypt an event that was encrypted
+    /// with the new key.
     pub fn rotate_master_key(&self, key: MasterKey) {
         self.shared.rotate_master_key(key);
     }
 
-    /// Closes every connection with this code and reason, as the server's dialect does when it stops: some drop the socket
-    /// without a close frame. A reason above 123 bytes is cut short.
+    /// Closes every connection with this code and reason, in the way in which a server of this dialect stops: some drop
+    /// the socket without a close frame. A reason of more than 123 bytes is truncated.
     pub fn close_all(&self, code: u16, reason: impl Into<Text>) {
         let frame = CloseFrame { code, reason: reason.into() };
         self.shared.with_model(|model, now| model.close_all(&frame, now));
@@ -69,13 +70,13 @@ impl Handle {
         self.shared.cut_all();
     }
 
-    /// While silent, the server goes on reading and sends nothing, as a process that hangs. What would have been sent is
-    /// lost. WebSocket pings are answered all the same.
+    /// While silent, the server keeps reading but sends nothing, like a process that hangs. Whatever it would have sent
+    /// is lost. WebSocket pings are still answered.
     pub fn silence(&self, silent: bool) {
         self.shared.with_model(|model, _| model.set_silent(silent));
     }
 
-    /// While given, every new socket is refused with this code and reason, as the server's dialect refuses.
+    /// While set, every new socket is refused with this code and reason, in the form of the server's dialect.
     pub fn refuse_connections(&self, refusal: Option<(u16, &str)>) {
         let frame = refusal.map(|(code, reason)| CloseFrame { code, reason: reason.into() });
         self.shared.with_model(|model, _| model.set_refusal(frame));
@@ -86,12 +87,12 @@ impl Handle {
         self.auth_status(refuse.then_some(403));
     }
 
-    /// While given, the auth endpoints answer with this HTTP status, such as 500 or 429, and do not sign.
+    /// While set, the auth endpoints answer with this HTTP status, such as 500 or 429, and do not sign.
     pub fn auth_status(&self, status: Option<u16>) {
         self.shared.set_auth_status(status);
     }
 
-    /// Takes no further TCP connection. Those that are open go on.
+    /// Stops accepting TCP connections. Open connections continue.
     pub fn stop_listening(&self) {
         self.shared.stop_listening();
     }

@@ -1,4 +1,4 @@
-//! The routes, and the HTTP API behind its signatures.
+//! The routes, and the HTTP API with its signatures.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -56,7 +56,7 @@ fn api(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route_layer(middleware::map_response_with_state(Arc::clone(shared), failed_as_dialect))
 }
 
-/// Tells those who watch the server how a call was answered.
+/// Reports how a call was answered to those who watch the server.
 async fn announce(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
     let response = next.run(request).await;
@@ -67,7 +67,7 @@ async fn announce(State(shared): State<Arc<Shared>>, request: Request, next: Nex
     response
 }
 
-/// soketi reports failed calls with status 200; what went wrong is in the body only.
+/// soketi reports failed calls with status 200, and the error only in the body.
 async fn failed_as_dialect(State(shared): State<Arc<Shared>>, mut response: Response) -> Response {
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
@@ -77,12 +77,12 @@ async fn failed_as_dialect(State(shared): State<Arc<Shared>>, mut response: Resp
     response
 }
 
-/// For pages of every origin: a page under development has one of its own.
+/// Allows pages of any origin to read the answers, because a page under development has its own origin.
 fn auth_endpoints() -> Router<Arc<Shared>> {
     let any_origin = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::POST])
-        // Not `Any`, which leaves out Authorization.
+        // Not `Any`, which does not include `Authorization`.
         .allow_headers(AllowHeaders::mirror_request());
     Router::new()
         .route("/pusher/auth", post(auth::authorize))
@@ -91,7 +91,7 @@ fn auth_endpoints() -> Router<Arc<Shared>> {
         .route_layer(any_origin)
 }
 
-/// Refuses requests that a foreign page may have caused, and gives up those that are only sent by half.
+/// Refuses requests that a foreign page may have caused, and abandons those that are sent incompletely.
 async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     if !shared.any_origin && !is_of_this_machine(request.headers()) {
         let reason = "Host and Origin must be this machine, unless any origin is allowed";
@@ -110,7 +110,8 @@ fn is_of_this_machine(headers: &HeaderMap) -> bool {
     let is_local = |authority: &str| {
         host_of(authority).is_ok_and(|host| host == "localhost" || host.ends_with(".localhost") || is_loopback(&host))
     };
-    // Only a name can be pointed at this machine by somebody else, so an address in `Host` is as good as localhost.
+    // Only a name can be made to point to this machine by someone else, so an address in `Host` is as safe as
+    // localhost.
     let is_address =
         |authority: &str| host_of(authority).is_ok_and(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok());
     let page = header(header::ORIGIN).map(|origin| origin.split_once("://").map_or("", |(_, authority)| authority));
@@ -125,7 +126,7 @@ async fn connect(State(shared): State<Arc<Shared>>, uri: Uri, upgrade: WebSocket
     socket::upgrade(upgrade, target(&uri), shared)
 }
 
-/// A WebSocket of an unknown path learns so by its close code. Other requests may be for pages.
+/// A WebSocket with an unknown path is refused with a close code. Other requests may be for pages.
 async fn connect_elsewhere(
     State(shared): State<Arc<Shared>>,
     uri: Uri,
@@ -200,7 +201,7 @@ impl EventBody {
     fn publication(self) -> Result<Publication, Failure> {
         let channels = self.channels.unwrap_or_default().into_iter().chain(self.channel);
         let channels: Result<Vec<_>, _> = channels.map(|name| channel_name(&name)).collect();
-        // Data should be a string; other JSON is taken as it is.
+        // Data should be a string; other JSON is used unchanged.
         let data = serde_json::from_str(self.data.get()).unwrap_or_else(|_| self.data.get().to_owned());
         let mut publication = Publication::new(self.name, channels.map_err(Failure::bad_request)?, data);
         publication.socket_id = self.socket_id.map(SocketId::new).transpose().map_err(Failure::bad_request)?;
@@ -214,7 +215,7 @@ struct BatchBody {
     batch: Vec<EventBody>,
 }
 
-/// `None` where nothing was asked.
+/// `None` if nothing was requested.
 #[derive(Default, Serialize)]
 struct EventAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -295,7 +296,7 @@ async fn terminate_connections(
     Ok(Json(Empty {}))
 }
 
-/// The name of a channel, or of the one that takes events for a user.
+/// The name of a channel, or of the channel for a user's events.
 fn channel_name(name: &str) -> Result<ChannelName, InvalidName> {
     match name.strip_prefix(SERVER_TO_USER) {
         Some(user) => pusher_proto::user_channel(user),

@@ -1,4 +1,4 @@
-//! The model server behind its lock, and the way from its actions to the sockets.
+//! The model server behind its lock, and the dispatch of its actions to the sockets.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -17,7 +17,7 @@ use crate::activity::{Activity, Announcer};
 use crate::options::{Authorize, Options};
 use crate::pages::Pages;
 
-/// What all tasks of a server share.
+/// The state that all tasks of a server share.
 pub(crate) struct Shared {
     pub(crate) app: App,
     pub(crate) dialect: Dialect,
@@ -29,7 +29,7 @@ pub(crate) struct Shared {
     origin: Clock,
     queue_len: usize,
     state: Mutex<State>,
-    /// Says that the last socket ended.
+    /// Notified when the last socket has ended.
     drained: Notify,
     listening: watch::Sender<bool>,
 }
@@ -40,9 +40,9 @@ struct State {
     sockets: BTreeMap<ConnectionId, Socket>,
     opened: u64,
     wake_at: watch::Sender<Option<Instant>>,
-    /// What the auth endpoints answer instead of signing.
+    /// The status that the auth endpoints answer with instead of signing.
     auth_status: Option<u16>,
-    /// What they sign with. Its encryption master key may have been replaced.
+    /// The application that they sign for. Its encryption master key may have been replaced.
     signer: App,
     announcer: Arc<Announcer>,
 }
@@ -53,21 +53,21 @@ struct Socket {
     _cut: oneshot::Sender<Infallible>,
 }
 
-/// The socket's end of it.
+/// The socket's end of the channels between both.
 pub(crate) struct Lines {
     pub(crate) queue: mpsc::Receiver<Outgoing>,
-    /// Resolves when the TCP connection shall end without a close frame.
+    /// Completes when the TCP connection must end without a close frame.
     pub(crate) cut: oneshot::Receiver<Infallible>,
 }
 
-/// What waits to be sent.
+/// A message that waits to be sent.
 pub(crate) enum Outgoing {
     Text(Text),
     /// A WebSocket ping.
     Ping,
-    /// The last one.
+    /// A close frame, which is the last message.
     Close(CloseFrame),
-    /// The last one too: an end without a close frame.
+    /// An end without a close frame, which is also the last message.
     Drop,
 }
 
@@ -99,7 +99,7 @@ impl Shared {
         }
     }
 
-    /// Lets `change` see and change the model, and does what the model says then.
+    /// Calls `change` with the model, and performs the resulting actions.
     pub(crate) fn with_model<R>(&self, change: impl FnOnce(&mut Model, Instant) -> R) -> R {
         let now = self.now();
         let mut state = self.state();
@@ -143,7 +143,8 @@ impl Shared {
         if let Frame::Text(text) = &frame {
             self.announcer.announce(|| Activity::Received { connection: id, text: text.clone() });
         }
-        // Only the channel that the message names: looking at all of them would cost more with every subscription.
+        // Only the channel that the message names, because checking all of them would cost more with every
+        // subscription.
         let channel = if enabled!(Level::DEBUG) { named_channel(&frame) } else { None };
         let (before, after) = self.with_model(|model, now| {
             let is_subscribed = |model: &Model| channel.as_ref().is_some_and(|name| model.is_subscribed(id, name));
@@ -198,11 +199,11 @@ impl Shared {
         self.listening.send_replace(false);
     }
 
-    /// Waits until the server shall take no further connection.
+    /// Waits until the server must stop accepting connections.
     pub(crate) fn stopped_listening(&self) -> impl Future<Output = ()> + use<> {
         let mut listening = self.listening.subscribe();
         async move {
-            // A sender that is gone means the same.
+            // A dropped sender means the same.
             let _ = listening.wait_for(|listening| !listening).await;
         }
     }
@@ -235,7 +236,7 @@ impl Shared {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // The model has no step that a panic could leave half done, since nothing in it calls foreign code.
+        // A panic cannot leave the model in an inconsistent state, since nothing in it calls foreign code.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -300,7 +301,7 @@ impl State {
     }
 }
 
-/// Calls the model when its time has come, until the server is gone.
+/// Calls the model at its deadlines, until the server is dropped.
 pub(crate) fn keep_time(shared: &Arc<Shared>) -> impl Future<Output = ()> + use<> {
     let origin = shared.origin;
     let mut wake_at = shared.state().wake_at.subscribe();

@@ -1,4 +1,4 @@
-//! What a server is started with.
+//! The options of a server.
 
 use std::fmt;
 use std::future::Future;
@@ -13,7 +13,7 @@ use pusher_proto::signing::{App, MasterKey};
 
 use crate::pages::{self, Pages};
 
-/// How a [`Server`](crate::Server) is set up.
+/// The options of a [`Server`](crate::Server).
 ///
 /// # Examples
 ///
@@ -59,26 +59,26 @@ impl Options {
         }
     }
 
-    /// Sets which server to speak like; limits that were set stay. Default hosted Pusher.
+    /// Sets which server to imitate; limits that were set stay. Default hosted Pusher.
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         self.config = self.config.with_dialect(dialect);
         self
     }
 
-    /// Sets where the server listens. Default 127.0.0.1 and a free port.
+    /// Sets the address to listen on. Default 127.0.0.1 with a free port.
     pub fn address(mut self, address: impl Into<SocketAddr>) -> Self {
         self.address = address.into();
         self
     }
 
-    /// Sets what the socket ids follow from. Default random.
+    /// Sets the seed of the socket ids. Default random.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Sets how many messages may wait for a client; one that is slower loses its socket. At least 1 is used. Default
-    /// 4,096.
+    /// Sets how many messages may wait for a client; a client that is too slow loses its socket. At least 1 is used.
+    /// Default 4,096.
     pub fn queue_len(mut self, len: usize) -> Self {
         self.queue_len = len.max(1);
         self
@@ -91,15 +91,15 @@ impl Options {
         self
     }
 
-    /// Sets whether requests are accepted whose `Host` is a name other than `localhost`, or whose `Origin` is not on this
-    /// machine. Default false: a page of any site could otherwise have sign-ins signed and publish.
+    /// Sets whether to accept requests whose `Host` is a name other than `localhost`, or whose `Origin` is not on this
+    /// machine. Default false, because otherwise a page of any site could get sign-ins signed and publish events.
     pub fn allow_any_origin(mut self, allow: bool) -> Self {
         self.any_origin = allow;
         self
     }
 
-    /// Sets whether the auth endpoints sign for sockets that are not connected to this server. Default false: with the
-    /// secret of another server, they would sign for that one.
+    /// Sets whether the auth endpoints sign for sockets that are not connected to this server. Default false, because
+    /// with the secret of another server, they would sign for that server.
     pub fn sign_for_unknown_sockets(mut self, sign: bool) -> Self {
         self.unknown_sockets = sign;
         self

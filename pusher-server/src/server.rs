@@ -1,4 +1,4 @@
-//! Start and end.
+//! Starting and shutting down a server.
 
 use std::io;
 use std::net::SocketAddr;
@@ -52,11 +52,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens, and serves in tasks of the current tokio runtime.
+    /// Starts a server in tasks of the current tokio runtime.
     ///
     /// # Errors
     ///
-    /// When the address cannot be listened on.
+    /// If it cannot listen on the address.
     pub async fn start(options: impl Into<Options>) -> io::Result<Self> {
         let options = options.into();
         let listener = TcpListener::bind(options.address).await?;
@@ -73,14 +73,15 @@ impl Server {
         Ok(Self { address, handle: Handle { shared }, serving })
     }
 
-    /// Stops listening, closes every connection with 4200 and waits for the clients' sides of it, at most 5 s.
+    /// Stops listening, closes every connection with 4200, and waits at most 5 s until the clients have closed their
+    /// sides.
     pub async fn shutdown(mut self) {
         self.handle.stop_listening();
         self.handle.refuse_connections(Some((4200, RESTART)));
         self.handle.close_all(4200, RESTART);
         let ending = async {
             self.handle.shared.drained().await;
-            // It fails only where serving was aborted or panicked; then there is nothing to wait for.
+            // It fails only if serving was aborted or panicked, and then there is nothing to wait for.
             let _ = (&mut self.serving).await;
         };
         if timeout(SHUTDOWN_TIMEOUT, ending).await.is_err() {
@@ -94,33 +95,33 @@ impl Server {
         self.address
     }
 
-    /// Returns where the WebSocket is, such as `ws://127.0.0.1:6001`.
+    /// Returns the URL of the WebSocket, such as `ws://127.0.0.1:6001`.
     #[must_use]
     pub fn ws_url(&self) -> String {
         format!("ws://{}", self.address)
     }
 
-    /// Returns where the HTTP API and the auth endpoints are, such as `http://127.0.0.1:6001`.
+    /// Returns the base URL of the HTTP API and the auth endpoints, such as `http://127.0.0.1:6001`.
     #[must_use]
     pub fn http_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Returns the application as the server was started with it.
+    /// Returns the application with which the server was started.
     #[must_use]
     pub fn app(&self) -> &App {
         &self.handle.shared.app
     }
 
-    /// Returns the handle that makes events and faults.
+    /// Returns the handle to send events and inject faults.
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
 }
 
-/// Serves until the server stops listening and every request has its answer. axum's own loop gives hyper no timer, so that
-/// the head of a request could take forever.
+/// Serves until the server stops listening and every request has been answered. axum's own loop is not used, because it
+/// gives hyper no timer, so the head of a request could take forever.
 async fn serve(mut listener: impl Listener<Io: Send>, shared: Arc<Shared>) {
     let service = TowerToHyperService::new(http::router(Arc::clone(&shared)));
     let mut builder = Builder::new();

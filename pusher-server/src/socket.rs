@@ -1,4 +1,4 @@
-//! One WebSocket: its messages to the model and back.
+//! One WebSocket: passes messages to the model and back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tracing::debug;
 
 use crate::hub::{Lines, Outgoing, Shared};
 
-/// Turns a request with path and query `target` into a socket.
+/// Upgrades a request with the path and query `target` to a socket.
 pub(crate) fn upgrade(upgrade: WebSocketUpgrade, target: String, shared: Arc<Shared>) -> Response {
     upgrade
         .read_buffer_size(READ_BUFFER_LEN)
@@ -57,7 +57,7 @@ fn receive(shared: &Shared, id: ConnectionId, message: Message) {
         Message::Binary(bytes) => Frame::Binary(bytes),
         Message::Ping(_) => Frame::Ping,
         Message::Pong(_) => Frame::Pong,
-        // The library answers it, and the socket ends then.
+        // The library answers it, and then the socket ends.
         Message::Close(_) => return,
     };
     shared.receive(id, frame);
@@ -106,7 +106,7 @@ async fn finish(socket: &mut WebSocket, lines: &mut Lines) {
     let closing = async { while let Some(Ok(_)) = socket.recv().await {} };
     tokio::select! {
         _ = &mut lines.cut => {}
-        // A client that does not answer loses its socket all the same.
+        // A client that does not answer loses its socket anyway.
         _ = timeout(CLOSE_TIMEOUT, closing) => {}
     }
 }
@@ -120,16 +120,16 @@ fn close_message(frame: &CloseFrame) -> Message {
     Message::Close(Some(ws::CloseFrame { code: frame.code, reason }))
 }
 
-/// Clients send little; the library's own buffer of 128 KiB would be idle.
+/// Clients send little, so the library's default buffer of 128 KiB would be a waste.
 const READ_BUFFER_LEN: usize = 4 * 1_024;
 
-/// Above this the socket fails; the model refuses messages above its own, smaller limit and goes on.
+/// Above this length, the socket fails; the model refuses messages above its own, smaller limit and continues.
 const MAX_MESSAGE_LEN: usize = 1_024 * 1_024;
 
 /// Messages between two flushes.
 const MAX_BATCH_LEN: usize = 64;
 
-/// How long a client may take nothing.
+/// How long a client may accept nothing.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a client may take to answer a close frame.

@@ -82,7 +82,7 @@ async fn soketi_reports_failed_calls_of_the_http_api_with_status_200() {
     }
     let good = r#"{"name":"e","channel":"a","data":"1"}"#;
     assert_eq!(call(&server, "POST /apps/1/events", &[], good, 0).await, (200, json!({})));
-    // Auth endpoints are the application's, not soketi's.
+    // Auth endpoints belong to the application, not to soketi.
     assert_eq!(ask(&server, FORM, "channel_name=private-a").await.0, 400);
 }
 

@@ -1,4 +1,4 @@
-//! A server on a real socket, seen by a WebSocket client and an HTTP client of other libraries.
+//! A server on a real socket, tested with a WebSocket client and an HTTP client of other libraries.
 
 mod http;
 mod socket;
@@ -30,7 +30,7 @@ impl Client {
         Self { socket }
     }
 
-    /// Connects and returns the socket id too.
+    /// Connects, and returns the socket id, too.
     async fn connect(server: &Server) -> (Self, String) {
         let mut client = Self::open(server, "/app/app-key?protocol=7&client=test&version=1").await;
         let (event, data) = client.event().await;
@@ -54,7 +54,7 @@ impl Client {
         next.expect("the server should have sent something").and_then(Result::ok)
     }
 
-    /// The next event but counts, with its data as JSON.
+    /// The next event except subscription counts, with its data as JSON.
     async fn event(&mut self) -> (String, Value) {
         loop {
             let Some(Message::Text(text)) = self.next().await else { panic!("no event") };
@@ -88,7 +88,7 @@ fn now() -> Duration {
     SystemTime::UNIX_EPOCH.elapsed().unwrap()
 }
 
-/// Calls the HTTP API `age` seconds ago; returns the status and the body.
+/// Calls the HTTP API with a timestamp `age` seconds ago; returns the status and the body.
 async fn call(server: &Server, line: &str, params: &[(&str, &str)], body: &str, age: u64) -> (u16, Value) {
     let (method, path) = line.split_once(' ').unwrap();
     let request = ApiRequest { method, path, body: body.as_bytes() };
@@ -98,7 +98,7 @@ async fn call(server: &Server, line: &str, params: &[(&str, &str)], body: &str, 
     answer(request).await
 }
 
-/// Other crates of the workspace may have built reqwest with TLS, which then wants a provider.
+/// Other crates of the workspace may have enabled TLS in reqwest, which then needs a provider.
 fn http_client() -> reqwest::Client {
     // Only the first call installs it.
     let _ = rustls::crypto::ring::default_provider().install_default();
