@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{ArgGroup, Parser, Subcommand};
+use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use pusher_server::pusher_proto::server::Dialect;
 use pusher_tokio::pusher_proto::signing::{App, InvalidMasterKey, MasterKey};
-use pusher_tokio::{ChannelName, Data, InvalidName, Secret, SocketId, Text};
+use pusher_tokio::{ChannelName, Data, InvalidName, InvalidProxy, Proxy, Secret, SocketId, Text};
 
 use crate::failure::Failure;
 use crate::http_api::HttpApi;
@@ -33,6 +33,18 @@ pub(crate) use notes;
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// When to colour the output; auto is for terminals, unless NO_COLOR is set
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN", global = true)]
+    pub(crate) color: Color,
+}
+
+/// When the output is coloured.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
 }
 
 #[derive(Debug, Subcommand)]
@@ -248,6 +260,13 @@ pub(crate) struct Place {
     /// Also trust the certificates in this PEM file, such as that of a private CA
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    /// Accept every TLS certificate: anyone on the way can then read and change what is sent
+    #[arg(long, conflicts_with = "ca_file")]
+    insecure: bool,
+    /// Proxy on the way to the server, such as http://host:3128 or socks5://host:1080; for its password, prefer
+    /// HTTPS_PROXY, HTTP_PROXY or ALL_PROXY
+    #[arg(long, value_name = "URL", value_parser = proxy)]
+    proxy: Option<Proxy>,
 }
 
 impl Place {
@@ -261,7 +280,8 @@ impl Place {
                 None => Err(Failure::usage("no server given: use --url, --cluster, --host or PUSHER_URL")),
             },
         };
-        target?.trusting(self.ca_file.as_deref())
+        let target = target?.through(self.proxy.clone());
+        if self.insecure { target.trusting_all() } else { target.trusting(self.ca_file.as_deref()) }
     }
 }
 
@@ -280,6 +300,10 @@ const AUTH_HEADER: &str = "PUSHER_AUTH_HEADER";
 
 pub(crate) fn secret(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret::from(text))
+}
+
+fn proxy(text: &str) -> Result<Proxy, InvalidProxy> {
+    text.parse()
 }
 
 fn master_key(text: &str) -> Result<MasterKey, InvalidMasterKey> {

@@ -29,9 +29,14 @@ impl HttpApi {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TIMEOUT);
-        if target.is_this_machine() {
+        match target.proxy() {
+            Some(proxy) => {
+                let proxy = reqwest::Proxy::all(proxy.url().expose());
+                client = client.proxy(proxy.map_err(|_| Failure::usage("the proxy cannot be used for the HTTP API"))?);
+            }
             // A proxy of the environment would look for the server on its own machine.
-            client = client.no_proxy();
+            None if target.is_this_machine() => client = client.no_proxy(),
+            None => {}
         }
         let client = client.build().map_err(|error| Failure::failed(with_causes(&error)))?;
         // What the server accepts is for the server to say: self-hosted ones have other names and limits.

@@ -7,7 +7,7 @@ mod exec;
 use std::pin::pin;
 use std::time::Duration;
 
-use pusher_tokio::{ChannelName, Client, ConnectionError, ConnectionState, Diagnostic, Event, Options, Subscription};
+use pusher_tokio::{ChannelName, Client, ConnectionError, ConnectionState, Diagnostic, Event, Subscription};
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) use self::args::ListenArgs;
@@ -35,16 +35,7 @@ fn client(args: &ListenArgs, target: &Target) -> Result<Client, Failure> {
     let config = connect::config(&args.credentials.key, target.endpoint()).max_attempts(None).build()?;
     let app = args.credentials.app_with_secret("")?;
     let authorizer = authorizer::new(app, &args.auth, &args.channels, args.signin)?;
-    Ok(pusher_tokio::connect_with(config, authorizer, &options(target)?)?)
-}
-
-/// The way to the server: as for the HTTP API, through the proxy that the environment names.
-pub(crate) fn options(target: &Target) -> Result<Options, Failure> {
-    let options = Options::new().tls(target.tls());
-    if target.is_this_machine() {
-        return Ok(options);
-    }
-    options.proxy_from_env().map_err(|error| Failure::usage(format!("the environment: {error}")))
+    Ok(pusher_tokio::connect_with(config, authorizer, &target.options()?)?)
 }
 
 struct Listener {

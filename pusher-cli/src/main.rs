@@ -26,7 +26,8 @@ use crate::failure::Failure;
 
 fn main() -> ExitCode {
     // Wrong flags end here, with the code 2.
-    let Args { command } = Args::try_parse().unwrap_or_else(|error| mask::error(error).exit());
+    let Args { command, color } = Args::try_parse().unwrap_or_else(|error| mask::error(error).exit());
+    output::colour(color);
     match run(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

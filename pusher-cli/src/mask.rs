@@ -64,7 +64,7 @@ fn is_word(word: &str) -> bool {
 }
 
 /// Flags whose values are secrets.
-const SECRET_FLAGS: [&str; 3] = ["--secret", "--master-key", "--auth-header"];
+const SECRET_FLAGS: [&str; 4] = ["--secret", "--master-key", "--auth-header", "--proxy"];
 
 /// What stands for a secret.
 const HIDDEN: &str = "…";

@@ -4,10 +4,21 @@ use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
 
+use anstream::ColorChoice;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
+use crate::args::Color;
 use crate::failure::Failure;
+
+/// Sets when both outputs are coloured.
+pub(crate) fn colour(color: Color) {
+    match color {
+        Color::Auto => {}
+        Color::Always => ColorChoice::Always.write_global(),
+        Color::Never => ColorChoice::Never.write_global(),
+    }
+}
 
 /// Writes a line to standard output. Its colours are left out unless that is a terminal, or if `NO_COLOR` is set.
 pub(crate) fn line(text: impl Display) -> Result<(), Failure> {

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use pusher_tokio::pusher_proto::adapter::{bare_host, bracketed};
-use pusher_tokio::{Endpoint, Endpoints, InvalidConfig, Tls};
+use pusher_tokio::{Endpoint, Endpoints, InvalidConfig, Options, Proxy, Tls};
 use reqwest::Url;
 
 use crate::failure::Failure;
-use crate::{mask, trust};
+use crate::{mask, output, trust};
 
 /// One server, as the user named it.
 #[derive(Clone, Debug)]
@@ -17,6 +17,7 @@ pub(crate) struct Target {
     /// The same place as `http` or `https`.
     http: Url,
     tls: Tls,
+    proxy: Option<Proxy>,
 }
 
 impl Target {
@@ -31,7 +32,7 @@ impl Target {
         })?;
         let http = if url.starts_with("ws") { url.replacen("ws", "http", 1) } else { url.to_owned() };
         let http = Url::parse(&http).map_err(|_| invalid(example))?;
-        let target = Self { endpoint, http, tls: Tls::default() };
+        let target = Self { endpoint, http, tls: Tls::default(), proxy: None };
         let is_at_root = target.http.port().is_none() && target.prefix().is_empty();
         match target.cluster_name().filter(|_| is_at_root) {
             Some(name) => Ok(Self { endpoint: Endpoint::cluster(name).tls(target.is_tls()), ..target }),
@@ -58,6 +59,32 @@ impl Target {
     pub(crate) fn trusting(self, ca_file: Option<&Path>) -> Result<Self, Failure> {
         let Some(path) = ca_file else { return Ok(self) };
         Ok(Self { tls: trust::with_file(path)?, ..self })
+    }
+
+    /// Trusts every certificate, and says so.
+    pub(crate) fn trusting_all(self) -> Result<Self, Failure> {
+        output::note("--insecure: TLS certificates are not checked");
+        Ok(Self { tls: trust::everything()?, ..self })
+    }
+
+    /// Goes through a proxy, if there is one.
+    pub(crate) fn through(self, proxy: Option<Proxy>) -> Self {
+        Self { proxy, ..self }
+    }
+
+    pub(crate) fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
+    }
+
+    /// The way to the server: through the given proxy, or through the one that the environment names for other machines.
+    pub(crate) fn options(&self) -> Result<Options, Failure> {
+        let options = Options::new().tls(self.tls());
+        match &self.proxy {
+            Some(proxy) => Ok(options.proxy(proxy.clone())),
+            // A proxy of the environment would look for the server on its own machine.
+            None if self.is_this_machine() => Ok(options),
+            None => options.proxy_from_env().map_err(|error| Failure::usage(format!("the environment: {error}"))),
+        }
     }
 
     pub(crate) fn tls(&self) -> Tls {

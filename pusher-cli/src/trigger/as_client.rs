@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::TriggerArgs;
 use crate::failure::Failure;
-use crate::{authorizer, connect, listen};
+use crate::{authorizer, connect};
 
 /// Connects, subscribes to the channels, and sends the event on each. Returns the number of events.
 pub(super) async fn send(args: &TriggerArgs, event: &str, data: &str) -> Result<u64, Failure> {
@@ -19,7 +19,7 @@ pub(super) async fn send(args: &TriggerArgs, event: &str, data: &str) -> Result<
     let credentials = &args.api.credentials;
     let config = connect::config(&credentials.key, target.endpoint()).build()?;
     let authorizer = authorizer::new(credentials.app_with_secret("")?, &args.auth, &args.channels, false)?;
-    let client = pusher_tokio::connect_with(config, authorizer, &listen::options(&target)?)?;
+    let client = pusher_tokio::connect_with(config, authorizer, &target.options()?)?;
     let result = send_on(&client, args, &event, data, &target.ws_url()).await;
     client.shutdown(GOODBYE).await;
     result

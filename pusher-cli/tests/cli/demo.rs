@@ -33,6 +33,12 @@ async fn prints_a_line_per_step_and_a_summary() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn colours_appear_where_they_are_asked_for() {
+    let coloured = pusher(&["demo", "--color", "always"]).await;
+    assert!(coloured.stdout.starts_with("\u{1b}["), "{coloured:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn says_what_a_server_does_not_support() {
     let config =
         ServerConfig::builder(App::new("1", "k", "s").unwrap()).subscription_counts(false).client_events(false);

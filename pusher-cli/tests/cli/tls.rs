@@ -43,6 +43,62 @@ async fn a_private_ca_is_trusted_by_every_command_that_gets_its_certificate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn insecure_accepts_a_certificate_that_is_not_trusted_and_says_so() {
+    let server = server().await;
+    let acceptor = Authority::new("insecure").acceptor(&["other.example"]);
+    let target = server.address();
+    let (address, _) = tcp_server(move |stream| forward(acceptor.clone(), stream, target)).await;
+    let wss = format!("wss://{address}");
+    let trigger = ["trigger", "--url", &wss, "--app-id", "1", "--key", "app-key", "--secret", "app-secret"];
+    let trigger = [&trigger[..], &["-c", "a", "-e", "x", "-d", "{}"]].concat();
+    pusher(&trigger).await.expect_failure(3, "invalid peer certificate");
+    let run = pusher(&[&trigger[..], &["--insecure"]].concat()).await;
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), "published\n"), "{run:?}");
+    assert_eq!(run.stderr, "note: --insecure: TLS certificates are not checked\n");
+    let listen = ["listen", "--url", &wss, "--key", "app-key", "-c", "a", "--insecure"];
+    Running::start(&listen).line_with("pusher:subscription_succeeded").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_is_taken_by_every_command_even_to_this_machine() {
+    let server = server().await;
+    let url = server.ws_url();
+    let (proxy, mut connections) = tcp_server(move |mut stream| async move {
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(stream.read_u8().await.unwrap());
+        }
+        let request = String::from_utf8(request).unwrap();
+        // HTTP without TLS has no tunnel.
+        let target = request.split_once("127.0.0.1:").unwrap().1;
+        let port: String = target.chars().take_while(char::is_ascii_digit).collect();
+        let mut server = TcpStream::connect(format!("127.0.0.1:{port}")).await.unwrap();
+        if request.starts_with("CONNECT ") {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        } else {
+            let origin = format!("http://127.0.0.1:{port}");
+            server.write_all(request.replacen(&origin, "", 1).as_bytes()).await.unwrap();
+        }
+        let _ = copy_bidirectional(&mut stream, &mut server).await;
+    })
+    .await;
+    let proxy = format!("http://{proxy}");
+    let listen = ["listen", "--url", &url, "--key", "app-key", "-c", "a", "--count", "1", "--proxy", &proxy];
+    let mut listening = Running::start(&listen);
+    listening.line_with("pusher:subscription_succeeded").await;
+    connections.recv().await.unwrap();
+    let trigger = ["trigger", "--url", &url, "--app-id", "1", "--key", "app-key", "--secret", "app-secret"];
+    let run = pusher(&[&trigger[..], &["-c", "a", "-e", "x", "-d", "{}", "--proxy", &proxy]].concat()).await;
+    assert_eq!(run.code, Some(0), "{run:?}");
+    connections.recv().await.unwrap();
+    assert_eq!(listening.end().await.code, Some(0));
+
+    let run = pusher(&[&listen[..9], &["--proxy", "http://ann:tofu@h:port"]].concat()).await;
+    run.expect_failure(2, "the proxy is not a URL");
+    assert!(!run.stderr.contains("tofu"), "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_without_certificates_is_an_error() {
     let listen = ["listen", "--url", "wss://127.0.0.1", "--key", "k", "-c", "a", "--ca-file"];
     let empty = directory().join("empty.pem");
