@@ -11,6 +11,7 @@ use pusher_server::pusher_proto::server::Dialect;
 use pusher_tokio::pusher_proto::signing::{App, InvalidMasterKey, MasterKey};
 use pusher_tokio::{ChannelName, Data, InvalidName, InvalidProxy, Proxy, Secret, SocketId, Text};
 
+use crate::doctor::DoctorArgs;
 use crate::failure::Failure;
 use crate::http_api::HttpApi;
 use crate::inspect::{ChannelArgs, ChannelsArgs, TerminateArgs, UsersArgs};
@@ -65,6 +66,8 @@ pub(crate) enum Command {
     Users(UsersArgs),
     /// End all connections of a user
     Terminate(TerminateArgs),
+    /// Find out what is wrong with a server, an auth endpoint or a network
+    Doctor(DoctorArgs),
 }
 
 /// Flags of `pusher demo`.
@@ -270,6 +273,10 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    pub(crate) const fn is_insecure(&self) -> bool {
+        self.insecure
+    }
+
     pub(crate) fn target(&self) -> Result<Target, Failure> {
         let target = match self {
             Self { url: Some(url), .. } => Target::from_url(url),

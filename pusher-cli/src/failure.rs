@@ -8,8 +8,9 @@ use pusher_tokio::{
     AuthError, ChannelName, CloseReason, ConnectionError, FailReason, InvalidConfig, InvalidName, ServerError,
     SigninError, SubscriptionError,
 };
+use terminal_size::{Width, terminal_size_of};
 
-use crate::output::printable;
+use crate::output::{self, printable};
 
 /// One sentence for the user, and the exit code.
 #[derive(Debug)]
@@ -119,7 +120,9 @@ impl Failure {
     /// Writes the sentence to standard error.
     pub(crate) fn print(&self) {
         if self.kind != Kind::OutputClosed {
-            anstream::eprintln!("{ERROR}error:{ERROR:#} {}", printable(&self.message));
+            let width = terminal_size_of(io::stderr()).map(|(Width(columns), _)| usize::from(columns));
+            let lines = output::wrapped(&printable(&self.message), width, ERROR_INDENT.len());
+            anstream::eprintln!("{ERROR}error:{ERROR:#} {}", lines.join(&format!("\n{ERROR_INDENT}")));
         }
     }
 }
@@ -165,10 +168,13 @@ pub(crate) const SILENT_REFUSAL: &str =
     "the server closes every connection before the greeting: the key may be wrong, or the application disabled or full";
 
 /// The codes of the Pusher protocol begin here; those below say only that the socket ended.
-const FIRST_MEANINGFUL_CODE: u16 = 4_000;
+pub(crate) const FIRST_MEANINGFUL_CODE: u16 = 4_000;
 
 /// The codes of refusals that may end (Pusher protocol, *Error codes*).
 const FIRST_TEMPORARY_CODE: u32 = 4_100;
 const LAST_TEMPORARY_CODE: u32 = 4_299;
+
+/// Where the sentence begins, and goes on in further lines.
+const ERROR_INDENT: &str = "       ";
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();

@@ -8,7 +8,7 @@ use pusher_tokio::pusher_proto::signing::{
     Terminated, Users,
 };
 use pusher_tokio::{ChannelKind, ChannelName};
-use reqwest::{Client, Method, Url};
+use reqwest::{Client, Method, RequestBuilder, Url};
 
 use crate::failure::Failure;
 use crate::target::Target;
@@ -47,6 +47,12 @@ impl HttpApi {
     /// The application, for calls to make.
     pub(crate) const fn app(&self) -> &App {
         &self.app
+    }
+
+    /// A request that is sent as the calls are, for those who look at the whole answer.
+    pub(crate) fn get(&self, url: &str) -> Result<RequestBuilder, Failure> {
+        let invalid = |error| Failure::usage(format!("{}: {error}", self.target.api_origin()));
+        Ok(self.client.get(Url::parse(url).map_err(invalid)?))
     }
 
     /// Publishes an event.
@@ -155,7 +161,7 @@ fn unanswered(error: reqwest::Error, origin: &str, outcome: &str) -> Failure {
     })
 }
 
-fn now() -> Duration {
+pub(crate) fn now() -> Duration {
     SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
 }
 

@@ -1,9 +1,10 @@
-//! The `pusher` program: a tour, a development server, and tools that listen and trigger.
+//! The `pusher` program: a tour, a development server, and tools that listen, trigger and diagnose.
 
 mod args;
 mod authorizer;
 mod connect;
 mod demo;
+mod doctor;
 mod failure;
 mod http_api;
 mod inspect;
@@ -49,6 +50,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Channel(args) => inspect::channel(args).await,
             Command::Users(args) => inspect::users(args).await,
             Command::Terminate(args) => inspect::terminate(args).await,
+            Command::Doctor(args) => doctor::run(args).await,
         }
     });
     // The resolver's threads may still wait for a name that nobody needs any more.

@@ -7,6 +7,7 @@ use std::io::Write as _;
 use anstream::ColorChoice;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
+use textwrap::WordSplitter;
 
 use crate::args::Color;
 use crate::failure::Failure;
@@ -65,6 +66,16 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(printable)
 }
 
+/// Returns the lines of a text that begin in this column of a terminal, whose words stay whole; one line where there is no
+/// terminal.
+pub(crate) fn wrapped(text: &str, terminal_width: Option<usize>, column: usize) -> Vec<String> {
+    let Some(width) = terminal_width else { return vec![text.to_owned()] };
+    let options = textwrap::Options::new(width.saturating_sub(column).max(MIN_WIDTH));
+    // Flags have hyphens, and a URL must stay one that can be copied.
+    let options = options.word_splitter(WordSplitter::NoHyphenation).break_words(false);
+    textwrap::wrap(text, options).iter().map(ToString::to_string).collect()
+}
+
 /// Returns the local time of the day.
 pub(crate) fn time_of_day() -> String {
     jiff::Zoned::now().strftime("%H:%M:%S").to_string()
@@ -82,9 +93,20 @@ pub(crate) const BAD: Style = AnsiColor::Red.on_default();
 pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default();
 pub(crate) const CHANNEL: Style = AnsiColor::Cyan.on_default();
 
+/// Narrower than this, nothing can be read.
+const MIN_WIDTH: usize = 20;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_flags_and_urls_are_not_broken() {
+        let text = "check --app-id, or use https://example.com/broadcasting/auth";
+        let lines = ["check --app-id, or", "use", "https://example.com/broadcasting/auth"];
+        assert_eq!(wrapped(text, Some(30), 10), lines);
+        assert_eq!(wrapped(text, None, 10), [text]);
+    }
 
     #[test]
     fn escape_sequences_of_others_do_not_reach_the_terminal() {

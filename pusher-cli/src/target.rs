@@ -141,6 +141,11 @@ impl Target {
         self.host_name() == "localhost" || self.host_name().parse().is_ok_and(is_local)
     }
 
+    /// Whether it is hosted Pusher.
+    pub(crate) fn is_hosted(&self) -> bool {
+        self.cluster_name().is_some()
+    }
+
     /// The cluster of hosted Pusher that the host belongs to.
     fn cluster_name(&self) -> Option<&str> {
         self.host_name().strip_prefix(HOSTED_WS)?.strip_suffix(HOSTED)

@@ -14,6 +14,7 @@ async fn every_command_has_help_that_lists_the_exit_codes() {
         &["channel", "--help"],
         &["users", "--help"],
         &["terminate", "--help"],
+        &["doctor", "--help"],
     ] {
         let run = pusher(args).await;
         assert_eq!(run.code, Some(0));

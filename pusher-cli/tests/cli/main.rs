@@ -1,6 +1,8 @@
 //! The built program, as a user runs it, against servers on real sockets.
 
 mod demo;
+#[expect(clippy::unwrap_used, reason = "only tests call it")]
+mod doctor;
 mod failures;
 mod help;
 mod inspect;

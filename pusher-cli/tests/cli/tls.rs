@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pusher_server::{Options, Server};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
@@ -55,6 +55,9 @@ async fn insecure_accepts_a_certificate_that_is_not_trusted_and_says_so() {
     let run = pusher(&[&trigger[..], &["--insecure"]].concat()).await;
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), "published\n"), "{run:?}");
     assert_eq!(run.stderr, "note: --insecure: TLS certificates are not checked\n");
+    let doctor = pusher(&["doctor", "--url", &wss, "--key", "app-key", "--insecure"]).await;
+    assert_eq!(doctor.code, Some(0), "{doctor:?}");
+    assert!(doctor.stdout.contains("   means  the certificate was not checked\n"), "{doctor:?}");
     let listen = ["listen", "--url", &wss, "--key", "app-key", "-c", "a", "--insecure"];
     Running::start(&listen).line_with("pusher:subscription_succeeded").await;
 }
@@ -92,6 +95,11 @@ async fn a_proxy_is_taken_by_every_command_even_to_this_machine() {
     assert_eq!(run.code, Some(0), "{run:?}");
     connections.recv().await.unwrap();
     assert_eq!(listening.end().await.code, Some(0));
+
+    let doctor = ["doctor", "--url", &url, "--key", "app-key", "--secret", "app-secret", "--proxy", &proxy];
+    let run = pusher(&doctor).await;
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.stdout.contains("  proxy 127.0.0.1:"), "{run:?}");
 
     let run = pusher(&[&listen[..9], &["--proxy", "http://ann:tofu@h:port"]].concat()).await;
     run.expect_failure(2, "the proxy is not a URL");
@@ -155,15 +163,16 @@ async fn a_cluster_is_reached_at_its_hosts_through_the_proxy_of_the_environment(
 }
 
 /// A certificate authority, and the file with its certificate.
-struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     file: PathBuf,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut params = CertificateParams::new([]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, name);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let file = directory().join(format!("{name}.pem"));
         let base64 = STANDARD.encode(issuer.as_ref().der());
@@ -171,10 +180,21 @@ impl Authority {
         Self { issuer, file }
     }
 
+    pub(crate) fn file(&self) -> &str {
+        self.file.to_str().unwrap()
+    }
+
     /// Speaks TLS with a certificate of this authority.
-    fn acceptor(&self, names: &[&str]) -> TlsAcceptor {
+    pub(crate) fn acceptor(&self, names: &[&str]) -> TlsAcceptor {
+        self.acceptor_until(names, 4_000)
+    }
+
+    /// The same with a certificate that expires when this year begins.
+    pub(crate) fn acceptor_until(&self, names: &[&str], year: i32) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+        let names = names.iter().map(|name| (*name).to_owned());
+        let mut params = CertificateParams::new(names.collect::<Vec<_>>()).unwrap();
+        params.not_after = date_time_ymd(year, 1, 1);
         let certificate: CertificateDer<'static> = params.signed_by(&key, &self.issuer).unwrap().der().clone();
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -184,7 +204,7 @@ impl Authority {
     }
 }
 
-async fn forward(acceptor: TlsAcceptor, stream: TcpStream, server: std::net::SocketAddr) {
+pub(crate) async fn forward(acceptor: TlsAcceptor, stream: TcpStream, server: std::net::SocketAddr) {
     // A client that does not trust the certificate ends the handshake.
     let Ok(mut client) = acceptor.accept(stream).await else { return };
     let Ok(mut server) = TcpStream::connect(server).await else { return };

@@ -1,0 +1,171 @@
+//! A connection that shows everything: the way to a host, and a WebSocket whose frames are read one by one.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pusher_driver::adapter::{
+    Duplex, Handshake, Limits, Polled, Received, Socket as _, WebSocket, handshake_error, reach, server_name,
+    with_address,
+};
+use pusher_tokio::pusher_proto::{ConnectRequest, Frame};
+use pusher_tokio::{CloseReason, Config, Options, Text};
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, lookup_host};
+use tokio_rustls::TlsConnector;
+
+/// A TCP or TLS stream.
+pub(super) struct Stream(Box<dyn Io>);
+
+pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
+
+/// Opens the way to a host, through the proxy if there is one, and with TLS if it is asked for.
+pub(super) async fn open(options: Options, host: Text, port: u16, tls: bool) -> Result<Stream, CloseReason> {
+    let stream = open_tcp(&options, &host, port, tls).await?;
+    if !tls {
+        return Ok(stream);
+    }
+    let config = options.trusted().client_config().map_err(CloseReason::Failed)?;
+    let secured = TlsConnector::from(config).connect(server_name(&host)?, stream.0).await;
+    let secured = secured.map_err(|error| with_address(handshake_error(&error), &host, port))?;
+    Ok(Stream(Box::new(secured)))
+}
+
+/// The same without TLS, which `tls` says will follow.
+pub(super) async fn open_tcp(options: &Options, host: &Text, port: u16, tls: bool) -> Result<Stream, CloseReason> {
+    let hop = options.hop(host, port, tls);
+    let addresses = lookup_host((hop.host.to_string(), hop.port)).await;
+    reach(hop, addresses, dial, tokio::time::sleep, |tcp: TcpStream| Stream(Box::new(tcp))).await
+}
+
+async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
+    let tcp = TcpStream::connect(address).await?;
+    tcp.set_nodelay(true)?;
+    Ok(tcp)
+}
+
+/// An open WebSocket.
+pub(super) struct Line(WebSocket<Polled<Stream>>);
+
+impl Line {
+    /// Opens a WebSocket as the client does.
+    pub(super) async fn open(
+        options: &Options,
+        request: &ConnectRequest,
+        config: &Config,
+    ) -> Result<Self, CloseReason> {
+        let stream = open(options.clone(), request.host.clone(), request.port, request.tls).await?;
+        let mut handshake = Handshake::new(Polled::new(stream), request, Limits::new(config));
+        Ok(Self(poll_fn(|context| handshake.poll(context.waker())).await?))
+    }
+
+    pub(super) async fn send(&mut self, frame: &Value) -> Result<(), CloseReason> {
+        self.0.send(&Text::from(frame.to_string()))?;
+        poll_fn(|context| self.0.poll_flush(context)).await
+    }
+
+    /// Waits for the first message that `pick` wants; those before it are dropped. Pings of the server are answered.
+    pub(super) async fn wait<T>(&mut self, mut pick: impl FnMut(&Message) -> Option<T>) -> Result<T, CloseReason> {
+        loop {
+            let message = self.next().await?;
+            if let Some(found) = pick(&message) {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<Message, CloseReason> {
+        loop {
+            let received = poll_fn(|context| {
+                let received = self.0.poll_frame(context);
+                // Answers to pings of the WebSocket leave here.
+                let _ = self.0.poll_flush(context);
+                received
+            });
+            match received.await {
+                Received::Frame(Frame::Text(text)) => {
+                    let message = Message::read(&text);
+                    if message.event != "pusher:ping" {
+                        return Ok(message);
+                    }
+                    self.send(&serde_json::json!({ "event": "pusher:pong", "data": {} })).await?;
+                }
+                Received::Closed(reason) => return Err(reason),
+                Received::Yielded => tokio::task::yield_now().await,
+                Received::Frame(_) | Received::Skipped(_) | Received::Part => {}
+            }
+        }
+    }
+}
+
+/// A text message of the server.
+#[derive(Debug)]
+pub(super) struct Message {
+    /// Empty if the message has none.
+    pub(super) event: String,
+    pub(super) channel: Option<String>,
+    /// The data; JSON in a string is unwrapped.
+    pub(super) data: Value,
+    pub(super) form: Form,
+}
+
+/// How the data of a message is written, which tells servers apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Absent,
+    Object,
+    Text,
+}
+
+impl Message {
+    fn read(text: &str) -> Self {
+        let message: Value = serde_json::from_str(text).unwrap_or_default();
+        let field = |name: &str| message[name].as_str().map(str::to_owned);
+        let (data, form) = match &message["data"] {
+            Value::Null => (Value::Null, Form::Absent),
+            Value::String(text) => (serde_json::from_str(text).unwrap_or(Value::String(text.clone())), Form::Text),
+            data => (data.clone(), Form::Object),
+        };
+        Self { event: field("event").unwrap_or_default(), channel: field("channel"), data, form }
+    }
+
+    /// The code and the text of an error, if it is one.
+    pub(super) fn error(&self) -> Option<(Option<u64>, String)> {
+        let text = |name: &str| self.data[name].as_str().map(str::to_owned);
+        match self.event.as_str() {
+            "pusher:error" => Some((self.data["code"].as_u64(), text("message").unwrap_or_default())),
+            "pusher:subscription_error" | "pusher_internal:subscription_error" => {
+                Some((self.data["status"].as_u64(), text("error").unwrap_or_default()))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Duplex for Stream {
+    fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        ready!(Pin::new(&mut self.0).poll_read(context, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+
+    fn poll_write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+}
+
+impl Stream {
+    /// For TLS on top of it.
+    pub(super) fn into_io(self) -> Box<dyn Io> {
+        self.0
+    }
+}

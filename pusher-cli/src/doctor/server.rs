@@ -1,0 +1,47 @@
+//! Which server it is, by how it writes.
+
+use pusher_server::pusher_proto::server::Dialect;
+
+use super::finding::Finding;
+use super::line::Form;
+use super::patient::{Evidence, Patient};
+
+pub(super) async fn server(patient: &mut Patient) -> Finding {
+    if patient.target.is_hosted() {
+        patient.server = Some(Dialect::Pusher);
+        return Finding::ok("hosted Pusher, by its host name");
+    }
+    let evidence = patient.evidence;
+    match recognise(evidence) {
+        Some(Dialect::Pusher) => Finding::ok("not recognised: it writes as hosted Pusher does, at another host"),
+        Some(dialect) => {
+            patient.server = Some(dialect);
+            Finding::ok(format!("{}, by how it writes pong, success and cache miss", title(dialect)))
+        }
+        None => Finding::ok("not recognised"),
+    }
+}
+
+/// What a person calls a server.
+pub(super) const fn title(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Reverb => "Laravel Reverb",
+        Dialect::LaravelWebsockets => "laravel-websockets",
+        Dialect::Soketi => "soketi",
+        Dialect::Sockudo => "Sockudo",
+        _ => "hosted Pusher",
+    }
+}
+
+/// Each server has another combination, as recorded from it; see docs/dialects.md, *Telling servers apart*.
+fn recognise(evidence: Evidence) -> Option<Dialect> {
+    let Evidence { pong, success, cache_miss } = evidence;
+    match (pong?, success?, cache_miss) {
+        (Form::Text, Form::Text, Some(_)) => Some(Dialect::Pusher),
+        (Form::Absent, Form::Text, Some(Form::Absent)) => Some(Dialect::Reverb),
+        (Form::Absent, Form::Absent, None) => Some(Dialect::LaravelWebsockets),
+        (Form::Object, Form::Absent, Some(Form::Absent)) => Some(Dialect::Soketi),
+        (Form::Absent, Form::Text, Some(Form::Text)) => Some(Dialect::Sockudo),
+        _ => None,
+    }
+}
