@@ -45,25 +45,26 @@ fn greet(server: &Server, dialect: Dialect, shows_master_key: bool) -> Result<()
     output::line(format_args!("  auth endpoint   {http}/pusher/auth"))?;
     output::line(format_args!("  for sign-ins    {http}/pusher/user-auth"))?;
     output::line(format_args!("  dialect         {dialect}"))?;
-    output::line("It signs for any user and channel on request: never give it production credentials.")?;
+    if shows_master_key {
+        output::line(format_args!("  master key      {DEFAULT_MASTER_KEY}"))?;
+    }
+    output::line("It signs for any user on request, and for any channel whose name does not contain")?;
+    output::line("\"forbidden\": never give it production credentials.")?;
     if !server.address().ip().is_loopback() {
         let address = server.address();
         output::line(format_args!(
-            "{WARNING}Warning: {address} is reachable from other machines, which can publish and sign in as any user.{WARNING:#}"
+            "{WARNING}Warning: {address} is reachable from other machines,\nwhich can publish and sign in as any user.{WARNING:#}"
         ))?;
-    }
-    if shows_master_key {
-        output::line(format_args!("  encryption      {DEFAULT_MASTER_KEY} (the master key, 32 bytes of value 7)"))?;
     }
     output::line("")?;
     output::line("Listen to it with")?;
     output::line(format_args!(
-        "  pusher listen --url {ws} --key {} --auth-url {http}/pusher/auth --channel chat private-chat presence-chat",
+        "  pusher listen --url {ws} --key {} \\\n    --auth-url {http}/pusher/auth --channel chat private-chat presence-chat",
         quoted(&key),
     ))?;
     output::line("and publish with the secret in PUSHER_SECRET:")?;
     output::line(format_args!(
-        "  pusher trigger --url {ws} --app-id {} --key {} --channel chat --event message --data '{{\"text\":\"hi\"}}'",
+        "  pusher trigger --url {ws} --app-id {} --key {} \\\n    --channel chat --event message --data '{{\"text\":\"hi\"}}'",
         quoted(&id),
         quoted(&key),
     ))?;

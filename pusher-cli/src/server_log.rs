@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::http_api::HttpApi;
 use crate::output::{self, CHANNEL, DIM, WARNING, printable, time_of_day};
 
-/// Prints what the server logs: connections, refusals, slow clients.
+/// Prints what the server logs: connections, subscriptions, client events, publications, and what it refuses, with the reason.
 pub(crate) fn install() {
     let is_ours = |metadata: &Metadata<'_>| metadata.target().starts_with("pusher_server");
     let subscriber = tracing_subscriber::registry().with(Lines.with_filter(filter_fn(is_ours)));
@@ -71,7 +71,7 @@ impl<S: Subscriber> Layer<S> for Lines {
         event.record(&mut line);
         let (time, Line { message, fields }) = (time_of_day(), line);
         let (message, fields) = (printable(&message), printable(&fields));
-        let is_warning = *event.metadata().level() <= Level::WARN;
+        let is_warning = *event.metadata().level() <= Level::INFO;
         // A reader that has gone is noticed by the next line that is not from here.
         let _ = if is_warning {
             output::line(format_args!("{DIM}{time}{DIM:#}  {WARNING}{message}{fields}{WARNING:#}"))
@@ -94,6 +94,12 @@ impl Visit for Line {
             "message" => write!(self.message, "{value:?}"),
             name => write!(self.fields, "  {name} {value:?}"),
         };
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if !value.is_empty() {
+            let _ = write!(self.fields, "  {} {value}", field.name());
+        }
     }
 }
 

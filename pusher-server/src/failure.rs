@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pusher_proto::server::ApiError;
 use serde_json::json;
-use tracing::debug;
+use tracing::info;
 
 /// Why a response is a refusal, for those who watch the server.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ impl From<ApiError> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        debug!(status = %self.status, reason = self.message, "refused");
+        info!(status = %self.status, reason = self.message, "refused");
         let body = json!({ "error": self.message, "code": self.status.as_u16() });
         let mut response = (self.status, Json(body)).into_response();
         if self.status == StatusCode::PAYLOAD_TOO_LARGE {

@@ -248,6 +248,7 @@ struct Empty {}
 
 async fn events(State(shared): State<Arc<Shared>>, call: Call) -> Result<Json<EventAnswer>, Failure> {
     let publication = parse::<EventBody>(&call.body)?.publication()?;
+    log(&publication);
     let infos = shared.trigger(&publication)?;
     let asked = publication.info != Info::default();
     Ok(Json(EventAnswer { channels: asked.then(|| by_name(infos)) }))
@@ -256,9 +257,16 @@ async fn events(State(shared): State<Arc<Shared>>, call: Call) -> Result<Json<Ev
 async fn batch_events(State(shared): State<Arc<Shared>>, call: Call) -> Result<Json<BatchAnswer>, Failure> {
     let batch = parse::<BatchBody>(&call.body)?.batch;
     let batch: Vec<_> = batch.into_iter().map(EventBody::publication).collect::<Result<_, _>>()?;
+    batch.iter().for_each(log);
     let infos = shared.trigger_batch(&batch)?;
     let asked = batch.iter().any(|publication| publication.info != Info::default());
     Ok(Json(BatchAnswer { batch: asked.then_some(infos) }))
+}
+
+fn log(publication: &Publication) {
+    let Publication { name, channels, data, .. } = publication;
+    let channels = || channels.iter().map(ChannelName::as_str).collect::<Vec<_>>().join(" ");
+    debug!(event = %name, channels = channels(), bytes = data.len(), "publication");
 }
 
 async fn channels(State(shared): State<Arc<Shared>>, call: Call) -> Result<Json<ChannelsAnswer>, Failure> {

@@ -8,12 +8,12 @@ use std::time::{Duration, SystemTime};
 use pusher_proto::server::{Action, ApiError, Attributes, ConnectionId, Dialect, Publication, Server as Model};
 use pusher_proto::signing::{App, MasterKey};
 use pusher_proto::{ChannelName, CloseFrame, Frame, Instant, SocketId, Text};
-use serde::Deserialize;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant as Clock, sleep_until};
 use tracing::{Level, debug, enabled, warn};
 
 use crate::activity::{Activity, Announcer};
+use crate::log::{Received, complaint};
 use crate::options::{Authorize, Options};
 use crate::pages::Pages;
 
@@ -145,20 +145,21 @@ impl Shared {
         }
         // Only the channel that the message names, because checking all of them would cost more with every
         // subscription.
-        let channel = if enabled!(Level::DEBUG) { named_channel(&frame) } else { None };
-        let (before, after) = self.with_model(|model, now| {
-            let is_subscribed = |model: &Model| channel.as_ref().is_some_and(|name| model.is_subscribed(id, name));
-            let before = is_subscribed(model);
-            model.handle_frame(id, frame, now);
-            (before, is_subscribed(model))
-        });
-        if let Some(channel) = channel {
-            match (before, after) {
-                (false, true) => debug!(connection = %id, %channel, "subscribed"),
-                (true, false) => debug!(connection = %id, %channel, "unsubscribed"),
-                (false, false) | (true, true) => {}
-            }
-        }
+        let message = if enabled!(Level::DEBUG) { Received::read(&frame) } else { None };
+        let now = self.now();
+        let mut state = self.state();
+        let Some(message) = message else {
+            state.model.handle_frame(id, frame, now);
+            state.act(now);
+            return;
+        };
+        let is_subscribed = |model: &Model| message.channel.as_ref().is_some_and(|name| model.is_subscribed(id, name));
+        let before = is_subscribed(&state.model);
+        state.model.handle_frame(id, frame, now);
+        let complaint = state.act(now);
+        let after = is_subscribed(&state.model);
+        drop(state);
+        message.log(id, (before, after), complaint.as_deref());
     }
 
     /// Whether the auth endpoints sign for this socket.
@@ -241,31 +242,21 @@ impl Shared {
     }
 }
 
-/// The channel that a message wants to subscribe or unsubscribe.
-fn named_channel(frame: &Frame) -> Option<ChannelName> {
-    #[derive(Deserialize)]
-    struct Message {
-        data: Data,
-    }
-    #[derive(Deserialize)]
-    struct Data {
-        channel: String,
-    }
-
-    let Frame::Text(text) = frame else { return None };
-    ChannelName::new(serde_json::from_str::<Message>(text).ok()?.data.channel).ok()
-}
-
 impl State {
-    fn act(&mut self, now: Instant) {
+    /// Does what the model says. Returns the last complaint that was sent, if the log wants to know.
+    fn act(&mut self, now: Instant) -> Option<String> {
+        let mut said = None;
         while let Some(action) = self.model.poll_action(now) {
             match action {
                 Action::Send(id, text) => {
                     self.announcer.announce(|| Activity::Sent { connection: id, text: text.clone() });
+                    if enabled!(Level::DEBUG) {
+                        said = complaint(&text).or(said);
+                    }
                     self.enqueue(id, Outgoing::Text(text), now);
                 }
                 Action::Close(id, frame) => {
-                    debug!(connection = %id, code = frame.code, "closing");
+                    debug!(connection = %id, code = frame.code, reason = %frame.reason, "closing");
                     self.announcer.announce(|| Activity::Closing { connection: id, frame: frame.clone() });
                     self.enqueue(id, Outgoing::Close(frame), now);
                 }
@@ -279,6 +270,7 @@ impl State {
                 }
             }
         }
+        said
     }
 
     fn enqueue(&mut self, id: ConnectionId, outgoing: Outgoing, now: Instant) {

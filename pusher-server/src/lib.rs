@@ -6,6 +6,7 @@ mod failure;
 mod handle;
 mod http;
 mod hub;
+mod log;
 mod options;
 mod pages;
 mod server;

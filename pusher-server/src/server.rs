@@ -11,7 +11,7 @@ use hyper::server::conn::http1::Builder;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use pusher_proto::signing::App;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tracing::{debug, info};
@@ -59,7 +59,7 @@ impl Server {
     /// If it cannot listen on the address.
     pub async fn start(options: impl Into<Options>) -> io::Result<Self> {
         let options = options.into();
-        let listener = TcpListener::bind(options.address).await?;
+        let listener = listen(options.address)?;
         let address = listener.local_addr()?;
         let listener = listener.tap_io(|stream| {
             if let Err(error) = stream.set_nodelay(true) {
@@ -120,6 +120,16 @@ impl Server {
     }
 }
 
+/// Listens with room for many clients that connect at once, such as those of a load test.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // As tokio does it: a server that restarts gets its port back. On Windows, another program could take it.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// Serves until the server stops listening and every request has been answered. axum's own loop is not used, because it
 /// gives hyper no timer, so the head of a request could take forever.
 async fn serve(mut listener: impl Listener<Io: Send>, shared: Arc<Shared>) {
@@ -162,6 +172,9 @@ impl Drop for Server {
 }
 
 const RESTART: &str = "Server is shutting down";
+
+/// Connections that may wait to be accepted. The system may allow fewer (Linux: `net.core.somaxconn`).
+const BACKLOG: u32 = 8_192;
 
 /// How long [`Server::shutdown`] waits.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);

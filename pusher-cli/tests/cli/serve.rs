@@ -33,9 +33,34 @@ async fn takes_no_credentials_that_are_meant_for_another_server() {
     let production = [("PUSHER_APP_ID", "77"), ("PUSHER_KEY", "production"), ("PUSHER_SECRET", "secret")];
     let mut serving = Running::start_with(&production, &["serve", "--port", "0"]);
     serving.line_with("application 1 with key app-key").await;
-    serving.line_with("signs for any user and channel").await;
+    serving.line_with("signs for any user on request").await;
     let own = [("PUSHER_SERVE_APP_ID", "7"), ("PUSHER_SERVE_KEY", "k"), ("PUSHER_SERVE_SECRET", "s")];
     let mut serving = Running::start_with(&own, &["serve", "--port", "0", "--host", "0.0.0.0"]);
     serving.line_with("application 7 with key k").await;
     serving.line_with("is reachable from other machines").await;
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn shows_what_it_refuses_and_what_passes_through() {
+    use crate::support::{Running, pusher};
+
+    let mut serving = Running::start(&["serve", "--port", "0"]);
+    let line = serving.line_with("WebSocket").await;
+    let url = line.split_whitespace().last().unwrap();
+    let listen = ["listen", "--url", url, "--key", "app-key", "-c", "private-a", "--secret"];
+    pusher(&[&listen[..], &["wrong"]].concat()).await.expect_failure(4, "private-a: ");
+    serving.line_with("channel private-a  reason Invalid signature: ").await;
+    let mut listening = Running::start(&[&listen[..], &["app-secret"]].concat());
+    listening.line_with("pusher:subscription_succeeded").await;
+
+    let api = ["--url", url, "--app-id", "1", "--key", "app-key", "--secret", "app-secret"];
+    let trigger = [&["trigger"][..], &api, &["-c", "private-a", "-d", "{}", "-e"]].concat();
+    assert_eq!(pusher(&[&trigger[..], &["order.created"]].concat()).await.code, Some(0));
+    serving.line_with("publication  event order.created  channels private-a  bytes 2").await;
+    assert_eq!(pusher(&[&trigger[..], &["client-x", "--as-client"]].concat()).await.code, Some(0));
+    let line = serving.line_with("client event").await;
+    assert!(line.contains("event client-x  channel private-a"), "{line}");
+    pusher(&["channels", "--url", url, "--app-id", "1", "--key", "app-key", "--secret", "wrong"]).await;
+    serving.line_with("status 401 Unauthorized  reason auth_signature does not match").await;
 }
