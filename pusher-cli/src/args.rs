@@ -11,11 +11,15 @@ use pusher_server::pusher_proto::server::Dialect;
 use pusher_tokio::pusher_proto::signing::{App, InvalidMasterKey, MasterKey};
 use pusher_tokio::{ChannelName, Data, InvalidName, InvalidProxy, Proxy, Secret, SocketId, Text};
 
+use crate::auth_server::AuthServerArgs;
+use crate::completions::{CompletionsArgs, ManArgs};
 use crate::doctor::DoctorArgs;
 use crate::failure::Failure;
 use crate::http_api::HttpApi;
 use crate::inspect::{ChannelArgs, ChannelsArgs, TerminateArgs, UsersArgs};
 use crate::listen::ListenArgs;
+use crate::profile;
+use crate::signature::{SignArgs, VerifyArgs};
 use crate::target::Target;
 use crate::trigger::TriggerArgs;
 
@@ -68,6 +72,16 @@ pub(crate) enum Command {
     Terminate(TerminateArgs),
     /// Find out what is wrong with a server, an auth endpoint or a network
     Doctor(DoctorArgs),
+    /// Print what a backend has to answer, and the string that it signs
+    Sign(SignArgs),
+    /// Check a signature, and show the string that has to be signed
+    Verify(VerifyArgs),
+    /// Run an auth endpoint for development, with users and rules from a file
+    AuthServer(AuthServerArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write the pages of all commands
+    Man(ManArgs),
 }
 
 /// Flags of `pusher demo`.
@@ -282,9 +296,12 @@ impl Place {
             Self { url: Some(url), .. } => Target::from_url(url),
             Self { cluster: Some(name), .. } => Target::cluster(name),
             Self { host: Some(host), port, tls, .. } => Target::host(host, *port, *tls),
-            Self { url: None, cluster: None, host: None, .. } => match variable("PUSHER_URL")? {
-                Some(url) => Target::from_url(&url),
-                None => Err(Failure::usage("no server given: use --url, --cluster, --host or PUSHER_URL")),
+            Self { url: None, cluster: None, host: None, .. } => match (profile::server(), variable("PUSHER_URL")?) {
+                (Some(url), _) => Target::from_url(url),
+                (None, Some(url)) => Target::from_url(&url),
+                (None, None) => {
+                    Err(Failure::usage("no server given: use --url, --cluster, --host, PUSHER_URL or a profile"))
+                }
             },
         };
         let target = target?.through(self.proxy.clone());
@@ -325,7 +342,7 @@ pub(crate) fn socket_id(text: &str) -> Result<SocketId, InvalidName> {
     SocketId::new(text)
 }
 
-fn json(text: &str) -> Result<Data, serde_json::Error> {
+pub(crate) fn json(text: &str) -> Result<Data, serde_json::Error> {
     Data::from_json(text)
 }
 

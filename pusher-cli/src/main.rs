@@ -1,7 +1,9 @@
 //! The `pusher` program: a tour, a development server, and tools that listen, trigger and diagnose.
 
 mod args;
+mod auth_server;
 mod authorizer;
+mod completions;
 mod connect;
 mod demo;
 mod doctor;
@@ -12,30 +14,37 @@ mod interrupt;
 mod listen;
 mod mask;
 mod output;
+mod profile;
 mod serve;
 mod server_log;
+mod signature;
 mod target;
 mod trigger;
 mod trust;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::FromArgMatches as _;
 
 use crate::args::{Args, Command};
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
-    // Wrong flags end here, with the code 2.
-    let Args { command, color } = Args::try_parse().unwrap_or_else(|error| mask::error(error).exit());
-    output::colour(color);
-    match run(command) {
+    match profile::command_for(std::env::args_os().skip(1)).and_then(parse) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.print();
             failure.exit_code()
         }
     }
+}
+
+/// Reads the arguments and does what they say. Wrong ones end the program here, with the code 2.
+fn parse(command: clap::Command) -> Result<(), Failure> {
+    let args = command.try_get_matches().and_then(|matches| Args::from_arg_matches(&matches));
+    let Args { command, color } = args.unwrap_or_else(|error| mask::error(error).exit());
+    output::colour(color);
+    run(command)
 }
 
 fn run(command: Command) -> Result<(), Failure> {
@@ -51,6 +60,11 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Users(args) => inspect::users(args).await,
             Command::Terminate(args) => inspect::terminate(args).await,
             Command::Doctor(args) => doctor::run(args).await,
+            Command::Sign(args) => signature::sign(args),
+            Command::Verify(args) => signature::verify(args),
+            Command::AuthServer(args) => auth_server::run(args).await,
+            Command::Completions(args) => completions::completions(&args),
+            Command::Man(args) => completions::man(&args),
         }
     });
     // The resolver's threads may still wait for a name that nobody needs any more.

@@ -15,6 +15,12 @@ async fn every_command_has_help_that_lists_the_exit_codes() {
         &["users", "--help"],
         &["terminate", "--help"],
         &["doctor", "--help"],
+        &["sign", "--help"],
+        &["sign", "channel", "--help"],
+        &["verify", "--help"],
+        &["auth-server", "--help"],
+        &["completions", "--help"],
+        &["man", "--help"],
     ] {
         let run = pusher(args).await;
         assert_eq!(run.code, Some(0));

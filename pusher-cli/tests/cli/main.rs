@@ -1,5 +1,7 @@
 //! The built program, as a user runs it, against servers on real sockets.
 
+#[expect(clippy::unwrap_used, reason = "only tests call it")]
+mod auth_server;
 mod demo;
 #[expect(clippy::unwrap_used, reason = "only tests call it")]
 mod doctor;
@@ -9,10 +11,13 @@ mod inspect;
 mod listen;
 mod listening;
 mod outages;
+#[expect(clippy::unwrap_used, reason = "only tests call it")]
+mod profiles;
 mod secrets;
 mod serve;
 #[cfg(unix)]
 mod signals;
+mod signature;
 #[expect(clippy::unwrap_used, reason = "only tests call it")]
 mod support;
 #[expect(clippy::unwrap_used, reason = "only tests call it")]

@@ -1,0 +1,186 @@
+//! One request and its answer.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use pusher_tokio::pusher_proto::signing::{App, SigningError};
+use pusher_tokio::{AuthResponse, ChannelKind, ChannelName, SocketId};
+use serde_json::{Value, json};
+
+use super::config::{Config, Decision, SIGNIN};
+use crate::output::{self, CHANNEL, DIM, GOOD, WARNING, printable, time_of_day, timestamp};
+use crate::signature::Pasted;
+
+/// What all requests share.
+pub(super) struct Backend {
+    pub(super) config: Config,
+    pub(super) app: App,
+    pub(super) json: bool,
+    /// Origins of other machines.
+    pub(super) allowed: Vec<String>,
+}
+
+/// What is logged of a request, and what is answered.
+struct Answer {
+    subject: String,
+    user: Option<String>,
+    result: Result<AuthResponse, (StatusCode, String)>,
+}
+
+pub(super) async fn answer(
+    State(backend): State<Arc<Backend>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if !backend.is_addressed_by(&headers) {
+        return (StatusCode::FORBIDDEN, "the request is for another host").into_response();
+    }
+    if method != Method::POST && method != Method::GET {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    let request = Pasted::parts(uri.query().unwrap_or_default(), &String::from_utf8_lossy(&body));
+    let answer = backend.decide(&request, bearer(&headers)).await;
+    backend.log(&answer);
+    let (status, body) = match answer.result {
+        Ok(response) => (StatusCode::OK, response.to_json()),
+        Err((status, reason)) => (status, json!({ "error": reason }).to_string()),
+    };
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+impl Backend {
+    async fn decide(&self, request: &Pasted, token: Option<&str>) -> Answer {
+        let fields = request.fields();
+        let field = |name: &str| fields.get(name).map(String::as_str);
+        let known = self.config.user(token, field("user_id"));
+        let user = match known {
+            Some(user) => Some(user.id.clone()),
+            None if self.config.has_users() => None,
+            // Without users in the file, everyone is who they say.
+            None => field("user_id").or(field("socket_id")).map(str::to_owned),
+        };
+        let subject = field("channel_name").unwrap_or(SIGNIN).to_owned();
+        let (rule, decision) = self.config.decide(&subject, user.as_deref());
+        tokio::time::sleep(rule.map_or(self.config.delay, |rule| self.config.delay.max(rule.delay))).await;
+        let refused = |reason: &str| Err((StatusCode::FORBIDDEN, reason.to_owned()));
+        let result = match decision {
+            Decision::Refuse(reason) => refused(reason),
+            Decision::Fail(status) => {
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                Err((status, "a rule lets this request fail".to_owned()))
+            }
+            Decision::Sign => {
+                let info = match known {
+                    Some(user) => user.info.clone(),
+                    None => field("user_info").and_then(|info| serde_json::from_str(info).ok()).unwrap_or_default(),
+                };
+                let watchlist = known.map(|user| user.watchlist.clone()).unwrap_or_default();
+                let signed = self.sign(field("socket_id"), &subject, user.as_deref(), &info, &watchlist);
+                signed.map_err(|reason| match reason {
+                    Unsigned::Unknown => (StatusCode::FORBIDDEN, "the user is not known".to_owned()),
+                    Unsigned::Invalid(reason) => (StatusCode::BAD_REQUEST, reason),
+                })
+            }
+        };
+        Answer { subject, user, result }
+    }
+
+    fn sign(
+        &self,
+        socket_id: Option<&str>,
+        subject: &str,
+        user: Option<&str>,
+        info: &Value,
+        watchlist: &[String],
+    ) -> Result<AuthResponse, Unsigned> {
+        let invalid = |reason: String| Unsigned::Invalid(reason);
+        let socket_id = socket_id.ok_or_else(|| invalid("socket_id is missing".to_owned()))?;
+        let socket_id = SocketId::new(socket_id).map_err(|error| invalid(error.to_string()))?;
+        let signing = |error: SigningError| invalid(error.to_string());
+        if subject == SIGNIN {
+            let mut data = json!({ "id": user.ok_or(Unsigned::Unknown)?, "user_info": info });
+            if !watchlist.is_empty() {
+                data["watchlist"] = watchlist.into();
+            }
+            return self.app.authenticate_user(&socket_id, data.to_string()).map_err(signing);
+        }
+        let channel = ChannelName::new(subject).map_err(|error| invalid(error.to_string()))?;
+        match channel.kind() {
+            ChannelKind::Presence => {
+                let user = user.ok_or(Unsigned::Unknown)?;
+                self.app.authorize_member(&socket_id, &channel, user, info).map_err(signing)
+            }
+            ChannelKind::Public | ChannelKind::Private | ChannelKind::PrivateEncrypted => {
+                self.app.authorize_channel(&socket_id, &channel).map_err(signing)
+            }
+        }
+    }
+
+    /// A page whose name was pointed at this machine must not get signatures.
+    fn is_addressed_by(&self, headers: &HeaderMap) -> bool {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let is_allowed = |origin: &String| origin.split_once("://").is_some_and(|(_, authority)| authority == host);
+        is_local(host) || is_address(host) || self.allowed.iter().any(is_allowed)
+    }
+
+    fn log(&self, answer: &Answer) {
+        let (subject, user) = (printable(&answer.subject), answer.user.as_deref().map(printable));
+        let (status, reason) = match &answer.result {
+            Ok(_) => (StatusCode::OK, "signed"),
+            Err((status, reason)) => (*status, reason.as_str()),
+        };
+        // A reader that has gone does not end the server.
+        let _ = if self.json {
+            let status = status.as_u16();
+            output::json(&json!({
+                "time": timestamp(), "subject": answer.subject, "user": answer.user, "status": status, "reason": reason,
+            }))
+        } else {
+            let style = if status.is_success() { GOOD } else { WARNING };
+            let (time, user, status) = (time_of_day(), user.unwrap_or("unknown user".into()), status.as_u16());
+            output::line(format_args!(
+                "{DIM}{time}{DIM:#}  {CHANNEL}{subject}{CHANNEL:#}  {user}  {style}{status} {}{style:#}",
+                printable(reason)
+            ))
+        };
+    }
+}
+
+/// Why nothing was signed.
+enum Unsigned {
+    Unknown,
+    Invalid(String),
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
+}
+
+/// Whether a host with or without a port is this machine.
+pub(super) fn is_local(authority: &str) -> bool {
+    host_of(authority).is_some_and(|host| {
+        host == "localhost"
+            || host.ends_with(".localhost")
+            || address(&host).is_some_and(|address| address.is_loopback())
+    })
+}
+
+/// Whether a host is an address, which cannot be pointed elsewhere as a name can.
+fn is_address(authority: &str) -> bool {
+    host_of(authority).is_some_and(|host| address(&host).is_some())
+}
+
+fn host_of(authority: &str) -> Option<String> {
+    Some(authority.parse::<Authority>().ok()?.host().to_ascii_lowercase())
+}
+
+fn address(host: &str) -> Option<IpAddr> {
+    host.trim_matches(['[', ']']).parse().ok()
+}
