@@ -1,4 +1,4 @@
-//! Executors of every kind: smol's, and one of the application's own.
+//! Different executors: that of smol, and one of the application's own.
 #![cfg(test)]
 
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A server, and the runtime that it needs itself.
+/// A server, and the runtime that it needs.
 struct World {
     server: Server,
     _runtime: Runtime,

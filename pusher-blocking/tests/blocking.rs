@@ -1,4 +1,4 @@
-//! What only this adapter has: threads that wait.
+//! What only this adapter has: blocked threads.
 #![cfg(test)]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use pusher_server::Server;
 use pusher_server::pusher_proto::server::Publication;
 use tokio::runtime::Runtime;
 
-/// Longer than anything takes on one machine.
+/// Longer than any operation takes on one machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 struct World {
@@ -92,7 +92,8 @@ fn a_wish_wakes_the_thread_that_sleeps() {
     let world = World::new();
     let client = world.client();
     client.subscribe("first").unwrap().subscribed(PATIENCE).unwrap();
-    // By itself the thread would sleep until the server has been silent for too long, which is longer than this test waits.
+    // On its own, the thread would sleep until the server has been silent for too long, which is longer than this test
+    // waits.
     for number in 0..50 {
         client.subscribe(format!("channel-{number}").as_str()).unwrap().subscribed(PATIENCE).unwrap();
     }
@@ -115,7 +116,7 @@ fn a_callback_runs_in_the_thread_of_the_connection_and_can_use_the_client() {
     assert_eq!(names.recv_timeout(PATIENCE).unwrap(), (Some("pusher".to_owned()), Some(true)));
 }
 
-/// Asks the server about most channels, and never returns about others.
+/// Calls the server for most channels, and never returns for others.
 struct Stuck {
     http: HttpAuth,
     /// Calls that have not returned.

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_says_its_message_if_that_is_text() {
+    fn a_panic_is_reported_with_its_message_if_that_is_text() {
         assert_eq!(panic_message(&"a literal"), "a literal");
         assert_eq!(panic_message(&String::from("a formatted text")), "a formatted text");
         assert_eq!(panic_message(&7), "no message");
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_whose_value_panics_without_end_goes_no_further() {
+    fn a_panic_whose_value_panics_without_end_does_not_spread() {
         assert!(guard("the test", || std::panic::panic_any(Bomb)).is_none());
         drop(Fragile::new(Bomb));
         drop(vec![Fragile::new(Bomb), Fragile::new(Bomb)]);

@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_that_has_to_go_itself_is_still_counted() {
+    fn a_loss_that_is_dropped_itself_is_still_counted() {
         let mailbox = mailbox(&Options::new().mailbox_len(2));
         for number in 1..=3 {
             mailbox.put(usize::MAX / 2, || numbered(number));
@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mailbox_that_pauses_gives_back_what_it_has_and_says_what_it_lost() {
+    fn a_mailbox_that_pauses_returns_its_events_and_reports_its_losses() {
         let options = Options::new().mailbox_len(2);
         let [oldest, newest] = [Overflow::DropOldest, Overflow::DropNewest].map(|overflow| {
             let budget = Budget::new(&options.clone().overflow(overflow));

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_is_not_ready_would_block_and_knows_whom_to_wake() {
+    fn a_stream_that_is_not_ready_would_block_and_knows_which_task_to_wake() {
         let mut stream = Polled::new(Fake::default());
         let calls = [
             |stream: &mut Polled<Fake>| stream.read(&mut [0; 4]),

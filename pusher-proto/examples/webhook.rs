@@ -1,4 +1,4 @@
-//! Signs a webhook as Pusher does, or checks one as its receiver should:
+//! Signs a webhook like Pusher, or verifies one like its receiver should:
 //!
 //! ```sh
 //! webhook sign app-key app-secret <body                # prints the X-Pusher-Signature
@@ -13,7 +13,7 @@ use pusher_proto::signing::App;
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    // The signature is of the bytes as they came: a body that was parsed and written again has another.
+    // The signature is for the raw bytes: a body that was parsed and serialised again would have a different one.
     let mut body = Vec::new();
     io::stdin().read_to_end(&mut body)?;
     match *args {

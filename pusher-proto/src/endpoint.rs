@@ -403,8 +403,8 @@ pub fn authority(host: &str, port: u16) -> String {
     format!("{}:{port}", bracketed(host))
 }
 
-/// Returns the value of the header `Host`. The default port is left out, as browsers do: some servers compare the header with
-/// the names that they know.
+/// Returns the value of the `Host` header. Like in browsers, the default port is left out, because some servers compare
+/// the header with the names that they know.
 #[must_use]
 pub fn host_header(host: &str, port: u16, tls: bool) -> String {
     if port == default_port(tls) { bracketed(host).into_owned() } else { authority(host, port) }
@@ -416,7 +416,7 @@ pub const fn default_port(tls: bool) -> u16 {
     if tls { 443 } else { 80 }
 }
 
-/// Firewalls refuse requests without.
+/// The `User-Agent`; some firewalls refuse requests without one.
 pub const USER_AGENT: &str = concat!("pusher-rust/", env!("CARGO_PKG_VERSION"));
 
 /// The protocol version that the client speaks.

@@ -1,4 +1,4 @@
-//! The documentation as a place to learn.
+//! Checks that the documentation has examples.
 #![cfg(test)]
 
 use std::path::Path;
@@ -23,7 +23,7 @@ fn every_type_that_the_crate_exports_has_an_example() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
-/// What is written before each type of that name.
+/// The documentation of each type with this name.
 fn documentation<'a>(file: &'a str, name: &str) -> Vec<&'a str> {
     let definitions = [format!("\npub struct {name}"), format!("\npub enum {name}")];
     let places = definitions.iter().flat_map(|definition| file.match_indices(definition.as_str()));

@@ -326,7 +326,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn pings_and_closes_a_socket_that_says_nothing() {
+    async fn pings_and_closes_a_socket_that_sends_nothing() {
         let shared = Arc::new(Shared::new(&Options::default()));
         tokio::spawn(keep_time(&shared));
         let (_, mut lines) = shared.open("/app/app-key?protocol=7");

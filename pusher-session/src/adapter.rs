@@ -75,7 +75,7 @@ pub fn failed(error: &dyn fmt::Display) -> CloseReason {
     CloseReason::Failed(TransportError::Io(error.to_string()))
 }
 
-/// Whether an error says that the peer has gone, and nothing else.
+/// Whether an error means only that the peer has disconnected.
 #[cfg(feature = "std")]
 #[must_use]
 pub fn is_end(error: &std::io::Error) -> bool {

@@ -34,7 +34,7 @@ mod unix {
         let path = env::temp_dir().join(format!("pusher-{}.sock", process::id()));
         tokio::spawn(forward(UnixListener::bind(&path)?, server.address().to_string()));
 
-        // Host and port are in the request only: `open` decides where it goes.
+        // Host and port appear only in the request: `open` decides where to connect.
         let config = Config::new("app-key", Endpoint::host("localhost").tls(false))?;
         let socket = path.clone();
         let client = connect_with(config, NoAuth, &Options::new(), move |upgrade| open(upgrade, socket.clone()))?;
@@ -60,7 +60,7 @@ mod unix {
         Ok(socket)
     }
 
-    /// Stands for a server, or a reverse proxy, that listens on a Unix socket.
+    /// Takes the place of a server, or a reverse proxy, that listens on a Unix socket.
     async fn forward(listener: UnixListener, server: String) {
         while let Ok((mut client, _)) = listener.accept().await {
             let server = server.clone();

@@ -1,4 +1,4 @@
-//! WebSockets that the application opens, on a paused clock and over streams in memory.
+//! WebSockets that the application opens, with a paused clock and over in-memory streams.
 #![cfg(test)]
 
 use std::future::pending;
@@ -26,7 +26,7 @@ type Server = WebSocketStream<DuplexStream>;
 const ESTABLISHED: &str =
     r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\",\"activity_timeout\":120}"}"#;
 
-/// Opens a stream to a server, whose end goes to the test.
+/// Opens a stream to a server, and passes the server's end to the test.
 async fn open(upgrade: Upgrade, servers: UnboundedSender<Server>) -> Result<WebSocketStream<DuplexStream>, OpenError> {
     let (ours, theirs) = duplex(64 * 1_024);
     tokio::spawn(async move {
@@ -42,7 +42,7 @@ fn config() -> Config {
     Config::builder("app-key", Endpoint::host("localhost").tls(false)).max_frame_len(1_000).build().unwrap()
 }
 
-/// What comes within a while of the paused clock.
+/// What arrives within a while, by the paused clock.
 async fn within<T>(future: impl Future<Output = Option<T>>) -> T {
     timeout(Duration::from_secs(60), future).await.unwrap().unwrap()
 }
@@ -73,7 +73,7 @@ fn start() -> (Client, UnboundedReceiver<Server>) {
     (client.unwrap(), servers)
 }
 
-/// Says when it is dropped, and may panic then.
+/// Reports when it is dropped, and may panic then.
 struct Attempt {
     ended: Arc<AtomicUsize>,
     panics: bool,

@@ -15,7 +15,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-/// A server, and TLS in front of it.
+/// A server with TLS in front of it.
 struct Secured {
     _server: Server,
     port: u16,

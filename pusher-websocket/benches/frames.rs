@@ -1,7 +1,7 @@
-//! What one message costs, here and in `tungstenite`, with nothing behind it: text in, a `Text` out.
+//! The cost of one message, here and in `tungstenite`, without any further processing: text in, a `Text` out.
 //!
-//! `--only ours|theirs LEN COUNT` reads so many messages and nothing else, for counting instructions; the difference of two
-//! counts is the cost of the messages alone:
+//! `--only ours|theirs LEN COUNT` reads this many messages and does nothing else, for counting instructions; the
+//! difference of two counts is the cost of the messages alone:
 //!
 //! ```sh
 //! valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/deps/frames-… --only ours 100 10000
@@ -64,7 +64,7 @@ fn ours(stream: &mut Stream) -> usize {
 }
 
 fn theirs(stream: &mut Stream) -> usize {
-    // As large as our buffer becomes under load, since this one cannot grow.
+    // As large as our buffer becomes under load, since this buffer cannot grow.
     let config = WebSocketConfig::default().read_buffer_size(64 * 1_024);
     let mut context = WebSocketContext::new(Role::Client, Some(config));
     let mut count = 0;
@@ -80,7 +80,7 @@ fn theirs(stream: &mut Stream) -> usize {
     }
 }
 
-/// So many frames, as a kernel would give them: as much as the reader has room for.
+/// A number of frames, returned like by a kernel: as much as the reader has room for.
 struct Stream {
     frames: Vec<u8>,
     at: usize,

@@ -25,7 +25,7 @@ list! {
     an_answer_that_cannot_be_used_says_what_came_but_no_secret
     a_wrong_url_and_a_lost_connection_name_host_and_path_only
     a_client_is_not_made_with_an_auth_url_that_cannot_be_used
-    an_auth_server_that_never_ends_its_answer_holds_up_nobody
+    an_auth_server_that_never_ends_its_answer_does_not_hold_up_others
     a_request_ends_with_its_time
     a_proxy_that_never_ends_its_answer_is_no_way_to_the_auth_server
     a_kept_connection_that_the_server_closed_is_no_failure
@@ -185,7 +185,7 @@ fn a_client_is_not_made_with_an_auth_url_that_cannot_be_used<A: Adapter>(world: 
 /// 64 bytes of a body.
 const CHUNK: &str = "40\r\n0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\r\n";
 
-fn an_auth_server_that_never_ends_its_answer_holds_up_nobody<A: Adapter>(world: &mut World<A>) {
+fn an_auth_server_that_never_ends_its_answer_does_not_hold_up_others<A: Adapter>(world: &mut World<A>) {
     let hint = "HTTP/1.1 103 Early Hints\r\n\r\n";
     let floods = [
         Answer::Flood("", hint),

@@ -92,7 +92,7 @@ async fn the_backend_signs_for_its_users_and_publishes_what_they_write() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_backend_refuses_who_is_not_logged_in_and_webhooks_that_are_not_signed() {
+async fn the_backend_refuses_users_who_are_not_logged_in_and_unsigned_webhooks() {
     let server = server().await;
     let (mut backend, origin) = start(&server).await;
     let response =

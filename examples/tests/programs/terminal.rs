@@ -80,7 +80,7 @@ async fn a_bridge_prints_one_object_per_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_loads_its_state_anew_after_a_gap() {
+async fn a_worker_loads_its_state_again_after_a_gap() {
     let count = Arc::new(AtomicU64::new(1));
     let orders = {
         let count = Arc::clone(&count);

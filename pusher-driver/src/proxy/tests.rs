@@ -52,7 +52,7 @@ fn talk(proxy: Proxy, host: &str, answers: &[u8]) -> (Vec<u8>, Result<(), String
 }
 
 #[test]
-fn http_tunnels_end_behind_the_head_of_the_answer() {
+fn http_tunnels_end_after_the_head_of_the_answer() {
     let (sent, end, rest) = talk(Proxy::http("p", 1), "h", b"HTTP/1.1 200 OK\r\nX: y\r\n\r\nbehind");
     assert_eq!(
         String::from_utf8(sent).unwrap(),
@@ -87,7 +87,7 @@ fn an_answer_to_connect_without_an_end_is_a_failure() {
 }
 
 #[test]
-fn socks_tunnels_end_behind_the_reply() {
+fn socks_tunnels_end_after_the_reply() {
     let reply = b"\x05\x00\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50behind";
     let (sent, end, rest) = talk(Proxy::socks5("p", 1), "name", reply);
     assert_eq!(sent, b"\x05\x01\x00\x05\x01\x00\x03\x04name\x01\xbb");
@@ -106,7 +106,7 @@ fn socks_tunnels_end_behind_the_reply() {
 }
 
 #[test]
-fn socks_replies_end_behind_the_address_of_each_kind() {
+fn socks_replies_end_after_the_address_of_each_kind() {
     let addresses: [&[u8]; 3] = [b"\x01\x7f\x00\x00\x01", b"\x03\x0babc.example", &[&[4][..], &[7; 16]].concat()];
     for address in addresses {
         let answers = [b"\x05\x00\x05\x00\x00", address, b"\x00\x50behind"].concat();
@@ -207,7 +207,7 @@ fn reads_urls_and_writes_them() {
 }
 
 #[test]
-fn the_environment_says_which_proxy_and_for_whom_none() {
+fn the_environment_determines_the_proxy_and_its_exceptions() {
     let proxies = Proxies::from_env(|name| match name {
         "HTTPS_PROXY" => Some("http://secure:1".into()),
         "all_proxy" => Some("socks5://any:2".into()),

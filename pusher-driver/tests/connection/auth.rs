@@ -1,4 +1,4 @@
-//! Authorization on its way out and back.
+//! Authorization requests and their answers.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -236,7 +236,7 @@ fn an_authorizer_that_is_chosen_at_run_time_does_what_it_does_itself() {
     assert!(HttpAuth::new("ftp://h").boxed().validate().is_err());
 }
 
-/// Never answers, and says when it is dropped.
+/// Never answers, and reports when it is dropped.
 struct Stuck(Arc<AtomicUsize>);
 
 impl Authorizer for Stuck {
@@ -276,7 +276,7 @@ fn calls_that_came_together_are_dropped_when_none_is_awaited() {
     assert_eq!(dropped.load(Ordering::Relaxed), 2);
 }
 
-/// Gives its calls away, to be answered by nobody.
+/// Passes its calls on without answering them.
 struct Handing(std::sync::mpsc::Sender<AuthCall>);
 
 impl Authorizer for Handing {
@@ -313,7 +313,7 @@ impl Authorizer for Silent {
 }
 
 #[test]
-fn a_panicking_authorizer_refuses_and_the_connection_goes_on() {
+fn a_panicking_authorizer_refuses_and_the_connection_continues() {
     let mut world = World::connected(Silent);
     let chat = world.client.subscribe("private-chat").unwrap();
     assert!(world.run());

@@ -1,4 +1,4 @@
-//! Callbacks, in their order and with their rights.
+//! Callbacks: their order, and what they may do.
 
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, OnceLock};
@@ -15,7 +15,7 @@ fn subscribed() -> (World, pusher_driver::Subscription) {
     world.run();
     world.receive(&succeeded("chat"));
     world.sent();
-    // The success is taken, so that no callback gets it later.
+    // The success is taken, so that no callback receives it later.
     assert!(matches!(now(chat.recv()), Poll::Ready(Some(Event::SubscriptionSucceeded { .. }))));
     (world, chat)
 }
@@ -65,7 +65,7 @@ fn a_callback_may_use_the_client_and_unbind_itself_for_later_events() {
 }
 
 #[test]
-fn who_binds_in_a_callback_hears_what_the_same_read_brought_behind_it() {
+fn a_callback_bound_in_a_callback_receives_later_events_of_the_same_read() {
     let (mut world, chat) = subscribed();
     let (sender, calls) = mpsc::channel();
     chat.bind("ignored", |_| {}).unwrap();
@@ -96,7 +96,7 @@ fn nothing_is_called_after_a_callback_that_disconnects() {
 }
 
 #[test]
-fn who_is_unbound_hears_nothing_more_of_what_happened_at_once() {
+fn an_unbound_callback_receives_no_more_events_of_the_same_read() {
     let (mut world, chat) = subscribed();
     let (sender, calls) = mpsc::channel();
     let weak = world.client.downgrade();

@@ -37,7 +37,7 @@ fn a_peer_that_does_not_answer_the_close_is_not_waited_for() {
 }
 
 #[test]
-fn shutdown_says_goodbye_and_ends_everything() {
+fn shutdown_closes_the_connection_and_ends_everything() {
     let mut world = World::connected(NoAuth);
     let chat = world.client.subscribe("chat").unwrap();
     let mut events = world.client.events();

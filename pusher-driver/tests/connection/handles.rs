@@ -1,4 +1,4 @@
-//! What handles hand on to the loop, and what they tell of it.
+//! What handles pass on to the loop, and what their getters return.
 
 use std::future::Future;
 use std::pin::pin;
@@ -69,7 +69,7 @@ fn waiting_for_a_subscription_ends_when_the_client_disconnects_even_if_it_connec
 }
 
 #[test]
-fn who_gives_up_waiting_for_a_subscription_leaves_nothing_behind() {
+fn abandoning_a_wait_for_a_subscription_leaves_nothing_behind() {
     let mut world = World::new(config(), NoAuth, &Options::new());
     let chat = world.client.subscribe("chat").unwrap();
     let tasks: [_; 4] = std::array::from_fn(|_| Arc::new(Wakes::default()));
@@ -277,7 +277,7 @@ fn dropped_handles_take_no_room_from_the_others() {
 fn a_kept_channel_stays_subscribed_without_handles_until_it_is_unsubscribed() {
     let mut world = World::connected(NoAuth);
     world.client.subscribe("chat").unwrap().keep();
-    // Handles that come and go change nothing.
+    // Creating and dropping handles changes nothing.
     drop(world.client.subscribe("chat").unwrap());
     world.run();
     world.receive(&succeeded("chat"));

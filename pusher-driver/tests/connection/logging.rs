@@ -1,4 +1,4 @@
-//! What the log says, and in which span.
+//! The content of the log, and its spans.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
@@ -47,7 +47,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Log {
     }
 }
 
-/// What is logged at a level, and above it, while something runs.
+/// What is logged at this level and above while a function runs.
 fn logged(level: LevelFilter, run: impl FnOnce()) -> Vec<String> {
     let log = Log::default();
     tracing::subscriber::with_default(Registry::default().with(log.clone()).with(level), run);

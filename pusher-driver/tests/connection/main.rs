@@ -1,4 +1,4 @@
-//! The loop, its handles and its streams, over a runtime that the tests play.
+//! The loop, its handles and its streams, over a simulated runtime.
 #![cfg(feature = "async")]
 
 #[cfg(test)]

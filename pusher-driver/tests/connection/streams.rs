@@ -1,4 +1,4 @@
-//! Subscriptions and what they tell.
+//! Subscriptions and their streams.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -198,7 +198,7 @@ fn an_event_that_waits_leaves_the_buffer_that_it_came_in() {
 }
 
 #[test]
-fn a_small_event_is_copied_once_for_all_who_get_it() {
+fn a_small_event_is_copied_once_for_all_recipients() {
     let mut world = World::connected(NoAuth);
     let mut handles = [(); 3].map(|()| world.client.subscribe("chat").unwrap());
     let mut all = world.client.events();

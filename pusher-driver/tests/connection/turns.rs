@@ -1,4 +1,4 @@
-//! How the loop divides its time, and what it does with sockets and timers that come to nothing.
+//! How the loop divides its time, and how it handles sockets and timers that fail.
 
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use pusher_proto::{ConnectionState, Frame, Text};
 
 use crate::world::{World, config, event, succeeded};
 
-/// Events that lie ready in the socket, and how many of them the loop takes before it lets others run.
+/// How many of the events that are ready in the socket the loop takes before it lets other tasks run.
 fn taken_in_a_turn(count: usize, data_len: usize) -> usize {
     let mut world = World::connected(NoAuth);
     let text = event("chat", "message", &"x".repeat(data_len));
@@ -61,7 +61,7 @@ fn deadlines_are_met_while_the_peer_sends_without_completing_a_message() {
     let (silence, patience) = (Duration::from_secs(20), Duration::from_secs(5 * 60));
     let mut world = World::connected_with(config().activity_timeout(silence), NoAuth);
     world.outside().floods = true;
-    // The runtime's timers do not fire: only the clock tells.
+    // The runtime's timers do not fire; only the clock shows that time has passed.
     world.pass(silence);
     assert!(world.turn() && world.turn());
     assert_eq!(world.sent(), [PING]);
@@ -97,7 +97,7 @@ fn slow_callbacks_do_not_hold_up_deadlines() {
 }
 
 #[test]
-fn a_socket_that_ignores_our_close_and_goes_on_sending_holds_up_nothing() {
+fn a_socket_that_ignores_our_close_and_keeps_sending_holds_nothing_up() {
     let mut world = World::connected(NoAuth);
     {
         let mut outside = world.outside();

@@ -1,4 +1,4 @@
-//! Events as values of the application's types.
+//! Events parsed into the application's types.
 
 use std::task::Poll;
 
@@ -71,7 +71,7 @@ fn several_kinds_of_events_become_one_type_in_their_order() {
 }
 
 #[test]
-fn an_unreadable_payload_is_an_error_with_the_event_and_the_stream_goes_on() {
+fn an_unreadable_payload_is_an_error_with_the_event_and_the_stream_continues() {
     let mut world = World::connected(NoAuth);
     let mut orders = world.client.subscribe("orders").unwrap().typed::<Order>("order.created");
     world.run();
@@ -85,7 +85,7 @@ fn an_unreadable_payload_is_an_error_with_the_event_and_the_stream_goes_on() {
 }
 
 #[test]
-fn a_gap_is_an_error_at_its_place_and_the_first_subscription_is_none() {
+fn a_gap_is_an_error_at_its_place_but_the_first_subscription_is_not() {
     let options = Options::new().mailbox_len(2);
     let mut world = World::connected_with_options(&options, NoAuth);
     let mut orders = world.client.subscribe("orders").unwrap().typed::<Order>("order.created");

@@ -1,4 +1,4 @@
-//! What can be waited for beside events, and what counters and clocks say.
+//! Waiting for other things than events; counters and clocks.
 
 use std::future::Future;
 use std::pin::pin;
@@ -28,7 +28,7 @@ fn names(states: &mut States) -> Vec<&'static str> {
 }
 
 #[test]
-fn states_begin_with_the_current_one_and_go_on_with_the_latest() {
+fn states_begin_with_the_current_one_and_continue_with_the_latest() {
     let mut world = World::new(config(), NoAuth, &Options::new());
     let mut states = world.client.states();
     let wakes = Arc::new(Wakes::default());
@@ -62,7 +62,7 @@ fn a_state_comes_again_when_the_client_becomes_unavailable() {
 }
 
 #[test]
-fn who_waits_for_the_user_gets_the_user_on_this_connection_and_on_the_next() {
+fn waiting_for_the_user_returns_it_on_this_connection_and_on_the_next() {
     let mut world = with_user();
     assert_eq!(now(world.client.signed_in()), Poll::Ready(Err(SignedInError::NotRequested)));
     world.client.signin();
@@ -89,7 +89,7 @@ fn who_waits_for_the_user_gets_the_user_on_this_connection_and_on_the_next() {
     world.greet();
     world.receive(SUCCESS);
     assert_eq!(now(world.client.signed_in()), Poll::Ready(Ok(user)));
-    // The user of before must not be taken for the one that is signed in now.
+    // The earlier user must not be mistaken for the one who is signed in now.
     world.client.signout();
     assert_eq!(now(world.client.signed_in()), Poll::Ready(Err(SignedInError::NotRequested)));
     world.client.signin();
@@ -97,7 +97,7 @@ fn who_waits_for_the_user_gets_the_user_on_this_connection_and_on_the_next() {
 }
 
 #[test]
-fn who_waits_for_the_user_learns_why_there_is_none() {
+fn waiting_for_the_user_returns_why_there_is_none() {
     let refusal = || AuthError::Handler("no such user".into());
     let mut world = World::connected(move |_: AuthRequest| std::future::ready(Err(refusal())));
     world.client.signin();
@@ -146,7 +146,7 @@ fn a_connection_that_failed_ends_the_wait_for_the_user() {
 }
 
 #[test]
-fn the_watchlist_can_be_asked_for_who_is_online() {
+fn the_watchlist_shows_who_is_online() {
     let mut world = with_user();
     world.client.signin();
     world.run();
@@ -168,7 +168,7 @@ fn the_watchlist_can_be_asked_for_who_is_online() {
 }
 
 #[test]
-fn times_of_events_can_be_told_as_durations_and_on_the_clocks_of_the_standard_library() {
+fn times_of_events_can_be_converted_to_durations_and_to_the_clocks_of_the_standard_library() {
     let mut world = World::connected(NoAuth);
     let mut events = world.client.events();
     world.pass(Duration::from_secs(5));

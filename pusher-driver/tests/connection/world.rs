@@ -1,4 +1,4 @@
-//! A runtime whose sockets, time and HTTP are the test's.
+//! A runtime whose sockets, time and HTTP the test controls.
 
 use std::collections::VecDeque;
 use std::future::{Future, pending, poll_fn};
@@ -25,36 +25,36 @@ pub(crate) struct World {
 
 #[derive(Default)]
 pub(crate) struct Outside {
-    /// Where sockets were wanted to.
+    /// The hosts of requested sockets.
     pub(crate) hosts: Vec<Text>,
     pub(crate) refuses: bool,
-    /// Whether sockets take for ever to open.
+    /// Whether sockets take forever to open.
     pub(crate) stalls: bool,
-    /// Sockets that were given up while they opened.
+    /// Sockets that were abandoned while being opened.
     pub(crate) given_up: usize,
     pub(crate) incoming: VecDeque<Received>,
-    /// Whether the peer sends without end, and completes no message.
+    /// Whether the peer sends without end and without completing a message.
     pub(crate) floods: bool,
     /// Messages that wait for a flush.
     unsent: Vec<String>,
     pub(crate) sent: Vec<String>,
     pub(crate) closed: Vec<CloseFrame>,
-    /// Sockets that are gone.
+    /// Dropped sockets.
     pub(crate) dropped: usize,
     /// Whether the peer answers a close.
     pub(crate) closes: bool,
     pub(crate) posts: Vec<HttpRequest>,
     pub(crate) post_answer: Option<Result<HttpResponse, AuthError>>,
     pub(crate) dropped_posts: usize,
-    /// For how long the loop wanted to sleep, each time.
+    /// How long the loop wanted to sleep, each time.
     pub(crate) sleeps: Vec<Duration>,
     /// The clock.
     pub(crate) now: Duration,
-    /// How long the machine slept, while the clock stood still.
+    /// How long the machine slept while the clock was stopped.
     pub(crate) slept: Duration,
     /// When the latest sleep ends.
     alarm: Duration,
-    /// How often everything that slept was woken too early.
+    /// How often all sleepers were woken too early.
     naps: usize,
 }
 
@@ -76,7 +76,7 @@ impl World {
         Self { client, connection: Some(connection), outside }
     }
 
-    /// A world whose server has greeted.
+    /// A world whose server has greeted the client.
     pub(crate) fn connected(authorizer: impl Authorizer) -> Self {
         Self::greeted(config(), authorizer, &Options::new())
     }
@@ -107,12 +107,12 @@ impl World {
         (world, chat)
     }
 
-    /// The server says that it is there.
+    /// The server greets the client.
     pub(crate) fn greet(&mut self) {
         self.receive(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
     }
 
-    /// What the loop sees as time, for callbacks that take some.
+    /// The clock of the loop, for callbacks that take time.
     pub(crate) fn clock(&self) -> Arc<Mutex<Outside>> {
         Arc::clone(&self.outside)
     }
@@ -121,7 +121,7 @@ impl World {
         self.outside.lock().unwrap()
     }
 
-    /// Runs the loop until it waits; returns whether it goes on.
+    /// Runs the loop until it waits; returns whether it continues.
     pub(crate) fn run(&mut self) -> bool {
         let Some(connection) = &mut self.connection else { return false };
         let wakes = Arc::new(Wakes::default());
@@ -146,7 +146,7 @@ impl World {
         wakes.count() > 0
     }
 
-    /// Lets time pass until the loop wants to wake, then runs it; returns whether it goes on.
+    /// Lets time pass until the loop wants to wake, then runs it; returns whether it continues.
     pub(crate) fn wake_sleepers(&mut self) -> bool {
         let mut outside = self.outside();
         outside.now = outside.now.max(outside.alarm);
@@ -154,7 +154,7 @@ impl World {
         self.run()
     }
 
-    /// Lets everything that sleeps wake although no time has passed, then runs the loop.
+    /// Wakes all sleepers although no time has passed, then runs the loop.
     pub(crate) fn wake_too_early(&mut self) {
         self.outside().naps += 1;
         self.run();
@@ -169,7 +169,7 @@ impl World {
         self.receive_all([text]);
     }
 
-    /// Messages that one read brings.
+    /// The peer sends messages that arrive with one read.
     pub(crate) fn receive_all<'a>(&mut self, texts: impl IntoIterator<Item = &'a str>) {
         let frames = texts.into_iter().map(|text| Received::Frame(Frame::Text(Text::from(text))));
         self.outside().incoming.extend(frames);
@@ -185,7 +185,7 @@ impl World {
         mem::take(&mut self.outside().sent)
     }
 
-    /// Cuts everything off, as a runtime that shuts down does.
+    /// Drops the loop, like a runtime that shuts down.
     pub(crate) fn drop_loop(&mut self) {
         self.connection = None;
     }
@@ -207,7 +207,7 @@ pub(crate) fn event(channel: &str, name: &str, data: &str) -> String {
     format!(r#"{{"event":"{name}","channel":"{channel}","data":"{data}"}}"#)
 }
 
-/// Polls a future that needs nobody else.
+/// Polls a future that does not depend on other tasks.
 pub(crate) fn now<F: Future>(future: F) -> Poll<F::Output> {
     std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop()))
 }

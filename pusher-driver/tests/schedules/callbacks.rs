@@ -1,4 +1,4 @@
-//! Callbacks, which other threads bind and unbind.
+//! Callbacks that other threads bind and unbind.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;

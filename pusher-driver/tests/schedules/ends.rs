@@ -36,7 +36,7 @@ fn the_last_handle_ends_the_loop_and_closes_the_socket_once_on_whichever_thread(
 }
 
 #[test]
-fn the_last_handle_may_go_in_a_callback() {
+fn the_last_handle_may_be_dropped_in_a_callback() {
     explore(|| {
         let mut world = World::connected();
         let chat = world.subscribe("chat");
@@ -52,7 +52,7 @@ fn the_last_handle_may_go_in_a_callback() {
     });
 }
 
-/// Checks that everybody hears of the end who waits for anything, and who comes while it happens.
+/// Checks that every waiting call returns at the end, including those that start while it happens.
 fn everybody_hears(start: fn(World) -> (Client, Server, JoinHandle<()>), end: impl FnOnce(&Client)) {
     let mut world = World::connected();
     let mut old = world.subscribe("chat");
@@ -86,7 +86,7 @@ fn everybody_hears(start: fn(World) -> (Client, Server, JoinHandle<()>), end: im
 }
 
 #[test]
-fn shutdown_ends_for_all_who_wait_and_so_does_everything_else() {
+fn shutdown_ends_for_every_waiting_call_and_so_does_everything_else() {
     explore(|| everybody_hears(World::start, |client| wait(|context| client.poll_shutdown(Duration::ZERO, context))));
 }
 
@@ -118,7 +118,7 @@ fn shutdown_and_the_last_handle_close_the_socket_once() {
     });
 }
 
-/// A waker that owns a handle, as the waker of a simple executor owns the task.
+/// A waker that owns a handle, like the waker of a simple executor, which owns the task.
 struct Owner(#[expect(dead_code, reason = "it is dropped")] Subscription);
 
 impl Wake for Owner {
@@ -126,7 +126,7 @@ impl Wake for Owner {
 }
 
 #[test]
-fn a_handle_may_go_with_a_waker_that_the_client_drops() {
+fn a_handle_may_be_dropped_with_a_waker_that_the_client_drops() {
     explore(|| {
         let mut world = World::connected();
         let handles = [world.subscribe("chat"), world.subscribe("chat"), world.subscribe("chat")];

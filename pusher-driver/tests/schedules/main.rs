@@ -1,4 +1,5 @@
-//! What threads share, under many schedules each: `RUSTFLAGS="--cfg shuttle" cargo test -p pusher-driver --test schedules`.
+//! The state that threads share, under many schedules: `RUSTFLAGS="--cfg shuttle" cargo test -p pusher-driver --test
+//! schedules`.
 #![cfg(shuttle)]
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Events on their way from the loop to a reader.
+//! Events between the loop and a reader.
 
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -41,7 +41,7 @@ fn every_event_reaches_every_stream_once_and_in_order() {
     });
 }
 
-/// What a reader gets of eight events from a mailbox with room for two: numbers, and losses as negative numbers.
+/// What a reader receives of eight events from a mailbox with room for two: numbers, and losses as negative numbers.
 fn read_lossy(overflow: Overflow) -> Vec<i64> {
     let mut world = World::connected_with(NoAuth, &Options::new().mailbox_len(2).overflow(overflow));
     let mut chat = world.subscribe("chat");
@@ -74,7 +74,7 @@ fn read_lossy(overflow: Overflow) -> Vec<i64> {
     seen
 }
 
-/// Checks that each loss is as long as the gap in its place; returns the last number that was received or lost.
+/// Checks that each loss is as long as the gap at its position; returns the last number that was received or lost.
 fn account(seen: &[i64]) -> i64 {
     seen.iter().fold(0, |last, &next| {
         if next > 0 {

@@ -1,4 +1,4 @@
-//! Threads that wait for a subscription, and who ends their wait.
+//! Threads that wait for a subscription, and what ends their wait.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -45,7 +45,7 @@ fn leaving_the_channel_ends_all_waits() {
 }
 
 #[test]
-fn who_learns_that_a_channel_was_left_finds_its_streams_ended() {
+fn streams_end_before_a_wait_returns_that_the_channel_was_left() {
     explore(|| {
         let mut world = World::connected();
         let mut chat = world.subscribe("chat");
@@ -68,7 +68,7 @@ fn a_disconnect_ends_all_waits() {
     });
 }
 
-/// Answers from a thread of its own.
+/// Answers from its own thread.
 struct Elsewhere;
 
 impl Authorizer for Elsewhere {
@@ -79,7 +79,7 @@ impl Authorizer for Elsewhere {
     async fn authorize_many(&self, calls: Vec<AuthCall>) {
         for call in calls {
             thread::spawn(move || {
-                // What is dropped counts as refused.
+                // A dropped call counts as refused.
                 if !call.request().subject.to_string().contains("refused") {
                     call.answer(Ok(AuthResponse::new("key:5a")));
                 }

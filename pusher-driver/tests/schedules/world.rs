@@ -16,8 +16,8 @@ use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler, Schedul
 use shuttle::sync::{Mutex, MutexGuard};
 use shuttle::thread::{self, JoinHandle, Thread};
 
-/// Runs a scenario under schedules drawn at random: half change the running thread at any time, half only a few times,
-/// which finds what needs one thread to be slow.
+/// Runs a scenario under random schedules: half of them may switch threads at any time, the other half only a few
+/// times, which finds bugs that need one thread to be slow.
 pub(crate) fn explore(scenario: fn()) {
     if let Ok(schedule) = env::var("PUSHER_SCHEDULE") {
         return run(ReplayScheduler::new_from_encoded(&schedule), scenario);
@@ -36,7 +36,7 @@ fn run(scheduler: impl Scheduler + 'static, scenario: fn()) {
     Runner::new(scheduler, config).run(scenario);
 }
 
-/// One client, whose loop nobody runs yet.
+/// One client, whose loop is not running yet.
 pub(crate) struct World {
     pub(crate) client: Client,
     pub(crate) server: Server,
@@ -102,14 +102,14 @@ impl World {
         assert!(Pin::new(&mut self.connection).poll(&mut Context::from_waker(waker)).is_pending());
     }
 
-    /// Gives the loop a thread.
+    /// Starts a thread for the loop.
     pub(crate) fn start(self) -> (Client, Server, JoinHandle<()>) {
         let mut connection = self.connection;
         let running = thread::spawn(move || wait(|context| Pin::new(&mut connection).poll(context)));
         (self.client, self.server, running)
     }
 
-    /// Gives the loop a thread that cuts it off when it waits, as a runtime does that shuts down.
+    /// Starts a thread for the loop that drops it when it waits, like a runtime that shuts down.
     pub(crate) fn start_and_cut(self) -> (Client, Server, JoinHandle<()>) {
         let mut connection = self.connection;
         let running = thread::spawn(move || {
@@ -124,7 +124,7 @@ impl Server {
         self.0.lock().unwrap()
     }
 
-    /// Codes with which sockets were closed, and how many sockets are gone.
+    /// The codes with which sockets were closed, and the number of dropped sockets.
     pub(crate) fn ends(&self) -> (Vec<u16>, usize) {
         let line = self.line();
         (line.closed.clone(), line.dropped)
@@ -140,7 +140,7 @@ impl Server {
         }
     }
 
-    /// Sends events called `numbered` on `chat`, whose data are the numbers.
+    /// Sends events named `numbered` on `chat`, whose data is the number.
     pub(crate) fn send_numbered(&self, numbers: std::ops::RangeInclusive<u64>) {
         for number in numbers {
             self.line().numbered = number;
@@ -155,7 +155,7 @@ pub(crate) fn number(event: &Event) -> Option<u64> {
     event.data().text().parse().ok()
 }
 
-/// Waits as a thread does, and as any executor does for one future.
+/// Waits like a thread, and like any executor for one future.
 pub(crate) fn wait<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     loop {
@@ -166,7 +166,7 @@ pub(crate) fn wait<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
     }
 }
 
-/// Takes what has come; `None` at the end and when nothing is there.
+/// Takes an available event; `None` at the end and if there is none.
 pub(crate) fn take(subscription: &mut Subscription) -> Option<Event> {
     match subscription.poll_recv(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(event) => event,

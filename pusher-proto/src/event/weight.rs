@@ -185,7 +185,7 @@ mod tests {
 
     /// Mailboxes hold thousands of events, and each event is moved several times on its way.
     #[test]
-    fn an_event_takes_120_bytes_beside_what_it_holds() {
+    fn an_event_takes_120_bytes_in_addition_to_what_it_holds() {
         assert!(size_of::<Event>() <= 120, "{}", size_of::<Event>());
     }
 

@@ -501,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn signs_in_only_who_has_an_id() {
+    fn signs_in_only_users_with_an_id() {
         let id = SocketId::new("1.2").unwrap();
         let sign_in = |data: &str| app().authenticate_user(&id, data).map(drop);
         for data in [

@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn nesting_of_any_depth_is_no_concern_of_the_frame() {
+    fn the_data_of_a_frame_may_be_nested_to_any_depth() {
         let deep = "[".repeat(10_000) + &"]".repeat(10_000);
         assert_eq!(parts(&format!(r#"{{"event":"e","data":{deep}}}"#)), some("e", None, None, &deep));
     }

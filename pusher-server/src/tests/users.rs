@@ -27,7 +27,7 @@ async fn a_user_signs_in_gets_an_event_and_is_thrown_out() {
 }
 
 #[tokio::test]
-async fn the_user_endpoint_describes_whom_it_is_asked_for() {
+async fn the_user_endpoint_describes_the_requested_user() {
     let server = start().await;
     let table = [
         (FORM, "socket_id=1.2", json!({ "id": "1.2" })),

@@ -36,7 +36,7 @@ async fn clients_see_each_other_and_talk_on_a_presence_channel() {
 }
 
 #[tokio::test]
-async fn after_a_cut_the_gap_is_announced_and_events_go_on() {
+async fn after_a_cut_the_gap_is_announced_and_events_continue() {
     let server = server().await;
     let client = start(&server, auth(&server));
     let mut chat = subscribed(&client, "private-chat").await;

@@ -1,4 +1,4 @@
-//! What goes wrong, and what the client makes of it.
+//! Failures, and how the client handles them.
 
 use std::io;
 use std::time::Duration;

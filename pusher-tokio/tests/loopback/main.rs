@@ -1,4 +1,4 @@
-//! The whole way, over real sockets, against the development server.
+//! The whole stack, over real sockets, against the development server.
 
 #[cfg(test)]
 mod channels;

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Code that the tests share.
 
 use std::future::Future;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use pusher_server::Server;
 use pusher_server::pusher_proto::server::Publication;
 use pusher_tokio::{ChannelName, Client, Config, ConfigBuilder, Endpoint, Event, HttpAuth, Subscription, connect};
 
-/// Longer than anything takes on one machine.
+/// Longer than any operation takes on one machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
@@ -18,7 +18,7 @@ pub(crate) async fn server() -> Server {
     Server::start(pusher_server::Options::default()).await.unwrap()
 }
 
-/// The server by its name, which usually has an IPv6 address too, that nobody listens on.
+/// The configuration with the server's host name, which usually also has an IPv6 address on which nothing listens.
 pub(crate) fn config(server: &Server) -> ConfigBuilder {
     let endpoint = Endpoint::host("localhost").ws_port(server.address().port()).tls(false);
     let soon = Duration::from_millis(10);
@@ -40,7 +40,7 @@ pub(crate) async fn subscribed(client: &Client, channel: &str) -> Subscription {
     subscription
 }
 
-/// The next event, whatever the server says of the number of subscribers.
+/// The next event, skipping subscription counts.
 pub(crate) async fn next(subscription: &mut Subscription) -> Event {
     loop {
         match within(subscription.recv()).await.unwrap() {

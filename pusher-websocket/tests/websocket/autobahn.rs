@@ -1,5 +1,5 @@
-//! The cases of the [Autobahn test suite](https://github.com/crossbario/autobahn-testsuite), sections 1 to 7, 9 and 10, as
-//! tables: what its server sends, and what a client makes of it. The sizes of section 9 are scaled down.
+//! The cases of the [Autobahn test suite](https://github.com/crossbario/autobahn-testsuite), sections 1 to 7, 9 and 10,
+//! as tables: what its server sends, and how a client must react. The sizes of section 9 are scaled down.
 
 use pusher_websocket::{Limits, Message, Violation};
 
@@ -103,7 +103,7 @@ fn section_5_fragments() {
     check("5.19, 5.20", &parts, &received([Message::Ping, Message::Ping, text("12345")], [pong("b")]));
 }
 
-/// As one frame, one byte a frame, and cut at every place.
+/// As one frame, with one byte per frame, and split at every position.
 fn check_text(case: &str, payload: &[u8], is_valid: bool) {
     let expected = match std::str::from_utf8(payload) {
         Ok(valid) if is_valid => received([text(valid)], []),

@@ -1,4 +1,4 @@
-//! How much memory a peer can make us hold.
+//! How much memory a peer can make the client hold.
 
 use pusher_websocket::{Limits, Oversized};
 
@@ -7,7 +7,7 @@ use crate::play::{BEGIN, BINARY, END, GO_ON, Outcome, PING, TEXT, frame, open, r
 const KB: u64 = 1_024;
 const MB: u64 = KB * KB;
 
-/// The most bytes that are held at a time while `bytes` come `times` times, and nothing is written.
+/// The peak of held bytes while `bytes` arrive `times` times and nothing is written.
 fn peak(limits: Limits, start: &[u8], bytes: &[u8], times: usize) -> u64 {
     let mut outcome = Outcome::default();
     outcome.messages.reserve(10_000);

@@ -1,4 +1,4 @@
-//! The same frames, right and wrong, read by us and by `tungstenite`.
+//! The same frames, valid and invalid, read by this crate and by `tungstenite`.
 
 use proptest::prelude::*;
 use pusher_websocket::Limits;
@@ -24,7 +24,7 @@ proptest! {
 
 const MAX_LEN: usize = 1_000;
 
-/// Mostly right, so that several in a row have a chance.
+/// Mostly valid, so that several valid ones in a row are likely.
 pub(crate) fn any_frame() -> impl Strategy<Value = Vec<u8>> {
     let first = prop_oneof![
         8 => Just(0x81_u8), 2 => Just(0x82), 6 => Just(0x01), 2 => Just(0x02), 8 => Just(0x80), 6 => Just(0x00),
@@ -43,7 +43,7 @@ pub(crate) fn any_frame() -> impl Strategy<Value = Vec<u8>> {
         Flaw::None => crate::play::frame(first, &payload),
         Flaw::Masked => [&[first, 0x80 | (payload.len() % 126) as u8, 0, 0, 0, 0], &payload[..]].concat(),
         Flaw::Long => [&[first, 127], &(payload.len() as u64).to_be_bytes()[..], &payload].concat(),
-        // The next frame begins inside of it.
+        // The next frame begins inside this one.
         Flaw::Cut => crate::play::frame(first, &payload)[..1 + payload.len() / 2].to_vec(),
     })
 }

@@ -1,4 +1,4 @@
-//! The upgrade: what is asked, and every answer.
+//! The upgrade: the request, and every answer.
 
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ fn answered(headers: &str) -> Vec<u8> {
     format!("HTTP/1.1 101 Switching Protocols\r\n{headers}\r\n").into_bytes()
 }
 
-/// In one piece and byte by byte, which give the same.
+/// In one piece and byte by byte, with the same result.
 fn answer_to(request: &Request, bytes: &[u8]) -> Result<Option<Upgraded>, HandshakeError> {
     let whole = Handshake::new(request, KEY).expect("the request is valid").handle_read(bytes);
     let mut slow = Handshake::new(request, KEY).expect("the request is valid");
     let mut pieces =
         bytes.chunks(1).map(|piece| slow.handle_read(piece)).skip_while(|result| matches!(result, Ok(None)));
     match (&whole, pieces.next().unwrap_or(Ok(None))) {
-        // What follows the answer is not the handshake's.
+        // What follows the answer does not belong to the handshake.
         (Ok(Some(upgraded)), Ok(Some(slow))) => assert_eq!(upgraded.protocol, slow.protocol),
         (whole, slow) => assert_eq!(*whole, slow),
     }
@@ -210,7 +210,7 @@ fn the_end_of_the_stream_ends_the_body_or_the_upgrade() {
 }
 
 #[test]
-fn what_is_not_http_is_known_as_soon_as_it_comes() {
+fn what_is_not_http_is_refused_as_soon_as_it_arrives() {
     let table: [&[u8]; 6] =
         [b"SSH-2.0-x\r\n", b"\x15\x03\x01\x00\x02\x02\x46", b"<", b"HTTP/2", b"\r\nhttp", b"HTTP/1.1 abc\r\n\r\n"];
     for bytes in table {

@@ -1,4 +1,4 @@
-//! What a client must do, by RFC 6455, by the cases of the Autobahn suite, and beside another library.
+//! What a client must do according to RFC 6455 and the Autobahn test suite, and in comparison with another library.
 
 mod autobahn;
 mod bounds;

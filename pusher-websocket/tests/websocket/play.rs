@@ -4,7 +4,7 @@ use pusher_websocket::{CloseFrame, Limits, Message, Received, Violation, WebSock
 
 pub(crate) type Masks = fn() -> [u8; 4];
 
-/// What bytes of a peer led to.
+/// The result of a peer's bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) messages: Vec<Message>,
@@ -17,7 +17,7 @@ pub(crate) fn open(limits: Limits) -> WebSocket<Masks> {
     WebSocket::new(limits, b"", || MASK)
 }
 
-/// Plays pieces as they would be read one after the other. Nothing is written before the end.
+/// Plays pieces as if they were read one after the other. Nothing is written before the end.
 pub(crate) fn play<'a>(limits: Limits, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut socket = open(limits);
     let mut outcome = Outcome::default();
@@ -28,7 +28,7 @@ pub(crate) fn play<'a>(limits: Limits, pieces: impl IntoIterator<Item = &'a [u8]
     outcome
 }
 
-/// Reads bytes and everything that they hold.
+/// Reads bytes and all messages in them.
 pub(crate) fn read(socket: &mut WebSocket<Masks>, mut bytes: &[u8], outcome: &mut Outcome) {
     while !bytes.is_empty() {
         let buffer = socket.read_buffer();
@@ -47,7 +47,7 @@ pub(crate) fn read(socket: &mut WebSocket<Masks>, mut bytes: &[u8], outcome: &mu
     }
 }
 
-/// In one piece, in two at every place, and byte by byte; all give the same.
+/// In one piece, split in two at every position, and byte by byte, all with the same result.
 pub(crate) fn play_any(limits: Limits, bytes: &[u8]) -> Outcome {
     let whole = play(limits, [bytes]);
     assert_eq!(play(limits, bytes.chunks(1)), whole, "byte by byte: {bytes:x?}");
@@ -58,7 +58,7 @@ pub(crate) fn play_any(limits: Limits, bytes: &[u8]) -> Outcome {
     whole
 }
 
-/// Splits what a client sends.
+/// Splits a client's output into frames.
 pub(crate) fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
     let mut frames = Vec::new();
     while let [first, second, rest @ ..] = bytes {
@@ -112,12 +112,12 @@ pub(crate) fn close(code: u16, reason: &str) -> Message {
     Message::Close(Some(CloseFrame { code, reason: reason.into() }))
 }
 
-/// Messages, and then nothing is wrong.
+/// Messages without a violation after them.
 pub(crate) fn received(messages: impl Into<Vec<Message>>, sent: impl Into<Vec<(u8, Vec<u8>)>>) -> Outcome {
     Outcome { messages: messages.into(), violation: None, sent: sent.into() }
 }
 
-/// Messages, and then the peer is told what it did wrong.
+/// Messages, and then the answer to a violation.
 pub(crate) fn failed(messages: impl Into<Vec<Message>>, violation: Violation) -> Outcome {
     let sent = vec![(CLOSE, violation.close_code().to_be_bytes().into())];
     Outcome { messages: messages.into(), violation: Some(violation), sent }

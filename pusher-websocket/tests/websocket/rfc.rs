@@ -1,4 +1,4 @@
-//! Every MUST of RFC 6455 that is about a client's frames, section by section. The handshake has a table of its own.
+//! Every MUST of RFC 6455 about a client's frames, section by section. The handshake has its own table.
 
 use pusher_websocket::{Limits, Oversized, Violation};
 
@@ -44,7 +44,7 @@ fn frames_that_break_a_rule_end_the_connection() {
     ];
     for (title, bytes, violation) in table {
         check(title, std::slice::from_ref(&bytes), &failed([], violation));
-        // What came before counts, and what comes after does not.
+        // What arrived before counts, and what arrives after does not.
         let around = [frame(TEXT, "before"), bytes, frame(TEXT, "after")];
         check(title, &around, &failed([text("before")], violation));
     }

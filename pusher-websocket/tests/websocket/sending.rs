@@ -1,4 +1,4 @@
-//! What is sent, and the closing handshake.
+//! Sending, and the closing handshake.
 
 use pusher_websocket::{CloseFrame, Limits, Message, Received, SendError, WebSocket};
 
@@ -108,7 +108,7 @@ fn our_close_waits_for_the_answer_and_messages_still_come() {
     );
     assert_eq!(outcome.messages, [Message::Text("late".into()), Message::Ping, close(1000, "")]);
     assert!(socket.is_closed());
-    // Nothing is sent behind a close: no pong, no second close.
+    // Nothing is sent after a close: no pong, no second close.
     socket.close(Some(&close_frame(1001, "")));
     assert_eq!(write(&mut socket), [(CLOSE, close_payload(1000, "bye"))]);
 }
@@ -135,7 +135,7 @@ fn a_close_that_we_send_is_always_valid() {
         (Some(close_frame(999, "")), vec![]),
         (Some(close_frame(5000, "")), vec![]),
         (Some(close_frame(3000, "x")), close_payload(3000, "x")),
-        // 61 characters of two bytes, since a 62nd would be cut in two.
+        // 61 characters of two bytes, since the 62nd would be split.
         (Some(close_frame(1000, &long)), close_payload(1000, &long[..122])),
     ];
     for (frame, payload) in table {

@@ -1,4 +1,4 @@
-//! Where reads end changes nothing.
+//! It does not matter where reads end.
 
 use proptest::prelude::*;
 use pusher_websocket::{Limits, Oversized};

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use pusher_websocket::{CloseFrame, Message, Violation};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
-/// What `tungstenite` reads, and whether it then found something wrong.
+/// What `tungstenite` reads, and whether it then finds an error.
 pub(crate) fn read(bytes: &[u8], max_len: usize) -> (Vec<Message>, bool) {
     let config = WebSocketConfig::default()
         .read_buffer_size(4_096)
@@ -36,18 +36,18 @@ pub(crate) fn read(bytes: &[u8], max_len: usize) -> (Vec<Message>, bool) {
     }
 }
 
-/// Compares what we read with what `tungstenite` read of the same bytes.
+/// Compares what this crate and `tungstenite` read from the same bytes.
 ///
 /// # Panics
 ///
-/// When they differ in something that RFC 6455 does not leave open.
+/// If they differ in something that RFC 6455 determines.
 pub(crate) fn compare(ours: &[Message], violation: Option<Violation>, bytes: &[u8], max_len: usize) {
     let (theirs, has_failed) = read(bytes, max_len);
     match violation {
         None => {
             assert!(!has_failed, "only tungstenite finds something wrong: {ours:?} of {bytes:x?}");
             match (ours.split_last(), theirs.split_last()) {
-                // It calls 1014 a reserved code and puts 1002 in its place.
+                // It considers 1014 a reserved code and replaces it by 1002.
                 (Some((Message::Close(Some(frame)), ours)), Some((Message::Close(Some(_)), theirs)))
                     if frame.code == 1014 =>
                 {
@@ -56,16 +56,16 @@ pub(crate) fn compare(ours: &[Message], violation: Option<Violation>, bytes: &[u
                 _ => assert_eq!(ours, theirs, "{bytes:x?}"),
             }
         }
-        // It does not look whether a length could be shorter, not even that of a control frame.
+        // It does not check whether a length could be encoded in fewer bytes, not even that of a control frame.
         Some(Violation::LengthEncoding | Violation::ControlLength) => {
             assert!(theirs.starts_with(ours), "{ours:?} {theirs:?} {bytes:x?}");
         }
-        // It puts 1002 in place of codes that must not be sent, once the reason is UTF-8.
+        // It replaces codes that must not be sent by 1002, if the reason is UTF-8.
         Some(Violation::CloseCode(_)) => match theirs.split_last() {
             Some((Message::Close(_), theirs)) => assert_eq!(ours, theirs, "{bytes:x?}"),
             _ => assert!(has_failed && ours == theirs, "{bytes:x?}"),
         },
-        // We may find it before the whole frame is there.
+        // We may find it before the whole frame has arrived.
         Some(_) => assert_eq!(ours, theirs, "{bytes:x?}"),
     }
 }

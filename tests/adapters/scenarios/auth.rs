@@ -9,7 +9,7 @@ use crate::adapter::Adapter;
 use crate::faults::{Cut, Flow};
 use crate::world::{PATIENCE, World, next, options, text};
 
-pub(super) fn a_slow_auth_server_holds_up_nobody_else<A: Adapter>(world: &mut World<A>) {
+pub(super) fn a_slow_auth_server_does_not_hold_up_others<A: Adapter>(world: &mut World<A>) {
     world.auth_proxy.set(Flow::Silence);
     let user = world.user();
     let mut orders = user.subscribe("private-orders");

@@ -150,7 +150,7 @@ pub(super) fn a_message_that_never_ends_does_not_delay_shutdown<A: Adapter>(worl
     assert_eq!(user.client.state(), ConnectionState::Disconnected);
 }
 
-pub(super) fn a_flood_that_goes_on_after_our_close_holds_up_nothing<A: Adapter>(world: &mut World<A>) {
+pub(super) fn a_flood_that_continues_after_our_close_holds_nothing_up<A: Adapter>(world: &mut World<A>) {
     let user = world.user_with(world.config(), world.auth(), &options().close_timeout(PATIENCE));
     user.client.connect();
     drop(user.subscribed("chat"));

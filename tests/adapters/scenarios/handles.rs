@@ -95,7 +95,7 @@ pub(super) fn a_typed_stream_has_values_and_says_where_it_has_gaps<A: Adapter>(w
     assert_eq!(A::next_typed(&mut numbers), None);
 }
 
-pub(super) fn a_stream_of_states_goes_on_with_the_latest<A: Adapter>(world: &mut World<A>) {
+pub(super) fn a_stream_of_states_continues_with_the_latest<A: Adapter>(world: &mut World<A>) {
     let user = world.user_with(world.config(), world.auth(), &options());
     let mut states = A::states(&user.client);
     assert_eq!(A::next_state(&mut states), Some(ConnectionState::Initialized));
@@ -180,7 +180,7 @@ fn read_late<A: Adapter>(world: &World<A>, overflow: Overflow) -> Vec<String> {
 }
 
 /// While no stream is read, as many events arrive as on a channel with 33 events per second in ten minutes.
-pub(super) fn a_reader_that_stops_for_long_holds_up_nobody<A: Adapter>(world: &mut World<A>) {
+pub(super) fn a_reader_that_stops_for_long_does_not_hold_up_others<A: Adapter>(world: &mut World<A>) {
     const ROOM: usize = 1_000;
     const ROUNDS: usize = 20;
     let user = world.user_with(world.config(), world.auth(), &options().mailbox_len(ROOM));
@@ -220,7 +220,7 @@ impl Drop for Bomb {
     }
 }
 
-pub(super) fn a_panicking_drop_stops_nobody<A: Adapter>(world: &mut World<A>) {
+pub(super) fn a_panicking_drop_does_not_stop_others<A: Adapter>(world: &mut World<A>) {
     let user = world.user();
     let mut chat = user.subscribed("chat");
     // Two at once would abort the process if one ran while the other is unwinding.
@@ -249,7 +249,7 @@ pub(super) fn a_panicking_drop_stops_nobody<A: Adapter>(world: &mut World<A>) {
     while A::recv(&mut chat).is_some() {}
 }
 
-pub(super) fn a_panicking_callback_stops_nobody<A: Adapter>(world: &mut World<A>) {
+pub(super) fn a_panicking_callback_does_not_stop_others<A: Adapter>(world: &mut World<A>) {
     let user = world.user();
     let mut chat = user.subscribed("chat");
     chat.bind("message", |_| std::panic::panic_any(WANTED_PANIC)).unwrap();

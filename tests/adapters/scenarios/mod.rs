@@ -27,14 +27,14 @@ list! {
         a_silent_connection_is_noticed_and_replaced
         a_message_that_never_ends_is_given_up
         a_message_that_never_ends_does_not_delay_shutdown
-        a_flood_that_goes_on_after_our_close_holds_up_nothing
+        a_flood_that_continues_after_our_close_holds_nothing_up
         a_trickle_of_bytes_is_enough
         a_message_may_take_longer_than_a_pong
         the_longest_durations_are_taken
         every_range_of_close_codes_has_its_effect
         a_restarted_server_gets_its_clients_back;
     auth:
-        a_slow_auth_server_holds_up_nobody_else
+        a_slow_auth_server_does_not_hold_up_others
         an_auth_server_that_takes_too_long_is_given_up
         requests_that_hang_do_not_delay_later_ones
         a_refusal_of_the_auth_server_is_an_error_of_the_channel
@@ -48,14 +48,14 @@ list! {
         a_kept_channel_stays_subscribed_without_a_handle
         callbacks_that_are_bound_after_events_came_get_them_in_order
         a_typed_stream_has_values_and_says_where_it_has_gaps
-        a_stream_of_states_goes_on_with_the_latest
+        a_stream_of_states_continues_with_the_latest
         a_signed_in_user_is_waited_for_and_sees_who_is_online
         a_slow_reader_loses_the_oldest_events
         a_slow_reader_loses_the_newest_events
         a_slow_reader_loses_its_stream
-        a_reader_that_stops_for_long_holds_up_nobody
-        a_panicking_callback_stops_nobody
-        a_panicking_drop_stops_nobody;
+        a_reader_that_stops_for_long_does_not_hold_up_others
+        a_panicking_callback_does_not_stop_others
+        a_panicking_drop_does_not_stop_others;
     ends:
         a_goodbye_is_said_in_order
         a_goodbye_ends_at_its_deadline

@@ -109,7 +109,7 @@ fn a_message_that_never_ends_is_read_in_turns_up_to_a_bound() {
 }
 
 #[test]
-fn a_server_that_breaks_the_rules_is_told_which() {
+fn a_server_that_breaks_a_rule_is_told_which_one() {
     let table: [(&[u8], u16); 2] = [(&server_frame(TEXT, b"\xff"), 1007), (&server_frame(0x83, b""), 1002)];
     for (bytes, code) in table {
         let pipe = Pipe::default();

@@ -63,7 +63,7 @@ fn old_protocols_get_an_error_before_the_close() {
 }
 
 #[test]
-fn a_quota_counts_only_those_who_are_there() {
+fn a_quota_counts_only_open_connections() {
     let mut world = World::with(|builder| builder.connection_quota(1)).connected(1);
     world.close(1);
     assert_eq!(open(&mut world, 2, "/app/key?protocol=7").len(), 1);
@@ -78,7 +78,7 @@ fn answers_pings_and_takes_pongs() {
 }
 
 #[test]
-fn tells_what_is_wrong_with_a_message_and_goes_on() {
+fn reports_what_is_wrong_with_a_message_and_continues() {
     let mut world = World::with(|builder| builder.max_message_len(30)).connected(1);
     assert_eq!(world.say(1, "{"), error(1, "Messages must be JSON objects with an event"));
     assert_eq!(world.say(1, r#"{"event":"pusher:x"}"#), error(1, "Unknown event pusher:x"));

@@ -74,7 +74,7 @@ fn soketi_closes_when_it_had_nothing_to_send() {
 }
 
 #[test]
-fn reverb_pings_as_its_client_does_and_drops_who_does_not_answer() {
+fn reverb_pings_as_its_client_does_and_drops_a_client_that_does_not_answer() {
     let mut world = world(Dialect::Reverb);
     world.server.handle_frame(ConnectionId::new(2), Frame::Pong, world.now);
     assert_eq!(world.advance(secs(60)), ["1 pusher:ping", "2 ping"]);
@@ -123,7 +123,7 @@ fn soketi_cannot_read_what_is_no_member() {
 }
 
 #[test]
-fn reverb_does_not_list_members_among_whom_is_a_stranger() {
+fn reverb_does_not_list_members_if_a_subscriber_is_not_a_user() {
     let mut world = world(Dialect::Reverb);
     world.enter(1, "presence-a", r#"{"user_id":"ann","user_info":null}"#);
     let list = r#"{"presence":{"count":0,"ids":[],"hash":[]}}"#;

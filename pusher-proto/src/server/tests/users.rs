@@ -36,7 +36,7 @@ fn refuses_a_user_whom_the_application_did_not_sign() {
 }
 
 #[test]
-fn watchers_learn_who_is_there_and_who_comes_and_goes() {
+fn watchlists_report_who_is_online_and_who_comes_and_goes() {
     let mut world = World::new().connected(4);
     world.sign_in(2, r#"{"id":"bob"}"#);
     let events = "1 pusher_internal:watchlist_events";
