@@ -110,7 +110,7 @@ macro_rules! options {
                 Self { endpoints, $($name: $default,)+ }
             }
 
-            /// Checks each option by itself.
+            /// Checks each option separately.
             fn check(&self) -> Result<(), InvalidConfig> {
                 self.endpoints.validate()?;
                 $($($check(stringify!($name), &self.$name)?;)?)+

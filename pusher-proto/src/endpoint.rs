@@ -410,7 +410,7 @@ pub fn host_header(host: &str, port: u16, tls: bool) -> String {
     if port == default_port(tls) { bracketed(host).into_owned() } else { authority(host, port) }
 }
 
-/// Returns the port of URLs that name none.
+/// Returns the port of URLs without one.
 #[must_use]
 pub const fn default_port(tls: bool) -> u16 {
     if tls { 443 } else { 80 }

@@ -31,7 +31,7 @@ impl<S: NonBlocking> WebSocket<S> {
         Self { stream, socket, pace: Pace::turn(), reported: 0, is_flushed: true }
     }
 
-    /// Sets whom to wake when the stream is ready again.
+    /// Sets the task to wake when the stream is ready again.
     pub fn set_waker(&mut self, waker: &Waker) {
         self.stream.set_waker(waker);
     }

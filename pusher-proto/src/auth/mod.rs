@@ -401,7 +401,7 @@ pub enum AuthError {
     /// The body is empty, HTML, or anything else that is not a JSON object.
     #[error("the auth endpoint answered {}; {EXPECTED}", described(excerpt))]
     InvalidJson {
-        /// The start of the body, at most 1,024 bytes, with `…` in place of signatures, keys and tokens.
+        /// The start of the body, at most 1,024 bytes, with `…` instead of signatures, keys and tokens.
         excerpt: String,
     },
     /// The body is a JSON object with the authorization inside this field.
@@ -410,7 +410,7 @@ pub enum AuthError {
     /// The body is a JSON object without `auth`.
     #[error("the auth endpoint answered without `auth`: {excerpt}; {EXPECTED}")]
     MissingAuth {
-        /// The start of the body, at most 1,024 bytes, with `…` in place of signatures, keys and tokens.
+        /// The start of the body, at most 1,024 bytes, with `…` instead of signatures, keys and tokens.
         excerpt: String,
     },
     /// A field is not a string.

@@ -403,7 +403,7 @@ impl Connection {
         self.lose(error, plan, now, outbox);
     }
 
-    /// The socket is gone.
+    /// The socket is lost.
     fn lose(&mut self, cause: ConnectionError, plan: Plan, now: Instant, outbox: &mut Outbox) {
         let failed_try = !self.is_connected();
         self.earn_credit(now);

@@ -151,7 +151,7 @@ impl Signin {
         self.attached = false;
     }
 
-    /// The connection is gone; a wanted sign-in is repeated on the next one.
+    /// The connection is lost; a wanted sign-in is repeated on the next one.
     pub(crate) fn leave(&mut self, now: Instant, outbox: &mut Outbox) {
         match self.phase {
             Phase::NotRequested => return,

@@ -137,7 +137,7 @@ struct Window {
     count: u32,
 }
 
-/// How long a sign of life may be missing, if one is needed. It is long enough for a client that pings by itself.
+/// How long a sign of life may be missing, if one is needed. It is long enough for a client that pings on its own.
 fn patience(config: &ServerConfig) -> Option<Duration> {
     match config.profile().watch {
         Watch::Pings { grace } => Some(config.options().activity_timeout.saturating_add(grace)),

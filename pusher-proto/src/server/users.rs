@@ -167,7 +167,7 @@ impl Server {
         }
     }
 
-    /// A connection that had a user is gone.
+    /// A connection with a user has ended.
     pub(super) fn user_left(&mut self, id: ConnectionId, user: &User) {
         let Signins::Known(signin) = &self.config.profile().signin else { return };
         if self.users.remove(id, user) {
