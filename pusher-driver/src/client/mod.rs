@@ -369,8 +369,9 @@ impl Client {
     ///
     /// ```no_run
     /// # fn example(client: pusher_driver::Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// // A callback that owns a `Client` would keep the connection open, and thereby itself. let weak =
-    /// client.downgrade(); client.bind("goodbye", move |_| {
+    /// // A callback that owns a `Client` would keep the connection open, and thereby itself.
+    /// let weak = client.downgrade();
+    /// client.bind("goodbye", move |_| {
     ///     if let Some(client) = weak.upgrade() {
     ///         client.disconnect();
     ///     }

@@ -111,7 +111,9 @@ impl Client {
     ///
     /// ```no_run
     /// # fn example(client: pusher_driver::Client) {
-    /// client.signout(); // Perhaps as another user: the application's server decides. client.signin();
+    /// client.signout();
+    /// // Perhaps as another user: the application's server decides.
+    /// client.signin();
     /// # }
     /// ```
     pub fn signout(&self) {

@@ -15,8 +15,8 @@ use crate::{AuthId, AuthRequest, CloseFrame, ConnectRequest, Instant, Text};
 /// ```
 /// use pusher_proto::{Client, CloseReason, Instant, SocketEpoch};
 ///
-/// /// A socket has ended. If the client has opened another one since, nothing happens. fn ended(client: &mut Client,
-/// socket: SocketEpoch, now: Instant) {
+/// /// A socket has ended. If the client has opened another one since, nothing happens.
+/// fn ended(client: &mut Client, socket: SocketEpoch, now: Instant) {
 ///     client.handle_close(socket, CloseReason::Dropped, now);
 /// }
 /// ```
@@ -113,8 +113,9 @@ pub enum Frame {
 /// ```
 /// use pusher_proto::{Client, Config, Endpoint, NetworkHint};
 ///
-/// let mut client = Client::new(Config::new("app-key", Endpoint::cluster("eu"))?, 1); // The operating system has found
-/// a network: a waiting attempt starts at once. client.network_changed(NetworkHint::Online);
+/// let mut client = Client::new(Config::new("app-key", Endpoint::cluster("eu"))?, 1);
+/// // The operating system has found a network: a waiting attempt starts at once.
+/// client.network_changed(NetworkHint::Online);
 /// # Ok::<(), pusher_proto::InvalidConfig>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -70,17 +70,21 @@ use crate::{
 /// client.connect();
 /// client.subscribe(ChannelName::new("chat")?);
 ///
-/// // A driver performs the actions … let mut socket = None; while let Some(action) = client.poll_action(now) {
+/// // A driver performs the actions …
+/// let mut socket = None;
+/// while let Some(action) = client.poll_action(now) {
 ///     if let Action::Connect(epoch, request) = action {
 ///         assert_eq!(request.authority(), "ws-eu.pusher.com:443");
 ///         socket = Some(epoch);
 ///     }
 /// }
 ///
-/// // … and reports the results. let socket = socket.unwrap(); client.handle_open(socket, now); let greeting =
-/// r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.2\",\"activity_timeout\":120}"}"#;
-/// client.handle_frame(socket, Frame::Text(greeting.into()), now); let sent = std::iter::from_fn(||
-/// client.poll_action(now)).find_map(|action| match action {
+/// // … and reports the results.
+/// let socket = socket.unwrap();
+/// client.handle_open(socket, now);
+/// let greeting = r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.2\",\"activity_timeout\":120}"}"#;
+/// client.handle_frame(socket, Frame::Text(greeting.into()), now);
+/// let sent = std::iter::from_fn(|| client.poll_action(now)).find_map(|action| match action {
 ///     Action::Send(_, text) => Some(text),
 ///     _ => None,
 /// });

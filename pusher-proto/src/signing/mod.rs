@@ -151,9 +151,9 @@ impl App {
     /// # use pusher_proto::signing::{App, SigningError};
     /// # use pusher_proto::{ChannelName, SocketId};
     /// # let app = App::new("1", "key", "secret")?;
-    /// // The signature would also be valid for `private-admin` with the data `x`. let channel =
-    /// ChannelName::new("private-admin:x")?; assert_eq!(app.authorize_channel(&SocketId::new("1.2")?, &channel),
-    /// Err(SigningError::ChannelName));
+    /// // The signature would also be valid for `private-admin` with the data `x`.
+    /// let channel = ChannelName::new("private-admin:x")?;
+    /// assert_eq!(app.authorize_channel(&SocketId::new("1.2")?, &channel), Err(SigningError::ChannelName));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn authorize_channel(&self, socket_id: &SocketId, channel: &ChannelName) -> Result<AuthResponse, SigningError> {

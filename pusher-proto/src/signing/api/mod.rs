@@ -49,7 +49,8 @@ pub use publish::Publish;
 /// let url = call.url("https://api-eu.pusher.com");
 /// assert!(url.starts_with("https://api-eu.pusher.com/apps/3/events?auth_key=app-key&"));
 ///
-/// // Send it, then pass on the status and the body of the answer. let published = call.answer(200, b"{}")?;
+/// // Send it, then pass on the status and the body of the answer.
+/// let published = call.answer(200, b"{}")?;
 /// assert!(published.channels.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
