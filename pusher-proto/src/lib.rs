@@ -1,6 +1,8 @@
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc = include_str!("../README.md")]
+#![doc = ""]
+#![doc = include_str!("contract.md")]
 
 extern crate alloc;
 
