@@ -2,23 +2,51 @@
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::panic::PanicInfo;
+use core::time::Duration;
 
-use pusher_proto::{Config, Endpoint, Instant};
-use pusher_session::{Action, Session};
+#[path = "../../../examples/src/bin/uart/device.rs"]
+mod device;
+
+use device::{Board, Device};
 
 /// Something that cannot be optimised away.
 #[unsafe(no_mangle)]
 pub extern "C" fn probe() -> bool {
-    let Ok(config) = Config::new("key", Endpoint::cluster("eu")) else { return false };
-    let mut session = Session::new(config, [7; 32]);
-    session.connect();
-    while let Some(action) = session.poll_action(Instant::ZERO) {
-        if let Action::Connect(socket, _) = action {
-            session.handle_bytes(socket, b"HTTP/1.1 101 Switching Protocols\r\n\r\n");
-            return session.poll_action(Instant::ZERO).is_some();
-        }
+    let Ok(mut device) = Device::new(NoBoard, "key", "ws://example.com", &[]) else { return false };
+    let mut shown = false;
+    device.turn(|_, _| shown = true);
+    shown
+}
+
+/// Hardware that does nothing.
+struct NoBoard;
+
+impl Board for NoBoard {
+    fn dial(&mut self, _: &str, _: u16) -> bool {
+        false
     }
-    false
+
+    fn is_online(&self) -> bool {
+        false
+    }
+
+    fn hang_up(&mut self) {}
+
+    fn transmit(&mut self, _: &[u8]) -> usize {
+        0
+    }
+
+    fn receive(&mut self, _: &mut [u8]) -> usize {
+        0
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn random(&mut self) -> [u8; 32] {
+        [7; 32]
+    }
 }
 
 struct NoMemory;
