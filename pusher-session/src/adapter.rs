@@ -107,7 +107,7 @@ mod tests {
         for kind in kinds {
             assert_eq!(close_reason(&kind.into()), CloseReason::Dropped);
         }
-        let refused = Error::new(ErrorKind::ConnectionRefused, "nobody listens");
-        assert_eq!(close_reason(&refused), CloseReason::Failed(TransportError::Io("nobody listens".into())));
+        let refused = Error::new(ErrorKind::ConnectionRefused, "connection refused");
+        assert_eq!(close_reason(&refused), CloseReason::Failed(TransportError::Io("connection refused".into())));
     }
 }
