@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use async_std::task::block_on;
-use pusher_async_std::{Config, Endpoint, Event, HttpAuth, connect};
+use pusher_async_std::{Config, Endpoint, Event, HttpAuth, connect, with_causes};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let name = std::env::args().nth(1).ok_or("what is your name? give it as the argument")?;
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     thread::spawn(move || {
         for line in io::stdin().lock().lines().map_while(Result::ok) {
             if let Err(error) = typed.trigger("client-message", &line) {
-                eprintln!("not sent: {error}");
+                eprintln!("not sent: {}", with_causes(&error));
             }
         }
         block_on(client.shutdown(Duration::from_secs(5)));

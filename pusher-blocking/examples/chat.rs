@@ -9,7 +9,7 @@ use std::io::{self, BufRead as _};
 use std::thread;
 use std::time::Duration;
 
-use pusher_blocking::{Config, Endpoint, Event, HttpAuth, connect};
+use pusher_blocking::{Config, Endpoint, Event, HttpAuth, connect, with_causes};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let name = std::env::args().nth(1).ok_or("what is your name? give it as the argument")?;
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     thread::spawn(move || {
         for line in io::stdin().lock().lines().map_while(Result::ok) {
             if let Err(error) = typed.trigger("client-message", &line) {
-                eprintln!("not sent: {error}");
+                eprintln!("not sent: {}", with_causes(&error));
             }
         }
         client.shutdown(Duration::from_secs(5));

@@ -6,22 +6,23 @@ use std::io;
 use pusher_driver::{HttpResponse, Options};
 use pusher_proto::AuthError;
 use ureq::Agent;
-use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{
-    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, SocksConnector, TcpConnector, Transport,
+    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, SocksConnector, Transport,
 };
+
+use crate::dial::{Dial, Resolve};
 
 pub(crate) fn agent(config: ureq::config::Config, options: &Options) -> Result<Agent, AuthError> {
     let connector =
         ().chain(SocksConnector::default())
             .chain(ConnectProxyConnector::default())
-            .chain(TcpConnector::default())
+            .chain(Dial::default())
             .chain(Bounds);
     #[cfg(feature = "tls")]
     let connector = connector.chain(crate::tls::Secure::new(options)?);
     #[cfg(not(feature = "tls"))]
     let _ = options;
-    Ok(Agent::with_parts(config, connector, DefaultResolver::default()))
+    Ok(Agent::with_parts(config, connector, Resolve::default()))
 }
 
 /// Limits how much is read between two requests.

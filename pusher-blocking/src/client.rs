@@ -303,9 +303,11 @@ impl Subscription {
     /// # fn example(client: pusher_blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
     /// use std::time::Duration;
     ///
+    /// use pusher_blocking::with_causes;
+    ///
     /// let chat = client.subscribe("private-chat")?;
     /// if let Err(error) = chat.subscribed(Duration::from_secs(10)) {
-    ///     eprintln!("no chat: {error}");
+    ///     eprintln!("no chat: {}", with_causes(&error));
     /// }
     /// # Ok(())
     /// # }

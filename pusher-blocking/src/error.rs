@@ -9,9 +9,9 @@ use pusher_proto::InvalidConfig;
 #[non_exhaustive]
 pub enum StartError {
     /// The configuration is invalid, or requires a feature that this build does not have.
-    #[error("{0}")]
+    #[error("the configuration cannot be used")]
     Config(#[from] InvalidConfig),
     /// The operating system could not provide a thread or a poller.
-    #[error("{0}")]
+    #[error("the operating system could not provide a thread or a poller")]
     Io(#[from] io::Error),
 }

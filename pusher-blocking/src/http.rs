@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use pusher_driver::adapter::{AuthUrl, USER_AGENT, is_end};
+use pusher_driver::adapter::{AuthUrl, UNANSWERED, USER_AGENT, is_end};
 use pusher_driver::{HttpRequest, HttpResponse, Options};
 use pusher_proto::{AuthError, Config};
 use ureq::Agent;
@@ -81,9 +81,9 @@ impl Http {
 /// An error of ureq, or one of our own.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("{0}")]
+    #[error(transparent)]
     Ureq(#[from] ureq::Error),
-    #[error("{0}")]
+    #[error(transparent)]
     Auth(#[from] AuthError),
 }
 
@@ -122,6 +122,9 @@ fn failure(failure: Failure) -> AuthError {
         }
         ureq::Error::Timeout(_) => AuthError::Timeout,
         ureq::Error::Io(error) if is_too_long(&error) => AuthError::Handler(error.to_string()),
+        ureq::Error::Io(error) if is_end(&error) => AuthError::Network(UNANSWERED.into()),
+        // ureq puts a word of its own in front.
+        ureq::Error::Io(error) => AuthError::Network(error.to_string()),
         error => AuthError::Network(error.to_string()),
     }
 }

@@ -5,6 +5,7 @@ mod auth;
 mod bounded;
 mod client;
 mod connection;
+mod dial;
 mod error;
 mod helpers;
 mod http;

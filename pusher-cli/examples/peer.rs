@@ -12,7 +12,7 @@ use std::io::{self, BufRead as _};
 use std::thread;
 use std::time::Duration;
 
-use pusher_tokio::{ChannelName, Client, Config, Data, Event, HttpAuth, Subscription, connect};
+use pusher_tokio::{ChannelName, Client, Config, Data, Event, HttpAuth, Subscription, connect, with_causes};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -77,10 +77,10 @@ fn describe(event: &Event) -> Value {
             .map(|member| (member.id.to_string(), json_of(&member.info)))
             .collect::<serde_json::Map<_, _>>()
             .into(),
-        Event::SubscriptionError { error, .. } => json!(error.to_string()),
-        Event::SigninError { error, .. } => json!(error.to_string()),
-        Event::ConnectionError(error) => json!(error.to_string()),
-        Event::DecryptionError { error, .. } => json!(error.to_string()),
+        Event::SubscriptionError { error, .. } => json!(with_causes(&error).to_string()),
+        Event::SigninError { error, .. } => json!(with_causes(&error).to_string()),
+        Event::ConnectionError(error) => json!(with_causes(&error).to_string()),
+        Event::DecryptionError { error, .. } => json!(with_causes(&error).to_string()),
         Event::SubscriptionCount { count, .. } => json!(count),
         Event::MemberAdded { member, .. }
         | Event::MemberRemoved { member, .. }

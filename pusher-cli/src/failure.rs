@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use pusher_tokio::{
     AuthError, ChannelName, CloseReason, ConnectionError, FailReason, InvalidConfig, InvalidName, ServerError,
-    SigninError, SubscriptionError,
+    SigninError, SubscriptionError, with_causes,
 };
 use terminal_size::{Width, terminal_size_of};
 
@@ -54,9 +54,9 @@ impl Failure {
     /// The client does not try to connect any more.
     pub(crate) fn given_up(reason: &FailReason, url: &str) -> Self {
         match reason {
-            FailReason::Fatal { .. } => Self::refused(reason.to_string()),
+            FailReason::Fatal { .. } => Self::refused(with_causes(reason).to_string()),
             FailReason::GaveUp { last, .. } => Self::no_connection(last, url),
-            reason => Self::cannot_connect(format!("cannot connect to {url}: {reason}")),
+            reason => Self::cannot_connect(format!("cannot connect to {url}: {}", with_causes(reason))),
         }
     }
 
@@ -67,15 +67,15 @@ impl Failure {
             // The code says that the server would take this client later, as soketi's 4200 while it shuts down.
             ConnectionError::Refused(ServerError {
                 code: Some(FIRST_TEMPORARY_CODE..=LAST_TEMPORARY_CODE), ..
-            }) => Self::cannot_connect(format!("cannot connect to {url}: {last}")),
-            ConnectionError::Refused(_) => Self::refused(last.to_string()),
-            last => Self::cannot_connect(format!("cannot connect to {url}: {last}")),
+            }) => Self::cannot_connect(format!("cannot connect to {url}: {}", with_causes(last))),
+            ConnectionError::Refused(_) => Self::refused(with_causes(last).to_string()),
+            last => Self::cannot_connect(format!("cannot connect to {url}: {}", with_causes(last))),
         }
     }
 
     /// A channel is not subscribed.
     pub(crate) fn subscription(channel: &ChannelName, error: &SubscriptionError) -> Self {
-        let message = format!("{channel}: {error}");
+        let message = format!("{channel}: {}", with_causes(error));
         match error {
             SubscriptionError::Auth(error)
                 if matches!(error.cause(), AuthError::Http { .. } | AuthError::Handler(_)) =>
@@ -147,7 +147,7 @@ impl From<io::Error> for Failure {
 
 impl From<InvalidConfig> for Failure {
     fn from(error: InvalidConfig) -> Self {
-        Self::usage(error.to_string())
+        Self::usage(with_causes(&error).to_string())
     }
 }
 

@@ -2,12 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use pusher_driver::adapter::with_causes;
 use pusher_tokio::pusher_proto::signing::{
     ApiAnswer, ApiCall, ApiFailure, App, ChannelState, Channels, Info, InvalidCall, Publish, Published, PublishedBatch,
     Terminated, Users,
 };
-use pusher_tokio::{ChannelKind, ChannelName};
+use pusher_tokio::{ChannelKind, ChannelName, with_causes};
 use reqwest::{Client, Method, RequestBuilder, Url};
 
 use crate::failure::Failure;
@@ -38,7 +37,7 @@ impl HttpApi {
             None if target.is_this_machine() => client = client.no_proxy(),
             None => {}
         }
-        let client = client.build().map_err(|error| Failure::failed(with_causes(&error)))?;
+        let client = client.build().map_err(|error| Failure::failed(with_causes(&error).to_string()))?;
         // What the server accepts is for the server to say: self-hosted ones have other names and limits.
         let app = app.relaxed_channel_names(true).max_event_len(usize::MAX).api_prefix(target.prefix());
         Ok(Self { app, target, client })
@@ -150,7 +149,8 @@ fn refusal(failure: &ApiFailure) -> Failure {
 fn unanswered(error: reqwest::Error, origin: &str, outcome: &str) -> Failure {
     let (is_unsent, is_late) = (error.is_connect(), error.is_timeout());
     // The signature is part of the URL.
-    let causes = with_causes(&error.without_url());
+    let error = error.without_url();
+    let causes = with_causes(&error);
     if is_unsent {
         return Failure::cannot_connect(format!("cannot reach the HTTP API at {origin}: {causes}"));
     }

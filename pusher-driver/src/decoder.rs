@@ -28,7 +28,7 @@ pub enum TypedError {
     },
     /// The subscription was refused. There will be no events until [`subscribe`](crate::Client::subscribe) is called
     /// again or the client reconnects.
-    #[error("the subscription to {channel} failed: {error}")]
+    #[error("the subscription to {channel} failed")]
     Refused {
         /// The channel.
         channel: ChannelName,
@@ -37,7 +37,7 @@ pub enum TypedError {
         error: SubscriptionError,
     },
     /// The connection failed permanently. There will be no events until [`connect`](crate::Client::connect) is called.
-    #[error("the connection failed: {0}")]
+    #[error("the client stopped trying to connect")]
     Failed(#[source] FailReason),
 }
 

@@ -7,7 +7,7 @@ use std::task::Waker;
 use std::thread;
 use std::time::Duration;
 
-use pusher_proto::{CloseReason, Config, Frame, Instant, InvalidConfig, SocketEpoch};
+use pusher_proto::{CloseReason, Config, Frame, Instant, InvalidConfig, SocketEpoch, with_causes};
 
 use crate::client::Client;
 use crate::clock::Clock;
@@ -114,7 +114,7 @@ impl Engine {
                 Received::Skipped(len) => core.handle_skipped(socket, len, self.now),
                 Received::Part | Received::Yielded => core.handle_part(socket, self.now),
                 Received::Closed(reason) => {
-                    tracing::trace!(%socket, %reason, "closed");
+                    tracing::trace!(%socket, reason = %with_causes(&reason), "closed");
                     core.handle_close(socket, reason, self.now);
                 }
             }
@@ -128,7 +128,7 @@ impl Engine {
 
     /// The socket ended, or could not be opened.
     pub fn handle_close(&mut self, socket: SocketEpoch, reason: CloseReason) {
-        tracing::trace!(%socket, %reason, "closed");
+        tracing::trace!(%socket, reason = %with_causes(&reason), "closed");
         self.input(|state, now| state.core.handle_close(socket, reason, now));
     }
 

@@ -66,7 +66,7 @@ pub mod exports {
         ConnectionState, Data, DecryptionError, Diagnostic, Difference, Endpoint, Endpoints, Event, FailReason,
         Instant, InvalidConfig, InvalidName, Member, Members, NetworkHint, Presence, ProtocolError, Secret,
         ServerError, SigninError, SocketId, Stats, Strictness, SubscriptionError, Text, TransportError, TriggerError,
-        UserEvent,
+        UserEvent, WithCauses, with_causes,
     };
 
     #[cfg(feature = "signing")]
@@ -92,7 +92,7 @@ pub mod async_exports {
 /// The building blocks of adapters; applications do not need them.
 pub mod adapter {
     pub use crate::addresses::{ATTEMPT_DELAY, take_turns, with_address};
-    pub use crate::auth::{AuthUrl, InvalidAuthUrl, with_causes};
+    pub use crate::auth::{AuthUrl, InvalidAuthUrl, UNANSWERED};
     pub use crate::clock::{Clock, SystemClock};
     #[cfg(feature = "async")]
     pub use crate::connection::Connection;

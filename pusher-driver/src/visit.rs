@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use pusher_proto::{Action, AuthRequest, ChannelName, ConnectionState, Event, Instant};
+use pusher_proto::{Action, AuthRequest, ChannelName, ConnectionState, Event, Instant, with_causes};
 
 use crate::auth::AuthCall;
 use crate::routes::Deferred;
@@ -132,17 +132,21 @@ fn why_ended(state: &ConnectionState) -> Option<Ended> {
 fn trace_event(event: &Event, now: Instant) {
     match event {
         Event::Diagnostic(diagnostic) => tracing::info!("{diagnostic}"),
-        Event::ConnectionError(error) => tracing::warn!("{error}"),
+        Event::ConnectionError(error) => tracing::warn!("{}", with_causes(error)),
         Event::StateChanged { previous, current } => tracing::debug!(?previous, ?current, "state"),
-        Event::SubscriptionError { channel, error, retry_at: None } => tracing::warn!(%channel, "{error}"),
+        Event::SubscriptionError { channel, error, retry_at: None } => {
+            tracing::warn!(%channel, "{}", with_causes(error));
+        }
         Event::SubscriptionError { channel, error, retry_at: Some(at) } => {
-            tracing::warn!(%channel, "{error}; retrying in {:.1?}", at.since(now));
+            tracing::warn!(%channel, "{}; retrying in {:.1?}", with_causes(error), at.since(now));
         }
-        Event::SigninError { error, retry_at: None } => tracing::warn!("{error}"),
+        Event::SigninError { error, retry_at: None } => tracing::warn!("{}", with_causes(error)),
         Event::SigninError { error, retry_at: Some(at) } => {
-            tracing::warn!("{error}; retrying in {:.1?}", at.since(now));
+            tracing::warn!("{}; retrying in {:.1?}", with_causes(error), at.since(now));
         }
-        Event::DecryptionError { channel, event, error } => tracing::warn!(%channel, %event, "{error}"),
+        Event::DecryptionError { channel, event, error } => {
+            tracing::warn!(%channel, %event, "{}", with_causes(error));
+        }
         event => tracing::trace!(event = event.name(), channel = event.channel().map(ChannelName::as_str), "emit"),
     }
 }

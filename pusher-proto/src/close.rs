@@ -42,12 +42,12 @@ impl CloseFrame {
 /// # Examples
 ///
 /// ```
-/// use pusher_proto::{CloseFrame, CloseReason, TransportError};
+/// use pusher_proto::{CloseFrame, CloseReason, TransportError, with_causes};
 ///
 /// let closed = CloseReason::Closed(Some(CloseFrame::new(4200, "restart")));
 /// assert_eq!(closed.to_string(), "closed with 4200: restart");
 /// let failed = CloseReason::Failed(TransportError::Dns("no such host".into()));
-/// assert_eq!(failed.to_string(), "cannot resolve the host: no such host");
+/// assert_eq!(with_causes(&failed).to_string(), "the socket failed: cannot resolve the host: no such host");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -156,8 +156,8 @@ impl fmt::Display for CloseReason {
             Self::Closed(None) => f.write_str("closed without a code"),
             Self::Closed(Some(frame)) if frame.reason.is_empty() => write!(f, "closed with {}", frame.code),
             Self::Closed(Some(frame)) => write!(f, "closed with {}: {}", frame.code, frame.reason),
-            Self::Dropped => f.write_str("the connection was lost without a close frame"),
-            Self::Failed(error) => fmt::Display::fmt(error, f),
+            Self::Dropped => f.write_str("dropped without a close frame"),
+            Self::Failed(_) => f.write_str("the socket failed"),
             Self::FrameTooLarge => f.write_str("a frame was larger than the limit"),
             Self::TlsUnavailable => f.write_str("this build has no TLS: enable the feature `tls`, or set tls(false)"),
         }

@@ -326,7 +326,7 @@ impl ConfigBuilder {
 #[non_exhaustive]
 pub enum InvalidConfig {
     /// The application's key.
-    #[error("the application key is invalid: {0}")]
+    #[error("the application key is invalid")]
     Key(#[source] InvalidName),
     /// The list of endpoints is empty.
     #[error("at least one endpoint is needed")]

@@ -90,26 +90,27 @@ pub enum ProtocolError {
 /// # Examples
 ///
 /// ```
-/// use pusher_proto::{ConnectionError, ServerError};
+/// use pusher_proto::{ConnectionError, ServerError, with_causes};
 ///
 /// let error = ConnectionError::Refused(ServerError::new(4001, "no such application"));
-/// assert_eq!(error.to_string(), "the server refused the connection: no such application (code 4001)");
+/// assert_eq!(error.to_string(), "the server refused the connection");
+/// assert_eq!(with_causes(&error).to_string(), "the server refused the connection: no such application (code 4001)");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionError {
     /// The socket could not be opened, or failed.
-    #[error("{0}")]
+    #[error("the connection failed")]
     Transport(#[source] TransportError),
     /// The server did not send `pusher:connection_established` within
     /// [`handshake_timeout`](crate::ConfigBuilder::handshake_timeout).
     #[error("the server did not answer within the handshake timeout")]
     HandshakeTimeout,
     /// The server refused the connection with an error frame.
-    #[error("the server refused the connection: {0}")]
+    #[error("the server refused the connection")]
     Refused(#[source] ServerError),
     /// The socket ended.
-    #[error("{reason}{}", if *during_handshake { " during the handshake" } else { "" })]
+    #[error("the connection ended{}", if *during_handshake { " during the handshake" } else { "" })]
     Closed {
         /// How it ended.
         #[source]
@@ -122,10 +123,10 @@ pub enum ConnectionError {
     #[error("the server did not answer a ping")]
     PongTimeout,
     /// The server sent an error frame; the connection stays open.
-    #[error("{0}")]
+    #[error("the server reported an error")]
     Server(#[source] ServerError),
     /// The server sent a frame that could not be used; the connection stays open.
-    #[error("{0}")]
+    #[error("the server broke the protocol")]
     Protocol(#[source] ProtocolError),
 }
 
@@ -136,6 +137,9 @@ pub enum ConnectionError {
 /// ```
 /// use pusher_proto::FailReason;
 ///
+/// let reason = FailReason::Fatal { code: 4001, message: "App key app-key not in this cluster".into() };
+/// assert_eq!(reason.to_string(), "App key app-key not in this cluster (code 4001)");
+/// // A server that says nothing: the meaning of the code.
 /// let reason = FailReason::Fatal { code: 4001, message: "".into() };
 /// assert_eq!(reason.to_string(), "the application does not exist (code 4001)");
 /// ```
@@ -144,7 +148,7 @@ pub enum ConnectionError {
 pub enum FailReason {
     /// The connection was closed with a code that does not allow reconnecting (4000 to 4099, or one of
     /// [`fatal_codes`](crate::ConfigBuilder::fatal_codes)).
-    #[error("{meaning} (code {code}){}{message}", if message.is_empty() { "" } else { ": " }, meaning = meaning(*code))]
+    #[error("{} (code {code})", if message.is_empty() { meaning(*code) } else { message })]
     Fatal {
         /// The code.
         code: u32,
@@ -152,7 +156,7 @@ pub enum FailReason {
         message: Text,
     },
     /// As many consecutive attempts as [`max_attempts`](crate::ConfigBuilder::max_attempts) allows have failed.
-    #[error("gave up after {attempts} failed attempts; the last error: {last}")]
+    #[error("gave up after {attempts} failed attempts")]
     GaveUp {
         /// Consecutive failures.
         attempts: u32,
@@ -188,13 +192,13 @@ const fn meaning(code: u32) -> &'static str {
 /// # Examples
 ///
 /// ```
-/// use pusher_proto::{AuthError, SubscriptionError};
+/// use pusher_proto::{AuthError, SubscriptionError, with_causes};
 ///
 /// /// What the user reads.
 /// fn text(error: &SubscriptionError) -> String {
 ///     match error {
 ///         SubscriptionError::Auth(error) if error.status() == 403 => "This room is for members.".into(),
-///         error => format!("The room cannot be opened: {error}"),
+///         error => format!("The room cannot be opened: {}", with_causes(error)),
 ///     }
 /// }
 ///
@@ -205,13 +209,13 @@ const fn meaning(code: u32) -> &'static str {
 #[non_exhaustive]
 pub enum SubscriptionError {
     /// The application's server did not authorize the subscription.
-    #[error("{0}")]
+    #[error("the channel was not authorized")]
     Auth(#[source] AuthError),
     /// The server refused the subscription.
-    #[error("the server refused the subscription: {0}")]
+    #[error("the server refused the subscription")]
     Refused(#[source] ServerError),
     /// The server did not answer within [`subscribe_timeout`](crate::ConfigBuilder::subscribe_timeout).
-    #[error("the server did not answer the subscription{}", Probably(.probable_cause.as_ref()))]
+    #[error("the server did not answer the subscription{}", probably(.probable_cause.as_ref()))]
     Timeout {
         /// An error without a channel that arrived in this time, if there was one.
         #[source]
@@ -232,15 +236,9 @@ pub enum SubscriptionError {
     NameNotPortable,
 }
 
-struct Probably<'a>(Option<&'a ServerError>);
-
-impl core::fmt::Display for Probably<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self.0 {
-            None => Ok(()),
-            Some(error) => write!(f, ", probably because: {error}"),
-        }
-    }
+/// Introduces the error that follows as the source.
+const fn probably(cause: Option<&ServerError>) -> &'static str {
+    if cause.is_some() { ", probably because of an error that it reported" } else { "" }
 }
 
 /// Why the user is not signed in. The client tries again when [`signin`](crate::Client::signin) is called, and on the
@@ -249,23 +247,23 @@ impl core::fmt::Display for Probably<'_> {
 /// # Examples
 ///
 /// ```
-/// use pusher_proto::{ServerError, SigninError};
+/// use pusher_proto::{ServerError, SigninError, with_causes};
 ///
 /// let error = SigninError::Refused(ServerError::new(4009, "invalid signature"));
-/// assert_eq!(error.to_string(), "the server refused the sign-in: invalid signature (code 4009)");
+/// assert_eq!(with_causes(&error).to_string(), "the server refused the sign-in: invalid signature (code 4009)");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SigninError {
     /// The application's server did not authenticate the user.
-    #[error("{0}")]
+    #[error("the user was not authenticated")]
     Auth(#[source] AuthError),
     /// The server refused the sign-in.
-    #[error("the server refused the sign-in: {0}")]
+    #[error("the server refused the sign-in")]
     Refused(#[source] ServerError),
     /// The server did not answer within [`signin_timeout`](crate::ConfigBuilder::signin_timeout). Some servers without
     /// user authentication never answer.
-    #[error("the server did not answer the sign-in{}", Probably(.probable_cause.as_ref()))]
+    #[error("the server did not answer the sign-in{}", probably(.probable_cause.as_ref()))]
     Timeout {
         /// An error that arrived in this time and may be the answer, if there was one.
         #[source]
@@ -288,11 +286,11 @@ pub enum SigninError {
 /// # Examples
 ///
 /// ```
-/// use pusher_proto::{DecryptionError, Event};
+/// use pusher_proto::{DecryptionError, Event, with_causes};
 ///
 /// fn log(event: &Event) {
 ///     if let Event::DecryptionError { channel, event, error } = event {
-///         eprintln!("{event} of {channel} is lost: {error}");
+///         eprintln!("{event} of {channel} is lost: {}", with_causes(error));
 ///         if *error == DecryptionError::WrongKey {
 ///             eprintln!("do all servers of the application have the same master key?");
 ///         }
@@ -325,7 +323,7 @@ pub enum DecryptionError {
     #[error("no key opens the payload")]
     WrongKey,
     /// The key does not open the payload, and the application's server did not provide a newer one.
-    #[error("the key does not open the payload, and there is no newer one: {0}")]
+    #[error("the key does not open the payload, and there is no newer one")]
     KeyRefresh(#[source] AuthError),
     /// The decrypted payload is not UTF-8.
     #[error("the decrypted payload is not UTF-8")]
@@ -389,7 +387,7 @@ pub enum TriggerError {
     #[error("the queue of client events is full")]
     QueueFull,
     /// The name of the channel or of the event is invalid.
-    #[error("{0}")]
+    #[error("the name of the channel or of the event is invalid")]
     Name(#[source] InvalidName),
     /// The data has no JSON form; the text says why.
     #[error("the data cannot be serialized as JSON: {0}")]
@@ -408,16 +406,16 @@ mod tests {
     use core::error::Error;
 
     use super::*;
-    use crate::InvalidName;
+    use crate::{InvalidName, with_causes};
 
     #[test]
-    fn errors_that_wrap_another_return_it_as_their_source() {
-        let server = || ServerError { code: None, message: "no".into() };
+    fn errors_that_wrap_another_return_it_as_their_source_and_do_not_repeat_it() {
+        let server = || ServerError { code: None, message: "over capacity".into() };
         let auth = || AuthError::Timeout;
         let transport = || TransportError::Io("refused".into());
         let timeout = || Box::new(ConnectionError::PongTimeout);
         let failed = || CloseReason::Failed(transport());
-        let wrappers: [(&dyn Error, &dyn Error); 15] = [
+        let wrappers: [(&dyn Error, &dyn Error); 16] = [
             (&ConnectionError::Transport(transport()), &transport()),
             (&ConnectionError::Refused(server()), &server()),
             (&ConnectionError::Closed { reason: failed(), during_handshake: false }, &failed()),
@@ -434,12 +432,17 @@ mod tests {
             (&SigninError::Refused(server()), &server()),
             (&SigninError::Timeout { probable_cause: Some(server()) }, &server()),
             (&DecryptionError::KeyRefresh(auth()), &auth()),
-            (&auth().at("http://h/auth"), &auth()),
             (&crate::InvalidConfig::Key(InvalidName::Empty), &InvalidName::Empty),
+            (&TriggerError::Name(InvalidName::Empty), &InvalidName::Empty),
+            (&failed(), &transport()),
         ];
         for (wrapper, source) in wrappers {
             assert_eq!(wrapper.source().map(ToString::to_string), Some(source.to_string()), "{wrapper:?}");
+            assert!(!wrapper.to_string().contains(&source.to_string()), "a printed chain repeats {source}");
         }
-        assert_eq!(failed().source().map(ToString::to_string), Some("refused".into()));
+        let last = ConnectionError::Closed { reason: failed(), during_handshake: true };
+        let line =
+            "gave up after 2 failed attempts: the connection ended during the handshake: the socket failed: refused";
+        assert_eq!(with_causes(&FailReason::GaveUp { attempts: 2, last: Box::new(last) }).to_string(), line);
     }
 }

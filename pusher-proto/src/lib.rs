@@ -7,6 +7,7 @@
 extern crate alloc;
 
 mod auth;
+mod causes;
 mod client;
 mod close;
 mod config;
@@ -37,6 +38,7 @@ pub mod adapter {
 }
 
 pub use auth::{AuthBody, AuthError, AuthId, AuthPurpose, AuthRequest, AuthResponse, AuthSubject};
+pub use causes::{WithCauses, with_causes};
 pub use client::{Action, Channel, Client, Frame, NetworkHint, SocketEpoch, Stats, User};
 pub use close::{CloseFrame, CloseReason, TransportError};
 pub use config::{Config, ConfigBuilder, InvalidConfig, Strictness};

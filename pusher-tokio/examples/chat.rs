@@ -9,7 +9,7 @@ use std::io::{self, BufRead as _};
 use std::thread;
 use std::time::Duration;
 
-use pusher_tokio::{Config, Endpoint, Event, HttpAuth, connect};
+use pusher_tokio::{Config, Endpoint, Event, HttpAuth, connect, with_causes};
 use tokio::sync::mpsc;
 
 #[tokio::main(flavor = "current_thread")]
@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             line = lines.recv() => match line {
                 Some(line) => {
                     if let Err(error) = room.trigger("client-message", &line) {
-                        eprintln!("not sent: {error}");
+                        eprintln!("not sent: {}", with_causes(&error));
                     }
                 }
                 None => break,

@@ -16,6 +16,7 @@ use pusher_tokio::tokio_tungstenite_0_29::tokio_tungstenite::{
 use pusher_tokio::tokio_tungstenite_0_29::{OpenError, Upgrade, connect_with};
 use pusher_tokio::{
     Client, Config, ConnectionError, ConnectionState, Endpoint, Event, Events, NoAuth, Options, TransportError,
+    with_causes,
 };
 use tokio::io::{DuplexStream, duplex};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -128,7 +129,8 @@ async fn a_message_above_max_frame_len_ends_the_connection_and_another_is_opened
     server.send(Message::text("x".repeat(1_001))).await.unwrap();
     assert_eq!(close_code(&mut server).await, 1009);
     drop(server);
-    assert_eq!(next_error(&mut events).await.to_string(), "a frame was larger than the limit");
+    let error = next_error(&mut events).await;
+    assert_eq!(with_causes(&error).to_string(), "the connection ended: a frame was larger than the limit");
     connected(&mut events).await;
     within(servers.recv()).await;
 }

@@ -1,8 +1,9 @@
 //! Realistic auth servers: the requests that they get, and the meaning of their answers, as bytes of HTTP.
 
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use pusher_driver::{Proxy, SubscribeError};
+use pusher_driver::{HttpAuth, Proxy, SubscribeError};
 use pusher_proto::{AuthError, InvalidConfig, SubscriptionError};
 
 use crate::Scenario;
@@ -24,6 +25,7 @@ list! {
     an_expired_session_is_renewed_whatever_the_backend_calls_it
     an_answer_that_cannot_be_used_says_what_came_but_no_secret
     a_wrong_url_and_a_lost_connection_name_host_and_path_only
+    an_auth_server_that_is_down_is_described_alike_by_all_adapters
     a_client_is_not_made_with_an_auth_url_that_cannot_be_used
     an_auth_server_that_never_ends_its_answer_does_not_hold_up_others
     a_request_ends_with_its_time
@@ -154,7 +156,7 @@ fn a_wrong_url_and_a_lost_connection_name_host_and_path_only<A: Adapter>(world: 
             Answer::new("302 Found", "Location: https://h/login?back=t0ken\r\n", ""),
             "302: redirects to https://h/login;",
         ),
-        (Answer::Close, "BACKEND: authorization failed: "),
+        (Answer::Close, "BACKEND: authorization failed: the connection ended before the answer"),
     ];
     for (answer, excerpt) in answers {
         let backend = Backend::new([answer]);
@@ -164,6 +166,16 @@ fn a_wrong_url_and_a_lost_connection_name_host_and_path_only<A: Adapter>(world: 
         assert!(error.to_string().starts_with(&format!("{}: ", backend.url())), "{shown}");
         assert!(shown.contains(&excerpt) && !shown.contains("t0ken"), "{excerpt}: {shown}");
     }
+}
+
+fn an_auth_server_that_is_down_is_described_alike_by_all_adapters<A: Adapter>(world: &mut World<A>) {
+    // The port was just free.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let refusal = TcpStream::connect(address).unwrap_err();
+    let url = format!("http://{address}/auth");
+    let user = world.user_with(world.config().auth_retries(0), HttpAuth::new(url.as_str()), &options());
+    user.client.connect();
+    assert_eq!(refused(&user), AuthError::Network(format!("{address}: {refusal}")).at(url));
 }
 
 fn a_client_is_not_made_with_an_auth_url_that_cannot_be_used<A: Adapter>(world: &mut World<A>) {

@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use pusher_proto::{Action, ConnectionState, Diagnostic, Event, Instant, Member, Presence};
+use pusher_proto::{
+    Action, ConnectionError, ConnectionState, Diagnostic, Event, Instant, Member, Presence, SigninError,
+    SubscriptionError, with_causes,
+};
 
 /// The line of an action, or `None` for an action that transcripts leave out.
 pub(crate) fn action(action: &Action, now: Instant) -> Option<String> {
@@ -24,7 +27,7 @@ fn event(event: &Event, now: Instant) -> String {
     match event {
         Event::StateChanged { current, .. } => state(current, now),
         Event::Unavailable => "unavailable".into(),
-        Event::ConnectionError(error) => format!("error {error}"),
+        Event::ConnectionError(error) => format!("error {}", connection_error(error)),
         Event::Channel(event) => {
             let mut line = format!("event {} {} {}", event.channel(), event.event(), data(event.data().raw()));
             if let Some(user_id) = event.user_id() {
@@ -38,15 +41,21 @@ fn event(event: &Event, now: Instant) -> String {
             let presence = presence.as_ref().map(self::presence).unwrap_or_default();
             format!("subscription_succeeded {channel}{again}{presence}")
         }
-        Event::SubscriptionError { channel, error, retry_at: None } => format!("subscription_error {channel}: {error}"),
+        Event::SubscriptionError { channel, error, retry_at: None } => {
+            format!("subscription_error {channel}: {}", subscription_error(error))
+        }
         Event::SubscriptionError { channel, error, retry_at: Some(at) } => {
-            format!("retry {channel} {}: {error}", delay(*at, now))
+            format!("retry {channel} {}: {}", delay(*at, now), subscription_error(error))
         }
         Event::ContinuityLost { channel, since } => format!("continuity_lost {channel} since {since}"),
-        Event::DecryptionError { channel, event, error } => format!("decryption_error {channel} {event}: {error}"),
+        Event::DecryptionError { channel, event, error } => {
+            format!("decryption_error {channel} {event}: {}", with_causes(error))
+        }
         Event::SignedIn { id, data } => format!("signed_in {id} {}", data.raw()),
-        Event::SigninError { error, retry_at: None } => format!("signin_error {error}"),
-        Event::SigninError { error, retry_at: Some(at) } => format!("retry user {}: {error}", delay(*at, now)),
+        Event::SigninError { error, retry_at: None } => format!("signin_error {}", signin_error(error)),
+        Event::SigninError { error, retry_at: Some(at) } => {
+            format!("retry user {}: {}", delay(*at, now), signin_error(error))
+        }
         Event::User(event) => format!("user_event {} {}", event.event(), data(event.data().raw())),
         Event::UserContinuityLost { since } => format!("user_continuity_lost since {since}"),
         Event::Watchlist { name, user_ids, data } => format!("watchlist {name} {user_ids:?} {}", data.raw()),
@@ -70,11 +79,37 @@ fn state(state: &ConnectionState, now: Instant) -> String {
         ConnectionState::Connecting { attempt } => format!("connecting attempt={attempt}"),
         ConnectionState::Waiting { attempt, retry_at, cause } => {
             let delay = retry_at.since(now).as_secs_f64();
-            format!("waiting attempt={attempt} {delay:.3}s: {cause}")
+            format!("waiting attempt={attempt} {delay:.3}s: {}", connection_error(cause))
         }
         ConnectionState::Connected { socket_id } => format!("connected {socket_id}"),
         ConnectionState::Disconnected => "disconnected".into(),
-        ConnectionState::Failed { reason } => format!("failed: {reason}"),
+        ConnectionState::Failed { reason } => format!("failed: {}", with_causes(reason)),
+    }
+}
+
+/// An error in fewer words than [`with_causes`] has: the line says already that the connection, the channel or the sign-in failed.
+fn connection_error(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::Closed { reason, during_handshake: true } => format!("{reason} during the handshake"),
+        ConnectionError::Closed { reason, during_handshake: false } => reason.to_string(),
+        ConnectionError::Transport(error) => error.to_string(),
+        ConnectionError::Server(error) => error.to_string(),
+        ConnectionError::Protocol(error) => error.to_string(),
+        error => with_causes(error).to_string(),
+    }
+}
+
+fn subscription_error(error: &SubscriptionError) -> String {
+    match error {
+        SubscriptionError::Auth(error) => error.to_string(),
+        error => with_causes(error).to_string(),
+    }
+}
+
+fn signin_error(error: &SigninError) -> String {
+    match error {
+        SigninError::Auth(error) => error.to_string(),
+        error => with_causes(error).to_string(),
     }
 }
 

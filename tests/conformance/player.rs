@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pusher_proto::{
     Action, AppKey, AuthId, Client, ClientEventName, CloseFrame, CloseReason, Config, ConnectionState, Data, Endpoint,
-    Endpoints, Event, Frame, Instant, NetworkHint, SocketEpoch,
+    Endpoints, Event, Frame, Instant, NetworkHint, SocketEpoch, with_causes,
 };
 
 use super::describe;
@@ -189,7 +189,7 @@ impl Player {
                 let event = ClientEventName::new(word()?).map_err(|error| error.to_string())?;
                 let data = Data::from_json(word()?).map_err(|error| error.to_string())?;
                 let result = client.trigger(&name, &event, &data, self.now);
-                return Ok(result.err().map(|error| format!("* trigger_error: {error}")));
+                return Ok(result.err().map(|error| format!("* trigger_error: {}", with_causes(&error))));
             }
             "auth" => {
                 let (number, answer) = rest.split_once(' ').ok_or("auth #N ANSWER")?;

@@ -88,6 +88,80 @@ pub(crate) fn examples() -> Trial {
     })
 }
 
+/// One test of the errors: a chain of `source`s that is printed whole says everything once.
+pub(crate) fn errors() -> Trial {
+    Trial::test("rules: no error repeats the text of its source", || {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut found = 0;
+        let mut wrong = Vec::new();
+        for path in CRATES.iter().flat_map(|name| sources(&root.join(name).join("src"))) {
+            let source = fs::read_to_string(&path).expect("a source is readable text");
+            for (texts, place) in sources_with_texts(&source) {
+                found += 1;
+                // `{0}` and `.0` of a tuple, `{name}` and `name` of a field.
+                let words: Vec<&str> = texts.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+                if words.contains(&place) && !texts.contains("probably(") {
+                    wrong.push(format!("{}: {texts}", path.display()));
+                }
+            }
+            let by_hand = source.matches("fn source(&self) -> Option").count();
+            let is_known = SOURCES_BY_HAND.iter().any(|known| path.ends_with(known));
+            if by_hand > usize::from(is_known) {
+                wrong.push(format!("{}: `fn source` by hand; test its text and name the file here", path.display()));
+            }
+        }
+        if found == 0 || !wrong.is_empty() {
+            return Err(format!("of {found} sources, these are in the text of their error: {wrong:#?}").into());
+        }
+        Ok(())
+    })
+}
+
+/// Every `#[source]` and `#[from]` with the text of its error: the last `#[error(…)]` before it, and the name of its field.
+fn sources_with_texts(source: &str) -> impl Iterator<Item = (&str, &str)> {
+    let places = ["#[source]", "#[from]"].into_iter().flat_map(|mark| source.match_indices(mark));
+    places.filter_map(|(at, mark)| {
+        let before = &source[..at];
+        let texts = &before[before.rfind("#[error(")? + "#[error(".len()..];
+        let texts = &texts[..texts.rfind(")]")?];
+        let field = source[at + mark.len()..].trim_start();
+        let name = field
+            .split_once(':')
+            .map(|(name, _)| name)
+            .filter(|name| name.chars().all(|c| c.is_lowercase() || c == '_'));
+        Some((texts, name.unwrap_or("0")))
+    })
+}
+
+/// Published crates whose errors are public.
+const CRATES: [&str; 8] = [
+    "pusher-proto",
+    "pusher-websocket",
+    "pusher-session",
+    "pusher-driver",
+    "pusher-tokio",
+    "pusher-async-std",
+    "pusher-blocking",
+    "pusher-server",
+];
+
+/// Where `source` is written by hand, and a test compares its text.
+const SOURCES_BY_HAND: [&str; 2] = ["pusher-proto/src/close.rs", "tokio_tungstenite_0_29/error.rs"];
+
+/// All sources of a folder and those below it.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("the sources are part of the project") {
+        let path = entry.expect("a folder that can be opened can be listed").path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
 fn is_public_method(line: &str) -> bool {
     ["pub fn", "pub const fn", "pub async fn"].iter().any(|start| line.starts_with(start))
 }

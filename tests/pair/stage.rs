@@ -19,9 +19,9 @@ pub(crate) const PING: &str = r#"{"event":"pusher:ping","data":{}}"#;
 pub(crate) const PONG: &str = r#"{"event":"pusher:pong","data":{}}"#;
 
 /// What a client reports about a socket that ended without a close frame.
-pub(crate) const LOST: &str = "the connection was lost without a close frame";
-pub(crate) const LOST_ERROR: &str = "error the connection was lost without a close frame";
-pub(crate) const LOST_WAITING: &str = "waiting: the connection was lost without a close frame";
+pub(crate) const LOST: &str = "dropped without a close frame";
+pub(crate) const LOST_ERROR: &str = "error dropped without a close frame";
+pub(crate) const LOST_WAITING: &str = "waiting: dropped without a close frame";
 
 /// How long a message takes to arrive.
 pub(crate) const TRIP: Duration = Duration::from_millis(20);

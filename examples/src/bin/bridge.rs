@@ -14,7 +14,7 @@ use std::error::Error;
 use std::io::{ErrorKind, Write as _};
 
 use pusher_tokio::pusher_proto::signing::App;
-use pusher_tokio::{Config, Data, Event, LocalAuth, connect};
+use pusher_tokio::{Config, Data, Event, LocalAuth, connect, with_causes};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -34,11 +34,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     while let Some(event) = events.recv().await {
         match &event {
-            Event::ConnectionError(error) => eprintln!("{url}: {error}; retrying"),
+            Event::ConnectionError(error) => eprintln!("{url}: {}; retrying", with_causes(error)),
             Event::SubscriptionError { channel, error, retry_at: None } => {
-                return Err(format!("{channel}: {error}").into());
+                return Err(format!("{channel}: {}", with_causes(error)).into());
             }
-            Event::SubscriptionError { channel, error, .. } => eprintln!("{channel}: {error}; retrying"),
+            Event::SubscriptionError { channel, error, .. } => eprintln!("{channel}: {}; retrying", with_causes(error)),
             event if event.channel().is_some() || event.is_gap() => match write(event) {
                 // The reader has closed the pipe, such as `head` after its last line.
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),

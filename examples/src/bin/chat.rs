@@ -12,7 +12,7 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use pusher_tokio::{Config, Event, HttpAuth, connect};
+use pusher_tokio::{Config, Event, HttpAuth, connect, with_causes};
 use tokio::io::AsyncReadExt as _;
 
 #[tokio::main]
@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                         continue;
                     }
                     if let Err(error) = room.trigger("client-message", &String::from_utf8_lossy(&line)) {
-                        eprintln!("not sent: {error}");
+                        eprintln!("not sent: {}", with_causes(&error));
                     }
                     line.clear();
                 }

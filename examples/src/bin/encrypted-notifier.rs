@@ -14,7 +14,7 @@ use std::error::Error;
 use std::time::SystemTime;
 
 use pusher_tokio::pusher_proto::signing::{App, MasterKey};
-use pusher_tokio::{Config, Event, HttpAuth, connect};
+use pusher_tokio::{Config, Event, HttpAuth, connect, with_causes};
 use serde::{Deserialize, Serialize};
 
 const CHANNEL: &str = "private-encrypted-notices";
@@ -50,16 +50,16 @@ async fn listen() -> Result<(), Box<dyn Error>> {
                     Err(error) => eprintln!("not a notice: {error}"),
                 },
                 Some(Event::DecryptionError { error, .. }) => {
-                    eprintln!("cannot decrypt: {error}; has the sender the master key of the auth endpoint?");
+                    eprintln!("cannot decrypt: {}; has the sender the master key of the auth endpoint?", with_causes(&error));
                 }
                 Some(Event::ContinuityLost { .. }) => println!("(the connection was lost: notices may be missing here)"),
                 Some(Event::SubscriptionError { error, retry_at: None, .. }) => return Err(error.into()),
-                Some(Event::SubscriptionError { error, .. }) => eprintln!("{error}; retrying"),
+                Some(Event::SubscriptionError { error, .. }) => eprintln!("{}; retrying", with_causes(&error)),
                 Some(_) => {}
                 None => return Ok(()),
             },
             Some(event) = errors.recv() => if let Event::ConnectionError(error) = event {
-                eprintln!("{url}: {error}; retrying");
+                eprintln!("{url}: {}; retrying", with_causes(&error));
             },
         }
     }

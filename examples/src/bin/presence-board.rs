@@ -11,7 +11,7 @@
 
 use std::error::Error;
 
-use pusher_tokio::{Config, Event, HttpAuth, Subscription, connect};
+use pusher_tokio::{Config, Event, HttpAuth, Subscription, connect, with_causes};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -37,12 +37,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 // Until the channel is subscribed again, the board may be out of date.
                 Some(Event::ContinuityLost { .. }) => println!("(reconnected)"),
                 Some(Event::SubscriptionError { error, retry_at: None, .. }) => return Err(error.into()),
-                Some(Event::SubscriptionError { error, .. }) => eprintln!("{error}; retrying"),
+                Some(Event::SubscriptionError { error, .. }) => eprintln!("{}; retrying", with_causes(&error)),
                 Some(_) => {}
                 None => return Ok(()),
             },
             Some(event) = errors.recv() => if let Event::ConnectionError(error) = event {
-                eprintln!("{url}: {error}; retrying");
+                eprintln!("{url}: {}; retrying", with_causes(&error));
             },
         }
     }

@@ -18,7 +18,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use pusher_tokio::pusher_proto::signing::App;
-use pusher_tokio::{Config, Event, LocalAuth, connect};
+use pusher_tokio::{Config, Event, LocalAuth, connect, with_causes};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             event = events.recv() => event,
             Some(event) = errors.recv() => {
                 if let Event::ConnectionError(error) = event {
-                    eprintln!("{url}: {error}; retrying");
+                    eprintln!("{url}: {}; retrying", with_causes(&error));
                 }
                 continue;
             }
@@ -64,7 +64,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 Err(error) => eprintln!("not an order: {error}: {}", event.data().text()),
             },
             Some(Event::SubscriptionError { error, retry_at: None, .. }) => return Err(error.into()),
-            Some(Event::SubscriptionError { error, .. }) => eprintln!("{error}; retrying"),
+            Some(Event::SubscriptionError { error, .. }) => eprintln!("{}; retrying", with_causes(&error)),
             Some(_) => {}
             None => return Ok(()),
         }

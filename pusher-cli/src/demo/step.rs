@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
-use pusher_tokio::{ConnectionError, Event, Subscription};
+use pusher_tokio::{ConnectionError, Event, Subscription, with_causes};
 use tokio::time::{Instant, timeout_at};
 
 use super::tour::Tour;
@@ -93,7 +93,7 @@ pub(super) async fn next_on<T>(
     mut pick: impl FnMut(Event) -> Option<T>,
 ) -> Result<T, Miss> {
     next(channel, limit, what, |event| match event {
-        Event::SubscriptionError { error, .. } => Some(Err(Miss::failed(error.to_string()))),
+        Event::SubscriptionError { error, .. } => Some(Err(Miss::failed(with_causes(&error).to_string()))),
         event => pick(event).map(Ok),
     })
     .await?

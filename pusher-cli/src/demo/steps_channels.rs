@@ -1,6 +1,6 @@
 //! Public and private channels.
 
-use pusher_tokio::{Data, Event};
+use pusher_tokio::{Data, Event, with_causes};
 use serde_json::json;
 
 use super::step::{LIMIT, Miss, Outcome, Step, complaint, next_on, published, step};
@@ -41,7 +41,7 @@ async fn client_event(tour: &mut Tour) -> Outcome {
     let name = "client-typing";
     let payload = Data::from_json(data.as_str()).map_err(|error| Miss::failed(error.to_string()))?;
     let channel = tour.bob.private.insert(tour.bob.join(&tour.names.private).await?);
-    channel.trigger(name, &payload).map_err(|error| Miss::failed(error.to_string()))?;
+    channel.trigger(name, &payload).map_err(|error| Miss::failed(with_causes(&error).to_string()))?;
 
     let is_lenient = tour.is_lenient;
     let channel = subscription(&mut tour.alice.private)?;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use pusher_tokio::{ConnectionState, Event, SocketId};
+use pusher_tokio::{ConnectionState, Event, SocketId, with_causes};
 use serde_json::json;
 
 use super::step::{LIMIT, Miss, Outcome, Step, next, next_on, published, step};
@@ -51,7 +51,9 @@ async fn lose_socket(tour: &mut Tour) -> Outcome {
     let _ = steps_presence::join(tour).await;
     tour.proxy.cut();
     next(&mut tour.alice.events, LIMIT, "sign of the lost socket", |event| match event {
-        Event::StateChanged { current: ConnectionState::Waiting { cause, .. }, .. } => Some(cause.to_string()),
+        Event::StateChanged { current: ConnectionState::Waiting { cause, .. }, .. } => {
+            Some(with_causes(&cause).to_string())
+        }
         _ => None,
     })
     .await

@@ -1,6 +1,6 @@
 //! Channels that alice does not get.
 
-use pusher_tokio::{ChannelName, Event, SubscriptionError};
+use pusher_tokio::{ChannelName, Event, SubscriptionError, with_causes};
 
 use super::step::{LIMIT, Miss, Outcome, Step, next, step};
 use super::tour::Tour;
@@ -11,7 +11,7 @@ pub(super) const STEPS: &[Step] =
 async fn refused_authorization(tour: &mut Tour) -> Outcome {
     match refusal(tour, &tour.names.forbidden).await? {
         SubscriptionError::Auth(error) if error.status() == 403 => Ok(error.cause().to_string()),
-        error => Err(Miss::failed(error.to_string())),
+        error => Err(Miss::failed(with_causes(&error).to_string())),
     }
 }
 
@@ -19,8 +19,10 @@ async fn wrong_signature(tour: &mut Tour) -> Outcome {
     match refusal(tour, &tour.names.forged).await? {
         SubscriptionError::Refused(error) => Ok(error.to_string()),
         // Some servers do not answer at all.
-        error @ SubscriptionError::Timeout { .. } if tour.is_lenient => Err(Miss::Unsupported(error.to_string())),
-        error => Err(Miss::failed(error.to_string())),
+        error @ SubscriptionError::Timeout { .. } if tour.is_lenient => {
+            Err(Miss::Unsupported(with_causes(&error).to_string()))
+        }
+        error => Err(Miss::failed(with_causes(&error).to_string())),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pusher_tokio::{Event, SigninError};
+use pusher_tokio::{Event, SigninError, with_causes};
 use serde_json::json;
 
 use super::step::{LIMIT, Miss, Outcome, Step, next, step};
@@ -60,9 +60,9 @@ async fn sign_in_as(guest: &mut Guest, is_lenient: bool) -> Outcome {
     match end.await? {
         Ok(id) => Ok(format!("as {id}")),
         Err(error @ (SigninError::Refused(_) | SigninError::Timeout { .. })) if is_lenient => {
-            Err(Miss::Unsupported(error.to_string()))
+            Err(Miss::Unsupported(with_causes(&error).to_string()))
         }
-        Err(error) => Err(Miss::failed(error.to_string())),
+        Err(error) => Err(Miss::failed(with_causes(&error).to_string())),
     }
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 use pusher_server::Server;
 use pusher_server::pusher_proto::server::Dialect;
 use pusher_tokio::pusher_proto::signing::{App, Publish};
-use pusher_tokio::{ChannelName, Client, Data, Endpoint, Events, InvalidName, Options, Secret, Subscription};
+use pusher_tokio::{
+    ChannelName, Client, Data, Endpoint, Events, InvalidName, Options, Secret, Subscription, with_causes,
+};
 
 use super::auth::{MasterKeyCell, TourAuth};
 use super::proxy::Proxy;
@@ -148,7 +150,7 @@ impl Guest {
         let channel = self.subscribe(channel)?;
         match tokio::time::timeout(LIMIT, channel.subscribed()).await {
             Ok(Ok(())) => Ok(channel),
-            Ok(Err(error)) => Err(Miss::failed(format!("{}: {error}", channel.name()))),
+            Ok(Err(error)) => Err(Miss::failed(format!("{}: {}", channel.name(), with_causes(&error)))),
             Err(_) => Err(Miss::Late { what: "answer to the subscription", limit: LIMIT }),
         }
     }

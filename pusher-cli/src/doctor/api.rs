@@ -1,7 +1,7 @@
 //! The HTTP API: whether it is there, and takes our id, key and secret.
 
-use pusher_driver::adapter::with_causes;
 use pusher_tokio::pusher_proto::signing::{ApiFailure, Info};
+use pusher_tokio::with_causes;
 
 use super::clock::MAX_SKEW;
 use super::finding::Finding;

@@ -59,7 +59,8 @@ fn not_delivered() -> Finding {
 
 /// A second connection, subscribed to the private channel.
 async fn second(patient: &Patient) -> Result<Line, Finding> {
-    let failed = |reason: CloseReason| Finding::failed(format!("no second connection: {reason}"));
+    let failed =
+        |reason: CloseReason| Finding::failed(format!("no second connection: {}", pusher_tokio::with_causes(&reason)));
     let line = Line::open(&patient.options, &patient.request, &patient.config).await;
     let mut line = line.map_err(|reason| failed(reason).fix("check the limits of the server for connections"))?;
     let greeted = line.wait(|message| {

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use jiff::fmt::rfc2822;
-use pusher_driver::adapter::with_causes;
+use pusher_tokio::with_causes;
 use reqwest::header::DATE;
 
 use super::finding::Finding;
@@ -18,7 +18,8 @@ pub(super) async fn clock(patient: &mut Patient) -> Finding {
     let answer = match answer {
         Ok(answer) => answer,
         Err(error) => {
-            let causes = with_causes(&error.without_url());
+            let error = error.without_url();
+            let causes = with_causes(&error);
             return Finding::warning(format!("no answer to an HTTP request: {causes}"))
                 .means("the HTTP API cannot be reached at this address either")
                 .fix("check that the server serves HTTP beside WebSockets");

@@ -27,7 +27,9 @@ pub(super) async fn greeting(patient: &mut Patient) -> Finding {
         }
         Err(CloseReason::Dropped | CloseReason::Closed(_)) => Finding::refused(SILENT_REFUSAL)
             .fix("check --key, and that the application is enabled and has connections left"),
-        Err(reason) => Finding::unreachable(reason.to_string()).fix("check the logs of the server"),
+        Err(reason) => {
+            Finding::unreachable(pusher_tokio::with_causes(&reason).to_string()).fix("check the logs of the server")
+        }
     }
 }
 
@@ -59,7 +61,7 @@ pub(super) fn ping_late(_patient: &Patient) -> Finding {
 
 /// The connection has ended.
 pub(super) fn lost(reason: &CloseReason) -> Finding {
-    let finding = Finding::failed(format!("the connection ended: {reason}"));
+    let finding = Finding::failed(format!("the connection ended: {}", pusher_tokio::with_causes(reason)));
     match reason {
         CloseReason::Closed(Some(frame)) => match advice(u64::from(frame.code)) {
             Some((means, fix)) => finding.means(means).fix(fix),

@@ -72,7 +72,8 @@ enum Refused {
 
 async fn shake_hands(patient: &Patient, tls: &Tls) -> Result<Certificate, Refused> {
     let request = &patient.request;
-    let otherwise = |reason: pusher_tokio::CloseReason| Refused::Otherwise(reason.to_string());
+    let otherwise =
+        |reason: pusher_tokio::CloseReason| Refused::Otherwise(pusher_tokio::with_causes(&reason).to_string());
     let config = tls.client_config().map_err(|error| Refused::Otherwise(error.to_string()))?;
     let name = server_name(&request.host).map_err(otherwise)?;
     let tcp = open_tcp(&patient.options, &request.host, request.port, true).await.map_err(otherwise)?;

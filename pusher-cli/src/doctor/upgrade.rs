@@ -25,7 +25,7 @@ pub(super) async fn upgrade(patient: &mut Patient) -> Finding {
             } else {
                 "use wss:// if the server has TLS, and check the port"
             }),
-        Err(reason) => Finding::unreachable(reason.to_string())
+        Err(reason) => Finding::unreachable(pusher_tokio::with_causes(&reason).to_string())
             .means("the connection ended before the server answered the upgrade")
             .fix(if patient.request.tls {
                 "check the port"

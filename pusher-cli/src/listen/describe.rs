@@ -1,6 +1,6 @@
 //! Events in the words of `pusher listen`.
 
-use pusher_tokio::{ChannelName, ConnectionState, Diagnostic, Event, Member, Presence};
+use pusher_tokio::{ChannelName, ConnectionState, Diagnostic, Event, Member, Presence, with_causes};
 use serde::Serialize;
 
 use crate::output::{BOLD, CHANNEL, DIM, WARNING, printable, time_of_day, timestamp};
@@ -54,17 +54,19 @@ pub(super) fn human(event: &Event) -> String {
             warning(&time, Some(channel), "the connection was lost: events may be missing here")
         }
         Event::DecryptionError { event, error, .. } => {
-            warning(&time, Some(channel), &format!("cannot decrypt {event}: {error}"))
+            warning(&time, Some(channel), &format!("cannot decrypt {event}: {}", with_causes(error)))
         }
-        Event::SubscriptionError { error, retry_at: None, .. } => warning(&time, Some(channel), &error.to_string()),
+        Event::SubscriptionError { error, retry_at: None, .. } => {
+            warning(&time, Some(channel), &with_causes(error).to_string())
+        }
         Event::SubscriptionError { error, retry_at: Some(_), .. } => {
-            warning(&time, Some(channel), &format!("{error}; retrying"))
+            warning(&time, Some(channel), &format!("{}; retrying", with_causes(error)))
         }
         Event::Diagnostic(Diagnostic::KeyRetry { channel, error, .. }) => {
             warning(&time, Some(channel.as_str()), &format!("no newer key: {error}; retrying"))
         }
         Event::Diagnostic(diagnostic) => warning(&time, None, &diagnostic.to_string()),
-        Event::ConnectionError(error) => warning(&time, None, &error.to_string()),
+        Event::ConnectionError(error) => warning(&time, None, &with_causes(error).to_string()),
         Event::Unavailable => warning(&time, None, "still not connected; retrying"),
         Event::Lagged { missed } => {
             warning(&time, None, &format!("{missed} events arrived faster than they were printed and are missing here"))
@@ -127,9 +129,9 @@ fn data(event: &Event) -> Option<String> {
 /// The state and what is to be known of it.
 fn state(state: &ConnectionState) -> String {
     match state {
-        ConnectionState::Waiting { cause, .. } => format!("{}: {cause}", state.name()),
+        ConnectionState::Waiting { cause, .. } => format!("{}: {}", state.name(), with_causes(cause)),
         ConnectionState::Connected { socket_id } => format!("{} as {socket_id}", state.name()),
-        ConnectionState::Failed { reason } => format!("{}: {reason}", state.name()),
+        ConnectionState::Failed { reason } => format!("{}: {}", state.name(), with_causes(reason)),
         ConnectionState::Initialized | ConnectionState::Connecting { .. } | ConnectionState::Disconnected => {
             state.name().to_owned()
         }

@@ -71,7 +71,7 @@ async fn ends_at_once_where_nothing_can_work() {
     wrong_secret.expect_failure(4, refused);
     demo(&server.ws_url(), ["wrong", "app-key", "app-secret"], &[]).await.expect_failure(4, refused);
     let wrong_key = demo(&server.ws_url(), ["1", "wrong", "app-secret"], &[]).await;
-    wrong_key.expect_failure(4, "the application does not exist (code 4001)");
+    wrong_key.expect_failure(4, "Application does not exist (code 4001)");
     assert!(!wrong_secret.stdout.contains("wrong"), "{wrong_secret:?}");
 }
 

@@ -30,7 +30,7 @@ async fn unreachable_host() {
 async fn wrong_key() {
     let server = server().await;
     let run = pusher(&["listen", "--url", &server.ws_url(), "--key", "wrong", "-c", "a"]).await;
-    run.expect_failure(4, "the application does not exist");
+    run.expect_failure(4, "Application does not exist (code 4001)");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,7 +61,10 @@ async fn refused_channel() {
     let endpoint = format!("{}/pusher/auth", server.http_url());
     let listen = ["listen", "--url", &server.ws_url(), "--key", "app-key", "--auth-url", &endpoint];
     let run = pusher(&[&listen[..], &["-c", "private-forbidden"]].concat()).await;
-    run.expect_failure(4, &format!("private-forbidden: {endpoint}: authorization denied with status 403"));
+    run.expect_failure(
+        4,
+        &format!("private-forbidden: the channel was not authorized: {endpoint}: authorization denied with status 403"),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

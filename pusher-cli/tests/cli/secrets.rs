@@ -109,7 +109,10 @@ async fn headers_for_the_auth_endpoint_may_come_from_the_environment() {
     let listen = ["listen", "--url", &url, "--key", "app-key", "--auth-url", &endpoint, "-c", "private-a"];
     let env = [("PUSHER_AUTH_HEADER", "X-One=1\n\nX-Two = a=b\n")];
     let run = pusher_with(&env, &[&listen[..], &["--auth-header", "X-Three=3"]].concat()).await;
-    run.expect_failure(4, &format!("private-a: {endpoint}: authorization denied with status 403"));
+    run.expect_failure(
+        4,
+        &format!("private-a: the channel was not authorized: {endpoint}: authorization denied with status 403"),
+    );
     let request = requests.recv().await.unwrap();
     for header in ["x-one: 1\r\n", "x-two: a=b\r\n", "x-three: 3\r\n"] {
         assert!(request.contains(header), "{request}");

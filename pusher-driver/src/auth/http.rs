@@ -293,19 +293,6 @@ fn misdirected(response: &HttpResponse) -> Option<String> {
     }
 }
 
-/// Returns an error with its causes, such as `request: connection: refused`; errors of HTTP libraries show only the
-/// outermost.
-#[must_use]
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
-}
-
 /// The format of the body for a `Content-Type`, if it is supported.
 fn body_of(content_type: &str) -> Option<AuthBody> {
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -325,17 +312,3 @@ const PAGE_EXPIRED: u16 = 419;
 /// Statuses that a wrong URL leads to (RFC 9110, sections 15.5.5 and 15.5.6).
 const NOT_FOUND: u16 = 404;
 const METHOD_NOT_ALLOWED: u16 = 405;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_is_reported_with_all_its_causes() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("{0}")]
-        struct Layer(&'static str, #[source] Option<Box<Layer>>);
-        let error = Layer("request", Some(Box::new(Layer("connection", Some(Box::new(Layer("refused", None)))))));
-        assert_eq!(with_causes(&error), "request: connection: refused");
-    }
-}

@@ -153,6 +153,9 @@ impl fmt::Debug for HttpResponse {
     }
 }
 
+/// The text of [`AuthError::Network`] when a connection ends without an answer, whatever HTTP client the adapter uses.
+pub const UNANSWERED: &str = "the connection ended before the answer";
+
 /// Headers that only the HTTP client may set (RFC 9112, section 6, and RFC 9110, section 7.6.1).
 const FRAMING: [&str; 8] =
     ["Connection", "Content-Length", "Expect", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "Upgrade"];

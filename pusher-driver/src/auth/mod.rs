@@ -21,12 +21,12 @@ pub(crate) use authorizer::{DynAuthorizer, RunningCalls};
 pub(crate) use call::Answers;
 pub use call::{AuthCall, NoAuth};
 pub use credentials::Credentials;
-pub use http::{HttpAuth, with_causes};
+pub use http::HttpAuth;
 #[cfg(feature = "async")]
 pub use http_async::HttpAuthWith;
 #[cfg(feature = "signing")]
 pub use local::LocalAuth;
-pub use message::{HttpRequest, HttpResponse};
+pub use message::{HttpRequest, HttpResponse, UNANSWERED};
 #[cfg(feature = "async")]
 pub(crate) use post::Post;
 pub use url::{AuthUrl, InvalidAuthUrl};

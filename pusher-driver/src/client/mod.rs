@@ -221,12 +221,12 @@ impl Client {
     ///
     /// ```no_run
     /// # async fn example(client: pusher_driver::Client) {
-    /// use pusher_proto::Event;
+    /// use pusher_proto::{Event, with_causes};
     ///
     /// let mut events = client.events();
     /// while let Some(event) = events.recv().await {
     ///     if let Event::ConnectionError(error) = event {
-    ///         eprintln!("{error}");
+    ///         eprintln!("{}", with_causes(&error));
     ///     }
     /// }
     /// # }

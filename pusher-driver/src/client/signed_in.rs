@@ -16,7 +16,7 @@ use crate::waiters::{WaitId, Waiters};
 #[non_exhaustive]
 pub enum SignedInError {
     /// The application's server or the Pusher server refused the sign-in.
-    #[error("{0}")]
+    #[error("not signed in")]
     Signin(#[source] SigninError),
     /// [`Client::signin`] was not called, or [`Client::signout`] was called after it.
     #[error("no sign-in was requested")]
@@ -25,7 +25,7 @@ pub enum SignedInError {
     #[error("the client is disconnected")]
     Disconnected,
     /// The connection failed permanently.
-    #[error("the connection failed: {0}")]
+    #[error("the client stopped trying to connect")]
     Failed(#[source] FailReason),
     /// The time limit has passed; the sign-in may still succeed. Only for methods with a time limit.
     #[error("the user was not signed in within the limit")]

@@ -4,6 +4,7 @@ mod io;
 #[cfg(test)]
 mod tests;
 
+use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -14,10 +15,11 @@ use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{HeaderName, LOCATION, RETRY_AFTER};
 use hyper::{Request, Response};
-use pusher_proto::{AuthError, CloseReason, Text};
+use pusher_proto::{AuthError, CloseReason, Text, with_causes};
+use pusher_session::adapter::is_end;
 
 use self::io::{Io, MAX_HEADS_LEN, Meter};
-use crate::auth::{AuthUrl, HttpRequest, HttpResponse, with_causes};
+use crate::auth::{AuthUrl, HttpRequest, HttpResponse, UNANSWERED};
 use crate::polled::Duplex;
 
 /// The HTTP client of one Pusher client. An adapter opens its connections, through a proxy and with TLS if required.
@@ -122,11 +124,13 @@ impl Connection {
     {
         let stream = open(url.host().clone(), url.port(), url.tls()).await.map_err(|reason| match reason {
             CloseReason::TlsUnavailable => AuthError::Handler("https needs the feature \"tls\"".into()),
+            // The socket is the request's own, and the reader knows that it failed.
+            CloseReason::Failed(error) => AuthError::Network(error.to_string()),
             reason => AuthError::Network(reason.to_string()),
         })?;
         let meter = Meter::default();
         let opened = handshake(Io::new(stream, meter.clone())).await;
-        let (sender, driver) = opened.map_err(|error| AuthError::Network(with_causes(&error)))?;
+        let (sender, driver) = opened.map_err(|error| AuthError::Network(with_causes(&error).to_string()))?;
         // If it fails, the request fails too.
         let driver = Box::pin(async move { drop(driver.await) });
         Ok(Self { url: url.clone(), sender, driver, meter })
@@ -162,12 +166,19 @@ impl Connection {
                 "the auth endpoint's answer is too long: at most {MAX_HEADS_LEN} bytes of headers and {} of body",
                 HttpResponse::MAX_LEN
             ))),
-            Broken::Connection(error) if meter.has_received() => {
-                Failure::Failed(AuthError::Network(with_causes(&error)))
-            }
-            Broken::Connection(error) => Failure::Unanswered(with_causes(&error)),
+            Broken::Connection(error) if meter.has_received() => Failure::Failed(AuthError::Network(lost(&error))),
+            Broken::Connection(error) => Failure::Unanswered(lost(&error)),
         })
     }
+}
+
+/// What a lost connection means, in the words of all adapters.
+fn lost(error: &hyper::Error) -> String {
+    let cause = error.source().and_then(<dyn Error>::downcast_ref::<std::io::Error>);
+    if error.is_incomplete_message() || cause.is_some_and(is_end) {
+        return UNANSWERED.into();
+    }
+    with_causes(error).to_string()
 }
 
 /// What is wrong with an answer.

@@ -61,13 +61,13 @@ pub struct Subscription {
 pub enum SubscribeError {
     /// The application's server or the Pusher server refused, or a temporary failure lasted for as many attempts as the
     /// options allow.
-    #[error("{0}")]
+    #[error("not subscribed")]
     Channel(#[source] SubscriptionError),
     /// The client was disconnected by the application.
     #[error("the client is disconnected")]
     Disconnected,
     /// The connection failed permanently.
-    #[error("the connection failed: {0}")]
+    #[error("the client stopped trying to connect")]
     Failed(#[source] FailReason),
     /// The channel was unsubscribed in the meantime.
     #[error("the channel was unsubscribed")]
@@ -173,9 +173,11 @@ impl Subscription {
     ///
     /// ```no_run
     /// # async fn example(client: pusher_driver::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use pusher_proto::with_causes;
+    ///
     /// let chat = client.subscribe("private-chat")?;
     /// if let Err(error) = chat.subscribed().await {
-    ///     eprintln!("no chat: {error}");
+    ///     eprintln!("no chat: {}", with_causes(&error));
     /// }
     /// # Ok(())
     /// # }

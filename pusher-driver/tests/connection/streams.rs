@@ -70,7 +70,7 @@ fn a_disconnect_or_a_failure_ends_the_wait() {
     world.run();
     world.receive(r#"{"event":"pusher:error","data":{"code":4001,"message":"no app"}}"#);
     let Poll::Ready(Err(SubscribeError::Failed(reason))) = now(chat.subscribed()) else { panic!("4001 is final") };
-    assert_eq!(reason.to_string(), "the application does not exist (code 4001): no app");
+    assert_eq!(reason.to_string(), "no app (code 4001)");
     assert_eq!(names(&mut chat), ["state_change"]);
 }
 

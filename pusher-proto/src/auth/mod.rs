@@ -440,8 +440,7 @@ pub enum AuthError {
     At {
         /// The endpoint: scheme, host and path, without the query.
         url: Text,
-        /// Never one of these.
-        #[source]
+        /// Never one of these. It is not a `source`, since it is the same error and the text has it.
         error: Box<Self>,
     },
 }

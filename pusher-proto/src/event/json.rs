@@ -5,14 +5,14 @@
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
-use core::fmt::Display;
+use core::error::Error;
 
-use serde::ser::{Error, SerializeSeq};
+use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
 use super::{ChannelEvent, ConnectionEvent, ConnectionState, Event, Presence, UserEvent};
 use crate::members::{Difference, Member, Members};
-use crate::{ChannelName, Data};
+use crate::{ChannelName, Data, with_causes};
 
 /// As `pusher listen --json` prints it, without the time: an object with `channel` and `event` ([`Event::channel`],
 /// [`Event::name`]), `data`, and `user_id` if a client event has one. `data` is a string or `null`: the payload of a
@@ -52,7 +52,7 @@ impl Serialize for Event {
             Self::Channel(event) => event.user_id(),
             _ => None,
         };
-        let data = data(self).map_err(S::Error::custom)?;
+        let data = data(self).map_err(<S::Error as serde::ser::Error>::custom)?;
         Line { channel: self.channel().map(ChannelName::as_str), event: self.name(), data, user_id }
             .serialize(serializer)
     }
@@ -189,9 +189,9 @@ enum Own<'a> {
 impl<'a> Own<'a> {
     fn state(previous: &ConnectionState, current: &'a ConnectionState) -> Self {
         let (cause, socket_id) = match current {
-            ConnectionState::Waiting { cause, .. } => (Some(cause.to_string()), None),
+            ConnectionState::Waiting { cause, .. } => (Some(with_causes(cause).to_string()), None),
             ConnectionState::Connected { socket_id } => (None, Some(socket_id.as_str())),
-            ConnectionState::Failed { reason } => (Some(reason.to_string()), None),
+            ConnectionState::Failed { reason } => (Some(with_causes(reason).to_string()), None),
             ConnectionState::Initialized | ConnectionState::Connecting { .. } | ConnectionState::Disconnected => {
                 (None, None)
             }
@@ -199,12 +199,12 @@ impl<'a> Own<'a> {
         Self::State { previous: previous.name(), current: current.name(), cause, socket_id }
     }
 
-    fn message(message: &impl Display) -> Self {
-        Self::Message { event: None, message: message.to_string(), retrying: None }
+    fn message(error: &dyn Error) -> Self {
+        Self::Message { event: None, message: with_causes(error).to_string(), retrying: None }
     }
 
-    fn failure(error: &impl Display, is_retried: bool) -> Self {
-        Self::Message { event: None, message: error.to_string(), retrying: Some(is_retried) }
+    fn failure(error: &dyn Error, is_retried: bool) -> Self {
+        Self::Message { event: None, message: with_causes(error).to_string(), retrying: Some(is_retried) }
     }
 }
 
@@ -221,7 +221,7 @@ fn data(event: &Event) -> Result<Option<Cow<'_, str>>, serde_json::Error> {
         Event::SubscriptionError { error, retry_at, .. } => Own::failure(error, retry_at.is_some()),
         Event::SigninError { error, retry_at } => Own::failure(error, retry_at.is_some()),
         Event::DecryptionError { event, error, .. } => {
-            Own::Message { event: Some(event), message: error.to_string(), retrying: None }
+            Own::Message { event: Some(event), message: with_causes(error).to_string(), retrying: None }
         }
         Event::SubscriptionSucceeded { again, presence, .. } => {
             Own::Succeeded { again: *again, presence: presence.as_ref() }
@@ -313,7 +313,7 @@ mod tests {
             ),
             (
                 Event::SigninError { error: SigninError::Auth(AuthError::Timeout), retry_at },
-                on_none("pusher:signin_error", r#"{"message":"authorization timed out","retrying":true}"#),
+                on_none("pusher:signin_error", r#"{"message":"the user was not authenticated: authorization timed out","retrying":true}"#),
             ),
             (
                 Event::ConnectionError(ConnectionError::PongTimeout),

@@ -1,10 +1,11 @@
 //! How much memory an event holds while it waits, and how to reduce it.
 
+use core::error::Error;
 use core::fmt::{self, Write};
 
 use super::{ConnectionEvent, ConnectionState, Event, Presence, UserEvent};
-use crate::Text;
 use crate::members::{Difference, Members};
+use crate::{Text, with_causes};
 
 impl Event {
     /// Returns roughly how many bytes the event holds while it waits. Member lists count in full, although lists of the
@@ -97,7 +98,7 @@ fn state(state: &ConnectionState) -> usize {
 }
 
 /// An error holds about as much as it prints: text of the server, the application's server or the operating system.
-fn printed(error: &impl fmt::Display) -> usize {
+fn printed(error: &dyn Error) -> usize {
     struct Length(usize);
 
     impl Write for Length {
@@ -109,7 +110,7 @@ fn printed(error: &impl fmt::Display) -> usize {
 
     let mut length = Length(0);
     // Neither counting nor the errors' own formatting can fail.
-    let _ = write!(length, "{error}");
+    let _ = write!(length, "{}", with_causes(error));
     length.0
 }
 
@@ -151,8 +152,11 @@ mod tests {
                 5 + DecryptionError::WrongKey.to_string().len(),
             ),
             (Event::SignedIn { id: "7".into(), data: json(r#"{"id":"7"}"#) }, 11),
-            (Event::SigninError { error: SigninError::Auth(AuthError::Handler("x".repeat(100))), retry_at: None }, 122),
-            (Event::ConnectionError(cause.clone()), "no (code 4009)".len()),
+            (
+                Event::SigninError { error: SigninError::Auth(AuthError::Handler("x".repeat(100))), retry_at: None },
+                "the user was not authenticated: authorization failed: ".len() + 100,
+            ),
+            (Event::ConnectionError(cause.clone()), "the server reported an error: no (code 4009)".len()),
             (
                 Event::SubscriptionError {
                     channel: channel.clone(),
@@ -170,7 +174,7 @@ mod tests {
                         cause: cause.into(),
                     },
                 },
-                3 + "no (code 4009)".len(),
+                3 + "the server reported an error: no (code 4009)".len(),
             ),
             (
                 Event::Diagnostic(Diagnostic::UnknownInternalEvent("x".repeat(50).into())),

@@ -56,13 +56,16 @@ impl From<OpenError> for CloseReason {
 
 impl std::fmt::Display for OpenError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
+        f.write_str("the WebSocket could not be opened")
     }
 }
 
 impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.0)
+        match &self.0 {
+            CloseReason::Failed(error) => Some(error),
+            reason => Some(reason),
+        }
     }
 }
 

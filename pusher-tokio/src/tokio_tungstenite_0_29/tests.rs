@@ -8,7 +8,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use pusher_driver::adapter::{Received, Socket};
-use pusher_proto::{Action, Client, CloseFrame, CloseReason, Config, Endpoint, Frame, Instant, Secret, TransportError};
+use pusher_proto::{
+    Action, Client, CloseFrame, CloseReason, Config, Endpoint, Frame, Instant, Secret, TransportError, with_causes,
+};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -309,7 +311,7 @@ fn an_error_while_opening_says_what_the_clients_own_would() {
     ];
     for (error, expected) in table {
         let error = OpenError::from(error);
-        assert_eq!(error.to_string(), expected.to_string());
+        assert_eq!(with_causes(&error).to_string(), format!("the WebSocket could not be opened: {expected}"));
         assert_eq!(CloseReason::from(error), failed(expected));
     }
     let io = OpenError::from(io::Error::from(io::ErrorKind::NotFound));

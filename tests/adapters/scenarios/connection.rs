@@ -1,10 +1,12 @@
 //! Connecting, losing connections and reconnecting.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use pusher_proto::{Config, ConnectionError, ConnectionState, Endpoint, Event, FailReason, TransportError};
+use pusher_proto::{
+    Config, ConnectionError, ConnectionState, Endpoint, Event, FailReason, TransportError, with_causes,
+};
 
 use crate::adapter::Adapter;
 use crate::faults::{Cut, Flood, Flow};
@@ -22,7 +24,9 @@ pub(super) fn a_client_waits_for_a_server_that_is_not_up_yet<A: Adapter>(world: 
     };
     let state = user.until_state("refused", refused);
     let ConnectionState::Waiting { cause, .. } = state else { panic!("{state:?}") };
-    assert!(cause.to_string().starts_with(&format!("{}: ", world.address())), "{cause}");
+    let refusal = TcpStream::connect(world.address()).unwrap_err();
+    let expected = format!("the connection failed: {}: {refusal}", world.address());
+    assert_eq!(with_causes(&cause).to_string(), expected);
     world.start_server();
     user.until_connected();
     user.subscribed("chat");

@@ -40,7 +40,7 @@ fn wrong_key(dialect: Dialect) {
     let endpoints = stage.client(who).config().endpoints().clone();
     stage.client(who).switch(AppKey::new("other").expect("a key"), endpoints);
     stage.connect(who);
-    let failed = |reason: &str| format!("failed: the application does not exist (code 4001): {reason}");
+    let failed = |reason: &str| format!("failed: {reason} (code 4001)");
     let refused = |reason: &str| format!("error the server refused the connection: {reason} (code 4001)");
     let (error, state) = match dialect {
         Dialect::Pusher => {
@@ -86,7 +86,7 @@ fn full_server(dialect: Dialect) {
         Dialect::Reverb => {
             let reason = "Application is over connection quota";
             let error = format!("error the server refused the connection: {reason} (code 4004)");
-            let failed = format!("failed: the application is over its connection quota (code 4004): {reason}");
+            let failed = format!("failed: {reason} (code 4004)");
             ([error, failed], true)
         }
         // The error comes after the greeting, and the close has no reason.
@@ -120,7 +120,7 @@ fn never_authorized(dialect: Dialect) {
     let failed = "failed: the connection is not authorized or was terminated (code 4009)";
     match dialect {
         Dialect::Pusher => {
-            stage.expect(A, &[&format!("error closed with 4009: {reason}"), &format!("{failed}: {reason}")]);
+            stage.expect(A, &[&format!("error closed with 4009: {reason}"), &format!("failed: {reason} (code 4009)")]);
         }
         Dialect::Reverb => stage.expect_silence(A),
         Dialect::LaravelWebsockets => stage.expect_silence(A),
@@ -129,7 +129,10 @@ fn never_authorized(dialect: Dialect) {
         }
         Dialect::Sockudo => {
             let closed = format!("error closed with 4009: {reason}");
-            stage.expect(A, &[&format!("error {reason} (code 4009)"), &closed, &format!("{failed}: {reason}")]);
+            stage.expect(
+                A,
+                &[&format!("error {reason} (code 4009)"), &closed, &format!("failed: {reason} (code 4009)")],
+            );
         }
     }
     stage.expect_silence(B);

@@ -268,14 +268,16 @@ fn terminate(dialect: Dialect) {
     let error = format!("error {reason} (code 4009)");
     let closed = format!("error closed with 4009: {reason}");
     match dialect {
-        Dialect::Pusher => assert_eq!((result, heard), (Ok(1), vec![closed, format!("{failed}: {reason}")])),
+        Dialect::Pusher => assert_eq!((result, heard), (Ok(1), vec![closed, format!("failed: {reason} (code 4009)")])),
         // It knows users only from presence channels, and drops their sockets.
         Dialect::Reverb => assert_eq!((result, heard), (Ok(1), vec![LOST_ERROR.into(), LOST_WAITING.into()])),
         Dialect::LaravelWebsockets => assert_eq!((result, heard), (Err(404), vec![])),
         Dialect::Soketi => {
             assert_eq!((result, heard), (Ok(1), vec![error, "error closed with 4009".into(), failed.into()]));
         }
-        Dialect::Sockudo => assert_eq!((result, heard), (Ok(1), vec![error, closed, format!("{failed}: {reason}")])),
+        Dialect::Sockudo => {
+            assert_eq!((result, heard), (Ok(1), vec![error, closed, format!("failed: {reason} (code 4009)")]));
+        }
     }
     assert!(stage.is_connected(B));
 }

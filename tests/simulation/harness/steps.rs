@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pusher_proto::{
-    AppKey, ChannelName, ClientEventName, CloseFrame, CloseReason, Data, Frame, NetworkHint, TriggerError,
+    AppKey, ChannelName, ClientEventName, CloseFrame, CloseReason, Data, Frame, NetworkHint, TriggerError, with_causes,
 };
 
 use super::actor::Attention;
@@ -166,7 +166,7 @@ impl World {
         match result {
             Ok(()) => self.actors[who].called(&AppCall::Triggered(&channel, &event), &mut self.journal),
             Err(TriggerError::QueueFull) => {}
-            Err(error) => self.journal.note(who, || format!("* trigger_error: {error}")),
+            Err(error) => self.journal.note(who, || format!("* trigger_error: {}", with_causes(&error))),
         }
     }
 
