@@ -18,7 +18,7 @@ use core::time::Duration;
 /// let start = Instant::ZERO;
 /// let later = start + Duration::from_millis(1_500);
 /// assert_eq!(later.since(start), Duration::from_millis(1_500));
-/// assert_eq!(later.to_string(), "1.5s");
+/// assert_eq!((later.to_string(), format!("{later:?}")), ("1.5s".into(), "Instant(1.5s)".into()));
 /// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant {
@@ -64,7 +64,7 @@ impl fmt::Display for Instant {
 
 impl fmt::Debug for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.elapsed(), f)
+        write!(f, "Instant({:?})", self.elapsed())
     }
 }
 
