@@ -6,7 +6,7 @@ use std::task::Waker;
 
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
-use pusher_proto::{ChannelName, ConnectionState, Event, SubscriptionError};
+use pusher_proto::{ChannelName, ConnectionState, Event, Instant, SubscriptionError};
 
 use crate::bindings::{Binding, Bindings};
 use crate::client::SignIn;
@@ -26,6 +26,8 @@ pub(crate) struct Routes {
     replays: Vec<Replay>,
     /// Streams of states that wait for the next one.
     pub(crate) state_waiters: Waiters,
+    /// When the present state of the connection began.
+    pub(crate) state_since: Instant,
     pub(crate) sign_in: SignIn,
 }
 
@@ -146,7 +148,13 @@ impl Routes {
     }
 
     /// Updates waiting calls according to the event.
-    pub(crate) fn observe(&mut self, event: &Event, is_subscribed: impl Fn(&ChannelName) -> bool, out: &mut Deferred) {
+    pub(crate) fn observe(
+        &mut self,
+        event: &Event,
+        now: Instant,
+        is_subscribed: impl Fn(&ChannelName) -> bool,
+        out: &mut Deferred,
+    ) {
         match event {
             Event::SubscriptionSucceeded { channel, .. } => {
                 let Some(route) = self.channels.get_mut(channel) else { return };
@@ -160,6 +168,7 @@ impl Routes {
                 out.wakers.extend(route.waiters.take());
             }
             Event::StateChanged { current, .. } => {
+                self.state_since = now;
                 out.wakers.extend(self.state_waiters.take());
                 self.sign_in.observe(event, out);
                 if current.is_connected() {

@@ -15,8 +15,7 @@ use crate::waiters::WaitId;
 /// [`Event::StateChanged`](pusher_proto::Event::StateChanged) from [`Client::events`](crate::Client::events).
 ///
 /// The current state is also returned again when the client becomes [unavailable](crate::Client::is_unavailable), which
-/// is not a separate state; [`Client::state_name`](crate::Client::state_name) then returns `unavailable`. The stream
-/// ends when the client ends, after a last [`ConnectionState::Disconnected`].
+/// is not a separate state. The stream ends when the client ends, after a last [`ConnectionState::Disconnected`].
 ///
 /// # Examples
 ///

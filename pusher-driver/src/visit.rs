@@ -107,7 +107,7 @@ impl<'a> Visit<'a> {
         trace_event(&event, self.now);
         let State { core, routes, .. } = &mut *self.state;
         let is_subscribed = |channel: &_| core.channel(channel).is_some_and(|channel| channel.is_subscribed());
-        routes.observe(&event, is_subscribed, self.deferred);
+        routes.observe(&event, self.now, is_subscribed, self.deferred);
         let callbacks = routes.deliver(&event, self.deferred);
         if !callbacks.is_empty() {
             self.deferred.calls.push((event, callbacks));

@@ -50,19 +50,22 @@ impl Client {
         self.handle.0.lock().core.state().clone()
     }
 
-    /// Returns Pusher's name for the state: `initialized`, `connecting`, `connected`, `unavailable`, `failed` or
-    /// `disconnected`.
+    /// Returns when the current state of the connection began, as a time like those in events; for a connected client, since
+    /// when it has been connected. [`duration_since`](Self::duration_since) and [`system_time`](Self::system_time) convert it.
+    /// Before the first change of state, it is [`Instant::ZERO`].
     ///
     /// # Examples
     ///
     /// ```no_run
     /// # fn example(client: pusher_driver::Client) {
-    /// println!("the client is {}", client.state_name());
+    /// if client.state().is_connected() {
+    ///     println!("connected for {:?}", client.duration_since(client.state_since()));
+    /// }
     /// # }
     /// ```
     #[must_use]
-    pub fn state_name(&self) -> &'static str {
-        self.handle.0.lock().core.state_name()
+    pub fn state_since(&self) -> Instant {
+        self.handle.0.lock().routes.state_since
     }
 
     /// Whether there has been no connection for

@@ -43,9 +43,9 @@ fn the_client_reports_the_connection_as_the_loop_has_seen_it() {
     let mut world = World::new(config(), NoAuth, &Options::new());
     assert_eq!((world.client.socket_id(), world.client.stats().frames), (None, 0));
     world.run();
-    assert_eq!(world.client.state_name(), "connecting");
+    assert_eq!(world.client.state().name(), "connecting");
     world.greet();
-    assert_eq!(world.client.state_name(), "connected");
+    assert_eq!(world.client.state().name(), "connected");
     assert_eq!(world.client.socket_id(), Some(SocketId::new("1.1").unwrap()));
     assert_eq!((world.client.stats().sockets, world.client.stats().frames), (1, 1));
 }

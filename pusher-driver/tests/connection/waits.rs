@@ -56,9 +56,9 @@ fn a_state_comes_again_when_the_client_becomes_unavailable() {
     world.outside().stalls = true;
     world.run();
     let mut states = world.client.states();
-    assert_eq!((names(&mut states), world.client.state_name()), (vec!["connecting"], "connecting"));
+    assert_eq!((names(&mut states), world.client.is_unavailable()), (vec!["connecting"], false));
     world.wake_sleepers();
-    assert_eq!((names(&mut states), world.client.state_name()), (vec!["connecting"], "unavailable"));
+    assert_eq!((names(&mut states), world.client.is_unavailable()), (vec!["connecting"], true));
 }
 
 #[test]
@@ -184,6 +184,7 @@ fn times_of_events_can_be_converted_to_durations_and_to_the_clocks_of_the_standa
     };
     let since = pusher_proto::Instant::from_elapsed(Duration::from_secs(2));
     let client = &world.client;
+    assert_eq!(client.state_since().elapsed(), Duration::from_secs(5), "the client waits since the loss");
     let left = client.duration_until(retry_at);
     assert_eq!(left, retry_at.elapsed() - Duration::from_secs(5));
     assert_eq!((client.duration_since(retry_at), client.duration_until(since)), (Duration::ZERO, Duration::ZERO));
