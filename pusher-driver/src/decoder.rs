@@ -1,7 +1,6 @@
 //! Parses events into values of the application's types.
 
 use std::fmt;
-use std::task::Poll;
 
 use pusher_proto::{ChannelEvent, ChannelName, ConnectionState, Data, Event, FailReason, SubscriptionError, Text};
 use serde::de::DeserializeOwned;
@@ -41,7 +40,35 @@ pub enum TypedError {
     Failed(#[source] FailReason),
 }
 
-/// Converts events of a channel into values.
+/// Converts events of a channel into values of the application's type, as [`Typed`](crate::Typed) does. It can be tested
+/// without a client.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_driver::exports::{ChannelEvent, ChannelName, Data, Event};
+/// use pusher_driver::{Decoder, TypedError};
+///
+/// #[derive(Debug, PartialEq)]
+/// enum Change {
+///     Price(f64),
+///     Halted(String),
+/// }
+///
+/// fn changes(channel: ChannelName) -> Decoder<Change> {
+///     Decoder::new(channel).on("changed", Change::Price).on("halted", Change::Halted)
+/// }
+///
+/// let channel = ChannelName::new("prices")?;
+/// let event = |name: &str, json: &str| Event::Channel(ChannelEvent::new(channel.clone(), name, Data::string(json)));
+/// let decoder = changes(channel.clone());
+/// assert_eq!(decoder.decode(&event("changed", "1.5")), Some(Ok(Change::Price(1.5))));
+/// assert!(matches!(decoder.decode(&event("changed", "much")), Some(Err(TypedError::Decode { .. }))));
+/// assert!(matches!(decoder.decode(&Event::Lagged { missed: 2 }), Some(Err(TypedError::Gap { .. }))));
+/// assert_eq!(decoder.decode(&event("other", "1")), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
 pub struct Decoder<T> {
     channel: ChannelName,
     readers: Vec<(Text, Box<Reader<T>>)>,
@@ -50,45 +77,40 @@ pub struct Decoder<T> {
 type Reader<T> = dyn Fn(&Data) -> Result<T, Text> + Send + Sync;
 
 impl<T> Decoder<T> {
-    /// Returns a decoder that does not parse any events yet.
-    #[must_use]
+    /// Returns a decoder that does not parse any events yet. Errors name this channel.
     pub const fn new(channel: ChannelName) -> Self {
         Self { channel, readers: Vec::new() }
     }
 
-    /// Adds a kind of event.
-    pub fn add<U: DeserializeOwned + 'static>(&mut self, event: &str, map: impl Fn(U) -> T + Send + Sync + 'static) {
+    /// Adds a kind of event, as [`Typed::on`](crate::Typed::on) does.
+    pub fn on<U: DeserializeOwned + 'static>(
+        mut self,
+        event: impl AsRef<str>,
+        map: impl Fn(U) -> T + Send + Sync + 'static,
+    ) -> Self {
         let read = move |data: &Data| data.json().map(&map).map_err(|error| error.to_string().into());
-        self.readers.push((event.into(), Box::new(read)));
+        self.readers.push((event.as_ref().into(), Box::new(read)));
+        self
     }
 
-    /// Returns the next value or error from the events of a channel, if there is one.
-    pub fn poll(&self, mut next: impl FnMut() -> Poll<Option<Event>>) -> Poll<Option<Result<T, TypedError>>> {
-        loop {
-            let event = match next() {
-                Poll::Ready(Some(event)) => event,
-                Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Pending => return Poll::Pending,
-            };
-            if let Some(result) = self.read(event) {
-                return Poll::Ready(Some(result));
-            }
-        }
-    }
-
-    fn read(&self, event: Event) -> Option<Result<T, TypedError>> {
+    /// Returns what [`Typed`](crate::Typed) returns for this event: a value, an error, or `None` if it skips the event.
+    pub fn decode(&self, event: &Event) -> Option<Result<T, TypedError>> {
         let error = match event {
             Event::Channel(event) => {
                 let value = self.reader(event.event())?(event.data());
-                return Some(value.map_err(|error| TypedError::Decode { event: Box::new(event), error }));
+                return Some(value.map_err(|error| TypedError::Decode { event: Box::new(event.clone()), error }));
             }
             // Losing an event without a type is not a gap.
-            Event::DecryptionError { event: ref name, .. } if self.reader(name).is_none() => return None,
+            Event::DecryptionError { event: name, .. } if self.reader(name).is_none() => return None,
             Event::ContinuityLost { .. } | Event::Lagged { .. } | Event::DecryptionError { .. } => {
-                TypedError::Gap { channel: self.channel.clone(), event: Box::new(event) }
+                TypedError::Gap { channel: self.channel.clone(), event: Box::new(event.clone()) }
             }
-            Event::SubscriptionError { channel, error, retry_at: None } => TypedError::Refused { channel, error },
-            Event::StateChanged { current: ConnectionState::Failed { reason }, .. } => TypedError::Failed(reason),
+            Event::SubscriptionError { channel, error, retry_at: None } => {
+                TypedError::Refused { channel: channel.clone(), error: error.clone() }
+            }
+            Event::StateChanged { current: ConnectionState::Failed { reason }, .. } => {
+                TypedError::Failed(reason.clone())
+            }
             _ => return None,
         };
         Some(Err(error))
@@ -119,11 +141,18 @@ mod tests {
             event: event.into(),
             error: DecryptionError::NotEncrypted,
         };
-        let mut events = [lost("other"), lost("order.created")].into_iter();
-        let mut decoder = Decoder::new(channel.clone());
-        decoder.add("order.created", |id: u64| id);
+        let decoder = Decoder::new(channel.clone()).on("order.created", |id: u64| id);
         let expected = TypedError::Gap { channel: channel.clone(), event: Box::new(lost("order.created")) };
-        assert_eq!(decoder.poll(|| Poll::Ready(events.next())), Poll::Ready(Some(Err(expected))));
-        assert_eq!(decoder.poll(|| Poll::Ready(events.next())), Poll::Ready(None));
+        assert_eq!(decoder.decode(&lost("order.created")), Some(Err(expected)));
+        assert_eq!(decoder.decode(&lost("other")), None);
+    }
+
+    #[test]
+    fn the_first_success_is_left_out_since_every_reader_begins_with_it() {
+        let channel = ChannelName::new("orders").unwrap();
+        let decoder = Decoder::new(channel.clone()).on("order.created", |id: u64| id);
+        let first = Event::SubscriptionSucceeded { channel, again: false, presence: None };
+        assert!(first.is_gap());
+        assert_eq!(decoder.decode(&first), None);
     }
 }

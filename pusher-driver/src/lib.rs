@@ -48,7 +48,7 @@ pub use auth::{AuthCall, Credentials, HttpAuth, HttpRequest, HttpResponse, NoAut
 pub use auth::{Authorizer, BoxedAuthorizer, HttpAuthWith};
 pub use bindings::{BindError, BindingId};
 pub use client::{ChannelInfo, Client, SignedInError, UserInfo, WeakClient};
-pub use decoder::TypedError;
+pub use decoder::{Decoder, TypedError};
 pub use events::Events;
 pub use options::{Options, Overflow};
 pub use proxy::{InvalidProxy, Proxy};
@@ -74,7 +74,7 @@ pub mod exports {
     #[cfg(feature = "tls")]
     pub use crate::Tls;
     pub use crate::{
-        BindError, BindingId, ChannelInfo, HttpAuth, HttpRequest, HttpResponse, InvalidProxy, NoAuth, Options,
+        BindError, BindingId, ChannelInfo, Decoder, HttpAuth, HttpRequest, HttpResponse, InvalidProxy, NoAuth, Options,
         Overflow, Proxy, SignedInError, SubscribeError, TypedError, UserInfo,
     };
 }
@@ -96,7 +96,6 @@ pub mod adapter {
     pub use crate::clock::{Clock, SystemClock};
     #[cfg(feature = "async")]
     pub use crate::connection::Connection;
-    pub use crate::decoder::Decoder;
     pub use crate::engine::Engine;
     #[doc(hidden)]
     pub use crate::guard::{Fragile, guard};

@@ -139,30 +139,50 @@ pub(crate) fn warm_up() {
 
 pub(crate) struct Blocking;
 
+/// A handle of `pusher-blocking`, for scenarios that know the driver's.
+#[derive(Clone)]
+pub(crate) struct Handle<T>(T);
+
+impl Deref for Handle<pusher_blocking::Client> {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        self.0.as_ref()
+    }
+}
+
+impl Deref for Handle<pusher_blocking::Subscription> {
+    type Target = Subscription;
+
+    fn deref(&self) -> &Subscription {
+        self.0.as_ref()
+    }
+}
+
 impl Adapter for Blocking {
     const NAME: &'static str = "blocking";
-    type Client = pusher_blocking::Client;
-    type Subscription = pusher_blocking::Subscription;
+    type Client = Handle<pusher_blocking::Client>;
+    type Subscription = Handle<pusher_blocking::Subscription>;
     type States = pusher_blocking::States;
     type Typed = pusher_blocking::Typed<u64>;
 
     fn connect(config: Config, auth: HttpAuth, options: &Options) -> Result<Self::Client, InvalidConfig> {
-        pusher_blocking::connect_with(config, auth, options).map_err(|error| match error {
+        pusher_blocking::connect_with(config, auth, options).map(Handle).map_err(|error| match error {
             pusher_blocking::StartError::Config(error) => error,
             error => panic!("{error}"),
         })
     }
 
     fn subscribe(client: &Self::Client, channel: &str) -> Self::Subscription {
-        client.subscribe(channel).unwrap()
+        Handle(client.0.subscribe(channel).unwrap())
     }
 
     fn subscribed(subscription: &Self::Subscription) -> Result<(), SubscribeError> {
-        subscription.subscribed(PATIENCE)
+        subscription.0.subscribed(PATIENCE)
     }
 
     fn recv_within(subscription: &mut Self::Subscription, limit: Duration) -> Option<Option<Event>> {
-        match subscription.recv_timeout(limit) {
+        match subscription.0.recv_timeout(limit) {
             Ok(event) => Some(Some(event)),
             Err(RecvTimeoutError::Disconnected) => Some(None),
             Err(RecvTimeoutError::Timeout) => None,
@@ -170,15 +190,15 @@ impl Adapter for Blocking {
     }
 
     fn keep(subscription: Self::Subscription) {
-        subscription.keep();
+        subscription.0.keep();
     }
 
     fn signed_in(client: &Self::Client) -> Result<UserInfo, SignedInError> {
-        client.signed_in(PATIENCE)
+        client.0.signed_in(PATIENCE)
     }
 
     fn typed(subscription: Self::Subscription) -> Self::Typed {
-        subscription.typed("message")
+        subscription.0.typed("message")
     }
 
     fn next_typed(typed: &mut Self::Typed) -> Option<Result<u64, TypedError>> {
@@ -190,7 +210,7 @@ impl Adapter for Blocking {
     }
 
     fn states(client: &Self::Client) -> Self::States {
-        client.states()
+        client.0.states()
     }
 
     fn next_state(states: &mut Self::States) -> Option<ConnectionState> {
@@ -202,6 +222,6 @@ impl Adapter for Blocking {
     }
 
     fn shutdown(client: &Self::Client, limit: Duration) {
-        client.shutdown(limit);
+        client.0.shutdown(limit);
     }
 }

@@ -58,12 +58,9 @@ fn labels(document: &str) -> impl Iterator<Item = &str> {
 pub(crate) fn examples() -> Trial {
     Trial::test("rules: every public method of the handles has an example", || {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let mut sources = vec![root.join("pusher-blocking/src/client.rs")];
-        sources.extend(
-            ["client", "subscription"]
-                .iter()
-                .flat_map(|folder| super::files(&root.join("pusher-driver/src").join(folder), "rs")),
-        );
+        let folders = ["pusher-blocking/src/client", "pusher-driver/src/client", "pusher-driver/src/subscription"];
+        let mut sources: Vec<PathBuf> =
+            folders.iter().flat_map(|folder| super::files(&root.join(folder), "rs")).collect();
         sources.extend(["events.rs", "states.rs"].map(|file| root.join("pusher-driver/src").join(file)));
         let mut found = 0;
         let mut missing = Vec::new();
@@ -87,6 +84,77 @@ pub(crate) fn examples() -> Trial {
         Ok(())
     })
 }
+
+/// One test of `pusher-blocking`, whose handles delegate: what does not wait has the same documentation as in the driver.
+pub(crate) fn delegates() -> Trial {
+    Trial::test("rules: the blocking handles have every method of the driver's that does not wait", || {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let methods = |folder: &str| -> BTreeSet<(String, String)> {
+            let files = super::files(&root.join(folder), "rs").into_iter();
+            files.flat_map(|path| documented(&fs::read_to_string(path).expect("a source is readable text"))).collect()
+        };
+        let here = methods("pusher-blocking/src/client");
+        let names: BTreeSet<&String> = here.iter().map(|(name, _)| name).collect();
+        let mut there = methods("pusher-driver/src/client");
+        there.extend(methods("pusher-driver/src/subscription"));
+        let missing = there.iter().filter(|(name, _)| !name.starts_with("poll_") && !names.contains(name));
+        let missing: Vec<&String> = missing.map(|(name, _)| name).collect();
+        // Beside examples, which wait in another way.
+        let differs = |(name, text): &&(String, String)| {
+            !WAITS.contains(&name.as_str()) && !there.contains(&(name.clone(), text.clone()))
+        };
+        let different: Vec<&String> = here.iter().filter(differs).map(|(name, _)| name).collect();
+        if here.is_empty() || !missing.is_empty() || !different.is_empty() {
+            return Err(format!("missing: {missing:?}; documented otherwise: {different:?}").into());
+        }
+        Ok(())
+    })
+}
+
+/// Every public method with its documentation up to the examples.
+fn documented(source: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let (mut text, mut is_example) = (String::new(), false);
+    for line in source.lines().map(str::trim) {
+        match line {
+            "/// # Examples" => is_example = true,
+            line if line.starts_with("///") && is_example => {}
+            line if line.starts_with("///") => text += line,
+            line if line.starts_with("#[") => {}
+            line => {
+                if let Some((_, rest)) = line.split_once("fn ").filter(|_| is_public_method(line)) {
+                    let name = rest.split(['(', '<']).next().unwrap_or_default();
+                    found.push((name.to_owned(), text.clone()));
+                }
+                (text, is_example) = (String::new(), false);
+            }
+        }
+    }
+    found
+}
+
+/// What waits, or returns what waits: `pusher-blocking` has its own.
+const WAITS: [&str; 19] = [
+    "client",
+    "decode",
+    "decode_with",
+    "downgrade",
+    "events",
+    "into_subscription",
+    "keep",
+    "on",
+    "recv",
+    "recv_timeout",
+    "shutdown",
+    "signed_in",
+    "states",
+    "subscribe",
+    "subscribed",
+    "subscription",
+    "try_recv",
+    "typed",
+    "upgrade",
+];
 
 /// One test of the errors: a chain of `source`s that is printed whole says everything once.
 pub(crate) fn errors() -> Trial {

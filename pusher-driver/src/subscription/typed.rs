@@ -12,7 +12,9 @@ use crate::decoder::{Decoder, TypedError};
 ///
 /// Events without a type are skipped, and so are confirmed subscriptions, counts and changes of members. What a reader
 /// must not miss appears as an error, after which the stream continues: an unreadable payload, a gap, or a refused
-/// subscription. For everything else, read the [`Subscription`] itself, or use a second handle of the channel.
+/// subscription. The first success is skipped, although [`is_gap`](pusher_proto::Event::is_gap) returns true for it,
+/// because every stream would otherwise begin with an error: load the state after
+/// [`subscribed`](Subscription::subscribed), before the first `recv`. For everything else, read the [`Subscription`] itself, or use a second handle of the channel.
 ///
 /// # Examples
 ///
@@ -101,6 +103,25 @@ impl Subscription {
     /// ```
     pub fn decode<T>(self) -> Typed<T> {
         let decoder = Decoder::new(self.channel.clone());
+        self.decode_with(decoder)
+    }
+
+    /// Returns a stream of the values that a [`Decoder`] returns for the channel's events. Create the decoder for the same
+    /// channel, because its errors name it.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use pusher_driver::Decoder;
+    ///
+    /// let prices = client.subscribe("prices")?;
+    /// let decoder = Decoder::new(prices.name().clone()).on("changed", |price: f64| price);
+    /// let prices = prices.decode_with(decoder);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn decode_with<T>(self, decoder: Decoder<T>) -> Typed<T> {
         Typed { subscription: self, decoder }
     }
 }
@@ -123,7 +144,7 @@ impl<T> Typed<T> {
         event: impl AsRef<str>,
         map: impl Fn(U) -> T + Send + Sync + 'static,
     ) -> Self {
-        self.decoder.add(event.as_ref(), map);
+        self.decoder = self.decoder.on(event, map);
         self
     }
 
@@ -161,8 +182,16 @@ impl<T> Typed<T> {
     /// # }
     /// ```
     pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, TypedError>>> {
-        let Self { subscription, decoder } = self;
-        decoder.poll(|| subscription.poll_recv(context))
+        loop {
+            let event = match self.subscription.poll_recv(context) {
+                Poll::Ready(Some(event)) => event,
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
+            };
+            if let Some(result) = self.decoder.decode(&event) {
+                return Poll::Ready(Some(result));
+            }
+        }
     }
 
     /// Returns the underlying handle, to get the state of the channel or to wait for the subscription.

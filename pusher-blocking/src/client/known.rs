@@ -1,0 +1,280 @@
+//! The current state of the client.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
+
+use pusher_driver::{ChannelInfo, UserInfo};
+use pusher_proto::{ConnectionState, Instant, SocketId, Stats, Text};
+
+use super::Client;
+
+/// The current state.
+impl Client {
+    /// Returns the state of the connection.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) {
+    /// if client.state().is_connected() {
+    ///     println!("connected");
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn state(&self) -> ConnectionState {
+        self.0.state()
+    }
+
+    /// Returns when the current state of the connection began, as a time like those in events; for a connected client, since
+    /// when it has been connected. [`duration_since`](Self::duration_since) and [`system_time`](Self::system_time) convert it.
+    /// Before the first change of state, it is [`Instant::ZERO`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) {
+    /// if client.state().is_connected() {
+    ///     println!("connected for {:?}", client.duration_since(client.state_since()));
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn state_since(&self) -> Instant {
+        self.0.state_since()
+    }
+
+    /// Whether there has been no connection for
+    /// [`unavailable_timeout`](pusher_proto::ConfigBuilder::unavailable_timeout).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) {
+    /// if client.is_unavailable() {
+    ///     println!("working offline");
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        self.0.is_unavailable()
+    }
+
+    /// Whether the client has ended, or is about to: [`shutdown`](Self::poll_shutdown) was called, or its loop has
+    /// ended, for example because the runtime shut down. A client that has ended stays disconnected.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) {
+    /// if client.has_ended() {
+    ///     println!("a new client is needed");
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.0.has_ended()
+    }
+
+    /// Returns the server's id of the current connection.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) {
+    /// // If you send this id to your backend, it can exclude this connection when it publishes. if let Some(socket_id)
+    /// = client.socket_id() {
+    ///     println!("X-Socket-ID: {socket_id}");
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn socket_id(&self) -> Option<SocketId> {
+        self.0.socket_id()
+    }
+
+    /// Returns the user who is signed in on the current connection.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) {
+    /// if let Some(user) = client.user() {
+    ///     println!("signed in as {}", user.id);
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn user(&self) -> Option<UserInfo> {
+        self.0.user()
+    }
+
+    /// Returns the users on the signed-in user's watchlist who are online, as last known.
+    ///
+    /// The set is empty without a signed-in user, and is cleared by each
+    /// [`Event::SignedIn`](pusher_proto::Event::SignedIn). It holds at most 10,000 users and 1 MiB of ids. Each change
+    /// is an [`Event::Watchlist`](pusher_proto::Event::Watchlist); bind callbacks to `online` and `offline` to receive
+    /// it.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) {
+    /// for id in client.online() {
+    ///     println!("{id} is online");
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn online(&self) -> BTreeSet<Text> {
+        self.0.online()
+    }
+
+    /// Whether a user on the signed-in user's watchlist is [online](Self::online), as last known.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) {
+    /// if client.is_online("ann") {
+    ///     println!("ann is online");
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn is_online(&self, id: impl AsRef<str>) -> bool {
+        self.0.is_online(id)
+    }
+
+    /// Returns the counters of this client, and how much waits in its streams. An event that several streams have lost,
+    /// or that waits in several, counts once for each of them.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) {
+    /// let stats = client.stats();
+    /// println!("{} reconnects, {} events missed, {} waiting", stats.reconnects, stats.missed, stats.queued);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.0.stats()
+    }
+
+    /// Returns the duration until a time in an event, such as `retry_at`; zero if it has passed.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) {
+    /// use pusher_proto::ConnectionState;
+    ///
+    /// if let ConnectionState::Waiting { retry_at, .. } = client.state() {
+    ///     println!("retrying in {:?}", client.duration_until(retry_at));
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn duration_until(&self, at: Instant) -> Duration {
+        self.0.duration_until(at)
+    }
+
+    /// Returns the duration since a time in an event, such as `since`; zero if it is in the future.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) {
+    /// use pusher_proto::Event;
+    ///
+    /// let mut events = client.events();
+    /// while let Some(event) = events.recv() {
+    ///     if let Event::ContinuityLost { channel, since } = event {
+    ///         println!("{channel} has a gap of {:?}", client.duration_since(since));
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn duration_since(&self, at: Instant) -> Duration {
+        self.0.duration_since(at)
+    }
+
+    /// Converts a time in an event to the standard library's `Instant`, on the operating system's monotonic clock.
+    ///
+    /// If a test has paused the clock, the result is as far from the current time as the event's time is from the
+    /// paused clock.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) {
+    /// use pusher_proto::ConnectionState;
+    ///
+    /// if let ConnectionState::Waiting { retry_at, .. } = client.state() {
+    ///     let deadline: std::time::Instant = client.std_instant(retry_at);
+    ///     println!("{:?}", deadline);
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn std_instant(&self, at: Instant) -> std::time::Instant {
+        self.0.std_instant(at)
+    }
+
+    /// Converts a time in an event to wall clock time, to show or store it.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) {
+    /// use pusher_proto::Event;
+    ///
+    /// let mut events = client.events();
+    /// while let Some(event) = events.recv() {
+    ///     if let Event::ContinuityLost { channel, since } = event {
+    ///         println!("load what was published on {channel} since {:?}", client.system_time(since));
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn system_time(&self, at: Instant) -> SystemTime {
+        self.0.system_time(at)
+    }
+
+    /// Returns the state of a channel that is subscribed or about to be.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) {
+    /// if let Some(chat) = client.channel("presence-chat") {
+    ///     println!("{:?} members", chat.member_count);
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn channel(&self, channel: impl AsRef<str>) -> Option<ChannelInfo> {
+        self.0.channel(channel)
+    }
+
+    /// Returns the state of every channel that is subscribed or about to be.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) {
+    /// for channel in client.channels() {
+    ///     println!("{}: {}", channel.name, channel.is_subscribed);
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn channels(&self) -> Vec<ChannelInfo> {
+        self.0.channels()
+    }
+}
