@@ -136,6 +136,9 @@ pub(crate) struct ServeArgs {
     /// Server to speak like: pusher, reverb, laravel-websockets, soketi or sockudo
     #[arg(long, value_name = "NAME", default_value_t)]
     pub(crate) dialect: Dialect,
+    /// Serve the console's page also on an address that other machines can reach
+    #[arg(long)]
+    pub(crate) console: bool,
     /// Accept requests by every host name and from pages of every origin, not only those of this machine
     #[arg(long)]
     pub(crate) allow_any_origin: bool,

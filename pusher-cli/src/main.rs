@@ -5,6 +5,7 @@ mod auth_server;
 mod authorizer;
 mod completions;
 mod connect;
+mod console;
 mod demo;
 mod doctor;
 mod failure;

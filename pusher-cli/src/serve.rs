@@ -7,6 +7,7 @@ use pusher_server::{Options, Server};
 use pusher_tokio::pusher_proto::signing::{App, MasterKey};
 
 use crate::args::ServeArgs;
+use crate::console::Console;
 use crate::failure::Failure;
 use crate::http_api::HttpApi;
 use crate::interrupt::interrupted;
@@ -21,22 +22,33 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     let app = App::new(args.app_id, args.key, args.secret)?.encryption_master_key(master_key);
     let address = SocketAddr::new(args.host, args.port);
     let options = Options::new(ServerConfig::new(app)).dialect(args.dialect).address(address);
-    let options = options.allow_any_origin(args.allow_any_origin);
+    let mut options = options.allow_any_origin(args.allow_any_origin);
+    let console = Console::new();
+    // The page shows everything and publishes, so other machines get it only on request.
+    let has_page = args.console || args.host.is_loopback();
+    if has_page {
+        let console = console.clone();
+        options = options.pages(move |request| console.clone().answer(request));
+    }
     let server = Server::start(options).await;
     let server = server.map_err(|error| Failure::failed(format!("cannot listen on {address}: {error}")))?;
-    greet(&server, args.dialect, shows_master_key)?;
+    greet(&server, args.dialect, shows_master_key, has_page)?;
 
     let api = HttpApi::new(server.app().clone(), Target::from_url(&server.ws_url())?)?;
+    let handle = server.handle();
+    let name = format!("{} as {}, application {}", server.ws_url(), args.dialect, server.app().id());
     server_log::install();
     tokio::select! {
         () = interrupted => {}
-        failure = server_log::watch_channels(&api) => return Err(failure),
+        failure = server_log::watch_channels(&handle) => return Err(failure),
+        () = console.watch(&handle, &name, api) => {}
     }
+    console.stop();
     server.shutdown().await;
     output::line(format_args!("{DIM}stopped{DIM:#}"))
 }
 
-fn greet(server: &Server, dialect: Dialect, shows_master_key: bool) -> Result<(), Failure> {
+fn greet(server: &Server, dialect: Dialect, shows_master_key: bool, has_page: bool) -> Result<(), Failure> {
     let (ws, http) = (server.ws_url(), server.http_url());
     let (id, key) = (printable(server.app().id()).into_owned(), printable(server.app().key().as_str()).into_owned());
     output::line(format_args!("{BOLD}Pusher development server{BOLD:#}, application {id} with key {key}"))?;
@@ -47,6 +59,9 @@ fn greet(server: &Server, dialect: Dialect, shows_master_key: bool) -> Result<()
     output::line(format_args!("  dialect         {dialect}"))?;
     if shows_master_key {
         output::line(format_args!("  master key      {DEFAULT_MASTER_KEY}"))?;
+    }
+    if has_page {
+        output::line(format_args!("  console         {http}/"))?;
     }
     output::line("It signs for any user on request, and for any channel whose name does not contain")?;
     output::line("\"forbidden\": never give it production credentials.")?;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
 use std::time::Duration;
 
-use pusher_tokio::pusher_proto::signing::Attributes;
+use pusher_server::Handle;
+use pusher_tokio::ChannelName;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
@@ -12,7 +13,6 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
 use crate::failure::Failure;
-use crate::http_api::HttpApi;
 use crate::output::{self, CHANNEL, DIM, WARNING, printable, time_of_day};
 
 /// Prints what the server logs: connections, subscriptions, client events, publications, and what it refuses, with the reason.
@@ -23,33 +23,27 @@ pub(crate) fn install() {
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
-/// Prints how many connections are subscribed to which channels, whenever that changes. Returns only when nobody reads
-/// the lines any more.
-///
-/// The server does not announce it, so it is asked.
-pub(crate) async fn watch_channels(api: &HttpApi) -> Failure {
+/// Prints how many connections are subscribed to which channels, whenever that changes. Returns only when the lines
+/// cannot be written any more.
+pub(crate) async fn watch_channels(server: &Handle) -> Failure {
     let mut before = BTreeMap::new();
     loop {
-        let channels = match api.channels("").await {
-            Ok(answer) => answer.channels,
-            Err(failure) => {
-                // The server itself is not the worse for it.
-                output::note(failure.message());
-                return std::future::pending().await;
-            }
-        };
-        if let Err(failure) = print_changes(&before, &channels) {
+        let mut now: BTreeMap<ChannelName, usize> = BTreeMap::new();
+        for channel in server.connections().into_iter().flat_map(|connection| connection.channels) {
+            *now.entry(channel).or_default() += 1;
+        }
+        if let Err(failure) = print_changes(&before, &now) {
             return failure;
         }
-        before = channels;
+        before = now;
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
-fn print_changes(before: &BTreeMap<String, Attributes>, now: &BTreeMap<String, Attributes>) -> Result<(), Failure> {
-    for (channel, attributes) in now {
-        if before.get(channel) != Some(attributes) {
-            print_channel(channel, attributes.subscription_count.unwrap_or_default())?;
+fn print_changes(before: &BTreeMap<ChannelName, usize>, now: &BTreeMap<ChannelName, usize>) -> Result<(), Failure> {
+    for (channel, count) in now {
+        if before.get(channel) != Some(count) {
+            print_channel(channel, *count)?;
         }
     }
     for channel in before.keys().filter(|channel| !now.contains_key(*channel)) {

@@ -64,3 +64,48 @@ async fn shows_what_it_refuses_and_what_passes_through() {
     pusher(&["channels", "--url", url, "--app-id", "1", "--key", "app-key", "--secret", "wrong"]).await;
     serving.line_with("status 401 Unauthorized  reason auth_signature does not match").await;
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_console_is_for_this_machine_and_for_its_own_page() {
+    use crate::support::{Running, http_client};
+
+    let mut serving = Running::start(&["serve", "--port", "0"]);
+    let line = serving.line_with("console").await;
+    let url = line.split_whitespace().last().unwrap();
+    let client = http_client();
+    let page = client.get(url).send().await.unwrap();
+    assert!(page.headers()["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
+    assert!(page.text().await.unwrap().contains("<title>pusher console</title>"));
+
+    let publish = |origin: Option<&str>| {
+        let mut request = client.post(format!("{url}console/publish")).header("Content-Type", "application/json");
+        if let Some(origin) = origin {
+            request = request.header("Origin", origin);
+        }
+        request.body(r#"{"channels":["chat"],"event":"e","data":"1"}"#).send()
+    };
+    assert_eq!(publish(None).await.unwrap().status(), 403);
+    assert_eq!(publish(Some("http://localhost:1")).await.unwrap().status(), 403);
+    assert_eq!(publish(Some(url.trim_end_matches('/'))).await.unwrap().status(), 204);
+
+    // A page that follows the server does not keep it from ending.
+    let feed = client.get(format!("{url}console/feed")).send().await.unwrap();
+    serving.signal("TERM").await;
+    assert_eq!(serving.end().await.code, Some(0));
+    assert!(feed.text().await.unwrap().contains(r#""channel":"chat","event":"e","data":"1""#));
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn other_machines_get_the_console_only_on_request() {
+    use crate::support::{Running, http_client};
+
+    for (flags, expected) in [(&["--host", "0.0.0.0"][..], 404), (&["--host", "0.0.0.0", "--console"], 200)] {
+        let mut serving = Running::start(&[&["serve", "--port", "0"], flags].concat());
+        let line = serving.line_with("auth endpoint").await;
+        let port = line.rsplit(':').next().unwrap().split('/').next().unwrap();
+        let page = http_client().get(format!("http://127.0.0.1:{port}/")).send().await.unwrap();
+        assert_eq!(page.status(), expected, "{flags:?}");
+    }
+}

@@ -199,3 +199,10 @@ pub(crate) async fn hang(stream: TcpStream) {
 
 /// Longer than any run should take on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// A client of a library, without the proxies of the environment.
+pub(crate) fn http_client() -> reqwest::Client {
+    // Only the first call installs it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}

@@ -8,6 +8,7 @@
 import { BROWSER } from "./checks/browser.mjs";
 import { CHANNELS } from "./checks/channels.mjs";
 import { CONNECTION } from "./checks/connection.mjs";
+import { CONSOLE } from "./checks/console.mjs";
 import { ECHO } from "./checks/echo.mjs";
 import { ENCRYPTED } from "./checks/encrypted.mjs";
 import { PUBLISHING } from "./checks/publishing.mjs";
@@ -26,7 +27,7 @@ const PARTS = {
   pusher: [...PUBLISHING, ...WEBHOOKS],
   "pusher-js": EVERYWHERE,
   echo: ECHO,
-  browser: [...EVERYWHERE, ...BROWSER],
+  browser: [...EVERYWHERE, ...BROWSER, ...CONSOLE],
 };
 
 /** How long one check may take. */
