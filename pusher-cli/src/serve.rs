@@ -63,8 +63,8 @@ fn greet(server: &Server, dialect: Dialect, shows_master_key: bool, has_page: bo
     if has_page {
         output::line(format_args!("  console         {http}/"))?;
     }
-    output::line("It signs for any user on request, and for any channel whose name does not contain")?;
-    output::line("\"forbidden\": never give it production credentials.")?;
+    output::line("It signs for any user on request, and for any channel whose name does not")?;
+    output::line("contain \"forbidden\": never give it production credentials.")?;
     if !server.address().ip().is_loopback() {
         let address = server.address();
         output::line(format_args!(
@@ -74,7 +74,7 @@ fn greet(server: &Server, dialect: Dialect, shows_master_key: bool, has_page: bo
     output::line("")?;
     output::line("Listen to it with")?;
     output::line(format_args!(
-        "  pusher listen --url {ws} --key {} \\\n    --auth-url {http}/pusher/auth --channel chat private-chat presence-chat",
+        "  pusher listen --url {ws} --key {} \\\n    --auth-url {http}/pusher/auth \\\n    --channel chat private-chat presence-chat",
         quoted(&key),
     ))?;
     output::line("and publish with the secret in PUSHER_SECRET:")?;
