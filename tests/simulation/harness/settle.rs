@@ -199,6 +199,9 @@ impl World {
             return Some("a packet is on its way".into());
         }
         let actor = &self.actors[who];
+        if actor.attention != Attention::Awake {
+            return Some("it has not read what arrived".into());
+        }
         if actor.ledger.signin_is_pending() || actor.ledger.signin_has_failed() {
             return Some("not signed in".into());
         }

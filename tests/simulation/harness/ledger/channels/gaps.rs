@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use pusher_proto::{ChannelName, Event};
 
+use super::super::facts::Reported;
 use super::super::inputs::Input;
 use super::super::outputs::Outgoing;
 use super::{Checker, Message, Scene};
@@ -25,7 +26,9 @@ impl Checker for Gaps {
     fn sent(&mut self, message: &Message<'_>, scene: &mut Scene<'_>) {
         let Outgoing::Unsubscribe { channel } = message.kind else { return };
         let found = scene.facts.channels.find(channel);
-        if let Some((name, _)) = found.filter(|(_, channel)| channel.wanted && channel.is_doubtful) {
+        if let Some((name, _)) = found
+            .filter(|(_, channel)| channel.wanted && channel.is_doubtful && channel.reported == Reported::Subscribed)
+        {
             *self.losses.entry(name.clone()).or_default() += 1;
         }
     }

@@ -3,7 +3,7 @@
 
 use pusher_proto::{CloseReason, ConnectionState, FailReason};
 
-use super::super::facts::{Facts, OnSocket, Reported, close_code};
+use super::super::facts::{Facts, Reported, close_code};
 use super::{Checker, Incoming, Scene};
 use crate::simulation::reached::Rare;
 
@@ -70,8 +70,7 @@ fn due(facts: &Facts) -> Due {
     }
     let is_waiting = facts.requests.len() > 0 || needing().any(|(_, channel)| channel.retry_at.is_some());
     let is_due = facts.user.is_pending()
-        || needing()
-            .any(|(_, channel)| channel.reported == Reported::Nothing && channel.on_socket == OnSocket::Nothing);
+        || needing().any(|(_, channel)| channel.reported == Reported::Nothing && !channel.is_listening());
     match (is_waiting, is_due) {
         (true, _) => Due::Retry,
         (false, true) => Due::Either,

@@ -267,6 +267,8 @@ impl Channels {
     pub(super) fn unsubscribed(&mut self, name: &str) {
         if let Some(channel) = self.find_mut(name) {
             channel.on_socket = OnSocket::Nothing;
+            // What was held for a key is counted as missed.
+            channel.awaits_key_since = None;
             if std::mem::take(&mut channel.is_doubtful) {
                 channel.reported = Reported::Nothing;
             }
@@ -277,8 +279,9 @@ impl Channels {
     /// yet.
     pub(super) fn doubt_confirmed(&mut self) {
         for channel in self.0.values_mut() {
-            let is_subscribed = channel.reported == Reported::Subscribed || channel.on_socket == OnSocket::Confirmed;
-            channel.is_doubtful |= is_subscribed && channel.unconfirmed > 0;
+            let may_be_subscribed = channel.reported == Reported::Subscribed
+                || matches!(channel.on_socket, OnSocket::Confirmed | OnSocket::Unclear);
+            channel.is_doubtful |= may_be_subscribed && channel.unconfirmed > 0;
         }
     }
 
