@@ -89,7 +89,7 @@ impl Failure {
 
     /// The user is not signed in.
     pub(crate) fn signin(error: &SigninError) -> Self {
-        let message = format!("sign-in: {error}");
+        let message = format!("sign-in: {}", with_causes(error));
         match error {
             SigninError::Auth(error) if matches!(error.cause(), AuthError::Http { .. } | AuthError::Handler(_)) => {
                 Self::refused(message)

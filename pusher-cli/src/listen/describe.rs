@@ -40,9 +40,11 @@ pub(super) fn human(event: &Event) -> String {
         }
         Event::User(_) => format!("{DIM}{time}{DIM:#}  {CHANNEL}to the user{CHANNEL:#}  {BOLD}{name}{BOLD:#}  {data}"),
         Event::SignedIn { id, .. } => format!("{DIM}{time}{DIM:#}  signed in as {}", printable(id)),
-        Event::SigninError { error, retry_at } => {
-            warning(&time, None, &format!("sign-in: {error}{}", if retry_at.is_some() { "; retrying" } else { "" }))
-        }
+        Event::SigninError { error, retry_at } => warning(
+            &time,
+            None,
+            &format!("sign-in: {}{}", with_causes(error), if retry_at.is_some() { "; retrying" } else { "" }),
+        ),
         Event::UserContinuityLost { .. } => {
             warning(&time, None, "the connection was lost: events for the user may be missing here")
         }
@@ -63,7 +65,7 @@ pub(super) fn human(event: &Event) -> String {
             warning(&time, Some(channel), &format!("{}; retrying", with_causes(error)))
         }
         Event::Diagnostic(Diagnostic::KeyRetry { channel, error, .. }) => {
-            warning(&time, Some(channel.as_str()), &format!("no newer key: {error}; retrying"))
+            warning(&time, Some(channel.as_str()), &format!("no newer key: {}; retrying", with_causes(error)))
         }
         Event::Diagnostic(diagnostic) => warning(&time, None, &diagnostic.to_string()),
         Event::ConnectionError(error) => warning(&time, None, &with_causes(error).to_string()),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pusher_tokio::{Client, ClientEventName, Data, Event, Subscription};
+use pusher_tokio::{Client, ClientEventName, Data, Event, Subscription, with_causes};
 use tokio::time::timeout;
 
 use super::TriggerArgs;
@@ -70,7 +70,7 @@ async fn send_on(
     let complaint = async {
         loop {
             match events.recv().await {
-                Some(Event::ConnectionError(error)) => return error.to_string(),
+                Some(Event::ConnectionError(error)) => return with_causes(&error).to_string(),
                 Some(_) => {}
                 None => return "the connection ended; the event may have been sent".to_owned(),
             }
