@@ -22,7 +22,7 @@ use axum::response::{AppendHeaders, Html, IntoResponse};
 use axum::routing::{get, post};
 use axum::{Form, Json, Router};
 use pusher_tokio::pusher_proto::signing::{App, Publish};
-use pusher_tokio::{ChannelKind, ChannelName, SocketId};
+use pusher_tokio::{ChannelKind, ChannelName, SocketId, with_causes};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -129,9 +129,11 @@ async fn authenticate(
 /// Verifies the raw body: parsed and serialised again, it would have a different signature.
 async fn webhook(State(backend): State<Arc<Backend>>, headers: HeaderMap, body: Bytes) -> Result<(), Refusal> {
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let verified = backend.app.verify_webhook(header("X-Pusher-Key"), header("X-Pusher-Signature"), &body);
-    verified.map_err(|error| (StatusCode::UNAUTHORIZED, error.to_string()))?;
-    println!("webhook: {}", String::from_utf8_lossy(&body));
+    let webhook = backend.app.webhook(header("X-Pusher-Key"), header("X-Pusher-Signature"), &body);
+    let webhook = webhook.map_err(|error| (StatusCode::UNAUTHORIZED, with_causes(&error).to_string()))?;
+    for event in webhook.events {
+        println!("webhook: {event:?}");
+    }
     Ok(())
 }
 

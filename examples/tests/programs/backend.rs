@@ -102,12 +102,12 @@ async fn the_backend_refuses_users_who_are_not_logged_in_and_unsigned_webhooks()
     assert_eq!(status, 400);
     assert!(text.contains("more than 10240"), "{text}");
 
-    let body = r#"{"time_ms":1,"events":[]}"#;
+    let body = r#"{"time_ms":1,"events":[{"name":"channel_vacated","channel":"presence-room"}]}"#;
     let signature = App::new("1", "app-key", "app-secret").unwrap().sign_webhook(body.as_bytes()).unwrap();
     for (signature, expected) in [("00", 401), (&signature, 200)] {
         let request = http().post(format!("{origin}/pusher/webhook")).body(body);
         let request = request.header("X-Pusher-Key", "app-key").header("X-Pusher-Signature", signature);
         assert_eq!(request.send().await.unwrap().status(), expected);
     }
-    assert_eq!(backend.next_line().await.unwrap(), format!("webhook: {body}"));
+    assert_eq!(backend.next_line().await.unwrap(), r#"webhook: ChannelVacated { channel: "presence-room" }"#);
 }

@@ -14,6 +14,7 @@ mod master_key;
 pub(crate) mod strings;
 #[cfg(test)]
 mod vectors;
+mod webhook;
 
 use alloc::format;
 use alloc::string::String;
@@ -35,6 +36,7 @@ pub use api::{
 };
 pub use http::{ApiAuthError, ApiRequest, InvalidRequest, MAX_TIMESTAMP_DIFFERENCE, body_md5};
 pub use master_key::{InvalidMasterKey, MasterKey};
+pub use webhook::{InvalidWebhook, MAX_WEBHOOK_LEN, Webhook, WebhookEvent};
 
 /// The credentials of an application, as the dashboard of Pusher or the configuration of a server shows them.
 ///
@@ -285,7 +287,7 @@ impl App {
 
     /// Checks a webhook by its `X-Pusher-Key`, its `X-Pusher-Signature` and its raw body (Pusher docs, *Webhooks*).
     ///
-    /// While a key is being replaced, try the [`App`] of each key in turn.
+    /// [`App::webhook`] also reads it. While a key is being replaced, try the [`App`] of each key in turn.
     ///
     /// # Errors
     ///
