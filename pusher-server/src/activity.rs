@@ -99,7 +99,7 @@ pub enum Activity {
 
 /// The activities of a server since [`Handle::activities`](crate::Handle::activities), in order.
 ///
-/// At most 4,096 wait to be read, then the oldest are lost. Nothing is collected where nobody watches.
+/// Up to 4,096 activities wait to be read; beyond that, the oldest are lost. A server that is not watched collects nothing.
 pub struct Activities {
     receiver: broadcast::Receiver<Activity>,
 }

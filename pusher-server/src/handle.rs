@@ -121,7 +121,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// When it is no presence channel.
+    /// When the channel is not a presence channel.
     pub fn users(&self, channel: &ChannelName) -> Result<Vec<Text>, ApiError> {
         self.shared.with_model(|model, _| model.users(channel))
     }
