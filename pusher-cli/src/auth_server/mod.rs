@@ -34,7 +34,7 @@ pub(crate) struct AuthServerArgs {
     /// Address to listen on
     #[arg(long, default_value = "127.0.0.1")]
     host: IpAddr,
-    /// Origin of pages that may ask, beside those of this machine, such as https://app.example; may be repeated
+    /// Origin of pages that may ask, beside those of this machine, such as `https://app.example`; may be repeated
     #[arg(long, value_name = "URL")]
     allow_origin: Vec<String>,
     /// Print one JSON object per request: time, subject (the channel, or #signin), user, status, reason

@@ -81,7 +81,10 @@ fn shown(text: &str) -> String {
 /// Lays out rows in columns, within the width of the terminal.
 pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(header.to_vec());
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header.to_vec());
     if let Some((terminal_size::Width(width), _)) = terminal_size::terminal_size() {
         table.set_width(width);
     }

@@ -85,7 +85,7 @@ impl Client {
         self.handle.0.lock().core.is_unavailable()
     }
 
-    /// Whether the client has ended, or is about to: [`shutdown`](Self::poll_shutdown) was called, or its loop has
+    /// Whether the client has ended, or is about to: `shutdown` was called, or its loop has
     /// ended, for example because the runtime shut down. A client that has ended stays disconnected.
     ///
     /// # Examples

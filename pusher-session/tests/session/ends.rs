@@ -28,7 +28,7 @@ fn a_refused_upgrade_says_its_status_and_its_retry_after_is_obeyed() {
         stage.next_stream = Next::Answers(answer);
         stage.session.connect();
         stage.settle();
-        let refused = "the server refused the WebSocket upgrade with HTTP status 503: busy";
+        let refused = "the connection failed: the server refused the WebSocket upgrade with HTTP status 503: busy";
         assert_eq!(stage.last_error(), refused);
         assert!(stage.lines.is_empty());
         assert!(delay(&stage) >= Duration::from_secs(25), "{:?}", delay(&stage));
@@ -39,16 +39,13 @@ fn a_refused_upgrade_says_its_status_and_its_retry_after_is_obeyed() {
 
 #[test]
 fn a_stream_that_cannot_be_opened_is_tried_again_later() {
-    let table = [
-        CloseReason::Failed(TransportError::Io("connection refused".into())),
-        CloseReason::Failed(TransportError::Dns("no such host".into())),
-    ];
-    for reason in table {
+    let table = [TransportError::Io("connection refused".into()), TransportError::Dns("no such host".into())];
+    for error in table {
         let mut stage = Stage::new();
-        stage.next_stream = Next::Fails(reason.clone());
+        stage.next_stream = Next::Fails(CloseReason::Failed(error.clone()));
         stage.session.connect();
         stage.settle();
-        assert_eq!(stage.last_error(), reason.to_string());
+        assert_eq!(stage.last_error(), format!("the connection failed: {error}"));
         stage.advance(delay(&stage));
         assert!(is_connected(&stage));
     }
@@ -60,7 +57,7 @@ fn a_stream_that_ends_during_the_upgrade_says_so() {
     stage.next_stream = Next::Answers(b"HTTP/1.1 101 Swit");
     stage.session.connect();
     stage.settle();
-    assert_eq!(stage.last_error(), "closed before it answered the upgrade");
+    assert_eq!(stage.last_error(), "the connection failed: closed before it answered the upgrade");
 }
 
 #[test]
@@ -71,7 +68,7 @@ fn a_reset_socket_is_replaced_and_what_was_read_before_counts() {
     stage.line().is_ended = true;
     stage.settle();
     assert_eq!(stage.events()[..2], ["last", "error"]);
-    assert_eq!(stage.last_error(), "the connection was lost without a close frame");
+    assert_eq!(stage.last_error(), "the connection ended: dropped without a close frame");
     stage.advance(Duration::from_secs(5));
     assert!(is_connected(&stage));
     assert!(stage.socket() > socket);
@@ -85,7 +82,7 @@ fn a_close_of_the_server_is_answered_before_the_stream_goes() {
     stage.settle();
     assert_eq!(stage.closes, [Some(4200)]);
     let closes = stage.actions.iter().filter(|action| matches!(action, Action::Close(_))).count();
-    assert_eq!((closes, stage.last_error().as_str()), (1, "closed with 4200: restart"));
+    assert_eq!((closes, stage.last_error().as_str()), (1, "the connection ended: closed with 4200: restart"));
     stage.advance(Duration::from_secs(5));
     assert!(is_connected(&stage));
     assert_eq!(stage.lines.len(), 1);
@@ -170,7 +167,10 @@ fn broken_framing_ends_the_socket_with_a_close_frame() {
     let mut stage = Stage::connected();
     stage.line().pipe.give_client(&[0xf0, 0x00]);
     stage.settle();
-    assert_eq!(stage.last_error(), "invalid WebSocket framing: reserved bits are set in a frame");
+    assert_eq!(
+        stage.last_error(),
+        "the connection failed: invalid WebSocket framing: reserved bits are set in a frame"
+    );
     assert_eq!(stage.closes, [Some(1002)]);
 }
 
@@ -189,7 +189,7 @@ fn a_server_that_does_not_read_is_left() {
     });
     let sent = sent.count();
     assert!((1_600..1_700).contains(&sent), "{sent}");
-    assert_eq!(stage.last_error(), "the server does not read");
+    assert_eq!(stage.last_error(), "the connection failed: the server does not read");
 }
 
 #[test]

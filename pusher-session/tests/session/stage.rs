@@ -7,6 +7,7 @@ use pusher_proto::server::{self, ConnectionId, Publication, Server, ServerConfig
 use pusher_proto::signing::App;
 use pusher_proto::{
     AuthResponse, ChannelName, CloseReason, Config, ConfigBuilder, Endpoint, Event, Frame, Instant, SocketEpoch,
+    with_causes,
 };
 use pusher_session::{Action, Session};
 use tungstenite::Message;
@@ -140,7 +141,7 @@ impl Stage {
     /// Text of the last failure that the session reported.
     pub(crate) fn last_error(&self) -> String {
         let errors = self.actions.iter().rev().filter_map(|action| match action {
-            Action::Emit(Event::ConnectionError(error)) => Some(error.to_string()),
+            Action::Emit(Event::ConnectionError(error)) => Some(with_causes(&error).to_string()),
             _ => None,
         });
         errors.into_iter().next().unwrap_or_default()
