@@ -10,10 +10,11 @@ use crate::{AuthError, CloseReason, InvalidName, Text, TransportError};
 /// # Examples
 ///
 /// ```
-/// use pusher_proto::{ServerError, SubscriptionError};
+/// use pusher_proto::{ServerError, SubscriptionError, with_causes};
 ///
 /// let error = SubscriptionError::Refused(ServerError::new(4009, "connection is unauthorized"));
-/// assert_eq!(error.to_string(), "the server refused the subscription: connection is unauthorized (code 4009)");
+/// let text = with_causes(&error).to_string();
+/// assert_eq!(text, "the server refused the subscription: connection is unauthorized (code 4009)");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}", if message.is_empty() { "no reason given" } else { message }, Suffix(*code))]

@@ -84,8 +84,8 @@ impl Client {
     ///
     /// ```no_run
     /// # fn example(client: pusher_blocking::Client) {
-    /// // If you send this id to your backend, it can exclude this connection when it publishes. if let Some(socket_id)
-    /// = client.socket_id() {
+    /// // If you send this id to your backend, it can exclude this connection when it publishes.
+    /// if let Some(socket_id) = client.socket_id() {
     ///     println!("X-Socket-ID: {socket_id}");
     /// }
     /// # }
