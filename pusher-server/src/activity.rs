@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use pusher_proto::adapter::start_of;
 use pusher_proto::server::{ConnectionId, Publication};
-use pusher_proto::{CloseFrame, Text};
+use pusher_proto::{ChannelName, CloseFrame, SocketId, Text};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -48,19 +49,69 @@ pub enum Activity {
         /// Path and query of the request.
         target: String,
     },
+    /// A socket was greeted, and is a connection now.
+    Connected {
+        /// Which socket.
+        connection: ConnectionId,
+        /// The id that the client knows.
+        socket_id: SocketId,
+    },
     /// A text message arrived. It may contain what an auth endpoint signed.
     Received {
         /// On which socket.
         connection: ConnectionId,
-        /// The message.
+        /// The message, at most its first 16 KiB.
         text: Text,
     },
     /// A text message is about to be sent.
     Sent {
         /// On which socket.
         connection: ConnectionId,
-        /// The message.
+        /// The message, at most its first 16 KiB.
         text: Text,
+    },
+    /// A connection was subscribed to a channel.
+    Subscribed {
+        /// Which connection.
+        connection: ConnectionId,
+        /// The channel.
+        channel: ChannelName,
+    },
+    /// A connection has unsubscribed from a channel.
+    Unsubscribed {
+        /// Which connection.
+        connection: ConnectionId,
+        /// The channel.
+        channel: ChannelName,
+    },
+    /// A user has signed in.
+    SignedIn {
+        /// On which connection.
+        connection: ConnectionId,
+        /// Who.
+        user_id: String,
+    },
+    /// A message of a client was refused: a subscription, a sign-in or a client event.
+    Refused {
+        /// On which connection.
+        connection: ConnectionId,
+        /// The event of the message, such as `pusher:subscribe`.
+        event: Text,
+        /// The channel, if the message names one.
+        channel: Option<ChannelName>,
+        /// The message of the error, and its code. It does not repeat signatures.
+        reason: String,
+    },
+    /// A client event was passed on.
+    ClientEvent {
+        /// On which connection.
+        connection: ConnectionId,
+        /// The channel.
+        channel: ChannelName,
+        /// The event, which begins with `client-`.
+        event: Text,
+        /// The payload, usually JSON, at most its first 16 KiB.
+        data: Text,
     },
     /// A close frame is about to be sent.
     Closing {
@@ -99,7 +150,7 @@ pub enum Activity {
 
 /// The activities of a server since [`Handle::activities`](crate::Handle::activities), in order.
 ///
-/// Up to 4,096 activities wait to be read; beyond that, the oldest are lost. A server that is not watched collects nothing.
+/// Up to 4,096 activities wait to be read, with up to 16 KiB of text that clients sent in each; beyond that, the oldest are lost. A server that is not watched collects nothing.
 pub struct Activities {
     receiver: broadcast::Receiver<Activity>,
 }
@@ -135,13 +186,25 @@ impl Announcer {
         Activities { receiver: self.0.subscribe() }
     }
 
+    pub(crate) fn is_watched(&self) -> bool {
+        self.0.receiver_count() > 0
+    }
+
     pub(crate) fn announce(&self, activity: impl FnOnce() -> Activity) {
-        if self.0.receiver_count() > 0 {
+        if self.is_watched() {
             // It fails where the last watcher has just left.
             let _ = self.0.send(activity());
         }
     }
 }
 
+/// Returns as much of a text as an activity holds.
+pub(crate) fn start(text: &str) -> Text {
+    Text::from(start_of(text, MAX_TEXT_LEN))
+}
+
 /// Activities that wait for the slowest reader.
 const MAX_WAITING: usize = 4_096;
+
+/// Bytes of one text. Messages that the protocol allows have at most 10 KB, but what arrives may be larger.
+const MAX_TEXT_LEN: usize = 16 * 1_024;

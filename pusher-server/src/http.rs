@@ -25,7 +25,7 @@ use tokio::time::timeout;
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 use tracing::debug;
 
-use crate::activity::Activity;
+use crate::activity::{Activity, start};
 use crate::auth;
 use crate::failure::{Failure, Reason};
 use crate::hub::Shared;
@@ -61,7 +61,8 @@ async fn announce(State(shared): State<Arc<Shared>>, request: Request, next: Nex
     let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
     let response = next.run(request).await;
     shared.announcer.announce(|| {
-        let reason = response.extensions().get().map_or_else(String::new, |Reason(reason)| reason.clone());
+        let reason = response.extensions().get().map_or("", |Reason(reason)| reason);
+        let (path, reason) = (start(&path).to_string(), start(reason).to_string());
         Activity::Answered { method, path, status: response.status().as_u16(), reason }
     });
     response
@@ -248,7 +249,6 @@ struct Empty {}
 
 async fn events(State(shared): State<Arc<Shared>>, call: Call) -> Result<Json<EventAnswer>, Failure> {
     let publication = parse::<EventBody>(&call.body)?.publication()?;
-    log(&publication);
     let infos = shared.trigger(&publication)?;
     let asked = publication.info != Info::default();
     Ok(Json(EventAnswer { channels: asked.then(|| by_name(infos)) }))
@@ -257,16 +257,9 @@ async fn events(State(shared): State<Arc<Shared>>, call: Call) -> Result<Json<Ev
 async fn batch_events(State(shared): State<Arc<Shared>>, call: Call) -> Result<Json<BatchAnswer>, Failure> {
     let batch = parse::<BatchBody>(&call.body)?.batch;
     let batch: Vec<_> = batch.into_iter().map(EventBody::publication).collect::<Result<_, _>>()?;
-    batch.iter().for_each(log);
     let infos = shared.trigger_batch(&batch)?;
     let asked = batch.iter().any(|publication| publication.info != Info::default());
     Ok(Json(BatchAnswer { batch: asked.then_some(infos) }))
-}
-
-fn log(publication: &Publication) {
-    let Publication { name, channels, data, .. } = publication;
-    let channels = || channels.iter().map(ChannelName::as_str).collect::<Vec<_>>().join(" ");
-    debug!(event = %name, channels = channels(), bytes = data.len(), "publication");
 }
 
 async fn channels(State(shared): State<Arc<Shared>>, call: Call) -> Result<Json<ChannelsAnswer>, Failure> {

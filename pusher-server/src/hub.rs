@@ -10,12 +10,12 @@ use pusher_proto::signing::{App, MasterKey};
 use pusher_proto::{ChannelName, CloseFrame, Frame, Instant, SocketId, Text};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant as Clock, sleep_until};
-use tracing::{Level, debug, enabled, warn};
+use tracing::{debug, warn};
 
-use crate::activity::{Activity, Announcer};
-use crate::log::{Received, complaint};
+use crate::activity::{Activity, Announcer, start};
 use crate::options::{Authorize, Options};
 use crate::pages::Pages;
+use crate::report::{self, Received, Standing, complaint};
 
 /// The state that all tasks of a server share.
 pub(crate) struct Shared {
@@ -111,7 +111,7 @@ impl Shared {
     /// Publishes an event, and tells those who watch.
     pub(crate) fn trigger(&self, publication: &Publication) -> Result<BTreeMap<ChannelName, Attributes>, ApiError> {
         let infos = self.with_model(|model, now| model.trigger(publication, now))?;
-        self.announcer.announce(|| Activity::Published { publication: publication.clone() });
+        report::published(publication, &self.announcer);
         Ok(infos)
     }
 
@@ -119,7 +119,7 @@ impl Shared {
     pub(crate) fn trigger_batch(&self, batch: &[Publication]) -> Result<Vec<Attributes>, ApiError> {
         let infos = self.with_model(|model, now| model.trigger_batch(batch, now))?;
         for publication in batch {
-            self.announcer.announce(|| Activity::Published { publication: publication.clone() });
+            report::published(publication, &self.announcer);
         }
         Ok(infos)
     }
@@ -130,22 +130,26 @@ impl Shared {
         state.opened += 1;
         let id = ConnectionId::new(state.opened);
         debug!(connection = %id, "socket opened");
-        self.announcer.announce(|| Activity::Opened { connection: id, target: target.to_owned() });
+        self.announcer.announce(|| Activity::Opened { connection: id, target: start(target).to_string() });
         let (queue, receiver) = mpsc::channel(self.queue_len);
         let (cut, cut_receiver) = oneshot::channel();
         state.sockets.insert(id, Socket { queue, _cut: cut });
         state.model.handle_open(id, target, now);
         state.act(now);
+        if self.announcer.is_watched() {
+            let socket_id = state.model.connections().find_map(|(known, socket)| (known == id).then(|| socket.clone()));
+            if let Some(socket_id) = socket_id {
+                self.announcer.announce(|| Activity::Connected { connection: id, socket_id });
+            }
+        }
         (id, Lines { queue: receiver, cut: cut_receiver })
     }
 
     pub(crate) fn receive(&self, id: ConnectionId, frame: Frame) {
         if let Frame::Text(text) = &frame {
-            self.announcer.announce(|| Activity::Received { connection: id, text: text.clone() });
+            self.announcer.announce(|| Activity::Received { connection: id, text: start(text) });
         }
-        // Only the channel that the message names, because checking all of them would cost more with every
-        // subscription.
-        let message = if enabled!(Level::DEBUG) { Received::read(&frame) } else { None };
+        let message = if report::is_wanted(&self.announcer) { Received::read(&frame) } else { None };
         let now = self.now();
         let mut state = self.state();
         let Some(message) = message else {
@@ -153,13 +157,15 @@ impl Shared {
             state.act(now);
             return;
         };
-        let is_subscribed = |model: &Model| message.channel.as_ref().is_some_and(|name| model.is_subscribed(id, name));
-        let before = is_subscribed(&state.model);
+        // Only the channel that the message names, because checking all of them would cost more with every
+        // subscription.
+        let channel = message.channel();
+        let before = Standing::of(id, channel.as_ref(), &state.model);
         state.model.handle_frame(id, frame, now);
         let complaint = state.act(now);
-        let after = is_subscribed(&state.model);
+        let after = Standing::of(id, channel.as_ref(), &state.model);
         drop(state);
-        message.log(id, (before, after), complaint.as_deref());
+        message.report(id, channel.as_ref(), [before, after], complaint, &self.announcer);
     }
 
     /// Whether the auth endpoints sign for this socket.
@@ -243,14 +249,14 @@ impl Shared {
 }
 
 impl State {
-    /// Does what the model says. Returns the last complaint that was sent, if the log wants to know.
+    /// Does what the model says. Returns the last complaint that was sent, if it is reported.
     fn act(&mut self, now: Instant) -> Option<String> {
         let mut said = None;
         while let Some(action) = self.model.poll_action(now) {
             match action {
                 Action::Send(id, text) => {
-                    self.announcer.announce(|| Activity::Sent { connection: id, text: text.clone() });
-                    if enabled!(Level::DEBUG) {
+                    self.announcer.announce(|| Activity::Sent { connection: id, text: start(&text) });
+                    if report::is_wanted(&self.announcer) {
                         said = complaint(&text).or(said);
                     }
                     self.enqueue(id, Outgoing::Text(text), now);

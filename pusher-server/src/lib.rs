@@ -6,9 +6,9 @@ mod failure;
 mod handle;
 mod http;
 mod hub;
-mod log;
 mod options;
 mod pages;
+mod report;
 mod server;
 mod socket;
 #[cfg(test)]

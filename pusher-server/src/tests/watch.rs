@@ -5,8 +5,8 @@ use axum::http::{Request, Response};
 use super::*;
 use crate::{Activities, Activity};
 
-/// One line for each activity until the socket has ended.
-async fn until_the_end(activities: &mut Activities) -> Vec<String> {
+/// One line for each activity, until one starts with `last`.
+async fn until(last: &str, activities: &mut Activities) -> Vec<String> {
     let mut seen = Vec::new();
     while let Some(activity) = timeout(Duration::from_secs(5), activities.next()).await.unwrap() {
         seen.push(match &activity {
@@ -16,12 +16,20 @@ async fn until_the_end(activities: &mut Activities) -> Vec<String> {
             Activity::Sent { text, .. } if text.contains("Invalid signature") => "> refusal".to_owned(),
             Activity::Sent { text, .. } => format!("> {text}"),
             Activity::Closing { frame, .. } => format!("closing {} {}", frame.code, frame.reason),
+            Activity::Connected { .. } => "connected".to_owned(),
+            Activity::Subscribed { channel, .. } => format!("subscribed {channel}"),
+            Activity::Unsubscribed { channel, .. } => format!("unsubscribed {channel}"),
+            Activity::SignedIn { user_id, .. } => format!("signed in {user_id}"),
+            Activity::Refused { event, channel, .. } => {
+                format!("refused {event} {}", channel.as_deref().unwrap_or("-"))
+            }
+            Activity::ClientEvent { channel, event, data, .. } => format!("client event {event} {channel} {data}"),
             Activity::Ended { .. } => "ended".to_owned(),
             Activity::Published { publication } => format!("published {}", publication.name),
             Activity::Answered { method, path, status, reason } => format!("{method} {path} {status} {reason}"),
             Activity::Missed { count } => format!("missed {count}"),
         });
-        if matches!(activity, Activity::Ended { .. }) {
+        if seen.last().is_some_and(|line| line.starts_with(last)) {
             break;
         }
     }
@@ -41,12 +49,14 @@ async fn a_watcher_sees_connections_messages_and_calls_in_their_order() {
     client.close_code().await;
     drop(client);
     assert_eq!(
-        until_the_end(&mut activities).await,
+        until("ended", &mut activities).await,
         [
             "opened /app/app-key?protocol=7&client=test&version=1",
             "> greeting",
+            "connected",
             r#"< {"event":"pusher:subscribe","data":{"channel":"private-a","auth":"app-key:00"}}"#,
             "> refusal",
+            "refused pusher:subscribe private-a",
             "published e",
             "POST /apps/1/events 200 ",
             "GET /apps/other/channels 404 unknown application",
@@ -66,6 +76,45 @@ async fn a_watcher_that_does_not_read_misses_the_oldest_and_learns_how_many() {
     }
     assert_eq!(activities.next().await, Some(Activity::Missed { count: 5_000 - 4_096 }));
     assert_eq!(activities.next().await, Some(Activity::Published { publication }));
+}
+
+#[tokio::test]
+async fn what_became_of_a_message_is_reported_in_every_dialect() {
+    for dialect in Dialect::ALL {
+        let options = Options::default().dialect(dialect).sign_for_unknown_sockets(true);
+        let server = Server::start(options).await.unwrap();
+        let mut activities = server.handle().activities();
+        let (mut client, socket_id) = Client::connect(&server).await;
+        let (_, auth) = ask(&server, FORM, &format!("socket_id={socket_id}&channel_name=private-a")).await;
+        client.subscribe(&json!({ "channel": "private-a", "auth": auth["auth"] })).await;
+        client.send(r#"{"event":"client-x","channel":"private-a","data":{"n":1}}"#).await;
+        client.send(r#"{"event":"pusher:unsubscribe","data":{"channel":"private-a"}}"#).await;
+        client.send(r#"{"event":"pusher:subscribe","data":{"channel":"private-b","auth":"app-key:5e cret"}}"#).await;
+        let seen = until("refused", &mut activities).await;
+        let expected = [
+            "subscribed private-a",
+            r#"client event client-x private-a {"n":1}"#,
+            "unsubscribed private-a",
+            "refused pusher:subscribe private-b",
+        ];
+        let is_report = |line: &&String| !line.starts_with(['<', '>', 'o', 'P']) && *line != "connected";
+        let reports: Vec<_> = seen.iter().filter(is_report).collect();
+        assert_eq!(reports, expected, "{dialect}");
+    }
+}
+
+#[tokio::test]
+async fn a_watcher_holds_only_the_start_of_what_a_client_sends() {
+    let server = start().await;
+    let mut activities = server.handle().activities();
+    let (mut client, _) = Client::connect(&server).await;
+    client.send(json!({ "event": "x", "data": "é".repeat(100_000) }).to_string()).await;
+    while let Some(activity) = timeout(Duration::from_secs(5), activities.next()).await.unwrap() {
+        if let Activity::Received { text, .. } = activity {
+            assert!((16 * 1_024 - 1..=16 * 1_024).contains(&text.len()), "{}", text.len());
+            break;
+        }
+    }
 }
 
 #[tokio::test]

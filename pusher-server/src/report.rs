@@ -1,0 +1,117 @@
+//! What the log and those who watch learn of messages. The log has neither payloads nor signatures.
+
+use pusher_proto::server::{ConnectionId, Publication, Server as Model};
+use pusher_proto::{ChannelName, Frame};
+use serde::Deserialize;
+use serde_json::Value;
+use tracing::{Level, debug, enabled, info};
+
+use crate::activity::{Activity, Announcer, start};
+
+/// A message of a client, as far as it is reported.
+#[derive(Deserialize)]
+pub(crate) struct Received {
+    event: String,
+    channel: Option<String>,
+    #[serde(default)]
+    data: Value,
+}
+
+/// What a message may change: whether its connection is subscribed to the channel that it names, and who is signed in.
+#[derive(PartialEq)]
+pub(crate) struct Standing {
+    is_subscribed: bool,
+    user: Option<String>,
+}
+
+/// Whether the log or a watcher wants to know what messages say, which takes time to find out.
+pub(crate) fn is_wanted(announcer: &Announcer) -> bool {
+    enabled!(Level::DEBUG) || announcer.is_watched()
+}
+
+impl Received {
+    pub(crate) fn read(frame: &Frame) -> Option<Self> {
+        let Frame::Text(text) = frame else { return None };
+        serde_json::from_str(text).ok()
+    }
+
+    /// The channel that the message names.
+    pub(crate) fn channel(&self) -> Option<ChannelName> {
+        let name = self.channel.as_deref().or_else(|| self.data["channel"].as_str());
+        ChannelName::new(name?).ok()
+    }
+
+    /// Reports what became of it.
+    pub(crate) fn report(
+        &self,
+        connection: ConnectionId,
+        channel: Option<&ChannelName>,
+        [before, after]: [Standing; 2],
+        complaint: Option<String>,
+        announcer: &Announcer,
+    ) {
+        let (id, event, name) = (connection, self.event.as_str(), channel.map_or("", ChannelName::as_str));
+        if let Some(channel) = channel.cloned().filter(|_| before.is_subscribed != after.is_subscribed) {
+            if after.is_subscribed {
+                debug!(connection = %id, channel = name, "subscribed");
+                announcer.announce(|| Activity::Subscribed { connection, channel });
+            } else {
+                debug!(connection = %id, channel = name, "unsubscribed");
+                announcer.announce(|| Activity::Unsubscribed { connection, channel });
+            }
+        } else if let Some(user_id) = after.user.filter(|user| before.user.as_ref() != Some(user)) {
+            debug!(connection = %id, "signed in");
+            announcer.announce(|| Activity::SignedIn { connection, user_id });
+        } else if let Some(reason) = complaint {
+            info!(connection = %id, event, channel = name, reason, "refused");
+            let (event, channel) = (start(event), channel.cloned());
+            announcer.announce(|| Activity::Refused { connection, event, channel, reason });
+        } else if let Some(channel) = channel.cloned().filter(|_| event.starts_with("client-")) {
+            debug!(connection = %id, event, channel = name, "client event");
+            announcer.announce(|| {
+                let data = self.data.as_str().map_or_else(|| self.data.to_string(), str::to_owned);
+                Activity::ClientEvent { connection, channel, event: start(event), data: start(&data) }
+            });
+        }
+    }
+}
+
+impl Standing {
+    pub(crate) fn of(connection: ConnectionId, channel: Option<&ChannelName>, model: &Model) -> Self {
+        let is_subscribed = channel.is_some_and(|channel| model.is_subscribed(connection, channel));
+        Self { is_subscribed, user: model.user(connection).map(str::to_owned) }
+    }
+}
+
+/// Reports an event that was published.
+pub(crate) fn published(publication: &Publication, announcer: &Announcer) {
+    let Publication { name, channels, data, .. } = publication;
+    let channels = || channels.iter().map(ChannelName::as_str).collect::<Vec<_>>().join(" ");
+    debug!(event = %name, channels = channels(), bytes = data.len(), "publication");
+    announcer.announce(|| Activity::Published { publication: publication.clone() });
+}
+
+/// What an error says that is sent to a client.
+pub(crate) fn complaint(text: &str) -> Option<String> {
+    let is_error = |event: &str| matches!(event, "pusher:error" | "pusher:subscription_error");
+    // Events for subscribers are many, and none of them is parsed here. The order of the fields depends on the dialect.
+    let may_be = ["\"pusher:error\"", "\"pusher:subscription_error\""].iter().any(|event| text.contains(event));
+    if !may_be {
+        return None;
+    }
+    let message: Value = serde_json::from_str(text).ok()?;
+    message["event"].as_str().filter(|event| is_error(event))?;
+    // Some dialects send data as JSON in a string.
+    let data = match &message["data"] {
+        Value::String(json) => serde_json::from_str(json).ok()?,
+        data => data.clone(),
+    };
+    let reason = data["message"].as_str().or_else(|| data["error"].as_str())?;
+    // The signature that came instead is nothing for a log.
+    let reason = reason.split(", but got ").next().unwrap_or_default();
+    let reason = start(reason);
+    Some(match data["code"].as_u64() {
+        Some(code) => format!("{reason} (code {code})"),
+        None => reason.to_string(),
+    })
+}
