@@ -115,3 +115,36 @@ pub(crate) fn complaint(text: &str) -> Option<String> {
         None => reason.to_string(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_message_is_not_reported() {
+        for text in ["", "pusher:error", "[]", "7", r#"{"event":7}"#, r#"{"data":{"channel":"a"}}"#] {
+            assert!(Received::read(&Frame::Text(text.into())).is_none(), "{text}");
+            assert_eq!(complaint(text), None, "{text}");
+        }
+        for text in [r#"{"event":"x","channel":"\u0000"}"#, r#"{"event":"x","data":{"channel":7}}"#, r#"{"event":"x"}"#]
+        {
+            let message = Received::read(&Frame::Text(text.into()));
+            assert_eq!(message.and_then(|message| message.channel()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_complaint_is_found_in_every_form_and_says_nothing_that_was_signed() {
+        let table = [
+            (r#"{"event":"pusher:error","data":{"code":4009,"message":"no, but got 5ec2e7"}}"#, Some("no (code 4009)")),
+            (r#"{"data":{"error":"no"},"event":"pusher:subscription_error"}"#, Some("no")),
+            (r#"{"event":"pusher:error","data":"{\"message\":\"no\"}"}"#, Some("no")),
+            (r#"{"event":"pusher:error","data":{}}"#, None),
+            (r#"{"event":"e","channel":"a","data":"\"pusher:error\""}"#, None),
+            (r#"{"event":"e","data":{"event":"pusher:error","message":"no"}}"#, None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(complaint(text).as_deref(), expected, "{text}");
+        }
+    }
+}

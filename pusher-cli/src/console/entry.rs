@@ -36,26 +36,31 @@ impl Entry {
         Self { who: socket_id.map(str::to_owned), ..self }
     }
 
-    pub(super) fn channel(self, channel: impl Into<String>) -> Self {
-        Self { channel: Some(channel.into()), ..self }
+    pub(super) fn channel(self, channel: &str) -> Self {
+        Self { channel: Some(start(channel, MAX_NAME_LEN)), ..self }
     }
 
-    /// An event with what it carries, cut where a page would choke on it.
-    pub(super) fn event(self, event: impl Into<String>, data: &str) -> Self {
-        let mut shown = start_of(data, MAX_DATA_LEN).to_owned();
-        if shown.len() < data.len() {
-            shown.push('…');
-        }
-        Self { event: Some(event.into()), data: Some(shown), ..self }
+    /// An event with what it carries.
+    pub(super) fn event(self, event: &str, data: &str) -> Self {
+        Self { event: Some(start(event, MAX_NAME_LEN)), data: Some(start(data, MAX_DATA_LEN)), ..self }
     }
 
-    pub(super) fn note(self, note: impl Into<String>) -> Self {
-        Self { note: Some(note.into()), ..self }
+    pub(super) fn note(self, note: &str) -> Self {
+        Self { note: Some(start(note, MAX_NAME_LEN)), ..self }
     }
 
     pub(super) fn bad(self, bad: bool) -> Self {
         Self { bad, ..self }
     }
+}
+
+/// As much of a text as a page shows: what others send may be long, and many entries are kept.
+fn start(text: &str, max_len: usize) -> String {
+    let mut shown = start_of(text, max_len).to_owned();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// The counts and lists beside the stream.
@@ -94,6 +99,9 @@ pub(super) struct Counts {
     pub(super) calls: u64,
     pub(super) refused: u64,
 }
+
+/// Bytes of a name or a remark that a page shows.
+const MAX_NAME_LEN: usize = 512;
 
 /// Bytes of a payload that a page shows.
 const MAX_DATA_LEN: usize = 4_096;

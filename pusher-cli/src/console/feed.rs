@@ -88,7 +88,7 @@ impl Feed {
                         Ok(message) => return Some((Ok(feed.event(&message)), (missed, live))),
                         Err(RecvError::Lagged(count)) => {
                             let note = format!("{count} entries, which came faster than this page takes them");
-                            let missed_entry = Entry::new("missed").note(note).bad(true);
+                            let missed_entry = Entry::new("missed").note(&note).bad(true);
                             if let Some(message) = message("entry", None, &missed_entry) {
                                 return Some((Ok(feed.event(&message)), (missed, live)));
                             }
@@ -122,7 +122,7 @@ fn message(kind: &'static str, number: Option<u64>, value: &impl Serialize) -> O
 const MAX_ENTRIES: usize = 500;
 
 /// Messages that wait for the slowest page; then it misses the oldest.
-const MAX_WAITING: usize = 4_096;
+const MAX_WAITING: usize = 1_024;
 
 #[cfg(test)]
 mod tests {

@@ -6,8 +6,6 @@ use std::time::Duration;
 use pusher_server::pusher_proto::server::ConnectionId;
 use pusher_server::{Activity, Handle};
 use pusher_tokio::{ChannelKind, ChannelName};
-use serde::Deserialize;
-use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::entry::{Channel, Connection, Counts, Entry, State};
@@ -23,6 +21,10 @@ pub(super) async fn server(feed: &Feed, server: &Handle, name: &str) {
         tokio::select! {
             activity = activities.next() => match activity {
                 Some(activity) => {
+                    if let Activity::Missed { .. } = activity {
+                        // The ends of some connections may be among what was missed.
+                        watcher.sockets = sockets(server);
+                    }
                     if let Some(entry) = watcher.entry(&activity) {
                         feed.add(&entry);
                     }
@@ -41,120 +43,67 @@ struct Watcher {
     counts: Counts,
 }
 
-/// A message of the protocol, as far as it is shown.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Message {
-    event: String,
-    channel: Option<String>,
-    data: Value,
-}
-
-impl Message {
-    fn read(text: &str) -> Self {
-        let mut message: Self = serde_json::from_str(text).unwrap_or_default();
-        // The server writes its data as JSON in a string.
-        if let Some(data) = message.data.as_str().and_then(|data| serde_json::from_str(data).ok()) {
-            message.data = data;
-        }
-        message
-    }
-
-    fn text(&self, name: &str) -> Option<&str> {
-        self.data.get(name)?.as_str()
-    }
-
-    /// The message of an error, and its code.
-    fn reason(&self) -> String {
-        let reason = self.text("message").or_else(|| self.text("error")).unwrap_or("refused");
-        match self.data.get("code").or_else(|| self.data.get("status")).and_then(Value::as_u64) {
-            Some(code) => format!("{reason} ({code})"),
-            None => reason.to_owned(),
-        }
-    }
-}
-
 impl Watcher {
     fn entry(&mut self, activity: &Activity) -> Option<Entry> {
         match activity {
-            Activity::Received { connection, text } => self.received(*connection, text),
-            Activity::Sent { connection, text } => self.sent(*connection, text),
+            Activity::Connected { connection, socket_id } => {
+                self.sockets.insert(*connection, socket_id.to_string());
+                Some(Entry::new("connected").who(Some(socket_id)))
+            }
             Activity::Closing { connection, frame } => {
                 let note = format!("{} (code {})", frame.reason, frame.code);
                 let is_refusal = !self.sockets.contains_key(connection);
                 self.counts.refused += u64::from(is_refusal);
                 let kind = if is_refusal { "refused" } else { "closing" };
-                Some(Entry::new(kind).who(self.socket(*connection)).note(note).bad(true))
+                Some(Entry::new(kind).who(self.socket(*connection)).note(&note).bad(true))
             }
             // One that was never greeted was refused, and that is shown.
             Activity::Ended { connection } => {
                 let socket = self.sockets.remove(connection)?;
                 Some(Entry::new("disconnected").who(Some(&socket)))
             }
-            Activity::Published { publication } => {
-                self.counts.events += 1;
-                let channels: Vec<&str> = publication.channels.iter().map(ChannelName::as_str).collect();
-                let entry = Entry::new("event").channel(channels.join(", "));
-                Some(entry.event(publication.name.as_str(), &publication.data))
+            Activity::Subscribed { connection, channel } => {
+                Some(Entry::new("subscribed").who(self.socket(*connection)).channel(channel))
             }
-            Activity::Answered { method, path, status, reason } => {
-                self.counts.calls += 1;
-                // Its event is shown.
-                if *status < 400 && path.ends_with("events") {
-                    return None;
-                }
-                let note = format!("{method} {path}: {status} {reason}");
-                Some(Entry::new("call").note(note.trim_end()).bad(*status >= 400))
+            Activity::Unsubscribed { connection, channel } => {
+                Some(Entry::new("unsubscribed").who(self.socket(*connection)).channel(channel))
             }
-            Activity::Missed { count } => {
-                let note = format!("{count} activities, which came faster than the console takes them");
-                Some(Entry::new("missed").note(note).bad(true))
+            Activity::SignedIn { connection, user_id } => {
+                Some(Entry::new("signed in").who(self.socket(*connection)).note(user_id))
             }
-            // The greeting says more; and what a newer server adds is not known here.
-            _ => None,
-        }
-    }
-
-    fn received(&mut self, connection: ConnectionId, text: &str) -> Option<Entry> {
-        let message = Message::read(text);
-        match message.event.as_str() {
-            "pusher:unsubscribe" => {
-                Some(Entry::new("unsubscribed").who(self.socket(connection)).channel(message.text("channel")?))
-            }
-            event if event.starts_with("client-") => {
-                self.counts.client_events += 1;
-                let data = message.data.as_str().map_or_else(|| message.data.to_string(), str::to_owned);
-                let entry = Entry::new("client event").who(self.socket(connection));
-                Some(entry.channel(message.channel.clone().unwrap_or_default()).event(event, &data))
-            }
-            _ => None,
-        }
-    }
-
-    fn sent(&mut self, connection: ConnectionId, text: &str) -> Option<Entry> {
-        // Published events go to everyone who is subscribed, and are shown once.
-        if !text.contains("pusher:") && !text.contains("pusher_internal:") {
-            return None;
-        }
-        let message = Message::read(text);
-        match message.event.as_str() {
-            "pusher:connection_established" => {
-                let socket = message.text("socket_id")?;
-                self.sockets.insert(connection, socket.to_owned());
-                Some(Entry::new("connected").who(Some(socket)))
-            }
-            "pusher_internal:subscription_succeeded" => {
-                Some(Entry::new("subscribed").who(self.socket(connection)).channel(message.channel.clone()?))
-            }
-            "pusher:signin_success" => Some(Entry::new("signed in").who(self.socket(connection))),
-            "pusher:error" | "pusher:subscription_error" => {
+            Activity::Refused { connection, channel, reason, .. } => {
                 self.counts.refused += 1;
-                let entry = Entry::new("refused").who(self.socket(connection)).note(message.reason()).bad(true);
-                Some(match &message.channel {
-                    Some(channel) => entry.channel(channel.as_str()),
+                let entry = Entry::new("refused").who(self.socket(*connection)).note(reason).bad(true);
+                Some(match channel {
+                    Some(channel) => entry.channel(channel),
                     None => entry,
                 })
             }
+            Activity::ClientEvent { connection, channel, event, data } => {
+                self.counts.client_events += 1;
+                Some(Entry::new("client event").who(self.socket(*connection)).channel(channel).event(event, data))
+            }
+            Activity::Published { publication } => {
+                self.counts.events += 1;
+                let channels: Vec<&str> = publication.channels.iter().map(ChannelName::as_str).collect();
+                Some(Entry::new("event").channel(&channels.join(", ")).event(&publication.name, &publication.data))
+            }
+            Activity::Answered { method, path, status, reason } => {
+                self.counts.calls += 1;
+                // soketi refuses with status 200.
+                let is_bad = *status >= 400 || !reason.is_empty();
+                // The event of a call that published is shown.
+                if !is_bad && path.ends_with("events") {
+                    return None;
+                }
+                let note = format!("{method} {path}: {status} {reason}");
+                Some(Entry::new("call").note(note.trim_end()).bad(is_bad))
+            }
+            Activity::Missed { count } => {
+                let note = format!("{count} activities, which came faster than the console takes them");
+                Some(Entry::new("missed").note(&note).bad(true))
+            }
+            // Messages as they are, which the others explain; and what a newer server adds.
             _ => None,
         }
     }
@@ -162,6 +111,12 @@ impl Watcher {
     fn socket(&self, connection: ConnectionId) -> Option<&str> {
         self.sockets.get(&connection).map(String::as_str)
     }
+}
+
+/// The connections by their socket ids.
+fn sockets(server: &Handle) -> HashMap<ConnectionId, String> {
+    let connections = server.connections().into_iter();
+    connections.map(|state| (state.connection, state.socket_id.to_string())).collect()
 }
 
 fn state(server: &Handle, name: &str, counts: Counts) -> State {
@@ -201,14 +156,14 @@ const MAX_LISTED: usize = 200;
 
 #[cfg(test)]
 mod tests {
+    use pusher_tokio::SocketId;
+
     use super::*;
 
-    fn sent(text: &str) -> Activity {
-        Activity::Sent { connection: ConnectionId::new(1), text: text.into() }
-    }
+    const CONNECTION: ConnectionId = ConnectionId::new(1);
 
-    fn received(text: &str) -> Activity {
-        Activity::Received { connection: ConnectionId::new(1), text: text.into() }
+    fn name(channel: &str) -> ChannelName {
+        ChannelName::new(channel).unwrap()
     }
 
     /// What is shown of each activity, without its time.
@@ -224,20 +179,20 @@ mod tests {
 
     #[test]
     fn a_connection_is_shown_by_its_socket_id() {
+        let (connection, channel) = (CONNECTION, name("private-chat"));
+        let (event, data) = ("client-typing".into(), r#"{"user":7}"#.into());
         let seen = shown(&[
-            sent(
-                r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.2\",\"activity_timeout\":120}"}"#,
-            ),
-            sent(r#"{"event":"pusher_internal:subscription_succeeded","channel":"chat","data":"{}"}"#),
-            received(r#"{"event":"client-typing","channel":"private-chat","data":{"user":7}}"#),
-            received(r#"{"event":"pusher:unsubscribe","data":{"channel":"chat"}}"#),
-            Activity::Ended { connection: ConnectionId::new(1) },
+            Activity::Connected { connection, socket_id: SocketId::new("1.2").unwrap() },
+            Activity::Subscribed { connection, channel: channel.clone() },
+            Activity::ClientEvent { connection, channel: channel.clone(), event, data },
+            Activity::Unsubscribed { connection, channel },
+            Activity::Ended { connection },
         ]);
         let expected = [
             entry("connected").who(Some("1.2")),
-            entry("subscribed").who(Some("1.2")).channel("chat"),
+            entry("subscribed").who(Some("1.2")).channel("private-chat"),
             entry("client event").who(Some("1.2")).channel("private-chat").event("client-typing", r#"{"user":7}"#),
-            entry("unsubscribed").who(Some("1.2")).channel("chat"),
+            entry("unsubscribed").who(Some("1.2")).channel("private-chat"),
             entry("disconnected").who(Some("1.2")),
         ];
         assert_eq!(seen, expected);
@@ -245,15 +200,18 @@ mod tests {
 
     #[test]
     fn a_refusal_is_shown_with_its_reason_and_nothing_that_was_signed() {
+        let (connection, channel) = (CONNECTION, Some(name("private-a")));
+        let text = r#"{"event":"pusher:subscribe","data":{"channel":"private-a","auth":"key:5ec2e7"}}"#;
+        let event = "pusher:subscribe".into();
         let seen = shown(&[
-            received(r#"{"event":"pusher:subscribe","data":{"channel":"private-a","auth":"key:5ec2e7"}}"#),
-            sent(
-                r#"{"event":"pusher:subscription_error","channel":"private-a","data":{"type":"AuthError","error":"no","status":401}}"#,
-            ),
-            sent(r#"{"event":"pusher:error","data":{"code":null,"message":"bad"}}"#),
+            Activity::Received { connection, text: text.into() },
+            Activity::Refused { connection, event, channel, reason: "no (code 4009)".into() },
+            Activity::Refused { connection, event: "x".into(), channel: None, reason: "bad".into() },
         ]);
-        let expected =
-            [entry("refused").channel("private-a").note("no (401)").bad(true), entry("refused").note("bad").bad(true)];
+        let expected = [
+            entry("refused").channel("private-a").note("no (code 4009)").bad(true),
+            entry("refused").note("bad").bad(true),
+        ];
         assert_eq!(seen, expected);
     }
 
@@ -267,22 +225,22 @@ mod tests {
             answered("/apps/1/events", 200, ""),
             answered("/apps/1/batch_events", 413, "too large"),
             answered("/pusher/auth", 200, ""),
+            answered("/apps/1/events", 200, "refused by soketi"),
         ]);
         let expected = [
             entry("call").note("POST /apps/1/batch_events: 413 too large").bad(true),
             entry("call").note("POST /pusher/auth: 200"),
+            entry("call").note("POST /apps/1/events: 200 refused by soketi").bad(true),
         ];
         assert_eq!(seen, expected);
     }
 
     #[test]
-    fn what_is_not_a_message_is_not_shown() {
-        assert_eq!(shown(&[received("pusher:"), sent("pusher:"), received("[]"), sent(r#"{"event":"pusher:7"}"#)]), []);
-    }
-
-    #[test]
-    fn a_long_payload_is_cut_at_a_character() {
-        let entry = entry("event").event("e", &"é".repeat(10_000));
+    fn long_texts_are_cut_at_a_character() {
+        let long = "é".repeat(10_000);
+        let entry = entry("event").channel(&long).event(&long, &long).note(&long);
         assert_eq!(entry.data.as_deref(), Some(format!("{}…", "é".repeat(2_048)).as_str()));
+        let name = format!("{}…", "é".repeat(256));
+        assert_eq!([entry.channel, entry.event, entry.note], [(); 3].map(|()| Some(name.clone())));
     }
 }
