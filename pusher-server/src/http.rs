@@ -1,7 +1,6 @@
 //! The routes, and the HTTP API with its signatures.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,6 @@ use axum::body::{self, Bytes};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State};
-use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -29,6 +27,7 @@ use crate::activity::{Activity, start};
 use crate::auth;
 use crate::failure::{Failure, Reason};
 use crate::hub::Shared;
+use crate::origin::{is_address, is_local};
 use crate::socket;
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
@@ -106,21 +105,8 @@ async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
 
 fn is_of_this_machine(headers: &HeaderMap) -> bool {
     let header = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let host_of =
-        |authority: &str| authority.parse::<Authority>().map(|authority| authority.host().to_ascii_lowercase());
-    let is_local = |authority: &str| {
-        host_of(authority).is_ok_and(|host| host == "localhost" || host.ends_with(".localhost") || is_loopback(&host))
-    };
-    // Only a name can be made to point to this machine by someone else, so an address in `Host` is as safe as
-    // localhost.
-    let is_address =
-        |authority: &str| host_of(authority).is_ok_and(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok());
     let page = header(header::ORIGIN).map(|origin| origin.split_once("://").map_or("", |(_, authority)| authority));
     header(header::HOST).is_none_or(|host| is_local(host) || is_address(host)) && page.is_none_or(is_local)
-}
-
-fn is_loopback(host: &str) -> bool {
-    host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 async fn connect(State(shared): State<Arc<Shared>>, uri: Uri, upgrade: WebSocketUpgrade) -> Response {

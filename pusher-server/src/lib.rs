@@ -7,6 +7,7 @@ mod handle;
 mod http;
 mod hub;
 mod options;
+pub mod origin;
 mod pages;
 mod report;
 mod server;

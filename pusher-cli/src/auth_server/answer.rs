@@ -1,13 +1,12 @@
 //! One request and its answer.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use pusher_server::origin::{is_address, is_local};
 use pusher_tokio::pusher_proto::signing::{App, SigningError};
 use pusher_tokio::{AuthResponse, ChannelKind, ChannelName, SocketId};
 use serde_json::{Value, json};
@@ -161,26 +160,4 @@ enum Unsigned {
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
-}
-
-/// Whether a host with or without a port is this machine.
-pub(super) fn is_local(authority: &str) -> bool {
-    host_of(authority).is_some_and(|host| {
-        host == "localhost"
-            || host.ends_with(".localhost")
-            || address(&host).is_some_and(|address| address.is_loopback())
-    })
-}
-
-/// Whether a host is an address, which cannot be pointed elsewhere as a name can.
-fn is_address(authority: &str) -> bool {
-    host_of(authority).is_some_and(|host| address(&host).is_some())
-}
-
-fn host_of(authority: &str) -> Option<String> {
-    Some(authority.parse::<Authority>().ok()?.host().to_ascii_lowercase())
-}
-
-fn address(host: &str) -> Option<IpAddr> {
-    host.trim_matches(['[', ']']).parse().ok()
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::{HeaderValue, Method};
+use pusher_server::origin::is_local;
 use tokio::net::TcpListener;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
@@ -68,7 +69,7 @@ fn cors(allowed: Vec<String>) -> CorsLayer {
     let is_allowed = move |origin: &HeaderValue| {
         let origin = origin.to_str().unwrap_or_default();
         let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
-        answer::is_local(authority) || allowed.iter().any(|allowed| allowed.trim_end_matches('/') == origin)
+        is_local(authority) || allowed.iter().any(|allowed| allowed.trim_end_matches('/') == origin)
     };
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin, _| is_allowed(origin)))
