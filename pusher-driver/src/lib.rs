@@ -110,6 +110,7 @@ pub mod adapter {
     pub use crate::runtime::{Runtime, connect_any};
     pub use crate::socket::{Received, Socket};
     pub use crate::step::Step;
+    pub use crate::subscription::poll_decoded;
     #[cfg(feature = "tls")]
     #[doc(hidden)]
     pub use crate::tls::{handshake_error, server_name};

@@ -4,6 +4,7 @@ use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use pusher_driver::adapter::poll_decoded;
 use pusher_driver::{Decoder, TypedError};
 use pusher_proto::{ConnectionState, Event};
 use serde::de::DeserializeOwned;
@@ -125,16 +126,7 @@ impl<T> Typed<T> {
     }
 
     fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, TypedError>>> {
-        loop {
-            let event = match self.subscription.0.poll_recv(context) {
-                Poll::Ready(Some(event)) => event,
-                Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Pending => return Poll::Pending,
-            };
-            if let Some(result) = self.decoder.decode(&event) {
-                return Poll::Ready(Some(result));
-            }
-        }
+        poll_decoded(&mut self.subscription.0, &self.decoder, context)
     }
 }
 

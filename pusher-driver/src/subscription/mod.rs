@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use pusher_proto::{ChannelName, ClientEventName, Event, FailReason, InvalidName, SubscriptionError, TriggerError};
 use serde::Serialize;
-pub use typed::Typed;
+pub use typed::{Typed, poll_decoded};
 
 use crate::client::Client;
 use crate::mailbox::{Mailbox, Taken};

@@ -182,16 +182,7 @@ impl<T> Typed<T> {
     /// # }
     /// ```
     pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, TypedError>>> {
-        loop {
-            let event = match self.subscription.poll_recv(context) {
-                Poll::Ready(Some(event)) => event,
-                Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Pending => return Poll::Pending,
-            };
-            if let Some(result) = self.decoder.decode(&event) {
-                return Poll::Ready(Some(result));
-            }
-        }
+        poll_decoded(&mut self.subscription, &self.decoder, context)
     }
 
     /// Returns the underlying handle, to get the state of the channel or to wait for the subscription.
@@ -223,6 +214,24 @@ impl<T> Typed<T> {
     /// ```
     pub fn into_subscription(self) -> Subscription {
         self.subscription
+    }
+}
+
+/// Returns the next event that a decoder has a result for, if there is one.
+pub fn poll_decoded<T>(
+    subscription: &mut Subscription,
+    decoder: &Decoder<T>,
+    context: &mut Context<'_>,
+) -> Poll<Option<Result<T, TypedError>>> {
+    loop {
+        let event = match subscription.poll_recv(context) {
+            Poll::Ready(Some(event)) => event,
+            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Pending => return Poll::Pending,
+        };
+        if let Some(result) = decoder.decode(&event) {
+            return Poll::Ready(Some(result));
+        }
     }
 }
 
