@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_io::Timer;
 use async_net::TcpStream;
 use pusher_driver::adapter::{
-    Clock, Handshake, HttpClient, Limits, Polled, Runtime, SystemClock, WebSocket, reach, with_address,
+    Clock, Handshake, HttpClient, Limits, OptionsExt as _, Polled, Runtime, SystemClock, WebSocket, reach, with_address,
 };
 use pusher_driver::{HttpRequest, HttpResponse, Options};
 use pusher_proto::{AuthError, CloseReason, Config, ConnectRequest, Instant, Text};
@@ -86,7 +86,7 @@ async fn dial(address: SocketAddr) -> io::Result<Tcp> {
 
 #[cfg(feature = "tls")]
 async fn connect_tls(tcp: Box<dyn Duplex>, host: &str, options: &Options) -> Result<Box<dyn Duplex>, CloseReason> {
-    let config = options.trusted().client_config().map_err(CloseReason::Failed)?;
+    let config = pusher_driver::adapter::client_config(options.trusted()).map_err(CloseReason::Failed)?;
     let name = pusher_driver::adapter::server_name(host)?;
     let stream = futures_rustls::TlsConnector::from(config).connect(name, tcp).await;
     Ok(Box::new(stream.map_err(|error| pusher_driver::adapter::handshake_error(&error))?))

@@ -5,6 +5,7 @@ use std::slice;
 use std::sync::Arc;
 use std::thread;
 
+use pusher_driver::adapter::{HttpAuthExt as _, note_endpoint};
 use pusher_driver::{Credentials, HttpAuth, HttpRequest, HttpResponse, NoAuth};
 use pusher_proto::{AuthBody, AuthError, AuthRequest, AuthResponse, InvalidConfig};
 use tracing::Span;
@@ -163,7 +164,7 @@ impl Authorizer for HttpAuth {
 fn answers_to(http: &HttpAuth, calls: &[AuthCall]) -> Vec<Result<AuthResponse, AuthError>> {
     let requests: Vec<&AuthRequest> = calls.iter().map(AuthCall::request).collect();
     if let Some(url) = http.url(requests[0]) {
-        calls.iter().for_each(|call| call.call.asks(url.clone()));
+        calls.iter().for_each(|call| note_endpoint(&call.call, url.clone()));
     }
     let post = || calls[0].post(&http.request(&requests, calls[0].body(), Credentials::new())?);
     let mut response = post();

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use pusher_driver::adapter::{AuthUrl, UNANSWERED, USER_AGENT, is_end};
+use pusher_driver::adapter::{AuthUrl, OptionsExt as _, UNANSWERED, USER_AGENT, head, is_end, proxy_url};
 use pusher_driver::{HttpRequest, HttpResponse, Options};
 use pusher_proto::{AuthError, Config};
 use ureq::Agent;
@@ -52,9 +52,9 @@ impl Http {
 
     fn ask(&self, agent: &Agent, request: &HttpRequest, url: &AuthUrl) -> Result<HttpResponse, Failure> {
         let proxy = self.options.proxy_to(url.host(), url.port(), url.tls());
-        let proxy = proxy.map(|proxy| ureq::Proxy::new(proxy.url().expose())).transpose()?;
+        let proxy = proxy.map(|proxy| ureq::Proxy::new(proxy_url(proxy).expose())).transpose()?;
         let mut post = agent.post(request.url.as_str()).config().proxy(proxy).build();
-        for (name, value) in request.head(url)? {
+        for (name, value) in head(request, url)? {
             post = post.header(name.as_str(), value.expose());
         }
         let mut response = post.send(request.body.expose())?;

@@ -15,7 +15,9 @@ use std::time::Instant;
 use mio::Registry;
 use mio::net::TcpStream;
 use pusher_driver::Options;
-use pusher_driver::adapter::{ATTEMPT_DELAY, Handshake, Hop, Limits, Tunnel, WebSocket, take_turns, with_address};
+use pusher_driver::adapter::{
+    ATTEMPT_DELAY, Handshake, Hop, Limits, OptionsExt as _, Tunnel, WebSocket, take_turns, with_address,
+};
 use pusher_proto::{CloseReason, ConnectRequest, Text, TransportError};
 
 use crate::stream::{Stream, Tcp, watch};
@@ -146,7 +148,7 @@ impl Opening {
         if !self.request.tls {
             return Ok(self.upgrade(Stream::Plain(stream)));
         }
-        let config = self.tls.client_config().map_err(CloseReason::Failed)?;
+        let config = pusher_driver::adapter::client_config(&self.tls).map_err(CloseReason::Failed)?;
         let name = pusher_driver::adapter::server_name(&self.request.host)?;
         let connection = rustls::ClientConnection::new(config, name)
             .map_err(|error| CloseReason::Failed(TransportError::Tls(error.to_string())))?;

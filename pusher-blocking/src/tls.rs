@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 
 use pusher_driver::Options;
+use pusher_driver::adapter::{OptionsExt as _, client_config};
 use pusher_proto::AuthError;
 use pusher_proto::adapter::bare_host;
 use rustls::pki_types::ServerName;
@@ -18,7 +19,7 @@ pub(crate) struct Secure(Arc<ClientConfig>);
 
 impl Secure {
     pub(crate) fn new(options: &Options) -> Result<Self, AuthError> {
-        options.trusted().client_config().map(Self).map_err(|error| AuthError::Handler(error.to_string()))
+        client_config(options.trusted()).map(Self).map_err(|error| AuthError::Handler(error.to_string()))
     }
 }
 

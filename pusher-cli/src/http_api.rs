@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use pusher_driver::adapter::{client_config, proxy_url};
 use pusher_tokio::pusher_proto::signing::{
     ApiAnswer, ApiCall, ApiFailure, App, ChannelState, Channels, Info, InvalidCall, Publish, Published, PublishedBatch,
     Terminated, Users,
@@ -21,7 +22,7 @@ pub(crate) struct HttpApi {
 
 impl HttpApi {
     pub(crate) fn new(app: App, target: Target) -> Result<Self, Failure> {
-        let tls = target.tls().client_config().map_err(|error| Failure::failed(error.to_string()))?;
+        let tls = client_config(&target.tls()).map_err(|error| Failure::failed(error.to_string()))?;
         let mut client = Client::builder()
             .tls_backend_preconfigured((*tls).clone())
             .user_agent(concat!("pusher-rust/", env!("CARGO_PKG_VERSION")))
@@ -30,7 +31,7 @@ impl HttpApi {
             .timeout(TIMEOUT);
         match target.proxy() {
             Some(proxy) => {
-                let proxy = reqwest::Proxy::all(proxy.url().expose());
+                let proxy = reqwest::Proxy::all(proxy_url(proxy).expose());
                 client = client.proxy(proxy.map_err(|_| Failure::usage("the proxy cannot be used for the HTTP API"))?);
             }
             // A proxy of the environment would look for the server on its own machine.

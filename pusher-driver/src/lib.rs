@@ -92,28 +92,27 @@ pub mod async_exports {
 /// The building blocks of adapters; applications do not need them.
 pub mod adapter {
     pub use crate::addresses::{ATTEMPT_DELAY, take_turns, with_address};
-    pub use crate::auth::{AuthUrl, InvalidAuthUrl, UNANSWERED};
+    pub use crate::auth::{AuthUrl, HttpAuthExt, InvalidAuthUrl, UNANSWERED, head, note_endpoint};
     pub use crate::clock::{Clock, SystemClock};
     #[cfg(feature = "async")]
     pub use crate::connection::Connection;
     pub use crate::engine::Engine;
-    #[doc(hidden)]
     pub use crate::guard::{Fragile, guard};
     #[cfg(feature = "hyper")]
     pub use crate::http::HttpClient;
     pub use crate::log_span::LogSpan;
+    pub use crate::options::OptionsExt;
     pub use crate::pace::Pace;
     #[cfg(all(feature = "async", feature = "websocket"))]
     pub use crate::polled::{Duplex, Polled, reach};
-    pub use crate::proxy::{Hop, Tunnel};
+    pub use crate::proxy::{Hop, Tunnel, proxy_url};
     #[cfg(feature = "async")]
     pub use crate::runtime::{Runtime, connect_any};
     pub use crate::socket::{Received, Socket};
     pub use crate::step::Step;
     pub use crate::subscription::poll_decoded;
     #[cfg(feature = "tls")]
-    #[doc(hidden)]
-    pub use crate::tls::{handshake_error, server_name};
+    pub use crate::tls::{client_config, handshake_error, server_name};
     pub use crate::turn::{Outside, Turn, Turns};
     #[cfg(feature = "websocket")]
     pub use crate::websocket::{Handshake, Limits, NonBlocking, WebSocket};

@@ -149,32 +149,48 @@ impl Options {
         self
     }
 
-    /// Returns which certificates are trusted; for adapters.
-    #[cfg(feature = "tls")]
-    #[doc(hidden)]
-    pub fn trusted(&self) -> &Tls {
-        &self.tls
-    }
-
-    /// Returns the first hop of a connection to a host; for adapters.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn hop(&self, host: &Text, port: u16, tls: bool) -> Hop {
-        Hop::new(&self.proxies, host, port, tls)
-    }
-
-    /// Returns the proxy on the way to a host; for adapters.
-    #[doc(hidden)]
-    pub fn proxy_to(&self, host: &str, port: u16, tls: bool) -> Option<&Proxy> {
-        self.proxies.find(host, port, tls)
-    }
-
     pub(crate) fn span(&self, key: &AppKey) -> LogSpan {
         LogSpan::new(self.client_name.as_ref(), key)
     }
 
     pub(crate) fn draw_seed(&self) -> u64 {
         self.seed.unwrap_or_else(random_number)
+    }
+}
+
+/// What an adapter needs of [`Options`] to open a connection.
+pub trait OptionsExt: sealed::Sealed {
+    /// Returns which certificates are trusted.
+    #[cfg(feature = "tls")]
+    fn trusted(&self) -> &Tls;
+
+    /// Returns the first hop of a connection to a host.
+    #[must_use]
+    fn hop(&self, host: &Text, port: u16, tls: bool) -> Hop;
+
+    /// Returns the proxy on the way to a host.
+    #[must_use]
+    fn proxy_to(&self, host: &str, port: u16, tls: bool) -> Option<&Proxy>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl Sealed for super::Options {}
+}
+
+impl OptionsExt for Options {
+    #[cfg(feature = "tls")]
+    fn trusted(&self) -> &Tls {
+        &self.tls
+    }
+
+    fn hop(&self, host: &Text, port: u16, tls: bool) -> Hop {
+        Hop::new(&self.proxies, host, port, tls)
+    }
+
+    fn proxy_to(&self, host: &str, port: u16, tls: bool) -> Option<&Proxy> {
+        self.proxies.find(host, port, tls)
     }
 }
 

@@ -58,21 +58,20 @@ impl Tls {
         }
         Self(Roots::Own(config))
     }
+}
 
-    /// Returns the configuration for rustls; for adapters.
-    ///
-    /// # Errors
-    ///
-    /// If the operating system's certificates cannot be read.
-    #[doc(hidden)]
-    pub fn client_config(&self) -> Result<Arc<ClientConfig>, TransportError> {
-        match &self.0 {
-            Roots::Webpki => Ok(webpki()),
-            #[cfg(feature = "platform-roots")]
-            Roots::Platform => platform(),
-            #[cfg(feature = "rustls-0-23")]
-            Roots::Own(config) => Ok(Arc::clone(config)),
-        }
+/// Returns the configuration for rustls; it changes its type with the version of that library.
+///
+/// # Errors
+///
+/// If the operating system's certificates cannot be read.
+pub fn client_config(tls: &Tls) -> Result<Arc<ClientConfig>, TransportError> {
+    match &tls.0 {
+        Roots::Webpki => Ok(webpki()),
+        #[cfg(feature = "platform-roots")]
+        Roots::Platform => platform(),
+        #[cfg(feature = "rustls-0-23")]
+        Roots::Own(config) => Ok(Arc::clone(config)),
     }
 }
 
@@ -81,13 +80,11 @@ impl Tls {
 /// # Errors
 ///
 /// If no certificate can be valid for such a host.
-#[doc(hidden)]
 pub fn server_name(host: &str) -> Result<ServerName<'static>, CloseReason> {
     ServerName::try_from(host.to_owned()).map_err(|error| CloseReason::Failed(TransportError::Tls(error.to_string())))
 }
 
 /// Returns the close reason for a failed TLS handshake.
-#[doc(hidden)]
 #[must_use]
 pub fn handshake_error(error: &io::Error) -> CloseReason {
     let is_tls = error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
@@ -137,7 +134,7 @@ mod tests {
         let offered = |protocols: &[&[u8]]| {
             let mut config = builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth();
             config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-            Tls::rustls_0_23(config).client_config().unwrap().alpn_protocols.clone()
+            client_config(&Tls::rustls_0_23(config)).unwrap().alpn_protocols.clone()
         };
         assert_eq!(offered(&[]), Vec::<Vec<u8>>::new());
         assert_eq!(offered(&[b"h2"]), [b"http/1.1"]);
@@ -145,14 +142,14 @@ mod tests {
         assert_eq!(offered(&[b"own"]), [b"own"]);
         assert_eq!(offered(&[b"own", b"h2"]), [b"own"]);
         let untouched = Arc::new(builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth());
-        let kept = Tls::rustls_0_23(Arc::clone(&untouched)).client_config().unwrap();
+        let kept = client_config(&Tls::rustls_0_23(Arc::clone(&untouched))).unwrap();
         assert!(Arc::ptr_eq(&untouched, &kept));
     }
 
     #[test]
     fn the_roots_are_read_once_and_the_process_default_stays_unset() {
-        let first = Tls::default().client_config().unwrap();
-        let second = Tls::webpki_roots().client_config().unwrap();
+        let first = client_config(&Tls::default()).unwrap();
+        let second = client_config(&Tls::webpki_roots()).unwrap();
         assert!(Arc::ptr_eq(&first, &second));
         assert!(rustls::crypto::CryptoProvider::get_default().is_none());
     }

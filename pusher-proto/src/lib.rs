@@ -29,7 +29,6 @@ mod time;
 mod wire;
 
 /// What adapters and servers need beside the machines; applications do not need it.
-#[doc(hidden)]
 pub mod adapter {
     pub use crate::config::check_positive;
     pub use crate::endpoint::{USER_AGENT, authority, bare_host, bracketed, default_port, host_header};

@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pusher_driver::adapter::{Clock, Handshake, HttpClient, Limits, Polled, Runtime, WebSocket, reach, with_address};
+use pusher_driver::adapter::{
+    Clock, Handshake, HttpClient, Limits, OptionsExt as _, Polled, Runtime, WebSocket, reach, with_address,
+};
 use pusher_driver::{HttpRequest, HttpResponse, Options};
 use pusher_proto::{AuthError, CloseReason, Config, ConnectRequest, Instant, Text};
 use tokio::net::{TcpStream, lookup_host};
@@ -106,7 +108,7 @@ async fn dial(address: SocketAddr) -> io::Result<Tcp> {
 
 #[cfg(feature = "tls")]
 async fn connect_tls(tcp: Box<dyn Duplex>, host: &str, options: &Options) -> Result<Box<dyn Duplex>, CloseReason> {
-    let config = options.trusted().client_config().map_err(CloseReason::Failed)?;
+    let config = pusher_driver::adapter::client_config(options.trusted()).map_err(CloseReason::Failed)?;
     let name = pusher_driver::adapter::server_name(host)?;
     let stream = tokio_rustls::TlsConnector::from(config).connect(name, tcp).await;
     Ok(Box::new(stream.map_err(|error| pusher_driver::adapter::handshake_error(&error))?))

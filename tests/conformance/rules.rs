@@ -185,6 +185,22 @@ pub(crate) fn errors() -> Trial {
     })
 }
 
+/// One test of what is public: an adapter's author finds what only adapters need in a module of that name, with documentation.
+pub(crate) fn hidden() -> Trial {
+    Trial::test("rules: nothing public is hidden from the documentation", || {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let files: Vec<PathBuf> = CRATES.iter().flat_map(|name| sources(&root.join(name).join("src"))).collect();
+        let hides = |path: &&PathBuf| {
+            fs::read_to_string(path).expect("a source is readable text").contains(concat!("doc", "(hidden)"))
+        };
+        let hiding: Vec<_> = files.iter().filter(hides).collect();
+        if files.is_empty() || !hiding.is_empty() {
+            return Err(format!("of {} files, these hide something: {hiding:#?}", files.len()).into());
+        }
+        Ok(())
+    })
+}
+
 /// Every `#[source]` and `#[from]` with the text of its error: the last `#[error(…)]` before it, and the name of its field.
 fn sources_with_texts(source: &str) -> impl Iterator<Item = (&str, &str)> {
     let places = ["#[source]", "#[from]"].into_iter().flat_map(|mark| source.match_indices(mark));

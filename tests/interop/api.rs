@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use pusher_driver::Tls;
+use pusher_driver::adapter::client_config;
 use pusher_proto::signing::{ApiAnswer, ApiCall, App, Info};
 
 /// The application that all servers have.
@@ -20,7 +21,7 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn new(port: u16) -> Self {
-        let tls = Tls::default().client_config().unwrap();
+        let tls = client_config(&Tls::default()).unwrap();
         let http = reqwest::Client::builder().tls_backend_preconfigured((*tls).clone()).no_proxy().timeout(TIMEOUT);
         Self { app: app(), origin: format!("http://127.0.0.1:{port}"), http: http.build().unwrap() }
     }

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use pusher_driver::adapter::client_config;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -113,7 +114,7 @@ async fn connect(target: &Target) -> io::Result<TcpStream> {
 
 /// The client speaks plainly to this proxy, on this machine; beyond it there is TLS.
 async fn encrypted(server: TcpStream, target: &Target) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + use<>> {
-    let config = target.tls().client_config().map_err(io::Error::other)?;
+    let config = client_config(&target.tls()).map_err(io::Error::other)?;
     let name = ServerName::try_from(target.host_name().to_owned()).map_err(io::Error::other)?;
     TlsConnector::from(config).connect(name, server).await
 }

@@ -1,7 +1,7 @@
 //! The application's endpoints: what they answer, and what that means.
 
 use pusher_driver::Credentials;
-use pusher_driver::adapter::HttpClient;
+use pusher_driver::adapter::{HttpAuthExt as _, HttpClient};
 use pusher_tokio::{
     AuthBody, AuthError, AuthRequest, AuthResponse, AuthSubject, ChannelKind, ChannelName, HttpResponse, SocketId,
 };

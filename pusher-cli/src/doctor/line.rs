@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pusher_driver::adapter::{
-    Duplex, Handshake, Limits, Polled, Received, Socket as _, WebSocket, handshake_error, reach, server_name,
-    with_address,
+    Duplex, Handshake, Limits, OptionsExt as _, Polled, Received, Socket as _, WebSocket, client_config,
+    handshake_error, reach, server_name, with_address,
 };
 use pusher_tokio::pusher_proto::{ConnectRequest, Frame};
 use pusher_tokio::{CloseReason, Config, Options, Text};
@@ -30,7 +30,7 @@ pub(super) async fn open(options: Options, host: Text, port: u16, tls: bool) -> 
     if !tls {
         return Ok(stream);
     }
-    let config = options.trusted().client_config().map_err(CloseReason::Failed)?;
+    let config = client_config(options.trusted()).map_err(CloseReason::Failed)?;
     let secured = TlsConnector::from(config).connect(server_name(&host)?, stream.0).await;
     let secured = secured.map_err(|error| with_address(handshake_error(&error), &host, port))?;
     Ok(Stream(Box::new(secured)))

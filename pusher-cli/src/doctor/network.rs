@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use pusher_driver::adapter::Hop;
+use pusher_driver::adapter::{Hop, OptionsExt as _};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 

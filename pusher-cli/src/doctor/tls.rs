@@ -4,7 +4,7 @@ use std::io;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use pusher_driver::adapter::server_name;
+use pusher_driver::adapter::{client_config, server_name};
 use pusher_tokio::Tls;
 use rustls::CertificateError;
 use rustls::pki_types::CertificateDer;
@@ -74,7 +74,7 @@ async fn shake_hands(patient: &Patient, tls: &Tls) -> Result<Certificate, Refuse
     let request = &patient.request;
     let otherwise =
         |reason: pusher_tokio::CloseReason| Refused::Otherwise(pusher_tokio::with_causes(&reason).to_string());
-    let config = tls.client_config().map_err(|error| Refused::Otherwise(error.to_string()))?;
+    let config = client_config(tls).map_err(|error| Refused::Otherwise(error.to_string()))?;
     let name = server_name(&request.host).map_err(otherwise)?;
     let tcp = open_tcp(&patient.options, &request.host, request.port, true).await.map_err(otherwise)?;
     let stream = TlsConnector::from(config).connect(name, tcp.into_io()).await.map_err(Refused::Handshake)?;

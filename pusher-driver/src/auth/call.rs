@@ -66,12 +66,6 @@ impl AuthCall {
         self.body
     }
 
-    /// Notes which endpoint is called, so that the error can name it if the answer does not come in time; for adapters.
-    #[doc(hidden)]
-    pub fn asks(&self, url: Text) {
-        self.answers.asks(self.request.id, url);
-    }
-
     /// Whether the answer is no longer needed.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
@@ -107,6 +101,11 @@ pub(crate) trait Answers: Send + Sync {
 /// [`AuthError::NotConfigured`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NoAuth;
+
+/// Notes which endpoint is called, so that the error can name it if the answer does not come in time.
+pub fn note_endpoint(call: &AuthCall, url: Text) {
+    call.answers.asks(call.request.id, url);
+}
 
 impl Drop for AuthCall {
     fn drop(&mut self) {

@@ -151,10 +151,62 @@ impl HttpAuth {
         Ok(())
     }
 
-    /// Sorts calls into batches, each for one HTTP request; for adapters.
-    #[doc(hidden)]
+    fn endpoint(&self, request: &AuthRequest) -> Result<&Text, AuthError> {
+        match (&request.subject, &self.batch_url) {
+            (AuthSubject::Channel(_), Some(url)) => Ok(url),
+            (AuthSubject::Channel(_), None) => Ok(&self.channel_url),
+            (AuthSubject::User, _) => self.user_url.as_ref().ok_or(AuthError::NotConfigured),
+        }
+    }
+
+    fn is_batched(&self, request: &AuthRequest) -> bool {
+        self.batch_url.is_some() && request.subject.channel().is_some()
+    }
+}
+
+/// What an adapter's loop needs of [`HttpAuth`]: the requests to send, and what their answers mean.
+pub trait HttpAuthExt: sealed::Sealed {
+    /// Sorts calls into batches, each for one HTTP request.
     #[must_use]
-    pub fn batches<C: AsRef<AuthRequest>>(&self, calls: Vec<C>) -> Vec<Vec<C>> {
+    fn batches<C: AsRef<AuthRequest>>(&self, calls: Vec<C>) -> Vec<Vec<C>>;
+
+    /// Whether the request must be sent once more.
+    #[must_use]
+    fn renews(&self, response: &Result<HttpResponse, AuthError>, request: &AuthRequest) -> bool;
+
+    /// Returns the HTTP request for the requests of one batch.
+    ///
+    /// # Errors
+    ///
+    /// If there is no endpoint for it.
+    fn request(
+        &self,
+        requests: &[&AuthRequest],
+        body: AuthBody,
+        credentials: Credentials,
+    ) -> Result<HttpRequest, AuthError>;
+
+    /// Reads the response to [`request`](HttpAuthExt::request), and returns an answer for each request of the batch.
+    #[must_use]
+    fn answers(
+        &self,
+        response: Result<HttpResponse, AuthError>,
+        requests: &[&AuthRequest],
+    ) -> Vec<Result<AuthResponse, AuthError>>;
+
+    /// Returns the endpoint that is called, without its query.
+    #[must_use]
+    fn url(&self, request: &AuthRequest) -> Option<Text>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl Sealed for super::HttpAuth {}
+}
+
+impl HttpAuthExt for HttpAuth {
+    fn batches<C: AsRef<AuthRequest>>(&self, calls: Vec<C>) -> Vec<Vec<C>> {
         let mut batches: Vec<Vec<C>> = Vec::new();
         for call in calls {
             let batch =
@@ -167,10 +219,7 @@ impl HttpAuth {
         batches
     }
 
-    /// Whether the request must be sent once more; for adapters.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn renews(&self, response: &Result<HttpResponse, AuthError>, request: &AuthRequest) -> bool {
+    fn renews(&self, response: &Result<HttpResponse, AuthError>, request: &AuthRequest) -> bool {
         let is_unauthorized = response.as_ref().is_ok_and(|response| match &self.unauthorized {
             Some(statuses) => statuses.contains(&response.status),
             None => matches!(response.status, UNAUTHORIZED | PAGE_EXPIRED | 300..=399),
@@ -180,13 +229,7 @@ impl HttpAuth {
         true
     }
 
-    /// Returns the HTTP request for the requests of one batch; for adapters.
-    ///
-    /// # Errors
-    ///
-    /// If there is no endpoint for it.
-    #[doc(hidden)]
-    pub fn request(
+    fn request(
         &self,
         requests: &[&AuthRequest],
         body: AuthBody,
@@ -212,11 +255,7 @@ impl HttpAuth {
         })
     }
 
-    /// Reads the response to [`request`](Self::request), and returns an answer for each request of the batch; for
-    /// adapters.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn answers(
+    fn answers(
         &self,
         response: Result<HttpResponse, AuthError>,
         requests: &[&AuthRequest],
@@ -247,24 +286,9 @@ impl HttpAuth {
         answers.into_iter().map(|answer| answer.map_err(placed)).collect()
     }
 
-    /// Returns the endpoint that is called, without its query; for adapters.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn url(&self, request: &AuthRequest) -> Option<Text> {
+    fn url(&self, request: &AuthRequest) -> Option<Text> {
         let url = AuthUrl::parse(self.endpoint(request).ok()?).ok()?;
         Some(url.to_string().into())
-    }
-
-    fn endpoint(&self, request: &AuthRequest) -> Result<&Text, AuthError> {
-        match (&request.subject, &self.batch_url) {
-            (AuthSubject::Channel(_), Some(url)) => Ok(url),
-            (AuthSubject::Channel(_), None) => Ok(&self.channel_url),
-            (AuthSubject::User, _) => self.user_url.as_ref().ok_or(AuthError::NotConfigured),
-        }
-    }
-
-    fn is_batched(&self, request: &AuthRequest) -> bool {
-        self.batch_url.is_some() && request.subject.channel().is_some()
     }
 }
 

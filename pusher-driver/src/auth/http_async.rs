@@ -6,9 +6,9 @@ use std::slice;
 use pusher_proto::{AuthError, AuthRequest, AuthResponse, InvalidConfig};
 
 use super::authorizer::{Authorizer, Batch, run};
-use super::call::AuthCall;
+use super::call::{AuthCall, note_endpoint};
 use super::credentials::Credentials;
-use super::http::HttpAuth;
+use super::http::{HttpAuth, HttpAuthExt as _};
 use super::message::HttpResponse;
 
 /// [`HttpAuth`] with credentials from an asynchronous function; returned by [`HttpAuth::credentials_with`].
@@ -131,7 +131,7 @@ async fn answer(auth: &impl Credentialed, calls: Vec<AuthCall>) {
 async fn answers_to(auth: &impl Credentialed, calls: &[AuthCall]) -> Vec<Result<AuthResponse, AuthError>> {
     let requests: Vec<&AuthRequest> = calls.iter().map(AuthCall::request).collect();
     if let Some(url) = auth.http().url(requests[0]) {
-        calls.iter().for_each(|call| call.asks(url.clone()));
+        calls.iter().for_each(|call| note_endpoint(call, url.clone()));
     }
     let mut response = post(auth, &requests, &calls[0]).await;
     if auth.http().renews(&response, requests[0]) {

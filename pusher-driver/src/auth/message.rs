@@ -23,46 +23,40 @@ pub struct HttpRequest {
     pub body: Secret,
 }
 
-impl HttpRequest {
-    /// Returns all headers as they are sent; for adapters.
-    ///
-    /// # Errors
-    ///
-    /// If a name is not a token, or a value contains characters other than visible ASCII, space and tab.
-    #[doc(hidden)]
-    pub fn head(&self, url: &AuthUrl) -> Result<Vec<(Text, Secret)>, AuthError> {
-        let ours = [
-            ("Host", url.authority().as_str()),
-            ("User-Agent", USER_AGENT),
-            // With this, Laravel answers an expired token with 401, not with a redirect to a page.
-            ("Accept", "application/json"),
-            ("Accept-Encoding", "identity"),
-            ("Content-Type", self.content_type),
-        ]
-        .map(|(name, value)| (Text::from(name), Secret::from(value)));
-        let mut head: Vec<(Text, Secret)> = Vec::from(ours);
-        for (name, value) in &self.headers {
-            let is_name = is_token(name);
-            if !is_name || !is_field_value(value.expose()) {
-                // If a whole header was given as the name, what follows the name may be secret.
-                let shown: String = name.chars().take_while(|c| is_token(c.encode_utf8(&mut [0; 4]))).collect();
-                let reason = if is_name {
-                    "its value has more than visible ASCII characters"
-                } else {
-                    "its name is not a token"
-                };
-                return Err(AuthError::Handler(format!("the header {shown:?} cannot be sent: {reason}")));
-            }
-            if FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing)) {
-                continue;
-            }
-            match head.iter_mut().find(|(other, _)| other.eq_ignore_ascii_case(name)) {
-                Some((_, replaced)) => *replaced = value.clone(),
-                None => head.push((name.clone(), value.clone())),
-            }
+/// Returns all headers of a request as they are sent to an endpoint.
+///
+/// # Errors
+///
+/// If a name is not a token, or a value contains characters other than visible ASCII, space and tab.
+pub fn head(request: &HttpRequest, url: &AuthUrl) -> Result<Vec<(Text, Secret)>, AuthError> {
+    let ours = [
+        ("Host", url.authority().as_str()),
+        ("User-Agent", USER_AGENT),
+        // With this, Laravel answers an expired token with 401, not with a redirect to a page.
+        ("Accept", "application/json"),
+        ("Accept-Encoding", "identity"),
+        ("Content-Type", request.content_type),
+    ]
+    .map(|(name, value)| (Text::from(name), Secret::from(value)));
+    let mut head: Vec<(Text, Secret)> = Vec::from(ours);
+    for (name, value) in &request.headers {
+        let is_name = is_token(name);
+        if !is_name || !is_field_value(value.expose()) {
+            // If a whole header was given as the name, what follows the name may be secret.
+            let shown: String = name.chars().take_while(|c| is_token(c.encode_utf8(&mut [0; 4]))).collect();
+            let reason =
+                if is_name { "its value has more than visible ASCII characters" } else { "its name is not a token" };
+            return Err(AuthError::Handler(format!("the header {shown:?} cannot be sent: {reason}")));
         }
-        Ok(head)
+        if FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing)) {
+            continue;
+        }
+        match head.iter_mut().find(|(other, _)| other.eq_ignore_ascii_case(name)) {
+            Some((_, replaced)) => *replaced = value.clone(),
+            None => head.push((name.clone(), value.clone())),
+        }
     }
+    Ok(head)
 }
 
 /// RFC 9110, section 5.6.2.
@@ -175,7 +169,7 @@ mod tests {
 
     fn head(headers: &[(&str, &str)]) -> Result<Vec<String>, AuthError> {
         let request = request(headers);
-        let head = request.head(&AuthUrl::parse(&request.url).unwrap())?;
+        let head = super::head(&request, &AuthUrl::parse(&request.url).unwrap())?;
         Ok(head.iter().map(|(name, value)| format!("{name}: {}", value.expose())).collect())
     }
 

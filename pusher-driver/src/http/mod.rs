@@ -19,7 +19,7 @@ use pusher_proto::{AuthError, CloseReason, Text, with_causes};
 use pusher_session::adapter::is_end;
 
 use self::io::{Io, MAX_HEADS_LEN, Meter};
-use crate::auth::{AuthUrl, HttpRequest, HttpResponse, UNANSWERED};
+use crate::auth::{AuthUrl, HttpRequest, HttpResponse, UNANSWERED, head};
 use crate::polled::Duplex;
 
 /// The HTTP client of one Pusher client. An adapter opens its connections, through a proxy and with TLS if required.
@@ -189,7 +189,7 @@ enum Broken {
 
 fn write(request: &HttpRequest, url: &AuthUrl) -> Result<Request<String>, AuthError> {
     let mut post = Request::post(url.target());
-    for (name, value) in request.head(url)? {
+    for (name, value) in head(request, url)? {
         post = post.header(name.as_str(), value.expose());
     }
     // A request that cannot be built would fail again.

@@ -8,5 +8,5 @@ mod tunnel;
 
 pub use self::hop::Hop;
 pub(crate) use self::hop::Proxies;
-pub use self::server::{InvalidProxy, Proxy};
+pub use self::server::{InvalidProxy, Proxy, proxy_url};
 pub use self::tunnel::Tunnel;

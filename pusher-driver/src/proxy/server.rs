@@ -82,20 +82,6 @@ impl Proxy {
         self
     }
 
-    /// Returns the proxy as a URL, including the credentials; for adapters whose HTTP client needs it in this form.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn url(&self) -> Secret {
-        let scheme = match self.protocol {
-            Protocol::Http => "http",
-            Protocol::Socks5 => "socks5h",
-        };
-        let credentials = self.credentials.as_ref().map_or_else(String::new, |credentials| {
-            format!("{}:{}@", percent_encoded(&credentials.user), percent_encoded(credentials.password.expose()))
-        });
-        Secret::from(format!("{scheme}://{credentials}{}", authority(&self.host, self.port)))
-    }
-
     fn validate(self) -> Result<Self, InvalidProxy> {
         let Some(Credentials { user, password }) = &self.credentials else { return Ok(self) };
         let fits = |text: &str| (1..=MAX_SOCKS_CREDENTIAL_LEN).contains(&text.len());
@@ -105,6 +91,19 @@ impl Proxy {
         };
         if is_valid { Ok(self) } else { Err(InvalidProxy::Credentials) }
     }
+}
+
+/// Returns the proxy as a URL, including the credentials, for an HTTP client that takes it in this form.
+#[must_use]
+pub fn proxy_url(proxy: &Proxy) -> Secret {
+    let scheme = match proxy.protocol {
+        Protocol::Http => "http",
+        Protocol::Socks5 => "socks5h",
+    };
+    let credentials = proxy.credentials.as_ref().map_or_else(String::new, |credentials| {
+        format!("{}:{}@", percent_encoded(&credentials.user), percent_encoded(credentials.password.expose()))
+    });
+    Secret::from(format!("{scheme}://{credentials}{}", authority(&proxy.host, proxy.port)))
 }
 
 /// Reads `http://host:port`, `socks5://host:port` and the same with `user:password@`, percent-encoded.
