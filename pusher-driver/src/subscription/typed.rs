@@ -218,6 +218,20 @@ impl<T> Typed<T> {
 }
 
 /// Returns the next event that a decoder has a result for, if there is one.
+///
+/// # Examples
+///
+/// ```no_run
+/// # fn example(mut orders: pusher_driver::Subscription) {
+/// use std::task::{Context, Waker};
+///
+/// use pusher_driver::Decoder;
+/// use pusher_driver::adapter::poll_decoded;
+///
+/// let decoder = Decoder::new(orders.name().clone()).on("created", |id: u64| id);
+/// let next = poll_decoded(&mut orders, &decoder, &mut Context::from_waker(Waker::noop()));
+/// # }
+/// ```
 pub fn poll_decoded<T>(
     subscription: &mut Subscription,
     decoder: &Decoder<T>,
