@@ -156,9 +156,7 @@ impl Actor {
             let action = self.client.poll_action(now);
             self.ledger.observe(&before, &self.client, journal, now);
             let Some(action) = action else { break };
-            if let Some(line) = describe::action(&action, now) {
-                journal.note(self.who, || line);
-            }
+            journal.note_if(self.who, || describe::action(&action, now));
             self.ledger.act(&action, &self.client, authority, journal);
             if let Action::Schedule(at) = action {
                 self.wake_at = Some(at);

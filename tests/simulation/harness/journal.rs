@@ -46,9 +46,16 @@ impl Journal {
 
     /// Notes something about one client, in the notation of transcripts.
     pub(crate) fn note(&mut self, who: usize, text: impl FnOnce() -> String) {
+        self.note_if(who, || Some(text()));
+    }
+
+    /// Notes something about one client, if there is something to note.
+    pub(crate) fn note_if(&mut self, who: usize, text: impl FnOnce() -> Option<String>) {
         let at = self.now;
-        if let Some(lines) = &mut self.lines {
-            lines.push(Line { at, who: Some(who), text: text() });
+        if let Some(lines) = &mut self.lines
+            && let Some(text) = text()
+        {
+            lines.push(Line { at, who: Some(who), text });
         }
     }
 
