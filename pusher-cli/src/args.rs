@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::env::VarError;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
@@ -16,6 +16,7 @@ use crate::completions::{CompletionsArgs, ManArgs};
 use crate::doctor::DoctorArgs;
 use crate::failure::Failure;
 use crate::http_api::HttpApi;
+use crate::input;
 use crate::inspect::{ChannelArgs, ChannelsArgs, TerminateArgs, UsersArgs};
 use crate::listen::ListenArgs;
 use crate::profile;
@@ -197,14 +198,14 @@ impl Credentials {
     /// Returns the application, if there is a secret.
     pub(crate) fn app_with_secret(&self, id: &str) -> Result<Option<App>, Failure> {
         let secret = match &self.secret_file {
-            Some(path) => Some(Secret::from(first_line(path)?)),
+            Some(path) => Some(Secret::from(input::secret(path)?)),
             None => self.secret.clone(),
         };
         let Some(secret) = secret else { return Ok(None) };
         let app = App::new(id, self.key.as_str(), secret)?;
         let master_key = match &self.master_key_file {
             Some(path) => {
-                let key = MasterKey::from_base64(&first_line(path)?);
+                let key = MasterKey::from_base64(&input::secret(path)?);
                 Some(key.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?)
             }
             None => self.master_key.clone(),
@@ -214,13 +215,6 @@ impl Credentials {
             None => app,
         }))
     }
-}
-
-/// Reads a file that contains one secret. Its line break is not part of it.
-fn first_line(path: &Path) -> Result<String, Failure> {
-    let text = std::fs::read_to_string(path);
-    let text = text.map_err(|error| Failure::failed(format!("cannot read {}: {error}", path.display())))?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// Who the client is, and who authorizes it.

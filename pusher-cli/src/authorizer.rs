@@ -5,7 +5,8 @@ use pusher_tokio::{
     AuthCall, AuthError, AuthResponse, AuthSubject, Authorizer, BoxedAuthorizer, ChannelName, Data, HttpAuth,
     LocalAuth, NoAuth,
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::args::AuthArgs;
 use crate::failure::Failure;
@@ -40,10 +41,16 @@ pub(crate) fn new(
 
 fn endpoint(args: &AuthArgs) -> Result<HttpAuth, Failure> {
     let (channels, users) = (args.auth_url.as_deref(), args.user_auth_url.as_deref());
-    let mut auth = HttpAuth::new(channels.or(users).unwrap_or_default());
-    if let Some(url) = users {
-        auth = auth.user_endpoint(url);
-    }
+    let auth = HttpAuth::new(channels.or(users).unwrap_or_default());
+    let auth = match users {
+        Some(url) => auth.user_endpoint(url),
+        None => auth,
+    };
+    with_fields(auth, args)
+}
+
+/// Adds the headers of the flags, and what they say of the user.
+pub(crate) fn with_fields(mut auth: HttpAuth, args: &AuthArgs) -> Result<HttpAuth, Failure> {
     for (name, value) in args.headers()? {
         auth = auth.header(name, value);
     }
@@ -71,14 +78,8 @@ impl Signer {
     fn new(app: App, args: &AuthArgs) -> Result<Self, Failure> {
         let id = args.user_id.as_deref().unwrap_or(DEFAULT_USER_ID);
         let info = args.user_info.clone().unwrap_or(Data::ABSENT);
-        let mut user = json!({ "id": id });
-        if !info.is_absent() {
-            user["user_info"] = serde_json::from_str::<Value>(info.raw())?;
-        }
-        if !args.watchlist.is_empty() {
-            user["watchlist"] = args.watchlist.iter().map(String::as_str).collect();
-        }
-        Ok(Self { channels: LocalAuth::new(app.clone()).user(id, &info), app, user_data: user.to_string() })
+        let user_data = user_data(id, &info, &args.watchlist)?;
+        Ok(Self { channels: LocalAuth::new(app.clone()).user(id, &info), app, user_data })
     }
 }
 
@@ -92,6 +93,19 @@ impl Authorizer for Signer {
             }
         }
     }
+}
+
+/// What a sign-in says of the user (Pusher docs, *Authenticating users*).
+pub(crate) fn user_data(id: &str, info: &impl Serialize, watchlist: &[String]) -> Result<String, serde_json::Error> {
+    let mut user = json!({ "id": id });
+    let info = serde_json::to_value(info)?;
+    if !info.is_null() {
+        user["user_info"] = info;
+    }
+    if !watchlist.is_empty() {
+        user["watchlist"] = watchlist.into();
+    }
+    Ok(user.to_string())
 }
 
 /// Who the client is when `--user-id` is not given.

@@ -8,7 +8,7 @@ use pusher_tokio::pusher_proto::signing::{
     Terminated, Users,
 };
 use pusher_tokio::{ChannelKind, ChannelName, with_causes};
-use reqwest::{Client, Method, RequestBuilder, Url};
+use reqwest::{Client, Method, RequestBuilder, Response, Url};
 
 use crate::failure::Failure;
 use crate::target::Target;
@@ -129,8 +129,10 @@ impl HttpApi {
         let unanswered = |error| unanswered(error, &origin, outcome);
         let response = request.send().await.map_err(unanswered)?;
         let status = response.status().as_u16();
-        let body = response.bytes().await.map_err(unanswered)?;
-        Ok(call.answer(status, &body))
+        match body(response).await.map_err(unanswered)? {
+            Some(body) => Ok(call.answer(status, &body)),
+            None => Err(Failure::failed(format!("the HTTP API at {origin} {TOO_LONG}{outcome}"))),
+        }
     }
 }
 
@@ -162,9 +164,27 @@ fn unanswered(error: reqwest::Error, origin: &str, outcome: &str) -> Failure {
     })
 }
 
+/// Reads the body of an answer; `None` if it has no end.
+pub(crate) async fn body(mut response: Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > MAX_BODY_LEN {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
+}
+
 pub(crate) fn now() -> Duration {
     SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
 }
+
+/// Bytes of an answer: the names of more than 100,000 channels or users.
+const MAX_BODY_LEN: usize = 64 << 20;
+
+/// What is said of a longer answer.
+pub(crate) const TOO_LONG: &str = "answers with more than 64 MiB";
 
 /// How long a call may take.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -7,7 +7,9 @@ mod exec;
 use std::pin::pin;
 use std::time::Duration;
 
-use pusher_tokio::{ChannelName, Client, ConnectionError, ConnectionState, Diagnostic, Event, Subscription};
+use pusher_tokio::{
+    ChannelName, Client, ConnectionError, ConnectionState, Diagnostic, Event, Subscription, with_causes,
+};
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) use self::args::ListenArgs;
@@ -165,6 +167,7 @@ impl Listener {
         match self.client.state() {
             ConnectionState::Connected { .. } => {}
             ConnectionState::Waiting { cause, .. } => {
+                let cause = with_causes(cause.as_ref());
                 return Err(Failure::cannot_connect(format!(
                     "not connected to {} after {seconds} s: {cause}",
                     self.url

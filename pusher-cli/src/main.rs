@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod failure;
 mod http_api;
+mod input;
 mod inspect;
 mod interrupt;
 mod listen;

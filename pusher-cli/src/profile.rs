@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::args::Args;
 use crate::failure::Failure;
+use crate::input;
 use crate::output;
 use crate::target::Target;
 
@@ -107,13 +108,9 @@ struct Settings {
 impl Settings {
     fn read(path: &Path, name: &str) -> Result<Self, Failure> {
         let place = path.display();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Failure::usage(format!("the profile {name} needs {place}: {error}")))?;
-        let config: Config = toml::from_str(&text).map_err(|error| {
-            // Its own text shows the line, which may contain a secret.
-            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-            Failure::usage(format!("{place}, line {line}: {}", error.message()))
-        })?;
+        let text =
+            input::file(path).map_err(|failure| Failure::usage(format!("profile {name}: {}", failure.message())))?;
+        let config: Config = input::toml(path, &text)?;
         let Some(profile) = config.profiles.get(name) else {
             let known: Vec<_> = config.profiles.keys().map(String::as_str).collect();
             let known = if known.is_empty() { "no profile".to_owned() } else { known.join(", ") };
@@ -152,12 +149,7 @@ impl Profile {
         let secret = |value: &Option<String>, file: &Option<PathBuf>| match (value, file) {
             (Some(_), Some(_)) => Err(Failure::usage("a secret is given twice, as a value and as a file")),
             (value, None) => Ok(value.clone()),
-            (None, Some(file)) => {
-                let path = located(directory, file);
-                let text = std::fs::read_to_string(&path);
-                let text = text.map_err(|error| Failure::failed(format!("cannot read {}: {error}", path.display())))?;
-                Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
-            }
+            (None, Some(file)) => input::secret(&located(directory, file)).map(Some),
         };
         let server = match (&self.url, &self.cluster) {
             (Some(_), Some(_)) => return Err(Failure::usage("a profile has either a url or a cluster")),

@@ -4,13 +4,11 @@ mod args;
 mod as_client;
 mod batch;
 
-use std::io::{self, Read as _};
-
 use serde_json::json;
 
-use self::args::Payload;
 pub(crate) use self::args::TriggerArgs;
 use crate::failure::Failure;
+use crate::input::{Source, without_line_break};
 use crate::output;
 
 pub(crate) async fn run(args: TriggerArgs) -> Result<(), Failure> {
@@ -32,10 +30,10 @@ pub(crate) async fn run(args: TriggerArgs) -> Result<(), Failure> {
 async fn one(args: &TriggerArgs) -> Result<u64, Failure> {
     let (event, data) = (args.event.as_deref().unwrap_or_default(), args.data.as_deref().unwrap_or_default());
     if args.as_client {
-        return as_client::send(args, event, &read(data.into())?).await;
+        return as_client::send(args, event, &payload(data)?).await;
     }
     let api = args.api.api()?;
-    let data = read(data.into())?;
+    let data = payload(data)?;
     let mut event = match &args.user {
         Some(user) => api.app().send_to_user(user, event, &data),
         None => api.app().publish(&args.channels, event, &data),
@@ -47,24 +45,10 @@ async fn one(args: &TriggerArgs) -> Result<u64, Failure> {
     Ok(1)
 }
 
-fn read(payload: Payload) -> Result<String, Failure> {
-    let mut text = match payload {
-        Payload::Text(text) => return Ok(text),
-        Payload::File(path) => std::fs::read_to_string(&path)
-            .map_err(|error| Failure::failed(format!("cannot read {}: {error}", path.display())))?,
-        Payload::Stdin => {
-            let mut text = String::new();
-            let read = io::stdin().read_to_string(&mut text);
-            read.map_err(|error| Failure::failed(format!("cannot read standard input: {error}")))?;
-            text
-        }
+fn payload(argument: &str) -> Result<String, Failure> {
+    let text = match Source::from(argument) {
+        Source::Text(text) => return Ok(text),
+        source => source.read()?,
     };
-    // Editors and `echo` end a text with a line break that nobody means.
-    if text.ends_with('\n') {
-        text.pop();
-    }
-    if text.ends_with('\r') {
-        text.pop();
-    }
-    Ok(text)
+    Ok(without_line_break(&text).to_owned())
 }

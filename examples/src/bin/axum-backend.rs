@@ -163,7 +163,7 @@ async fn send(backend: &Backend, event: Publish<'_>) -> Result<(), Refusal> {
     for &(name, value) in call.headers {
         request = request.header(name, value);
     }
-    let unavailable = |error: &dyn Error| (StatusCode::BAD_GATEWAY, format!("not published: {error}"));
+    let unavailable = |error: &dyn Error| (StatusCode::BAD_GATEWAY, format!("not published: {}", with_causes(error)));
     // The signature is part of the URL, so errors must not show it.
     let response = request.send().await.map_err(|error| unavailable(&error.without_url()))?;
     let status = response.status().as_u16();

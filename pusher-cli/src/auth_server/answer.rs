@@ -1,5 +1,6 @@
 //! One request and its answer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -12,8 +13,9 @@ use pusher_tokio::{AuthResponse, ChannelKind, ChannelName, SocketId};
 use serde_json::{Value, json};
 
 use super::config::{Config, Decision, SIGNIN};
+use crate::authorizer::user_data;
 use crate::output::{self, CHANNEL, DIM, GOOD, WARNING, printable, time_of_day, timestamp};
-use crate::signature::Pasted;
+use crate::signature::fields;
 
 /// What all requests share.
 pub(super) struct Backend {
@@ -44,8 +46,8 @@ pub(super) async fn answer(
     if method != Method::POST && method != Method::GET {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
-    let request = Pasted::parts(uri.query().unwrap_or_default(), &String::from_utf8_lossy(&body));
-    let answer = backend.decide(&request, bearer(&headers)).await;
+    let fields = fields(uri.query().unwrap_or_default(), &body);
+    let answer = backend.decide(&fields, bearer(&headers)).await;
     backend.log(&answer);
     let (status, body) = match answer.result {
         Ok(response) => (StatusCode::OK, response.to_json()),
@@ -55,8 +57,7 @@ pub(super) async fn answer(
 }
 
 impl Backend {
-    async fn decide(&self, request: &Pasted, token: Option<&str>) -> Answer {
-        let fields = request.fields();
+    async fn decide(&self, fields: &BTreeMap<String, String>, token: Option<&str>) -> Answer {
         let field = |name: &str| fields.get(name).map(String::as_str);
         let known = self.config.user(token, field("user_id"));
         let user = match known {
@@ -104,11 +105,9 @@ impl Backend {
         let socket_id = SocketId::new(socket_id).map_err(|error| invalid(error.to_string()))?;
         let signing = |error: SigningError| invalid(error.to_string());
         if subject == SIGNIN {
-            let mut data = json!({ "id": user.ok_or(Unsigned::Unknown)?, "user_info": info });
-            if !watchlist.is_empty() {
-                data["watchlist"] = watchlist.into();
-            }
-            return self.app.authenticate_user(&socket_id, data.to_string()).map_err(signing);
+            let data = user_data(user.ok_or(Unsigned::Unknown)?, info, watchlist);
+            let data = data.map_err(|error| invalid(error.to_string()))?;
+            return self.app.authenticate_user(&socket_id, data).map_err(signing);
         }
         let channel = ChannelName::new(subject).map_err(|error| invalid(error.to_string()))?;
         match channel.kind() {

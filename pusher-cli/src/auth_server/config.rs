@@ -10,6 +10,7 @@ use serde_json::Value;
 use wildmatch::WildMatch;
 
 use crate::failure::Failure;
+use crate::input;
 
 /// What the file contains.
 #[derive(Debug, Default, Deserialize)]
@@ -70,20 +71,13 @@ pub(super) enum Decision {
 
 impl Config {
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
-        let place = path.display();
-        let text = std::fs::read_to_string(path);
-        let text = text.map_err(|error| Failure::failed(format!("cannot read {place}: {error}")))?;
-        let config: Self = toml::from_str(&text).map_err(|error| {
-            // Its own text shows the line, which may contain a token.
-            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-            Failure::usage(format!("{place}, line {line}: {}", error.message()))
-        })?;
+        let config: Self = input::toml(path, &input::file(path)?)?;
         let is_status = |status: u16| (400..=599).contains(&status);
         if let Some(rule) =
             config.rules.iter().find(|rule| rule.status.is_some_and(|status| !is_status(status)) || rule.every == 0)
         {
             let text = "status must be one of 400 to 599, and every at least 1";
-            return Err(Failure::usage(format!("{place}, rule for {}: {text}", rule.channels.pattern())));
+            return Err(Failure::usage(format!("{}, rule for {}: {text}", path.display(), rule.channels.pattern())));
         }
         Ok(config)
     }

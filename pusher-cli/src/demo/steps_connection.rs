@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use pusher_tokio::{ConnectionState, Event, SocketId, with_causes};
+use pusher_tokio::{ConnectionState, Event, Member, SocketId, with_causes};
 use serde_json::json;
 
 use super::step::{LIMIT, Miss, Outcome, Step, next, next_on, published, step};
@@ -115,7 +115,7 @@ async fn roster_difference(tour: &mut Tour) -> Outcome {
     })
     .await?;
     let difference = presence.difference.unwrap_or_default();
-    let ids = |members: &mut dyn Iterator<Item = pusher_tokio::Member>| {
+    let ids = |members: &mut dyn Iterator<Item = Member>| {
         members.map(|member| member.id.as_str().to_owned()).collect::<Vec<_>>().join(", ")
     };
     let (joined, left) = (ids(&mut difference.joined()), ids(&mut difference.left()));

@@ -6,7 +6,7 @@ use pusher_tokio::with_causes;
 use super::clock::MAX_SKEW;
 use super::finding::Finding;
 use super::patient::Patient;
-use crate::http_api::now;
+use crate::http_api::{TOO_LONG, body, now};
 
 pub(super) async fn api(patient: &mut Patient) -> Finding {
     match (&patient.args.app_id, &patient.app) {
@@ -24,11 +24,12 @@ pub(super) async fn api(patient: &mut Patient) -> Finding {
         Err(failure) => return Finding::failed(failure.message()),
     };
     let (status, body) = match answer {
-        Ok(answer) => (answer.status().as_u16(), answer.bytes().await),
+        Ok(answer) => (answer.status().as_u16(), body(answer).await),
         Err(error) => return unanswered(&error.without_url(), &origin),
     };
     let body = match body {
-        Ok(body) => body,
+        Ok(Some(body)) => body,
+        Ok(None) => return Finding::failed(format!("the HTTP API at {origin} {TOO_LONG}")),
         Err(error) => return unanswered(&error.without_url(), &origin),
     };
     match call.answer(status, &body) {

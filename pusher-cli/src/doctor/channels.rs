@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::finding::Finding;
 use super::greeting::{advice, lost};
-use super::line::{Line, Message};
+use super::line::{Complaint, Line, Message};
 use super::patient::Patient;
 
 pub(super) async fn public(patient: &mut Patient) -> Finding {
@@ -70,7 +70,7 @@ pub(super) fn late(_patient: &Patient) -> Finding {
 /// How a subscription ended.
 pub(super) enum Joined {
     Yes(Message),
-    No { code: Option<u64>, text: String },
+    No(Complaint),
 }
 
 /// Subscribes, and waits for the answer.
@@ -92,17 +92,10 @@ pub(super) async fn subscribe(
         if is_other {
             return None;
         }
-        if let Some((code, text)) = message.error() {
-            return Some(Joined::No { code, text });
+        if let Some(complaint) = message.error() {
+            return Some(Joined::No(complaint));
         }
-        (message.event == "pusher_internal:subscription_succeeded").then(|| {
-            Joined::Yes(Message {
-                event: message.event.clone(),
-                channel: message.channel.clone(),
-                data: message.data.clone(),
-                form: message.form,
-            })
-        })
+        (message.event == "pusher_internal:subscription_succeeded").then(|| Joined::Yes(message.clone()))
     })
     .await
 }
@@ -127,9 +120,8 @@ async fn join(patient: &mut Patient, channel: &ChannelName, answer: Option<AuthR
 fn failure(channel: &ChannelName, outcome: Result<Joined, CloseReason>, patient: &Patient) -> Finding {
     match outcome {
         Ok(Joined::Yes(_)) => Finding::ok(format!("subscribed to {channel}")),
-        Ok(Joined::No { code, text }) => {
-            let code = code.map_or_else(String::new, |code| format!(" {code}"));
-            let finding = Finding::refused(format!("{channel} is refused: error{code}: {text}"));
+        Ok(Joined::No(complaint)) => {
+            let finding = Finding::refused(format!("{channel} is refused: {complaint}"));
             if !channel.kind().needs_auth() {
                 return finding.fix("check the rules for names of channels, and the limits of the application");
             }

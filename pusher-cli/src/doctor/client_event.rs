@@ -1,6 +1,6 @@
 //! Whether a client event reaches another connection.
 
-use pusher_tokio::{CloseReason, SocketId};
+use pusher_tokio::{CloseReason, SocketId, with_causes};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -36,12 +36,9 @@ pub(super) async fn client_event(patient: &mut Patient) -> Finding {
     });
     match outcome.await {
         Ok(Ok(None)) => Finding::ok(format!("{EVENT} on {channel} reached a second connection")),
-        Ok(Ok(Some((code, text)))) => {
-            let code = code.map_or_else(String::new, |code| format!(" {code}"));
-            Finding::warning(format!("refused: error{code}: {text}"))
-                .means("clients of this application cannot send events to each other")
-                .fix("enable client events for the application, if you need them")
-        }
+        Ok(Ok(Some(complaint))) => Finding::warning(format!("refused: {complaint}"))
+            .means("clients of this application cannot send events to each other")
+            .fix("enable client events for the application, if you need them"),
         Ok(Err(reason)) => lost(&reason),
         Err(_) => not_delivered(),
     }
@@ -59,8 +56,7 @@ fn not_delivered() -> Finding {
 
 /// A second connection, subscribed to the private channel.
 async fn second(patient: &Patient) -> Result<Line, Finding> {
-    let failed =
-        |reason: CloseReason| Finding::failed(format!("no second connection: {}", pusher_tokio::with_causes(&reason)));
+    let failed = |reason: CloseReason| Finding::failed(format!("no second connection: {}", with_causes(&reason)));
     let line = Line::open(&patient.options, &patient.request, &patient.config).await;
     let mut line = line.map_err(|reason| failed(reason).fix("check the limits of the server for connections"))?;
     let greeted = line.wait(|message| {
@@ -70,7 +66,7 @@ async fn second(patient: &Patient) -> Result<Line, Finding> {
     let socket_id = match greeted.await {
         Ok(Ok(socket_id)) => socket_id,
         Ok(Err(error)) => {
-            let text = error.map_or_else(|| "no greeting".to_owned(), |(_, text)| text);
+            let text = error.map_or_else(|| "no greeting".to_owned(), |complaint| complaint.to_string());
             return Err(Finding::failed(format!("no second connection: {text}"))
                 .fix("check the limits of the server for connections"));
         }
@@ -80,7 +76,7 @@ async fn second(patient: &Patient) -> Result<Line, Finding> {
     let answer = authorize_socket(patient, &socket_id, channel).await?;
     match subscribe(&mut line, channel, Some(&answer)).await {
         Ok(Joined::Yes(_)) => Ok(line),
-        Ok(Joined::No { text, .. }) => Err(Finding::failed(format!("the second subscription is refused: {text}"))
+        Ok(Joined::No(complaint)) => Err(Finding::failed(format!("the second subscription is refused: {complaint}"))
             .fix("check the limits of the server for subscribers")),
         Err(reason) => Err(failed(reason).fix("check the logs of the server")),
     }

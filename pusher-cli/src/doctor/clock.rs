@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use jiff::fmt::rfc2822;
+use pusher_tokio::pusher_proto::signing::MAX_TIMESTAMP_DIFFERENCE;
 use pusher_tokio::with_causes;
 use reqwest::header::DATE;
 
@@ -64,8 +65,8 @@ fn span(seconds: u64) -> String {
     }
 }
 
-/// Seconds beyond which the HTTP API refuses a call (Pusher docs, *HTTP API: authentication*).
-pub(super) const MAX_SKEW: u64 = 600;
+/// Seconds beyond which the HTTP API refuses a call.
+pub(super) const MAX_SKEW: u64 = MAX_TIMESTAMP_DIFFERENCE.as_secs();
 
 /// Seconds that make no difference.
 const SMALL: u64 = 60;

@@ -1,13 +1,13 @@
 //! What the server says first, and whether it answers a ping.
 
-use pusher_tokio::{CloseReason, SocketId};
+use pusher_tokio::{CloseReason, SocketId, with_causes};
 use serde_json::json;
 
 use super::finding::Finding;
-use super::line::Message;
+use super::line::{Complaint, Message};
 use super::patient::Patient;
 use super::upgrade::without_prefix;
-use crate::failure::{self, SILENT_REFUSAL};
+use crate::failure::{FIRST_MEANINGFUL_CODE, SILENT_REFUSAL};
 
 pub(super) async fn greeting(patient: &mut Patient) -> Finding {
     let Some(line) = &mut patient.line else { return Finding::skipped("not connected") };
@@ -18,18 +18,17 @@ pub(super) async fn greeting(patient: &mut Patient) -> Finding {
             patient.socket_id = Some(socket_id);
             Finding::ok(seen)
         }
-        Ok(Greeting::Error(code, message)) => explain(patient, code, &message).await,
+        Ok(Greeting::Error(complaint)) => explain(patient, &complaint).await,
         Ok(Greeting::Other(event)) => Finding::failed(format!("the first message is {event:?}, not a greeting"))
             .means("the server does not speak the Pusher protocol, or a proxy is in its place")
             .fix("check the address"),
-        Err(CloseReason::Closed(Some(frame))) if frame.code >= FIRST_CODE => {
-            explain(patient, Some(frame.code.into()), &frame.reason).await
+        Err(CloseReason::Closed(Some(frame))) if frame.code >= FIRST_MEANINGFUL_CODE => {
+            let complaint = Complaint { code: Some(frame.code.into()), text: frame.reason.to_string() };
+            explain(patient, &complaint).await
         }
         Err(CloseReason::Dropped | CloseReason::Closed(_)) => Finding::refused(SILENT_REFUSAL)
             .fix("check --key, and that the application is enabled and has connections left"),
-        Err(reason) => {
-            Finding::unreachable(pusher_tokio::with_causes(&reason).to_string()).fix("check the logs of the server")
-        }
+        Err(reason) => Finding::unreachable(with_causes(&reason).to_string()).fix("check the logs of the server"),
     }
 }
 
@@ -61,7 +60,7 @@ pub(super) fn ping_late(_patient: &Patient) -> Finding {
 
 /// The connection has ended.
 pub(super) fn lost(reason: &CloseReason) -> Finding {
-    let finding = Finding::failed(format!("the connection ended: {}", pusher_tokio::with_causes(reason)));
+    let finding = Finding::failed(format!("the connection ended: {}", with_causes(reason)));
     match reason {
         CloseReason::Closed(Some(frame)) => match advice(u64::from(frame.code)) {
             Some((means, fix)) => finding.means(means).fix(fix),
@@ -92,13 +91,13 @@ pub(super) fn advice(code: u64) -> Option<(&'static str, &'static str)> {
 
 enum Greeting {
     Established { socket_id: SocketId, activity_timeout: Option<u64> },
-    Error(Option<u64>, String),
+    Error(Complaint),
     Other(String),
 }
 
 fn read(message: &Message) -> Greeting {
-    if let Some((code, text)) = message.error() {
-        return Greeting::Error(code, text);
+    if let Some(complaint) = message.error() {
+        return Greeting::Error(complaint);
     }
     let socket_id = message.data["socket_id"].as_str().and_then(|id| SocketId::new(id).ok());
     match socket_id.filter(|_| message.event == "pusher:connection_established") {
@@ -109,11 +108,8 @@ fn read(message: &Message) -> Greeting {
     }
 }
 
-async fn explain(patient: &Patient, code: Option<u64>, text: &str) -> Finding {
-    let seen = match code {
-        Some(code) => format!("error {code}: {text}"),
-        None => format!("error: {text}"),
-    };
+async fn explain(patient: &Patient, complaint: &Complaint) -> Finding {
+    let (code, seen) = (complaint.code, complaint.to_string());
     let finding = match code {
         Some(code @ 4100..=4299) => with_advice(Finding::unreachable(seen), code),
         Some(code) => with_advice(Finding::refused(seen), code),
@@ -135,5 +131,3 @@ fn with_advice(finding: Finding, code: u64) -> Finding {
         None => finding.fix("check the logs of the server"),
     }
 }
-
-const FIRST_CODE: u16 = failure::FIRST_MEANINGFUL_CODE;

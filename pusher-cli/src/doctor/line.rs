@@ -1,5 +1,6 @@
 //! A connection that shows everything: the way to a host, and a WebSocket whose frames are read one by one.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -104,7 +105,7 @@ impl Line {
 }
 
 /// A text message of the server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Message {
     /// Empty if the message has none.
     pub(super) event: String,
@@ -134,15 +135,31 @@ impl Message {
         Self { event: field("event").unwrap_or_default(), channel: field("channel"), data, form }
     }
 
-    /// The code and the text of an error, if it is one.
-    pub(super) fn error(&self) -> Option<(Option<u64>, String)> {
-        let text = |name: &str| self.data[name].as_str().map(str::to_owned);
+    /// The error, if it is one.
+    pub(super) fn error(&self) -> Option<Complaint> {
+        let text = |name: &str| self.data[name].as_str().unwrap_or_default().to_owned();
         match self.event.as_str() {
-            "pusher:error" => Some((self.data["code"].as_u64(), text("message").unwrap_or_default())),
+            "pusher:error" => Some(Complaint { code: self.data["code"].as_u64(), text: text("message") }),
             "pusher:subscription_error" | "pusher_internal:subscription_error" => {
-                Some((self.data["status"].as_u64(), text("error").unwrap_or_default()))
+                Some(Complaint { code: self.data["status"].as_u64(), text: text("error") })
             }
             _ => None,
+        }
+    }
+}
+
+/// What a server says is wrong.
+#[derive(Debug)]
+pub(super) struct Complaint {
+    pub(super) code: Option<u64>,
+    pub(super) text: String,
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.code {
+            Some(code) => write!(f, "error {code}: {}", self.text),
+            None => write!(f, "error: {}", self.text),
         }
     }
 }

@@ -10,10 +10,10 @@ use pusher_tokio::{
 use super::args::DoctorArgs;
 use super::line::{Form, Line};
 use crate::args::AuthArgs;
-use crate::connect;
 use crate::failure::Failure;
 use crate::http_api::HttpApi;
 use crate::target::Target;
+use crate::{authorizer, connect};
 
 pub(super) struct Patient {
     pub(super) args: DoctorArgs,
@@ -155,21 +155,9 @@ fn request(config: &Config) -> Result<ConnectRequest, Failure> {
 
 fn endpoint(args: &AuthArgs) -> Result<HttpAuth, Failure> {
     let url = |url: &Option<String>| Text::from(url.as_deref().unwrap_or("http://localhost"));
-    let mut endpoint = HttpAuth::new(url(&args.auth_url)).user_endpoint(url(&args.user_auth_url));
+    let endpoint = HttpAuth::new(url(&args.auth_url)).user_endpoint(url(&args.user_auth_url));
     endpoint.validate()?;
-    for (name, value) in args.headers()? {
-        endpoint = endpoint.header(name, value);
-    }
-    if let Some(id) = &args.user_id {
-        endpoint = endpoint.param("user_id", id.as_str());
-    }
-    if let Some(info) = &args.user_info {
-        endpoint = endpoint.param("user_info", info.raw());
-    }
-    if !args.watchlist.is_empty() {
-        endpoint = endpoint.param("watchlist", args.watchlist.join(","));
-    }
-    Ok(endpoint)
+    authorizer::with_fields(endpoint, args)
 }
 
 /// The user on the presence channel where none is given.

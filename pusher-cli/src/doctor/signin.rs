@@ -9,13 +9,12 @@ use super::patient::Patient;
 
 pub(super) async fn signin(patient: &mut Patient) -> Finding {
     let Some(user) = patient.user.clone() else { return Finding::skipped("needs --user-auth-url") };
-    let has_signin = !matches!(patient.server, Some(Dialect::Reverb | Dialect::LaravelWebsockets));
+    if matches!(patient.server, Some(Dialect::Reverb | Dialect::LaravelWebsockets)) {
+        return unsupported();
+    }
     let Some((line, _)) = patient.connected() else { return Finding::skipped("not connected") };
     let user_data = user.user_data.as_deref().unwrap_or_default();
     let frame = json!({ "event": "pusher:signin", "data": { "auth": user.auth.expose(), "user_data": user_data } });
-    if !has_signin {
-        return unsupported();
-    }
     if let Err(reason) = line.send(&frame).await {
         return lost(&reason);
     }
@@ -25,12 +24,9 @@ pub(super) async fn signin(patient: &mut Patient) -> Finding {
     });
     match answer.await {
         Ok(Ok(_)) => Finding::ok("signed in"),
-        Ok(Err((code, text))) => {
-            let code = code.map_or_else(String::new, |code| format!(" {code}"));
-            Finding::refused(format!("the sign-in is refused: error{code}: {text}"))
-                .means("the server does not accept the signature, or users cannot sign in to this application")
-                .fix("give the endpoint the secret of this application, and enable user authentication on the server")
-        }
+        Ok(Err(complaint)) => Finding::refused(format!("the sign-in is refused: {complaint}"))
+            .means("the server does not accept the signature, or users cannot sign in to this application")
+            .fix("give the endpoint the secret of this application, and enable user authentication on the server"),
         Err(reason) => lost(&reason),
     }
 }

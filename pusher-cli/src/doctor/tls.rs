@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 use pusher_driver::adapter::{client_config, server_name};
-use pusher_tokio::Tls;
+use pusher_tokio::{CloseReason, Tls, with_causes};
 use rustls::CertificateError;
 use rustls::pki_types::CertificateDer;
 use tokio_rustls::TlsConnector;
@@ -72,8 +72,7 @@ enum Refused {
 
 async fn shake_hands(patient: &Patient, tls: &Tls) -> Result<Certificate, Refused> {
     let request = &patient.request;
-    let otherwise =
-        |reason: pusher_tokio::CloseReason| Refused::Otherwise(pusher_tokio::with_causes(&reason).to_string());
+    let otherwise = |reason: CloseReason| Refused::Otherwise(with_causes(&reason).to_string());
     let config = client_config(tls).map_err(|error| Refused::Otherwise(error.to_string()))?;
     let name = server_name(&request.host).map_err(otherwise)?;
     let tcp = open_tcp(&patient.options, &request.host, request.port, true).await.map_err(otherwise)?;

@@ -1,13 +1,17 @@
 //! The HTTP request that becomes a WebSocket.
 
 use pusher_tokio::pusher_proto::TransportError;
-use pusher_tokio::{CloseReason, Text};
+use pusher_tokio::{CloseReason, Text, with_causes};
 
 use super::finding::Finding;
 use super::line::Line;
 use super::patient::Patient;
 
 pub(super) async fn upgrade(patient: &mut Patient) -> Finding {
+    let fix = match patient.request.tls {
+        true => "check the port",
+        false => "use wss:// if the server has TLS, and check the port",
+    };
     match Line::open(&patient.options, &patient.request, &patient.config).await {
         Ok(line) => {
             patient.line = Some(line);
@@ -18,20 +22,12 @@ pub(super) async fn upgrade(patient: &mut Patient) -> Finding {
         Err(CloseReason::Failed(TransportError::Http { status, location, excerpt, .. })) => {
             refused(patient, status, location.as_deref(), &excerpt).await
         }
-        Err(CloseReason::Failed(TransportError::Upgrade(text))) => Finding::unreachable(text)
-            .means("what listens there is not a WebSocket server")
-            .fix(if patient.request.tls {
-                "check the port"
-            } else {
-                "use wss:// if the server has TLS, and check the port"
-            }),
-        Err(reason) => Finding::unreachable(pusher_tokio::with_causes(&reason).to_string())
+        Err(CloseReason::Failed(TransportError::Upgrade(text))) => {
+            Finding::unreachable(text).means("what listens there is not a WebSocket server").fix(fix)
+        }
+        Err(reason) => Finding::unreachable(with_causes(&reason).to_string())
             .means("the connection ended before the server answered the upgrade")
-            .fix(if patient.request.tls {
-                "check the port"
-            } else {
-                "use wss:// if the server has TLS, and check the port"
-            }),
+            .fix(fix),
     }
 }
 

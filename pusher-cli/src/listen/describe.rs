@@ -1,6 +1,6 @@
 //! Events in the words of `pusher listen`.
 
-use pusher_tokio::{ChannelName, ConnectionState, Diagnostic, Event, Member, Presence, with_causes};
+use pusher_tokio::{ChannelName, ConnectionState, Diagnostic, Event, Member, Presence, Text, with_causes};
 use serde::Serialize;
 
 use crate::output::{BOLD, CHANNEL, DIM, WARNING, printable, time_of_day, timestamp};
@@ -49,7 +49,7 @@ pub(super) fn human(event: &Event) -> String {
             warning(&time, None, "the connection was lost: events for the user may be missing here")
         }
         Event::Watchlist { user_ids, .. } => {
-            let users = list(user_ids.iter().map(pusher_tokio::Text::as_str), user_ids.len());
+            let users = list(user_ids.iter().map(Text::as_str), user_ids.len());
             format!("{DIM}{time}{DIM:#}  {BOLD}{name}{BOLD:#}  {users}")
         }
         Event::ContinuityLost { .. } => {
@@ -92,10 +92,10 @@ fn roster(presence: &Presence) -> String {
             ("changed", ids(&mut difference.changed())),
         ];
         for (what, who) in changes.into_iter().filter(|(_, who)| !who.is_empty()) {
-            parts.push(format!("{what}: {}", list(who.iter().map(pusher_tokio::Text::as_str), who.len())));
+            parts.push(format!("{what}: {}", list(who.iter().map(Text::as_str), who.len())));
         }
     } else if !here.is_empty() {
-        parts[0] += &format!(": {}", list(here.iter().map(pusher_tokio::Text::as_str), here.len()));
+        parts[0] += &format!(": {}", list(here.iter().map(Text::as_str), here.len()));
     }
     parts.join("; ")
 }

@@ -4,13 +4,14 @@ mod pasted;
 mod sign;
 mod verify;
 
-use std::io::{self, Read as _};
-
+use pusher_tokio::pusher_proto::signing::App;
 use pusher_tokio::{ChannelName, SocketId};
 
-pub(crate) use self::pasted::Pasted;
+use self::pasted::Pasted;
+pub(crate) use self::pasted::fields;
 pub(crate) use self::sign::{SignArgs, sign};
 pub(crate) use self::verify::{VerifyArgs, verify};
+use crate::args::Credentials;
 use crate::failure::Failure;
 use crate::output::{self, DIM, printable};
 
@@ -32,20 +33,7 @@ fn explain(string: &str) {
     output::remark(format_args!("{DIM}signed string:{DIM:#} {}", printable(string)));
 }
 
-/// Reads a text: of a file with @, of standard input with -, else the text itself.
-fn text(argument: &str) -> Result<String, Failure> {
-    match argument.strip_prefix('@') {
-        Some(path) => {
-            std::fs::read_to_string(path).map_err(|error| Failure::failed(format!("cannot read {path}: {error}")))
-        }
-        None if argument == "-" => stdin(),
-        None => Ok(argument.to_owned()),
-    }
-}
-
-fn stdin() -> Result<String, Failure> {
-    let mut text = String::new();
-    let read = io::stdin().read_to_string(&mut text);
-    read.map_err(|error| Failure::failed(format!("cannot read standard input: {error}")))?;
-    Ok(text)
+/// Names that only some servers take are for those servers to refuse.
+fn app(credentials: &Credentials) -> Result<App, Failure> {
+    Ok(credentials.app("")?.relaxed_channel_names(true))
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// What could be read.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Pasted {
+pub(super) struct Pasted {
     /// Empty without a first line, as the path and the query.
     pub(super) method: String,
     pub(super) path: String,
@@ -37,11 +37,6 @@ impl Pasted {
         pasted
     }
 
-    /// A request that arrived as such.
-    pub(crate) fn parts(query: &str, body: &str) -> Self {
-        Self { query: query.to_owned(), ..Self::body(body) }
-    }
-
     fn body(text: &str) -> Self {
         let empty = String::new;
         Self { method: empty(), path: empty(), query: empty(), headers: Vec::new(), body: text.to_owned() }
@@ -54,17 +49,22 @@ impl Pasted {
     }
 
     /// The fields of the query and of the body, which is a form or a JSON object.
-    pub(crate) fn fields(&self) -> BTreeMap<String, String> {
-        let mut fields: BTreeMap<_, _> = form_urlencoded::parse(self.query.as_bytes()).into_owned().collect();
-        match serde_json::from_str::<Value>(&self.body) {
-            Ok(Value::Object(object)) => fields.extend(object.into_iter().map(|(name, value)| match value {
-                Value::String(text) => (name, text),
-                other => (name, other.to_string()),
-            })),
-            _ => fields.extend(form_urlencoded::parse(self.body.trim().as_bytes()).into_owned()),
-        }
-        fields
+    pub(super) fn fields(&self) -> BTreeMap<String, String> {
+        fields(&self.query, self.body.trim().as_bytes())
     }
+}
+
+/// The fields of a query and of a body, which is a form or a JSON object.
+pub(crate) fn fields(query: &str, body: &[u8]) -> BTreeMap<String, String> {
+    let mut fields: BTreeMap<_, _> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    match serde_json::from_slice::<Value>(body) {
+        Ok(Value::Object(object)) => fields.extend(object.into_iter().map(|(name, value)| match value {
+            Value::String(text) => (name, text),
+            other => (name, other.to_string()),
+        })),
+        _ => fields.extend(form_urlencoded::parse(body).into_owned()),
+    }
+    fields
 }
 
 /// Whether these lines are the first line and the headers of a request, or one of both.

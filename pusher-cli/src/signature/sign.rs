@@ -3,12 +3,13 @@
 use clap::Subcommand;
 use pusher_tokio::pusher_proto::signing::{App, SigningError};
 use pusher_tokio::{AuthResponse, ChannelKind, ChannelName, Data, SocketId};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Pasted, channel_string, explain, stdin, text, user_string};
+use super::{Pasted, app, channel_string, explain, user_string};
 use crate::args::{Credentials, channel_name, json as json_text, notes, socket_id};
 use crate::failure::Failure;
-use crate::output;
+use crate::input::{Source, stdin};
+use crate::{authorizer, output};
 
 /// Flags of `pusher sign`.
 #[derive(Debug, clap::Args)]
@@ -108,11 +109,6 @@ pub(crate) fn sign(args: SignArgs) -> Result<(), Failure> {
     output::line(response.to_json())
 }
 
-/// Names that only some servers take are for those servers to refuse.
-fn app(credentials: &Credentials) -> Result<App, Failure> {
-    Ok(credentials.app("")?.relaxed_channel_names(true))
-}
-
 fn for_channel(
     app: &App,
     socket_id: &SocketId,
@@ -147,13 +143,7 @@ fn for_user(
 ) -> Result<AuthResponse, Failure> {
     let user_data = match (user_data, &user.user_id) {
         (Some(data), _) => data,
-        (None, Some(id)) => {
-            let mut data = json!({ "id": id });
-            if let Some(info) = &user.user_info {
-                data["user_info"] = serde_json::from_str::<Value>(info.raw())?;
-            }
-            data.to_string()
-        }
+        (None, Some(id)) => authorizer::user_data(id, &user.user_info, &[])?,
         (None, None) => return Err(Failure::usage("a sign-in needs --user-id")),
     };
     let response = app.authenticate_user(socket_id, user_data.as_str());
@@ -163,7 +153,7 @@ fn for_user(
 }
 
 fn webhook(app: &App, body: &str, json: bool) -> Result<(), Failure> {
-    let body = text(body)?;
+    let body = Source::from(body).read()?;
     let signature = app.sign_webhook(body.as_bytes()).map_err(|error| Failure::usage(error.to_string()))?;
     explain(&format!("the body, {} bytes, byte for byte", body.len()));
     if json {

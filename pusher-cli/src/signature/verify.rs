@@ -8,9 +8,10 @@ use pusher_tokio::{ChannelKind, ChannelName, SocketId};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Pasted, channel_string, explain, stdin, text, user_string};
+use super::{Pasted, app, channel_string, explain, user_string};
 use crate::args::{Credentials, channel_name, notes, socket_id};
 use crate::failure::Failure;
+use crate::input::{Source, stdin};
 use crate::output::{self, GOOD};
 
 /// Flags of `pusher verify`.
@@ -103,7 +104,7 @@ pub(crate) fn verify(args: VerifyArgs) -> Result<(), Failure> {
         What::Webhook { body, signature, credentials } => {
             let app = app(&credentials)?;
             let key = app.key().as_str().to_owned();
-            webhook(&app, &key, &signature, &text(&body)?)
+            webhook(&app, &key, &signature, &Source::from(body.as_str()).read()?)
         }
         What::Request { credentials } => request(&app(&credentials)?, &Pasted::read(&stdin()?))?,
     };
@@ -121,10 +122,6 @@ pub(crate) fn verify(args: VerifyArgs) -> Result<(), Failure> {
         None if args.json => Ok(()),
         None => output::line(format_args!("{GOOD}valid{GOOD:#}")),
     }
-}
-
-fn app(credentials: &Credentials) -> Result<App, Failure> {
-    Ok(credentials.app("")?.relaxed_channel_names(true))
 }
 
 /// What an auth endpoint answered.

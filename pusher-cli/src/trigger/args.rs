@@ -1,7 +1,5 @@
 //! The flags of `pusher trigger`.
 
-use std::path::PathBuf;
-
 use pusher_tokio::{ChannelName, SocketId};
 
 use crate::args::{ApiArgs, AuthArgs, channel_name, notes, socket_id};
@@ -41,26 +39,6 @@ pub(crate) struct TriggerArgs {
     pub(super) json: bool,
 }
 
-/// Where a payload comes from.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Payload {
-    Text(String),
-    File(PathBuf),
-    Stdin,
-}
-
-impl From<&str> for Payload {
-    fn from(text: &str) -> Self {
-        match text.strip_prefix('@') {
-            Some(literal) if literal.starts_with('@') => Self::Text(literal.into()),
-            Some("-") => Self::Stdin,
-            Some(path) => Self::File(PathBuf::from(path)),
-            None if text == "-" => Self::Stdin,
-            None => Self::Text(text.into()),
-        }
-    }
-}
-
 const NOTES: &str = notes!(
     "The HTTP API has the address of the WebSocket: --url accepts ws://, wss://, http:// and https://. If the server \
      does not answer, the event may have been published. --auth-url and the flags of the user are for --as-client.\n\n"
@@ -71,25 +49,3 @@ const NOTES: &str = notes!(
      pusher trigger --profile local -c private-chat -e client-typing -d '{}' --as-client\n  \
      pusher listen --profile live -c orders --json | pusher trigger --profile local --batch -\n\n"
 );
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_at_sign_is_read_from_a_file_unless_it_is_doubled() {
-        let table = [
-            ("hi", Payload::Text("hi".into())),
-            ("@a.json", Payload::File("a.json".into())),
-            ("@@ann", Payload::Text("@ann".into())),
-            ("@@@", Payload::Text("@@".into())),
-            ("-", Payload::Stdin),
-            ("@-", Payload::Stdin),
-            ("--", Payload::Text("--".into())),
-            ("@", Payload::File("".into())),
-        ];
-        for (text, payload) in table {
-            assert_eq!(Payload::from(text), payload, "{text}");
-        }
-    }
-}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pusher_tokio::{Client, ClientEventName, Data, Event, Subscription, with_causes};
+use pusher_tokio::{Client, ClientEventName, ConnectionState, Data, Event, Subscription, with_causes};
 use tokio::time::timeout;
 
 use super::TriggerArgs;
@@ -41,7 +41,7 @@ async fn send_on(
                 Some(Event::SubscriptionError { channel, error, retry_at: None }) => {
                     return Err(Failure::subscription(&channel, &error));
                 }
-                Some(Event::StateChanged { current: pusher_tokio::ConnectionState::Failed { reason }, .. }) => {
+                Some(Event::StateChanged { current: ConnectionState::Failed { reason }, .. }) => {
                     return Err(Failure::given_up(&reason, url));
                 }
                 Some(_) => {}

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::failure::Failure;
 use crate::http_api::HttpApi;
+use crate::input;
 
 /// Publishes the events of a file, and returns how many they were. What arrives slowly, as from `pusher listen`, is
 /// published as it arrives.
@@ -62,14 +63,15 @@ struct Line {
 /// Reads on a thread of its own, since files and pipes of other programs block.
 fn lines(path: &str) -> Result<mpsc::Receiver<Result<Line, Failure>>, Failure> {
     let cannot_read = |error: &io::Error| Failure::failed(format!("cannot read {path}: {error}"));
-    let reader: Box<dyn BufRead + Send> = match path {
+    let mut reader: Box<dyn BufRead + Send> = match path {
         "-" => Box::new(BufReader::new(io::stdin())),
         path => Box::new(BufReader::new(File::open(path).map_err(|error| cannot_read(&error))?)),
     };
     let (sender, receiver) = mpsc::channel(MAX_BATCH_LEN);
     let path = path.to_owned();
     std::thread::Builder::new().name("reader".into()).spawn(move || {
-        for (number, text) in (1..).zip(reader.lines()) {
+        let lines = std::iter::from_fn(|| input::line(&mut reader).transpose());
+        for (number, text) in (1..).zip(lines) {
             let is_over = text.is_err();
             let line = text.map(|text| Line { number, text });
             let line = line.map_err(|error| Failure::failed(format!("cannot read {path}: {error}")));

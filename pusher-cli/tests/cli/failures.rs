@@ -1,6 +1,8 @@
 //! One sentence and an exit code for each thing that goes wrong.
 
-use crate::support::{Running, nowhere, pusher, server, silent_server};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::support::{Running, nowhere, pusher, server, silent_server, tcp_server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_flags() {
@@ -83,4 +85,29 @@ async fn a_port_that_is_taken() {
     let server = server().await;
     let port = server.address().port().to_string();
     pusher(&["serve", "--port", &port]).await.expect_failure(1, "cannot listen on 127.0.0.1:");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_without_an_end() {
+    let (address, _) = tcp_server(|mut stream| async move {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"channels\":{";
+        let _request = stream.read(&mut [0; 4_096]).await;
+        let mut written = stream.write_all(head.as_bytes()).await;
+        while written.is_ok() {
+            written = stream.write_all(&[b' '; 65_536]).await;
+        }
+    })
+    .await;
+    let url = format!("ws://{address}");
+    let run = pusher(&["channels", "--url", &url, "--app-id", "1", "--key", "k", "--secret", "s"]).await;
+    run.expect_failure(1, &format!("the HTTP API at http://{address} answers with more than 64 MiB"));
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_input_without_an_end() {
+    let trigger = ["trigger", "--url", "ws://h", "--app-id", "1", "--key", "k", "--secret", "s"];
+    for more in [&["-c", "a", "-e", "x", "-d", "@/dev/zero"][..], &["--batch", "/dev/zero"]] {
+        pusher(&[&trigger[..], more].concat()).await.expect_failure(1, "cannot read /dev/zero: more than 16 MiB");
+    }
 }

@@ -68,7 +68,7 @@ async fn a_profile_that_cannot_be_used_is_wrong_usage() {
         assert!(!run.stderr.contains("tofu"), "{run:?}");
     }
     let run = pusher_with(&[("PUSHER_CONFIG", "/no/such/file")], &["channels", "--profile", "local"]).await;
-    run.expect_failure(2, "the profile local needs /no/such/file");
+    run.expect_failure(2, "profile local: cannot read /no/such/file: ");
 }
 
 #[cfg(unix)]
