@@ -29,7 +29,8 @@ fn main() -> ExitCode {
         .push(Trial::test("notation: `connected` fails where something else happens", || Ok(stands_for_its_lines()?)));
     trials.push(rules::trial(&transcripts));
     trials.push(rules::links());
-    trials.push(rules::examples());
+    trials.push(rules::methods());
+    trials.push(rules::types());
     trials.push(rules::errors());
     trials.push(rules::delegates());
     trials.push(rules::hidden());

@@ -1,11 +1,11 @@
 //! Every rule in `docs/protocol.md` names tests that exist, every link of the documents leads to a file, and every method of the
-//! handles has an example.
+//! handles and every type of the core has an example.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use libtest_mimic::Trial;
+use libtest_mimic::{Failed, Trial};
 
 pub(crate) fn trial(transcripts: &[PathBuf]) -> Trial {
     let titles = transcripts.iter().flat_map(|path| super::cases(path)).map(|case| case.title);
@@ -55,34 +55,51 @@ fn labels(document: &str) -> impl Iterator<Item = &str> {
 }
 
 /// One test of the documentation of the handles.
-pub(crate) fn examples() -> Trial {
+pub(crate) fn methods() -> Trial {
     Trial::test("rules: every public method of the handles has an example", || {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let folders = ["pusher-blocking/src/client", "pusher-driver/src/client", "pusher-driver/src/subscription"];
         let mut sources: Vec<PathBuf> =
             folders.iter().flat_map(|folder| super::files(&root.join(folder), "rs")).collect();
         sources.extend(["events.rs", "states.rs"].map(|file| root.join("pusher-driver/src").join(file)));
-        let mut found = 0;
-        let mut missing = Vec::new();
-        for path in &sources {
-            let source = fs::read_to_string(path).expect("a source is readable text");
-            let mut has_example = false;
-            for line in source.lines().map(str::trim) {
-                if is_public_method(line) {
-                    found += 1;
-                    if !has_example {
-                        missing.push(format!("{}: {line}", path.display()));
-                    }
-                }
-                has_example =
-                    (has_example || line == "/// # Examples") && (line.starts_with("///") || line.starts_with("#["));
-            }
-        }
-        if found == 0 || !missing.is_empty() {
-            return Err(format!("of {found} methods, these have no example: {missing:#?}").into());
-        }
-        Ok(())
+        have_examples(&sources, |line| is_public_method(line.trim()))
     })
+}
+
+/// One test of the documentation of the core.
+pub(crate) fn types() -> Trial {
+    Trial::test("rules: every public type of the core has an example", || {
+        let sources = super::files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../pusher-proto/src"), "rs");
+        // Those in a module of tests or in a function are indented.
+        have_examples(&sources, |line| {
+            ["pub struct ", "pub enum ", "pub trait "].iter().any(|start| line.starts_with(start))
+        })
+    })
+}
+
+/// Fails if one of these items has no example, or if there is no such item.
+fn have_examples(sources: &[PathBuf], is_item: impl Fn(&str) -> bool) -> Result<(), Failed> {
+    let mut found = 0;
+    let mut missing = Vec::new();
+    for path in sources {
+        let source = fs::read_to_string(path).expect("a source is readable text");
+        let mut has_example = false;
+        for line in source.lines() {
+            if is_item(line) {
+                found += 1;
+                if !has_example {
+                    missing.push(format!("{}: {}", path.display(), line.trim()));
+                }
+            }
+            let line = line.trim();
+            has_example =
+                (has_example || line == "/// # Examples") && (line.starts_with("///") || line.starts_with("#["));
+        }
+    }
+    if found == 0 || !missing.is_empty() {
+        return Err(format!("of {found} items, these have no example: {missing:#?}").into());
+    }
+    Ok(())
 }
 
 /// One test of `pusher-blocking`, whose handles delegate: what does not wait has the same documentation as in the driver.

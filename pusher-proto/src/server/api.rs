@@ -193,6 +193,20 @@ impl Server {
 }
 
 /// Why the HTTP API refuses a call.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::server::{ApiError, Publication, Server, ServerConfig};
+/// use pusher_proto::signing::App;
+/// use pusher_proto::Instant;
+///
+/// let mut server = Server::new(ServerConfig::new(App::new("1", "key", "secret")?), 7);
+/// let event = Publication::new("pusher:x", ["chat".parse()?], "{}");
+/// let refused = server.trigger(&event, Instant::ZERO);
+/// assert_eq!(refused, Err(ApiError::ReservedEventName));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiError {

@@ -117,6 +117,20 @@ macro_rules! options {
 }
 
 /// Builds a [`ServerConfig`]. Defaults depend on the [`Dialect`]; the values given here are those of hosted Pusher.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use pusher_proto::server::{Dialect, ServerConfig};
+/// use pusher_proto::signing::App;
+///
+/// let app = App::new("1", "key", "secret")?;
+/// let builder = ServerConfig::builder(app).dialect(Dialect::Reverb).activity_timeout(Duration::from_secs(5));
+/// assert_eq!(builder.build()?.dialect(), Dialect::Reverb);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ServerConfigBuilder {
@@ -194,6 +208,20 @@ impl ServerConfigBuilder {
 }
 
 /// What is wrong with a server's configuration.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use pusher_proto::server::{InvalidServerConfig, ServerConfig};
+/// use pusher_proto::signing::App;
+///
+/// let app = App::new("1", "key", "secret")?;
+/// let config = ServerConfig::builder(app).activity_timeout(Duration::from_millis(500)).build();
+/// assert_eq!(config.err(), Some(InvalidServerConfig::ActivityTimeout));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidServerConfig {

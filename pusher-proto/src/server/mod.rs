@@ -95,6 +95,26 @@ pub struct Server {
 }
 
 /// Identifies a socket. The code that does the IO chooses the number, and never reuses one.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::server::ConnectionId;
+///
+/// /// Numbers the sockets of a server.
+/// #[derive(Default)]
+/// struct Sockets(u64);
+///
+/// impl Sockets {
+///     fn accept(&mut self) -> ConnectionId {
+///         self.0 += 1;
+///         ConnectionId::new(self.0)
+///     }
+/// }
+///
+/// let mut sockets = Sockets::default();
+/// assert!(sockets.accept() < sockets.accept());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u64);
 
@@ -113,6 +133,28 @@ impl fmt::Display for ConnectionId {
 }
 
 /// What to do next.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::server::{Action, ConnectionId, Server, ServerConfig};
+/// use pusher_proto::signing::App;
+/// use pusher_proto::Instant;
+///
+/// let mut server = Server::new(ServerConfig::new(App::new("1", "key", "secret")?), 7);
+/// server.handle_open(ConnectionId::new(1), "/app/wrong-key?protocol=7", Instant::ZERO);
+///
+/// while let Some(action) = server.poll_action(Instant::ZERO) {
+///     match action {
+///         Action::Send(to, text) => println!("{to} > {text}"),
+///         Action::Close(to, frame) => println!("{to} is closed with {}: {}", frame.code, frame.reason),
+///         Action::Drop(to) => println!("{to} is dropped"),
+///         Action::Ping(to) => println!("{to} is pinged"),
+///         Action::Schedule(at) => println!("the timer is set to {at:?}"),
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Send this text message.

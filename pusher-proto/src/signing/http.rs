@@ -13,6 +13,21 @@ use subtle::ConstantTimeEq as _;
 use super::{App, hex};
 
 /// A call of the HTTP API, without its query.
+///
+/// # Examples
+///
+/// ```
+/// use core::time::Duration;
+///
+/// use pusher_proto::signing::{ApiRequest, App};
+///
+/// let app = App::new("3", "app-key", "app-secret")?;
+/// let now = Duration::from_secs(1_700_000_000);
+/// let request = ApiRequest { method: "GET", path: "/apps/3/channels", body: b"" };
+/// let query = app.sign_request(&request, &[("info", "user_count")], now)?;
+/// assert!(app.verify_request(&request, &query, now).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApiRequest<'a> {
     /// The method in capitals, such as `POST`.
@@ -133,6 +148,20 @@ pub fn body_md5(body: &[u8]) -> String {
 /// The signature covers the method, the path and all `name=value` pairs in the order of their names, without escapes
 /// and joined by `&`. The same signature could therefore be valid for several calls, so a call is signed and accepted
 /// only if its parts can be told apart.
+///
+/// # Examples
+///
+/// ```
+/// use core::time::Duration;
+///
+/// use pusher_proto::signing::{ApiRequest, App, InvalidRequest};
+///
+/// let app = App::new("3", "app-key", "app-secret")?;
+/// let request = ApiRequest { method: "get", path: "/apps/3/channels", body: b"" };
+/// let query = app.sign_request(&request, &[], Duration::from_secs(1_700_000_000));
+/// assert_eq!(query, Err(InvalidRequest::Target));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidRequest {
@@ -160,6 +189,23 @@ pub enum InvalidRequest {
 }
 
 /// Why a call of the HTTP API is not authenticated.
+///
+/// # Examples
+///
+/// ```
+/// use core::time::Duration;
+///
+/// use pusher_proto::signing::{ApiAuthError, ApiRequest, App};
+///
+/// let app = App::new("3", "app-key", "app-secret")?;
+/// let request = ApiRequest { method: "GET", path: "/apps/3/channels", body: b"" };
+/// let query = app.sign_request(&request, &[], Duration::from_secs(1_700_000_000))?;
+/// let other = ApiRequest { path: "/apps/3/users", ..request };
+/// let late = Duration::from_secs(1_700_003_600);
+/// assert_eq!(app.verify_request(&other, &query, Duration::from_secs(1_700_000_000)), Err(ApiAuthError::Signature));
+/// assert!(matches!(app.verify_request(&request, &query, late), Err(ApiAuthError::Timestamp { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiAuthError {

@@ -147,6 +147,14 @@ impl fmt::Debug for MasterKey {
 }
 
 /// Why a text is not a master key.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::signing::{InvalidMasterKey, MasterKey};
+///
+/// assert_eq!(MasterKey::from_base64("MTIz").err(), Some(InvalidMasterKey::Length { len: 3 }));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidMasterKey {

@@ -361,6 +361,18 @@ impl AuthResponse {
 }
 
 /// Why nothing was signed.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::signing::{App, SigningError};
+/// use pusher_proto::{ChannelName, SocketId};
+///
+/// let app = App::new("3", "app-key", "app-secret")?;
+/// let signed = app.authorize_channel(&SocketId::new("123.456")?, &ChannelName::new("public")?);
+/// assert_eq!(signed.err(), Some(SigningError::ChannelName));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SigningError {
@@ -395,6 +407,20 @@ pub enum SigningError {
 }
 
 /// Why a signature is not accepted.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::signing::{App, InvalidAuth};
+/// use pusher_proto::{ChannelName, SocketId};
+///
+/// let app = App::new("3", "app-key", "app-secret")?;
+/// let (mine, other) = (SocketId::new("123.456")?, SocketId::new("123.457")?);
+/// let channel = ChannelName::new("private-chat")?;
+/// let auth = app.authorize_channel(&other, &channel)?.auth;
+/// assert_eq!(app.verify_channel(&mine, &channel, None, auth.expose()), Err(InvalidAuth::Signature));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidAuth {

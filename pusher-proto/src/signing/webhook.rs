@@ -14,6 +14,20 @@ use crate::Text;
 ///
 /// A server repeats a webhook that was not answered with a status of 200 to 299 in time, and one may overtake another;
 /// [`Webhook::time`] tells their order.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::signing::{Webhook, WebhookEvent};
+///
+/// /// The channels that need no more updates.
+/// fn vacated(webhook: &Webhook) -> impl Iterator<Item = &str> {
+///     webhook.events.iter().filter_map(|event| match event {
+///         WebhookEvent::ChannelVacated { channel } => Some(channel.as_str()),
+///         _ => None,
+///     })
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Webhook {
@@ -24,6 +38,24 @@ pub struct Webhook {
 }
 
 /// One event of a [`Webhook`].
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::signing::{App, WebhookEvent};
+///
+/// let app = App::new("1", "key", "secret")?;
+/// let body = br#"{"time_ms":1,"events":[{"name":"member_added","channel":"presence-a","user_id":"ann"},{"name":"new"}]}"#;
+/// # let signature = app.sign_webhook(body)?;
+/// for event in app.webhook("key", &signature, body)?.events {
+///     match event {
+///         WebhookEvent::MemberAdded { channel, user_id } => println!("{user_id} has joined {channel}"),
+///         WebhookEvent::MemberRemoved { channel, user_id } => println!("{user_id} has left {channel}"),
+///         other => println!("ignored: {other:?}"),
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WebhookEvent {
@@ -86,6 +118,17 @@ pub enum WebhookEvent {
 }
 
 /// Why a webhook is not accepted.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::signing::{App, InvalidAuth, InvalidWebhook};
+///
+/// let app = App::new("1", "key", "secret")?;
+/// let forged = app.webhook("key", "00", br#"{"events":[]}"#);
+/// assert_eq!(forged, Err(InvalidWebhook::Auth(InvalidAuth::Signature)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidWebhook {

@@ -95,6 +95,15 @@ impl FromStr for Dialect {
 }
 
 /// A text is not the name of a [`Dialect`].
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::server::{Dialect, UnknownDialect};
+///
+/// assert_eq!("soketi".parse(), Ok(Dialect::Soketi));
+/// assert_eq!("Soketi 1.6".parse::<Dialect>(), Err(UnknownDialect));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a dialect must be one of pusher, reverb, laravel-websockets, soketi, sockudo")]
 pub struct UnknownDialect;

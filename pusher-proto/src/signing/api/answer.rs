@@ -12,6 +12,18 @@ use super::super::strings::{object, user_id};
 use crate::excerpt::safe_excerpt;
 
 /// The content of the answer to a call. Only the types of this module implement it.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::signing::{ApiAnswer, ApiCall, ApiFailure};
+///
+/// /// Sends any call.
+/// fn send<T: ApiAnswer>(call: &ApiCall<T>, post: impl Fn(&str, &str) -> (u16, Vec<u8>)) -> Result<T, ApiFailure> {
+///     let (status, body) = post(&call.url("http://localhost:6001"), &call.body);
+///     call.answer(status, &body)
+/// }
+/// ```
 pub trait ApiAnswer: sealed::Read {}
 
 mod sealed {
@@ -70,6 +82,22 @@ impl Info {
 }
 
 /// What was requested about a channel.
+///
+/// # Examples
+///
+/// ```
+/// use core::time::Duration;
+///
+/// use pusher_proto::signing::{App, Info};
+///
+/// let app = App::new("3", "app-key", "app-secret")?;
+/// let call = app.channels("presence-", Info::ALL, Duration::from_secs(1_700_000_000))?;
+/// let answer = call.answer(200, br#"{"channels":{"presence-lobby":{"user_count":2}}}"#)?;
+/// let lobby = answer.channels["presence-lobby"];
+/// // This server does not count subscriptions.
+/// assert_eq!((lobby.user_count, lobby.subscription_count), (Some(2), None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
     /// Users of a presence channel.
@@ -81,6 +109,21 @@ pub struct Attributes {
 }
 
 /// One channel, subscribed or not.
+///
+/// # Examples
+///
+/// ```
+/// use core::time::Duration;
+///
+/// use pusher_proto::ChannelName;
+/// use pusher_proto::signing::{App, Info};
+///
+/// let app = App::new("3", "app-key", "app-secret")?;
+/// let call = app.channel(&ChannelName::new("chat")?, Info::SUBSCRIPTION_COUNT, Duration::from_secs(1_700_000_000))?;
+/// let chat = call.answer(200, br#"{"occupied":true,"subscription_count":42}"#)?;
+/// assert!(chat.occupied && chat.attributes.subscription_count == Some(42));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelState {
     /// Whether the channel has subscribers.
@@ -91,6 +134,21 @@ pub struct ChannelState {
 }
 
 /// The server accepted an event.
+///
+/// # Examples
+///
+/// ```
+/// use core::time::Duration;
+///
+/// use pusher_proto::signing::{App, Info};
+///
+/// let app = App::new("3", "app-key", "app-secret")?;
+/// let event = app.publish(["chat"], "message", "hello").info(Info::SUBSCRIPTION_COUNT);
+/// let call = event.sign(Duration::from_secs(1_700_000_000))?;
+/// let published = call.answer(200, br#"{"channels":{"chat":{"subscription_count":3}}}"#)?;
+/// assert_eq!(published.channels["chat"].subscription_count, Some(3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Published {
@@ -99,6 +157,20 @@ pub struct Published {
 }
 
 /// The server accepted a batch of events.
+///
+/// # Examples
+///
+/// ```
+/// use core::time::Duration;
+///
+/// use pusher_proto::signing::App;
+///
+/// let app = App::new("3", "app-key", "app-secret")?;
+/// let events = [app.publish(["a"], "message", "one"), app.publish(["b"], "message", "two")];
+/// let call = app.publish_batch(&events, Duration::from_secs(1_700_000_000))?;
+/// assert!(call.answer(200, b"{}")?.events.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PublishedBatch {
@@ -107,6 +179,20 @@ pub struct PublishedBatch {
 }
 
 /// The channels that have subscribers.
+///
+/// # Examples
+///
+/// ```
+/// use core::time::Duration;
+///
+/// use pusher_proto::signing::{App, Info};
+///
+/// let app = App::new("3", "app-key", "app-secret")?;
+/// let call = app.channels("", Info::NONE, Duration::from_secs(1_700_000_000))?;
+/// let answer = call.answer(200, br#"{"channels":{"chat":{},"news":{}}}"#)?;
+/// assert!(answer.channels.keys().eq(["chat", "news"]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Channels {
@@ -115,6 +201,19 @@ pub struct Channels {
 }
 
 /// The users of a presence channel.
+///
+/// # Examples
+///
+/// ```
+/// use core::time::Duration;
+///
+/// use pusher_proto::signing::App;
+///
+/// let app = App::new("3", "app-key", "app-secret")?;
+/// let call = app.users("presence-lobby", Duration::from_secs(1_700_000_000))?;
+/// assert_eq!(call.answer(200, br#"{"users":[{"id":"ann"},{"id":7}]}"#)?.ids, ["ann", "7"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Users {
@@ -123,6 +222,19 @@ pub struct Users {
 }
 
 /// The server ended the connections of a user, or there were none.
+///
+/// # Examples
+///
+/// ```
+/// use core::time::Duration;
+///
+/// use pusher_proto::signing::{App, Terminated};
+///
+/// let app = App::new("3", "app-key", "app-secret")?;
+/// let call = app.terminate("ann", Duration::from_secs(1_700_000_000))?;
+/// assert_eq!(call.answer(200, b"{}")?, Terminated::default());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Terminated {}
@@ -235,6 +347,20 @@ fn is_empty_in_php(json: &RawValue) -> bool {
 }
 
 /// Why a call failed.
+///
+/// # Examples
+///
+/// ```
+/// use core::time::Duration;
+///
+/// use pusher_proto::signing::{ApiFailure, App};
+///
+/// let app = App::new("3", "app-key", "wrong-secret")?;
+/// let call = app.publish(["chat"], "message", "hello").sign(Duration::from_secs(1_700_000_000))?;
+/// let failure = call.answer(401, br#"{"error":"Invalid signature"}"#).unwrap_err();
+/// assert!(failure.is_refusal() && matches!(failure, ApiFailure::Refused { status: 401, .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiFailure {

@@ -6,6 +6,19 @@ use super::super::InvalidRequest;
 use crate::{ChannelName, InvalidName};
 
 /// Why a call of the HTTP API was not created: every server would refuse it, or it would not have the intended effect.
+///
+/// # Examples
+///
+/// ```
+/// use core::time::Duration;
+///
+/// use pusher_proto::signing::{App, InvalidCall};
+///
+/// let app = App::new("3", "app-key", "app-secret")?;
+/// let call = app.publish(["chat"], "", "hello").sign(Duration::from_secs(1_700_000_000));
+/// assert_eq!(call.err(), Some(InvalidCall::EventName { len: 0 }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidCall {

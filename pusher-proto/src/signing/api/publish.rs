@@ -16,6 +16,22 @@ use crate::{ChannelKind, ChannelName, Data, SocketId};
 
 /// An event to publish. [`App::publish`] and [`App::send_to_user`] create it; [`Publish::sign`] and
 /// [`App::publish_batch`] turn it into a call.
+///
+/// # Examples
+///
+/// ```
+/// use core::time::Duration;
+///
+/// use pusher_proto::SocketId;
+/// use pusher_proto::signing::App;
+///
+/// let app = App::new("3", "app-key", "app-secret")?;
+/// let event = app.publish(["chat"], "message", "hello").exclude(&SocketId::new("123.456")?);
+/// let call = event.sign(Duration::from_secs(1_700_000_000))?;
+/// assert_eq!(call.method, "POST");
+/// assert!(call.target.starts_with("/apps/3/events?auth_key=app-key"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing is published before the call is signed and sent"]
 pub struct Publish<'a> {
