@@ -269,7 +269,8 @@ impl Channels {
             channel.on_socket = OnSocket::Nothing;
             // What was held for a key is counted as missed.
             channel.awaits_key_since = None;
-            if std::mem::take(&mut channel.is_doubtful) {
+            // What has failed since is no longer in doubt.
+            if std::mem::take(&mut channel.is_doubtful) && channel.reported == Reported::Subscribed {
                 channel.reported = Reported::Nothing;
             }
         }
@@ -308,12 +309,14 @@ impl Channels {
         channel.asked = channel.asked.filter(|(open, _)| *open != request.id);
     }
 
-    pub(super) fn emitted(&mut self, event: &Event) {
+    pub(super) fn emitted(&mut self, event: &Event, was_unpolled: bool) {
         let Some(channel) = event.channel().and_then(|name| self.0.get_mut(name)) else { return };
         match event {
             Event::SubscriptionSucceeded { .. } => {
                 channel.reported = Reported::Subscribed;
                 channel.on_socket = OnSocket::Confirmed;
+                // During a pause in polling, an error may have followed the answer.
+                channel.is_doubtful |= was_unpolled && channel.unconfirmed > 0;
                 channel.was_subscribed = true;
                 channel.retry_at = None;
             }

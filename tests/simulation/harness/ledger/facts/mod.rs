@@ -213,7 +213,7 @@ impl Facts {
     }
 
     fn emitted(&mut self, event: &Event) {
-        self.channels.emitted(event);
+        self.channels.emitted(event, self.was_unpolled);
         self.user.emitted(event);
         if let Event::StateChanged { previous, current } = event {
             if previous.is_connected() {
