@@ -13,6 +13,7 @@ use pusher_tokio::{ChannelName, Data, InvalidName, InvalidProxy, Proxy, Secret, 
 
 use crate::auth_server::AuthServerArgs;
 use crate::completions::{CompletionsArgs, ManArgs};
+use crate::console::ConsoleArgs;
 use crate::doctor::DoctorArgs;
 use crate::failure::Failure;
 use crate::http_api::HttpApi;
@@ -77,6 +78,8 @@ pub(crate) enum Command {
     Sign(SignArgs),
     /// Check a signature, and show the string that has to be signed
     Verify(VerifyArgs),
+    /// Serve a page that shows what a client sees of a server, and publishes
+    Console(ConsoleArgs),
     /// Run an auth endpoint for development, with users and rules from a file
     AuthServer(AuthServerArgs),
     /// Print a completion script for a shell
@@ -164,6 +167,13 @@ impl ApiArgs {
         let missing =
             || Failure::usage("the HTTP API needs the application id: use --app-id, PUSHER_APP_ID or a profile");
         HttpApi::new(self.credentials.app(self.app_id.as_deref().ok_or_else(missing)?)?, target)
+    }
+
+    /// Returns the HTTP API of the application, if there are an id and a secret for it.
+    pub(crate) fn optional_api(&self) -> Result<Option<HttpApi>, Failure> {
+        let Some(id) = &self.app_id else { return Ok(None) };
+        let app = self.credentials.app_with_secret(id)?;
+        app.map(|app| HttpApi::new(app, self.place.target()?)).transpose()
     }
 }
 

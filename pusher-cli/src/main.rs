@@ -64,6 +64,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Doctor(args) => doctor::run(args).await,
             Command::Sign(args) => signature::sign(args),
             Command::Verify(args) => signature::verify(args),
+            Command::Console(args) => console::run(args).await,
             Command::AuthServer(args) => auth_server::run(args).await,
             Command::Completions(args) => completions::completions(&args),
             Command::Man(args) => completions::man(&args),

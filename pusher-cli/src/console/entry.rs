@@ -69,7 +69,9 @@ pub(super) struct State {
     /// Which server this is, in a sentence.
     pub(super) server: String,
     pub(super) can_publish: bool,
-    pub(super) connection_count: usize,
+    /// Nobody but the server itself knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) connection_count: Option<usize>,
     pub(super) connections: Vec<Connection>,
     pub(super) channels: Vec<Channel>,
     pub(super) counts: Counts,
@@ -86,7 +88,9 @@ pub(super) struct Connection {
 #[derive(Debug, PartialEq, Serialize)]
 pub(super) struct Channel {
     pub(super) name: String,
-    pub(super) count: usize,
+    /// Not every server counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) count: Option<usize>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) users: Vec<String>,
 }

@@ -100,6 +100,11 @@ impl Feed {
         })
     }
 
+    /// Whether a page is open.
+    pub(super) fn has_readers(&self) -> bool {
+        self.live.receiver_count() > 0
+    }
+
     fn event(&self, message: &Message) -> Event {
         let event = Event::default().event(message.kind).data(&message.json);
         match message.number {

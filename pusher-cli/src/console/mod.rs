@@ -1,7 +1,9 @@
 //! The console: a page that shows what a server does, and publishes events.
 
+mod args;
 mod entry;
 mod feed;
+mod remote;
 mod routes;
 mod watch;
 
@@ -15,7 +17,9 @@ use pusher_server::Handle;
 use tokio::sync::watch::Sender;
 use tower::ServiceExt as _;
 
+pub(crate) use self::args::ConsoleArgs;
 use self::feed::Feed;
+pub(crate) use self::remote::run;
 use crate::http_api::HttpApi;
 
 /// What the pages of one program share.
@@ -54,3 +58,6 @@ impl Console {
         self.stopped.send_replace(true);
     }
 }
+
+/// Items of a list that a page shows.
+const MAX_LISTED: usize = 200;

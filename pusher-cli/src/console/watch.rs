@@ -8,6 +8,7 @@ use pusher_server::{Activity, Handle};
 use pusher_tokio::{ChannelKind, ChannelName};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::MAX_LISTED;
 use super::entry::{Channel, Connection, Counts, Entry, State};
 use super::feed::Feed;
 
@@ -129,7 +130,7 @@ fn state(server: &Handle, name: &str, counts: Counts) -> State {
         let is_presence = name.kind() == ChannelKind::Presence;
         let users = if is_presence { server.users(name).unwrap_or_default() } else { Vec::new() };
         let users = users.iter().take(MAX_LISTED).map(ToString::to_string).collect();
-        Channel { name: name.to_string(), count, users }
+        Channel { name: name.to_string(), count: Some(count), users }
     };
     let channels = subscribers.into_iter().take(MAX_LISTED).map(channel).collect();
     let connection = |connection: &pusher_server::ConnectionState| Connection {
@@ -140,7 +141,7 @@ fn state(server: &Handle, name: &str, counts: Counts) -> State {
     State {
         server: name.to_owned(),
         can_publish: true,
-        connection_count: connections.len(),
+        connection_count: Some(connections.len()),
         // The newest are more interesting, and all of them too many for a page.
         connections: connections.iter().rev().take(MAX_LISTED).map(connection).collect(),
         channels,
@@ -150,9 +151,6 @@ fn state(server: &Handle, name: &str, counts: Counts) -> State {
 
 /// How often the pages learn of counts and lists, when these have changed.
 const REFRESH_EVERY: Duration = Duration::from_millis(500);
-
-/// Items of a list that a page shows.
-const MAX_LISTED: usize = 200;
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 
 #[expect(clippy::unwrap_used, reason = "only tests call it")]
 mod auth_server;
+mod console;
 mod demo;
 #[expect(clippy::unwrap_used, reason = "only tests call it")]
 mod doctor;

@@ -198,7 +198,7 @@ pub(crate) async fn hang(stream: TcpStream) {
 }
 
 /// Longer than any run should take on a busy machine.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// A client of a library, without the proxies of the environment.
 pub(crate) fn http_client() -> reqwest::Client {

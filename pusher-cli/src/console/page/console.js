@@ -5,7 +5,7 @@ const MAX_ROWS = 1000;
 const SECONDS = 120;
 const GROUPS = {
   event: "events", "client event": "events", missed: "events",
-  subscribed: "channels", unsubscribed: "channels", refused: "channels", "signed in": "channels",
+  subscribed: "channels", unsubscribed: "channels", joined: "channels", left: "channels", "cache miss": "channels", refused: "channels", "signed in": "channels",
   connected: "connections", disconnected: "connections", closing: "connections", state: "connections",
   call: "calls",
 };
@@ -113,12 +113,13 @@ const showState = (state) => {
   byId("server").textContent = state.server;
   const counts = { ...state.counts, connections: state.connection_count, channels: state.channels.length };
   for (const count of document.querySelectorAll("[data-count]")) {
-    count.textContent = (counts[count.dataset.count] ?? 0).toLocaleString();
+    count.textContent = (counts[count.dataset.count] ?? "–").toLocaleString();
   }
   events = state.counts.events + state.counts.client_events;
   list("channels", state.channels.map((channel) => {
     const users = channel.users?.length ? `: ${channel.users.join(", ")}` : "";
-    return [channel.name, `${channel.count} subscribed${users}`, "channel"];
+    const count = channel.count === undefined ? "has subscribers" : `${channel.count} subscribed`;
+    return [channel.name, count + users, "channel"];
   }), "No channel has subscribers.");
   list("connections", state.connections.map((connection) => {
     const user = connection.user ? `${connection.user}, ` : "";
