@@ -316,8 +316,8 @@ impl Place {
     }
 }
 
-/// Reads a variable of the environment that clap cannot: to clap, its value would be a flag that conflicts with others or
-/// requires them.
+/// Reads an environment variable that clap must not read: clap would treat its value as a flag that conflicts with others
+/// or requires them.
 fn variable(name: &str) -> Result<Option<String>, Failure> {
     match std::env::var(name) {
         Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),

@@ -1,4 +1,4 @@
-//! Who authorizes the client: an endpoint, or a secret that is known here.
+//! Who authorizes the client: an endpoint, or the secret, if it is known.
 
 use pusher_tokio::pusher_proto::signing::App;
 use pusher_tokio::{
@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::args::AuthArgs;
 use crate::failure::Failure;
 
-/// Returns what authorizes these channels, and a sign-in if there is to be one.
+/// Returns what authorizes these channels, and the sign-in if one is wanted.
 pub(crate) fn new(
     app: Option<App>,
     args: &AuthArgs,
@@ -66,7 +66,7 @@ pub(crate) fn with_fields(mut auth: HttpAuth, args: &AuthArgs) -> Result<HttpAut
     Ok(auth)
 }
 
-/// Signs here, for the user of the flags.
+/// Signs for the user that the flags describe.
 struct Signer {
     app: App,
     channels: LocalAuth,

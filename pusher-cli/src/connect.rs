@@ -11,5 +11,5 @@ pub(crate) fn config(key: &str, endpoint: Endpoint) -> ConfigBuilder {
         .max_attempts(TRIES - 1)
 }
 
-/// Tries to connect before a person should learn that it does not work.
+/// How many attempts fail before the user should be told.
 pub(crate) const TRIES: u32 = 3;

@@ -22,7 +22,7 @@ pub(crate) struct Failure {
 /// The exit codes, as the help and the README list them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Whoever read the output has gone, as `head` does; that is no error.
+    /// The reader of the output has gone, as with `head`; this is not an error.
     OutputClosed = 0,
     Failed = 1,
     Usage = 2,
@@ -99,7 +99,7 @@ impl Failure {
         }
     }
 
-    /// Adds what else there is to know.
+    /// Adds a remark.
     pub(crate) fn with_remark(mut self, remark: &str) -> Self {
         self.message += remark;
         self
@@ -163,18 +163,18 @@ impl From<serde_json::Error> for Failure {
     }
 }
 
-/// What a program can say about a server that only hangs up.
+/// What can be said about a server that only closes the connection.
 pub(crate) const SILENT_REFUSAL: &str =
     "the server closes every connection before the greeting: the key may be wrong, or the application disabled or full";
 
 /// The codes of the Pusher protocol begin here; those below say only that the socket ended.
 pub(crate) const FIRST_MEANINGFUL_CODE: u16 = 4_000;
 
-/// The codes of refusals that may end (Pusher protocol, *Error codes*).
+/// The codes of refusals that may be temporary (Pusher protocol, *Error codes*).
 const FIRST_TEMPORARY_CODE: u32 = 4_100;
 const LAST_TEMPORARY_CODE: u32 = 4_299;
 
-/// Where the sentence begins, and goes on in further lines.
+/// The indentation of the sentence's further lines.
 const ERROR_INDENT: &str = "       ";
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();

@@ -34,12 +34,12 @@ impl HttpApi {
                 let proxy = reqwest::Proxy::all(proxy_url(proxy).expose());
                 client = client.proxy(proxy.map_err(|_| Failure::usage("the proxy cannot be used for the HTTP API"))?);
             }
-            // A proxy of the environment would look for the server on its own machine.
+            // A proxy from the environment would look for the server on its own machine.
             None if target.is_this_machine() => client = client.no_proxy(),
             None => {}
         }
         let client = client.build().map_err(|error| Failure::failed(with_causes(&error).to_string()))?;
-        // What the server accepts is for the server to say: self-hosted ones have other names and limits.
+        // The server decides what it accepts: self-hosted ones have other names and limits.
         let app = app.relaxed_channel_names(true).max_event_len(usize::MAX).api_prefix(target.prefix());
         Ok(Self { app, target, client })
     }
@@ -49,7 +49,7 @@ impl HttpApi {
         &self.app
     }
 
-    /// A request that is sent as the calls are, for those who look at the whole answer.
+    /// Returns a request that is sent like the calls, for those who need the whole answer.
     pub(crate) fn get(&self, url: &str) -> Result<RequestBuilder, Failure> {
         let invalid = |error| Failure::usage(format!("{}: {error}", self.target.api_origin()));
         Ok(self.client.get(Url::parse(url).map_err(invalid)?))
@@ -61,7 +61,7 @@ impl HttpApi {
         self.send(&call).await
     }
 
-    /// Says what is wrong with an event before it is published.
+    /// Checks an event before it is published.
     pub(crate) fn check(&self, event: &Publish<'_>) -> Result<(), String> {
         event.sign(now()).map(drop).map_err(|error| invalid(error).message().to_owned())
     }
@@ -94,8 +94,8 @@ impl HttpApi {
         self.send(&self.app.terminate(user, now()).map_err(invalid)?).await
     }
 
-    /// Hosted Pusher counts subscriptions only for applications that have this switched on, and refuses the question for
-    /// others; then it is asked without.
+    /// Hosted Pusher counts subscriptions only for applications that have this enabled, and refuses the question for others;
+    /// then it is asked again without.
     async fn with_info<T: ApiAnswer>(
         &self,
         info: Info,
@@ -148,7 +148,7 @@ fn refusal(failure: &ApiFailure) -> Failure {
     if failure.is_refusal() { Failure::refused(text) } else { Failure::failed(text) }
 }
 
-/// A call without an answer has had no effect only if there was no connection to send it on.
+/// Without an answer, a call certainly had no effect only if there was no connection.
 fn unanswered(error: reqwest::Error, origin: &str, outcome: &str) -> Failure {
     let (is_unsent, is_late) = (error.is_connect(), error.is_timeout());
     // The signature is part of the URL.
@@ -189,5 +189,5 @@ pub(crate) const TOO_LONG: &str = "answers with more than 64 MiB";
 /// How long a call may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long it may take until there is a connection; less than [`TIMEOUT`], which says nothing about whether there is one.
+/// How long connecting may take; less than [`TIMEOUT`], so that the error tells whether there was a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! Texts that users hand over: arguments, files and standard input.
+//! Texts from the user: arguments, files and standard input.
 
 use std::fs::File;
 use std::io::{self, BufRead, Read};
@@ -55,10 +55,10 @@ pub(crate) fn secret(path: &Path) -> Result<String, Failure> {
     Ok(file(path)?.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// Reads a configuration, which was read from this file.
+/// Parses the text of a configuration file; the path is for errors.
 pub(crate) fn toml<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Failure> {
     toml::from_str(text).map_err(|error| {
-        // Its own text shows the line, which may contain a secret.
+        // The error's own text quotes the line, which may contain a secret.
         let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
         Failure::usage(format!("{}, line {line}: {}", path.display(), error.message()))
     })
@@ -76,7 +76,7 @@ pub(crate) fn line(reader: &mut impl BufRead) -> io::Result<Option<String>> {
     Ok(Some(text))
 }
 
-/// Editors and `echo` end a text with a line break that is not meant.
+/// Editors and `echo` end a text with a line break, which is not part of it.
 pub(crate) fn without_line_break(text: &str) -> &str {
     let text = text.strip_suffix('\n').unwrap_or(text);
     text.strip_suffix('\r').unwrap_or(text)
@@ -96,7 +96,7 @@ fn bounded(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
 }
 
-/// Bytes of a file, a line or a standard input. Nothing that a server accepts is nearly as large.
+/// The most bytes that are read of a file, a line or standard input. No server accepts anything close to it.
 const MAX_LEN: u64 = 16 << 20;
 
 #[cfg(test)]
@@ -127,7 +127,7 @@ mod tests {
         {
             assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::FileTooLarge, "more than 16 MiB".to_owned()));
         }
-        // The end of what may be read is in the middle of a character.
+        // The limit is in the middle of a character.
         let error = whole("é".as_bytes().chain(io::repeat(b'x')).chain("é".as_bytes())).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
     }

@@ -1,4 +1,4 @@
-//! How a person, or whatever started the program, ends it.
+//! How the user, or the program that started this one, ends it.
 
 use std::io;
 

@@ -45,7 +45,7 @@ struct Listener {
     client: Client,
     args: ListenArgs,
     counted: u64,
-    /// Whether the server has greeted before: one that did is worth waiting for, however long it is away.
+    /// Whether the client has been connected: then it is worth waiting for the server, however long it is away.
     was_connected: bool,
     /// In a row.
     silent_refusals: u32,
@@ -85,7 +85,7 @@ impl Listener {
     }
 
     fn handle(&mut self, event: &Event) -> Result<(), Failure> {
-        // What ends the program is reported once, as its error.
+        // An event that ends the program is reported only as its error.
         self.follow(event)?;
         if !self.is_shown(event) {
             return Ok(());
@@ -104,7 +104,7 @@ impl Listener {
         Ok(())
     }
 
-    /// Draws the conclusions from an event; an error if it ends the program.
+    /// Updates what is known; returns an error if the event ends the program.
     fn follow(&mut self, event: &Event) -> Result<(), Failure> {
         match event {
             Event::StateChanged { current: ConnectionState::Failed { reason }, .. } => {
@@ -124,7 +124,7 @@ impl Listener {
                 self.was_connected = true;
                 self.silent_refusals = 0;
             }
-            // The server may complain about a channel and serve it all the same. What may pass is tried again by the client.
+            // The server may complain about a channel and still serve it. The client itself retries what may be temporary.
             Event::SubscriptionError { channel, error, retry_at: None } if !self.is_subscribed(channel) => {
                 return Err(Failure::subscription(channel, error));
             }
@@ -138,7 +138,7 @@ impl Listener {
         match event {
             Event::Diagnostic(Diagnostic::KeyRetry { .. } | Diagnostic::ForeignKey { .. }) => !self.args.json,
             Event::Diagnostic(_) => false,
-            // The change of state says the same to a person.
+            // For people, the change of state says the same.
             Event::ConnectionError(error) if !self.args.json && !is_going_on(error) => false,
             event if !self.args.json && is_about_connection(event) => true,
             event => self.args.events.is_empty() || self.is_selected(event),
@@ -161,7 +161,7 @@ impl Listener {
         self.client.channel(channel).is_some_and(|channel| channel.is_subscribed)
     }
 
-    /// It is a success only if the program was listening, and to as many events as were asked for.
+    /// A success only if the program was listening and received as many events as were asked for.
     fn time_is_up(&self) -> Result<(), Failure> {
         let seconds = self.args.timeout.unwrap_or_default().as_secs_f64();
         match self.client.state() {

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Reads the arguments and does what they say. Wrong ones end the program here, with the code 2.
+/// Parses the arguments and runs the command. Wrong arguments end the program here, with the exit code 2.
 fn parse(command: clap::Command) -> Result<(), Failure> {
     let args = command.try_get_matches().and_then(|matches| Args::from_arg_matches(&matches));
     let Args { command, color } = args.unwrap_or_else(|error| mask::error(error).exit());
@@ -70,7 +70,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Man(args) => completions::man(&args),
         }
     });
-    // The resolver's threads may still wait for a name that nobody needs any more.
+    // The resolver's threads may still be waiting for a name that is no longer needed.
     runtime.shutdown_background();
     result
 }

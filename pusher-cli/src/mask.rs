@@ -1,11 +1,11 @@
-//! Texts of the user's without what may be secret in them: they end in logs of terminals and of build servers.
+//! The user's texts without possible secrets: what is printed ends up in the logs of terminals and build servers.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Returns a URL without credentials and query, whether or not it is a valid one.
 pub(crate) fn url(url: &str) -> String {
     let (scheme, rest) = url.find("://").map_or(("", url), |at| url.split_at(at + "://".len()));
-    // A password may contain anything, so all that comes before the last @ is taken as one.
+    // A password may contain any character, so everything before the last @ is hidden.
     let (credentials, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, rest)| ("…@", rest));
     let (place, query) = rest.find(['?', '#']).map_or((rest, ""), |at| (&rest[..at], "?…"));
     format!("{scheme}{credentials}{place}{query}")
@@ -66,7 +66,7 @@ fn is_word(word: &str) -> bool {
 /// Flags whose values are secrets.
 const SECRET_FLAGS: [&str; 4] = ["--secret", "--master-key", "--auth-header", "--proxy"];
 
-/// What stands for a secret.
+/// What is shown in place of a secret.
 const HIDDEN: &str = "…";
 
 #[cfg(test)]

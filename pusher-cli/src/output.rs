@@ -49,7 +49,7 @@ pub(crate) fn note(text: &str) {
     anstream::eprintln!("{WARNING}note:{WARNING:#} {}", printable(text));
 }
 
-/// Returns the text with its control characters escaped, so that nobody else steers the user's terminal.
+/// Returns the text with its control characters escaped, so that text from elsewhere cannot control the terminal.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return Cow::Borrowed(text);
@@ -66,12 +66,12 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(printable)
 }
 
-/// Returns the lines of a text that begin in this column of a terminal, whose words stay whole; one line where there is no
+/// Breaks a text that begins in this column of a terminal into lines, between words; one line where there is no
 /// terminal.
 pub(crate) fn wrapped(text: &str, terminal_width: Option<usize>, column: usize) -> Vec<String> {
     let Some(width) = terminal_width else { return vec![text.to_owned()] };
     let options = textwrap::Options::new(width.saturating_sub(column).max(MIN_WIDTH));
-    // Flags have hyphens, and a URL must stay one that can be copied.
+    // Flags contain hyphens, and it must be possible to copy a URL.
     let options = options.word_splitter(WordSplitter::NoHyphenation).break_words(false);
     textwrap::wrap(text, options).iter().map(ToString::to_string).collect()
 }

@@ -16,7 +16,7 @@ use crate::input;
 use crate::output;
 use crate::target::Target;
 
-/// Returns the command line, with `--profile` and without the settings of one.
+/// Returns the command line with the flag `--profile`, without the settings of a profile.
 pub(crate) fn command() -> Command {
     let profile = Arg::new("profile").long("profile").value_name("NAME").global(true);
     Args::command().arg(
@@ -26,21 +26,21 @@ pub(crate) fn command() -> Command {
     )
 }
 
-/// Returns the command line with the settings of the profile that the arguments or the environment name. They stand behind
-/// flags and before variables of the environment, so that a profile is not mixed with credentials of another application.
+/// Returns the command line with the settings of the profile that the arguments or the environment name. Flags override them,
+/// and they override environment variables, so that a profile is not mixed with credentials of another application.
 pub(crate) fn command_for(arguments: impl Iterator<Item = OsString>) -> Result<Command, Failure> {
     let command = command();
     let Some(name) = named(arguments) else { return Ok(command) };
     let path = path()?;
     let settings = Settings::read(&path, &name)?;
     if let Some(url) = &settings.server {
-        // There is one profile, and this is called once.
+        // This is called only once.
         let _ = SERVER.set(url.clone());
     }
     Ok(settings.fill(command))
 }
 
-/// The server of the profile. It is no argument, since it has to give way to several.
+/// The server of the profile. It is not a default of an argument, since any of several arguments overrides it.
 pub(crate) fn server() -> Option<&'static str> {
     SERVER.get().map(String::as_str)
 }
@@ -51,7 +51,7 @@ static SERVER: OnceLock<String> = OnceLock::new();
 fn named(mut arguments: impl Iterator<Item = OsString>) -> Option<String> {
     while let Some(argument) = arguments.next() {
         match argument.to_str().unwrap_or_default() {
-            // What follows are other words.
+            // What follows belongs to something else.
             "--" | "--exec" => break,
             "--profile" => return arguments.next()?.into_string().ok(),
             argument => {
@@ -124,7 +124,7 @@ impl Settings {
             .map_err(|failure| failure.with_remark(&format!(" (profile {name} in {place})")))
     }
 
-    /// Gives the values to all commands that have such arguments, but for those with a server of their own.
+    /// Sets the values for all commands that have such arguments, except those with a server of their own.
     fn fill(&self, command: Command) -> Command {
         let names: Vec<_> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
         let mut command = command;

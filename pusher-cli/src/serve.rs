@@ -86,10 +86,10 @@ fn greet(server: &Server, dialect: Dialect, shows_master_key: bool, has_page: bo
     output::line("")
 }
 
-/// The master key of everybody who names none, in base64.
+/// The default master key in base64.
 const DEFAULT_MASTER_KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 
-/// The word as a shell takes it.
+/// Quotes a word for a shell, if necessary.
 fn quoted(word: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     if !word.is_empty() && word.bytes().all(is_plain) {

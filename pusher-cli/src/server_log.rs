@@ -1,4 +1,4 @@
-//! What a development server does, in lines for a person.
+//! What a development server does, in lines for people.
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
@@ -19,12 +19,12 @@ use crate::output::{self, CHANNEL, DIM, WARNING, printable, time_of_day};
 pub(crate) fn install() {
     let is_ours = |metadata: &Metadata<'_>| metadata.target().starts_with("pusher_server");
     let subscriber = tracing_subscriber::registry().with(Lines.with_filter(filter_fn(is_ours)));
-    // It fails only where there is one already, and then that one prints.
+    // This fails only if a logger is installed already, which then prints.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
 /// Prints how many connections are subscribed to which channels, whenever that changes. Returns only when the lines
-/// cannot be written any more.
+/// can no longer be written.
 pub(crate) async fn watch_channels(server: &Handle) -> Failure {
     let mut before = BTreeMap::new();
     loop {
@@ -66,7 +66,7 @@ impl<S: Subscriber> Layer<S> for Lines {
         let (time, Line { message, fields }) = (time_of_day(), line);
         let (message, fields) = (printable(&message), printable(&fields));
         let is_warning = *event.metadata().level() <= Level::INFO;
-        // A reader that has gone is noticed by the next line that is not from here.
+        // The next line that is not a log line reports that the reader has gone.
         let _ = if is_warning {
             output::line(format_args!("{DIM}{time}{DIM:#}  {WARNING}{message}{fields}{WARNING:#}"))
         } else {

@@ -47,7 +47,7 @@ impl Target {
         Self::from_url(&format!("wss://{HOSTED_WS}{name}{HOSTED}"))
     }
 
-    /// A host of one's own.
+    /// A self-hosted server.
     pub(crate) fn host(host: &str, port: Option<u16>, tls: bool) -> Result<Self, Failure> {
         let scheme = if tls { "wss" } else { "ws" };
         let host = bracketed(bare_host(host));
@@ -61,7 +61,7 @@ impl Target {
         Ok(Self { tls: trust::with_file(path)?, ..self })
     }
 
-    /// Trusts every certificate, and says so.
+    /// Trusts every certificate, and warns about it.
     pub(crate) fn trusting_all(self) -> Result<Self, Failure> {
         output::note("--insecure: TLS certificates are not checked");
         Ok(Self { tls: trust::everything()?, ..self })
@@ -76,12 +76,12 @@ impl Target {
         self.proxy.as_ref()
     }
 
-    /// The way to the server: through the given proxy, or through the one that the environment names for other machines.
+    /// How to reach the server: through the given proxy or, on other machines, the one of the environment.
     pub(crate) fn options(&self) -> Result<Options, Failure> {
         let options = Options::new().tls(self.tls());
         match &self.proxy {
             Some(proxy) => Ok(options.proxy(proxy.clone())),
-            // A proxy of the environment would look for the server on its own machine.
+            // A proxy from the environment would look for the server on its own machine.
             None if self.is_this_machine() => Ok(options),
             None => options.proxy_from_env().map_err(|error| Failure::usage(format!("the environment: {error}"))),
         }
@@ -112,7 +112,7 @@ impl Target {
     /// Scheme, host and port of the HTTP API.
     pub(crate) fn api_origin(&self) -> String {
         match self.cluster_name() {
-            // Hosted Pusher has a host of its own for it.
+            // Hosted Pusher has a separate host for it.
             Some(name) => format!("{}://api-{name}{HOSTED}", self.http.scheme()),
             None => format!("{}://{}", self.http.scheme(), self.authority()),
         }

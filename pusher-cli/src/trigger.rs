@@ -26,7 +26,7 @@ pub(crate) async fn run(args: TriggerArgs) -> Result<(), Failure> {
     }
 }
 
-/// Sends the event of the flags, and returns how many it makes.
+/// Sends the event that the flags describe, and returns the number of events sent.
 async fn one(args: &TriggerArgs) -> Result<u64, Failure> {
     let (event, data) = (args.event.as_deref().unwrap_or_default(), args.data.as_deref().unwrap_or_default());
     if args.as_client {

@@ -30,7 +30,7 @@ pub(crate) fn with_file(path: &Path) -> Result<Tls, Failure> {
     Ok(Tls::rustls_0_23(builder()?.with_root_certificates(roots).with_no_client_auth()))
 }
 
-/// Trusts every certificate, whoever issued it, for every name and at any time.
+/// Trusts every certificate, from any issuer, for every name and at any time.
 pub(crate) fn everything() -> Result<Tls, Failure> {
     let config = builder()?.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(ring::default_provider())));
     Ok(Tls::rustls_0_23(config.with_no_client_auth()))
@@ -41,7 +41,7 @@ fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, Failure> {
     builder.with_safe_default_protocol_versions().map_err(|error| Failure::failed(error.to_string()))
 }
 
-/// Does not look at certificates. The server still has to prove that it has the key of the one it shows.
+/// Does not check certificates. The server still has to prove that it has the key of the one it shows.
 #[derive(Debug)]
 struct Unchecked(CryptoProvider);
 

@@ -63,7 +63,7 @@ impl Backend {
         let user = match known {
             Some(user) => Some(user.id.clone()),
             None if self.config.has_users() => None,
-            // Without users in the file, everyone is who they say.
+            // Without users in the file, everyone is who they claim to be.
             None => field("user_id").or(field("socket_id")).map(str::to_owned),
         };
         let subject = field("channel_name").unwrap_or(SIGNIN).to_owned();

@@ -1,4 +1,4 @@
-//! The file that says who exists, and who may do what.
+//! The file with users and rules.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,7 +61,7 @@ pub(super) struct Rule {
     requests: AtomicU64,
 }
 
-/// What a rule says of one request.
+/// What a rule decides about one request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     Sign,
@@ -82,19 +82,19 @@ impl Config {
         Ok(config)
     }
 
-    /// Returns who asks: by the token, or in a development that has no tokens by the name that the request gives.
+    /// Returns the user of a request: by the token or, for users without one, by the id in the request.
     pub(super) fn user(&self, token: Option<&str>, id: Option<&str>) -> Option<&User> {
         let by_token = |user: &&User| user.token.as_ref().is_some_and(|known| Some(known.expose()) == token);
         let by_name = |user: &&User| user.token.is_none() && Some(user.id.as_str()) == id;
         self.users.iter().find(by_token).or_else(|| self.users.iter().find(by_name))
     }
 
-    /// Whether the application knows its users; otherwise everyone is who they say.
+    /// Whether the file has users; otherwise everyone is who they claim to be.
     pub(super) fn has_users(&self) -> bool {
         !self.users.is_empty()
     }
 
-    /// Returns the rule for a channel, or for [`SIGNIN`], and what it says.
+    /// Returns the rule for a channel, or for [`SIGNIN`], and its decision.
     pub(super) fn decide(&self, subject: &str, user: Option<&str>) -> (Option<&Rule>, Decision) {
         // A sign-in is not a channel, so only a pattern that begins as it does is about it.
         let is_about = |rule: &&Rule| {
@@ -144,7 +144,7 @@ const fn one() -> u64 {
     1
 }
 
-/// What rules call the sign-in of a user; no channel has such a name.
+/// The name of a user's sign-in in rules; no channel can have it.
 pub(super) const SIGNIN: &str = "#signin";
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ impl Entry {
     }
 }
 
-/// As much of a text as a page shows: what others send may be long, and many entries are kept.
+/// The part of a text that a page shows: texts from elsewhere may be long, and many entries are kept.
 fn start(text: &str, max_len: usize) -> String {
     let mut shown = start_of(text, max_len).to_owned();
     if shown.len() < text.len() {
@@ -69,7 +69,7 @@ pub(super) struct State {
     /// Which server this is, in a sentence.
     pub(super) server: String,
     pub(super) can_publish: bool,
-    /// Nobody but the server itself knows.
+    /// Only the server itself knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) connection_count: Option<usize>,
     pub(super) connections: Vec<Connection>,

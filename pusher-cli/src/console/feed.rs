@@ -1,4 +1,4 @@
-//! The way from what happens to the pages.
+//! Passes what happens on to the pages.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -15,7 +15,7 @@ use super::entry::{Entry, State};
 
 /// The latest entries and state, for any number of pages.
 pub(super) struct Feed {
-    /// Tells this run of the program from another one, whose numbers a page may have.
+    /// Distinguishes this run of the program from an earlier one, whose numbers a page may still have.
     run: u128,
     past: Mutex<Past>,
     live: broadcast::Sender<Arc<Message>>,
@@ -63,8 +63,8 @@ impl Feed {
         }
     }
 
-    /// What a page gets that has seen the entries up to the one with this id: those since then that are still here, the
-    /// state, and then what happens.
+    /// What a page gets that has seen the entries up to this id: later ones that are still kept, the state, and from then on
+    /// everything that happens.
     pub(super) fn follow(
         self: &Arc<Self>,
         last_seen: Option<&str>,
@@ -123,7 +123,7 @@ fn message(kind: &'static str, number: Option<u64>, value: &impl Serialize) -> O
     Some(Arc::new(Message { kind, number, json }))
 }
 
-/// Entries that a page gets that is opened later.
+/// How many entries are kept for pages that are opened later.
 const MAX_ENTRIES: usize = 500;
 
 /// Messages that wait for the slowest page; then it misses the oldest.

@@ -153,7 +153,7 @@ struct Listed {
 }
 
 impl Listed {
-    /// Asks for the channels that have subscribers. Returns what has to be shown of a failure, once.
+    /// Asks for the channels that have subscribers. Returns an entry for a failure that is new.
     async fn ask(&mut self, api: Option<&HttpApi>) -> Option<Entry> {
         match api?.channels("").await {
             Ok(answer) => {

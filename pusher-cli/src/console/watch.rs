@@ -58,7 +58,7 @@ impl Watcher {
                 let kind = if is_refusal { "refused" } else { "closing" };
                 Some(Entry::new(kind).who(self.socket(*connection)).note(&note).bad(true))
             }
-            // One that was never greeted was refused, and that is shown.
+            // A connection without a greeting was refused, which is shown already.
             Activity::Ended { connection } => {
                 let socket = self.sockets.remove(connection)?;
                 Some(Entry::new("disconnected").who(Some(&socket)))
@@ -104,7 +104,7 @@ impl Watcher {
                 let note = format!("{count} activities, which came faster than the console takes them");
                 Some(Entry::new("missed").note(&note).bad(true))
             }
-            // Messages as they are, which the others explain; and what a newer server adds.
+            // Raw messages, which the other activities explain, and kinds that a newer server adds.
             _ => None,
         }
     }
@@ -142,7 +142,7 @@ fn state(server: &Handle, name: &str, counts: Counts) -> State {
         server: name.to_owned(),
         can_publish: true,
         connection_count: Some(connections.len()),
-        // The newest are more interesting, and all of them too many for a page.
+        // The newest are more interesting, and a page cannot show all of them.
         connections: connections.iter().rev().take(MAX_LISTED).map(connection).collect(),
         channels,
         counts,

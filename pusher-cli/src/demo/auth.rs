@@ -1,4 +1,4 @@
-//! Authorization on the tour: honest, but for the channels that shall be refused.
+//! Authorization on the tour: correct, except for the channels that are to be refused.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +9,7 @@ use pusher_tokio::{
 };
 use serde_json::json;
 
-/// Answers for one guest.
+/// Authorizes one guest.
 pub(super) struct TourAuth {
     app: App,
     honest: Honest,
@@ -60,7 +60,7 @@ impl TourAuth {
         Self { master_key: master_key.clone(), ..self }
     }
 
-    /// Who watches whom, only the application knows.
+    /// Only the application knows who watches whom.
     fn user(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
         let watchlist = if self.user == "alice" { vec!["bob"] } else { vec![] };
         let user_data = json!({ "id": self.user, "user_info": {}, "watchlist": watchlist }).to_string();

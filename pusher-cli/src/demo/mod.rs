@@ -39,7 +39,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), Failure> {
     result.and(report.finish())
 }
 
-/// Takes one step after the other, whether or not one was observed, as long as the next can be.
+/// Takes the steps in order, also after one that failed, as long as the next one can succeed.
 async fn walk(tour: &mut Tour, report: &mut Report, steps: &[&Step]) -> Result<(), Failure> {
     for step in steps {
         let started = Instant::now();

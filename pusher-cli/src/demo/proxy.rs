@@ -1,4 +1,4 @@
-//! A TCP proxy on this machine that can lose its connections, so that the tour can break the line to any server.
+//! A TCP proxy on this machine that can lose its connections, so that the tour can interrupt the connection to any server.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use crate::failure::Failure;
 use crate::target::Target;
 
-/// Passes bytes on until it is told otherwise. Dropping it ends all connections.
+/// Forwards bytes until it is told to stop. Dropping it ends all connections.
 pub(super) struct Proxy {
     address: SocketAddr,
     control: watch::Sender<Control>,
@@ -25,9 +25,9 @@ pub(super) struct Proxy {
 
 #[derive(Clone, Copy)]
 struct Control {
-    /// A connection ends when this is no longer the number that it began with.
+    /// A connection ends when this number changes.
     generation: u64,
-    /// While not open, new connections are taken and wait.
+    /// While it is not open, new connections are accepted and wait.
     is_open: bool,
 }
 
@@ -36,7 +36,7 @@ impl Proxy {
     pub(super) async fn start(target: Target) -> Result<Self, Failure> {
         let url = target.ws_url();
         let unreachable = |error: io::Error| Failure::cannot_connect(format!("cannot connect to {url}: {error}"));
-        // What is behind the proxy looks to the client like a lost connection, so trouble is better met here.
+        // Behind the proxy, every failure would look like a lost connection to the client, so it is detected here.
         let server = connect(&target).await.map_err(unreachable)?;
         if target.is_tls() {
             drop(encrypted(server, &target).await.map_err(unreachable)?);
@@ -53,7 +53,7 @@ impl Proxy {
         self.address.port()
     }
 
-    /// Ends all connections without a word, and lets new ones wait.
+    /// Ends all connections without a close frame, and lets new ones wait.
     pub(super) fn cut(&self) {
         self.control.send_modify(|control| {
             control.generation += 1;
@@ -61,7 +61,7 @@ impl Proxy {
         });
     }
 
-    /// Passes on again what waits and what comes.
+    /// Forwards again, also for connections that waited.
     pub(super) fn mend(&self) {
         self.control.send_modify(|control| control.is_open = true);
     }
@@ -75,7 +75,7 @@ impl Drop for Proxy {
 }
 
 async fn accept(listener: TcpListener, target: Arc<Target>, control: watch::Sender<Control>) {
-    // It fails only where the system has no more sockets, and then the tour has lost its line anyway.
+    // This fails only if the system has no more sockets, and then the tour cannot go on anyway.
     while let Ok((client, _)) = listener.accept().await {
         let (target, mut control) = (Arc::clone(&target), control.subscribe());
         tokio::spawn(async move {
@@ -84,7 +84,7 @@ async fn accept(listener: TcpListener, target: Arc<Target>, control: watch::Send
                 return;
             };
             tokio::select! {
-                // However it ends, both sockets are dropped, which each side sees.
+                // In any case both sockets are dropped, which each side notices.
                 _ = pass(client, &target) => {}
                 _ = control.wait_for(|control| control.generation != generation) => {}
             }
@@ -112,7 +112,7 @@ async fn connect(target: &Target) -> io::Result<TcpStream> {
     Ok(server)
 }
 
-/// The client speaks plainly to this proxy, on this machine; beyond it there is TLS.
+/// The client connects to this proxy without TLS, on this machine; the proxy adds it.
 async fn encrypted(server: TcpStream, target: &Target) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + use<>> {
     let config = client_config(&target.tls()).map_err(io::Error::other)?;
     let name = ServerName::try_from(target.host_name().to_owned()).map_err(io::Error::other)?;

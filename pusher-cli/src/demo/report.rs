@@ -70,7 +70,7 @@ impl Report {
         output::line(format_args!("{style}{mark}{style:#}  {name:width$}  {DIM}{millis:>6} ms{DIM:#}   {detail}"))
     }
 
-    /// Prints the summary; an error if a step was not observed.
+    /// Prints the summary; returns an error if a step was not observed.
     pub(super) fn finish(&self) -> Result<(), Failure> {
         if !self.json {
             let Self { observed, total, unsupported, failed, .. } = self;
@@ -93,7 +93,7 @@ impl Report {
     }
 }
 
-/// Milliseconds, with a decimal where they are few.
+/// Milliseconds, with a decimal if there are few.
 struct Millis(Duration);
 
 impl fmt::Display for Millis {
@@ -104,7 +104,7 @@ impl fmt::Display for Millis {
     }
 }
 
-/// The start of a text, such that a line stays a line. `--json` has the whole.
+/// The start of a text, so that it fits into a line. `--json` prints the whole.
 fn excerpt(text: &str, max: usize) -> String {
     if text.chars().count() <= max {
         return text.to_owned();

@@ -1,4 +1,4 @@
-//! What a step of the tour is, and how it waits for what shall happen.
+//! What a step of the tour is, and how it waits for what should happen.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use tokio::time::{Instant, timeout_at};
 use super::tour::Tour;
 use crate::failure::Failure;
 
-/// One thing to see. A new one is an async function and a line in its group's `STEPS`.
+/// One step. To add one, write an async function and a line in its group's `STEPS`.
 pub(super) struct Step {
     pub(super) name: &'static str,
     pub(super) run: for<'a> fn(&'a mut Tour) -> Pin<Box<dyn Future<Output = Outcome> + 'a>>,
 }
 
-/// Makes a [`Step`] of a name and an async function of `&mut Tour`.
+/// Makes a [`Step`] from a name and an async function of `&mut Tour`.
 macro_rules! step {
     ($name:literal, $function:path) => {
         $crate::demo::step::Step { name: $name, run: |tour| Box::pin($function(tour)) }
@@ -61,7 +61,7 @@ impl std::fmt::Display for Miss {
     }
 }
 
-/// Waits for the first event that `pick` wants.
+/// Waits for the first event that `pick` accepts.
 pub(super) async fn next<S, T>(
     stream: &mut S,
     limit: Duration,
@@ -85,7 +85,7 @@ where
     }
 }
 
-/// Waits for the first event of a channel that `pick` wants; not any longer once the channel is refused.
+/// Waits for the first event of a channel that `pick` accepts, or until the channel is refused.
 pub(super) async fn next_on<T>(
     channel: &mut Subscription,
     limit: Duration,
@@ -113,7 +113,7 @@ pub(super) async fn published(
     .await
 }
 
-/// Waits for a complaint of the server that belongs to no channel; for ever if there is none.
+/// Waits for an error of the server that does not belong to a channel; forever if there is none.
 pub(super) async fn complaint<S: Stream<Item = Event> + Unpin>(stream: &mut S) -> String {
     loop {
         match stream.next().await {

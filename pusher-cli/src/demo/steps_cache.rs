@@ -1,4 +1,4 @@
-//! Cache channels, which repeat their last event to whoever comes late.
+//! Cache channels, which repeat their last event to late subscribers.
 
 use pusher_tokio::Event;
 use serde_json::json;
@@ -20,7 +20,7 @@ async fn miss(tour: &mut Tour) -> Outcome {
 async fn replay(tour: &mut Tour) -> Outcome {
     let data = json!({ "price": 42, "of": tour.names.cache.as_str() }).to_string();
     tour.publish(&tour.names.cache, "price", &data).await?;
-    // It is in the cache when it has arrived somewhere.
+    // Once it has arrived anywhere, it is in the cache.
     published(subscription(&mut tour.alice.cache)?, LIMIT, "event on the cache channel", "price").await?;
 
     tour.bob.cache = Some(tour.bob.join(&tour.names.cache).await?);

@@ -1,4 +1,4 @@
-//! The connection: arrival, loss and way back, goodbye.
+//! The connection: established, lost and regained, closed.
 
 use std::time::Instant;
 
@@ -47,7 +47,7 @@ async fn connected(guest: &mut Guest, url: &str) -> Result<SocketId, Miss> {
 }
 
 async fn lose_socket(tour: &mut Tour) -> Outcome {
-    // Who leaves while Alice is away must have been there before. If he does not come, the step on the roster fails.
+    // A member who leaves while alice is away must have been there before. If he does not come, the step about the roster fails.
     let _ = steps_presence::join(tour).await;
     tour.proxy.cut();
     next(&mut tour.alice.events, LIMIT, "sign of the lost socket", |event| match event {

@@ -13,7 +13,7 @@ async fn encrypted(tour: &mut Tour) -> Outcome {
     Ok("decrypted by alice".into())
 }
 
-/// The publisher has a new key, and alice learns of it only by what she cannot open.
+/// The publisher has a new key, which alice notices only when she cannot decrypt an event.
 async fn rotation(tour: &mut Tour) -> Outcome {
     tour.master_key.rotate();
     exchange(tour, "first with the new key").await?;

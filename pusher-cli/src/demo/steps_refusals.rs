@@ -1,4 +1,4 @@
-//! Channels that alice does not get.
+//! Channels that are refused to alice.
 
 use pusher_tokio::{ChannelName, Event, SubscriptionError, with_causes};
 

@@ -19,7 +19,7 @@ async fn sign_in(tour: &mut Tour) -> Outcome {
 async fn server_to_user(tour: &mut Tour) -> Outcome {
     need_user(&tour.alice)?;
     let data = json!({ "for": "alice", "on": tour.names.public.as_str() }).to_string();
-    // The server subscribes the user's own channel after the sign-in, and nobody is told when: what comes before is lost.
+    // The server subscribes the user's own channel after the sign-in, but does not say when: earlier events are lost.
     for _ in 0..ATTEMPTS {
         tour.send(&tour.api.app().send_to_user("alice", "note", &data)).await?;
         let arrived = next(&mut tour.alice.events, PAUSE, "event for the user", |event| match event {
@@ -66,7 +66,7 @@ async fn sign_in_as(guest: &mut Guest, is_lenient: bool) -> Outcome {
     }
 }
 
-/// How often, and how far apart, an event is published until it arrives.
+/// How often, and at which intervals, an event is published until it arrives.
 const ATTEMPTS: u32 = 10;
 const PAUSE: Duration = Duration::from_secs(1);
 

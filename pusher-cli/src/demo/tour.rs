@@ -23,13 +23,13 @@ pub(super) struct Tour {
     pub(super) target: Target,
     /// The development server, if the tour has its own.
     pub(super) server: Option<Server>,
-    /// Whether the server need not support everything.
+    /// Whether the server may lack features.
     pub(super) is_lenient: bool,
     pub(super) api: HttpApi,
     pub(super) master_key: MasterKeyCell,
     pub(super) proxy: Proxy,
     pub(super) names: Names,
-    /// She goes through the proxy.
+    /// Connects through the proxy.
     pub(super) alice: Guest,
     pub(super) bob: Guest,
     pub(super) carol: Guest,
@@ -46,14 +46,14 @@ pub(super) struct Guest {
     pub(super) encrypted: Option<Subscription>,
 }
 
-/// The channels of this tour, which nobody else has.
+/// The channels of this tour, with unique names.
 pub(super) struct Names {
     pub(super) public: ChannelName,
     pub(super) private: ChannelName,
     pub(super) presence: ChannelName,
     pub(super) cache: ChannelName,
     pub(super) encrypted: ChannelName,
-    /// Nobody authorizes it.
+    /// It is not authorized.
     pub(super) forbidden: ChannelName,
     /// Its signature is wrong.
     pub(super) forged: ChannelName,
@@ -88,18 +88,18 @@ impl Tour {
     pub(super) async fn send(&self, event: &Publish<'_>) -> Result<(), Miss> {
         match self.api.publish(event).await {
             Ok(_) => Ok(()),
-            // Nothing that follows works with a secret that is not the application's.
+            // With the wrong secret, none of the following steps would work.
             Err(failure) if failure.is_refusal() => Err(Miss::Over(failure)),
             Err(failure) => Err(Miss::failed(failure.message())),
         }
     }
 
-    /// How long to wait for what not every server does.
+    /// How long to wait for a feature that not every server has.
     pub(super) fn optional_limit(&self) -> Duration {
         if self.is_lenient { OPTIONAL_LIMIT } else { LIMIT }
     }
 
-    /// What it means that a server did not do what not every server does.
+    /// The outcome if such a feature was not seen.
     pub(super) fn optional(&self, miss: Miss) -> Miss {
         match miss {
             Miss::Late { .. } if self.is_lenient => Miss::Unsupported(miss.to_string()),
@@ -177,10 +177,10 @@ pub(super) fn subscription(channel: &mut Option<Subscription>) -> Result<&mut Su
     channel.as_mut().ok_or_else(|| Miss::failed("no earlier step subscribed the channel"))
 }
 
-/// Long enough for any server that does it at all.
+/// Long enough for any server that has the feature.
 const OPTIONAL_LIMIT: Duration = Duration::from_secs(2);
 
-/// How long a server may leave a subscription or a sign-in unanswered; less than a step waits, so that the client says so
+/// How long a server may leave a subscription or a sign-in unanswered; less than a step waits, so that the client reports it
 /// itself.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 

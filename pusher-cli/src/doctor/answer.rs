@@ -1,4 +1,4 @@
-//! Whether what an endpoint answered authorizes anything.
+//! Whether the answer of an endpoint authorizes anything.
 
 use pusher_server::pusher_proto::server::Dialect;
 use pusher_tokio::pusher_proto::signing::{InvalidAuth, MasterKey};
@@ -33,7 +33,7 @@ pub(super) fn judge(
     })
 }
 
-/// The same of a sign-in.
+/// The same for a sign-in.
 pub(super) fn judge_user(patient: &Patient, socket_id: &SocketId, response: &AuthResponse) -> Option<Finding> {
     let Some(user_data) = &response.user_data else {
         return Some(
@@ -100,7 +100,7 @@ fn signature(verified: Result<(), InvalidAuth>, is_secret_proven: bool) -> Optio
     })
 }
 
-/// Whether `channel_data` names a member, as this server needs it.
+/// Whether `channel_data` names a member in the way that this server requires.
 fn member(server: Option<Dialect>, channel_data: Option<&str>) -> Option<Finding> {
     let Some(channel_data) = channel_data else {
         return Some(
@@ -162,7 +162,7 @@ fn shared_secret(
                 .fix("return what the server library of Pusher returns, unchanged"),
         );
     }
-    // Only with our master key.
+    // Only if our master key is known.
     let ours = patient.app.as_ref()?.authorize_channel(socket_id, channel).ok()?.shared_secret?;
     (ours != *secret).then(|| {
         Finding::failed("shared_secret follows from another master key")

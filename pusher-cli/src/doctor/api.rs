@@ -1,4 +1,4 @@
-//! The HTTP API: whether it is there, and takes our id, key and secret.
+//! The HTTP API: whether it is there, and accepts our id, key and secret.
 
 use pusher_tokio::pusher_proto::signing::{ApiFailure, Info};
 use pusher_tokio::with_causes;
@@ -42,7 +42,7 @@ pub(super) async fn api(patient: &mut Patient) -> Finding {
         Err(failure) => {
             let finding = explain(&failure, status);
             if failure.is_refusal() {
-                // It judges no signature of the endpoint's.
+                // A secret that was refused must not be used to judge the endpoint's signatures.
                 patient.app = None;
             }
             finding

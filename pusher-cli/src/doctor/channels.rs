@@ -23,7 +23,7 @@ pub(super) async fn public(patient: &mut Patient) -> Finding {
     }
 }
 
-/// Whether a new subscriber gets the last event, or hears that there is none.
+/// Whether a new subscriber gets the last event, or a message that there is none.
 pub(super) async fn cache(patient: &mut Patient) -> Finding {
     let channel = patient.names.cache.clone();
     let wait = CACHE_WAIT.min(patient.args.timeout / 2);
@@ -141,5 +141,5 @@ fn failure(channel: &ChannelName, outcome: Result<Joined, CloseReason>, patient:
     }
 }
 
-/// How long to wait for what a cache channel says after its success.
+/// How long to wait for the cached event after the success.
 const CACHE_WAIT: Duration = Duration::from_secs(1);

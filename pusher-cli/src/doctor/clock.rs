@@ -40,7 +40,7 @@ pub(super) fn clock_late(_patient: &Patient) -> Finding {
         .fix("check that the server serves HTTP beside WebSockets")
 }
 
-/// `ahead` is what the server's clock is ahead of ours, in seconds.
+/// `ahead` is how many seconds the server's clock is ahead of ours.
 fn judge(ahead: i64) -> Finding {
     let which = if ahead < 0 { "behind" } else { "ahead of" };
     let seconds = ahead.unsigned_abs();
@@ -68,7 +68,7 @@ fn span(seconds: u64) -> String {
 /// Seconds beyond which the HTTP API refuses a call.
 pub(super) const MAX_SKEW: u64 = MAX_TIMESTAMP_DIFFERENCE.as_secs();
 
-/// Seconds that make no difference.
+/// A difference in seconds that does not matter.
 const SMALL: u64 = 60;
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ async fn authorize(patient: &Patient, channel: &ChannelName) -> (Option<AuthResp
     }
 }
 
-/// Asks an endpoint as the client does. For the second connection of a check, too.
+/// Asks an endpoint as the client does; also for the second connection of a check.
 pub(super) async fn ask(patient: &Patient, request: &AuthRequest) -> Result<AuthResponse, Finding> {
     let http = patient.endpoint.request(&[request], AuthBody::Form, Credentials::new());
     let http = http.map_err(|error| Finding::failed(error.to_string()))?;
@@ -198,7 +198,7 @@ fn title(body: &str) -> Option<String> {
     Some(one_line(title))
 }
 
-/// The message of a JSON error as frameworks write it, or the start of the body.
+/// The message of a JSON error in the form that frameworks use, or the start of the body.
 fn message(body: &str) -> String {
     let json: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
     let said = ["message", "error"].iter().find_map(|name| json[*name].as_str());

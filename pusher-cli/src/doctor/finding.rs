@@ -21,7 +21,7 @@ pub(super) enum Outcome {
     Skipped,
 }
 
-/// Which exit code a failure has.
+/// Which exit code belongs to a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     CannotConnect,
@@ -65,7 +65,7 @@ impl Finding {
         Self { fix: Some(fix.into()), ..self }
     }
 
-    /// A failure that only warns: of what the user did not ask for.
+    /// Turns a failure into a warning: the user did not ask for this.
     pub(super) fn only_warns(self) -> Self {
         let outcome = if let Outcome::Failed(_) = self.outcome { Outcome::Warning } else { self.outcome };
         Self { outcome, ..self }

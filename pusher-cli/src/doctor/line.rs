@@ -1,4 +1,4 @@
-//! A connection that shows everything: the way to a host, and a WebSocket whose frames are read one by one.
+//! A connection that shows everything: a stream to a host, and a WebSocket whose frames are read one by one.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -37,7 +37,7 @@ pub(super) async fn open(options: Options, host: Text, port: u16, tls: bool) -> 
     Ok(Stream(Box::new(secured)))
 }
 
-/// The same without TLS, which `tls` says will follow.
+/// The same before TLS; `tls` says whether it will follow.
 pub(super) async fn open_tcp(options: &Options, host: &Text, port: u16, tls: bool) -> Result<Stream, CloseReason> {
     let hop = options.hop(host, port, tls);
     let addresses = lookup_host((hop.host.to_string(), hop.port)).await;
@@ -70,7 +70,7 @@ impl Line {
         poll_fn(|context| self.0.poll_flush(context)).await
     }
 
-    /// Waits for the first message that `pick` wants; those before it are dropped. Pings of the server are answered.
+    /// Waits for the first message that `pick` accepts; earlier ones are dropped. Pings of the server are answered.
     pub(super) async fn wait<T>(&mut self, mut pick: impl FnMut(&Message) -> Option<T>) -> Result<T, CloseReason> {
         loop {
             let message = self.next().await?;
@@ -84,7 +84,7 @@ impl Line {
         loop {
             let received = poll_fn(|context| {
                 let received = self.0.poll_frame(context);
-                // Answers to pings of the WebSocket leave here.
+                // This sends the answers to WebSocket pings.
                 let _ = self.0.poll_flush(context);
                 received
             });

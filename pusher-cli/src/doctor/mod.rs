@@ -43,23 +43,23 @@ pub(crate) async fn run(args: DoctorArgs) -> Result<(), Failure> {
     report.finish()
 }
 
-/// One thing to look at. A new one is an async function, one for when it takes too long, and a line in [`CHECKS`].
+/// One check. To add one, write an async function, another one for when it takes too long, and a line in [`CHECKS`].
 struct Check {
     name: &'static str,
-    /// The check that must not have failed, nor have been left out for such a failure.
+    /// The check that this one needs: it is left out if that one failed or was left out for a failure.
     needs: Option<&'static str>,
     run: for<'a> fn(&'a mut Patient) -> Pin<Box<dyn Future<Output = Finding> + 'a>>,
     late: fn(&Patient) -> Finding,
 }
 
-/// Makes a [`Check`] of a name, what it needs, an async function of `&mut Patient`, and one for when that takes too long.
+/// Makes a [`Check`] from a name, what it needs, an async function of `&mut Patient`, and one for when that takes too long.
 macro_rules! check {
     ($name:literal, $needs:expr, $run:path, $late:path) => {
         Check { name: $name, needs: $needs, run: |patient| Box::pin($run(patient)), late: $late }
     };
 }
 
-/// From the bottom up: what comes first is the first thing to fix.
+/// From the bottom up: the first failure is the first thing to fix.
 const CHECKS: [Check; 20] = [
     check!("DNS", None, network::dns, network::dns_late),
     check!("TCP", Some("DNS"), network::tcp, network::tcp_late),
@@ -104,7 +104,7 @@ async fn examine(patient: &mut Patient, report: &mut Report) -> Result<(), Failu
     Ok(())
 }
 
-/// Shows what is being waited for when it takes longer than a second.
+/// Shows what the program is waiting for, if it takes longer than a second.
 async fn watched<T>(name: &str, waiting: impl Future<Output = T>) -> T {
     let started = Instant::now();
     let mut progress = Progress::new();

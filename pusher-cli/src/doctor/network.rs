@@ -1,4 +1,4 @@
-//! Names, addresses and TCP: those of the proxy, where there is one.
+//! DNS and TCP: of the proxy, if there is one.
 
 use std::io;
 use std::net::SocketAddr;
@@ -66,7 +66,7 @@ pub(super) fn tcp_late(patient: &Patient) -> Finding {
         .fix("check host and port, and the firewalls and security groups on the way")
 }
 
-/// One address, and how reaching it went.
+/// One address, and the result of connecting to it.
 struct Attempt {
     address: SocketAddr,
     outcome: io::Result<Duration>,
@@ -110,5 +110,5 @@ fn no_address(hop: &Hop, why: &str) -> Finding {
         .fix("check the spelling of the host, and the DNS of this machine")
 }
 
-/// What of the limit of a check one address may take, so that the check can still say which ones did not answer.
+/// The share of a check's time that one address may take, so that the check can still report which ones did not answer.
 const SHARE_OF_EACH: f64 = 0.9;

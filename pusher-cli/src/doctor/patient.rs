@@ -50,7 +50,7 @@ pub(super) struct Names {
     pub(super) encrypted: ChannelName,
 }
 
-/// How the server writes what servers write differently.
+/// How the server writes what differs between servers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Evidence {
     pub(super) pong: Option<Form>,
@@ -121,7 +121,7 @@ impl Patient {
 }
 
 impl Names {
-    /// Takes those that the user names, and unique ones for the rest.
+    /// Takes the names that the user gave, and makes unique ones for the rest.
     fn new(named: &[ChannelName]) -> Result<Self, InvalidName> {
         let run = format!("doctor-{:x}-{:x}", jiff::Timestamp::now().as_millisecond(), std::process::id());
         let name = |prefix: &str, is_meant: fn(&ChannelName) -> bool| {

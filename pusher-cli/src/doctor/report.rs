@@ -17,7 +17,7 @@ use crate::output::{self, BAD, BOLD, DIM, GOOD, WARNING, printable};
 pub(super) struct Report {
     json: bool,
     name_width: usize,
-    /// Of the terminal, if the output is one.
+    /// The width of the terminal, if the output is one.
     width: Option<usize>,
     counts: Counts,
     /// The checks that were left out, by the failure that they were left out for.
@@ -74,7 +74,7 @@ impl Report {
         printed
     }
 
-    /// Notes a check that cannot be run after a failure.
+    /// Records a check that cannot run because of a failure.
     pub(super) fn left_out(&mut self, name: &'static str, cause: &'static str) -> Result<(), Failure> {
         if self.json {
             return print_json(name, Duration::ZERO, &Finding::skipped(format!("{cause} failed")));
@@ -83,7 +83,7 @@ impl Report {
         Ok(())
     }
 
-    /// Prints that it is healthy; an error with the first thing to fix if not.
+    /// Prints that everything is healthy; otherwise returns an error with the first thing to fix.
     pub(super) fn finish(self) -> Result<(), Failure> {
         for (cause, names) in &self.left_out {
             let text = format!("left out, since {cause} failed: {}", names.join(", "));
@@ -151,7 +151,7 @@ fn print_json(name: &str, took: Duration, finding: &Finding) -> Result<(), Failu
     output::json(&Line {
         check: name,
         outcome: finding.outcome.name(),
-        // Microseconds are as much as means anything.
+        // More digits than microseconds would mean nothing.
         millis: (took.as_secs_f64() * 1_000_000.0).round() / 1_000.0,
         seen: &finding.seen,
         means: finding.means.as_deref(),
@@ -159,7 +159,7 @@ fn print_json(name: &str, took: Duration, finding: &Finding) -> Result<(), Failu
     })
 }
 
-/// What is being checked, on the terminal, for as long as it takes. It is erased when it is dropped.
+/// Shows on the terminal what is being checked. Dropping it erases the text.
 pub(super) struct Progress(bool);
 
 impl Progress {
@@ -172,7 +172,7 @@ impl Progress {
             return;
         }
         self.0 = true;
-        // A terminal that is gone takes nothing, and needs nothing.
+        // If the terminal is gone, there is nothing to erase.
         let _ = write!(io::stderr(), "\r\u{1b}[2K…  {name}  {} s", waited.as_secs());
     }
 }
@@ -185,7 +185,7 @@ impl Drop for Progress {
     }
 }
 
-/// Milliseconds, with a decimal where they are few.
+/// Milliseconds, with a decimal if there are few.
 struct Millis(Duration);
 
 impl fmt::Display for Millis {
@@ -196,8 +196,8 @@ impl fmt::Display for Millis {
     }
 }
 
-/// Where the names begin of what was left out.
+/// The column of the names of checks that were left out.
 const LEFT_OUT_INDENT: &str = "   ";
 
-/// Where the texts begin that have a label.
+/// The column of texts that have a label.
 const LABEL_INDENT: &str = "          ";

@@ -1,4 +1,4 @@
-//! Which server it is, by how it writes.
+//! Which server it is, recognized by how it writes.
 
 use pusher_server::pusher_proto::server::Dialect;
 
@@ -22,7 +22,7 @@ pub(super) async fn server(patient: &mut Patient) -> Finding {
     }
 }
 
-/// What a person calls a server.
+/// The name of a server for people.
 pub(super) const fn title(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Reverb => "Laravel Reverb",
@@ -33,7 +33,7 @@ pub(super) const fn title(dialect: Dialect) -> &'static str {
     }
 }
 
-/// Each server has another combination, as recorded from it; see docs/dialects.md, *Telling servers apart*.
+/// Each server has its own combination, as recorded; see docs/dialects.md, *Telling servers apart*.
 fn recognise(evidence: Evidence) -> Option<Dialect> {
     let Evidence { pong, success, cache_miss } = evidence;
     match (pong?, success?, cache_miss) {

@@ -27,7 +27,7 @@ pub(super) async fn tls(patient: &mut Patient) -> Finding {
         Err(Refused::Otherwise(text)) => Finding::unreachable(text).fix("check the proxy and the address"),
         Err(Refused::Handshake(error)) => match rustls_error(&error) {
             Some(rustls::Error::InvalidCertificate(reason)) => {
-                // Once more, to see what the server shows.
+                // Connect again, to see which certificate the server shows.
                 let shown = match trust::everything() {
                     Ok(everything) => shake_hands(patient, &everything).await.unwrap_or_default(),
                     Err(_) => Certificate::default(),
@@ -51,7 +51,7 @@ pub(super) fn tls_late(_patient: &Patient) -> Finding {
     Finding::unreachable("no TLS handshake in time").fix("use ws:// if the server has no TLS on this port")
 }
 
-/// What a server shows of itself.
+/// The certificate that a server shows.
 #[derive(Debug, Default)]
 struct Certificate {
     version: &'static str,
@@ -143,7 +143,7 @@ fn rejected(reason: &CertificateError, shown: &Certificate, host: &str) -> Findi
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             let end = shown.not_after.filter(|end| *end < Timestamp::now());
             let seen = end.map_or_else(
-                // Another one of the chain has.
+                // Another certificate of the chain has expired.
                 || "a certificate of the chain has expired".into(),
                 |end| format!("the certificate expired on {} ({} days ago)", day(end), -days_until(end)),
             );
@@ -215,5 +215,5 @@ fn day(time: Timestamp) -> String {
 /// Names of a certificate that are shown; some have a hundred.
 const MAX_NAMES: usize = 4;
 
-/// When the end is near: certificates that live for 90 days are renewed 30 days before.
+/// When to warn: certificates that are valid for 90 days are renewed 30 days before they expire.
 const FEW_DAYS: i64 = 14;

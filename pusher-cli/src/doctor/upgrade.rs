@@ -37,7 +37,7 @@ pub(super) fn upgrade_late(_patient: &Patient) -> Finding {
         .fix("check the port, and the logs of the server and of proxies in front of it")
 }
 
-/// Where the same server greets without the prefix of the path, if it does.
+/// The URL without the prefix of the path, if the same server sends a greeting there.
 pub(super) async fn without_prefix(patient: &Patient) -> Option<String> {
     let prefix = patient.target.prefix();
     let mut request = patient.request.clone();

@@ -132,7 +132,7 @@ pub(crate) async fn terminate(args: TerminateArgs) -> Result<(), Failure> {
     }
 }
 
-/// What the server did not say is left out.
+/// Values that the server did not send are left out.
 fn number(count: Option<usize>) -> String {
     count.map_or_else(|| "-".to_owned(), |count| count.to_string())
 }

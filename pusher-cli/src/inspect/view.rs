@@ -1,4 +1,4 @@
-//! Tables, JSON, and both again and again.
+//! Tables and JSON, printed once or repeatedly.
 
 use std::io::{self, IsTerminal as _};
 
@@ -10,14 +10,14 @@ use crate::failure::Failure;
 use crate::interrupt::interrupted;
 use crate::output::{self, printable};
 
-/// One answer, for both kinds of readers.
+/// One answer, for people and for programs.
 #[derive(PartialEq)]
 pub(super) struct View {
     pub(super) human: String,
     pub(super) json: Value,
 }
 
-/// Prints what `load` returns: once, or until Ctrl-C whenever it changes.
+/// Prints what `load` returns: once, or whenever it changes until Ctrl-C.
 pub(super) async fn show(args: &ViewArgs, load: impl AsyncFn() -> Result<View, Failure>) -> Result<(), Failure> {
     let Some(pause) = args.watch else { return print(args, &load().await?) };
     let interrupted = interrupted()?;
@@ -31,20 +31,20 @@ pub(super) async fn show(args: &ViewArgs, load: impl AsyncFn() -> Result<View, F
                     trouble = None;
                     if before.as_ref() != Some(&view) {
                         if let Some(before) = before.filter(|_| is_in_place) {
-                            // Up to the first line of what was printed before, which is then erased.
+                            // Move up to the first line of the previous output and erase it.
                             output::raw(&format!("\x1b[{}F\x1b[J", shown(&before.human).lines().count().max(1)))?;
                         }
                         print(args, &view)?;
                         before = Some(view);
                     }
                 }
-                // Nothing that follows would succeed, and nothing has before.
+                // The first call failed, so the next ones would fail too.
                 Err(failure) if failure.is_refusal() || before.is_none() => return Err(failure),
                 Err(failure) => {
                     if trouble.as_deref() != Some(failure.message()) {
                         output::note(failure.message());
                         trouble = Some(failure.message().to_owned());
-                        // What was printed is no longer the last on the screen.
+                        // The previous output is no longer the last text on the screen.
                         before = before.filter(|_| !is_in_place);
                     }
                 }

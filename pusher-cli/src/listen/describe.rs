@@ -128,7 +128,7 @@ fn data(event: &Event) -> Option<String> {
     json["data"].as_str().map(str::to_owned)
 }
 
-/// The state and what is to be known of it.
+/// The state and its details.
 fn state(state: &ConnectionState) -> String {
     match state {
         ConnectionState::Waiting { cause, .. } => format!("{}: {}", state.name(), with_causes(cause)),

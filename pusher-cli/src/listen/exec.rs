@@ -54,7 +54,7 @@ impl Commands {
         for (name, value) in variables(event) {
             match value.filter(|value| fits(value)) {
                 Some(value) => command.env(name, value),
-                // One of an outer program would be mistaken for one of this event.
+                // A variable inherited from an outer program would be mistaken for one of this event.
                 None => command.env_remove(name),
             };
         }
@@ -89,7 +89,7 @@ impl Commands {
         output::note(&format!("{program} for {event}: {problem}"));
     }
 
-    /// Waits for all commands, and for those that take too long not at all.
+    /// Waits for all commands, up to a limit.
     pub(super) async fn finish(&mut self) -> Result<(), Failure> {
         let rest = async {
             while self.is_running() {
@@ -125,7 +125,7 @@ fn variables(event: &Event) -> [(&'static str, Option<String>); 4] {
     ]
 }
 
-/// Whether a variable can have this value: the system does not take zero bytes and limits the length.
+/// Whether a variable can have this value: the system accepts no zero bytes and limits the length.
 fn fits(value: &str) -> bool {
     value.len() <= MAX_VARIABLE_LEN && !value.contains('\0')
 }
@@ -133,5 +133,5 @@ fn fits(value: &str) -> bool {
 /// Longest value of a variable in bytes; Linux takes 128 KiB with the name (execve(2), *Limits on size of arguments*).
 const MAX_VARIABLE_LEN: usize = 64 * 1_024;
 
-/// How long commands may run on when the program ends.
+/// How long commands may keep running when the program ends.
 const PATIENCE: Duration = Duration::from_secs(10);

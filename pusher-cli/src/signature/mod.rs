@@ -33,7 +33,7 @@ fn explain(string: &str) {
     output::remark(format_args!("{DIM}signed string:{DIM:#} {}", printable(string)));
 }
 
-/// Names that only some servers take are for those servers to refuse.
+/// Names that only some servers accept are signed: a server that does not accept them refuses them.
 fn app(credentials: &Credentials) -> Result<App, Failure> {
     Ok(credentials.app("")?.relaxed_channel_names(true))
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 /// What could be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Pasted {
-    /// Empty without a first line, as the path and the query.
+    /// Like the path and the query, empty without a first line.
     pub(super) method: String,
     pub(super) path: String,
     pub(super) query: String,
@@ -67,7 +67,7 @@ pub(crate) fn fields(query: &str, body: &[u8]) -> BTreeMap<String, String> {
     fields
 }
 
-/// Whether these lines are the first line and the headers of a request, or one of both.
+/// Whether these lines are the first line of a request, its headers, or both.
 fn is_head(text: &str) -> bool {
     let mut lines = text.trim_end().lines().peekable();
     let Some(first) = lines.peek() else { return false };

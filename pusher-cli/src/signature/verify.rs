@@ -170,7 +170,7 @@ fn with_advice(error: InvalidAuth, advice: &str) -> String {
 }
 
 fn webhook(app: &App, key: &str, signature: &str, body: &str) -> Verdict {
-    // What is copied often ends with a line break that was not sent.
+    // Copied text often ends with a line break that was not sent.
     let candidates = [body, body.trim_end_matches(['\r', '\n'])];
     let valid = candidates.into_iter().find(|body| app.verify_webhook(key, signature, body.as_bytes()).is_ok());
     let signed = format!("the body, {} bytes, byte for byte", valid.unwrap_or(body).len());
@@ -194,7 +194,7 @@ fn request(app: &App, pasted: &Pasted) -> Result<Verdict, Failure> {
             "the request is neither a webhook, with the header X-Pusher-Signature, nor a call of the HTTP API, with its first line",
         ));
     }
-    // Whether it is too old is a question for the moment of its arrival.
+    // Whether it is too old depends on when it arrived.
     let time = find("auth_timestamp").and_then(|time| time.parse().ok()).map(Duration::from_secs);
     params.retain(|(name, _)| name != "auth_signature");
     params.sort_unstable();

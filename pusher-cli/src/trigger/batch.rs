@@ -15,8 +15,8 @@ use crate::failure::Failure;
 use crate::http_api::HttpApi;
 use crate::input;
 
-/// Publishes the events of a file, and returns how many they were. What arrives slowly, as from `pusher listen`, is
-/// published as it arrives.
+/// Publishes the events of a file, and returns their number. Events that arrive slowly, as from `pusher listen`, are
+/// published as they arrive.
 pub(super) async fn publish(api: &HttpApi, path: &str) -> Result<u64, Failure> {
     let mut lines = lines(path)?;
     let mut published = 0;
@@ -60,7 +60,7 @@ struct Line {
     text: String,
 }
 
-/// Reads on a thread of its own, since files and pipes of other programs block.
+/// Reads on a thread of its own, since reading files and pipes blocks.
 fn lines(path: &str) -> Result<mpsc::Receiver<Result<Line, Failure>>, Failure> {
     let cannot_read = |error: &io::Error| Failure::failed(format!("cannot read {path}: {error}"));
     let mut reader: Box<dyn BufRead + Send> = match path {
@@ -99,7 +99,7 @@ fn event<'a>(api: &'a HttpApi, line: &str) -> Result<Option<Publish<'a>>, String
         return Ok(None);
     }
     let fields: Fields<'_> = serde_json::from_str(line).map_err(|error| {
-        // The place is that in the line, which is known to be the first.
+        // The position that the error adds is within this one line.
         format!("expected a JSON object with channel, event and data: {error}")
     })?;
     let json = fields.data.map_or("null", RawValue::get);

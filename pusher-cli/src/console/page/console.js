@@ -64,7 +64,7 @@ const show = (shown) => {
   const newest = shown.slice(-MAX_ROWS).reverse().map(rowOf);
   const top = rows.scrollTop;
   rows.prepend(...newest);
-  // Whoever reads further down keeps the place.
+  // Someone who reads further down keeps the place.
   if (top > 0 && newest.length > 0) rows.scrollTop = top + newest.length * newest[0].offsetHeight;
   while (rows.childElementCount > MAX_ROWS) rows.lastElementChild.remove();
   byId("empty").hidden = entries.length > 0;
@@ -124,7 +124,7 @@ const showState = (state) => {
   list("connections", state.connections.map((connection) => {
     const user = connection.user ? `${connection.user}, ` : "";
     return [connection.id, user + (connection.channels.join(", ") || "no channels")];
-  }), "Nobody is connected.");
+  }), "No connections.");
   byId("known").replaceChildren(...state.channels.map((channel) => {
     const option = element("option");
     option.value = channel.name;
