@@ -1,5 +1,5 @@
-//! Which requests a page of another site may have caused: the checks of `Host` and `Origin`, for servers of your own beside
-//! this one.
+//! Checks of `Host` and `Origin`, which tell requests that a page of another site may have caused. They are public for servers
+//! of your own beside this one.
 
 use std::net::IpAddr;
 

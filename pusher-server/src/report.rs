@@ -1,4 +1,4 @@
-//! What the log and those who watch learn of messages. The log has neither payloads nor signatures.
+//! What the log and watchers get to know about messages. The log contains neither payloads nor signatures.
 
 use pusher_proto::server::{ConnectionId, Publication, Server as Model};
 use pusher_proto::{ChannelName, Frame};
@@ -24,7 +24,7 @@ pub(crate) struct Standing {
     user: Option<String>,
 }
 
-/// Whether the log or a watcher wants to know what messages say, which takes time to find out.
+/// Whether the log or a watcher needs the content of messages, which takes time to read.
 pub(crate) fn is_wanted(announcer: &Announcer) -> bool {
     enabled!(Level::DEBUG) || announcer.is_watched()
 }
@@ -41,7 +41,7 @@ impl Received {
         ChannelName::new(name?).ok()
     }
 
-    /// Reports what became of it.
+    /// Reports the outcome.
     pub(crate) fn report(
         &self,
         connection: ConnectionId,
@@ -91,10 +91,10 @@ pub(crate) fn published(publication: &Publication, announcer: &Announcer) {
     announcer.announce(|| Activity::Published { publication: publication.clone() });
 }
 
-/// What an error says that is sent to a client.
+/// Returns the text of an error that is sent to a client.
 pub(crate) fn complaint(text: &str) -> Option<String> {
     let is_error = |event: &str| matches!(event, "pusher:error" | "pusher:subscription_error");
-    // Events for subscribers are many, and none of them is parsed here. The order of the fields depends on the dialect.
+    // There are many events for subscribers, which must not be parsed here. The order of the fields depends on the dialect.
     let may_be = ["\"pusher:error\"", "\"pusher:subscription_error\""].iter().any(|event| text.contains(event));
     if !may_be {
         return None;
@@ -107,7 +107,7 @@ pub(crate) fn complaint(text: &str) -> Option<String> {
         data => data.clone(),
     };
     let reason = data["message"].as_str().or_else(|| data["error"].as_str())?;
-    // The signature that came instead is nothing for a log.
+    // The signature that was sent does not belong in a log.
     let reason = reason.split(", but got ").next().unwrap_or_default();
     let reason = start(reason);
     Some(match data["code"].as_u64() {

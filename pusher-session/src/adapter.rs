@@ -1,4 +1,4 @@
-//! What the parts of a WebSocket mean for the protocol, for loops that keep the two machines apart as `pusher-driver` does.
+//! Translations between the WebSocket and the protocol, for loops that keep the two machines apart, as `pusher-driver` does.
 
 use alloc::string::ToString;
 use core::fmt;
@@ -20,7 +20,7 @@ pub fn limits(config: &Config) -> Limits {
         .max_output_len(MAX_OUTPUT_LEN)
 }
 
-/// Returns the request that upgrades a stream. Headers of the endpoint take the place of `Host` and `User-Agent`.
+/// Returns the request that upgrades a stream. Headers of the endpoint replace `Host` and `User-Agent`.
 #[must_use]
 pub fn upgrade_request(request: &ConnectRequest) -> Request {
     let host = host_header(&request.host, request.port, request.tls);
@@ -39,7 +39,8 @@ pub fn not_upgraded(error: HandshakeError) -> CloseReason {
     })
 }
 
-/// Returns why a socket ends on which the server broke a rule of RFC 6455. The WebSocket has said so in a close frame.
+/// Returns the reason for closing a socket on which the server broke a rule of RFC 6455. The WebSocket has already created
+/// the close frame.
 #[must_use]
 pub fn violated(violation: Violation) -> CloseReason {
     match violation {
@@ -48,7 +49,7 @@ pub fn violated(violation: Violation) -> CloseReason {
     }
 }
 
-/// Returns why a socket ends that did not take a message.
+/// Returns the reason for closing a socket that did not accept a message.
 #[must_use]
 pub fn not_sent(error: SendError) -> CloseReason {
     match error {
@@ -57,19 +58,19 @@ pub fn not_sent(error: SendError) -> CloseReason {
     }
 }
 
-/// Returns why a socket ends on which the server sent this close frame.
+/// Returns the reason for the end of a socket on which the server sent this close frame.
 #[must_use]
 pub fn closed(frame: Option<pusher_websocket::CloseFrame>) -> CloseReason {
     CloseReason::Closed(frame.map(|frame| CloseFrame { code: frame.code, reason: frame.reason.into() }))
 }
 
-/// Returns the close frame in the words of the WebSocket.
+/// Converts a close frame for the WebSocket.
 #[must_use]
 pub fn close_frame(frame: &CloseFrame) -> pusher_websocket::CloseFrame {
     pusher_websocket::CloseFrame { code: frame.code, reason: frame.reason.clone().into() }
 }
 
-/// Returns the failure that an error below the WebSocket stands for.
+/// Returns the failure that corresponds to an error below the WebSocket.
 #[must_use]
 pub fn failed(error: &dyn fmt::Display) -> CloseReason {
     CloseReason::Failed(TransportError::Io(error.to_string()))
@@ -91,7 +92,7 @@ pub fn close_reason(error: &std::io::Error) -> CloseReason {
     if is_end(error) { CloseReason::Dropped } else { failed(error) }
 }
 
-/// Bytes that may wait for a server that does not read: 16 MiB.
+/// The most bytes that may wait for a server that does not read: 16 MiB.
 pub const MAX_OUTPUT_LEN: usize = 16 * 1_024 * 1_024;
 
 #[cfg(all(test, feature = "std"))]

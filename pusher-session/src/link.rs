@@ -12,7 +12,7 @@ use crate::random::Random;
 
 /// A socket from the first byte of the upgrade request to the last one of its close frame.
 ///
-/// What the stream gave is kept until [`next`](Self::next) takes it, so that the end of a stream counts behind its last bytes.
+/// What was read is kept until [`next`](Self::next) takes it, so that the end of a stream comes after its last bytes.
 pub(crate) struct Link {
     stage: Stage,
     /// How the stream ended.
@@ -22,7 +22,7 @@ pub(crate) struct Link {
 enum Stage {
     Upgrading(Box<Upgrading>),
     Open(Open),
-    /// Without a WebSocket, for this reason until it is taken.
+    /// There is no WebSocket; the reason, until it is taken.
     Failed(Option<CloseReason>),
 }
 
@@ -40,20 +40,20 @@ struct Open {
     socket: Box<WebSocket<Random>>,
     /// Whether [`Input::Opened`] was taken.
     is_told: bool,
-    /// Bytes received when a sign of life was last taken.
+    /// Bytes received when a sign of life was last reported.
     reported: u64,
 }
 
-/// What the core has to know.
+/// What the core must be told.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Input {
     Opened,
     Frame(Frame),
-    /// A message of so many bytes was larger than the limit.
+    /// A message of this many bytes was larger than the limit.
     Skipped(u64),
     /// Bytes of a message that is not complete.
     Part,
-    /// The socket is of no use any more. There may be something to say to the server: a close frame.
+    /// The socket is of no more use. A close frame for the server may be waiting.
     Over(CloseReason),
 }
 
@@ -88,16 +88,16 @@ impl Link {
         }
     }
 
-    /// The stream gives nothing more.
+    /// Nothing more will be read from the stream.
     pub(crate) fn handle_end(&mut self, reason: CloseReason) {
         self.ended.get_or_insert(reason);
     }
 
-    /// Returns the next of what has come.
+    /// Returns the next input.
     pub(crate) fn next(&mut self) -> Option<Input> {
         match &mut self.stage {
             Stage::Upgrading(upgrading) => match self.ended.take()? {
-                // A refusal may end with the stream.
+                // The end of the stream may complete a refusal.
                 CloseReason::Dropped => Some(Input::Over(not_upgraded(upgrading.handshake.handle_end()))),
                 reason => Some(Input::Over(reason)),
             },
@@ -108,7 +108,7 @@ impl Link {
 
     /// # Errors
     ///
-    /// When the socket is of no use any more.
+    /// If the socket is of no more use.
     pub(crate) fn send(&mut self, text: &Text) -> Result<(), CloseReason> {
         match &mut self.stage {
             Stage::Open(open) => open.socket.send_text(text).map_err(not_sent),
@@ -123,17 +123,17 @@ impl Link {
         }
     }
 
-    /// Whether a goodbye can be said, or waited for.
+    /// Whether a close frame can be sent or awaited.
     pub(crate) fn can_linger(&self) -> bool {
         matches!(self.stage, Stage::Open(_)) && self.ended.is_none()
     }
 
-    /// Reads past what still comes. Returns whether both sides have closed, or nothing more can be done.
+    /// Discards what still arrives. Returns whether both sides have closed, or nothing more can be done.
     pub(crate) fn is_done(&mut self) -> bool {
         let Stage::Open(open) = &mut self.stage else { return true };
         loop {
             match open.socket.poll_message() {
-                // The server's answer to our close. After a close of the server's, nothing comes, and it ends the stream.
+                // This is the server's answer to our close. After a close by the server, nothing follows, and it ends the stream.
                 Ok(Received::Message(Message::Close(_))) | Err(_) => return true,
                 Ok(Received::Message(_) | Received::More) => {}
                 Ok(Received::Drained) => return self.ended.is_some(),
@@ -200,11 +200,11 @@ impl Open {
             Message::Pong => Input::Frame(Frame::Pong),
             Message::Skipped { len } => Input::Skipped(len),
             Message::Close(frame) => Input::Over(closed(frame)),
-            // There is nothing else yet.
+            // Nothing else has arrived yet.
             _ => Input::Part,
         })
     }
 }
 
-/// Bytes that are read at a time during the upgrade. An answer has a few hundred.
+/// Bytes that are read at a time during the upgrade. A response has a few hundred.
 const READ_LEN: usize = 1_024;

@@ -5,8 +5,8 @@ use core::fmt;
 use pusher_websocket::Masks;
 use sha1::{Digest, Sha1};
 
-/// Hashes of a secret seed and a counter. From what was drawn before, a peer cannot compute what comes next, as RFC 6455
-/// demands of masks (section 10.3): it would have to find the seed from its hashes.
+/// Hashes of a secret seed and a counter. A peer cannot predict the next bytes from earlier ones, as RFC 6455 requires for
+/// masks (section 10.3): it would have to find the seed from its hashes.
 pub(crate) struct Random {
     seed: [u8; SEED_LEN],
     counter: u64,
@@ -54,7 +54,7 @@ impl fmt::Debug for Random {
     }
 }
 
-/// Bytes of a seed: as many as no one can guess.
+/// Bytes of a seed, which is then impossible to guess.
 pub(crate) const SEED_LEN: usize = 32;
 
 /// Bytes of a SHA-1 hash: the masks of five frames.

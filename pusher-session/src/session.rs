@@ -1,4 +1,4 @@
-//! The machine of both: the core and its WebSockets.
+//! The core and its WebSockets in one machine.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -19,14 +19,14 @@ use crate::random::{Random, SEED_LEN};
 ///
 /// Four kinds of methods:
 ///
-/// 1. What the application wants: [`connect`](Self::connect), [`subscribe`](Self::subscribe) and their like. They take effect at
+/// 1. What the application wants: [`connect`](Self::connect), [`subscribe`](Self::subscribe) and so on. They take effect at
 ///    the next [`poll_action`](Self::poll_action).
 /// 2. What happened: `handle_*`. They never fail, and an unknown or closed socket is ignored.
 /// 3. What to do next: [`poll_action`](Self::poll_action) until it returns `None`, then [`poll_output`](Self::poll_output) for
 ///    every stream, then wait, at most until [`poll_timeout`](Self::poll_timeout).
 /// 4. What is true now: [`client`](Self::client), which is the core.
 ///
-/// The [crate's documentation](crate) has the loop.
+/// The [documentation of the crate](crate) shows the loop.
 ///
 /// # Examples
 ///
@@ -56,11 +56,11 @@ pub struct Session {
     random: Random,
     limits: Limits,
     close_timeout: Duration,
-    /// The latest time that an input carried.
+    /// The latest time of an input.
     now: Instant,
     /// The socket in use.
     link: Option<(SocketEpoch, Link)>,
-    /// Sockets that are not used any more, on their way out.
+    /// Sockets that are no longer used and are being closed.
     closing: Vec<Closing>,
     /// Sockets whose streams are to be dropped.
     over: VecDeque<SocketEpoch>,
@@ -79,9 +79,9 @@ struct Closing {
 pub enum Action {
     /// Open a stream to [`host`](ConnectRequest::host) and [`port`](ConnectRequest::port), with TLS if
     /// [`tls`](ConnectRequest::tls) says so. Once it is open, write its [output](Session::poll_output) and read. If it cannot be
-    /// opened, say so by [`handle_end`](Session::handle_end).
+    /// opened, report that with [`handle_end`](Session::handle_end).
     ///
-    /// An earlier stream may still be saying goodbye. A runtime that has only one stream at a time drops the earlier one.
+    /// An earlier stream may still be closing. A runtime that can have only one stream at a time drops the earlier one.
     Connect(SocketEpoch, ConnectRequest),
     /// Drop the stream, or the attempt to open it. It comes once for every [`Connect`](Self::Connect), also after
     /// [`handle_end`](Session::handle_end).
@@ -89,16 +89,16 @@ pub enum Action {
     /// Ask the application's server: post [`AuthRequest::body`] to its auth endpoint, and answer with
     /// [`handle_auth`](Session::handle_auth).
     RequestAuth(AuthRequest),
-    /// This authorization is not waited for any more. An answer to it has no effect.
+    /// The answer to this authorization is no longer needed, and would have no effect.
     CancelAuth(AuthId),
-    /// Tell the application. A message of the server's is a slice of the buffer that is read into: before an event is kept, or
-    /// sent to another thread, take it [`detached`](Event::detached).
+    /// Tell the application. A message of the server is a slice of the read buffer: before you keep an event, or send it to
+    /// another thread, [detach](Event::detached) it.
     Emit(Event),
 }
 
 /// What the application wants.
 impl Session {
-    /// Makes a client that does nothing yet. `seed` is 32 bytes from a strong source of randomness, such as the operating
+    /// Returns a client that does nothing yet. `seed` is 32 bytes from a strong source of randomness, such as the operating
     /// system's, and secret: WebSocket keys, masks and delays come from it. The same seed and inputs give the same outputs to
     /// the byte.
     #[must_use]
@@ -118,59 +118,58 @@ impl Session {
         }
     }
 
-    /// Sets how long a socket may take to close, 5 s unless set: to send what waits, and to receive the server's close frame.
+    /// Sets how long a socket may take to close: to send what is waiting, and to receive the server's close frame. Default 5 s.
     #[must_use]
     pub const fn close_timeout(mut self, timeout: Duration) -> Self {
         self.close_timeout = timeout;
         self
     }
 
-    /// Wants a connection, as [`Client::connect`].
+    /// Connects, and stays connected, like [`Client::connect`].
     pub fn connect(&mut self) {
         self.core.connect();
     }
 
-    /// Wants no connection, as [`Client::disconnect`]. The client has said goodbye when [`has_streams`](Self::has_streams)
-    /// returns false.
+    /// Disconnects, like [`Client::disconnect`]. The goodbye is complete when [`has_streams`](Self::has_streams) returns false.
     pub fn disconnect(&mut self) {
         self.core.disconnect();
     }
 
-    /// Wants a channel, as [`Client::subscribe`].
+    /// Subscribes to a channel, like [`Client::subscribe`].
     pub fn subscribe(&mut self, channel: ChannelName) {
         self.core.subscribe(channel);
     }
 
-    /// Wants a channel no longer, as [`Client::unsubscribe`].
+    /// Unsubscribes from a channel, like [`Client::unsubscribe`].
     pub fn unsubscribe(&mut self, channel: &ChannelName) {
         self.core.unsubscribe(channel);
     }
 
-    /// Wants to be signed in, as [`Client::signin`].
+    /// Signs the user in, like [`Client::signin`].
     pub fn signin(&mut self) {
         self.core.signin();
     }
 
-    /// Wants to be signed in no longer, as [`Client::signout`].
+    /// Signs the user out, like [`Client::signout`].
     pub fn signout(&mut self) {
         self.core.signout();
     }
 
-    /// Moves to another application or other servers, as [`Client::switch`].
+    /// Switches to another application or other servers, like [`Client::switch`].
     pub fn switch(&mut self, key: AppKey, endpoints: Endpoints) {
         self.core.switch(key, endpoints);
     }
 
-    /// Passes on what the operating system says of the network, as [`Client::network_changed`].
+    /// Passes on what the operating system reports about the network, like [`Client::network_changed`].
     pub fn network_changed(&mut self, hint: NetworkHint) {
         self.core.network_changed(hint);
     }
 
-    /// Sends a client event, as [`Client::trigger`].
+    /// Sends a client event, like [`Client::trigger`].
     ///
     /// # Errors
     ///
-    /// When it cannot be sent now, see [`TriggerError`].
+    /// If it cannot be sent now; see [`TriggerError`].
     pub fn trigger(
         &mut self,
         channel: &ChannelName,
@@ -184,25 +183,25 @@ impl Session {
 
 /// What happened.
 impl Session {
-    /// Returns room to read into, 1 to 64 KiB; empty if the socket is closed.
+    /// Returns the buffer to read into, 1 to 64 KiB; it is empty if the socket is closed.
     ///
-    /// Take all [actions](Self::poll_action) before the next read, and drop the events or keep them [`detached`](Event::detached): the same
-    /// memory is read into again then, and otherwise more is allocated.
+    /// Take all [actions](Self::poll_action) before the next read, and drop the events or [detach](Event::detached) them: then the same
+    /// memory is used again; otherwise more is allocated.
     pub fn read_buffer(&mut self, socket: SocketEpoch) -> &mut [u8] {
         self.link(socket).map_or_else(Default::default, Link::read_buffer)
     }
 
     /// The first `len` bytes of the [read buffer](Self::read_buffer) have been read from the stream.
     ///
-    /// Not for the end of a stream, which many systems report as a read of 0 bytes: [`handle_end`](Self::handle_end) is.
+    /// For the end of a stream, which many systems report as a read of 0 bytes, call [`handle_end`](Self::handle_end) instead.
     pub fn handle_read(&mut self, socket: SocketEpoch, len: usize) {
         if let Some(link) = self.link(socket) {
             link.handle_read(len);
         }
     }
 
-    /// These bytes have been read from the stream: [`read_buffer`](Self::read_buffer) and [`handle_read`](Self::handle_read) for
-    /// bytes that are somewhere else, which are copied.
+    /// These bytes have been read from the stream. They are copied; [`read_buffer`](Self::read_buffer) and
+    /// [`handle_read`](Self::handle_read) avoid that.
     pub fn handle_bytes(&mut self, socket: SocketEpoch, mut bytes: &[u8]) {
         let Some(link) = self.link(socket) else { return };
         while !bytes.is_empty() {
@@ -218,7 +217,7 @@ impl Session {
         }
     }
 
-    /// The stream has taken the first `len` bytes of the [output](Self::poll_output).
+    /// The first `len` bytes of the [output](Self::poll_output) have been written to the stream.
     pub fn handle_written(&mut self, socket: SocketEpoch, len: usize) {
         if let Some(link) = self.link(socket) {
             link.handle_written(len);
@@ -228,26 +227,26 @@ impl Session {
     /// The stream ended, failed, or could not be opened. What was read before still counts.
     ///
     /// The reason is [`CloseReason::Dropped`] for a stream that ended or was reset, [`CloseReason::Failed`] for other failures,
-    /// and [`CloseReason::TlsUnavailable`] if TLS was asked for and there is none. With the feature `std`,
-    /// `close_reason` finds it for an error of a stream. During the upgrade, `Dropped` becomes what the server has said until
-    /// then, so read what there is before you report that writing failed.
+    /// and [`CloseReason::TlsUnavailable`] if TLS was requested and there is none. With the feature `std`,
+    /// `close_reason` returns it for an error of a stream. During the upgrade, `Dropped` is replaced by what the server has
+    /// sent so far, so read what there is before you report that writing failed.
     pub fn handle_end(&mut self, socket: SocketEpoch, reason: CloseReason) {
         if let Some(link) = self.link(socket) {
             link.handle_end(reason);
         }
     }
 
-    /// The application's server answered a request for authorization, or could not be asked, as [`Client::handle_auth`].
+    /// The application's server answered a request for authorization, or could not be asked; like [`Client::handle_auth`].
     pub fn handle_auth(&mut self, id: AuthId, answer: Result<AuthResponse, AuthError>, now: Instant) {
         self.core.handle_auth(id, answer, now);
     }
 
-    /// A request for authorization is on its way to `url`, as [`Client::note_auth_url`].
+    /// A request for authorization is on its way to `url`; like [`Client::note_auth_url`].
     pub fn note_auth_url(&mut self, id: AuthId, url: impl Into<Text>) {
         self.core.note_auth_url(id, url);
     }
 
-    /// The wall clock says `wall`, as [`Client::handle_wall_clock`]: without this call, a machine that slept may take minutes to
+    /// The wall clock shows `wall`; like [`Client::handle_wall_clock`]. Without this call, a machine that slept may take minutes to
     /// notice that its connection is dead.
     pub fn handle_wall_clock(&mut self, wall: Duration, now: Instant) {
         self.core.handle_wall_clock(wall, now);
@@ -258,9 +257,9 @@ impl Session {
 impl Session {
     /// Returns the next thing to do, or `None` until something happens or [`poll_timeout`](Self::poll_timeout) comes.
     ///
-    /// One call handles at most one message that was read, in the order of their arrival, so that what the application wants
-    /// because of an event counts for the next message. Deadlines up to `now` are handled last: a message that was read
-    /// counts before the deadline that waits for it.
+    /// One call handles at most one message that was read, in the order of their arrival, so that calls of the application in
+    /// response to an event take effect before the next message. Deadlines up to `now` are handled last: a message that was
+    /// read comes before the deadline for it.
     ///
     /// `now` comes from a monotonic clock of any origin. If it runs backwards, the latest value seen is used.
     pub fn poll_action(&mut self, now: Instant) -> Option<Action> {
@@ -280,13 +279,13 @@ impl Session {
         }
     }
 
-    /// Returns the bytes to write next, empty if nothing waits or the socket is closed. A stream that is being opened has its
-    /// upgrade request.
+    /// Returns the bytes to write next; empty if nothing is waiting or the socket is closed. For a stream that is being opened,
+    /// these are the upgrade request.
     pub fn poll_output(&mut self, socket: SocketEpoch) -> &[u8] {
         self.link(socket).map_or_else(Default::default, Link::poll_output)
     }
 
-    /// Returns when [`poll_action`](Self::poll_action) has something to do, if nothing else happens before. It is known after
+    /// Returns when [`poll_action`](Self::poll_action) has something to do, if nothing else happens before. Ask after
     /// all actions have been taken.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
@@ -296,14 +295,14 @@ impl Session {
 
 /// What is true now.
 impl Session {
-    /// Returns the core, for what it knows: [`Client::state`], [`Client::channel`] and their like.
+    /// Returns the core, which can be asked for its [state](Client::state), its [channels](Client::channel) and so on.
     #[must_use]
     pub const fn client(&self) -> &Client {
         &self.core
     }
 
-    /// Whether a stream is open, being opened, or not yet dropped. The last one goes some time after
-    /// [`disconnect`](Self::disconnect), at most the [close timeout](Self::close_timeout).
+    /// Whether a stream is open, being opened, or not yet dropped. After
+    /// [`disconnect`](Self::disconnect), the last one is gone within the [close timeout](Self::close_timeout).
     #[must_use]
     pub fn has_streams(&self) -> bool {
         self.link.is_some() || !self.closing.is_empty() || !self.over.is_empty()
@@ -320,7 +319,7 @@ impl Session {
         }
     }
 
-    /// Does what the core wants done inside, and returns what is to be done outside.
+    /// Performs the actions of the core that concern the WebSockets, and returns the others.
     fn take(&mut self, action: pusher_proto::Action) -> Option<Action> {
         match action {
             pusher_proto::Action::Connect(socket, request) => {
@@ -357,7 +356,7 @@ impl Session {
         }
     }
 
-    /// Lets a socket end by itself, if that may take a while.
+    /// Lets a socket close by itself, if that may take a while.
     fn retire(&mut self, socket: SocketEpoch, link: Link) {
         if !link.can_linger() {
             return self.over.push_back(socket);
@@ -368,7 +367,7 @@ impl Session {
         self.closing.push(Closing { socket, link, until: self.now + self.close_timeout });
     }
 
-    /// Hands the next of what was read to the core. Returns whether there was something.
+    /// Passes the next input to the core. Returns whether there was one.
     fn advance(&mut self) -> bool {
         let Some((socket, link)) = &mut self.link else { return false };
         let (socket, now) = (*socket, self.now);
@@ -388,7 +387,7 @@ impl Session {
         true
     }
 
-    /// Drops sockets that have closed or had time enough to. Returns whether there was one.
+    /// Drops sockets that have closed, or had enough time to. Returns whether there was one.
     fn end_closing(&mut self) -> bool {
         let Self { closing, over, now, .. } = self;
         closing.retain_mut(|closing| {
@@ -401,7 +400,7 @@ impl Session {
         !over.is_empty()
     }
 
-    /// Lets the core act on its deadlines. Returns whether one has come.
+    /// Lets the core act on its deadlines. Returns whether one has passed.
     fn wake(&mut self) -> bool {
         let is_due = self.wake_at.take_if(|at| *at <= self.now).is_some();
         if is_due {
@@ -424,5 +423,5 @@ impl fmt::Debug for Session {
 /// How long a socket may take to close unless [`Session::close_timeout`] says otherwise.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Sockets that may be on their way out at a time. The oldest one is dropped for another.
+/// How many sockets may be closing at a time. For another one, the oldest is dropped.
 const MAX_CLOSING: usize = 4;
