@@ -227,13 +227,15 @@ options! {
     /// [`client_event_rate_limit`](Self::client_event_rate_limit) applies. Default 10 (Pusher docs, *Triggering client
     /// events*).
     client_event_rate: u32 = 10, check check_positive;
-    /// Sets what happens above [`client_event_rate`](Self::client_event_rate). Default [`Strictness::Warn`].
+    /// Sets what happens above [`client_event_rate`](Self::client_event_rate). Default [`Strictness::Warn`]: the event is
+    /// sent, since the server may have a higher limit.
     client_event_rate_limit: Strictness = Strictness::Warn;
     /// Sets the size of a client event's data, in bytes of JSON, above which
     /// [`client_event_len_limit`](Self::client_event_len_limit) applies. Default 10,240 (Pusher docs, *Triggering
     /// client events*).
     max_client_event_len: usize = 10 * 1_024, check check_positive;
-    /// Sets what happens above [`max_client_event_len`](Self::max_client_event_len). Default [`Strictness::Warn`].
+    /// Sets what happens above [`max_client_event_len`](Self::max_client_event_len). Default [`Strictness::Warn`]: the event
+    /// is sent, since the server may have a higher limit.
     client_event_len_limit: Strictness = Strictness::Warn;
     /// Sets how many events of an encrypted channel may wait while a newer key is requested. There are further limits:
     /// [`max_pending_events`](Self::max_pending_events), 16 MiB for each channel, and 64 MiB for all channels. Default

@@ -150,7 +150,8 @@ pub enum Activity {
 
 /// The activities of a server since [`Handle::activities`](crate::Handle::activities), in order.
 ///
-/// Up to 4,096 activities wait to be read, with up to 16 KiB of text that clients sent in each; beyond that, the oldest are lost. A server that is not watched collects nothing.
+/// Up to 4,096 activities wait to be read, with up to 16 KiB of text that clients sent in each; beyond that, the oldest are
+/// lost. A server that is not watched collects nothing.
 pub struct Activities {
     receiver: broadcast::Receiver<Activity>,
 }

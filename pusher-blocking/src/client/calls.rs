@@ -92,7 +92,8 @@ impl Client {
         self.0.unsubscribe(channel);
     }
 
-    /// Sends a client event to all other subscribers of a private or presence channel, with any data that implements `Serialize`. A [`Data`](pusher_proto::Data) is sent unchanged.
+    /// Sends a client event to all other subscribers of a private or presence channel, with any data that implements
+    /// `Serialize`. A [`Data`](pusher_proto::Data) is sent unchanged.
     /// # Errors
     ///
     /// If the event cannot be sent on this channel now, or a name or the data is invalid. The event is not queued in

@@ -188,7 +188,8 @@ impl Client {
         }
     }
 
-    /// Sends a client event to all other subscribers of a private or presence channel, with any data that implements `Serialize`. A [`Data`](pusher_proto::Data) is sent unchanged.
+    /// Sends a client event to all other subscribers of a private or presence channel, with any data that implements
+    /// `Serialize`. A [`Data`](pusher_proto::Data) is sent unchanged.
     /// # Errors
     ///
     /// If the event cannot be sent on this channel now, or a name or the data is invalid. The event is not queued in

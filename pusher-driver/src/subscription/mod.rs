@@ -280,7 +280,8 @@ impl Subscription {
         }
     }
 
-    /// Sends a client event to all other subscribers of this private or presence channel, with any data that implements `Serialize`. A [`Data`](pusher_proto::Data) is sent unchanged.
+    /// Sends a client event to all other subscribers of this private or presence channel, with any data that implements
+    /// `Serialize`. A [`Data`](pusher_proto::Data) is sent unchanged.
     /// # Errors
     ///
     /// If the event cannot be sent on this channel now, or the name or the data is invalid. The event is not queued in

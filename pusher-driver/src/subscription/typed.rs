@@ -14,7 +14,8 @@ use crate::decoder::{Decoder, TypedError};
 /// must not miss appears as an error, after which the stream continues: an unreadable payload, a gap, or a refused
 /// subscription. The first success is skipped, although [`is_gap`](pusher_proto::Event::is_gap) returns true for it,
 /// because every stream would otherwise begin with an error: load the state after
-/// [`subscribed`](Subscription::subscribed), before the first `recv`. For everything else, read the [`Subscription`] itself, or use a second handle of the channel.
+/// [`subscribed`](Subscription::subscribed), before the first `recv`. For everything else, read the [`Subscription`] itself,
+/// or use a second handle of the channel.
 ///
 /// # Examples
 ///
