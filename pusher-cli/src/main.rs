@@ -20,6 +20,7 @@ mod profile;
 mod serve;
 mod server_log;
 mod signature;
+mod stream;
 mod target;
 mod trigger;
 mod trust;

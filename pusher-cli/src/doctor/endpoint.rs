@@ -8,10 +8,10 @@ use pusher_tokio::{
 
 use super::answer;
 use super::finding::Finding;
-use super::line::open;
 use super::patient::Patient;
 use super::upgrade::one_line;
 use crate::mask;
+use crate::stream::open;
 
 pub(super) async fn private(patient: &mut Patient) -> Finding {
     let channel = patient.names.private.clone();

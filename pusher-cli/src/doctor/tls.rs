@@ -14,8 +14,8 @@ use x509_parser::parse_x509_certificate;
 use x509_parser::time::ASN1Time;
 
 use super::finding::Finding;
-use super::line::open_tcp;
 use super::patient::Patient;
+use crate::stream::open_tcp;
 use crate::trust;
 
 pub(super) async fn tls(patient: &mut Patient) -> Finding {
