@@ -21,6 +21,7 @@ use crate::input;
 use crate::inspect::{ChannelArgs, ChannelsArgs, TerminateArgs, UsersArgs};
 use crate::listen::ListenArgs;
 use crate::profile;
+use crate::record::{RecordArgs, ReplayArgs};
 use crate::signature::{SignArgs, VerifyArgs};
 use crate::target::Target;
 use crate::trigger::TriggerArgs;
@@ -82,6 +83,10 @@ pub(crate) enum Command {
     Console(ConsoleArgs),
     /// Run an auth endpoint for development, with users and rules from a file
     AuthServer(AuthServerArgs),
+    /// Record a live session in a file, without secrets
+    Record(RecordArgs),
+    /// Replay a recorded session, and report where the client differs
+    Replay(ReplayArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print the manual page, or write the pages of all commands

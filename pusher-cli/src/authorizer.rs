@@ -1,15 +1,18 @@
 //! Who authorizes the client: an endpoint, or the secret, if it is known.
 
+use pusher_driver::Credentials;
+use pusher_driver::adapter::{HttpAuthExt as _, HttpClient};
 use pusher_tokio::pusher_proto::signing::App;
 use pusher_tokio::{
-    AuthCall, AuthError, AuthResponse, AuthSubject, Authorizer, BoxedAuthorizer, ChannelName, Data, HttpAuth,
-    LocalAuth, NoAuth,
+    AuthBody, AuthCall, AuthError, AuthRequest, AuthResponse, AuthSubject, Authorizer, BoxedAuthorizer, ChannelName,
+    Data, HttpAuth, LocalAuth, NoAuth, Options,
 };
 use serde::Serialize;
 use serde_json::json;
 
 use crate::args::AuthArgs;
 use crate::failure::Failure;
+use crate::stream::open;
 
 /// Returns what authorizes these channels, and the sign-in if one is wanted.
 pub(crate) fn new(
@@ -18,6 +21,27 @@ pub(crate) fn new(
     channels: &[ChannelName],
     signs_in: bool,
 ) -> Result<BoxedAuthorizer, Failure> {
+    Ok(match source(app, args, channels, signs_in)? {
+        Source::Endpoint(endpoint) => Authorizer::boxed(*endpoint),
+        Source::Signer(signer) => Authorizer::boxed(*signer),
+        Source::None => NoAuth.boxed(),
+    })
+}
+
+/// What authorizes, for a client of the library or without one.
+pub(crate) enum Source {
+    Endpoint(Box<HttpAuth>),
+    Signer(Box<Signer>),
+    None,
+}
+
+/// Returns the same as [`new`] for a command that asks on its own.
+pub(crate) fn source(
+    app: Option<App>,
+    args: &AuthArgs,
+    channels: &[ChannelName],
+    signs_in: bool,
+) -> Result<Source, Failure> {
     let private = channels.iter().find(|channel| channel.kind().needs_auth());
     if args.auth_url.is_some() || args.user_auth_url.is_some() {
         if let Some(channel) = private.filter(|_| args.auth_url.is_none()) {
@@ -26,16 +50,16 @@ pub(crate) fn new(
         if signs_in && args.user_auth_url.is_none() {
             return Err(Failure::usage("--signin needs --user-auth-url"));
         }
-        return Ok(endpoint(args)?.boxed());
+        return Ok(Source::Endpoint(Box::new(endpoint(args)?)));
     }
     if !args.headers()?.is_empty() {
         return Err(Failure::usage("headers are for auth endpoints: use --auth-url or --user-auth-url"));
     }
     match (app, private) {
-        (Some(app), _) => Ok(Signer::new(app, args)?.boxed()),
+        (Some(app), _) => Ok(Source::Signer(Box::new(Signer::new(app, args)?))),
         (None, Some(channel)) => Err(Failure::usage(format!("{channel} needs --secret or --auth-url"))),
         (None, None) if signs_in => Err(Failure::usage("--signin needs --secret or --user-auth-url")),
-        (None, None) => Ok(NoAuth.boxed()),
+        (None, None) => Ok(Source::None),
     }
 }
 
@@ -67,7 +91,7 @@ pub(crate) fn with_fields(mut auth: HttpAuth, args: &AuthArgs) -> Result<HttpAut
 }
 
 /// Signs for the user that the flags describe.
-struct Signer {
+pub(crate) struct Signer {
     app: App,
     channels: LocalAuth,
     /// What a sign-in says of the user.
@@ -81,17 +105,36 @@ impl Signer {
         let user_data = user_data(id, &info, &args.watchlist)?;
         Ok(Self { channels: LocalAuth::new(app.clone()).user(id, &info), app, user_data })
     }
+
+    fn sign(&self, request: &AuthRequest) -> Result<AuthResponse, AuthError> {
+        match &request.subject {
+            AuthSubject::Channel(_) => self.channels.sign(request),
+            AuthSubject::User => {
+                let signed = self.app.authenticate_user(&request.socket_id, self.user_data.as_str());
+                signed.map_err(|error| AuthError::Handler(error.to_string()))
+            }
+        }
+    }
 }
 
 impl Authorizer for Signer {
     async fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
-        match &call.request().subject {
-            AuthSubject::Channel(_) => self.channels.authorize(call).await,
-            AuthSubject::User => {
-                let signed = self.app.authenticate_user(&call.request().socket_id, self.user_data.as_str());
-                signed.map_err(|error| AuthError::Handler(error.to_string()))
-            }
-        }
+        self.sign(call.request())
+    }
+}
+
+impl Source {
+    /// Answers a request as the client's authorizer does.
+    pub(crate) async fn answer(&self, request: &AuthRequest, options: &Options) -> Result<AuthResponse, AuthError> {
+        let endpoint = match self {
+            Self::Endpoint(endpoint) => endpoint,
+            Self::Signer(signer) => return signer.sign(request),
+            Self::None => return Err(AuthError::NotConfigured),
+        };
+        let http = endpoint.request(&[request], AuthBody::Form, Credentials::new())?;
+        let response = HttpClient::new().post(&http, |host, port, tls| open(options.clone(), host, port, tls)).await;
+        // There is one answer for each request.
+        endpoint.answers(response, &[request]).pop().unwrap_or(Err(AuthError::NotConfigured))
     }
 }
 

@@ -1,7 +1,7 @@
 //! `pusher listen`
 
 mod args;
-mod describe;
+pub(crate) mod describe;
 mod exec;
 
 use std::pin::pin;
@@ -135,13 +135,10 @@ impl Listener {
     }
 
     fn is_shown(&self, event: &Event) -> bool {
-        match event {
-            Event::Diagnostic(Diagnostic::KeyRetry { .. } | Diagnostic::ForeignKey { .. }) => !self.args.json,
-            Event::Diagnostic(_) => false,
-            // For people, the change of state says the same.
-            Event::ConnectionError(error) if !self.args.json && !is_going_on(error) => false,
-            event if !self.args.json && is_about_connection(event) => true,
-            event => self.args.events.is_empty() || self.is_selected(event),
+        let is_selected = self.args.events.is_empty() || self.is_selected(event);
+        match self.args.json {
+            true => !matches!(event, Event::Diagnostic(_)) && is_selected,
+            false => is_for_people(event) && (is_about_connection(event) || is_selected),
         }
     }
 
@@ -190,13 +187,25 @@ impl Listener {
     }
 }
 
+/// Whether a person wants to know this at all.
+pub(crate) fn is_for_people(event: &Event) -> bool {
+    match event {
+        Event::Diagnostic(diagnostic) => {
+            matches!(diagnostic, Diagnostic::KeyRetry { .. } | Diagnostic::ForeignKey { .. })
+        }
+        // The change of state says the same.
+        Event::ConnectionError(error) => is_going_on(error),
+        _ => true,
+    }
+}
+
 /// Whether the connection goes on after the error.
 fn is_going_on(error: &ConnectionError) -> bool {
     matches!(error, ConnectionError::Server(_) | ConnectionError::Protocol(_))
 }
 
 /// Whether a person wants to know this beside the events.
-fn is_about_connection(event: &Event) -> bool {
+pub(crate) fn is_about_connection(event: &Event) -> bool {
     matches!(event, Event::StateChanged { .. } | Event::ConnectionError(_) | Event::Unavailable | Event::Diagnostic(_))
 }
 

@@ -9,6 +9,7 @@ mod console;
 mod demo;
 mod doctor;
 mod failure;
+mod frames;
 mod http_api;
 mod input;
 mod inspect;
@@ -17,6 +18,7 @@ mod listen;
 mod mask;
 mod output;
 mod profile;
+mod record;
 mod serve;
 mod server_log;
 mod signature;
@@ -67,6 +69,8 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Verify(args) => signature::verify(args),
             Command::Console(args) => console::run(args).await,
             Command::AuthServer(args) => auth_server::run(args).await,
+            Command::Record(args) => record::record(args).await,
+            Command::Replay(args) => record::replay(args).await,
             Command::Completions(args) => completions::completions(&args),
             Command::Man(args) => completions::man(&args),
         }

@@ -20,8 +20,12 @@ impl<'a> Json<'a> {
 }
 
 /// One line for a person.
-pub(super) fn human(event: &Event) -> String {
-    let time = time_of_day();
+pub(crate) fn human(event: &Event) -> String {
+    human_at(&time_of_day(), event)
+}
+
+/// The same for an event of another time.
+pub(crate) fn human_at(time: &str, event: &Event) -> String {
     let channel = event.channel().map_or("", ChannelName::as_str);
     let (name, data) = (printable(event.name()), data(event).unwrap_or_default());
     let data = printable(&data);
@@ -30,9 +34,9 @@ pub(super) fn human(event: &Event) -> String {
         Event::SubscriptionSucceeded { presence: Some(presence), .. } => {
             format!("{DIM}{time}{DIM:#}  {CHANNEL}{channel}{CHANNEL:#}  {DIM}{name}{DIM:#}  {}", roster(presence))
         }
-        Event::MemberAdded { member, .. } => on_channel(&time, channel, "joined", member),
-        Event::MemberRemoved { member, .. } => on_channel(&time, channel, "left", member),
-        Event::MemberUpdated { member, .. } => on_channel(&time, channel, "changed", member),
+        Event::MemberAdded { member, .. } => on_channel(time, channel, "joined", member),
+        Event::MemberRemoved { member, .. } => on_channel(time, channel, "left", member),
+        Event::MemberUpdated { member, .. } => on_channel(time, channel, "changed", member),
         Event::StateChanged { current, .. } => format!("{DIM}{time}  {}{DIM:#}", printable(&state(current))),
         Event::Channel(event) => {
             let sender = event.user_id().map_or_else(String::new, |id| format!("  {DIM}from {}{DIM:#}", printable(id)));
@@ -41,37 +45,37 @@ pub(super) fn human(event: &Event) -> String {
         Event::User(_) => format!("{DIM}{time}{DIM:#}  {CHANNEL}to the user{CHANNEL:#}  {BOLD}{name}{BOLD:#}  {data}"),
         Event::SignedIn { id, .. } => format!("{DIM}{time}{DIM:#}  signed in as {}", printable(id)),
         Event::SigninError { error, retry_at } => warning(
-            &time,
+            time,
             None,
             &format!("sign-in: {}{}", with_causes(error), if retry_at.is_some() { "; retrying" } else { "" }),
         ),
         Event::UserContinuityLost { .. } => {
-            warning(&time, None, "the connection was lost: events for the user may be missing here")
+            warning(time, None, "the connection was lost: events for the user may be missing here")
         }
         Event::Watchlist { user_ids, .. } => {
             let users = list(user_ids.iter().map(Text::as_str), user_ids.len());
             format!("{DIM}{time}{DIM:#}  {BOLD}{name}{BOLD:#}  {users}")
         }
         Event::ContinuityLost { .. } => {
-            warning(&time, Some(channel), "the connection was lost: events may be missing here")
+            warning(time, Some(channel), "the connection was lost: events may be missing here")
         }
         Event::DecryptionError { event, error, .. } => {
-            warning(&time, Some(channel), &format!("cannot decrypt {event}: {}", with_causes(error)))
+            warning(time, Some(channel), &format!("cannot decrypt {event}: {}", with_causes(error)))
         }
         Event::SubscriptionError { error, retry_at: None, .. } => {
-            warning(&time, Some(channel), &with_causes(error).to_string())
+            warning(time, Some(channel), &with_causes(error).to_string())
         }
         Event::SubscriptionError { error, retry_at: Some(_), .. } => {
-            warning(&time, Some(channel), &format!("{}; retrying", with_causes(error)))
+            warning(time, Some(channel), &format!("{}; retrying", with_causes(error)))
         }
         Event::Diagnostic(Diagnostic::KeyRetry { channel, error, .. }) => {
-            warning(&time, Some(channel.as_str()), &format!("no newer key: {}; retrying", with_causes(error)))
+            warning(time, Some(channel.as_str()), &format!("no newer key: {}; retrying", with_causes(error)))
         }
-        Event::Diagnostic(diagnostic) => warning(&time, None, &diagnostic.to_string()),
-        Event::ConnectionError(error) => warning(&time, None, &with_causes(error).to_string()),
-        Event::Unavailable => warning(&time, None, "still not connected; retrying"),
+        Event::Diagnostic(diagnostic) => warning(time, None, &diagnostic.to_string()),
+        Event::ConnectionError(error) => warning(time, None, &with_causes(error).to_string()),
+        Event::Unavailable => warning(time, None, "still not connected; retrying"),
         Event::Lagged { missed } => {
-            warning(&time, None, &format!("{missed} events arrived faster than they were printed and are missing here"))
+            warning(time, None, &format!("{missed} events arrived faster than they were printed and are missing here"))
         }
         _ => {
             let words = [channel, &name, &data].into_iter().filter(|word| !word.is_empty());

@@ -1,0 +1,177 @@
+//! What applications publish, and who their users are, in a recording that hides it.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+/// Replaces payloads by texts of the same length, and users by numbers.
+#[derive(Default)]
+pub(super) struct Redactor(BTreeMap<String, String>);
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    event: String,
+    channel: Option<String>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    user_id: Option<Value>,
+}
+
+impl Redactor {
+    /// Returns a frame without what it is about. `None` if it contains nothing to replace.
+    pub(super) fn frame(&mut self, text: &str) -> Option<String> {
+        let Ok(Envelope { event, channel, data, user_id }) = serde_json::from_str(text) else {
+            // The core refuses it too, in most cases, and then its length is all that matters.
+            return Some("x".repeat(text.len()));
+        };
+        let mut frame = json!({ "event": event });
+        let user = channel.as_deref().and_then(|channel| channel.strip_prefix(USER_CHANNEL)).map(str::to_owned);
+        if let Some(user) = &user {
+            frame["channel"] = format!("{USER_CHANNEL}{}", self.name(user)).into();
+        } else if let Some(channel) = channel {
+            frame["channel"] = channel.into();
+        }
+        if let Some(mut id) = user_id {
+            self.user(&mut id);
+            frame["user_id"] = id;
+        }
+        if event.starts_with("pusher:") || event.starts_with("pusher_internal:") {
+            if user.is_none() && !HAVE_USERS.iter().any(|part| event.contains(part)) {
+                return text.contains(USER_CHANNEL).then(|| self.complaint(text));
+            }
+            frame["data"] = self.data(data.map_or("null", RawValue::get));
+        } else if let Some(data) = data {
+            frame["data"] = payload(data);
+        }
+        Some(frame.to_string())
+    }
+
+    /// Returns a message for the server, in which the user's own channel has its real name.
+    pub(super) fn send(&self, text: &str) -> Option<String> {
+        let mut message: Value = serde_json::from_str(text).ok().filter(|_| text.contains(USER_CHANNEL))?;
+        let channel = message.get_mut("data")?.get_mut("channel")?;
+        let name = channel.as_str()?.strip_prefix(USER_CHANNEL)?;
+        let (id, _) = self.0.iter().find(|(_, known)| *known == name)?;
+        *channel = format!("{USER_CHANNEL}{id}").into();
+        Some(message.to_string())
+    }
+
+    /// An error that names the channel of a user.
+    fn complaint(&self, text: &str) -> String {
+        // An id that begins with another one comes first.
+        let users = self.0.iter().rev();
+        users.fold(text.to_owned(), |text, (id, name)| {
+            text.replace(&format!("{USER_CHANNEL}{id}"), &format!("{USER_CHANNEL}{name}"))
+        })
+    }
+
+    /// Returns `channel_data` or `user_data` with the same users, by number.
+    pub(super) fn user_data(&mut self, text: &str) -> String {
+        match serde_json::from_str::<Value>(text) {
+            Ok(mut data) => {
+                self.walk(&mut data);
+                data.to_string()
+            }
+            Err(_) => "x".repeat(text.len()),
+        }
+    }
+
+    /// The data of a message about users: JSON, or JSON in a string.
+    fn data(&mut self, raw: &str) -> Value {
+        match serde_json::from_str(raw) {
+            Ok(Value::String(text)) => Value::String(self.user_data(&text)),
+            Ok(mut data) => {
+                self.walk(&mut data);
+                data
+            }
+            Err(_) => Value::Null,
+        }
+    }
+
+    /// Replaces everything that is not known to be part of the protocol.
+    fn walk(&mut self, value: &mut Value) {
+        let Value::Object(fields) = value else { return };
+        for (name, value) in fields {
+            match name.as_str() {
+                "id" | "user_id" => self.user(value),
+                "ids" | "user_ids" | "watchlist" => {
+                    value.as_array_mut().into_iter().flatten().for_each(|id| self.user(id));
+                }
+                "hash" => self.roster(value),
+                "presence" => self.walk(value),
+                "events" => value.as_array_mut().into_iter().flatten().for_each(|event| self.watched(event)),
+                "user_data" | "channel_data" => {
+                    if let Value::String(text) = value {
+                        *text = self.user_data(text);
+                    }
+                }
+                "count" if value.is_number() => {}
+                _ if value.is_null() => {}
+                _ => *value = blank(&value.to_string()),
+            }
+        }
+    }
+
+    /// Users of the watchlist who have come or gone.
+    fn watched(&mut self, event: &mut Value) {
+        let name = event["name"].take();
+        self.walk(event);
+        event["name"] = name;
+    }
+
+    /// The members of a presence channel: their infos by id.
+    fn roster(&mut self, value: &mut Value) {
+        let Value::Object(members) = value else { return };
+        let mut replaced = Map::new();
+        for (id, info) in std::mem::take(members) {
+            let info = if info.is_null() { info } else { blank(&info.to_string()) };
+            replaced.insert(self.name(&id), info);
+        }
+        *members = replaced;
+    }
+
+    fn user(&mut self, id: &mut Value) {
+        let text = match &*id {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => return,
+        };
+        *id = self.name(&text).into();
+    }
+
+    /// The same user has the same name everywhere in a recording.
+    fn name(&mut self, id: &str) -> String {
+        let next = self.0.len() + 1;
+        self.0.entry(id.to_owned()).or_insert_with(|| format!("user-{next}")).clone()
+    }
+}
+
+/// Returns JSON of this many bytes that says nothing.
+pub(super) fn filler(len: usize) -> String {
+    match len {
+        0 => String::new(),
+        1 => "0".to_owned(),
+        len => format!("\"{}\"", "x".repeat(len - 2)),
+    }
+}
+
+/// A payload of the same length. JSON in a string stays that.
+pub(super) fn payload(data: &RawValue) -> Value {
+    match serde_json::from_str::<String>(data.get()) {
+        Ok(text) => filler(text.len()).into(),
+        Err(_) => blank(data.get()),
+    }
+}
+
+/// A string that is as long as this JSON.
+fn blank(json: &str) -> Value {
+    "x".repeat(json.len().saturating_sub(2)).into()
+}
+
+/// What the name of a user's own channel begins with.
+const USER_CHANNEL: &str = "#server-to-user-";
+
+/// Parts of the names of the protocol's messages that are about users.
+const HAVE_USERS: [&str; 4] = ["member_", "subscription_succeeded", "signin_success", "watchlist_events"];
