@@ -18,7 +18,7 @@ use crate::failure::{Failure, SILENT_REFUSAL, is_silent_refusal};
 use crate::interrupt::interrupted;
 use crate::output;
 use crate::target::Target;
-use crate::{authorizer, connect};
+use crate::{authorizer, connect, tapped};
 
 pub(crate) async fn run(args: ListenArgs) -> Result<(), Failure> {
     let interrupted = interrupted()?;
@@ -37,7 +37,8 @@ fn client(args: &ListenArgs, target: &Target) -> Result<Client, Failure> {
     let config = connect::config(&args.credentials.key, target.endpoint()).max_attempts(None).build()?;
     let app = args.credentials.app_with_secret("")?;
     let authorizer = authorizer::new(app, &args.auth, &args.channels, args.signin)?;
-    Ok(pusher_tokio::connect_with(config, authorizer, &target.options()?)?)
+    let connect = if args.verbose { tapped::connect } else { pusher_tokio::connect_with };
+    Ok(connect(config, authorizer, &target.options()?)?)
 }
 
 struct Listener {

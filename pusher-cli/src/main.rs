@@ -23,6 +23,7 @@ mod serve;
 mod server_log;
 mod signature;
 mod stream;
+mod tapped;
 mod target;
 mod trigger;
 mod trust;

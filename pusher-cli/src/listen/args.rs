@@ -39,6 +39,9 @@ pub(crate) struct ListenArgs {
     /// Keep trying to reach the server; by default, three failed attempts before the first connection end the program
     #[arg(long)]
     pub(super) keep_trying: bool,
+    /// Show frames in both directions on standard error, without signatures
+    #[arg(long, short)]
+    pub(super) verbose: bool,
     /// Commands of --exec that run at the same time; while all are busy, events wait
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=256))]
     pub(super) exec_jobs: u64,
