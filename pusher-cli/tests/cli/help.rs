@@ -19,6 +19,8 @@ async fn every_command_has_help_that_lists_the_exit_codes() {
         &["sign", "channel", "--help"],
         &["verify", "--help"],
         &["auth-server", "--help"],
+        &["record", "--help"],
+        &["replay", "--help"],
         &["completions", "--help"],
         &["man", "--help"],
     ] {

@@ -14,6 +14,8 @@ mod listening;
 mod outages;
 #[expect(clippy::unwrap_used, reason = "only tests call it")]
 mod profiles;
+#[expect(clippy::unwrap_used, reason = "only tests call it")]
+mod record;
 mod secrets;
 mod serve;
 #[cfg(unix)]

@@ -84,7 +84,9 @@ async fn help_shows_nothing_of_the_environment() {
         "PUSHER_AUTH_HEADER",
         "PUSHER_URL",
     ];
-    for command in ["demo", "serve", "listen", "trigger", "channels", "channel", "users", "terminate", "auth-server"] {
+    for command in
+        ["demo", "serve", "listen", "trigger", "channels", "channel", "users", "terminate", "auth-server", "record"]
+    {
         let run = pusher_with(&names.map(|name| (name, TOFU)), &[command, "--help"]).await;
         assert_eq!(run.code, Some(0));
         assert!(!run.stdout.contains(TOFU), "{run:?}");
