@@ -10,7 +10,8 @@ async fn read_until(mut feed: reqwest::Response, text: &str) -> String {
     let mut read = String::new();
     while !read.contains(text) {
         let chunk = timeout(LIMIT, feed.chunk()).await.unwrap_or_else(|_| panic!("{text} is not in {read}"));
-        read += std::str::from_utf8(&chunk.unwrap().expect("the feed goes on")).unwrap();
+        read += std::str::from_utf8(&chunk.expect("the feed is readable").expect("the feed goes on"))
+            .expect("the feed is text");
     }
     read
 }
@@ -20,7 +21,7 @@ async fn console(url: &str, more: &[&str]) -> (Running, String) {
     let flags = ["console", "--url", url, "--key", "app-key", "--page-port", "0"];
     let mut running = Running::start(&[&flags[..], more].concat());
     let line = running.line_with("console of").await;
-    let page = line.split_whitespace().last().unwrap().to_owned();
+    let page = line.split_whitespace().last().expect("the line ends with the address").to_owned();
     (running, page)
 }
 
