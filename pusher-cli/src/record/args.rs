@@ -26,6 +26,10 @@ pub(crate) struct RecordArgs {
     pub(super) credentials: Credentials,
     #[command(flatten)]
     pub(super) auth: AuthArgs,
+    /// Do what the application does in this recording, at the same times, and list the kinds of events that come more or less
+    /// often than there
+    #[arg(long, value_name = "RECORDING", conflicts_with_all = ["channels", "signin", "count"])]
+    pub(super) repeat: Option<PathBuf>,
     /// Replace payloads by texts of the same length, and users by numbers
     #[arg(long)]
     pub(super) redact_data: bool,
@@ -78,7 +82,8 @@ const RECORD_NOTES: &str = notes!(
      infos of users and other payloads stay; --redact-data replaces payloads, ids and infos as well.\n\n"
     "Examples:\n  \
      pusher record --url ws://127.0.0.1:6001 --key app-key -c chat -o session.txt --timeout 60\n  \
-     pusher record --profile local -c private-orders presence-chat --redact-data -o session.txt\n\n"
+     pusher record --profile local -c private-orders presence-chat --redact-data -o session.txt\n  \
+     pusher record --profile staging --repeat session.txt -o staging.txt\n\n"
 );
 
 const REPLAY_NOTES: &str = notes!(

@@ -69,6 +69,11 @@ impl Live {
         Instant::from_elapsed(Duration::from_micros(micros))
     }
 
+    /// Returns when the session is as old as this.
+    pub(super) fn time_of(&self, at: Instant) -> tokio::time::Instant {
+        self.origin.checked_add(at.elapsed()).unwrap_or_else(tokio::time::Instant::now)
+    }
+
     /// Waits for the next input. What the socket has counts before a deadline, unless it always has more.
     pub(super) async fn next(&mut self) -> Input {
         if std::mem::take(&mut self.is_flooded) && self.is_due() {

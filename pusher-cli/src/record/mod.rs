@@ -8,6 +8,7 @@ mod forms;
 mod live;
 mod machine;
 mod redact;
+mod repeat;
 mod replay;
 mod sealed;
 mod serve;
@@ -27,6 +28,7 @@ use self::file::Writer;
 use self::format::{Input, output};
 use self::live::Live;
 use self::machine::{Machine, Setup};
+use self::repeat::Script;
 pub(crate) use self::replay::run as replay;
 use crate::failure::Failure;
 use crate::frames::{Direction, show, show_end, show_received};
@@ -37,7 +39,7 @@ use crate::{authorizer, connect};
 
 pub(crate) async fn record(args: RecordArgs) -> Result<(), Failure> {
     let mut interrupted = pin!(interrupted()?);
-    if args.channels.is_empty() && !args.signin {
+    if args.channels.is_empty() && !args.signin && args.repeat.is_none() {
         output::note("without --channel and --signin, only the connection is recorded");
     }
     let mut recorder = Recorder::new(&args)?;
@@ -46,7 +48,12 @@ pub(crate) async fn record(args: RecordArgs) -> Result<(), Failure> {
         () = &mut interrupted => Ok(()),
     };
     let ended = recorder.end().await;
-    result.and(ended)
+    result.and(ended)?;
+    match &recorder.script {
+        // What was interrupted cannot be compared.
+        Some(script) if recorder.is_repeated => script.compare(),
+        _ => Ok(()),
+    }
 }
 
 struct Recorder {
@@ -59,13 +66,21 @@ struct Recorder {
     counted: u64,
     was_connected: bool,
     is_full: bool,
+    /// What to do instead of the calls of the flags.
+    script: Option<Script>,
+    /// Whether all of it is done.
+    is_repeated: bool,
 }
 
 impl Recorder {
     fn new(args: &RecordArgs) -> Result<Self, Failure> {
         let target = args.place.target()?;
         let app = args.credentials.app_with_secret("")?;
-        let source = authorizer::source(app, &args.auth, &args.channels, args.signin)?;
+        let script = args.repeat.as_deref().map(Script::read).transpose()?;
+        let source = match &script {
+            Some(script) => authorizer::source(app, &args.auth, &script.channels(), script.signs_in())?,
+            None => authorizer::source(app, &args.auth, &args.channels, args.signin)?,
+        };
         // The key is checked here, since the recorded client does not see it.
         connect::config(&args.credentials.key, target.endpoint()).build()?;
         let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -82,18 +97,32 @@ impl Recorder {
             counted: 0,
             was_connected: false,
             is_full: false,
+            script,
+            is_repeated: false,
         })
     }
 
     async fn run(&mut self, args: &RecordArgs) -> Result<(), Failure> {
         let calls = args.channels.iter().cloned().map(Input::Subscribe);
         let signin = args.signin.then_some(Input::Signin);
-        for call in calls.chain(signin).chain([Input::Connect]) {
-            self.step(call)?;
+        if self.script.is_none() {
+            for call in calls.chain(signin).chain([Input::Connect]) {
+                self.step(call)?;
+            }
         }
         let deadline = args.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         while !self.is_full && args.count.is_none_or(|count| self.counted < count) {
+            let next_call = self.script.as_ref().map(|script| self.live.time_of(script.next_at()));
             let input = tokio::select! {
+                () = sleep_until(next_call.unwrap_or_else(Instant::now)), if next_call.is_some() => {
+                    match self.script.as_mut().and_then(Script::next) {
+                        Some(call) => call,
+                        None => {
+                            self.is_repeated = true;
+                            return Ok(());
+                        }
+                    }
+                }
                 input = self.live.next() => input,
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => return Ok(()),
             };
@@ -119,7 +148,11 @@ impl Recorder {
         self.machine.handle(input, now).map_err(Failure::failed)?;
         let mut result = Ok(());
         while let Some(action) = self.machine.poll(now) {
-            lines += &output(&action);
+            let line = output(&action);
+            if let Some(script) = &mut self.script {
+                script.observe(&line);
+            }
+            lines += &line;
             lines.push('\n');
             self.live.perform(&action);
             match &action {

@@ -301,3 +301,33 @@ async fn listen_shows_frames_in_both_directions_without_signatures() {
         assert!(!run.stderr.contains("app-key:") && !run.stderr.contains("app-secret"), "{run:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_is_repeated_against_a_server() {
+    let server = Server::start(options()).await.unwrap();
+    let (first, second) = (path("first.txt"), path("second.txt"));
+    let mut recording = record(&server.ws_url(), &first, &["-c", "chat", "private-a", "--count", "1"]);
+    recording.line_with(SUCCEEDED).await;
+    recording.line_with(SUCCEEDED).await;
+    publish(&server, "private-a", "1").await;
+    assert_eq!(recording.end().await.code, Some(0));
+
+    // The same again, with an event in time.
+    let mut text_of_first = fs::read_to_string(&first).unwrap();
+    let end = text_of_first.rfind(" ! disconnect").and_then(|at| text_of_first[..at].rfind('\n')).unwrap();
+    text_of_first.replace_range(end + 1.., "4.000000 ! disconnect\n");
+    fs::write(&first, text_of_first).unwrap();
+    let repeat = ["--repeat", text(&first)];
+    let mut repeating = record(&server.ws_url(), &second, &repeat);
+    repeating.line_with(SUCCEEDED).await;
+    repeating.line_with(SUCCEEDED).await;
+    publish(&server, "private-a", "2").await;
+    let run = repeating.end().await;
+    assert!(run.code == Some(0) && run.stdout.contains("as in the recording: "), "{run:?}");
+    expect_same(&second).await;
+
+    // Without the event.
+    let run = record(&server.ws_url(), &second, &repeat).end().await;
+    assert!(run.stdout.ends_with("recorded  now       event\n1         0         e  private-a\n"), "{run:?}");
+    run.expect_failure(1, "the server's events differ from the recording");
+}
