@@ -26,7 +26,7 @@ use crate::signature::{SignArgs, VerifyArgs};
 use crate::target::Target;
 use crate::trigger::TriggerArgs;
 
-/// What stands below the flags: remarks, examples, and the exit codes.
+/// What the help shows below the flags: remarks, examples, and the exit codes.
 macro_rules! notes {
     ($($text:literal)*) => {
         concat!($($text,)* "Exit codes: 0 success, 1 failure, 2 usage error, 3 cannot connect, 4 refused by the server.")
@@ -41,7 +41,7 @@ pub(crate) use notes;
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// When to colour the output; auto is for terminals, unless NO_COLOR is set
+    /// When to colour the output; auto colours it in terminals, unless NO_COLOR is set
     #[arg(long, value_enum, default_value_t, value_name = "WHEN", global = true)]
     pub(crate) color: Color,
 }
@@ -75,11 +75,11 @@ pub(crate) enum Command {
     Terminate(TerminateArgs),
     /// Find out what is wrong with a server, an auth endpoint or a network
     Doctor(DoctorArgs),
-    /// Print what a backend has to answer, and the string that it signs
+    /// Print the answer that a backend must give, and the string that it signs
     Sign(SignArgs),
     /// Check a signature, and show the string that has to be signed
     Verify(VerifyArgs),
-    /// Serve a page that shows what a client sees of a server, and publishes
+    /// Serve a page that shows what a client sees on a server, and can publish events
     Console(ConsoleArgs),
     /// Run an auth endpoint for development, with users and rules from a file
     AuthServer(AuthServerArgs),
@@ -97,7 +97,7 @@ pub(crate) enum Command {
 #[derive(Debug, clap::Args)]
 #[command(after_help = DEMO_NOTES)]
 pub(crate) struct DemoArgs {
-    /// Server to take the tour on, such as ws://127.0.0.1:6001 [default: a built-in development server]
+    /// Server to run the tour on, such as ws://127.0.0.1:6001 [default: a built-in development server]
     #[arg(long, requires_all = ["app_id", "key", "secret"])]
     pub(crate) url: Option<String>,
     /// Application id
@@ -142,13 +142,13 @@ pub(crate) struct ServeArgs {
     /// Encryption master key of the application [default: 32 bytes of value 7]
     #[arg(long, env = "PUSHER_SERVE_ENCRYPTION_MASTER_KEY", hide_env_values = true, value_name = "BASE64", value_parser = master_key)]
     pub(crate) master_key: Option<MasterKey>,
-    /// Server to speak like: pusher, reverb, laravel-websockets, soketi or sockudo
+    /// Server to imitate: pusher, reverb, laravel-websockets, soketi or sockudo
     #[arg(long, value_name = "NAME", default_value_t)]
     pub(crate) dialect: Dialect,
-    /// Serve the console's page also on an address that other machines can reach
+    /// Also serve the console's page on an address that other machines can reach
     #[arg(long)]
     pub(crate) console: bool,
-    /// Accept requests by every host name and from pages of every origin, not only those of this machine
+    /// Accept requests with any host name and from pages of any origin, not only those of this machine
     #[arg(long)]
     pub(crate) allow_any_origin: bool,
 }
@@ -251,7 +251,7 @@ pub(crate) struct AuthArgs {
     /// User info on presence channels and for sign-ins
     #[arg(long, value_name = "JSON", value_parser = json)]
     pub(crate) user_info: Option<Data>,
-    /// Users whose coming and going is reported after a sign-in
+    /// After a sign-in, report when these users come online or go offline
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub(crate) watchlist: Vec<String>,
 }
@@ -289,10 +289,10 @@ pub(crate) struct Place {
     /// Also trust the certificates in this PEM file, such as that of a private CA
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// Accept every TLS certificate: anyone on the way can then read and change what is sent
+    /// Accept every TLS certificate: anyone between you and the server can then read and change what is sent
     #[arg(long, conflicts_with = "ca_file")]
     insecure: bool,
-    /// Proxy on the way to the server, such as http://host:3128 or socks5://host:1080; for its password, prefer
+    /// Proxy for connections to the server, such as http://host:3128 or socks5://host:1080; for its password, prefer
     /// HTTPS_PROXY, HTTP_PROXY or ALL_PROXY
     #[arg(long, value_name = "URL", value_parser = proxy)]
     proxy: Option<Proxy>,
@@ -376,15 +376,16 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, &'static str> {
 const EXIT_CODES: &str = notes!();
 
 const DEMO_NOTES: &str = notes!(
-    "Without --url, the tour runs on a development server that it starts. With --url, it takes the same steps on that \
-     server, with the credentials of an application there, and reports what the server lacks as unsupported. Its \
-     channels have unique names. PUSHER_URL is ignored.\n\n"
+    "Without --url, the tour runs on a development server that the program starts. With --url, the tour takes \
+     the same steps on that server, with the credentials of an application there, and reports features that the server \
+     lacks as unsupported. The channels of the tour have unique names. PUSHER_URL is ignored.\n\n"
 );
 
 const SERVE_NOTES: &str = notes!(
     "The server has a WebSocket, the HTTP API, and endpoints that sign every user, and every channel whose name does \
-     not contain \"forbidden\", for sockets that are connected to it. It has one application, keeps nothing and is not \
-     made for production: use credentials of its own. PUSHER_KEY and PUSHER_SECRET have no effect here. Ctrl-C ends it.\n\n"
+     not contain \"forbidden\", for sockets that are connected to it. It has one application, stores nothing and is not \
+     made for production: do not give it the credentials of another server. PUSHER_KEY and PUSHER_SECRET have no \
+     effect here. Ctrl-C stops the server.\n\n"
 );
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub(crate) struct CompletionsArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = MAN_NOTES)]
 pub(crate) struct ManArgs {
-    /// Directory for the pages of all commands; without it, the page of the program is printed
+    /// Directory for the pages of all commands; without it, the page of the program itself is printed
     #[arg(long, value_name = "DIRECTORY")]
     dir: Option<PathBuf>,
 }

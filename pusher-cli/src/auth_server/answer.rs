@@ -74,7 +74,7 @@ impl Backend {
             Decision::Refuse(reason) => refused(reason),
             Decision::Fail(status) => {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                Err((status, "a rule lets this request fail".to_owned()))
+                Err((status, "a rule makes this request fail".to_owned()))
             }
             Decision::Sign => {
                 let info = match known {

@@ -24,7 +24,7 @@ use crate::output::{self, BOLD, WARNING};
 #[derive(Debug, clap::Args)]
 #[command(after_help = NOTES)]
 pub(crate) struct AuthServerArgs {
-    /// File with users and rules; without it, everyone is who they say and may subscribe to every channel
+    /// File with users and rules; without it, users are whoever they claim to be and may subscribe to every channel
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -35,7 +35,8 @@ pub(crate) struct AuthServerArgs {
     /// Address to listen on
     #[arg(long, default_value = "127.0.0.1")]
     host: IpAddr,
-    /// Origin of pages that may ask, beside those of this machine, such as `https://app.example`; may be repeated
+    /// Origin of pages that may send requests, in addition to the pages of this machine, such as `https://app.example`;
+    /// may be repeated
     #[arg(long, value_name = "URL")]
     allow_origin: Vec<String>,
     /// Print one JSON object per request: time, subject (the channel, or #signin), user, status, reason
@@ -79,10 +80,11 @@ fn cors(allowed: Vec<String>) -> CorsLayer {
 }
 
 const NOTES: &str = notes!(
-    "It answers on every path, to forms and JSON: with channel_name for a channel, without it for a sign-in. It is not \
-     made for production.\n\n"
-    "A user is known by the token in Authorization: Bearer TOKEN, or if the user has none by user_id in the request. The \
-     first rule whose pattern matches the channel decides; #signin is the sign-in. Without rules, all is allowed. A file:\n\n  \
+    "The server answers on every path, to forms and JSON. A request with channel_name is for a channel, and one without it \
+     for a sign-in. The server is not made for production.\n\n"
+    "A user is identified by the token in Authorization: Bearer TOKEN or, if the user has no token, by user_id in the \
+     request. The first rule whose pattern matches the channel decides; #signin stands for sign-ins. Without rules, \
+     everything is allowed. An example of a file:\n\n  \
      delay = 0.2                    # seconds before each answer\n\n  \
      [[users]]\n  \
      id = \"ann\"\n  \
@@ -95,7 +97,7 @@ const NOTES: &str = notes!(
      [[rules]]\n  \
      channels = \"presence-*\"\n  \
      status = 503                   # fails,\n  \
-     every = 3                      # each third time\n  \
+     every = 3                      # every third time\n  \
      delay = 2\n\n  \
      [[rules]]\n  \
      channels = \"private-old-*\"\n  \

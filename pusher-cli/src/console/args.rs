@@ -21,9 +21,9 @@ pub(crate) struct ConsoleArgs {
 }
 
 const NOTES: &str = notes!(
-    "The page is for this machine only. It shows what a client sees that is subscribed to the channels of -c; the client \
-     counts as a subscriber, and on presence channels as a member. With --app-id and a secret, the page also lists the \
-     channels that have subscribers, while it is open, and publishes events. `pusher serve` has a console of its own, which \
+    "The page is for this machine only. It shows what a client that is subscribed to the channels of -c sees; this client \
+     counts as a subscriber, and on presence channels as a member. With --app-id and a secret, the page can also publish \
+     events and, while it is open, lists the channels that have subscribers. `pusher serve` has a console of its own, which \
      shows all connections.\n\n"
     "Examples:\n  \
      pusher console --profile live -c orders presence-staff\n  \

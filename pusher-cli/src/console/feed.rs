@@ -87,7 +87,7 @@ impl Feed {
                     match live.recv().await {
                         Ok(message) => return Some((Ok(feed.event(&message)), (missed, live))),
                         Err(RecvError::Lagged(count)) => {
-                            let note = format!("{count} entries, which came faster than this page takes them");
+                            let note = format!("{count} entries, which arrived faster than this page could show them");
                             let missed_entry = Entry::new("missed").note(&note).bad(true);
                             if let Some(message) = message("entry", None, &missed_entry) {
                                 return Some((Ok(feed.event(&message)), (missed, live)));

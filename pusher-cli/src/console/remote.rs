@@ -212,7 +212,7 @@ fn entry(event: &Event) -> Option<Entry> {
             named("missed").note("the connection was lost: events may be missing here").bad(true)
         }
         Event::Lagged { missed } => {
-            let note = format!("{missed} events, which came faster than the console takes them");
+            let note = format!("{missed} events, which arrived faster than the console could show them");
             Entry::new("missed").note(&note).bad(true)
         }
         Event::DecryptionError { event, error, .. } => {

@@ -101,7 +101,7 @@ impl Watcher {
                 Some(Entry::new("call").note(note.trim_end()).bad(is_bad))
             }
             Activity::Missed { count } => {
-                let note = format!("{count} activities, which came faster than the console takes them");
+                let note = format!("{count} activities, which arrived faster than the console could show them");
                 Some(Entry::new("missed").note(&note).bad(true))
             }
             // Raw messages, which the other activities explain, and kinds that a newer server adds.

@@ -69,7 +69,7 @@ fn judge_token(patient: &Patient, response: &AuthResponse) -> Option<Finding> {
     if key != patient.args.credentials.key {
         // It is not shown: it may be a secret in the wrong place.
         return Some(
-            Finding::refused("auth begins with another key than --key")
+            Finding::refused("auth begins with a different key from --key")
                 .means("the endpoint signs for another application, or another environment")
                 .fix("give the endpoint the key and the secret of this application (Laravel: config:clear afterwards)"),
         );
@@ -87,12 +87,14 @@ fn signature(verified: Result<(), InvalidAuth>, is_secret_proven: bool) -> Optio
     let finding = Finding::refused(format!("the signature is wrong: {error}"));
     Some(match error {
         InvalidAuth::Signature if !is_secret_proven => Finding::refused("signed with another secret")
-            .means("the endpoint has the right key, and another secret than --secret: one of them is wrong")
+            .means("the endpoint has the right key, but a different secret from --secret: one of the two is wrong")
             .fix(
                 "give the endpoint the secret of this application, or add --app-id to check whether --secret is right",
             ),
         InvalidAuth::Signature => Finding::refused("signed with another secret")
-            .means("the endpoint has the right key, and the secret of another application; or it signs another text")
+            .means(
+                "the endpoint has the right key, but the secret of another application; or it signs a different string",
+            )
             .fix(
                 "give the endpoint the secret of this application; it must sign socket_id:channel_name[:channel_data]",
             ),
@@ -121,7 +123,7 @@ fn member(server: Option<Dialect>, channel_data: Option<&str>) -> Option<Finding
     if id.is_number() && server == Some(Dialect::Sockudo) {
         return Some(
             Finding::failed("user_id in channel_data is a number")
-                .means("Sockudo takes strings only")
+                .means("Sockudo accepts only strings")
                 .fix("write user_id as a string"),
         );
     }
@@ -131,7 +133,7 @@ fn member(server: Option<Dialect>, channel_data: Option<&str>) -> Option<Finding
     let fix = "add user_info to channel_data; null is enough";
     Some(if server == Some(Dialect::Reverb) {
         Finding::failed("channel_data has no user_info")
-            .means("Laravel Reverb then refuses this member, and every later one of the channel")
+            .means("Laravel Reverb then refuses this member, and every later member of the channel")
             .fix(fix)
     } else {
         let name = server.map_or("this server", title);
@@ -150,7 +152,7 @@ fn shared_secret(
     let Some(secret) = &response.shared_secret else {
         return Some(
             Finding::failed("the answer has no shared_secret")
-                .means("clients cannot decrypt: the endpoint takes the channel for a private one")
+                .means("clients cannot decrypt: the endpoint treats the channel as a private one")
                 .fix("set the encryption master key in the endpoint's server library, if you need encrypted channels"),
         );
     };
@@ -165,7 +167,7 @@ fn shared_secret(
     // Only if our master key is known.
     let ours = patient.app.as_ref()?.authorize_channel(socket_id, channel).ok()?.shared_secret?;
     (ours != *secret).then(|| {
-        Finding::failed("shared_secret follows from another master key")
+        Finding::failed("shared_secret is derived from another master key")
             .means("clients cannot decrypt what is published with --master-key")
             .fix("use one master key in the endpoint and where events are published")
     })

@@ -79,7 +79,9 @@ fn explain(failure: &ApiFailure, http_status: u16) -> Finding {
                 finding.means("the key does not belong to this id").fix("check --app-id and --key")
             } else {
                 finding
-                    .means("the key is known, and the signature does not fit: the secret is another application's")
+                    .means(
+                        "the key is known, but the signature does not match: the secret belongs to another application",
+                    )
                     .fix("check --secret, and --app-id: both must belong to --key")
             }
         }

@@ -19,10 +19,10 @@ pub(crate) struct DoctorArgs {
     pub(super) app_id: Option<String>,
     #[command(flatten)]
     pub(super) auth: AuthArgs,
-    /// Channels that the endpoint allows, one of each kind; kinds that are not named get a channel with a name of its own
+    /// Channels that the endpoint allows, one of each kind; for the other kinds, a unique name is used
     #[arg(long = "channel", short, num_args = 1.., value_name = "NAME", value_parser = channel_name)]
     pub(super) channels: Vec<ChannelName>,
-    /// Longest time for each check
+    /// Time limit for each check
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
     pub(super) timeout: Duration,
     /// Print one JSON object per check: check, outcome (ok, warning, failed or skipped), millis, seen, means, fix; and at the
@@ -32,13 +32,13 @@ pub(crate) struct DoctorArgs {
 }
 
 const NOTES: &str = notes!(
-    "The checks go from the name of the host up to a client event. Each says what was seen and, if that is not as it should \
-     be, what it means and what to do; the end names the first thing to fix. Warnings are no failures. A check that needs \
-     what has failed is left out. With the exit code 3, the server cannot be reached; with 4, it or the endpoint refused \
-     something.\n\n"
-    "Only --key and a server are needed. --app-id and --secret add the HTTP API and signatures, --auth-url the endpoint of \
-     an application. Channels have unique names unless they are named; the only event that is sent is a client event on \
-     the private channel.\n\n"
+    "The checks go from the name of the host up to a client event. Each reports what it saw and, if \
+     something is wrong, what that means and how to fix it; the last line names the first thing to fix. Warnings do not \
+     count as failures. Checks that depend on a failed one are left out. The exit code is 3 if the server cannot be \
+     reached, and 4 if the server or the endpoint refused something.\n\n"
+    "Only --key and a server are needed. --app-id and --secret add checks of the HTTP API and of \
+     signatures; --auth-url adds checks of an application's endpoint. Channels have unique names unless you name them \
+     with -c. The only event that is sent is a client event on the private channel.\n\n"
     "Examples:\n  \
      pusher doctor --url ws://127.0.0.1:6001 --key app-key\n  \
      pusher doctor --cluster eu --key KEY --app-id ID --secret-file FILE\n  \

@@ -39,7 +39,7 @@ pub(super) async fn cache(patient: &mut Patient) -> Finding {
             patient.evidence.cache_miss = Some(form);
             Finding::ok(format!("subscribed to {channel}: nothing is cached, and the server says so"))
         }
-        Ok(Ok(_)) => Finding::ok(format!("subscribed to {channel}: the last event came")),
+        Ok(Ok(_)) => Finding::ok(format!("subscribed to {channel}: the last event arrived")),
         Ok(Err(reason)) => lost(&reason),
         Err(_) => Finding::ok(format!("subscribed to {channel}; this server does not cache events")),
     }

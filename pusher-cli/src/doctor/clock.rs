@@ -23,12 +23,12 @@ pub(super) async fn clock(patient: &mut Patient) -> Finding {
             let causes = with_causes(&error);
             return Finding::warning(format!("no answer to an HTTP request: {causes}"))
                 .means("the HTTP API cannot be reached at this address either")
-                .fix("check that the server serves HTTP beside WebSockets");
+                .fix("check that the server serves HTTP as well as WebSockets");
         }
     };
     let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
     let Some(date) = date.and_then(|date| rfc2822::parse(date).ok()) else {
-        return Finding::skipped("the server does not say what time it is");
+        return Finding::skipped("the server does not send its time");
     };
     let ours = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(0));
     judge(date.timestamp().as_second() - ours)
@@ -37,7 +37,7 @@ pub(super) async fn clock(patient: &mut Patient) -> Finding {
 pub(super) fn clock_late(_patient: &Patient) -> Finding {
     Finding::warning("no answer to an HTTP request in time")
         .means("the HTTP API cannot be reached at this address either")
-        .fix("check that the server serves HTTP beside WebSockets")
+        .fix("check that the server serves HTTP as well as WebSockets")
 }
 
 /// `ahead` is how many seconds the server's clock is ahead of ours.

@@ -90,7 +90,7 @@ pub(super) async fn ask(patient: &Patient, request: &AuthRequest) -> Result<Auth
     let answer = HttpClient::new().post(&http, |host, port, tls| open(options.clone(), host, port, tls)).await;
     let response = answer.map_err(|error| {
         Finding::failed(error.to_string())
-            .means("the application's server is not reached, so no private channel works")
+            .means("the application's server cannot be reached, so no private channel works")
             .fix("check the URL of the endpoint, and that the application runs")
     })?;
     if !(200..300).contains(&response.status) {
@@ -126,29 +126,29 @@ fn refusal(patient: &Patient, response: &HttpResponse, subject: &AuthSubject) ->
     let finding = if status < 500 { Finding::refused(seen) } else { Finding::failed(seen) };
     match status {
         300..=399 if location.as_ref().is_some_and(|location| location.to_lowercase().contains("login")) => finding
-            .means("the endpoint does not know who asks, and sends people to the page for logging in (Laravel: auth)")
-            .fix("send what proves the user: --auth-header Cookie=… or --auth-header \"Authorization=Bearer …\""),
+            .means("the endpoint does not know who is asking, and redirects to the login page (Laravel: auth)")
+            .fix("identify the user: --auth-header Cookie=… or --auth-header \"Authorization=Bearer …\""),
         300..=399 => finding
             .means("clients do not follow redirects of the endpoint, which would carry headers elsewhere")
-            .fix("use the address that it redirects to: https, or the path without a slash at its end"),
+            .fix("use the address that it redirects to: https, or the path without a trailing slash"),
         401 => finding
-            .means("the endpoint does not know who asks: no session and no token, or they have expired")
-            .fix("send what proves the user: --auth-header Cookie=… or --auth-header \"Authorization=Bearer …\""),
+            .means("the endpoint does not know who is asking: no session and no token, or they have expired")
+            .fix("identify the user: --auth-header Cookie=… or --auth-header \"Authorization=Bearer …\""),
         403 => forbidden(patient, finding, subject),
         404 | 405 => finding
-            .means("there is no endpoint at this URL that takes POST")
+            .means("there is no endpoint at this URL that accepts POST")
             .fix("check the path: Laravel has /broadcasting/auth once Broadcast::routes() is called"),
         419 => finding
-            .means("Laravel's protection against CSRF: the request has no token of the session, or the session has expired")
+            .means("Laravel's protection against CSRF: the request lacks the token of the session, or the session has expired")
             .fix("send X-CSRF-TOKEN, or use Broadcast::routes with the middleware of your API, which needs no such token"),
         422 => finding
-            .means("the endpoint misses a parameter; clients send socket_id and channel_name as a form")
+            .means("the endpoint did not receive a parameter that it needs; clients send socket_id and channel_name as a form")
             .fix("check what the endpoint reads, and whether it expects JSON"),
         429 => finding
-            .means("the endpoint limits how often it may be asked, and clients ask once for each channel")
+            .means("the endpoint limits how often it may be called, and clients call it once for each channel")
             .fix("raise the limit for this path"),
         500..=599 => finding
-            .means("the application failed while it signed")
+            .means("the application failed while signing")
             .fix("check the logs of the application"),
         _ => finding.fix("check the logs of the application"),
     }
@@ -165,8 +165,8 @@ fn forbidden(patient: &Patient, finding: Finding, subject: &AuthSubject) -> Find
     }
     finding
         .only_warns()
-        .means(format!("the endpoint works, and has no rule that allows {channel}"))
-        .fix("name a channel that this user may join with --channel")
+        .means(format!("the endpoint works, but has no rule that allows {channel}"))
+        .fix("use --channel to name a channel that this user may join")
 }
 
 /// What a success without an authorization means.
@@ -175,7 +175,7 @@ fn unusable(error: &AuthError, response: &HttpResponse) -> Finding {
     if is_html(&body) {
         let title = title(&body).map_or_else(String::new, |title| format!(", with the title {title:?}"));
         return Finding::failed(format!("status {}, and a page of HTML{title}", response.status))
-            .means("the URL is that of a page, such as a form for logging in, or of a single-page application")
+            .means("the URL is that of a page, such as a login form, or of a single-page application")
             .fix("check the path of --auth-url: it must answer POST with JSON");
     }
     if body.trim().is_empty() {

@@ -20,7 +20,7 @@ pub(super) async fn greeting(patient: &mut Patient) -> Finding {
         }
         Ok(Greeting::Error(complaint)) => explain(patient, &complaint).await,
         Ok(Greeting::Other(event)) => Finding::failed(format!("the first message is {event:?}, not a greeting"))
-            .means("the server does not speak the Pusher protocol, or a proxy is in its place")
+            .means("the server does not speak the Pusher protocol, or a proxy answers in its place")
             .fix("check the address"),
         Err(CloseReason::Closed(Some(frame))) if frame.code >= FIRST_MEANINGFUL_CODE => {
             let complaint = Complaint { code: Some(frame.code.into()), text: frame.reason.to_string() };
@@ -33,7 +33,7 @@ pub(super) async fn greeting(patient: &mut Patient) -> Finding {
 }
 
 pub(super) fn greeting_late(_patient: &Patient) -> Finding {
-    Finding::failed("the WebSocket is open and the server does not greet")
+    Finding::failed("the WebSocket is open, but the server sends no greeting")
         .means("the server does not speak the Pusher protocol, or is stuck")
         .fix("check the address, and the logs of the server")
 }
@@ -54,7 +54,7 @@ pub(super) async fn ping(patient: &mut Patient) -> Finding {
 
 pub(super) fn ping_late(_patient: &Patient) -> Finding {
     Finding::failed("no answer to pusher:ping")
-        .means("clients take the connection for dead after each silence, and reconnect")
+        .means("clients consider the connection dead after each silence, and reconnect")
         .fix("check the logs of the server")
 }
 
@@ -73,18 +73,18 @@ pub(super) fn lost(reason: &CloseReason) -> Finding {
 /// What an error code of the protocol means, and what to do (Pusher protocol, *Error codes*).
 pub(super) fn advice(code: u64) -> Option<(&'static str, &'static str)> {
     Some(match code {
-        4000 => ("the application takes connections with TLS only", "use wss://"),
+        4000 => ("the application accepts connections only with TLS", "use wss://"),
         4001 => ("the server has no application with this key", "check --key, and that it is a key of this server"),
         4003 => ("the application is disabled", "enable the application, or check its account"),
-        4004 => ("the application has as many connections as it may have", "raise the limit, or close connections"),
+        4004 => ("the application has reached its limit of connections", "raise the limit, or close connections"),
         4005 => ("the server has nothing at this path", "check the path of --url"),
         4006..=4008 => ("the server does not know version 7 of the protocol", "update the server"),
         4009 => (
-            "the server does not allow this connection: an origin that is not allowed, or a sign-in that is due",
+            "the server does not allow this connection: the origin is not allowed, or the user has to sign in first",
             "check the allowed origins of the application, and whether it requires users to sign in",
         ),
-        4100 => ("the server is full for now", "try again later, or add capacity"),
-        4200..=4299 => ("the server ends connections for now, such as for a restart", "try again in a moment"),
+        4100 => ("the server is full at the moment", "try again later, or add capacity"),
+        4200..=4299 => ("the server is closing connections, for example to restart", "try again in a moment"),
         _ => return None,
     })
 }

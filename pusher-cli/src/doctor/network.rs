@@ -45,25 +45,25 @@ pub(super) async fn tcp(patient: &mut Patient) -> Finding {
     }
     if failures.len() < attempts.len() {
         return Finding::warning(seen)
-            .means("clients that take the wrong address first wait until they try another")
+            .means("clients that try the wrong address first have to wait before they try another")
             .fix("remove the addresses that do not answer from DNS, or make the server listen on them");
     }
     let is_refused = failures.iter().any(|error| error.kind() == io::ErrorKind::ConnectionRefused);
     let finding = Finding::unreachable(seen);
     if is_refused {
         finding
-            .means("the machine answers, and nothing listens on this port")
+            .means("the machine answers, but nothing listens on this port")
             .fix("start the server, or check the port of --url")
     } else {
         finding
             .means("packets do not reach the server, or it does not answer")
-            .fix("check host and port, and the firewalls and security groups on the way")
+            .fix("check host and port, and the firewalls and security groups in between")
     }
 }
 
 pub(super) fn tcp_late(patient: &Patient) -> Finding {
     Finding::unreachable(format!("no connection to {} in time", patient.target.ws_url()))
-        .fix("check host and port, and the firewalls and security groups on the way")
+        .fix("check host and port, and the firewalls and security groups in between")
 }
 
 /// One address, and the result of connecting to it.
@@ -106,7 +106,7 @@ fn whose(hop: &Hop) -> &'static str {
 
 fn no_address(hop: &Hop, why: &str) -> Finding {
     Finding::unreachable(format!("cannot resolve {}{}: {why}", whose(hop), hop.host))
-        .means("the name does not exist, or this machine cannot ask for it")
+        .means("the name does not exist, or this machine cannot resolve it")
         .fix("check the spelling of the host, and the DNS of this machine")
 }
 

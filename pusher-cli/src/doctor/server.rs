@@ -13,7 +13,9 @@ pub(super) async fn server(patient: &mut Patient) -> Finding {
     }
     let evidence = patient.evidence;
     match recognise(evidence) {
-        Some(Dialect::Pusher) => Finding::ok("not recognised: it writes as hosted Pusher does, at another host"),
+        Some(Dialect::Pusher) => {
+            Finding::ok("not recognised: it writes frames as hosted Pusher does, but has another host name")
+        }
         Some(dialect) => {
             patient.server = Some(dialect);
             Finding::ok(format!("{}, by how it writes pong, success and cache miss", title(dialect)))

@@ -158,13 +158,13 @@ fn rejected(reason: &CertificateError, shown: &Certificate, host: &str) -> Findi
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             Finding::unreachable(format!("the certificate is for {}, not for {host}", shown.names()))
-                .means("the server has another name, or shows the certificate of another site")
-                .fix(format!("connect by a name of the certificate, or get a certificate for {host}"))
+                .means("the server has another name, or presents the certificate of another site")
+                .fix(format!("connect by a name that is in the certificate, or get a certificate for {host}"))
         }
         CertificateError::UnknownIssuer => {
             let is_self_signed = shown.subject == shown.issuer;
             let seen = if is_self_signed {
-                "the certificate is signed by itself".to_owned()
+                "the certificate is self-signed".to_owned()
             } else {
                 format!("the certificate is issued by {}, which is not trusted", shown.issuer)
             };

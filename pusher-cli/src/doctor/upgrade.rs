@@ -32,7 +32,7 @@ pub(super) async fn upgrade(patient: &mut Patient) -> Finding {
 }
 
 pub(super) fn upgrade_late(_patient: &Patient) -> Finding {
-    Finding::unreachable("the server takes the connection and does not answer the upgrade")
+    Finding::unreachable("the server accepts the connection but does not answer the upgrade")
         .means("what listens there is not a WebSocket server, or is stuck")
         .fix("check the port, and the logs of the server and of proxies in front of it")
 }
@@ -75,7 +75,7 @@ async fn refused(patient: &Patient, status: u16, location: Option<&str>, excerpt
             .means("something in front of the server asks for a login, or does not allow this host or origin")
             .fix("let clients reach /app without a login, and check the allowed hosts and origins"),
         500..=599 => finding
-            .means("the server, or the proxy in front of it, cannot serve now")
+            .means("the server, or the proxy in front of it, cannot serve requests at the moment")
             .fix("check that the server runs, and the logs of the proxy"),
         _ => finding.fix("check the address, and the logs of the server"),
     }

@@ -17,7 +17,7 @@ use crate::output;
 #[derive(Debug, clap::Args)]
 #[command(after_help = CHANNELS_NOTES)]
 pub(crate) struct ChannelsArgs {
-    /// Only channels whose names begin with this
+    /// List only channels whose names begin with this
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     prefix: String,
     #[command(flatten)]
@@ -72,7 +72,7 @@ pub(crate) struct ViewArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Ask again every so often, and print what changed: in a terminal in place, elsewhere one document per change
+    /// Repeat the request at this interval, and print what changed: in place in a terminal, otherwise one document per change
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = seconds)]
     watch: Option<Duration>,
 }
@@ -138,8 +138,8 @@ fn number(count: Option<usize>) -> String {
 }
 
 const CHANNELS_NOTES: &str = notes!(
-    "A number that the server does not tell is shown as -. Servers count users only for presence channels, when \
-     --prefix presence- asks for these alone.\n\n"
+    "A number that the server does not report is shown as -. Servers count users only on presence channels, and only if \
+     --prefix presence- selects these alone.\n\n"
     "Examples:\n  \
      pusher channels --profile local\n  \
      pusher channels --profile local --prefix presence- --watch\n  \

@@ -36,17 +36,17 @@ pub(crate) struct ListenArgs {
     /// Stop after this time; an error if --count is not reached or a channel is not subscribed by then
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(super) timeout: Option<Duration>,
-    /// Keep trying to reach the server; by default, three failed attempts before the first connection end the program
+    /// Keep trying to reach the server; by default, the program ends after three failed attempts before the first connection
     #[arg(long)]
     pub(super) keep_trying: bool,
     /// Show frames in both directions on standard error, without signatures
     #[arg(long, short)]
     pub(super) verbose: bool,
-    /// Commands of --exec that run at the same time; while all are busy, events wait
+    /// Number of --exec commands that may run at the same time; while all are busy, events wait
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=256))]
     pub(super) exec_jobs: u64,
     /// Run a command for each published event, or for each event that --event selects. Everything that follows belongs to
-    /// the command, so this comes last
+    /// the command, so this must come last
     #[arg(long, num_args = 1.., allow_hyphen_values = true, value_name = "COMMAND")]
     pub(super) exec: Vec<OsString>,
 }
@@ -56,14 +56,14 @@ fn pattern(text: &str) -> Result<WildMatch, std::convert::Infallible> {
 }
 
 const NOTES: &str = notes!(
-    "Events, members and gaps are printed to standard output; what happens to the connection goes to standard error, or \
-     with --json to standard output as well.\n\n"
-    "A lost connection is reestablished, however long the server is away; a notice shows where events may be missing. \
+    "Events, members and gaps are printed to standard output; messages about the connection go to standard error, or, \
+     with --json, to standard output as well.\n\n"
+    "A lost connection is reestablished, however long the server is unavailable; a notice shows where events may be missing. \
      Private and presence channels need --secret or --auth-url. The program ends when a channel is refused, and on \
      Ctrl-C or SIGTERM. Connections to other machines use the proxies in HTTPS_PROXY, HTTP_PROXY and ALL_PROXY.\n\n"
-    "--exec runs the command directly, without a shell. It reads the event from standard input, as --json prints it, and \
-     from PUSHER_EVENT_NAME, PUSHER_EVENT_CHANNEL, PUSHER_EVENT_DATA and PUSHER_EVENT_USER_ID. A command that fails is \
-     reported, and makes the exit code 1.\n\n"
+    "--exec runs the command directly, without a shell. The command reads the event from standard input, as --json prints \
+     it, and from PUSHER_EVENT_NAME, PUSHER_EVENT_CHANNEL, PUSHER_EVENT_DATA and PUSHER_EVENT_USER_ID. If a command \
+     fails, this is reported, and the exit code is 1.\n\n"
     "Examples:\n  \
      pusher listen --url ws://127.0.0.1:6001 --key app-key -c chat orders\n  \
      pusher listen --cluster eu --key KEY --secret-file FILE -c private-orders -e 'order.*'\n  \

@@ -98,7 +98,7 @@ impl Commands {
         };
         if timeout(PATIENCE, rest).await.is_err() {
             self.failed += self.running.len() as u64;
-            output::note(&format!("{} commands were still running and are ended", self.running.len()));
+            output::note(&format!("{} commands were still running and were stopped", self.running.len()));
         }
         match self.failed {
             0 => Ok(()),

@@ -21,7 +21,7 @@ pub(crate) struct SignArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Print what an auth endpoint answers for a channel
+    /// Print the answer of an auth endpoint for a channel
     #[command(after_help = NOTES)]
     Channel {
         /// Name of the channel
@@ -38,7 +38,7 @@ enum What {
         #[command(flatten)]
         credentials: Credentials,
     },
-    /// Print what an auth endpoint answers for a sign-in
+    /// Print the answer of an auth endpoint for a sign-in
     #[command(after_help = NOTES)]
     User {
         /// Socket id of the connection
@@ -64,7 +64,7 @@ enum What {
         #[arg(long)]
         json: bool,
     },
-    /// Print the answer to a request for an auth endpoint, pasted into standard input: whole, or only its body
+    /// Print the answer to a request to an auth endpoint; paste the whole request, or only its body, into standard input
     #[command(after_help = NOTES)]
     Request {
         #[command(flatten)]
@@ -74,7 +74,7 @@ enum What {
     },
 }
 
-/// Who is signed for.
+/// The user whose request is signed.
 #[derive(Debug, clap::Args)]
 struct UserArgs {
     /// User id, for presence channels and sign-ins

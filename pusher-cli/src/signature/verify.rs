@@ -20,7 +20,7 @@ use crate::output::{self, GOOD};
 pub(crate) struct VerifyArgs {
     #[command(subcommand)]
     what: What,
-    /// Print a JSON object: valid, signed (the string), and if it is not valid the reason
+    /// Print a JSON object: valid, signed (the string) and, if it is not valid, the reason
     #[arg(long, global = true)]
     json: bool,
 }
@@ -80,7 +80,7 @@ enum What {
     },
 }
 
-/// What was found out.
+/// The result of a check.
 struct Verdict {
     /// What has to be signed.
     signed: String,
@@ -163,7 +163,7 @@ fn channel_auth(app: &App, socket_id: &SocketId, channel: &ChannelName, answer: 
 fn with_advice(error: InvalidAuth, advice: &str) -> String {
     match (error, advice) {
         (InvalidAuth::Signature, "") => {
-            format!("{error}; it was made with another secret, for another socket id, or of other data")
+            format!("{error}; it was made with another secret, for another socket id, or for other data")
         }
         (error, advice) => format!("{error}{advice}"),
     }
@@ -176,7 +176,7 @@ fn webhook(app: &App, key: &str, signature: &str, body: &str) -> Verdict {
     let signed = format!("the body, {} bytes, byte for byte", valid.unwrap_or(body).len());
     let reason = app.verify_webhook(key, signature, body.as_bytes()).err().filter(|_| valid.is_none());
     let reason = reason.map(|error| match error {
-        InvalidAuth::Signature => format!("{error}; it was made with another secret, or of a body with other bytes"),
+        InvalidAuth::Signature => format!("{error}; it was made with another secret, or for a body with other bytes"),
         error => error.to_string(),
     });
     Verdict { signed, reason }
@@ -191,7 +191,7 @@ fn request(app: &App, pasted: &Pasted) -> Result<Verdict, Failure> {
     let find = |name: &str| params.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
     if find("auth_signature").is_none() {
         return Err(Failure::usage(
-            "the request is neither a webhook, with the header X-Pusher-Signature, nor a call of the HTTP API, with its first line",
+            "the request is neither a webhook (with the header X-Pusher-Signature) nor a call of the HTTP API (with its first line)",
         ));
     }
     // Whether it is too old depends on when it arrived.
@@ -209,7 +209,7 @@ fn request(app: &App, pasted: &Pasted) -> Result<Verdict, Failure> {
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     if let Some(age) = time.map(|time| time.abs_diff(now)).filter(|age| *age > MAX_TIMESTAMP_DIFFERENCE) {
         output::note(&format!(
-            "the request is {} s away from now; servers accept {} s",
+            "the time of the request is {} s off; servers accept {} s",
             age.as_secs(),
             MAX_TIMESTAMP_DIFFERENCE.as_secs()
         ));

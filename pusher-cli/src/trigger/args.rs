@@ -21,7 +21,7 @@ pub(crate) struct TriggerArgs {
     /// Event name
     #[arg(long, short, value_name = "NAME", required_unless_present = "batch")]
     pub(super) event: Option<String>,
-    /// Payload, usually JSON; @FILE reads a file, - reads standard input, and @@ begins a text with one @
+    /// Payload, usually JSON; @FILE reads a file, - reads standard input, and @@ stands for an @ at the beginning of the text
     #[arg(long, short, allow_hyphen_values = true, value_name = "TEXT", required_unless_present = "batch")]
     pub(super) data: Option<String>,
     #[command(flatten)]
@@ -29,7 +29,7 @@ pub(crate) struct TriggerArgs {
     /// Connection that does not receive the event, by its socket id
     #[arg(long, value_parser = socket_id)]
     pub(super) socket_id: Option<SocketId>,
-    /// Send a client event through a connection of its own, as a page does, instead of the HTTP API
+    /// Send a client event over a WebSocket connection, as a web page does, instead of using the HTTP API
     #[arg(long, conflicts_with = "socket_id")]
     pub(super) as_client: bool,
     #[command(flatten)]
@@ -40,8 +40,9 @@ pub(crate) struct TriggerArgs {
 }
 
 const NOTES: &str = notes!(
-    "The HTTP API has the address of the WebSocket: --url accepts ws://, wss://, http:// and https://. If the server \
-     does not answer, the event may have been published. --auth-url and the flags of the user are for --as-client.\n\n"
+    "The HTTP API is at the same address as the WebSocket: --url accepts ws://, wss://, http:// and https://. If the server \
+     does not answer, the event may still have been published. --auth-url and the flags for the user apply \
+     only to --as-client.\n\n"
     "Examples:\n  \
      pusher trigger --profile local -c chat -e message -d '{\"text\":\"hi\"}'\n  \
      pusher trigger --profile local -c orders private-orders -e order.created -d @order.json\n  \

@@ -94,7 +94,7 @@ async fn requests_fail_as_often_as_a_rule_says() {
         let (head, _) = post(&url, "", form).await;
         assert!(head.starts_with(&format!("http/1.1 {status}")), "{head}");
     }
-    serving.line_with("private-flaky  unknown user  503 a rule lets this request fail").await;
+    serving.line_with("private-flaky  unknown user  503 a rule makes this request fail").await;
     let (head, body) = post(&url, "", "channel_name=private-flaky2").await;
     assert!(head.starts_with("http/1.1 403"), "{head}");
     assert_eq!(body["error"], "no rule matches the channel");

@@ -30,7 +30,7 @@ async fn a_secret_that_the_server_refuses_does_not_judge_the_endpoint() {
 #[tokio::test(flavor = "multi_thread")]
 async fn statuses_of_the_endpoint_are_explained() {
     let table = [
-        ("401 Unauthorized", 4, "send what proves the user"),
+        ("401 Unauthorized", 4, "identify the user:"),
         ("404 Not Found", 4, "check the path"),
         ("405 Method Not Allowed", 4, "check the path"),
         ("422 Unprocessable", 4, "check what the endpoint reads"),
@@ -68,7 +68,7 @@ async fn encrypted_channels_need_one_master_key_everywhere() {
     let unnamed = doctor(&server.ws_url(), &args).await;
     assert_eq!(unnamed.code, Some(0), "{unnamed:?}");
     let named = doctor(&server.ws_url(), &[&args[..], &["--channel", "private-encrypted-notes"]].concat()).await;
-    expect(&named, 1, "encrypted auth", "shared_secret follows from another master key", "use one master key");
+    expect(&named, 1, "encrypted auth", "shared_secret is derived from another master key", "use one master key");
     assert!(!named.stdout.contains(other), "{named:?}");
 }
 
@@ -83,7 +83,7 @@ async fn endpoint_that_answers_with_html() {
 async fn endpoint_that_redirects_to_the_login() {
     let login = "Location: https://example.com/login?back=t0ken";
     let run = with_endpoint(Dialect::Pusher, |_, _| response("302 Found", login, "")).await;
-    expect(&run, 4, "private auth", "status 302, redirected to https://example.com/login", "send what proves the user");
+    expect(&run, 4, "private auth", "status 302, redirected to https://example.com/login", "identify the user:");
     assert!(!run.stdout.contains("t0ken"), "{run:?}");
 }
 
@@ -97,7 +97,7 @@ async fn endpoint_that_misses_a_csrf_token() {
 #[tokio::test(flavor = "multi_thread")]
 async fn endpoint_that_signs_with_another_key_or_another_secret() {
     let run = with_endpoint(Dialect::Pusher, |socket, channel| sign("other-key", "app-secret", socket, channel)).await;
-    expect(&run, 4, "private auth", "auth begins with another key than --key", "give the endpoint the key");
+    expect(&run, 4, "private auth", "auth begins with a different key from --key", "give the endpoint the key");
     let run = with_endpoint(Dialect::Pusher, |socket, channel| sign("app-key", "other-s3cret", socket, channel)).await;
     expect(&run, 4, "private auth", "signed with another secret", "give the endpoint the secret");
 }

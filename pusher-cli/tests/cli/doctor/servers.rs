@@ -14,7 +14,7 @@ use crate::tls::Authority;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_of_every_dialect_is_healthy_and_recognised() {
     let table = [
-        (Dialect::Pusher, "not recognised: it writes as hosted Pusher does", true),
+        (Dialect::Pusher, "not recognised: it writes frames as hosted Pusher does", true),
         (Dialect::Reverb, "Laravel Reverb", false),
         (Dialect::LaravelWebsockets, "laravel-websockets", false),
         (Dialect::Soketi, "soketi", true),
@@ -161,7 +161,7 @@ async fn certificate_for_another_name() {
     let authority = Authority::new("doctor-name");
     let url = tls_server(authority.acceptor(&["other.example"])).await;
     let run = doctor(&url, &["--ca-file", authority.file()]).await;
-    let fix = "connect by a name of the certificate, or get a certificate for 127.0.0.1";
+    let fix = "connect by a name that is in the certificate, or get a certificate for 127.0.0.1";
     expect(&run, 3, "TLS", "the certificate is for other.example, not for 127.0.0.1", fix);
 }
 
