@@ -153,7 +153,7 @@ pub(crate) struct ServeArgs {
     pub(crate) allow_any_origin: bool,
 }
 
-/// What calls of the HTTP API need.
+/// What calls to the HTTP API need.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ApiArgs {
     #[command(flatten)]

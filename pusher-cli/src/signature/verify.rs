@@ -72,7 +72,7 @@ enum What {
         #[command(flatten)]
         credentials: Credentials,
     },
-    /// Check a request pasted into standard input: a webhook, or a call of the HTTP API
+    /// Check a request pasted into standard input: a webhook, or a call to the HTTP API
     #[command(after_help = NOTES)]
     Request {
         #[command(flatten)]
@@ -191,7 +191,7 @@ fn request(app: &App, pasted: &Pasted) -> Result<Verdict, Failure> {
     let find = |name: &str| params.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
     if find("auth_signature").is_none() {
         return Err(Failure::usage(
-            "the request is neither a webhook (with the header X-Pusher-Signature) nor a call of the HTTP API (with its first line)",
+            "the request is neither a webhook (with the header X-Pusher-Signature) nor a call to the HTTP API (with its first line)",
         ));
     }
     // Whether it is too old depends on when it arrived.
