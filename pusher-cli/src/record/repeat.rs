@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn times_do_not_go_back() {
-        let text = "pusher recording 1\n= server ws://h\n= client 1\n= seed 1\n2.000000 ! connect\n1.000000 ! disconnect\n";
+        let text =
+            "pusher recording 1\n= server ws://h\n= client 1\n= seed 1\n2.000000 ! connect\n1.000000 ! disconnect\n";
         let failure = read(text).err().unwrap();
         assert_eq!(failure.message(), "r, line 6: earlier than the input before");
     }
