@@ -20,6 +20,7 @@ use crate::http_api::HttpApi;
 use crate::input;
 use crate::inspect::{ChannelArgs, ChannelsArgs, TerminateArgs, UsersArgs};
 use crate::listen::ListenArgs;
+use crate::load::LoadArgs;
 use crate::profile;
 use crate::record::{RecordArgs, ReplayArgs};
 use crate::signature::{SignArgs, VerifyArgs};
@@ -65,6 +66,8 @@ pub(crate) enum Command {
     Listen(ListenArgs),
     /// Publish events through the HTTP API, or send client events
     Trigger(TriggerArgs),
+    /// Put load on a server: many clients, events at a rate, a reconnect storm
+    Load(LoadArgs),
     /// List the channels that have subscribers
     Channels(ChannelsArgs),
     /// Show whether a channel has subscribers, and how many

@@ -15,6 +15,7 @@ mod input;
 mod inspect;
 mod interrupt;
 mod listen;
+mod load;
 mod mask;
 mod output;
 mod profile;
@@ -61,6 +62,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Serve(args) => serve::run(args).await,
             Command::Listen(args) => listen::run(args).await,
             Command::Trigger(args) => trigger::run(args).await,
+            Command::Load(args) => load::run(args).await,
             Command::Channels(args) => inspect::channels(args).await,
             Command::Channel(args) => inspect::channel(args).await,
             Command::Users(args) => inspect::users(args).await,

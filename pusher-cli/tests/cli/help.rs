@@ -10,6 +10,7 @@ async fn every_command_has_help_that_lists_the_exit_codes() {
         &["serve", "--help"],
         &["listen", "--help"],
         &["trigger", "--help"],
+        &["load", "--help"],
         &["channels", "--help"],
         &["channel", "--help"],
         &["users", "--help"],

@@ -11,6 +11,8 @@ mod help;
 mod inspect;
 mod listen;
 mod listening;
+#[expect(clippy::unwrap_used, reason = "only tests call it")]
+mod load;
 mod outages;
 #[expect(clippy::unwrap_used, reason = "only tests call it")]
 mod profiles;
