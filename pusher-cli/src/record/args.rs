@@ -77,7 +77,7 @@ const RECORD_NOTES: &str = notes!(
     "The file is text: each input of the client with its time, and all that the client did then. Each step is written \
      at once, so the file of a program that was killed is of use. The events are printed as `pusher listen` prints them.\n\n"
     "Application keys, secrets, signatures, shared secrets and headers are never in the file: the recorded client does \
-     not see them, only texts that stand for them. Payloads of encrypted channels are replaced by others of the same \
+     not see them, only texts that stand for them. What a server repeats of them is replaced if it has at least 6 characters. Payloads of encrypted channels are replaced by others of the same \
      length, sealed with keys that are not secret. The URL of the server, names of channels and events, the ids and \
      infos of users and other payloads stay; --redact-data replaces payloads, ids and infos as well.\n\n"
     "Examples:\n  \

@@ -57,11 +57,7 @@ impl Edge {
 
     /// Returns the request that opens the application's socket.
     pub(super) fn connect(&self, mut request: ConnectRequest) -> ConnectRequest {
-        let encode = |byte: u8| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
-            byte => format!("%{byte:02X}"),
-        };
-        let encoded: String = self.key.bytes().map(encode).collect();
+        let encoded = percent_encoded(&self.key);
         request.target = request.target.replacen(&format!("/app/{KEY}?"), &format!("/app/{encoded}?"), 1).into();
         request
     }
@@ -87,7 +83,7 @@ impl Edge {
             Frame::Ping | Frame::Pong => return frame,
         };
         let text = match self.vaults.frame(&text) {
-            Some(sealed) => sealed,
+            Some(sealed) => self.redactor.as_mut().and_then(|redactor| redactor.sealed(&sealed)).unwrap_or(sealed),
             None => match self.redactor.as_mut().and_then(|redactor| redactor.frame(&text)) {
                 Some(redacted) => redacted,
                 None => text.as_str().to_owned(),
@@ -150,6 +146,7 @@ impl Edge {
                 Some(redactor) => redactor.user_data(text),
                 None => text.as_str().to_owned(),
             };
+            let shown = self.hidden_in_json(&shown);
             pairs.push((field(name, &shown), field(name, text)));
             *replaced = Some(shown.into());
         }
@@ -183,15 +180,42 @@ impl Edge {
 
     /// Returns an error of the server, which may repeat a key, even one that is a word of the protocol.
     fn error(&self, text: &str) -> Option<String> {
-        let mut frame: Value =
-            serde_json::from_str(text).ok().filter(|frame: &Value| frame["event"] == "pusher:error")?;
-        let message = frame.get_mut("data")?.get_mut("message")?;
-        let hidden = self.without_secrets(message.as_str()?);
-        if *message == hidden.as_str() {
+        let mut frame: Value = serde_json::from_str(text).ok()?;
+        if !ERRORS.contains(&frame.get("event")?.as_str()?) {
             return None;
         }
-        *message = hidden.into();
-        Some(frame.to_string())
+        let changed = self.hide_in(frame.get_mut("data")?);
+        changed.then(|| frame.to_string())
+    }
+
+    /// Returns JSON whose texts contain no secrets, or the text without them if it is not JSON.
+    fn hidden_in_json(&self, json: &str) -> String {
+        let Ok(mut value) = serde_json::from_str::<Value>(json) else { return self.without_secrets(json) };
+        if self.hide_in(&mut value) { value.to_string() } else { json.to_owned() }
+    }
+
+    /// Hides secrets in all texts of a value, but not in the names of its fields. A text may be JSON itself. Returns whether
+    /// there were any.
+    fn hide_in(&self, value: &mut Value) -> bool {
+        match value {
+            Value::String(text) => {
+                let hidden = match serde_json::from_str::<Value>(text) {
+                    // Each level of quotes doubles the length, so there are few.
+                    Ok(Value::Object(_) | Value::Array(_) | Value::String(_)) => self.hidden_in_json(text),
+                    _ => self.without_secrets(text),
+                };
+                let changed = hidden != *text;
+                *text = hidden;
+                changed
+            }
+            Value::Array(values) => {
+                values.iter_mut().map(|value| self.hide_in(value)).filter(|found| *found).count() > 0
+            }
+            Value::Object(fields) => {
+                fields.values_mut().map(|value| self.hide_in(value)).filter(|found| *found).count() > 0
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
     }
 
     /// Hides a text from now on.
@@ -201,7 +225,8 @@ impl Edge {
         }
         // In JSON, quotes and the like are always escaped, and slashes by some servers.
         let escaped = Value::from(secret).to_string().trim_matches('"').to_owned();
-        let mut forms = vec![secret.to_owned(), escaped.replace('/', "\\/"), escaped];
+        let mut forms = vec![secret.to_owned(), escaped.replace('/', "\\/"), escaped, percent_encoded(secret)];
+        forms.sort_unstable();
         forms.dedup();
         self.words.extend(forms.into_iter().map(|form| (form, shown)));
         // A secret may contain another one.
@@ -226,10 +251,22 @@ impl Edge {
     }
 }
 
+/// The text as a part of a URL.
+fn percent_encoded(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
 /// A field of a message as the core writes it. Quotes inside of strings are escaped, so it occurs only as a field.
 fn field(name: &str, text: &str) -> String {
     format!("\"{name}\":{}", Value::from(text))
 }
+
+/// The messages of the protocol that are errors.
+const ERRORS: [&str; 3] = ["pusher:error", "pusher:subscription_error", "pusher_internal:subscription_error"];
 
 /// What stands between the key and the number of a signature in a recording.
 const MARK: &str = ":signature-";

@@ -86,7 +86,9 @@ impl Recorder {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let setup = Setup { server: target.ws_url(), version, seed: random() };
         let headers = args.auth.headers()?.into_iter().map(|(_, value)| value.expose().to_owned());
-        let edge = Edge::new(&args.credentials.key, headers, args.redact_data);
+        let urls = [&args.auth.auth_url, &args.auth.user_auth_url];
+        let in_urls = urls.into_iter().flatten().flat_map(|url| secrets_of(url));
+        let edge = Edge::new(&args.credentials.key, headers.chain(in_urls), args.redact_data);
         let limits = Limits::new(&setup.config()?);
         Ok(Self {
             machine: Machine::new(&setup)?,
@@ -208,6 +210,12 @@ impl Recorder {
         self.live.leave().await;
         ended
     }
+}
+
+/// What may be secret in a URL: the values of its query.
+fn secrets_of(url: &str) -> Vec<String> {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    query.split('&').filter_map(|field| field.split_once('=')).map(|(_, value)| value.to_owned()).collect()
 }
 
 /// A number for the delays of retries, which differ from session to session.

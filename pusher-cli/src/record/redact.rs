@@ -48,6 +48,18 @@ impl Redactor {
         Some(frame.to_string())
     }
 
+    /// Returns a frame whose payload is sealed without the rest of what it is about.
+    pub(super) fn sealed(&mut self, text: &str) -> Option<String> {
+        let Envelope { event, channel, data, user_id } = serde_json::from_str(text).ok()?;
+        let data: Value = serde_json::from_str(data?.get()).ok()?;
+        let mut frame = json!({ "event": event, "channel": channel, "data": data });
+        if let Some(mut id) = user_id {
+            self.user(&mut id);
+            frame["user_id"] = id;
+        }
+        Some(frame.to_string())
+    }
+
     /// Returns a message for the server, in which the user's own channel has its real name.
     pub(super) fn send(&self, text: &str) -> Option<String> {
         let mut message: Value = serde_json::from_str(text).ok().filter(|_| text.contains(USER_CHANNEL))?;
@@ -70,6 +82,8 @@ impl Redactor {
     /// Returns `channel_data` or `user_data` with the same users, by number.
     pub(super) fn user_data(&mut self, text: &str) -> String {
         match serde_json::from_str::<Value>(text) {
+            // Each level of quotes doubles the length, so there are few.
+            Ok(Value::String(inner)) => Value::String(self.user_data(&inner)).to_string(),
             Ok(mut data) => {
                 self.walk(&mut data);
                 data.to_string()
@@ -92,38 +106,49 @@ impl Redactor {
 
     /// Replaces everything that is not known to be part of the protocol.
     fn walk(&mut self, value: &mut Value) {
-        let Value::Object(fields) = value else { return };
+        let Value::Object(fields) = value else { return clear(value) };
         for (name, value) in fields {
             match name.as_str() {
                 "id" | "user_id" => self.user(value),
-                "ids" | "user_ids" | "watchlist" => {
-                    value.as_array_mut().into_iter().flatten().for_each(|id| self.user(id));
-                }
+                "ids" | "user_ids" | "watchlist" => match value {
+                    Value::Array(ids) => ids.iter_mut().for_each(|id| self.user(id)),
+                    id => self.user(id),
+                },
                 "hash" => self.roster(value),
                 "presence" => self.walk(value),
-                "events" => value.as_array_mut().into_iter().flatten().for_each(|event| self.watched(event)),
-                "user_data" | "channel_data" => {
-                    if let Value::String(text) = value {
-                        *text = self.user_data(text);
-                    }
-                }
+                "events" => match value {
+                    Value::Array(events) => events.iter_mut().for_each(|event| self.watched(event)),
+                    other => clear(other),
+                },
+                "user_data" | "channel_data" => match value {
+                    Value::String(text) => *text = self.user_data(text),
+                    other => self.walk(other),
+                },
                 "count" if value.is_number() => {}
-                _ if value.is_null() => {}
-                _ => *value = blank(&value.to_string()),
+                _ => clear(value),
             }
         }
     }
 
     /// Users of the watchlist who have come or gone.
     fn watched(&mut self, event: &mut Value) {
-        let name = event["name"].take();
+        let name = event.get("name").filter(|name| name.is_string()).cloned();
         self.walk(event);
-        event["name"] = name;
+        if let (Some(name), Some(place)) = (name, event.get_mut("name")) {
+            *place = name;
+        }
     }
 
     /// The members of a presence channel: their infos by id.
     fn roster(&mut self, value: &mut Value) {
-        let Value::Object(members) = value else { return };
+        let Value::Object(members) = value else {
+            // PHP writes an empty object so.
+            let is_empty = value.as_array().is_some_and(Vec::is_empty);
+            if !is_empty {
+                clear(value);
+            }
+            return;
+        };
         let mut replaced = Map::new();
         for (id, info) in std::mem::take(members) {
             let info = if info.is_null() { info } else { blank(&info.to_string()) };
@@ -136,7 +161,7 @@ impl Redactor {
         let text = match &*id {
             Value::String(text) => text.clone(),
             Value::Number(number) => number.to_string(),
-            _ => return,
+            _ => return clear(id),
         };
         *id = self.name(&text).into();
     }
@@ -162,6 +187,13 @@ pub(super) fn payload(data: &RawValue) -> Value {
     match serde_json::from_str::<String>(data.get()) {
         Ok(text) => filler(text.len()).into(),
         Err(_) => blank(data.get()),
+    }
+}
+
+/// Replaces a value by a string of the same length, unless it is nothing.
+fn clear(value: &mut Value) {
+    if !value.is_null() {
+        *value = blank(&value.to_string());
     }
 }
 

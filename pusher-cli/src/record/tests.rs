@@ -94,11 +94,33 @@ fn a_signature_stands_for_the_real_one_only_inside_of_the_program() {
         shown(&format!(r#"{{"event":"pusher:error","data":{{"message":"App key {REAL_KEY} got 77aa77"}}}}"#)),
         r#"{"data":{"message":"App key app-key got hidden"},"event":"pusher:error"}"#,
     );
+    for event in ["pusher:error", "pusher:subscription_error", "pusher_internal:subscription_error"] {
+        let inner = serde_json::Value::from(format!(r#"{{"error":"{REAL_KEY}"}}"#)).to_string();
+        assert_eq!(
+            shown(&format!(r#"{{"event":"{event}","data":{inner}}}"#)),
+            format!(r#"{{"data":"{{\"error\":\"app-key\"}}","event":"{event}"}}"#),
+        );
+    }
     let reason = CloseReason::Closed(Some(CloseFrame::new(4001, format!("no {REAL_KEY}"))));
     assert_eq!(edge.closed(reason), CloseReason::Closed(Some(CloseFrame::new(4001, "no app-key"))));
     let mut orders = Edge::new("orders", [], false);
     let refusal = r#"{"event":"pusher:subscription_error","channel":"private-orders","data":{}}"#;
     assert_eq!(orders.frame(Frame::Text(refusal.into())), Frame::Text(refusal.into()));
+    for text in
+        [r#"{"event":"pusher:error","data":{"message":"no orders"}}"#, r#"{"event":"pusher:error","data":"no orders"}"#]
+    {
+        let Frame::Text(shown) = orders.frame(Frame::Text(text.into())) else { panic!("a text stays one") };
+        assert!(shown.contains("no app-key"), "{shown}");
+    }
+    let spaced = Edge::new("my key+123", [], false);
+    let page = |text: &str| CloseReason::Closed(Some(CloseFrame::new(4001, text)));
+    assert_eq!(spaced.closed(page("GET /app/my%20key%2B123?x")), page("GET /app/app-key?x"));
+    // The name of a field is not a secret, whatever the key is.
+    let mut named = Edge::new("user_id", ["Bearer t0ken-1234".to_owned()], false);
+    let answer =
+        AuthResponse::new("user_id:5af1").channel_data(r#"{"user_id":"7","user_info":{"token":"t0ken-1234"}}"#);
+    let answer = named.answer(&request, Ok(answer)).unwrap();
+    assert_eq!(answer.channel_data.unwrap(), r#"{"user_id":"7","user_info":{"token":"hidden"}}"#);
     let error = AuthError::Handler("got t0ken-1234 and c00kie-1".into()).at(format!("http://h/{REAL_KEY}"));
     let error = edge.answer(&request, Err(error)).unwrap_err();
     assert_eq!(error, AuthError::Handler("got hidden and hidden".into()).at("http://h/app-key"));
@@ -189,6 +211,31 @@ fn redacted_data_keeps_its_length_and_its_users_apart() {
         ),
         (r#"{"event":"pusher:ping","data":{}}"#, r#"{"event":"pusher:ping","data":{}}"#),
         ("tofu", "xxxx"),
+        // What no server should send.
+        (
+            r#"{"event":"pusher_internal:watchlist_events","data":{"events":[1,"tofu",{"name":{"tofu":1}}]}}"#,
+            r#"{"data":{"events":["","xxxx",{"name":"xxxxxxxx"}]},"event":"pusher_internal:watchlist_events"}"#,
+        ),
+        (
+            r#"{"event":"pusher:signin_success","data":{"user_data":{"id":{"tofu":1},"name":"tofu"}}}"#,
+            r#"{"data":{"user_data":{"id":"xxxxxxxx","name":"xxxx"}},"event":"pusher:signin_success"}"#,
+        ),
+        (
+            r#"{"event":"pusher_internal:member_added","channel":"presence-c","data":"\"{\\\"user_id\\\":\\\"bob\\\"}\""}"#,
+            r#"{"channel":"presence-c","data":"\"{\\\"user_id\\\":\\\"user-2\\\"}\"","event":"pusher_internal:member_added"}"#,
+        ),
+        (
+            r#"{"event":"pusher_internal:subscription_succeeded","channel":"presence-c","data":{"presence":{"ids":"ann","hash":["tofu"]}}}"#,
+            r#"{"channel":"presence-c","data":{"presence":{"hash":"xxxxxx","ids":"user-1"}},"event":"pusher_internal:subscription_succeeded"}"#,
+        ),
+        (
+            r#"{"event":"pusher_internal:subscription_succeeded","channel":"presence-c","data":{"presence":{"count":0,"ids":[],"hash":[]}}}"#,
+            r#"{"channel":"presence-c","data":{"presence":{"count":0,"hash":[],"ids":[]}},"event":"pusher_internal:subscription_succeeded"}"#,
+        ),
+        (
+            r#"{"event":"pusher_internal:member_added","data":["tofu"]}"#,
+            r#"{"data":"xxxxxx","event":"pusher_internal:member_added"}"#,
+        ),
     ];
     for (text, expected) in table {
         assert_eq!(shown(text), expected, "{text}");
