@@ -31,7 +31,9 @@ use crate::output;
 pub(crate) async fn run(args: LoadArgs) -> Result<(), Failure> {
     let interrupted = interrupted()?;
     let plan = Plan::new(&args)?;
-    open_files::allow(plan.clients + plan.in_flight)?;
+    // In a storm, new connections open while the server still closes the old ones.
+    let connections = if plan.storm.is_some() { 2 * plan.clients } else { plan.clients };
+    open_files::allow(connections + plan.in_flight)?;
     // If a file cannot be written, report it before the run.
     let (csv, svg) = (Output::open(args.csv.as_deref())?, Output::open(args.svg.as_deref())?);
 

@@ -109,7 +109,8 @@ impl Publisher<'_> {
 
 /// Returns how many events are due within this time.
 pub(super) fn due(rate: f64, time: Duration) -> u64 {
-    (rate * time.as_secs_f64()).round() as u64
+    // The first one is due at once. The product of a round rate and a round time may not be round.
+    (rate * time.as_secs_f64() - 1e-6).ceil() as u64
 }
 
 /// Events in one call (Pusher docs, *HTTP API reference, POST batch events*).

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::board::Errors;
 use super::plan::Plan;
 use super::sampler::{Percentiles, Totals};
+use crate::output::printable;
 
 /// All figures, in the form of `--json`.
 #[derive(Serialize)]
@@ -12,6 +13,9 @@ pub(super) struct Report<'a> {
     pub(super) plan: &'a Plan,
     /// Whether Ctrl-C ended it.
     pub(super) interrupted: bool,
+    /// Whether events were to be published, or clients were still connecting.
+    #[serde(skip)]
+    pub(super) has_begun: bool,
     pub(super) clients: Clients,
     pub(super) connections: Connections,
     pub(super) events: Events,
@@ -128,7 +132,7 @@ impl Report<'_> {
         }
         let away = self.clients.started - self.clients.subscribed;
         // If the ramp was interrupted, clients were still connecting.
-        if away > 0 && !(self.interrupted && self.events.due == 0) {
+        if away > 0 && self.has_begun {
             let (away, started) = (number(away as u64), number(self.clients.started as u64));
             faults.push(format!("{away} of {started} clients were not subscribed at the end"));
         }
@@ -216,7 +220,9 @@ impl Report<'_> {
             lines.push(String::new());
             lines.push("errors".into());
             lines.extend(
-                self.errors.iter().map(|CountedError { error, count }| format!("{:>13}  {error}", number(*count))),
+                self.errors
+                    .iter()
+                    .map(|CountedError { error, count }| format!("{:>13}  {}", number(*count), printable(error))),
             );
         }
         lines.join("\n")

@@ -167,10 +167,12 @@ impl<'a> Run<'a> {
 
     pub(super) fn report(&self) -> Report<'a> {
         let totals = self.sampler.totals();
-        let seconds = self.took.as_secs_f64();
+        // Beyond that, calls were waited for, or the storm.
+        let took = self.took.min(self.plan.duration);
+        let seconds = took.as_secs_f64();
         let due = match self.is_interrupted {
             // Events that were due in the last moment could not be sent any more.
-            true => due(self.plan.rate, self.took.saturating_sub(GRACE)).max(totals.published.sent),
+            true => due(self.plan.rate, took.saturating_sub(GRACE)).max(totals.published.sent),
             false => due(self.plan.rate, self.plan.duration),
         };
         let times = self.fleet.times();
@@ -188,6 +190,7 @@ impl<'a> Run<'a> {
         Report {
             plan: self.plan,
             interrupted: self.is_interrupted,
+            has_begun: self.began.is_some(),
             clients: Clients { started: clients.started, connected: clients.connected, subscribed: clients.subscribed },
             connections: Connections { opened: clients.counts.opened, lost: clients.counts.dropped },
             events: Events::new(totals, due, seconds),

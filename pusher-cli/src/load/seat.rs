@@ -25,8 +25,10 @@ pub(super) struct Seat {
     is_connected: bool,
     /// When the client was last told to connect.
     began: Instant,
-    /// Whether the storm has closed the connection, and not all channels are subscribed again.
-    is_cut: bool,
+    /// Whether the storm closes the connection.
+    is_closing: bool,
+    /// Whether it has, and not all channels are subscribed again.
+    is_returning: bool,
     counts: Counts,
     times: Times,
     trouble: Option<Trouble>,
@@ -77,7 +79,8 @@ impl Seat {
             is_subscribed: vec![false; channels],
             is_connected: false,
             began: Instant::now(),
-            is_cut: false,
+            is_closing: false,
+            is_returning: false,
             counts: Counts::default(),
             times: Times::default(),
             trouble: None,
@@ -165,10 +168,13 @@ impl Seat {
 
     fn lose_connection(&mut self) {
         self.is_connected = false;
-        let fate = if self.is_cut { Fate::Storm } else { Fate::Outage };
-        if fate == Fate::Outage {
+        if std::mem::take(&mut self.is_closing) {
+            self.is_returning = true;
+        } else {
             self.counts.dropped += 1;
         }
+        // A server that drops clients while all return does so because of the storm.
+        let fate = if self.is_returning { Fate::Storm } else { Fate::Outage };
         for place in 0..self.trackers.len() {
             let recent = self.board.channels.get(self.channel(place)).map_or(0, Channel::recent);
             self.trackers[place].leave(fate, recent);
@@ -183,7 +189,7 @@ impl Seat {
         self.is_subscribed[place] = true;
         if self.is_subscribed() {
             self.times.subscribe.get_or_insert(self.began.elapsed());
-            if std::mem::take(&mut self.is_cut) {
+            if std::mem::take(&mut self.is_returning) {
                 self.times.resubscribe = Some(self.began.elapsed());
                 self.times.returned = Some(Instant::now());
             }
@@ -192,7 +198,7 @@ impl Seat {
 
     /// Call this before the storm closes the connection.
     pub(super) fn cut(&mut self) {
-        self.is_cut = true;
+        self.is_closing = self.is_connected;
     }
 
     /// Call this before the client is told to connect again.
@@ -329,6 +335,26 @@ mod tests {
         settle(&board, &mut seat);
         assert_eq!(seat.counts().missing, Missing { storm: 1, outage: 1, lost: 0 });
         assert_eq!(seat.counts().dropped, 1);
+    }
+
+    #[test]
+    fn a_connection_that_is_lost_on_the_way_back_from_the_storm_is_counted() {
+        let (board, mut seat) = seat();
+        // Without a connection, there is nothing to close.
+        seat.cut();
+        connect(&mut seat);
+        assert_eq!(seat.times().returned, None);
+        seat.cut();
+        disconnect(&mut seat);
+        let current = ConnectionState::Connected { socket_id: SocketId::new("1.2").unwrap() };
+        seat.handle(&Event::StateChanged { previous: ConnectionState::Connecting { attempt: 0 }, current });
+        disconnect(&mut seat);
+        board.channels[0].begin();
+        connect(&mut seat);
+        settle(&board, &mut seat);
+        assert_eq!(seat.counts().missing, Missing { storm: 1, outage: 0, lost: 0 });
+        assert_eq!((seat.counts().opened, seat.counts().dropped), (3, 1));
+        assert!(seat.times().returned.is_some());
     }
 
     /// A client of the last and the first channel.

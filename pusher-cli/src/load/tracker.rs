@@ -32,7 +32,7 @@ enum Phase {
 /// Why an event did not arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It was published before the client was subscribed for the first time.
+    /// It was published before the client was subscribed for the first time, or perhaps not published at all.
     Early,
     /// The connection was cut by the storm.
     Storm,
@@ -118,6 +118,12 @@ impl Tracker {
                 Fate::Lost => missing.lost += count,
             }
             self.missing.insert(range, fate);
+        }
+        // A call that failed may have published: what arrives of it is late, and its latency counts.
+        for gap in self.received.gaps(&open) {
+            for range in failed.overlapping(&gap) {
+                self.missing.insert(range.start.max(gap.start)..range.end.min(gap.end), Fate::Early);
+            }
         }
         // If one of the oldest arrives after all, it counts as a duplicate.
         while self.missing.len() > MAX_MISSING {
@@ -221,6 +227,18 @@ mod tests {
         let mut tracker = subscribed(0);
         assert_eq!(tracker.settle(2, &RangeSet::new()), lost(2));
         assert_eq!(tracker.receive(1), Arrival::Late(Fate::Lost));
+        assert_eq!(tracker.receive(1), Arrival::Duplicate);
+    }
+
+    #[test]
+    fn an_event_of_a_failed_call_is_late_if_it_arrives_and_not_missing_otherwise() {
+        let mut tracker = subscribed(0);
+        tracker.receive(1);
+        let mut failed = RangeSet::new();
+        failed.insert(0..4);
+        assert_eq!(tracker.settle(4, &failed), Missing::default());
+        assert_eq!(tracker.receive(3), Arrival::Late(Fate::Early));
+        assert_eq!(tracker.receive(3), Arrival::Duplicate);
         assert_eq!(tracker.receive(1), Arrival::Duplicate);
     }
 
