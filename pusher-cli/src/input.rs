@@ -60,7 +60,12 @@ pub(crate) fn toml<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Fa
     toml::from_str(text).map_err(|error| {
         // The error's own text quotes the line, which may contain a secret.
         let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        Failure::usage(format!("{}, line {line}: {}", path.display(), error.message()))
+        // A value of the wrong type may be a secret too.
+        let message = match error.message().rsplit_once(", expected ") {
+            Some((found, expected)) if found.starts_with("invalid ") => format!("expected {expected}"),
+            _ => error.message().to_owned(),
+        };
+        Failure::usage(format!("{}, line {line}: {message}", path.display()))
     })
 }
 

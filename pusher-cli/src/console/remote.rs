@@ -8,7 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use pusher_server::origin::{is_address, is_local};
-use pusher_tokio::pusher_proto::signing::Attributes;
+use pusher_tokio::pusher_proto::signing::{Attributes, Channels};
 use pusher_tokio::{Client, ConnectionState, Event, Events, Members, Subscription, with_causes};
 use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval};
@@ -79,6 +79,8 @@ impl Remote {
         refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut listed = Listed::default();
+        // A call that takes its time does not hold back the events.
+        let mut asking = None;
         loop {
             tokio::select! {
                 event = events.recv() => match event {
@@ -94,8 +96,12 @@ impl Remote {
                     None => return Ok(()),
                 },
                 // Without a reader, the server is not asked.
-                _ = ask.tick(), if api.is_some() && feed.has_readers() => {
-                    if let Some(entry) = listed.ask(api).await {
+                _ = ask.tick(), if asking.is_none() && feed.has_readers() => {
+                    asking = api.map(|api| Box::pin(api.channels("")));
+                }
+                answer = async { Some(asking.as_mut()?.await) }, if asking.is_some() => {
+                    asking = None;
+                    if let Some(entry) = answer.and_then(|answer| listed.take(answer)) {
                         feed.add(&entry);
                     }
                 }
@@ -153,9 +159,9 @@ struct Listed {
 }
 
 impl Listed {
-    /// Asks for the channels that have subscribers. Returns an entry for a failure that is new.
-    async fn ask(&mut self, api: Option<&HttpApi>) -> Option<Entry> {
-        match api?.channels("").await {
+    /// Takes the channels that have subscribers. Returns an entry for a failure that is new.
+    fn take(&mut self, answer: Result<Channels, Failure>) -> Option<Entry> {
+        match answer {
             Ok(answer) => {
                 self.channels = answer.channels.into_iter().take(MAX_LISTED).collect();
                 self.failure = None;

@@ -55,6 +55,7 @@ async fn a_profile_that_cannot_be_used_is_wrong_usage() {
     let table = [
         ("[profiles.a]\nkey = \"k\"\n[profiles.b]\n", "there is no profile local in ", "which has a, b"),
         ("[profiles.local]\nsecret = tofu\n", ", line 2: ", ""),
+        ("[profiles.local]\nsecret = 4711123\n", ", line 2: expected a string", ""),
         ("[profiles.local]\nsecrets = \"tofu\"\n", ", line 2: unknown field `secrets`", ""),
         ("[profiles.local]\nurl = \"ws://h\"\ncluster = \"eu\"\n", "either a url or a cluster", "(profile local in "),
         ("[profiles.local]\nmaster-key = \"tofu\"\n", "a master key has 32 bytes", ""),
@@ -65,7 +66,7 @@ async fn a_profile_that_cannot_be_used_is_wrong_usage() {
         let run = pusher_with(&env, &["channels", "--profile", "local"]).await;
         run.expect_failure(2, part);
         run.expect_failure(2, second);
-        assert!(!run.stderr.contains("tofu"), "{run:?}");
+        assert!(!run.stderr.contains("tofu") && !run.stderr.contains("4711"), "{run:?}");
     }
     let run = pusher_with(&[("PUSHER_CONFIG", "/no/such/file")], &["channels", "--profile", "local"]).await;
     run.expect_failure(2, "profile local: cannot read /no/such/file: ");
