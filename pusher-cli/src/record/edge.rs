@@ -158,6 +158,10 @@ impl Edge {
             });
         }
         self.signed.insert(self.count, Signed(pairs));
+        // Answers for newer keys are never sent.
+        if self.signed.len() > MAX_SIGNATURES {
+            self.signed.pop_first();
+        }
         Ok(replaced)
     }
 
@@ -283,5 +287,6 @@ const MIN_SECRET_LEN: usize = 6;
 /// A text of this length does not occur by chance. A shorter key, such as `orders`, may be a part of a channel's name.
 const MIN_UNIQUE_LEN: usize = 16;
 
-/// Signatures that an error of the server may be about: as many as the client has unanswered at a time.
+/// Signatures that may still be sent, or that an error of the server may be about: more than the client has unanswered at a
+/// time.
 const MAX_SIGNATURES: usize = 256;
