@@ -177,7 +177,13 @@ impl Seat {
         let fate = if self.is_returning { Fate::Storm } else { Fate::Outage };
         for place in 0..self.trackers.len() {
             let recent = self.board.channels.get(self.channel(place)).map_or(0, Channel::recent);
-            self.trackers[place].leave(fate, recent);
+            let missed = self.trackers[place].leave(fate, recent);
+            let missing = &mut self.counts.missing;
+            missing.lost = missing.lost.saturating_sub(missed);
+            match fate {
+                Fate::Storm => missing.storm += missed,
+                Fate::Early | Fate::Outage | Fate::Lost => missing.outage += missed,
+            }
             self.is_subscribed[place] = false;
         }
     }

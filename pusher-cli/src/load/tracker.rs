@@ -80,11 +80,18 @@ impl Tracker {
     }
 
     /// The subscription ended. Events from `recent` on may have been on the way; an earlier event that is missing, although
-    /// a later one arrived, was lost before.
-    pub(super) fn leave(&mut self, fate: Fate, recent: u64) {
-        if let Phase::Subscribed { from } = self.phase {
-            self.phase = Phase::Away { from: from.max(self.end.min(recent)), fate };
+    /// a later one arrived, was lost before. Returns how many events were taken for lost, and were missed because the
+    /// connection was dead before anyone noticed.
+    pub(super) fn leave(&mut self, fate: Fate, recent: u64) -> u64 {
+        let Phase::Subscribed { from } = self.phase else { return 0 };
+        self.phase = Phase::Away { from: from.max(self.end.min(recent)), fate };
+        let last = self.missing.overlapping(self.end..u64::MAX).filter(|(_, fate)| **fate == Fate::Lost);
+        let last: Vec<_> = last.map(|(range, _)| range.start.max(self.end)..range.end).collect();
+        let count = last.iter().map(|range| range.end - range.start).sum();
+        for range in last {
+            self.missing.insert(range, fate);
         }
+        count
     }
 
     pub(super) fn receive(&mut self, number: u64) -> Arrival {
@@ -228,6 +235,18 @@ mod tests {
         assert_eq!(tracker.settle(2, &RangeSet::new()), lost(2));
         assert_eq!(tracker.receive(1), Arrival::Late(Fate::Lost));
         assert_eq!(tracker.receive(1), Arrival::Duplicate);
+    }
+
+    #[test]
+    fn what_was_taken_for_lost_on_a_dead_connection_was_missed() {
+        let mut tracker = subscribed(0);
+        tracker.receive(0);
+        tracker.receive(2);
+        assert_eq!(tracker.settle(5, &RangeSet::new()), lost(3));
+        assert_eq!(tracker.leave(Fate::Outage, 5), 2, "the event before the last arrival was lost");
+        assert_eq!(tracker.leave(Fate::Outage, 5), 0);
+        assert_eq!(tracker.receive(3), Arrival::Late(Fate::Outage));
+        assert_eq!(tracker.receive(1), Arrival::Late(Fate::Lost));
     }
 
     #[test]
