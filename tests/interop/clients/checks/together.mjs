@@ -90,7 +90,7 @@ async function ourClientIsTheSameUserElsewhere(stage) {
   assert.deepEqual(await ann.user.next("notice"), { n: 1 });
 
   await stage.publisher().terminateUserConnections("ann");
-  assert.match(await ours.on().next("error"), /^closed with 4009/);
+  assert.match(await ours.on().next("error"), /: closed with 4009: /);
   assert.match(await ours.on().next("state_change"), /^Failed/);
   await ann.states.next("disconnected");
 }
