@@ -107,15 +107,12 @@ impl Listener {
 
     /// Updates what is known; returns an error if the event ends the program.
     fn follow(&mut self, event: &Event) -> Result<(), Failure> {
+        let is_patient = self.was_connected || self.args.keep_trying;
+        if let Some(failure) = connect::failure(event, &self.url, is_patient, |channel| self.is_subscribed(channel)) {
+            return Err(failure);
+        }
         match event {
-            Event::StateChanged { current: ConnectionState::Failed { reason }, .. } => {
-                return Err(Failure::given_up(reason, &self.url));
-            }
-            Event::StateChanged { current: ConnectionState::Waiting { attempt, cause, .. }, .. } => {
-                let is_patient = self.was_connected || self.args.keep_trying;
-                if !is_patient && *attempt >= connect::TRIES {
-                    return Err(Failure::no_connection(cause, &self.url));
-                }
+            Event::StateChanged { current: ConnectionState::Waiting { cause, .. }, .. } => {
                 self.silent_refusals = if is_silent_refusal(cause) { self.silent_refusals + 1 } else { 0 };
                 if self.silent_refusals == connect::TRIES {
                     output::note(SILENT_REFUSAL);
@@ -125,11 +122,6 @@ impl Listener {
                 self.was_connected = true;
                 self.silent_refusals = 0;
             }
-            // The server may complain about a channel and still serve it. The client itself retries what may be temporary.
-            Event::SubscriptionError { channel, error, retry_at: None } if !self.is_subscribed(channel) => {
-                return Err(Failure::subscription(channel, error));
-            }
-            Event::SigninError { error, retry_at: None } => return Err(Failure::signin(error)),
             _ => {}
         }
         Ok(())

@@ -19,7 +19,7 @@ use std::pin::pin;
 
 use pusher_driver::adapter::Limits;
 use pusher_tokio::pusher_proto::Action;
-use pusher_tokio::{CloseReason, ConnectionState, Event};
+use pusher_tokio::{ChannelName, CloseReason, ConnectionState, Event};
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) use self::args::{RecordArgs, ReplayArgs};
@@ -175,22 +175,13 @@ impl Recorder {
 
     /// Prints an event, and draws the conclusions from it.
     fn tell(&mut self, event: &Event) -> Result<(), Failure> {
+        let is_subscribed =
+            |channel: &ChannelName| self.machine.core().channel(channel).is_some_and(|channel| channel.is_subscribed());
+        if let Some(failure) = connect::failure(event, &self.url, self.was_connected, is_subscribed) {
+            return Err(failure);
+        }
         match event {
-            Event::StateChanged { current: ConnectionState::Failed { reason }, .. } => {
-                return Err(Failure::given_up(reason, &self.url));
-            }
-            Event::StateChanged { current: ConnectionState::Waiting { attempt, cause, .. }, .. }
-                if !self.was_connected && *attempt >= connect::TRIES =>
-            {
-                return Err(Failure::no_connection(cause, &self.url));
-            }
             Event::StateChanged { current: ConnectionState::Connected { .. }, .. } => self.was_connected = true,
-            Event::SubscriptionError { channel, error, retry_at: None }
-                if !self.machine.core().channel(channel).is_some_and(|channel| channel.is_subscribed()) =>
-            {
-                return Err(Failure::subscription(channel, error));
-            }
-            Event::SigninError { error, retry_at: None } => return Err(Failure::signin(error)),
             Event::Channel(_) | Event::User(_) => self.counted += 1,
             _ => {}
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pusher_tokio::{Client, ClientEventName, ConnectionState, Data, Event, Subscription, with_causes};
+use pusher_tokio::{Client, ClientEventName, Data, Event, Subscription, with_causes};
 use tokio::time::timeout;
 
 use super::TriggerArgs;
@@ -37,15 +37,10 @@ async fn send_on(
     let channels: Vec<Subscription> = channels.collect::<Result<_, _>>()?;
     let subscribed = async {
         while !channels.iter().all(Subscription::is_subscribed) {
-            match events.recv().await {
-                Some(Event::SubscriptionError { channel, error, retry_at: None }) => {
-                    return Err(Failure::subscription(&channel, &error));
-                }
-                Some(Event::StateChanged { current: ConnectionState::Failed { reason }, .. }) => {
-                    return Err(Failure::given_up(&reason, url));
-                }
-                Some(_) => {}
-                None => return Err(Failure::cannot_connect(format!("the connection to {url} ended"))),
+            let event = events.recv().await;
+            let event = event.ok_or_else(|| Failure::cannot_connect(format!("the connection to {url} ended")))?;
+            if let Some(failure) = connect::failure(&event, url, false, |_| false) {
+                return Err(failure);
             }
         }
         Ok(())
