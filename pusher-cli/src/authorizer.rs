@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::args::AuthArgs;
 use crate::failure::Failure;
-use crate::stream::open;
+use crate::stream::post;
 
 /// Returns what authorizes these channels, and the sign-in if one is wanted.
 pub(crate) fn new(
@@ -132,7 +132,7 @@ impl Source {
             Self::None => return Err(AuthError::NotConfigured),
         };
         let http = endpoint.request(&[request], AuthBody::Form, Credentials::new())?;
-        let response = HttpClient::new().post(&http, |host, port, tls| open(options.clone(), host, port, tls)).await;
+        let response = post(&HttpClient::new(), options, &http).await;
         // There is one answer for each request.
         endpoint.answers(response, &[request]).pop().unwrap_or(Err(AuthError::NotConfigured))
     }

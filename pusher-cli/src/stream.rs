@@ -1,14 +1,17 @@
 //! The way to a host, for the commands that open their own connections.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pusher_driver::adapter::{
-    Duplex, OptionsExt as _, client_config, handshake_error, reach, server_name, with_address,
+    Duplex, Handshake, HttpClient, Limits, OptionsExt as _, Polled, WebSocket, client_config, handshake_error, reach,
+    server_name, with_address,
 };
-use pusher_tokio::{CloseReason, Options, Text};
+use pusher_tokio::pusher_proto::ConnectRequest;
+use pusher_tokio::{AuthError, CloseReason, HttpRequest, HttpResponse, Options, Text};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
@@ -32,7 +35,27 @@ pub(crate) async fn open(options: Options, host: Text, port: u16, tls: bool) -> 
     Ok(Stream(Box::new(secured)))
 }
 
-/// The same without TLS, which `tls` says will follow.
+/// Opens a WebSocket as the client does.
+pub(crate) async fn open_websocket(
+    options: Options,
+    request: ConnectRequest,
+    limits: Limits,
+) -> Result<WebSocket<Polled<Stream>>, CloseReason> {
+    let stream = open(options, request.host.clone(), request.port, request.tls).await?;
+    let mut handshake = Handshake::new(Polled::new(stream), &request, limits);
+    poll_fn(|context| handshake.poll(context.waker())).await
+}
+
+/// Asks an auth endpoint as the client does.
+pub(crate) async fn post(
+    http: &HttpClient,
+    options: &Options,
+    request: &HttpRequest,
+) -> Result<HttpResponse, AuthError> {
+    http.post(request, |host, port, tls| open(options.clone(), host, port, tls)).await
+}
+
+/// The same as [`open`] without TLS, which `tls` says will follow.
 pub(crate) async fn open_tcp(options: &Options, host: &Text, port: u16, tls: bool) -> Result<Stream, CloseReason> {
     let hop = options.hop(host, port, tls);
     let addresses = lookup_host((hop.host.to_string(), hop.port)).await;

@@ -1,13 +1,11 @@
 //! The library's client with a socket that shows its frames. The client itself reports only their lengths.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use pusher_driver::adapter::{
-    Clock, Connection, Handshake, HttpClient, Limits, Polled, Received, Runtime, Socket, WebSocket,
-};
+use pusher_driver::adapter::{Clock, Connection, HttpClient, Limits, Polled, Received, Runtime, Socket, WebSocket};
 use pusher_tokio::pusher_proto::{ConnectRequest, Instant};
 use pusher_tokio::{
     AuthError, BoxedAuthorizer, Client, CloseFrame, CloseReason, Config, HttpRequest, HttpResponse, InvalidConfig,
@@ -15,7 +13,7 @@ use pusher_tokio::{
 };
 
 use crate::frames::{Direction, show, show_end, show_received};
-use crate::stream::{Stream, open};
+use crate::stream::{Stream, open_websocket, post};
 
 /// Starts a client as `pusher_tokio::connect_with` does.
 pub(crate) fn connect(config: Config, authorizer: BoxedAuthorizer, options: &Options) -> Result<Client, InvalidConfig> {
@@ -52,12 +50,8 @@ impl Runtime for Tapped {
         &self,
         request: ConnectRequest,
     ) -> impl Future<Output = Result<Self::Socket, CloseReason>> + Send + 'static {
-        let (limits, options) = (self.limits, self.options.clone());
-        async move {
-            let stream = open(options, request.host.clone(), request.port, request.tls).await?;
-            let mut handshake = Handshake::new(Polled::new(stream), &request, limits);
-            Ok(Shown(poll_fn(|context| handshake.poll(context.waker())).await?))
-        }
+        let opening = open_websocket(self.options.clone(), request, self.limits);
+        async move { Ok(Shown(opening.await?)) }
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
@@ -66,7 +60,7 @@ impl Runtime for Tapped {
 
     fn post(&self, request: HttpRequest) -> impl Future<Output = Result<HttpResponse, AuthError>> + Send + 'static {
         let (http, options) = (Arc::clone(&self.http), self.options.clone());
-        async move { http.post(&request, |host, port, tls| open(options.clone(), host, port, tls)).await }
+        async move { post(&http, &options, &request).await }
     }
 }
 

@@ -11,7 +11,7 @@ use super::finding::Finding;
 use super::patient::Patient;
 use super::upgrade::one_line;
 use crate::mask;
-use crate::stream::open;
+use crate::stream::post;
 
 pub(super) async fn private(patient: &mut Patient) -> Finding {
     let channel = patient.names.private.clone();
@@ -86,8 +86,7 @@ async fn authorize(patient: &Patient, channel: &ChannelName) -> (Option<AuthResp
 pub(super) async fn ask(patient: &Patient, request: &AuthRequest) -> Result<AuthResponse, Finding> {
     let http = patient.endpoint.request(&[request], AuthBody::Form, Credentials::new());
     let http = http.map_err(|error| Finding::failed(error.to_string()))?;
-    let options = &patient.options;
-    let answer = HttpClient::new().post(&http, |host, port, tls| open(options.clone(), host, port, tls)).await;
+    let answer = post(&HttpClient::new(), &patient.options, &http).await;
     let response = answer.map_err(|error| {
         Finding::failed(error.to_string())
             .means("the application's server cannot be reached, so no private channel works")

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::future::poll_fn;
 
-use pusher_driver::adapter::{Handshake, Limits, Polled, Received, Socket as _, WebSocket};
+use pusher_driver::adapter::{Limits, Polled, Received, Socket as _, WebSocket};
 use pusher_tokio::pusher_proto::{ConnectRequest, Frame};
 use pusher_tokio::{CloseReason, Config, Options, Text};
 use serde_json::Value;
 
-use crate::stream::{self, Stream};
+use crate::stream::{Stream, open_websocket};
 
 /// An open WebSocket.
 pub(super) struct Line(WebSocket<Polled<Stream>>);
@@ -20,9 +20,7 @@ impl Line {
         request: &ConnectRequest,
         config: &Config,
     ) -> Result<Self, CloseReason> {
-        let stream = stream::open(options.clone(), request.host.clone(), request.port, request.tls).await?;
-        let mut handshake = Handshake::new(Polled::new(stream), request, Limits::new(config));
-        Ok(Self(poll_fn(|context| handshake.poll(context.waker())).await?))
+        Ok(Self(open_websocket(options.clone(), request.clone(), Limits::new(config)).await?))
     }
 
     pub(super) async fn send(&mut self, frame: &Value) -> Result<(), CloseReason> {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use pusher_driver::adapter::{Handshake, Limits, Polled, Received, Socket as _, WebSocket};
-use pusher_tokio::pusher_proto::{Action, ConnectRequest, Instant};
+use pusher_driver::adapter::{Limits, Polled, Received, Socket as _, WebSocket};
+use pusher_tokio::pusher_proto::{Action, Instant};
 use pusher_tokio::{AuthError, AuthRequest, AuthResponse, CloseFrame, CloseReason, Options};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 use super::edge::Edge;
 use super::format::{Input, id};
 use crate::authorizer::Source;
-use crate::stream::{Stream, open};
+use crate::stream::{Stream, open_websocket};
 
 pub(super) struct Live {
     edge: Edge,
@@ -116,7 +116,10 @@ impl Live {
     /// Does what the core says.
     pub(super) fn perform(&mut self, action: &Action) {
         match action {
-            Action::Connect(_, request) => self.link = self.opening(self.edge.connect(request.clone())),
+            Action::Connect(_, request) => {
+                let request = self.edge.connect(request.clone());
+                self.link = Link::Opening(Box::pin(open_websocket(self.options.clone(), request, self.limits)));
+            }
             Action::Send(_, text) => {
                 let text = self.edge.send(text.clone());
                 if let Link::Open(socket) = &mut self.link {
@@ -152,15 +155,6 @@ impl Live {
         let leaving = async { while self.leaving.join_next().await.is_some() {} };
         // One that does not answer is cut.
         let _ = timeout(GOODBYE, leaving).await;
-    }
-
-    fn opening(&self, request: ConnectRequest) -> Link {
-        let (options, limits) = (self.options.clone(), self.limits);
-        Link::Opening(Box::pin(async move {
-            let stream = open(options, request.host.clone(), request.port, request.tls).await?;
-            let mut handshake = Handshake::new(Polled::new(stream), &request, limits);
-            poll_fn(|context| handshake.poll(context.waker())).await
-        }))
     }
 
     fn close(&mut self, frame: &CloseFrame) {
