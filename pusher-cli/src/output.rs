@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
+use std::time::Duration;
 
 use anstream::ColorChoice;
 use anstyle::{AnsiColor, Style};
@@ -74,6 +75,13 @@ pub(crate) fn wrapped(text: &str, terminal_width: Option<usize>, column: usize) 
     // Flags contain hyphens, and it must be possible to copy a URL.
     let options = options.word_splitter(WordSplitter::NoHyphenation).break_words(false);
     textwrap::wrap(text, options).iter().map(ToString::to_string).collect()
+}
+
+/// Returns a time in milliseconds, with a decimal if there are few.
+pub(crate) fn millis(time: Duration) -> String {
+    let millis = time.as_secs_f64() * 1_000.0;
+    let decimals = usize::from(millis < 10.0);
+    format!("{millis:.decimals$} ms")
 }
 
 /// Returns the local time of the day.

@@ -1,7 +1,7 @@
 //! The lines of the tour, and its result.
 
+use std::io;
 use std::time::{Duration, Instant};
-use std::{fmt, io};
 
 use serde::Serialize;
 use terminal_size::{Width, terminal_size_of};
@@ -63,11 +63,11 @@ impl Report {
         if self.json {
             return output::json(&Json { name: step.name, status, millis, detail: &detail });
         }
-        let (name, width, millis) = (step.name, self.name_width, Millis(took));
+        let (name, width, time) = (step.name, self.name_width, output::millis(took));
         let label = if status == "unsupported" { "unsupported: " } else { "" };
         let detail = format!("{label}{}", printable(&detail));
         let detail = excerpt(&detail, self.detail_width);
-        output::line(format_args!("{style}{mark}{style:#}  {name:width$}  {DIM}{millis:>6} ms{DIM:#}   {detail}"))
+        output::line(format_args!("{style}{mark}{style:#}  {name:width$}  {DIM}{time:>9}{DIM:#}   {detail}"))
     }
 
     /// Prints the summary; returns an error if a step was not observed.
@@ -90,17 +90,6 @@ impl Report {
             return Ok(());
         }
         Err(Failure::failed(format!("not observed: {}", self.failed.join(", "))))
-    }
-}
-
-/// Milliseconds, with a decimal if there are few.
-struct Millis(Duration);
-
-impl fmt::Display for Millis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = self.0.as_secs_f64() * 1_000.0;
-        let decimals = usize::from(millis < 10.0);
-        f.pad(&format!("{millis:.decimals$}"))
     }
 }
 

@@ -1,7 +1,6 @@
 //! The lines of the examination.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use terminal_size::{Width, terminal_size_of};
 
 use super::finding::{Finding, Outcome};
 use crate::failure::Failure;
-use crate::output::{self, BAD, BOLD, DIM, GOOD, WARNING, printable};
+use crate::output::{self, BAD, BOLD, DIM, GOOD, WARNING, millis, printable};
 
 /// Prints each check as it ends, and remembers the first failure.
 pub(super) struct Report {
@@ -123,7 +122,7 @@ impl Report {
         let width = self.name_width;
         let (time, seen_style) = match finding.outcome {
             Outcome::Skipped => (format!("{:>9}", ""), DIM),
-            _ => (format!("{:>9}", Millis(took)), Style::new()),
+            _ => (format!("{:>9}", millis(took)), Style::new()),
         };
         let head = format!("{style}{mark}{style:#}  {name:width$}  {DIM}{time}{DIM:#}  ");
         let indent = 1 + 2 + width + 2 + 9 + 2;
@@ -182,17 +181,6 @@ impl Drop for Progress {
         if self.0 {
             let _ = write!(io::stderr(), "\r\u{1b}[2K");
         }
-    }
-}
-
-/// Milliseconds, with a decimal if there are few.
-struct Millis(Duration);
-
-impl fmt::Display for Millis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = self.0.as_secs_f64() * 1_000.0;
-        let decimals = usize::from(millis < 10.0);
-        f.pad(&format!("{millis:.decimals$} ms"))
     }
 }
 

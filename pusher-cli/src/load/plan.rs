@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use super::args::{Kind, LoadArgs};
 use super::channel::Channel;
+use super::payload::Stamp;
+use super::seat::EVENT;
 use crate::failure::Failure;
 use crate::http_api::{self, HttpApi};
 use crate::target::Target;
@@ -99,9 +101,9 @@ impl Plan {
 
     /// Publishes an event to a channel without subscribers, so that wrong credentials are reported before the ramp.
     pub(super) async fn check(&self) -> Result<(), Failure> {
-        let payload = super::payload::Stamp { number: 0, micros: 0 }.payload(self.size);
+        let payload = Stamp { number: 0, micros: 0 }.payload(self.size);
         let channel = ChannelName::new(format!("{}-check", self.prefix))?;
-        self.api.publish(&self.api.app().publish([&channel], super::seat::EVENT, &payload)).await?;
+        self.api.publish(&self.api.app().publish([&channel], EVENT, &payload)).await?;
         Ok(())
     }
 }

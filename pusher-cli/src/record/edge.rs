@@ -4,9 +4,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pusher_tokio::pusher_proto::{ConnectRequest, Frame};
 use pusher_tokio::{AuthError, AuthRequest, AuthResponse, CloseFrame, CloseReason, Text, TransportError};
-
 use serde_json::Value;
 
 use super::machine::KEY;
@@ -255,13 +255,9 @@ impl Edge {
     }
 }
 
-/// The text as a part of a URL.
+/// The text as a part of a URL, as the core writes it.
 fn percent_encoded(text: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
-        byte => format!("%{byte:02X}"),
-    };
-    text.bytes().map(encode).collect()
+    utf8_percent_encode(text, UNRESERVED).to_string()
 }
 
 /// A field of a message as the core writes it. Quotes inside of strings are escaped, so it occurs only as a field.
@@ -271,6 +267,9 @@ fn field(name: &str, text: &str) -> String {
 
 /// The messages of the protocol that are errors.
 const ERRORS: [&str; 3] = ["pusher:error", "pusher:subscription_error", "pusher_internal:subscription_error"];
+
+/// What is escaped in a URL (RFC 3986, section 2.3).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What stands between the key and the number of a signature in a recording.
 const MARK: &str = ":signature-";
