@@ -31,4 +31,4 @@ pub mod transcripts {
         Ok(())
     }
 }
-pub mod world;
+pub use pusher_test::world;
