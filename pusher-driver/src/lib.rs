@@ -28,6 +28,7 @@ mod routes;
 #[cfg(feature = "async")]
 mod runtime;
 mod shared;
+mod sign_in;
 mod socket;
 mod states;
 mod step;

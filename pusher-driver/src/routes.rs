@@ -9,8 +9,8 @@ use indexmap::IndexMap;
 use pusher_proto::{ChannelName, ConnectionState, Event, Instant, SubscriptionError};
 
 use crate::bindings::{Binding, Bindings};
-use crate::client::SignIn;
 use crate::mailbox::{Mailbox, Put};
+use crate::sign_in::SignIn;
 use crate::waiters::Waiters;
 
 /// Identifies an entry of a channel in the table: after `unsubscribe`, the same name gets a new id.
@@ -170,7 +170,7 @@ impl Routes {
             Event::StateChanged { current, .. } => {
                 self.state_since = now;
                 out.wakers.extend(self.state_waiters.take());
-                self.sign_in.observe(event, out);
+                self.sign_in.observe(event, &mut out.wakers);
                 if current.is_connected() {
                     // Every channel is tried again.
                     for route in self.channels.values_mut() {
@@ -179,14 +179,14 @@ impl Routes {
                 }
             }
             Event::Unavailable => out.wakers.extend(self.state_waiters.take()),
-            Event::SignedIn { .. } | Event::SigninError { .. } => self.sign_in.observe(event, out),
+            Event::SignedIn { .. } | Event::SigninError { .. } => self.sign_in.observe(event, &mut out.wakers),
             _ => {}
         }
     }
 
     /// No channel will be subscribed and no user signed in: waiting calls return.
     pub(crate) fn stop_waiting(&mut self, out: &mut Deferred) {
-        self.sign_in.stop_waiting(out);
+        self.sign_in.stop_waiting(&mut out.wakers);
         for route in self.channels.values_mut() {
             out.wakers.extend(route.waiters.take());
         }
@@ -260,7 +260,7 @@ impl Routes {
             out.wakers.extend(mailbox.end());
         }
         out.wakers.extend(self.state_waiters.take());
-        self.sign_in.stop_waiting(out);
+        self.sign_in.stop_waiting(&mut out.wakers);
         (mem::take(&mut self.bindings), routes)
     }
 }

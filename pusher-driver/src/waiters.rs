@@ -8,9 +8,6 @@ use std::{
     task::{Context, Poll},
 };
 
-#[cfg(feature = "async")]
-use crate::shared::Handle;
-
 /// Identifies a waiting call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WaitId(pub(crate) u64);
@@ -51,11 +48,11 @@ impl Waiters {
 /// Waits as one call, and leaves no waker behind: `forget` removes the waker that `poll` has registered.
 #[cfg(feature = "async")]
 pub(crate) async fn wait<T>(
-    handle: &Handle,
+    id: WaitId,
     poll: impl Fn(WaitId, &Context<'_>) -> Poll<T>,
     forget: impl Fn(WaitId) -> Option<Waker>,
 ) -> T {
-    let call = Call { id: WaitId(handle.0.next_id()), forget };
+    let call = Call { id, forget };
     poll_fn(|context| poll(call.id, context)).await
 }
 

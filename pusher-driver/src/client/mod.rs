@@ -12,7 +12,6 @@ use pusher_proto::{
     AppKey, ChannelName, ClientEventName, Endpoints, Event, InvalidConfig, InvalidName, NetworkHint, TriggerError,
 };
 use serde::Serialize;
-pub(crate) use signed_in::SignIn;
 pub use signed_in::SignedInError;
 
 use crate::bindings::{BindError, Binding, BindingId, Filter, Scope};
@@ -436,6 +435,24 @@ impl Client {
         let binding = self.handle.0.span.in_scope(|| Binding::new(id, filter, callback));
         self.handle.0.change(|state| state.routes.bindings.extend([binding]));
         id
+    }
+}
+
+/// The way back to the client.
+impl Subscription {
+    /// Returns the client that this handle belongs to.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(chat: pusher_driver::Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// let news = chat.client().subscribe("news")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::from_handle(Arc::clone(&self.handle))
     }
 }
 

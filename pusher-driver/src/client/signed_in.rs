@@ -2,14 +2,14 @@
 
 use std::task::{Context, Poll};
 
-use pusher_proto::{ConnectionState, Event, FailReason, SigninError};
+use pusher_proto::{FailReason, SigninError};
 
 use super::{Client, UserInfo};
-use crate::routes::Deferred;
 use crate::shared::{Ended, Life};
+use crate::sign_in::Status;
+use crate::waiters::WaitId;
 #[cfg(feature = "async")]
 use crate::waiters::wait;
-use crate::waiters::{WaitId, Waiters};
 
 /// Why no user is signed in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,62 +32,11 @@ pub enum SignedInError {
     Elapsed,
 }
 
-/// The progress of the sign-in, as far as it was reported to the application.
-#[derive(Debug, Default)]
-pub(crate) struct SignIn {
-    status: Status,
-    waiters: Waiters,
-}
-
-#[derive(Debug, Default)]
-enum Status {
-    #[default]
-    NotRequested,
-    Pending,
-    SignedIn,
-    Failed(SigninError),
-}
-
-impl SignIn {
-    fn request(&mut self) {
-        match self.status {
-            Status::NotRequested | Status::Failed(_) => self.status = Status::Pending,
-            Status::Pending | Status::SignedIn => {}
-        }
-    }
-
-    /// Notes what an event means for the sign-in and for calls that wait for it.
-    pub(crate) fn observe(&mut self, event: &Event, out: &mut Deferred) {
-        match (&self.status, event) {
-            (Status::NotRequested, _) => {}
-            (_, Event::SignedIn { .. }) => self.settle(Status::SignedIn, out),
-            (_, Event::SigninError { error, retry_at: None }) => self.settle(Status::Failed(error.clone()), out),
-            (Status::SignedIn, Event::StateChanged { current, .. }) if !current.is_connected() => {
-                self.status = Status::Pending;
-            }
-            // Each connection signs in again.
-            (Status::Failed(_), Event::StateChanged { current: ConnectionState::Connected { .. }, .. }) => {
-                self.status = Status::Pending;
-            }
-            _ => {}
-        }
-    }
-
-    /// No user will be signed in: waiting calls return.
-    pub(crate) fn stop_waiting(&mut self, out: &mut Deferred) {
-        out.wakers.extend(self.waiters.take());
-    }
-
-    fn settle(&mut self, status: Status, out: &mut Deferred) {
-        self.status = status;
-        self.stop_waiting(out);
-    }
-}
-
 /// Signing in.
 impl Client {
     /// Signs in, on this connection and on all later ones, as the user that the application's server determines. The
-    /// result is [`Event::SignedIn`] or [`Event::SigninError`]. If the sign-in has failed, it is tried again.
+    /// result is [`Event::SignedIn`](pusher_proto::Event::SignedIn) or
+    /// [`Event::SigninError`](pusher_proto::Event::SigninError). If the sign-in has failed, it is tried again.
     ///
     /// # Examples
     ///
@@ -130,7 +79,7 @@ impl Client {
     /// Waits until a user is signed in or definitely refused, and returns the user; returns at once if one is signed in.
     ///
     /// Temporary failures do not end the wait: a backend that is down or busy, a server that does not answer, or a lost
-    /// connection. Each failure is an [`Event::SigninError`] with the time of the next attempt. Without a connection,
+    /// connection. Each failure is an [`Event::SigninError`](pusher_proto::Event::SigninError) with the time of the next attempt. Without a connection,
     /// this waits for one without a time limit, so use a timeout. Cancel-safe.
     ///
     /// # Errors
@@ -151,7 +100,7 @@ impl Client {
     #[cfg(feature = "async")]
     pub async fn signed_in(&self) -> Result<UserInfo, SignedInError> {
         let poll = |id, context: &Context<'_>| self.poll_sign_in(Some(id), context);
-        wait(&self.handle, poll, |id| self.handle.0.lock().routes.sign_in.waiters.remove(id)).await
+        wait(WaitId(self.handle.0.next_id()), poll, |id| self.handle.0.lock().routes.sign_in.waiters.remove(id)).await
     }
 
     /// Checks whether a user is signed in or refused, like `signed_in`.

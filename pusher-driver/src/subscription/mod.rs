@@ -11,7 +11,6 @@ use pusher_proto::{ChannelName, ClientEventName, Event, FailReason, InvalidName,
 use serde::Serialize;
 pub use typed::{Typed, poll_decoded};
 
-use crate::client::Client;
 use crate::mailbox::{Mailbox, Taken};
 use crate::routes::RouteId;
 use crate::shared::{ClientEvent, Ended, Handle, Life};
@@ -52,7 +51,7 @@ pub struct Subscription {
     channel: ChannelName,
     route: RouteId,
     mailbox: Arc<Mailbox>,
-    handle: Arc<Handle>,
+    pub(crate) handle: Arc<Handle>,
 }
 
 /// Why a channel is not subscribed.
@@ -109,21 +108,6 @@ impl Subscription {
     #[must_use]
     pub fn name(&self) -> &ChannelName {
         &self.channel
-    }
-
-    /// Returns the client that this handle belongs to.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # fn example(chat: pusher_driver::Subscription) -> Result<(), Box<dyn std::error::Error>> {
-    /// let news = chat.client().subscribe("news")?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn client(&self) -> Client {
-        Client::from_handle(Arc::clone(&self.handle))
     }
 
     /// Keeps the channel subscribed without this handle and its mailbox, until
@@ -187,7 +171,7 @@ impl Subscription {
         let Self { handle, channel, route, .. } = self;
         let poll = |id, context: &Context<'_>| self.poll_wait(Some(id), context);
         let forget = |id| handle.0.lock().routes.get_mut(channel, *route).and_then(|route| route.waiters.remove(id));
-        wait(handle, poll, forget).await
+        wait(WaitId(handle.0.next_id()), poll, forget).await
     }
 
     /// Checks whether the current attempt has succeeded or failed, like `subscribed`.
