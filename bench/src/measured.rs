@@ -49,3 +49,6 @@ pub(crate) const ECHO_TARGETS: [f64; 2] = [1.02, 1.1];
 /// CPU time of a member list, in milliseconds.
 pub(crate) const PRESENCE_TARGET: f64 = 30.0;
 pub(crate) const MEMBERS: usize = 100_000;
+
+/// CPU time of an event in nanoseconds, by reader and size.
+pub(crate) type Costs = Vec<[f64; 3]>;

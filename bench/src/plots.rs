@@ -7,9 +7,8 @@ use plotters::coord::{CoordTranslate, Shift};
 use plotters::prelude::*;
 
 use crate::Result;
-use crate::measured::{READERS, SIZES};
+use crate::measured::{Costs, READERS, SIZES};
 use crate::reconnects::{OUTAGE, Reconnects};
-use crate::suite::Costs;
 use crate::table::count;
 
 pub(crate) type Memory = Vec<(&'static str, Vec<(usize, f64)>)>;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::feeder::{Host, Plan};
 use crate::measured::{
-    CONNECT_TARGET, ECHO_TARGETS, IDLE_TARGET, MEMBERS, PRESENCE_TARGET, READERS, Reader, SIZES, TLS_READERS,
+    CONNECT_TARGET, Costs, ECHO_TARGETS, IDLE_TARGET, MEMBERS, PRESENCE_TARGET, READERS, Reader, SIZES, TLS_READERS,
 };
 use crate::plots::Memory;
 use crate::reconnects::{OUTAGE, Reconnects};
@@ -21,9 +21,6 @@ pub(crate) struct Suite {
     clients: usize,
     plots: PathBuf,
 }
-
-/// CPU time of an event in nanoseconds, by reader and size.
-pub(crate) type Costs = Vec<[f64; 3]>;
 
 impl Suite {
     pub(crate) fn new(clients: usize, plots: PathBuf) -> Result<Self> {

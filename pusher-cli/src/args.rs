@@ -1,31 +1,19 @@
-//! The command line.
+//! Flags that several commands have.
 
 use std::convert::Infallible;
 use std::env::VarError;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
-use pusher_server::pusher_proto::server::Dialect;
+use clap::ArgGroup;
 use pusher_tokio::pusher_proto::signing::{App, InvalidMasterKey, MasterKey};
 use pusher_tokio::{ChannelName, Data, InvalidName, InvalidProxy, Proxy, Secret, SocketId, Text};
 
-use crate::auth_server::AuthServerArgs;
-use crate::completions::{CompletionsArgs, ManArgs};
-use crate::console::ConsoleArgs;
-use crate::doctor::DoctorArgs;
 use crate::failure::Failure;
 use crate::http_api::HttpApi;
 use crate::input;
-use crate::inspect::{ChannelArgs, ChannelsArgs, TerminateArgs, UsersArgs};
-use crate::listen::ListenArgs;
-use crate::load::LoadArgs;
 use crate::profile;
-use crate::record::{RecordArgs, ReplayArgs};
-use crate::signature::{SignArgs, VerifyArgs};
 use crate::target::Target;
-use crate::trigger::TriggerArgs;
 
 /// What the help shows below the flags: remarks, examples, and the exit codes.
 macro_rules! notes {
@@ -35,126 +23,6 @@ macro_rules! notes {
 }
 
 pub(crate) use notes;
-
-/// Pusher Channels on the command line: tour the protocol, run a development server, listen to channels, publish events.
-#[derive(Debug, Parser)]
-#[command(name = "pusher", version, after_help = EXIT_CODES)]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    pub(crate) command: Command,
-    /// When to colour the output; auto colours it in terminals, unless NO_COLOR is set
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN", global = true)]
-    pub(crate) color: Color,
-}
-
-/// When the output is coloured.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub(crate) enum Color {
-    #[default]
-    Auto,
-    Always,
-    Never,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// Tour the protocol step by step, on a built-in development server or on yours
-    Demo(DemoArgs),
-    /// Run a development server
-    Serve(ServeArgs),
-    /// Print the events of channels as they arrive
-    Listen(ListenArgs),
-    /// Publish events through the HTTP API, or send client events
-    Trigger(TriggerArgs),
-    /// Put load on a server: many clients, events at a rate, a reconnect storm
-    Load(LoadArgs),
-    /// List the channels that have subscribers
-    Channels(ChannelsArgs),
-    /// Show whether a channel has subscribers, and how many
-    Channel(ChannelArgs),
-    /// List the users of a presence channel
-    Users(UsersArgs),
-    /// End all connections of a user
-    Terminate(TerminateArgs),
-    /// Find out what is wrong with a server, an auth endpoint or a network
-    Doctor(DoctorArgs),
-    /// Print the answer that a backend must give, and the string that it signs
-    Sign(SignArgs),
-    /// Check a signature, and show the string that has to be signed
-    Verify(VerifyArgs),
-    /// Serve a page that shows what a client sees on a server, and can publish events
-    Console(ConsoleArgs),
-    /// Run an auth endpoint for development, with users and rules from a file
-    AuthServer(AuthServerArgs),
-    /// Record a live session in a file, without secrets
-    Record(RecordArgs),
-    /// Replay a recorded session, and report where the client differs
-    Replay(ReplayArgs),
-    /// Print a completion script for a shell
-    Completions(CompletionsArgs),
-    /// Print the manual page, or write the pages of all commands
-    Man(ManArgs),
-}
-
-/// Flags of `pusher demo`.
-#[derive(Debug, clap::Args)]
-#[command(after_help = DEMO_NOTES)]
-pub(crate) struct DemoArgs {
-    /// Server to run the tour on, such as ws://127.0.0.1:6001 [default: a built-in development server]
-    #[arg(long, requires_all = ["app_id", "key", "secret"])]
-    pub(crate) url: Option<String>,
-    /// Application id
-    #[arg(long, env = "PUSHER_APP_ID", hide_env_values = true)]
-    pub(crate) app_id: Option<String>,
-    /// Application key
-    #[arg(long, env = "PUSHER_KEY", hide_env_values = true)]
-    pub(crate) key: Option<String>,
-    /// Application secret; prefer the environment variable, since other users can see command lines
-    #[arg(long, env = "PUSHER_SECRET", hide_env_values = true, value_parser = secret)]
-    pub(crate) secret: Option<Secret>,
-    /// Server that the built-in one imitates: pusher, reverb, laravel-websockets, soketi or sockudo
-    #[arg(long, value_name = "NAME", default_value_t, conflicts_with = "url")]
-    pub(crate) dialect: Dialect,
-    /// Also trust the certificates in this PEM file, such as that of a private CA
-    #[arg(long, value_name = "FILE", requires = "url")]
-    pub(crate) ca_file: Option<PathBuf>,
-    /// Print one JSON object per step: name, status (ok, failed or unsupported), millis, detail
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// Flags of `pusher serve`.
-#[derive(Debug, clap::Args)]
-#[command(after_help = SERVE_NOTES)]
-pub(crate) struct ServeArgs {
-    /// Port to listen on; 0 for a free one
-    #[arg(long, default_value_t = 6001)]
-    pub(crate) port: u16,
-    /// Address to listen on
-    #[arg(long, default_value = "127.0.0.1")]
-    pub(crate) host: IpAddr,
-    /// Id of the application
-    #[arg(long, env = "PUSHER_SERVE_APP_ID", hide_env_values = true, default_value = "1")]
-    pub(crate) app_id: String,
-    /// Key of the application
-    #[arg(long, env = "PUSHER_SERVE_KEY", hide_env_values = true, default_value = "app-key")]
-    pub(crate) key: String,
-    /// Secret of the application
-    #[arg(long, env = "PUSHER_SERVE_SECRET", hide_env_values = true, default_value = "app-secret", value_parser = secret)]
-    pub(crate) secret: Secret,
-    /// Encryption master key of the application [default: 32 bytes of value 7]
-    #[arg(long, env = "PUSHER_SERVE_ENCRYPTION_MASTER_KEY", hide_env_values = true, value_name = "BASE64", value_parser = master_key)]
-    pub(crate) master_key: Option<MasterKey>,
-    /// Server to imitate: pusher, reverb, laravel-websockets, soketi or sockudo
-    #[arg(long, value_name = "NAME", default_value_t)]
-    pub(crate) dialect: Dialect,
-    /// Also serve the console's page on an address that other machines can reach
-    #[arg(long)]
-    pub(crate) console: bool,
-    /// Accept requests with any host name and from pages of any origin, not only those of this machine
-    #[arg(long)]
-    pub(crate) allow_any_origin: bool,
-}
 
 /// What calls to the HTTP API need.
 #[derive(Debug, clap::Args)]
@@ -345,7 +213,7 @@ fn proxy(text: &str) -> Result<Proxy, InvalidProxy> {
     text.parse()
 }
 
-fn master_key(text: &str) -> Result<MasterKey, InvalidMasterKey> {
+pub(crate) fn master_key(text: &str) -> Result<MasterKey, InvalidMasterKey> {
     MasterKey::from_base64(text)
 }
 
@@ -374,38 +242,4 @@ fn header(text: &str) -> Result<(Text, Secret), &'static str> {
 pub(crate) fn seconds(text: &str) -> Result<Duration, &'static str> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     seconds.filter(|duration| !duration.is_zero()).ok_or("expected a number of seconds greater than 0")
-}
-
-const EXIT_CODES: &str = notes!();
-
-const DEMO_NOTES: &str = notes!(
-    "Without --url, the tour runs on a development server that the program starts. With --url, the tour takes \
-     the same steps on that server, with the credentials of an application there, and reports features that the server \
-     lacks as unsupported. The channels of the tour have unique names. PUSHER_URL is ignored.\n\n"
-);
-
-const SERVE_NOTES: &str = notes!(
-    "The server has a WebSocket, the HTTP API, and endpoints that sign every user, and every channel whose name does \
-     not contain \"forbidden\", for sockets that are connected to it. It has one application, stores nothing and is not \
-     made for production: do not give it the credentials of another server. PUSHER_KEY and PUSHER_SECRET have no \
-     effect here. Ctrl-C stops the server.\n\n"
-);
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Args::command().debug_assert();
-    }
-
-    #[test]
-    fn secrets_do_not_print() {
-        let args = "pusher listen -c a --url ws://h --key k --secret tofu --auth-url u --auth-header A=tofu";
-        let args = Args::try_parse_from(args.split(' ')).unwrap();
-        assert!(!format!("{args:?}").contains("tofu"));
-    }
 }

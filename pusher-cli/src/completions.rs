@@ -3,12 +3,13 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
+use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
 use crate::args::notes;
 use crate::failure::Failure;
-use crate::{output, profile};
+use crate::output;
 
 /// Flags of `pusher completions`.
 #[derive(Debug, clap::Args)]
@@ -28,21 +29,23 @@ pub(crate) struct ManArgs {
     dir: Option<PathBuf>,
 }
 
-pub(crate) fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
+/// Prints a completion script for this command line.
+pub(crate) fn completions(mut command: Command, args: &CompletionsArgs) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut profile::command(), "pusher", &mut script);
+    clap_complete::generate(args.shell, &mut command, "pusher", &mut script);
     Ok(io::stdout().write_all(&script)?)
 }
 
-pub(crate) fn man(args: &ManArgs) -> Result<(), Failure> {
+/// Prints or writes the pages of this command line.
+pub(crate) fn man(command: Command, args: &ManArgs) -> Result<(), Failure> {
     let Some(directory) = &args.dir else {
         let mut page = Vec::new();
-        Man::new(profile::command()).render(&mut page)?;
+        Man::new(command).render(&mut page)?;
         return Ok(io::stdout().write_all(&page)?);
     };
     let cannot_write = |error| Failure::failed(format!("cannot write to {}: {error}", directory.display()));
     std::fs::create_dir_all(directory).map_err(cannot_write)?;
-    clap_mangen::generate_to(profile::command(), directory).map_err(cannot_write)?;
+    clap_mangen::generate_to(command, directory).map_err(cannot_write)?;
     output::line(format_args!("wrote the pages to {}", directory.display()))
 }
 

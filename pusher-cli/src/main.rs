@@ -3,6 +3,7 @@
 mod args;
 mod auth_server;
 mod authorizer;
+mod commands;
 mod completions;
 mod connect;
 mod console;
@@ -31,13 +32,13 @@ mod trust;
 
 use std::process::ExitCode;
 
-use clap::FromArgMatches as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
-use crate::args::{Args, Command};
+use crate::commands::{Args, Command};
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
-    match profile::command_for(std::env::args_os().skip(1)).and_then(parse) {
+    match profile::command_for(Args::command(), std::env::args_os().skip(1)).and_then(parse) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.print();
@@ -74,8 +75,8 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::AuthServer(args) => auth_server::run(args).await,
             Command::Record(args) => record::record(args).await,
             Command::Replay(args) => record::replay(args).await,
-            Command::Completions(args) => completions::completions(&args),
-            Command::Man(args) => completions::man(&args),
+            Command::Completions(args) => completions::completions(profile::with_flag(Args::command()), &args),
+            Command::Man(args) => completions::man(profile::with_flag(Args::command()), &args),
         }
     });
     // The resolver's threads may still be waiting for a name that is no longer needed.

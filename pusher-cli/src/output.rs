@@ -7,11 +7,20 @@ use std::time::Duration;
 
 use anstream::ColorChoice;
 use anstyle::{AnsiColor, Style};
+use clap::ValueEnum;
 use serde::Serialize;
 use textwrap::WordSplitter;
 
-use crate::args::Color;
 use crate::failure::Failure;
+
+/// When the output is coloured.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
 
 /// Sets when both outputs are coloured.
 pub(crate) fn colour(color: Color) {

@@ -5,31 +5,30 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use clap::{Arg, Command, CommandFactory as _};
+use clap::{Arg, Command};
 use etcetera::BaseStrategy as _;
 use pusher_tokio::pusher_proto::signing::MasterKey;
 use serde::Deserialize;
 
-use crate::args::Args;
 use crate::failure::Failure;
 use crate::input;
 use crate::output;
 use crate::target::Target;
 
-/// Returns the command line with the flag `--profile`, without the settings of a profile.
-pub(crate) fn command() -> Command {
+/// Adds the flag `--profile` to the command line.
+pub(crate) fn with_flag(command: Command) -> Command {
     let profile = Arg::new("profile").long("profile").value_name("NAME").global(true);
-    Args::command().arg(
+    command.arg(
         profile.help(
             "Take the server and the credentials from this profile of the configuration file [env: PUSHER_PROFILE]",
         ),
     )
 }
 
-/// Returns the command line with the settings of the profile that the arguments or the environment name. Flags override them,
+/// Returns a command line with the flag and the settings of the profile that the arguments or the environment name. Flags override them,
 /// and they override environment variables, so that a profile is not mixed with credentials of another application.
-pub(crate) fn command_for(arguments: impl Iterator<Item = OsString>) -> Result<Command, Failure> {
-    let command = command();
+pub(crate) fn command_for(command: Command, arguments: impl Iterator<Item = OsString>) -> Result<Command, Failure> {
+    let command = with_flag(command);
     let Some(name) = named(arguments) else { return Ok(command) };
     let path = path()?;
     let settings = Settings::read(&path, &name)?;

@@ -1,12 +1,14 @@
 //! `pusher serve`
 
+mod args;
+
 use std::net::SocketAddr;
 
 use pusher_server::pusher_proto::server::{Dialect, ServerConfig};
 use pusher_server::{Options, Server};
 use pusher_tokio::pusher_proto::signing::{App, MasterKey};
 
-use crate::args::ServeArgs;
+pub(crate) use self::args::ServeArgs;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::http_api::HttpApi;

@@ -1,5 +1,6 @@
 //! `pusher demo`: the whole protocol, shown on a real server.
 
+mod args;
 mod auth;
 mod proxy;
 mod report;
@@ -12,14 +13,16 @@ mod steps_presence;
 mod steps_refusals;
 mod steps_user;
 mod tour;
+mod wait;
 
 use std::pin::pin;
 use std::time::Instant;
 
+pub(crate) use self::args::DemoArgs;
 use self::report::Report;
-use self::step::{Miss, Step};
+use self::step::Step;
 use self::tour::Tour;
-use crate::args::DemoArgs;
+use self::wait::Miss;
 use crate::failure::Failure;
 use crate::interrupt::interrupted;
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use terminal_size::{Width, terminal_size_of};
 
-use super::step::{Miss, Outcome, Step};
+use super::step::{Outcome, Step};
+use super::wait::Miss;
 use crate::failure::Failure;
 use crate::output::{self, BAD, BOLD, DIM, GOOD, WARNING, printable};
 

@@ -3,8 +3,9 @@
 use pusher_tokio::Event;
 use serde_json::json;
 
-use super::step::{LIMIT, Miss, Outcome, Step, next_on, published, step};
+use super::step::{Outcome, Step, step};
 use super::tour::{Tour, subscription};
+use super::wait::{LIMIT, Miss, next_on, published};
 
 pub(super) const STEPS: &[Step] = &[step!("cache miss", miss), step!("cached event", replay)];
 

@@ -3,8 +3,9 @@
 use pusher_tokio::{Data, Event, with_causes};
 use serde_json::json;
 
-use super::step::{LIMIT, Miss, Outcome, Step, complaint, next_on, published, step};
+use super::step::{Outcome, Step, step};
 use super::tour::{Tour, subscription};
+use super::wait::{LIMIT, Miss, complaint, next_on, published};
 
 pub(super) const STEPS: &[Step] = &[
     step!("public channel", public),

@@ -5,9 +5,10 @@ use std::time::Instant;
 use pusher_tokio::{ConnectionState, Event, Member, SocketId, with_causes};
 use serde_json::json;
 
-use super::step::{LIMIT, Miss, Outcome, Step, next, next_on, published, step};
+use super::step::{Outcome, Step, step};
 use super::steps_presence;
 use super::tour::{self, Guest, Tour, subscription};
+use super::wait::{LIMIT, Miss, next, next_on, published};
 use crate::failure::Failure;
 
 pub(super) const ARRIVAL: &[Step] = &[step!("connect", connect)];

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use super::step::{LIMIT, Miss, Outcome, Step, published, step};
+use super::step::{Outcome, Step, step};
 use super::tour::{Tour, subscription};
+use super::wait::{LIMIT, Miss, published};
 
 pub(super) const STEPS: &[Step] = &[step!("encrypted channel", encrypted), step!("key rotation", rotation)];
 

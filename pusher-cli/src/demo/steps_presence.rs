@@ -2,8 +2,9 @@
 
 use pusher_tokio::{Event, Member};
 
-use super::step::{LIMIT, Miss, Outcome, Step, next_on, step};
+use super::step::{Outcome, Step, step};
 use super::tour::{Tour, subscription};
+use super::wait::{LIMIT, Miss, next_on};
 
 pub(super) const STEPS: &[Step] =
     &[step!("presence channel", presence), step!("member joins", join), step!("member leaves", leave)];

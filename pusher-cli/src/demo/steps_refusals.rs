@@ -2,8 +2,9 @@
 
 use pusher_tokio::{ChannelName, Event, SubscriptionError, with_causes};
 
-use super::step::{LIMIT, Miss, Outcome, Step, next, step};
+use super::step::{Outcome, Step, step};
 use super::tour::Tour;
+use super::wait::{LIMIT, Miss, next};
 
 pub(super) const STEPS: &[Step] =
     &[step!("refused authorization", refused_authorization), step!("wrong signature", wrong_signature)];

@@ -5,8 +5,9 @@ use std::time::Duration;
 use pusher_tokio::{Event, SigninError, with_causes};
 use serde_json::json;
 
-use super::step::{LIMIT, Miss, Outcome, Step, next, step};
+use super::step::{Outcome, Step, step};
 use super::tour::{Guest, Tour};
+use super::wait::{LIMIT, Miss, next};
 
 pub(super) const STEPS: &[Step] =
     &[step!("sign-in", sign_in), step!("server-to-user event", server_to_user), step!("watchlist notice", watchlist)];

@@ -9,10 +9,10 @@ use pusher_tokio::{
     ChannelName, Client, Data, Endpoint, Events, InvalidName, Options, Secret, Subscription, with_causes,
 };
 
+use super::args::DemoArgs;
 use super::auth::{MasterKeyCell, TourAuth};
 use super::proxy::Proxy;
-use super::step::{LIMIT, Miss};
-use crate::args::DemoArgs;
+use super::wait::{LIMIT, Miss};
 use crate::connect;
 use crate::failure::Failure;
 use crate::http_api::HttpApi;
