@@ -3,4 +3,5 @@
 
 pub use pusher_proto;
 
+pub mod network;
 pub mod world;

@@ -4,10 +4,6 @@
 //! [`World::run`] passes time. Everything that happens at the same moment happens in a fixed order, so two runs with
 //! the same seed are identical.
 
-mod authority;
-mod busy;
-mod link;
-
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -17,10 +13,8 @@ use pusher_proto::{
     SocketEpoch, Text, TransportError,
 };
 
-pub use authority::Authority;
-use busy::Fate;
-pub use busy::{Excess, Gate, Limit, Lost};
-use link::{Link, Side};
+pub use crate::network::{Authority, Excess, Gate, Limit, Lost};
+use crate::network::{Fate, Link, Side};
 
 /// Identifies a client of a [`World`], in the order in which they were added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

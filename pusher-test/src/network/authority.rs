@@ -50,7 +50,7 @@ impl Authority {
     }
 
     /// Returns nothing if it does not answer.
-    pub(super) fn answer(&mut self, request: &AuthRequest, now: Instant) -> Option<Result<AuthResponse, AuthError>> {
+    pub(crate) fn answer(&mut self, request: &AuthRequest, now: Instant) -> Option<Result<AuthResponse, AuthError>> {
         self.asked.push((now, request.clone()));
         if self.is_silent {
             return None;

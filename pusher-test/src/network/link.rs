@@ -2,31 +2,31 @@
 
 use pusher_proto::SocketEpoch;
 
-use super::Who;
+use crate::world::Who;
 
 /// A socket, as long as at least one side has it open.
 #[derive(Debug)]
-pub(super) struct Link {
-    pub(super) who: Who,
-    pub(super) epoch: SocketEpoch,
-    pub(super) is_dead: bool,
+pub(crate) struct Link {
+    pub(crate) who: Who,
+    pub(crate) epoch: SocketEpoch,
+    pub(crate) is_dead: bool,
     client_open: bool,
     server_open: bool,
 }
 
 /// The side at which something arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
+pub(crate) enum Side {
     Client,
     Server,
 }
 
 impl Link {
-    pub(super) fn new(who: Who, epoch: SocketEpoch) -> Self {
+    pub(crate) fn new(who: Who, epoch: SocketEpoch) -> Self {
         Self { who, epoch, is_dead: false, client_open: true, server_open: true }
     }
 
-    pub(super) fn is_open(&self, side: Side) -> bool {
+    pub(crate) fn is_open(&self, side: Side) -> bool {
         match side {
             Side::Client => self.client_open,
             Side::Server => self.server_open,
@@ -34,7 +34,7 @@ impl Link {
     }
 
     /// Returns whether the side had it open.
-    pub(super) fn close(&mut self, side: Side) -> bool {
+    pub(crate) fn close(&mut self, side: Side) -> bool {
         let open = match side {
             Side::Client => &mut self.client_open,
             Side::Server => &mut self.server_open,
@@ -42,7 +42,7 @@ impl Link {
         core::mem::take(open)
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         !self.client_open && !self.server_open
     }
 }
