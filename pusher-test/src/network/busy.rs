@@ -72,7 +72,7 @@ pub struct Gate {
 }
 
 /// What happens to a message of a client.
-pub(crate) enum Fate {
+pub(super) enum Fate {
     Passes,
     IsLost,
     Answered(Text),
@@ -80,7 +80,7 @@ pub(crate) enum Fate {
 }
 
 impl Gate {
-    pub(crate) fn meet(&mut self, id: ConnectionId, frame: &Frame, now: Instant) -> Fate {
+    pub(super) fn meet(&mut self, id: ConnectionId, frame: &Frame, now: Instant) -> Fate {
         if let Some((limit, excess)) = &self.limit
             && matches!(frame, Frame::Text(_))
             && self.taken.entry(id).or_insert_with(|| limit.clone()).take(now).is_err()
@@ -99,7 +99,7 @@ impl Gate {
     }
 
     /// Whether this answer of the server gets lost.
-    pub(crate) fn keeps(&self, frame: &Frame) -> bool {
+    pub(super) fn keeps(&self, frame: &Frame) -> bool {
         let channel = |data: &Value| data.get("channel").cloned();
         self.is_lost(frame, "pusher_internal:subscription_succeeded", Lost::Answer, channel)
     }

@@ -1,48 +1,65 @@
 //! One socket between a client and the server.
 
-use pusher_proto::SocketEpoch;
+use std::collections::VecDeque;
 
-use crate::world::Who;
+use pusher_proto::Instant;
+
+use super::Who;
+use super::fault::Side;
+use super::model::Delivery;
 
 /// A socket, as long as at least one side has it open.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) who: Who,
-    pub(crate) epoch: SocketEpoch,
     pub(crate) is_dead: bool,
-    client_open: bool,
-    server_open: bool,
+    /// What the server sent while it was silent.
+    pub(crate) held: VecDeque<Delivery>,
+    client: End,
+    server: End,
 }
 
-/// The side at which something arrives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    Client,
-    Server,
+#[derive(Debug)]
+struct End {
+    is_open: bool,
+    /// When the last message arrives that is under way to it.
+    last: Instant,
 }
 
 impl Link {
-    pub(crate) fn new(who: Who, epoch: SocketEpoch) -> Self {
-        Self { who, epoch, is_dead: false, client_open: true, server_open: true }
+    pub(crate) const fn new(who: Who, now: Instant) -> Self {
+        let client = End { is_open: true, last: now };
+        let server = End { is_open: true, last: now };
+        Self { who, is_dead: false, held: VecDeque::new(), client, server }
     }
 
-    pub(crate) fn is_open(&self, side: Side) -> bool {
+    pub(crate) const fn is_open(&self, side: Side) -> bool {
         match side {
-            Side::Client => self.client_open,
-            Side::Server => self.server_open,
+            Side::Client => self.client.is_open,
+            Side::Server => self.server.is_open,
         }
     }
 
     /// Returns whether the side had it open.
     pub(crate) fn close(&mut self, side: Side) -> bool {
-        let open = match side {
-            Side::Client => &mut self.client_open,
-            Side::Server => &mut self.server_open,
-        };
-        core::mem::take(open)
+        core::mem::take(&mut self.end(side).is_open)
     }
 
-    pub(crate) fn is_over(&self) -> bool {
-        !self.client_open && !self.server_open
+    /// Returns when something arrives that could arrive at `at`: not before what was sent earlier.
+    pub(crate) fn arrives(&mut self, side: Side, at: Instant) -> Instant {
+        let end = self.end(side);
+        end.last = end.last.max(at);
+        end.last
+    }
+
+    pub(crate) const fn is_over(&self) -> bool {
+        !self.client.is_open && !self.server.is_open
+    }
+
+    const fn end(&mut self, side: Side) -> &mut End {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
     }
 }

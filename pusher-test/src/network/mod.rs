@@ -1,10 +1,15 @@
-//! The network between clients and a model server.
+//! The network between clients and a model server, and the application's auth servers.
+//!
+//! [`World`](crate::world::World) and the clients in memory use the same one, so that they have the same faults.
 
 mod authority;
 mod busy;
+mod fault;
 mod link;
+mod model;
 
-pub use authority::Authority;
-pub(crate) use busy::Fate;
+pub use authority::{Authority, Flapping};
 pub use busy::{Excess, Gate, Limit, Lost};
-pub(crate) use link::{Link, Side};
+pub use fault::{Fault, Side};
+pub use model::Who;
+pub(crate) use model::{Arrival, Model};

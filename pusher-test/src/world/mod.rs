@@ -7,80 +7,39 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use pusher_proto::server::{self, ConnectionId, Server, ServerConfig};
-use pusher_proto::{
-    Action, AuthError, AuthId, AuthResponse, Client, CloseFrame, CloseReason, Config, Event, Frame, Instant,
-    SocketEpoch, Text, TransportError,
-};
+use pusher_proto::server::{ConnectionId, Server, ServerConfig};
+use pusher_proto::{Action, Client, CloseFrame, CloseReason, Config, Event, Frame, Instant, SocketEpoch, Text};
 
-pub use crate::network::{Authority, Excess, Gate, Limit, Lost};
-use crate::network::{Fate, Link, Side};
-
-/// Identifies a client of a [`World`], in the order in which they were added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Who(pub usize);
+use crate::network::{Arrival, Fault, Model};
+pub use crate::network::{Authority, Excess, Gate, Limit, Lost, Who};
 
 /// A server, its clients, and everything in transit between them.
 pub struct World {
-    server: Server,
-    gate: Gate,
-    now: Instant,
-    latency: Duration,
+    model: Model,
     ends: Vec<End>,
-    links: BTreeMap<ConnectionId, Link>,
-    under_way: BTreeMap<(Instant, u64), Delivery>,
-    deliveries: u64,
-    opened: u64,
+    /// The sockets that clients have opened and that have not ended.
+    sockets: BTreeMap<ConnectionId, (Who, SocketEpoch)>,
 }
 
-/// One client and what surrounds it.
+/// One client, and what its application received.
 struct End {
     client: Client,
-    authority: Authority,
-    link: Option<ConnectionId>,
-    has_network: bool,
     heard: VecDeque<(Instant, Event)>,
     sent: VecDeque<Text>,
-}
-
-/// Something that arrives.
-#[derive(Debug)]
-enum Delivery {
-    Request(ConnectionId, Text),
-    Message(ConnectionId, Side, Frame),
-    End(ConnectionId, Side, CloseReason),
-    NoRoute(Who, SocketEpoch),
-    Auth(Who, AuthId, Result<AuthResponse, AuthError>),
 }
 
 impl World {
     /// Starts a server. What is sent takes `latency` to arrive.
     #[must_use]
     pub fn new(config: ServerConfig, latency: Duration, seed: u64) -> Self {
-        Self {
-            server: Server::new(config, seed),
-            gate: Gate::default(),
-            now: Instant::ZERO,
-            latency,
-            ends: Vec::new(),
-            links: BTreeMap::new(),
-            under_way: BTreeMap::new(),
-            deliveries: 0,
-            opened: 0,
-        }
+        Self { model: Model::new(config, latency, seed), ends: Vec::new(), sockets: BTreeMap::new() }
     }
 
     /// Adds a client that does nothing yet, and its auth server.
     pub fn add(&mut self, config: Config, authority: Authority) -> Who {
-        let who = Who(self.ends.len());
-        self.ends.push(End {
-            client: Client::new(config, who.0 as u64),
-            authority,
-            link: None,
-            has_network: true,
-            heard: VecDeque::new(),
-            sent: VecDeque::new(),
-        });
+        let who = self.model.add(authority);
+        let client = Client::new(config, who.0 as u64);
+        self.ends.push(End { client, heard: VecDeque::new(), sent: VecDeque::new() });
         who
     }
 
@@ -91,17 +50,17 @@ impl World {
 
     /// Returns the server. The actions that follow from a manual change are performed in [`World::run`].
     pub fn server(&mut self) -> &mut Server {
-        &mut self.server
+        self.model.server()
     }
 
     /// Returns the gate in front of the server.
     pub fn gate(&mut self) -> &mut Gate {
-        &mut self.gate
+        self.model.gate()
     }
 
     /// Returns the auth server of a client.
     pub fn authority(&mut self, who: Who) -> &mut Authority {
-        &mut self.ends[who.0].authority
+        self.model.authority(who)
     }
 
     /// Returns the events that a client's application received since the last call, with their times.
@@ -117,45 +76,49 @@ impl World {
     /// Returns the server's id of a client's socket.
     #[must_use]
     pub fn connection(&self, who: Who) -> Option<ConnectionId> {
-        self.ends[who.0].link
+        self.model.link(who)
     }
 
     /// Returns the time.
     #[must_use]
     pub fn now(&self) -> Instant {
-        self.now
+        self.model.now()
+    }
+
+    /// Causes a fault of a client's network.
+    pub fn fault(&mut self, who: Who, fault: &Fault) {
+        self.model.fault(who, fault);
+    }
+
+    /// Ends the faults of a client's network that last.
+    pub fn heal(&mut self, who: Who) {
+        self.model.heal(who);
     }
 
     /// Breaks a client's socket: both sides see that it ended without a close frame.
     pub fn cut(&mut self, who: Who) {
-        let Some(id) = self.ends[who.0].link.take() else { return };
-        self.post(Delivery::End(id, Side::Client, CloseReason::Dropped));
-        self.post(Delivery::End(id, Side::Server, CloseReason::Dropped));
+        self.model.cut(who);
     }
 
     /// The server closes a client's socket with this frame.
     pub fn close(&mut self, who: Who, frame: CloseFrame) {
-        let Some(id) = self.ends[who.0].link else { return };
-        self.end_by_server(id, CloseReason::Closed(Some(frame)));
-        self.server.handle_close(id, self.now);
+        self.model.close_by_server(who, frame);
     }
 
     /// While dead, a client's socket transfers nothing in either direction, and neither side notices.
     pub fn set_dead(&mut self, who: Who, dead: bool) {
-        if let Some(link) = self.ends[who.0].link.and_then(|id| self.links.get_mut(&id)) {
-            link.is_dead = dead;
-        }
+        self.model.set_dead(who, dead);
     }
 
     /// While without network, a client cannot open sockets; open sockets continue to work.
     pub fn set_network(&mut self, who: Who, has_network: bool) {
-        self.ends[who.0].has_network = has_network;
+        self.model.conditions(who).is_reachable = has_network;
     }
 
     /// Sends a frame that no client would send, on a client's socket.
     pub fn say(&mut self, who: Who, frame: Frame) {
-        if let Some(id) = self.ends[who.0].link {
-            self.post(Delivery::Message(id, Side::Server, frame));
+        if let Some(id) = self.connection(who) {
+            self.model.send(id, frame);
         }
     }
 
@@ -165,27 +128,30 @@ impl World {
     ///
     /// If the client or the server asks for a deadline that has already passed.
     pub fn run(&mut self, time: Duration) {
-        let end = self.now + time;
+        let end = self.now() + time;
         self.drain();
         while let Some(at) = self.next().filter(|at| *at <= end) {
-            self.now = self.now.max(at);
+            self.model.advance(at);
             self.step();
         }
-        self.now = end;
+        self.model.advance(end);
     }
 
     fn next(&self) -> Option<Instant> {
-        let deliveries = self.under_way.keys().next().map(|(at, _)| *at);
-        let clients = self.ends.iter().filter_map(|end| end.client.poll_timeout());
-        clients.chain(deliveries).chain(self.server.poll_timeout()).min()
+        self.deadlines().chain(self.model.next()).min()
+    }
+
+    fn deadlines(&self) -> impl Iterator<Item = Instant> {
+        self.ends.iter().filter_map(|end| end.client.poll_timeout()).chain(self.model.deadline())
     }
 
     /// Does what is due: first what has arrived, then the clients' deadlines, then the server's.
     fn step(&mut self) {
-        let now = self.now;
-        while let Some(entry) = self.under_way.first_entry().filter(|entry| entry.key().0 <= now) {
-            let delivery = entry.remove();
-            self.deliver(delivery);
+        let now = self.now();
+        while let Some(delivery) = self.model.next_due() {
+            if let Some(arrival) = self.model.deliver(delivery) {
+                self.arrive(arrival);
+            }
             self.drain();
         }
         for end in &mut self.ends {
@@ -193,144 +159,67 @@ impl World {
                 end.client.handle_timeout(now);
             }
         }
-        if self.server.poll_timeout().is_some_and(|at| at <= now) {
-            self.server.handle_timeout(now);
-        }
+        self.model.handle_timeout();
         self.drain();
-        for deadline in self.ends.iter().filter_map(|end| end.client.poll_timeout()).chain(self.server.poll_timeout()) {
-            assert!(deadline > now, "a deadline does not advance");
-        }
+        assert!(self.deadlines().all(|at| at > now), "a deadline does not advance");
     }
 
-    fn deliver(&mut self, delivery: Delivery) {
-        let now = self.now;
-        match delivery {
-            Delivery::Request(id, target) => {
-                let Some(link) = self.links.get(&id) else { return };
-                self.ends[link.who.0].client.handle_open(link.epoch, now);
-                self.server.handle_open(id, &target, now);
+    fn arrive(&mut self, arrival: Arrival) {
+        let now = self.now();
+        let socket = |id: ConnectionId| self.sockets.get(&id).copied();
+        match arrival {
+            Arrival::Open(id) => {
+                let Some((who, epoch)) = socket(id) else { return };
+                self.client(who).handle_open(epoch, now);
             }
-            Delivery::Message(id, side, frame) => {
-                let Some(link) = self.links.get(&id).filter(|link| !link.is_dead && link.is_open(side)) else { return };
-                let (who, epoch) = (link.who, link.epoch);
-                match side {
-                    Side::Server => self.reach_server(id, frame),
-                    Side::Client if self.gate.keeps(&frame) => {}
-                    Side::Client => {
-                        if frame == Frame::Ping {
-                            // A WebSocket library does this.
-                            self.post(Delivery::Message(id, Side::Server, Frame::Pong));
-                        }
-                        self.ends[who.0].client.handle_frame(epoch, frame, now);
-                    }
-                }
+            Arrival::Frame(id, frame) => {
+                let Some((who, epoch)) = socket(id) else { return };
+                self.client(who).handle_frame(epoch, frame, now);
             }
-            Delivery::End(id, side, reason) => self.end(id, side, reason),
-            Delivery::NoRoute(who, epoch) => {
-                let reason = CloseReason::Failed(TransportError::Io("no route to host".into()));
-                self.ends[who.0].client.handle_close(epoch, reason, now);
+            Arrival::Part(id) => {
+                let Some((who, epoch)) = socket(id) else { return };
+                self.client(who).handle_part(epoch, now);
             }
-            Delivery::Auth(who, id, answer) => self.ends[who.0].client.handle_auth(id, answer, now),
-        }
-    }
-
-    fn reach_server(&mut self, id: ConnectionId, frame: Frame) {
-        match self.gate.meet(id, &frame, self.now) {
-            Fate::Passes => self.server.handle_frame(id, frame, self.now),
-            Fate::IsLost => {}
-            Fate::Answered(text) => self.post(Delivery::Message(id, Side::Client, Frame::Text(text))),
-            Fate::Ends(reason) => {
-                self.end_by_server(id, reason);
-                self.server.handle_close(id, self.now);
+            Arrival::Closed(id, reason) => {
+                let Some((who, epoch)) = self.sockets.remove(&id) else { return };
+                self.client(who).handle_close(epoch, reason, now);
             }
+            Arrival::Auth(who, id, answer) => self.client(who).handle_auth(id, answer, now),
         }
-    }
-
-    fn end(&mut self, id: ConnectionId, side: Side, reason: CloseReason) {
-        let Some(link) = self.links.get_mut(&id).filter(|link| !link.is_dead) else { return };
-        if !link.close(side) {
-            return;
-        }
-        let (who, epoch) = (link.who, link.epoch);
-        match side {
-            Side::Server => self.server.handle_close(id, self.now),
-            Side::Client => {
-                let end = &mut self.ends[who.0];
-                end.link = end.link.filter(|current| *current != id);
-                end.client.handle_close(epoch, reason, self.now);
-            }
-        }
-        if self.links.get(&id).is_some_and(Link::is_over) {
-            self.links.remove(&id);
-        }
-    }
-
-    fn post(&mut self, delivery: Delivery) {
-        self.deliveries += 1;
-        self.under_way.insert((self.now + self.latency, self.deliveries), delivery);
     }
 
     fn drain(&mut self) {
+        let now = self.now();
         for who in (0..self.ends.len()).map(Who) {
-            while let Some(action) = self.ends[who.0].client.poll_action(self.now) {
+            while let Some(action) = self.client(who).poll_action(now) {
                 self.act(who, action);
             }
         }
-        while let Some(action) = self.server.poll_action(self.now) {
-            self.act_for_server(action);
-        }
+        self.model.settle();
     }
 
     fn act(&mut self, who: Who, action: Action) {
-        let end = &mut self.ends[who.0];
         match action {
-            Action::Connect(epoch, request) if end.has_network => {
-                self.opened += 1;
-                let id = ConnectionId::new(self.opened);
-                end.link = Some(id);
-                self.links.insert(id, Link::new(who, epoch));
-                self.post(Delivery::Request(id, request.target.as_str().into()));
+            Action::Connect(epoch, request) => {
+                let id = self.model.open(who, request.target.as_str().into());
+                self.sockets.insert(id, (who, epoch));
             }
-            Action::Connect(epoch, _) => self.post(Delivery::NoRoute(who, epoch)),
             Action::Send(_, text) => {
-                end.sent.push_back(text.clone());
-                if let Some(id) = end.link {
-                    self.post(Delivery::Message(id, Side::Server, Frame::Text(text)));
-                }
+                self.ends[who.0].sent.push_back(text.clone());
+                self.say(who, Frame::Text(text));
             }
             Action::Close(_, frame) => {
-                if let Some(id) = end.link.take() {
-                    if let Some(link) = self.links.get_mut(&id) {
-                        link.close(Side::Client);
-                    }
-                    self.post(Delivery::End(id, Side::Server, CloseReason::Closed(Some(frame))));
+                if let Some(id) = self.connection(who) {
+                    self.sockets.remove(&id);
+                    self.model.close(id, CloseReason::Closed(Some(frame)));
                 }
             }
-            Action::RequestAuth(request) => {
-                let id = request.id;
-                if let Some(answer) = end.authority.answer(&request, self.now) {
-                    self.post(Delivery::Auth(who, id, answer));
-                }
+            Action::RequestAuth(request) => self.model.ask(who, &request),
+            Action::Emit(event) => {
+                let now = self.now();
+                self.ends[who.0].heard.push_back((now, event));
             }
-            Action::Emit(event) => end.heard.push_back((self.now, event)),
             Action::CancelAuth(_) | Action::Schedule(_) => {}
         }
-    }
-
-    fn act_for_server(&mut self, action: server::Action) {
-        match action {
-            server::Action::Send(id, text) => self.post(Delivery::Message(id, Side::Client, Frame::Text(text))),
-            server::Action::Ping(id) => self.post(Delivery::Message(id, Side::Client, Frame::Ping)),
-            server::Action::Close(id, frame) => self.end_by_server(id, CloseReason::Closed(Some(frame))),
-            server::Action::Drop(id) => self.end_by_server(id, CloseReason::Dropped),
-            server::Action::Schedule(_) => {}
-        }
-    }
-
-    fn end_by_server(&mut self, id: ConnectionId, reason: CloseReason) {
-        if let Some(link) = self.links.get_mut(&id) {
-            link.close(Side::Server);
-        }
-        self.post(Delivery::End(id, Side::Client, reason));
     }
 }
