@@ -1,7 +1,20 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![doc = include_str!("../README.md")]
+// The examples of the README need these features.
+#![cfg_attr(feature = "simulation", doc = include_str!("../README.md"))]
+#![cfg_attr(not(feature = "simulation"), doc = "Tests for everything that is built on the Pusher Channels client.")]
 
+#[cfg(feature = "simulation")]
+pub use pusher_driver;
 pub use pusher_proto;
 
+#[cfg(feature = "simulation")]
+mod memory;
 pub mod network;
+#[cfg(feature = "simulation")]
+mod simulation;
 pub mod world;
+
+#[cfg(feature = "simulation")]
+pub use memory::Network;
+#[cfg(feature = "simulation")]
+pub use simulation::{Simulation, Task};

@@ -111,6 +111,14 @@ impl Authority {
         }
     }
 
+    /// Returns the same backend for another user, without what it was asked.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn like(other: &Self, id: &str) -> Self {
+        let Self { channel_data, user_data, asked, .. } = Self::new(other.app.clone(), id);
+        let channel_data = channel_data.filter(|_| other.channel_data.is_some());
+        Self { channel_data, user_data, asked, ..other.clone() }
+    }
+
     /// Derives the keys of encrypted channels from another key from now on. Publish with it too: events that are sealed
     /// with it make clients request the new key.
     pub fn rotate_master_key(&mut self, key: MasterKey) {

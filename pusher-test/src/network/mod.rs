@@ -10,6 +10,8 @@ mod model;
 
 pub use authority::{Authority, Flapping};
 pub use busy::{Excess, Gate, Limit, Lost};
+#[cfg(feature = "simulation")]
+pub(crate) use fault::NO_ROUTE;
 pub use fault::{Fault, Side};
 pub use model::Who;
 pub(crate) use model::{Arrival, Model};

@@ -4,6 +4,7 @@
 //! [`World::run`] passes time. Everything that happens at the same moment happens in a fixed order, so two runs with
 //! the same seed are identical.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -86,8 +87,8 @@ impl World {
     }
 
     /// Causes a fault of a client's network.
-    pub fn fault(&mut self, who: Who, fault: &Fault) {
-        self.model.fault(who, fault);
+    pub fn fault(&mut self, who: Who, fault: impl Borrow<Fault>) {
+        self.model.fault(who, fault.borrow());
     }
 
     /// Ends the faults of a client's network that last.
