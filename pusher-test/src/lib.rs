@@ -1,7 +1,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // The examples of the README need these features.
-#![cfg_attr(feature = "simulation", doc = include_str!("../README.md"))]
-#![cfg_attr(not(feature = "simulation"), doc = "Tests for everything that is built on the Pusher Channels client.")]
+#![cfg_attr(feature = "tokio", doc = include_str!("../README.md"))]
+#![cfg_attr(not(feature = "tokio"), doc = "Tests for everything that is built on the Pusher Channels client.")]
 
 #[cfg(feature = "simulation")]
 pub use pusher_driver;
@@ -12,6 +12,8 @@ mod memory;
 pub mod network;
 #[cfg(feature = "simulation")]
 mod simulation;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 pub mod world;
 
 #[cfg(feature = "simulation")]

@@ -73,6 +73,12 @@ impl Shared {
         Arc::new(Self { hub: Mutex::new(hub), time, seed })
     }
 
+    /// Completes at this time.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn sleep_until(&self, at: Instant) -> super::Work {
+        self.time.sleep(at.since(self.time.now()))
+    }
+
     /// The model at the current time. A test that has panicked while it used the model still drops its clients.
     pub(super) fn lock(&self) -> MutexGuard<'_, Hub> {
         let now = self.time.now();
