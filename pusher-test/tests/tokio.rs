@@ -100,3 +100,12 @@ async fn every_task_ends_with_the_network_and_its_clients() {
 fn a_network_outside_of_a_runtime_is_an_error_of_the_test() {
     drop(start());
 }
+
+#[tokio::test]
+async fn without_paused_time_everything_takes_real_time() {
+    let (network, real) = (start(), std::time::Instant::now());
+    let client = network.connect("alice", Config::new("app-key", "ws://localhost").unwrap(), network.auth()).unwrap();
+    client.subscribe("private-chat").unwrap().subscribed().await.unwrap();
+    // The upgrade, the greeting, the authorization, the subscription and its confirmation take 20 ms each.
+    assert!(real.elapsed() >= Duration::from_millis(100), "{:?}", real.elapsed());
+}

@@ -214,7 +214,7 @@ impl Network {
         self.shared.change(|hub| hub.model.fault_all(fault.borrow()));
     }
 
-    /// Ends the faults that last, for the clients with this name.
+    /// Ends the faults that last, for the clients with this name. Dead sockets remain dead.
     ///
     /// # Panics
     ///
@@ -244,7 +244,7 @@ impl Network {
         self.each(name, Model::heal);
     }
 
-    /// Ends the faults that last, for all clients.
+    /// Ends the faults that last, for all clients. Dead sockets remain dead.
     ///
     /// # Examples
     ///

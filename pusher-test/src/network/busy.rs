@@ -8,6 +8,19 @@ use pusher_proto::{CloseFrame, CloseReason, Frame, Instant, Text};
 use serde_json::{Value, json};
 
 /// At most a certain number of something in any span of time.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use pusher_test::network::Limit;
+/// use pusher_test::pusher_proto::Instant;
+///
+/// let mut limit = Limit::new(1, Duration::from_secs(10));
+/// assert_eq!(limit.take(Instant::ZERO), Ok(()));
+/// assert_eq!(limit.take(Instant::ZERO + Duration::from_secs(3)), Err(Duration::from_secs(7)));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Limit {
     most: usize,
@@ -41,7 +54,7 @@ impl Limit {
     }
 }
 
-/// What a server does to a connection that sends more than the limit.
+/// What a server does to a connection that sends more than the limit; see [`Gate`].
 #[derive(Clone, Debug)]
 pub enum Excess {
     /// Error 4301 without a channel; the message is dropped.
@@ -52,7 +65,7 @@ pub enum Excess {
     Drop,
 }
 
-/// Which part of a subscription gets lost.
+/// Which part of a subscription gets lost; see [`Gate`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lost {
     /// What the client sends: the server never receives it.
@@ -62,6 +75,25 @@ pub enum Lost {
 }
 
 /// A gate in front of the server. Without settings, everything passes.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use pusher_test::network::{Excess, Limit, Lost};
+/// use pusher_test::pusher_proto::server::ServerConfig;
+/// use pusher_test::pusher_proto::signing::App;
+/// use pusher_test::world::World;
+///
+/// let app = App::new("1", "app-key", "app-secret")?;
+/// let mut world = World::new(ServerConfig::new(app), Duration::from_millis(20), 7);
+/// // Sixty messages in ten seconds; further ones are answered with an error.
+/// world.gate().limit = Some((Limit::new(60, Duration::from_secs(10)), Excess::Error));
+/// // The server never confirms this subscription.
+/// world.gate().swallows.insert(("chat".into(), Lost::Answer));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Gate {
     /// How many messages of each connection pass, and what the others cause.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pusher_proto::{CloseFrame, CloseReason, TransportError};
 
-/// One of the two sides of a socket.
+/// One of the two sides of a socket; see [`Fault::HalfOpen`] and [`Fault::Lose`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
     /// The client.
@@ -37,7 +37,7 @@ pub enum Side {
 ///
 /// let faults = [Fault::Cut, Fault::Close(CloseFrame { code: 4200, reason: "restart".into() }), Fault::Dead];
 /// for fault in faults {
-///     world.fault(alice, fault);
+///     world.fault(alice, &fault);
 ///     world.run(Duration::from_secs(200));
 ///     assert!(world.client(alice).state().is_connected());
 /// }

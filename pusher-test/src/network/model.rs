@@ -11,7 +11,7 @@ use super::busy::{Fate, Gate};
 use super::fault::{Conditions, Fault, Side};
 use super::link::Link;
 
-/// Identifies a client, in the order in which they were added.
+/// Identifies a client of a [`World`](crate::world::World), in the order in which they were added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Who(pub usize);
 

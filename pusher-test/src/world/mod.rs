@@ -15,6 +15,35 @@ use crate::network::{Arrival, Fault, Model};
 pub use crate::network::{Authority, Excess, Gate, Limit, Lost, Who};
 
 /// A server, its clients, and everything in transit between them.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use pusher_test::network::Fault;
+/// use pusher_test::pusher_proto::server::ServerConfig;
+/// use pusher_test::pusher_proto::signing::App;
+/// use pusher_test::pusher_proto::{ChannelName, Config};
+/// use pusher_test::world::{Authority, World};
+///
+/// let app = App::new("1", "app-key", "app-secret")?;
+/// let mut world = World::new(ServerConfig::new(app.clone()), Duration::from_millis(20), 7);
+/// let alice = world.add(Config::new("app-key", "ws://localhost")?, Authority::new(app, "alice"));
+/// world.client(alice).connect();
+/// world.client(alice).subscribe(ChannelName::new("private-chat")?);
+///
+/// world.authority(alice).delay = Duration::from_secs(3);
+/// world.run(Duration::from_secs(3));
+/// assert!(!world.heard(alice).any(|(_, event)| event.name() == "pusher:subscription_succeeded"));
+/// world.run(Duration::from_secs(1));
+/// assert!(world.heard(alice).any(|(_, event)| event.name() == "pusher:subscription_succeeded"));
+///
+/// world.fault(alice, Fault::Cut);
+/// world.run(Duration::from_secs(60));
+/// assert!(world.heard(alice).any(|(_, event)| event.is_gap()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct World {
     model: Model,
     ends: Vec<End>,
@@ -86,12 +115,12 @@ impl World {
         self.model.now()
     }
 
-    /// Causes a fault of a client's network.
+    /// Causes a fault of a client's network. See the example of [`Fault`].
     pub fn fault(&mut self, who: Who, fault: impl Borrow<Fault>) {
         self.model.fault(who, fault.borrow());
     }
 
-    /// Ends the faults of a client's network that last.
+    /// Ends the faults of a client's network that last. Dead sockets remain dead.
     pub fn heal(&mut self, who: Who) {
         self.model.heal(who);
     }

@@ -1,0 +1,136 @@
+//! What faults do to the clients of a world, which have no handles.
+#![cfg(test)]
+
+use std::time::Duration;
+
+use pusher_test::network::{Fault, Flapping, Side};
+use pusher_test::pusher_proto::server::{Publication, ServerConfig};
+use pusher_test::pusher_proto::signing::App;
+use pusher_test::pusher_proto::{ChannelName, CloseFrame, Config};
+use pusher_test::world::{Authority, Who, World};
+
+const ALICE: Who = Who(0);
+
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+fn chat() -> ChannelName {
+    ChannelName::new("private-chat").unwrap()
+}
+
+/// A world with a client that is subscribed to a channel.
+fn world() -> World {
+    let app = App::new("1", "app-key", "app-secret").unwrap();
+    let config = ServerConfig::builder(app.clone()).subscription_counts(false).build().unwrap();
+    let mut world = World::new(config, Duration::from_millis(20), 7);
+    world.add(Config::new("app-key", "ws://localhost").unwrap(), Authority::new(app, "alice"));
+    world.client(ALICE).connect();
+    world.client(ALICE).subscribe(chat());
+    world.run(secs(1));
+    assert_eq!(heard(&mut world).last().unwrap(), "pusher:subscription_succeeded");
+    world
+}
+
+/// The names of the events that the client's application has received, without changes of the state.
+fn heard(world: &mut World) -> Vec<String> {
+    let names = world.heard(ALICE).map(|(_, event)| event.name().to_owned());
+    names.filter(|name| name != "state_change" && name != "error").collect()
+}
+
+fn trigger(world: &mut World, event: &str) {
+    let (now, publication) = (world.now(), Publication::new(event, [chat()], "{}"));
+    world.server().trigger(&publication, now).unwrap();
+}
+
+#[test]
+fn a_message_arrives_in_parts() {
+    let mut world = world();
+    world.fault(ALICE, Fault::Trickle { parts: 25, every: secs(10) });
+    trigger(&mut world, "large");
+    world.run(secs(239));
+    assert_eq!(heard(&mut world), Vec::<String>::new());
+    world.run(secs(2));
+    assert_eq!(heard(&mut world), ["large"]);
+    assert!(world.client(ALICE).state().is_connected());
+}
+
+#[test]
+fn messages_do_not_overtake_each_other() {
+    let mut world = world();
+    world.fault(ALICE, Fault::Latency(secs(5)));
+    trigger(&mut world, "slow");
+    world.run(secs(1));
+    world.fault(ALICE, Fault::Latency(Duration::ZERO));
+    trigger(&mut world, "fast");
+    world.run(secs(3));
+    assert_eq!(heard(&mut world), Vec::<String>::new());
+    world.run(secs(2));
+    assert_eq!(heard(&mut world), ["slow", "fast"]);
+}
+
+#[test]
+fn a_silent_server_sends_everything_later() {
+    let mut world = world();
+    world.fault(ALICE, Fault::Silence);
+    trigger(&mut world, "one");
+    trigger(&mut world, "two");
+    world.run(secs(20));
+    assert_eq!(heard(&mut world), Vec::<String>::new());
+    world.heal(ALICE);
+    world.run(secs(1));
+    assert_eq!(heard(&mut world), ["one", "two"]);
+}
+
+#[test]
+fn every_fault_is_overcome_once_it_ends() {
+    let faults = [
+        Fault::Cut,
+        Fault::HalfOpen(Side::Client),
+        Fault::HalfOpen(Side::Server),
+        Fault::Dead,
+        Fault::Close(CloseFrame { code: 4200, reason: "restart".into() }),
+        Fault::Latency(secs(40)),
+        Fault::Lose(Side::Client, 100),
+        Fault::Lose(Side::Server, 100),
+        Fault::Trickle { parts: 1_000, every: secs(60) },
+        Fault::Silence,
+        Fault::Unreachable,
+        Fault::RefuseUpgrade { status: 503, retry_after: Some(secs(5)) },
+    ];
+    for fault in faults {
+        let mut world = world();
+        world.fault(ALICE, &fault);
+        trigger(&mut world, "first");
+        world.run(secs(300));
+        world.cut(ALICE);
+        world.run(secs(300));
+        world.heal(ALICE);
+        world.run(secs(300));
+        heard(&mut world);
+        trigger(&mut world, "last");
+        world.run(secs(1));
+        assert_eq!(heard(&mut world), ["last"], "{fault:?}");
+    }
+}
+
+#[test]
+fn a_flapping_backend_authorizes_while_it_works() {
+    let mut world = world();
+    world.authority(ALICE).flapping = Some(Flapping { works: secs(60), fails: secs(60) });
+    world.run(secs(60));
+    world.cut(ALICE);
+    world.run(secs(30));
+    assert!(!world.client(ALICE).channel(&chat()).unwrap().is_subscribed());
+    world.run(secs(60));
+    assert!(world.client(ALICE).channel(&chat()).unwrap().is_subscribed());
+}
+
+#[test]
+fn a_backend_with_a_cache_signs_for_the_earlier_socket() {
+    let mut world = world();
+    world.authority(ALICE).signs_for_earlier_socket = true;
+    world.cut(ALICE);
+    world.run(secs(60));
+    assert_eq!(heard(&mut world).last().unwrap(), "pusher:subscription_error");
+}
