@@ -11,6 +11,10 @@ use pusher_tokio::{Client, Config, Event, Options};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
+/// Tasks of a runtime with several threads can cause faults.
+const fn is_shared<T: Send + Sync>() {}
+const _: () = is_shared::<Network>();
+
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 fn start() -> Network {

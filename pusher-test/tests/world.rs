@@ -83,6 +83,23 @@ fn a_silent_server_sends_everything_later() {
 }
 
 #[test]
+fn a_server_that_is_silent_for_too_long_loses_the_connection() {
+    let mut world = world();
+    world.fault(ALICE, Fault::Silence);
+    for _ in 0..65_536 {
+        trigger(&mut world, "message");
+    }
+    world.run(secs(1));
+    assert_eq!(heard(&mut world), Vec::<String>::new());
+    trigger(&mut world, "message");
+    world.run(secs(1));
+    assert!(!world.client(ALICE).state().is_connected());
+    world.heal(ALICE);
+    world.run(secs(60));
+    assert_eq!(heard(&mut world), ["pusher:continuity_lost", "pusher:subscription_succeeded"]);
+}
+
+#[test]
 fn every_fault_is_overcome_once_it_ends() {
     let faults = [
         Fault::Cut,

@@ -378,6 +378,9 @@ impl Network {
 
     /// Publishes an event, as the application does by the HTTP API. Its subscribers receive it later.
     ///
+    /// The data for an encrypted channel must be encrypted, by
+    /// [`MasterKey::seal`](pusher_proto::signing::MasterKey::seal).
+    ///
     /// # Panics
     ///
     /// If the name of the channel is invalid, or the server does not accept the event.

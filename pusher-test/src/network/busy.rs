@@ -113,21 +113,26 @@ pub(super) enum Fate {
 
 impl Gate {
     pub(super) fn meet(&mut self, id: ConnectionId, frame: &Frame, now: Instant) -> Fate {
-        if let Some((limit, excess)) = &self.limit
-            && matches!(frame, Frame::Text(_))
-            && self.taken.entry(id).or_insert_with(|| limit.clone()).take(now).is_err()
-        {
-            return match excess {
-                Excess::Error => Fate::Answered(too_fast()),
-                Excess::Close => {
-                    let frame = CloseFrame { code: 4100, reason: "Over capacity".into() };
-                    Fate::Ends(CloseReason::Closed(Some(frame)))
-                }
-                Excess::Drop => Fate::Ends(CloseReason::Dropped),
-            };
+        if let Some(fate) = self.limited(id, frame, now) {
+            return fate;
         }
         let channel = |data: &Value| data.get("data")?.get("channel").cloned();
         if self.is_lost(frame, "pusher:subscribe", Lost::Question, channel) { Fate::IsLost } else { Fate::Passes }
+    }
+
+    /// What happens to a message above the limit.
+    fn limited(&mut self, id: ConnectionId, frame: &Frame, now: Instant) -> Option<Fate> {
+        let Frame::Text(_) = frame else { return None };
+        let (limit, excess) = self.limit.as_ref()?;
+        self.taken.entry(id).or_insert_with(|| limit.clone()).take(now).err()?;
+        Some(match excess {
+            Excess::Error => Fate::Answered(too_fast()),
+            Excess::Close => {
+                let frame = CloseFrame { code: 4100, reason: "Over capacity".into() };
+                Fate::Ends(CloseReason::Closed(Some(frame)))
+            }
+            Excess::Drop => Fate::Ends(CloseReason::Dropped),
+        })
     }
 
     /// Whether this answer of the server gets lost.
