@@ -32,6 +32,7 @@ use super::busy::Limit;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Authority {
     /// The application whose secret it signs with.
     pub app: App,
