@@ -105,6 +105,26 @@ fn a_network_outside_of_a_runtime_is_an_error_of_the_test() {
     drop(start());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn several_threads_use_one_network() {
+    let network = start();
+    let clients = (0..8).map(|number| {
+        let network = network.clone();
+        tokio::spawn(async move {
+            let name = format!("client-{number}");
+            let config = Config::new("app-key", "ws://localhost").unwrap();
+            let client = network.connect(&name, config, network.auth()).unwrap();
+            let mut room = client.subscribe("presence-room").unwrap();
+            room.subscribed().await.unwrap();
+            network.trigger("presence-room", &name, "{}");
+            while room.recv().await.is_some_and(|event| event.name() != name) {}
+        })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        client.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn without_paused_time_everything_takes_real_time() {
     let (network, real) = (start(), std::time::Instant::now());

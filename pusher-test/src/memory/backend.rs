@@ -23,7 +23,8 @@ pub(super) fn answer(
         Err(AuthError::Timeout) => return None,
         Err(AuthError::Network(error)) => Err(AuthError::Network(error)),
         Err(AuthError::Http { status, excerpt, retry_after }) => {
-            let retry_after = retry_after.map(|wait| wait.as_secs().to_string());
+            // The header has whole seconds.
+            let retry_after = retry_after.map(|wait| wait.as_millis().div_ceil(1_000).to_string());
             Ok(HttpResponse { retry_after, ..response(status, excerpt) })
         }
         Err(error) => Ok(response(500, error.to_string())),

@@ -243,7 +243,10 @@ impl Simulation {
             )
         };
         let limit = self.limit;
-        assert!(at.since(start) <= limit, "the future did not end within {limit:?} of virtual time");
+        assert!(
+            at.since(start) <= limit,
+            "the future did not end within {limit:?} of virtual time; see Simulation::limit"
+        );
         self.time.advance(at);
         // What has arrived comes before the deadlines that wait for it.
         self.network.shared().pump();
