@@ -1,7 +1,10 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // The examples of the README need these features.
 #![cfg_attr(feature = "tokio", doc = include_str!("../README.md"))]
-#![cfg_attr(not(feature = "tokio"), doc = "Tests for everything that is built on the Pusher Channels client.")]
+#![cfg_attr(
+    not(feature = "tokio"),
+    doc = "Tests for everything that is built on the Pusher Channels client. The README has examples."
+)]
 
 #[cfg(feature = "simulation")]
 pub use pusher_driver;

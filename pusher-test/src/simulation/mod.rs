@@ -96,7 +96,7 @@ impl Simulation {
 
     /// Sets how much virtual time one [`run`](Self::run) may take before it panics. Default 30 days.
     ///
-    /// A connected client sends pings for ever, so a future that waits for something that never happens would never end.
+    /// A connected client sends pings again and again, so a future that waits for something that never happens would never end.
     ///
     /// # Examples
     ///
