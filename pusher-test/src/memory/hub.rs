@@ -11,7 +11,7 @@ use pusher_driver::adapter::Received;
 use pusher_proto::server::ConnectionId;
 use pusher_proto::{Instant, Text};
 
-use super::Time;
+use super::time::Time;
 use crate::network::{Arrival, Authority, Model, Who};
 
 /// What the handles of a network and the runtimes of its clients share.
@@ -75,7 +75,7 @@ impl Shared {
 
     /// Completes at this time.
     #[cfg(feature = "tokio")]
-    pub(crate) fn sleep_until(&self, at: Instant) -> super::Work {
+    pub(crate) fn sleep_until(&self, at: Instant) -> super::time::Work {
         self.time.sleep(at.since(self.time.now()))
     }
 

@@ -10,8 +10,9 @@ use pusher_driver::{Authorizer, Client, HttpAuth, HttpRequest, Options};
 use pusher_proto::server::{Publication, Server, ServerConfig};
 use pusher_proto::{ChannelName, Config, Instant, InvalidConfig, Text};
 
+use super::hub::Shared;
 use super::runtime::Memory;
-use super::{Shared, Time};
+use super::time::Time;
 use crate::network::{Authority, Fault, Gate, Model, Who};
 
 /// A model server, the application's backend, and the network to clients in memory. Clones are handles of the same

@@ -9,8 +9,8 @@ use pusher_driver::adapter::{Clock, Runtime};
 use pusher_driver::{HttpRequest, HttpResponse};
 use pusher_proto::{AuthError, CloseReason, ConnectRequest, Instant};
 
-use super::Shared;
 use super::backend;
+use super::hub::Shared;
 use super::socket::{MemorySocket, Opening};
 use crate::network::{NO_ROUTE, Who};
 

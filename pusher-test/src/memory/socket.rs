@@ -9,7 +9,7 @@ use pusher_driver::adapter::{Received, Socket};
 use pusher_proto::server::ConnectionId;
 use pusher_proto::{CloseFrame, CloseReason, Frame, Text, TransportError};
 
-use super::Shared;
+use super::hub::Shared;
 use crate::network::Who;
 
 /// A socket whose other side is the model server.

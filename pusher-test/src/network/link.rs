@@ -4,9 +4,8 @@ use std::collections::VecDeque;
 
 use pusher_proto::Instant;
 
-use super::Who;
+use super::delivery::{Delivery, Who};
 use super::fault::Side;
-use super::model::Delivery;
 
 /// A socket, as long as at least one side has it open.
 #[derive(Debug)]

@@ -4,14 +4,16 @@
 
 mod authority;
 mod busy;
+mod delivery;
 mod fault;
 mod link;
 mod model;
 
 pub use authority::{Authority, Flapping};
 pub use busy::{Excess, Gate, Limit, Lost};
+pub(crate) use delivery::Arrival;
+pub use delivery::Who;
 #[cfg(feature = "simulation")]
 pub(crate) use fault::NO_ROUTE;
 pub use fault::{Fault, Side};
-pub use model::Who;
-pub(crate) use model::{Arrival, Model};
+pub(crate) use model::Model;

@@ -4,16 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pusher_proto::server::{self, ConnectionId, Server, ServerConfig};
-use pusher_proto::{AuthError, AuthId, AuthRequest, AuthResponse, CloseFrame, CloseReason, Frame, Instant, Text};
+use pusher_proto::{AuthRequest, CloseFrame, CloseReason, Frame, Instant, Text};
 
 use super::authority::Authority;
 use super::busy::{Fate, Gate};
+use super::delivery::{Arrival, Delivery, Who};
 use super::fault::{Conditions, Fault, Side};
 use super::link::Link;
-
-/// Identifies a client of a [`World`](crate::world::World), in the order in which they were added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Who(pub usize);
 
 /// Everything outside of the clients.
 ///
@@ -40,28 +37,6 @@ struct End {
     authority: Authority,
     conditions: Conditions,
     link: Option<ConnectionId>,
-}
-
-/// Something that arrives.
-#[derive(Debug)]
-pub(crate) enum Delivery {
-    Request(ConnectionId, Text),
-    Message(ConnectionId, Side, Frame),
-    Part(ConnectionId),
-    End(ConnectionId, Side, CloseReason),
-    Failure(ConnectionId, CloseReason),
-    Auth(Who, AuthId, Result<AuthResponse, AuthError>),
-}
-
-/// Something that has arrived at a client.
-#[derive(Debug)]
-pub(crate) enum Arrival {
-    Open(ConnectionId),
-    Frame(ConnectionId, Frame),
-    /// Bytes of a message that is not complete.
-    Part(ConnectionId),
-    Closed(ConnectionId, CloseReason),
-    Auth(Who, AuthId, Result<AuthResponse, AuthError>),
 }
 
 impl Model {

@@ -1,0 +1,32 @@
+//! What is under way between clients and the server.
+
+use pusher_proto::server::ConnectionId;
+use pusher_proto::{AuthError, AuthId, AuthResponse, CloseReason, Frame, Text};
+
+use super::fault::Side;
+
+/// Identifies a client of a [`World`](crate::world::World), in the order in which they were added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Who(pub usize);
+
+/// Something that arrives.
+#[derive(Debug)]
+pub(crate) enum Delivery {
+    Request(ConnectionId, Text),
+    Message(ConnectionId, Side, Frame),
+    Part(ConnectionId),
+    End(ConnectionId, Side, CloseReason),
+    Failure(ConnectionId, CloseReason),
+    Auth(Who, AuthId, Result<AuthResponse, AuthError>),
+}
+
+/// Something that has arrived at a client.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    Open(ConnectionId),
+    Frame(ConnectionId, Frame),
+    /// Bytes of a message that is not complete.
+    Part(ConnectionId),
+    Closed(ConnectionId, CloseReason),
+    Auth(Who, AuthId, Result<AuthResponse, AuthError>),
+}
