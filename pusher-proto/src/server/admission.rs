@@ -72,6 +72,18 @@ pub(super) fn check_auth(
     })
 }
 
+/// The refusal of a subscription to a channel that the server was told to refuse.
+pub(super) fn wrong_signature(socket_id: &SocketId, channel: &ChannelName, request: &Subscribe) -> Refusal {
+    let signature =
+        request.auth.as_deref().and_then(|auth| auth.split_once(':')).map_or("", |(_, signature)| signature);
+    Refusal::WrongSignature {
+        socket_id: socket_id.clone(),
+        channel: channel.clone(),
+        with_data: request.channel_data.is_some(),
+        signature: excerpt(signature, MAX_ECHO_LEN),
+    }
+}
+
 /// Reads which user subscribes; `None` unless it is a presence channel.
 pub(super) fn member(
     config: &ServerConfig,

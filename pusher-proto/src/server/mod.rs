@@ -9,7 +9,8 @@
 //! 2. Make calls of the HTTP API: [`Server::trigger`], [`Server::trigger_batch`], [`Server::channels`],
 //!    [`Server::channel`], [`Server::users`], [`Server::terminate_connections`].
 //! 3. After each of these, perform what [`Server::poll_action`] returns until it returns `None`.
-//! 4. Inject faults: [`Server::close_all`], [`Server::set_silent`], [`Server::set_refusal`].
+//! 4. Inject faults: [`Server::close`], [`Server::close_all`], [`Server::set_silent`], [`Server::set_refusal`],
+//!    [`Server::refuse_subscriptions`], [`Server::send_error`].
 
 mod admission;
 mod api;
@@ -18,6 +19,7 @@ mod channel;
 mod config;
 mod connection;
 mod dialect;
+mod faults;
 mod handshake;
 mod message;
 mod outbox;
@@ -29,7 +31,7 @@ mod timers;
 mod users;
 mod write;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use core::fmt;
 
@@ -91,6 +93,8 @@ pub struct Server {
     timers: Timers,
     outbox: Outbox,
     refusal: Option<CloseFrame>,
+    /// Channels to which nobody may subscribe.
+    refused: BTreeSet<ChannelName>,
     now: Instant,
 }
 
@@ -190,6 +194,7 @@ impl Server {
             timers: Timers::default(),
             outbox: Outbox::default(),
             refusal: None,
+            refused: BTreeSet::new(),
             now: Instant::ZERO,
         }
     }
@@ -265,28 +270,6 @@ impl Server {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next()
-    }
-
-    /// Ends every connection with `frame`, as the real server does when it stops: Reverb and laravel-websockets drop
-    /// their sockets without a close frame, and soketi gives no reason.
-    pub fn close_all(&mut self, frame: &CloseFrame, now: Instant) {
-        self.advance(now);
-        let ending = self.config.profile().stop;
-        while let Some((&id, _)) = self.connections.first_key_value() {
-            self.end(id, frame.clone(), ending);
-        }
-    }
-
-    /// While silent, the server accepts input but sends nothing, like a process that hangs: no answers, no events and
-    /// no pings, and it closes no sockets. Whatever it would have sent is lost.
-    pub fn set_silent(&mut self, silent: bool) {
-        self.outbox.set_silent(silent);
-    }
-
-    /// While set, every new socket is refused with this code and reason: in a close frame, or in an error frame if the
-    /// server refuses without close frames.
-    pub fn set_refusal(&mut self, frame: Option<CloseFrame>) {
-        self.refusal = frame;
     }
 
     /// Returns the configuration.

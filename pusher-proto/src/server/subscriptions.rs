@@ -43,6 +43,9 @@ impl Server {
         if let Err(refusal @ (Refusal::NoMember(_) | Refusal::NoPresenceCache(_))) = member {
             return Err(refusal);
         }
+        if self.refused.contains(&name) {
+            return Err(admission::wrong_signature(&connection.socket_id, &name, request));
+        }
         admission::check_auth(config, &connection.socket_id, &name, request)?;
         let member = member?;
         if again {

@@ -54,7 +54,7 @@ impl Profile {
         }
     }
 
-    fn error(&self, code: Option<u16>, message: &str, channel: Option<&str>) -> Text {
+    pub(super) fn error(&self, code: Option<u16>, message: &str, channel: Option<&str>) -> Text {
         let code = code.map_or_else(|| "null".to_string(), |code| code.to_string());
         let data = format!(r#"{{"code":{code},"message":{}}}"#, json_string(message));
         self.own("pusher:error", channel, &data, self.wire.error)

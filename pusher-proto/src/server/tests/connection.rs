@@ -147,3 +147,13 @@ fn an_endless_clock_ends() {
     world.server.handle_timeout(Instant::ZERO);
     assert_eq!(world.sent(), ["1 pusher:ping {}", "1 closed 4201"]);
 }
+
+#[test]
+fn closes_one_connection_and_leaves_the_others() {
+    let mut world = World::new().connected(2);
+    let frame = CloseFrame { code: 4200, reason: "restart".into() };
+    assert!(world.server.close(ConnectionId::new(1), &frame, world.now));
+    assert_eq!(world.sent(), ["1 closed 4200"]);
+    assert!(!world.server.close(ConnectionId::new(1), &frame, world.now));
+    assert_eq!(world.server.connections().len(), 1);
+}

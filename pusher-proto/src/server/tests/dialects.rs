@@ -229,3 +229,37 @@ fn only_self_hosted_servers_publish_names_that_are_reserved() {
     let error = world.server.trigger_batch(&batch, world.now).unwrap_err();
     assert_eq!((error.status(), error), (400, ApiError::ReservedEventName));
 }
+
+#[test]
+fn a_refused_channel_is_answered_like_a_wrong_signature_until_the_refusal_ends() {
+    let table = [
+        (Dialect::Pusher, "1 pusher:error", "Expected HMAC SHA256 hex digest of"),
+        (Dialect::Reverb, "1 pusher:error", "4009"),
+        (Dialect::LaravelWebsockets, "1 pusher:error", "4009"),
+        (Dialect::Soketi, "1 pusher:subscription_error a", "AuthError"),
+        (Dialect::Sockudo, "1 pusher:error", "4009"),
+    ];
+    for (dialect, start, part) in table {
+        let mut world = world(dialect);
+        world.subscribe(2, "a");
+        world.server.refuse_subscriptions(channel_name("a"), true);
+        let answer = world.subscribe(1, "a");
+        assert!(answer.len() == 1 && answer[0].starts_with(start) && answer[0].contains(part), "{dialect}: {answer:?}");
+        assert_eq!(world.trigger("a", "1"), ["2 e a 1"], "{dialect}");
+        world.server.refuse_subscriptions(channel_name("a"), false);
+        assert!(world.subscribe(1, "a")[0].starts_with("1 pusher_internal:subscription_succeeded a"), "{dialect}");
+    }
+}
+
+#[test]
+fn an_error_by_hand_has_the_form_of_the_dialect() {
+    for dialect in Dialect::ALL {
+        let mut world = world(dialect);
+        assert!(world.server.send_error(ConnectionId::new(1), Some(4301), "no", world.now));
+        assert!(!world.server.send_error(ConnectionId::new(9), None, "no", world.now));
+        let Some(Action::Send(_, text)) = world.server.poll_action(world.now) else { panic!("{dialect}") };
+        let data = r#"{"code":4301,"message":"no"}"#;
+        let data = if dialect == Dialect::Reverb { serde_json::to_string(data).unwrap() } else { data.into() };
+        assert_eq!(&*text, alloc::format!(r#"{{"event":"pusher:error","data":{data}}}"#), "{dialect}");
+    }
+}
