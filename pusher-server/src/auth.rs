@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest as _, Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::{Form, Json};
 use pusher_proto::signing::SigningError;
@@ -12,6 +13,7 @@ use pusher_proto::{AuthResponse, ChannelKind, ChannelName, SocketId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::sleep;
 
 use crate::failure::Failure;
 use crate::hub::Shared;
@@ -74,7 +76,7 @@ pub(crate) async fn authorize_many(State(shared): State<Arc<Shared>>, request: R
 
 fn sign(shared: &Shared, socket_id: &SocketId, channel: String, user: &User) -> Result<AuthResponse, Failure> {
     let channel = ChannelName::new(channel).map_err(Failure::bad_request)?;
-    if !(shared.authorize)(&channel) {
+    if !(shared.authorize)(&channel) || shared.auth().refused.contains(&channel) {
         return Err(Failure::new(StatusCode::FORBIDDEN, format_args!("{channel} is forbidden")));
     }
     let app = shared.signer();
@@ -109,8 +111,16 @@ fn known_socket(shared: &Shared, socket_id: String) -> Result<SocketId, Failure>
     Err(Failure::new(StatusCode::FORBIDDEN, format_args!("socket {socket_id} is not connected to this server")))
 }
 
+/// Answers later if the endpoints are slow.
+pub(crate) async fn delay(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let delay = shared.auth().delay;
+    let response = next.run(request).await;
+    sleep(delay).await;
+    response
+}
+
 fn check_status(shared: &Shared) -> Result<(), Failure> {
-    let Some(status) = shared.auth_status() else { return Ok(()) };
+    let Some(status) = shared.auth().status else { return Ok(()) };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
     Err(Failure::new(status, "authorization is switched off"))
 }

@@ -35,7 +35,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/app/{key}", get(connect))
         .merge(
             api(&shared)
-                .merge(auth_endpoints())
+                .merge(auth_endpoints(&shared))
                 .route_layer(middleware::from_fn_with_state(Arc::clone(&shared), announce)),
         )
         .fallback(connect_elsewhere)
@@ -78,7 +78,7 @@ async fn failed_as_dialect(State(shared): State<Arc<Shared>>, mut response: Resp
 }
 
 /// Allows pages of any origin to read the answers, because a page under development has its own origin.
-fn auth_endpoints() -> Router<Arc<Shared>> {
+fn auth_endpoints(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
     let any_origin = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::POST])
@@ -88,6 +88,7 @@ fn auth_endpoints() -> Router<Arc<Shared>> {
         .route("/pusher/auth", post(auth::authorize))
         .route("/pusher/auth/batch", post(auth::authorize_many))
         .route("/pusher/user-auth", post(auth::authenticate))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(shared), auth::delay))
         .route_layer(any_origin)
 }
 

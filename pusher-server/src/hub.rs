@@ -1,18 +1,20 @@
 //! The model server behind its lock, and the dispatch of its actions to the sockets.
 
-use std::collections::BTreeMap;
-use std::convert::Infallible;
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use pusher_proto::server::{Action, ApiError, Attributes, ConnectionId, Dialect, Publication, Server as Model};
 use pusher_proto::signing::{App, MasterKey};
-use pusher_proto::{ChannelName, CloseFrame, Frame, Instant, SocketId, Text};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use pusher_proto::{ChannelName, Frame, Instant, SocketId, Text};
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant as Clock, sleep_until};
 use tracing::{debug, warn};
 
 use crate::activity::{Activity, Announcer, start};
+use crate::journal::Journal;
+use crate::line::{self, Line, Outgoing, QueueError, Socket};
 use crate::options::{Authorize, Options};
 use crate::pages::Pages;
 use crate::report::{self, Received, Standing, complaint};
@@ -31,44 +33,38 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// Notified when the last socket has ended.
     drained: Notify,
+    /// Notified whenever the state may have changed.
+    changed: Notify,
     listening: watch::Sender<bool>,
 }
 
 /// The lock is never held across an `await`.
-struct State {
-    model: Model,
-    sockets: BTreeMap<ConnectionId, Socket>,
+pub(crate) struct State {
+    pub(crate) model: Model,
+    pub(crate) sockets: BTreeMap<ConnectionId, Socket>,
     opened: u64,
     wake_at: watch::Sender<Option<Instant>>,
-    /// The status that the auth endpoints answer with instead of signing.
-    auth_status: Option<u16>,
-    /// The application that they sign for. Its encryption master key may have been replaced.
+    /// What clients have sent.
+    pub(crate) journal: Journal,
+    /// Whether all sockets are silent.
+    is_silent: bool,
+    /// How long everything that is sent waits first.
+    pub(crate) delay: Duration,
+    pub(crate) auth: AuthFaults,
+    /// The application that the auth endpoints sign for. Its encryption master key may have been replaced.
     signer: App,
     announcer: Arc<Announcer>,
 }
 
-/// The hub's end of a socket. Dropping it cuts the socket.
-struct Socket {
-    queue: mpsc::Sender<Outgoing>,
-    _cut: oneshot::Sender<Infallible>,
-}
-
-/// The socket's end of the channels between both.
-pub(crate) struct Lines {
-    pub(crate) queue: mpsc::Receiver<Outgoing>,
-    /// Completes when the TCP connection must end without a close frame.
-    pub(crate) cut: oneshot::Receiver<Infallible>,
-}
-
-/// A message that waits to be sent.
-pub(crate) enum Outgoing {
-    Text(Text),
-    /// A WebSocket ping.
-    Ping,
-    /// A close frame, which is the last message.
-    Close(CloseFrame),
-    /// An end without a close frame, which is also the last message.
-    Drop,
+/// What the auth endpoints do instead of signing at once.
+#[derive(Clone, Default)]
+pub(crate) struct AuthFaults {
+    /// The status that they answer with.
+    pub(crate) status: Option<u16>,
+    /// The channels for which they answer 403.
+    pub(crate) refused: BTreeSet<ChannelName>,
+    /// How long they wait before they answer.
+    pub(crate) delay: Duration,
 }
 
 impl Shared {
@@ -79,7 +75,10 @@ impl Shared {
             sockets: BTreeMap::new(),
             opened: 0,
             wake_at: watch::Sender::new(None),
-            auth_status: None,
+            journal: Journal::default(),
+            is_silent: false,
+            delay: Duration::ZERO,
+            auth: AuthFaults::default(),
             signer: options.config.app().clone(),
             announcer: Arc::clone(&announcer),
         };
@@ -95,17 +94,38 @@ impl Shared {
             queue_len: options.queue_len,
             state: Mutex::new(state),
             drained: Notify::new(),
+            changed: Notify::new(),
             listening: watch::Sender::new(true),
         }
     }
 
     /// Calls `change` with the model, and performs the resulting actions.
     pub(crate) fn with_model<R>(&self, change: impl FnOnce(&mut Model, Instant) -> R) -> R {
+        self.with_state(|state, now| change(&mut state.model, now))
+    }
+
+    /// Calls `change` with everything, and performs the actions of the model.
+    pub(crate) fn with_state<R>(&self, change: impl FnOnce(&mut State, Instant) -> R) -> R {
         let now = self.now();
         let mut state = self.state();
-        let result = change(&mut state.model, now);
+        let result = change(&mut state, now);
         state.act(now);
+        drop(state);
+        self.changed.notify_waiters();
         result
+    }
+
+    /// Waits until `look` finds something.
+    pub(crate) async fn found<T>(&self, mut look: impl FnMut(&State) -> Option<T>) -> T {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            // Before looking, so that no change between looking and waiting is missed.
+            changed.as_mut().enable();
+            if let Some(found) = look(&self.state()) {
+                return found;
+            }
+            changed.await;
+        }
     }
 
     /// Publishes an event, and tells those who watch.
@@ -124,16 +144,15 @@ impl Shared {
         Ok(infos)
     }
 
-    pub(crate) fn open(&self, target: &str) -> (ConnectionId, Lines) {
+    pub(crate) fn open(&self, target: &str) -> (ConnectionId, Line) {
         let now = self.now();
         let mut state = self.state();
         state.opened += 1;
         let id = ConnectionId::new(state.opened);
         debug!(connection = %id, "socket opened");
         self.announcer.announce(|| Activity::Opened { connection: id, target: start(target).to_string() });
-        let (queue, receiver) = mpsc::channel(self.queue_len);
-        let (cut, cut_receiver) = oneshot::channel();
-        state.sockets.insert(id, Socket { queue, _cut: cut });
+        let (socket, line) = line::open(self.queue_len, state.is_silent);
+        state.sockets.insert(id, socket);
         state.model.handle_open(id, target, now);
         state.act(now);
         if self.announcer.is_watched() {
@@ -142,7 +161,9 @@ impl Shared {
                 self.announcer.announce(|| Activity::Connected { connection: id, socket_id });
             }
         }
-        (id, Lines { queue: receiver, cut: cut_receiver })
+        drop(state);
+        self.changed.notify_waiters();
+        (id, line)
     }
 
     pub(crate) fn receive(&self, id: ConnectionId, frame: Frame) {
@@ -150,21 +171,20 @@ impl Shared {
             self.announcer.announce(|| Activity::Received { connection: id, text: start(text) });
         }
         let message = if report::is_wanted(&self.announcer) { Received::read(&frame) } else { None };
+        let Some(message) = message else {
+            return self.with_state(|state, now| state.take(id, frame, now));
+        };
         let now = self.now();
         let mut state = self.state();
-        let Some(message) = message else {
-            state.model.handle_frame(id, frame, now);
-            state.act(now);
-            return;
-        };
         // Only the channel that the message names, because checking all of them would cost more with every
         // subscription.
         let channel = message.channel();
         let before = Standing::of(id, channel.as_ref(), &state.model);
-        state.model.handle_frame(id, frame, now);
+        state.take(id, frame, now);
         let complaint = state.act(now);
         let after = Standing::of(id, channel.as_ref(), &state.model);
         drop(state);
+        self.changed.notify_waiters();
         message.report(id, channel.as_ref(), [before, after], complaint, &self.announcer);
     }
 
@@ -175,23 +195,29 @@ impl Shared {
 
     pub(crate) fn closed(&self, id: ConnectionId) {
         debug!(connection = %id, "socket closed");
-        let now = self.now();
-        let mut state = self.state();
-        state.cut(id, now);
-        state.act(now);
-        if state.sockets.is_empty() {
+        self.cut(id);
+    }
+
+    /// Ends the TCP connection of a socket without a close frame. Returns whether there was one.
+    pub(crate) fn cut(&self, id: ConnectionId) -> bool {
+        let (was_open, is_last) = self.with_state(|state, now| {
+            let was_open = state.sockets.contains_key(&id);
+            state.cut(id, now);
+            (was_open, state.sockets.is_empty())
+        });
+        if is_last {
             self.drained.notify_one();
         }
+        was_open
     }
 
     /// Ends every TCP connection of a socket without a close frame.
     pub(crate) fn cut_all(&self) {
-        let now = self.now();
-        let mut state = self.state();
-        while let Some((&id, _)) = state.sockets.first_key_value() {
-            state.cut(id, now);
-        }
-        state.act(now);
+        self.with_state(|state, now| {
+            while let Some((&id, _)) = state.sockets.first_key_value() {
+                state.cut(id, now);
+            }
+        });
         self.drained.notify_one();
     }
 
@@ -215,12 +241,13 @@ impl Shared {
         }
     }
 
-    pub(crate) fn set_auth_status(&self, status: Option<u16>) {
-        self.state().auth_status = status;
+    /// Changes what the auth endpoints do.
+    pub(crate) fn set_auth(&self, change: impl FnOnce(&mut AuthFaults)) {
+        change(&mut self.state().auth);
     }
 
-    pub(crate) fn auth_status(&self) -> Option<u16> {
-        self.state().auth_status
+    pub(crate) fn auth(&self) -> AuthFaults {
+        self.state().auth.clone()
     }
 
     pub(crate) fn rotate_master_key(&self, key: MasterKey) {
@@ -242,24 +269,51 @@ impl Shared {
         Instant::from_elapsed(self.origin.elapsed())
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         // A panic cannot leave the model in an inconsistent state, since nothing in it calls foreign code.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
+    /// Takes what a client has sent.
+    fn take(&mut self, id: ConnectionId, frame: Frame, now: Instant) {
+        self.journal.write(id, &frame);
+        self.model.handle_frame(id, frame, now);
+    }
+
+    pub(crate) fn set_silent(&mut self, silent: bool) {
+        self.is_silent = silent;
+        for socket in self.sockets.values() {
+            socket.update(silent);
+        }
+    }
+
+    /// Ends silences and the delay. What is already waiting for its time still does.
+    pub(crate) fn send_at_once(&mut self) {
+        self.delay = Duration::ZERO;
+        self.is_silent = false;
+        for socket in self.sockets.values_mut() {
+            socket.set_silent(false, false);
+        }
+    }
+
+    /// Returns whether there is such a socket.
+    pub(crate) fn set_connection_silent(&mut self, id: ConnectionId, silent: bool) -> bool {
+        let socket = self.sockets.get_mut(&id);
+        socket.map(|socket| socket.set_silent(silent, self.is_silent)).is_some()
+    }
+
     /// Does what the model says. Returns the last complaint that was sent, if it is reported.
     fn act(&mut self, now: Instant) -> Option<String> {
         let mut said = None;
         while let Some(action) = self.model.poll_action(now) {
             match action {
                 Action::Send(id, text) => {
-                    self.announcer.announce(|| Activity::Sent { connection: id, text: start(&text) });
                     if report::is_wanted(&self.announcer) {
                         said = complaint(&text).or(said);
                     }
-                    self.enqueue(id, Outgoing::Text(text), now);
+                    self.say(id, text, now);
                 }
                 Action::Close(id, frame) => {
                     debug!(connection = %id, code = frame.code, reason = %frame.reason, "closing");
@@ -270,7 +324,9 @@ impl State {
                     debug!(connection = %id, "dropping");
                     self.enqueue(id, Outgoing::Drop, now);
                 }
-                Action::Ping(id) => self.enqueue(id, Outgoing::Ping, now),
+                Action::Ping(id) => {
+                    self.enqueue(id, Outgoing::Ping, now);
+                }
                 Action::Schedule(at) => {
                     self.wake_at.send_replace(Some(at));
                 }
@@ -279,16 +335,27 @@ impl State {
         said
     }
 
-    fn enqueue(&mut self, id: ConnectionId, outgoing: Outgoing, now: Instant) {
-        let Some(socket) = self.sockets.get(&id) else { return };
-        match socket.queue.try_send(outgoing) {
-            Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(_)) => {
+    /// Sends a text message. Returns whether there is a socket for it.
+    pub(crate) fn say(&mut self, id: ConnectionId, text: Text, now: Instant) -> bool {
+        if self.sockets.contains_key(&id) {
+            self.announcer.announce(|| Activity::Sent { connection: id, text: start(&text) });
+        }
+        self.enqueue(id, Outgoing::Text(text), now)
+    }
+
+    /// Queues a message for a socket. Returns whether there is one.
+    pub(crate) fn enqueue(&mut self, id: ConnectionId, outgoing: Outgoing, now: Instant) -> bool {
+        let Some(socket) = self.sockets.get(&id) else { return false };
+        let queued = socket.enqueue(outgoing, self.delay);
+        match queued {
+            Ok(()) => return true,
+            Err(QueueError::Full) => {
                 warn!(connection = %id, "the client reads too slowly, its socket is cut");
                 self.cut(id, now);
             }
-            Err(mpsc::error::TrySendError::Closed(_)) => self.cut(id, now),
+            Err(QueueError::Closed) => self.cut(id, now),
         }
+        false
     }
 
     fn cut(&mut self, id: ConnectionId, now: Instant) {
@@ -335,11 +402,12 @@ mod tests {
     async fn pings_and_closes_a_socket_that_sends_nothing() {
         let shared = Arc::new(Shared::new(&Options::default()));
         tokio::spawn(keep_time(&shared));
-        let (_, mut lines) = shared.open("/app/app-key?protocol=7");
+        let (_, mut line) = shared.open("/app/app-key?protocol=7");
         let start = Clock::now();
         let mut seen = Vec::new();
         while seen.len() < 3 {
-            let what = match lines.queue.recv().await {
+            line.queue.due().await;
+            let what = match line.next_due() {
                 Some(Outgoing::Text(text)) if text.contains("pusher:ping") => "ping",
                 Some(Outgoing::Text(_)) => "greeting",
                 Some(Outgoing::Ping) => "control ping",

@@ -6,6 +6,8 @@ mod failure;
 mod handle;
 mod http;
 mod hub;
+mod journal;
+mod line;
 mod options;
 pub mod origin;
 mod pages;
@@ -16,7 +18,8 @@ mod socket;
 mod tests;
 
 pub use activity::{Activities, Activity};
-pub use handle::{ConnectionState, Handle};
+pub use handle::{ConnectionState, Handle, WaitError};
+pub use journal::{Mark, Message, Received, ReceivedMessages};
 pub use options::Options;
 pub use pusher_proto;
 pub use server::Server;

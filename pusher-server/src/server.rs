@@ -74,8 +74,9 @@ impl Server {
     }
 
     /// Stops listening, closes every connection with 4200, and waits at most 5 s until the clients have closed their
-    /// sides.
+    /// sides. A silence and a delay end first.
     pub async fn shutdown(mut self) {
+        self.handle.shared.with_state(|state, _| state.send_at_once());
         self.handle.stop_listening();
         self.handle.refuse_connections(Some((4200, RESTART)));
         self.handle.close_all(4200, RESTART);

@@ -1,5 +1,6 @@
 //! One WebSocket: passes messages to the model and back.
 
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use pusher_proto::{CloseFrame, Frame, Text};
 use tokio::time::timeout;
 use tracing::debug;
 
-use crate::hub::{Lines, Outgoing, Shared};
+use crate::hub::Shared;
+use crate::line::{Line, Outgoing};
 
 /// Upgrades a request with the path and query `target` to a socket.
 pub(crate) fn upgrade(upgrade: WebSocketUpgrade, target: String, shared: Arc<Shared>) -> Response {
@@ -25,23 +27,30 @@ pub(crate) fn upgrade(upgrade: WebSocketUpgrade, target: String, shared: Arc<Sha
 }
 
 async fn run(mut socket: WebSocket, target: String, shared: Arc<Shared>) {
-    let (id, mut lines) = shared.open(&target);
+    let (id, mut line) = shared.open(&target);
+    // Whether the library would answer a WebSocket ping or a close frame with the next read.
+    let mut owes_answer = false;
     loop {
-        let mut batch = Vec::new();
+        let holds = line.holds.get();
+        owes_answer &= holds;
         tokio::select! {
-            _ = &mut lines.cut => break,
-            received = socket.recv() => match received {
-                Some(Ok(message)) => receive(&shared, id, message),
+            _ = &mut line.cut => break,
+            () = line.holds.changed() => {}
+            received = socket.recv(), if !owes_answer => match received {
+                Some(Ok(message)) => {
+                    owes_answer = matches!(message, Message::Ping(_) | Message::Close(_));
+                    receive(&shared, id, message);
+                }
                 Some(Err(error)) => {
                     debug!(connection = %id, %error, "socket failed");
                     break;
                 }
                 None => break,
             },
-            _ = lines.queue.recv_many(&mut batch, MAX_BATCH_LEN) => match send(&mut socket, &mut lines, batch).await {
+            () = line.queue.due(), if !holds => match send(&mut socket, &mut line).await {
                 Sent::All => {}
                 Sent::Last => {
-                    finish(&mut socket, &mut lines).await;
+                    finish(&mut socket, &mut line).await;
                     break;
                 }
                 Sent::Dropped | Sent::Failed => break,
@@ -73,7 +82,9 @@ enum Sent {
     Failed,
 }
 
-async fn send(socket: &mut WebSocket, lines: &mut Lines, batch: Vec<Outgoing>) -> Sent {
+/// Sends what is due.
+async fn send(socket: &mut WebSocket, line: &mut Line) -> Sent {
+    let batch: Vec<_> = iter::from_fn(|| line.next_due()).collect();
     let sending = async {
         for outgoing in batch {
             match outgoing {
@@ -93,7 +104,7 @@ async fn send(socket: &mut WebSocket, lines: &mut Lines, batch: Vec<Outgoing>) -
         Ok::<_, axum::Error>(Sent::All)
     };
     tokio::select! {
-        _ = &mut lines.cut => Sent::Failed,
+        _ = &mut line.cut => Sent::Failed,
         sent = timeout(SEND_TIMEOUT, sending) => match sent {
             Ok(Ok(sent)) => sent,
             Ok(Err(_)) | Err(_) => Sent::Failed,
@@ -102,10 +113,10 @@ async fn send(socket: &mut WebSocket, lines: &mut Lines, batch: Vec<Outgoing>) -
 }
 
 /// Waits for the client's side of a close.
-async fn finish(socket: &mut WebSocket, lines: &mut Lines) {
+async fn finish(socket: &mut WebSocket, line: &mut Line) {
     let closing = async { while let Some(Ok(_)) = socket.recv().await {} };
     tokio::select! {
-        _ = &mut lines.cut => {}
+        _ = &mut line.cut => {}
         // A client that does not answer loses its socket anyway.
         _ = timeout(CLOSE_TIMEOUT, closing) => {}
     }
@@ -125,9 +136,6 @@ const READ_BUFFER_LEN: usize = 4 * 1_024;
 
 /// Above this length, the socket fails; the model refuses messages above its own, smaller limit and continues.
 const MAX_MESSAGE_LEN: usize = 1_024 * 1_024;
-
-/// Messages between two flushes.
-const MAX_BATCH_LEN: usize = 64;
 
 /// How long a client may accept nothing.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);

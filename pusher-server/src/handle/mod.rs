@@ -1,4 +1,7 @@
-//! Faults and events on demand.
+//! Events on demand, and what clients do.
+
+mod faults;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,10 +9,13 @@ use std::sync::Arc;
 
 use pusher_proto::server::{ApiError, Attributes, ConnectionId, Publication};
 use pusher_proto::signing::MasterKey;
-use pusher_proto::{ChannelName, CloseFrame, SocketId, Text};
+use pusher_proto::{ChannelName, SocketId, Text};
 
 use crate::activity::Activities;
 use crate::hub::Shared;
+use crate::journal::{Mark, ReceivedMessages};
+
+pub use self::waits::WaitError;
 
 /// The state of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,45 +64,6 @@ impl Handle {
         self.shared.rotate_master_key(key);
     }
 
-    /// Closes every connection with this code and reason, in the way in which a server of this dialect stops: some drop
-    /// the socket without a close frame. A reason of more than 123 bytes is truncated.
-    pub fn close_all(&self, code: u16, reason: impl Into<Text>) {
-        let frame = CloseFrame { code, reason: reason.into() };
-        self.shared.with_model(|model, now| model.close_all(&frame, now));
-    }
-
-    /// Drops the TCP connection of every socket without a close frame, which clients see as the code 1006.
-    pub fn cut_all(&self) {
-        self.shared.cut_all();
-    }
-
-    /// While silent, the server keeps reading but sends nothing, like a process that hangs. Whatever it would have sent
-    /// is lost. WebSocket pings are still answered.
-    pub fn silence(&self, silent: bool) {
-        self.shared.with_model(|model, _| model.set_silent(silent));
-    }
-
-    /// While set, every new socket is refused with this code and reason, in the form of the server's dialect.
-    pub fn refuse_connections(&self, refusal: Option<(u16, &str)>) {
-        let frame = refusal.map(|(code, reason)| CloseFrame { code, reason: reason.into() });
-        self.shared.with_model(|model, _| model.set_refusal(frame));
-    }
-
-    /// While refusing, the auth endpoints answer 403.
-    pub fn refuse_auth(&self, refuse: bool) {
-        self.auth_status(refuse.then_some(403));
-    }
-
-    /// While set, the auth endpoints answer with this HTTP status, such as 500 or 429, and do not sign.
-    pub fn auth_status(&self, status: Option<u16>) {
-        self.shared.set_auth_status(status);
-    }
-
-    /// Stops accepting TCP connections. Open connections continue.
-    pub fn stop_listening(&self) {
-        self.shared.stop_listening();
-    }
-
     /// Returns how many connections there are.
     #[must_use]
     pub fn connection_count(&self) -> usize {
@@ -124,6 +91,88 @@ impl Handle {
     /// When the channel is not a presence channel.
     pub fn users(&self, channel: &ChannelName) -> Result<Vec<Text>, ApiError> {
         self.shared.with_model(|model, _| model.users(channel))
+    }
+
+    /// Returns the channels that have subscribers, and how many.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    ///
+    /// use pusher_server::pusher_proto::ChannelName;
+    ///
+    /// let server = pusher_server::Server::start(pusher_server::Options::default()).await?;
+    /// let (handle, chat) = (server.handle(), ChannelName::new("chat")?);
+    /// assert!(handle.subscriptions().is_empty());
+    /// # let url = format!("{}/app/app-key?protocol=7", server.ws_url());
+    /// # let (mut socket, _) = tokio_tungstenite::connect_async(url).await?;
+    /// # let subscribe = r#"{"event":"pusher:subscribe","data":{"channel":"chat"}}"#;
+    /// # futures_util::SinkExt::send(&mut socket, subscribe.into()).await?;
+    /// // The program under test subscribes here.
+    /// handle.wait_for_subscription(&chat, 1, Duration::from_secs(5)).await?;
+    /// assert_eq!(handle.subscriptions(), [(chat, 1)].into());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn subscriptions(&self) -> BTreeMap<ChannelName, usize> {
+        self.shared.with_model(|model, _| waits::subscriptions(model))
+    }
+
+    /// Returns what clients have sent since the server was started. Only the last 4,096 messages are kept, at most 4 MiB
+    /// of them; [`ReceivedMessages::missed`] counts the others.
+    ///
+    /// # Examples
+    ///
+    /// See [`Handle::received_since`].
+    #[must_use]
+    pub fn received(&self) -> ReceivedMessages {
+        self.received_since(Mark::default())
+    }
+
+    /// Returns what clients have sent since [`Handle::mark`] returned this mark.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    ///
+    /// use pusher_server::Message;
+    ///
+    /// let server = pusher_server::Server::start(pusher_server::Options::default()).await?;
+    /// let handle = server.handle();
+    /// # let url = format!("{}/app/app-key?protocol=7", server.ws_url());
+    /// # let (mut socket, _) = tokio_tungstenite::connect_async(url).await?;
+    /// handle.wait_for_connection(1, Duration::from_secs(5)).await?;
+    ///
+    /// let mark = handle.mark();
+    /// # let ping = r#"{"event":"pusher:ping","data":{}}"#;
+    /// # futures_util::SinkExt::send(&mut socket, ping.into()).await?;
+    /// // The program under test sends a ping here.
+    /// handle.wait_for_received(mark, Duration::from_secs(5), |received| received.message == Message::Ping).await?;
+    /// let received = handle.received_since(mark);
+    /// assert_eq!((received.messages().len(), received.missed()), (1, 0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn received_since(&self, mark: Mark) -> ReceivedMessages {
+        self.shared.state().journal.since(mark)
+    }
+
+    /// Returns a mark behind everything that clients have sent so far.
+    ///
+    /// # Examples
+    ///
+    /// See [`Handle::received_since`].
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        self.shared.state().journal.end()
     }
 
     /// Watches what the server sees and does from now on.

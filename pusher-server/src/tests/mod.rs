@@ -1,6 +1,9 @@
 //! A server on a real socket, tested with a WebSocket client and an HTTP client of other libraries.
 
+mod faults;
 mod http;
+mod received;
+mod silence;
 mod socket;
 mod users;
 mod watch;
@@ -8,9 +11,9 @@ mod watch;
 use std::time::{Duration, SystemTime};
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use pusher_proto::ChannelName;
-use pusher_proto::server::{Dialect, Publication, ServerConfig};
+use pusher_proto::server::{ConnectionId, Dialect, Publication, ServerConfig};
 use pusher_proto::signing::{ApiRequest, App};
+use pusher_proto::{ChannelName, Frame};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -36,6 +39,12 @@ impl Client {
         let (event, data) = client.event().await;
         assert_eq!(event, "pusher:connection_established");
         (client, data["socket_id"].as_str().unwrap().to_owned())
+    }
+
+    /// Checks that nothing arrives for a moment. It cannot fail if the server is only slow.
+    async fn expect_nothing(&mut self) {
+        let next = timeout(Duration::from_millis(100), self.socket.next()).await;
+        assert!(next.is_err(), "{next:?}");
     }
 
     async fn send(&mut self, message: impl Into<Message>) {
@@ -83,6 +92,13 @@ impl Client {
 async fn start() -> Server {
     Server::start(Options::default().sign_for_unknown_sockets(true)).await.unwrap()
 }
+
+fn channel(name: &str) -> ChannelName {
+    ChannelName::new(name).unwrap()
+}
+
+/// How long a test waits for what must happen.
+const LIMIT: Duration = Duration::from_secs(5);
 
 fn now() -> Duration {
     SystemTime::UNIX_EPOCH.elapsed().unwrap()
