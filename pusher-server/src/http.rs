@@ -165,14 +165,24 @@ impl FromRequest<Arc<Shared>> for Call {
         let body = body.map_err(|error| Failure::new(error.status(), error.body_text()))?;
         let app_id = uri.path().strip_prefix("/apps/").and_then(|rest| rest.split('/').next());
         if app_id != Some(shared.app.id()) {
-            return Err(Failure::new(StatusCode::NOT_FOUND, "unknown application"));
+            let status = StatusCode::from_u16(shared.dialect.unknown_app_status()).unwrap_or(StatusCode::NOT_FOUND);
+            return Err(Failure::new(status, "unknown application"));
         }
         let call = ApiRequest { method: method.as_str(), path: uri.path(), body: &body };
-        let verified = shared.app.verify_request(&call, uri.query().unwrap_or(""), Shared::wall_clock());
+        let query = uri.query().unwrap_or("");
+        let now = Some(Shared::wall_clock()).filter(|_| shared.dialect.checks_timestamp());
+        let now = now.or_else(|| timestamp(query)).unwrap_or_default();
+        let verified = shared.app.verify_request(&call, query, now);
         verified.map_err(|error| Failure::new(StatusCode::UNAUTHORIZED, error))?;
         let Query(params) = Query::try_from_uri(&uri).map_err(Failure::bad_request)?;
         Ok(Self { params, body })
     }
+}
+
+/// When a call says that it was signed.
+fn timestamp(query: &str) -> Option<Duration> {
+    let timestamp = query.split('&').find_map(|pair| pair.strip_prefix("auth_timestamp="))?;
+    timestamp.parse().ok().map(Duration::from_secs)
 }
 
 #[derive(Deserialize)]

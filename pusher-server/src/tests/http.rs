@@ -70,20 +70,38 @@ async fn the_http_api_refuses_with_the_status_of_the_reason() {
 async fn soketi_reports_failed_calls_of_the_http_api_with_status_200() {
     let server = Server::start(Options::default().dialect(Dialect::Soketi)).await.unwrap();
     let empty = r#"{"name":"e","channel":"a","data":""}"#;
-    for (line, body, age, code) in [
-        ("POST /apps/1/events", empty, 0, 400),
-        ("POST /apps/1/events", "{}", 700, 401),
-        ("GET /apps/1/channels", "", 700, 401),
-        ("GET /apps/other/channels", "", 0, 404),
-    ] {
-        let (status, answer) = call(&server, line, &[], body, age).await;
+    for (line, body, code) in
+        [("POST /apps/1/events", empty, 400), ("POST /apps/1/events", "{}", 400), ("GET /apps/other/channels", "", 404)]
+    {
+        let (status, answer) = call(&server, line, &[], body, 0).await;
         assert_eq!((status, &answer["code"]), (200, &json!(code)), "{line} {answer}");
         assert!(answer["error"].is_string(), "{line} {answer}");
     }
+    let unsigned = answer(http_client().get(format!("{}/apps/1/channels", server.http_url()))).await;
+    assert_eq!((unsigned.0, &unsigned.1["code"]), (200, &json!(401)));
     let good = r#"{"name":"e","channel":"a","data":"1"}"#;
     assert_eq!(call(&server, "POST /apps/1/events", &[], good, 0).await, (200, json!({})));
     // Auth endpoints belong to the application, not to soketi.
     assert_eq!(ask(&server, FORM, "channel_name=private-a").await.0, 400);
+}
+
+#[tokio::test]
+async fn old_calls_and_calls_for_unknown_applications_are_answered_as_in_the_dialect() {
+    for dialect in Dialect::ALL {
+        let server = Server::start(Options::default().dialect(dialect)).await.unwrap();
+        let (status, _) = call(&server, "GET /apps/1/channels", &[], "", 700).await;
+        let expected = match dialect {
+            Dialect::Pusher | Dialect::Sockudo => 401,
+            Dialect::Reverb | Dialect::LaravelWebsockets | Dialect::Soketi => 200,
+        };
+        assert_eq!(status, expected, "{dialect}");
+        let (status, answer) = call(&server, "GET /apps/other/channels", &[], "", 0).await;
+        let unknown = if dialect == Dialect::LaravelWebsockets { 401 } else { 404 };
+        assert_eq!((status, &answer["code"]), (dialect.api_status(unknown), &json!(unknown)), "{dialect}");
+        let url = format!("{}/apps/1/channels?auth_timestamp=0", server.http_url());
+        let unsigned = http_client().get(url).send().await.unwrap();
+        assert_eq!(unsigned.status().as_u16(), dialect.api_status(401), "{dialect}");
+    }
 }
 
 #[tokio::test]

@@ -65,6 +65,8 @@ pub(super) const PROFILE: Profile = Profile {
     has_batches: false,
     publishes_reserved: true,
     api_failure: None,
+    checks_timestamp: false,
+    unknown_app: 401,
     deny,
     refuse,
 };

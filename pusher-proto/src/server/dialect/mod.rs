@@ -69,6 +69,38 @@ impl Dialect {
         self.profile().api_failure.unwrap_or(code)
     }
 
+    /// Whether a call of the HTTP API is refused if its `auth_timestamp` is more than 600 s away from the server's clock.
+    ///
+    /// Reverb, laravel-websockets and soketi check only the signature.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pusher_proto::server::Dialect;
+    ///
+    /// assert!(Dialect::Pusher.checks_timestamp());
+    /// assert!(!Dialect::Reverb.checks_timestamp());
+    /// ```
+    #[must_use]
+    pub fn checks_timestamp(self) -> bool {
+        self.profile().checks_timestamp
+    }
+
+    /// Returns the HTTP status for a call of the HTTP API that names an unknown application.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pusher_proto::server::Dialect;
+    ///
+    /// assert_eq!(Dialect::Pusher.unknown_app_status(), 404);
+    /// assert_eq!(Dialect::LaravelWebsockets.unknown_app_status(), 401);
+    /// ```
+    #[must_use]
+    pub fn unknown_app_status(self) -> u16 {
+        self.profile().unknown_app
+    }
+
     pub(super) const fn profile(self) -> &'static Profile {
         match self {
             Self::Pusher => &pusher::PROFILE,
@@ -143,6 +175,10 @@ pub(super) struct Profile {
     pub(super) publishes_reserved: bool,
     /// The HTTP status of a failed call of the HTTP API, if it does not depend on the reason.
     pub(super) api_failure: Option<u16>,
+    /// Whether the HTTP API refuses calls with old timestamps.
+    pub(super) checks_timestamp: bool,
+    /// The HTTP status for a call that names an unknown application.
+    pub(super) unknown_app: u16,
     pub(super) deny: fn(Denial, &str) -> (CloseFrame, Ending),
     pub(super) refuse: fn(&Refusal) -> Answer,
 }

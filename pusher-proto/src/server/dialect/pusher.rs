@@ -71,6 +71,8 @@ pub(super) const PROFILE: Profile = Profile {
     has_batches: true,
     publishes_reserved: false,
     api_failure: None,
+    checks_timestamp: true,
+    unknown_app: 404,
     deny: |denial, _| (denial.frame(), CLOSE),
     refuse: |refusal| Answer::error(refusal.code(), refusal.to_string()),
 };

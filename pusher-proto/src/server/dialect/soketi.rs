@@ -72,6 +72,8 @@ pub(super) const PROFILE: Profile = Profile {
     has_batches: true,
     publishes_reserved: true,
     api_failure: Some(200),
+    checks_timestamp: false,
+    unknown_app: 404,
     deny,
     refuse,
 };
