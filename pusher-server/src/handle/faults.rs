@@ -73,8 +73,11 @@ impl Handle {
     ///
     /// Nothing is lost: what it would have sent waits, and is sent in order when the silence ends. The number of
     /// messages that wait is bounded by [`Options::queue_len`](crate::Options::queue_len); a client for which more would
-    /// wait loses its socket. Once a client has sent a WebSocket ping or a close frame, which would have to be
-    /// answered, its socket is not read until the silence ends.
+    /// wait loses its socket. The server's own deadlines continue, so after minutes, a close frame may be among what waits.
+    ///
+    /// Once a client has sent a WebSocket ping or a close frame, which would have to be answered, its socket is not read
+    /// until the silence ends, and counts as connected until then. [`Handle::cut_all`] and [`Handle::cut_connection`] take
+    /// effect at once.
     ///
     /// # Examples
     ///

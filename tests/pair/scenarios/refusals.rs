@@ -11,6 +11,7 @@ pub(super) const SCENARIOS: &[(&str, Scenario)] = &[
     ("an error without a channel fails the channel that it is about", attribution),
     ("the auth server says no", auth_server),
     ("a refused channel is subscribed when it is tried again", second_try),
+    ("a channel that the server refuses for a while", refused_for_a_while),
     ("a presence channel that is full", full_channel),
     ("a message that no client sends", broken_message),
     ("a presence subscription without data that no client sends", presence_without_data),
@@ -66,6 +67,23 @@ fn auth_server(dialect: Dialect) {
     stage.subscribe(A, "private-chat");
     stage.expect(A, &["subscription_error private-chat: authorization denied with status 403: no"]);
     assert_eq!(stage.world.sent(A).count(), 0);
+}
+
+fn refused_for_a_while(dialect: Dialect) {
+    let mut stage = Stage::new(dialect).connected(&["a", "b"]);
+    stage.subscribed(B, "chat");
+    stage.world.server().refuse_subscriptions(channel("chat"), true);
+    stage.subscribe(A, "chat");
+    let heard = stage.heard(A);
+    let expected = format!("subscription_error chat: {}", refusal(dialect));
+    assert!(heard.iter().any(|line| line.starts_with(&expected)), "{heard:?}");
+    stage.subscribed(A, "private-chat");
+    // The subscriber that was there before is not affected.
+    stage.trigger("chat", "news", "1");
+    assert!(stage.heard(B).last().is_some_and(|line| line.contains("news")));
+
+    stage.world.server().refuse_subscriptions(channel("chat"), false);
+    stage.subscribed(A, "chat");
 }
 
 fn second_try(dialect: Dialect) {
