@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 /// ```
 /// use std::time::Duration;
 ///
-/// use pusher_server::{Message, Options, Server};
+/// use pusher_server::{Mark, Message, Options, Server};
 ///
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -30,7 +30,7 @@ use serde_json::value::RawValue;
 /// handle.wait_for_connection(1, Duration::from_secs(5)).await?;
 ///
 /// let subscribe = Message::Subscribe { channel: "chat".into() };
-/// let first = handle.wait_for_received(Default::default(), Duration::from_secs(5), |received| {
+/// let first = handle.wait_for_received(Mark::default(), Duration::from_secs(5), |received| {
 ///     received.message == subscribe
 /// });
 /// assert_eq!(first.await?.connection, handle.connections()[0].connection);
@@ -135,7 +135,7 @@ pub struct ReceivedMessages {
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let server = pusher_server::Server::start(pusher_server::Options::default()).await?;
 /// let handle = server.handle();
-/// assert_eq!(handle.mark(), Default::default());
+/// assert_eq!(handle.mark(), pusher_server::Mark::default());
 /// # Ok(())
 /// # }
 /// ```

@@ -74,7 +74,8 @@ impl Server {
     }
 
     /// Stops listening, closes every connection with 4200, and waits at most 5 s until the clients have closed their
-    /// sides. A silence and a delay end first.
+    /// sides. A silence ends first, and what it held back is sent. What is delayed
+    /// counts against the 5 s.
     pub async fn shutdown(mut self) {
         self.handle.shared.with_state(|state, _| state.send_at_once());
         self.handle.stop_listening();

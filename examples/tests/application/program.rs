@@ -24,14 +24,14 @@ async fn confirm_orders(client: Client) -> Result<(), Box<dyn Error + Send + Syn
 }
 
 fn connect(server: &Server) -> Client {
-    let config = Config::new("app-key", server.ws_url().as_str()).unwrap();
+    let config = Config::new("app-key", server.ws_url().as_str()).expect("the server has a URL");
     let auth = HttpAuth::new(format!("{}/pusher/auth", server.http_url()));
-    pusher_tokio::connect(config, auth).unwrap()
+    pusher_tokio::connect(config, auth).expect("the test has a runtime")
 }
 
 /// What the server receives when the application sends this client event.
 fn client_event(event: &str, json: &str) -> Message {
-    let data = Data::from_json(json).unwrap();
+    let data = Data::from_json(json).expect("the test wants JSON");
     Message::ClientEvent { channel: "private-orders".into(), event: event.into(), data }
 }
 

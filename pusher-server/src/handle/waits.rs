@@ -14,9 +14,8 @@ use crate::journal::{Mark, Received};
 
 /// # Waiting
 ///
-/// A task that waits is woken by the change itself; nothing is polled. With
-/// [`tokio::time::pause`], time jumps ahead while a test waits only for a socket, so that
-/// the limit passes at once: do not pause the clock here.
+/// A task that waits is woken by the change itself; nothing is polled. Do not pause tokio's clock in such a test: it
+/// jumps ahead while the test waits only for a socket, so that the limit passes at once.
 impl Handle {
     /// Waits until at least `count` clients are connected, and returns the connections, the oldest first.
     ///
