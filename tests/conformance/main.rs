@@ -3,12 +3,16 @@
 //! `docs/testing.md` explains the notation. With `BLESS=1`, the outputs in the transcripts are replaced by the actual
 //! ones; review the diff before you commit it.
 
+#[path = "../../pusher-test/src/transcript/describe.rs"]
 mod describe;
 mod frames;
+#[path = "../../pusher-test/src/transcript/player.rs"]
 mod player;
 mod recorded;
 mod rules;
+#[path = "../../pusher-test/src/transcript/script.rs"]
 mod script;
+#[path = "../../pusher-test/src/transcript/words.rs"]
 mod words;
 
 use std::fs;

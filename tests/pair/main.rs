@@ -3,7 +3,7 @@
 //! Each scenario is written once. Where servers differ, it lists the behaviour of each of them; what is not listed must
 //! not happen.
 
-#[path = "../conformance/describe.rs"]
+#[path = "../../pusher-test/src/transcript/describe.rs"]
 mod describe;
 mod recorded;
 mod scenarios;

@@ -3,7 +3,7 @@
 pub mod hot_path;
 #[path = "../simulation/harness/mod.rs"]
 pub mod simulation;
-#[path = "../conformance"]
+#[path = "../../pusher-test/src/transcript"]
 pub mod transcripts {
     //! Transcripts as text from any source.
 

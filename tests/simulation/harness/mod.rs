@@ -6,6 +6,7 @@ mod actor;
 mod agenda;
 mod authority;
 mod busy;
+#[path = "../../../pusher-test/src/choices.rs"]
 mod choices;
 mod frame;
 mod journal;
