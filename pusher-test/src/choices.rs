@@ -2,15 +2,34 @@
 
 use std::time::Duration;
 
-/// An endless source of choices. Every choice takes one or two bytes, whatever the source is, so that a run from a seed
-/// can be repeated, and shortened, as bytes. When the bytes run out, every further choice is the first one, which is
-/// always harmless.
+/// An endless source of choices, from a seed or from a fuzzer's bytes.
+///
+/// Every choice takes one or two bytes, whatever the source is, so that a run from a seed can be repeated, and shortened, as
+/// bytes. When the bytes run out, every further choice is the first one, which should be harmless.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_test::Choices;
+///
+/// let mut choices = Choices::from_seed(7);
+/// let drawn = [choices.below(100), choices.below(1_000)];
+/// let (bytes, _) = choices.into_record();
+/// assert_eq!(bytes.len(), 3);
+///
+/// let mut again = Choices::from_bytes(bytes);
+/// assert_eq!([again.below(100), again.below(1_000)], drawn);
+/// assert!(again.is_exhausted());
+/// assert_eq!(again.below(100), 0);
+/// ```
+#[derive(Clone, Debug)]
 pub struct Choices {
     source: Source,
     taken: Vec<u8>,
     marks: Vec<usize>,
 }
 
+#[derive(Clone, Debug)]
 enum Source {
     /// The state of a generator.
     Seed(u64),
@@ -26,12 +45,12 @@ impl Choices {
 
     /// Takes the bytes in order.
     #[must_use]
-    pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self { source: Source::Bytes(bytes.into_iter()), taken: Vec::new(), marks: Vec::new() }
+    pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { source: Source::Bytes(bytes.into().into_iter()), taken: Vec::new(), marks: Vec::new() }
     }
 
-    /// One of `n`, which is at most 65,536.
-    pub(crate) fn below(&mut self, n: usize) -> usize {
+    /// Returns a number below `n`, which is at most 65,536; zero if `n` is zero. Takes two bytes if `n` is above 256.
+    pub fn below(&mut self, n: usize) -> usize {
         if n <= 256 {
             return usize::from(self.byte()) * n / 256;
         }
@@ -39,23 +58,32 @@ impl Choices {
         wide * n / 65_536
     }
 
-    /// True `of_256` times in 256.
-    pub(crate) fn chance(&mut self, of_256: u8) -> bool {
+    /// Returns `true` `of_256` times in 256.
+    pub fn chance(&mut self, of_256: u8) -> bool {
         usize::from(self.byte()) + usize::from(of_256) > 255
     }
 
-    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+    /// Returns one of the values.
+    ///
+    /// # Panics
+    ///
+    /// If there are none.
+    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len())]
     }
 
-    /// A time of `low` to `high` milliseconds.
-    pub(crate) fn millis(&mut self, low: usize, high: usize) -> Duration {
+    /// Returns a time of `low` to `high` milliseconds, which is at most 65,535 ms longer than `low`.
+    ///
+    /// # Panics
+    ///
+    /// If `high` is less than `low`.
+    pub fn millis(&mut self, low: usize, high: usize) -> Duration {
         let spread = self.below((high - low + 1).min(65_536));
         Duration::from_millis((low + spread) as u64)
     }
 
-    /// The index of one of the weights, with a probability proportional to it.
-    pub(crate) fn weighted(&mut self, weights: impl Iterator<Item = usize> + Clone) -> Option<usize> {
+    /// Returns the index of one of the weights, with a probability proportional to it, or `None` if their sum is zero.
+    pub fn weighted(&mut self, weights: impl Iterator<Item = usize> + Clone) -> Option<usize> {
         let sum = weights.clone().sum();
         if sum == 0 {
             return None;
@@ -70,21 +98,23 @@ impl Choices {
         None
     }
 
-    /// A step begins here: the choices up to the next mark can be left out together.
-    pub(crate) fn mark(&mut self) {
+    /// Says that a step begins here: the choices up to the next mark can be left out together.
+    pub fn mark(&mut self) {
         self.marks.push(self.taken.len());
     }
 
-    /// Whether there is nothing left to choose from.
-    pub(crate) fn is_exhausted(&self) -> bool {
+    /// Whether all bytes have been taken. A seed never ends.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
         match &self.source {
             Source::Seed(_) => false,
             Source::Bytes(bytes) => bytes.len() == 0,
         }
     }
 
-    /// The choices so far, and where steps begin.
-    pub(crate) fn into_record(self) -> (Vec<u8>, Vec<usize>) {
+    /// Returns the bytes of the choices so far, and the positions of the marks in them.
+    #[must_use]
+    pub fn into_record(self) -> (Vec<u8>, Vec<usize>) {
         (self.taken, self.marks)
     }
 

@@ -10,6 +10,7 @@
 pub use pusher_driver;
 pub use pusher_proto;
 
+mod choices;
 #[cfg(feature = "simulation")]
 mod memory;
 pub mod network;
@@ -17,8 +18,10 @@ pub mod network;
 mod simulation;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+pub mod transcript;
 pub mod world;
 
+pub use choices::Choices;
 #[cfg(feature = "simulation")]
 pub use memory::Network;
 #[cfg(feature = "simulation")]

@@ -1,26 +1,18 @@
 //! The protocol as text: transcripts that anyone can extend, and frames recorded from real servers.
 //!
-//! `docs/testing.md` explains the notation. With `BLESS=1`, the outputs in the transcripts are replaced by the actual
+//! `pusher_test::transcript` explains the notation. With `BLESS=1`, the outputs in the transcripts are replaced by the actual
 //! ones; review the diff before you commit it.
 
-#[path = "../../pusher-test/src/transcript/describe.rs"]
-mod describe;
 mod frames;
-#[path = "../../pusher-test/src/transcript/player.rs"]
-mod player;
 mod recorded;
 mod rules;
-#[path = "../../pusher-test/src/transcript/script.rs"]
-mod script;
-#[path = "../../pusher-test/src/transcript/words.rs"]
-mod words;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
-use script::Case;
+use pusher_test::transcript::Transcript;
 
 fn main() -> ExitCode {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance");
@@ -45,13 +37,16 @@ fn main() -> ExitCode {
 
 fn play(path: &Path) -> impl Iterator<Item = Trial> {
     let file = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let trial = move |case: Case| Trial::test(format!("{file}: {}", case.title), move || Ok(player::play(&case)?));
+    let trial = move |case: Transcript| Trial::test(format!("{file}: {}", case.title()), move || Ok(case.play()?));
     cases(path).into_iter().map(trial)
 }
 
 /// `! connected` stands for certain lines, and must not hide any others.
 fn stands_for_its_lines() -> Result<(), String> {
-    let play = |text: &str| script::cases(text)?.iter().try_for_each(player::play);
+    let play = |text: &str| {
+        let transcript = Transcript::parse(text).map_err(|error| error.to_string())?;
+        transcript.play().map_err(|failure| failure.to_string())
+    };
     play("# the lines\n! connected\n! name\n* connected")?;
     let others = [
         "# another URL\n= endpoint ws://localhost:80\n! connected",
@@ -69,15 +64,15 @@ fn stands_for_its_lines() -> Result<(), String> {
 }
 
 fn bless(path: &Path) {
-    let blessed = |case: &Case| player::bless(case).map_err(|error| format!("{}: {error}", case.title));
+    let blessed = |case: &Transcript| case.bless().map_err(|failure| format!("{}: {failure}", case.title()));
     let blessed: Result<Vec<String>, String> = cases(path).iter().map(blessed).collect();
     let blessed = blessed.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     fs::write(path, blessed.join("\n")).expect("transcripts can be written when blessed");
 }
 
-fn cases(path: &Path) -> Vec<Case> {
+fn cases(path: &Path) -> Vec<Transcript> {
     let text = fs::read_to_string(path).expect("a transcript is readable text");
-    script::cases(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    Transcript::parse_all(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// The files of a folder with this ending, in order.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use libtest_mimic::{Failed, Trial};
 
 pub(crate) fn trial(transcripts: &[PathBuf]) -> Trial {
-    let titles = transcripts.iter().flat_map(|path| super::cases(path)).map(|case| case.title);
+    let titles = transcripts.iter().flat_map(|path| super::cases(path)).map(|case| case.title().to_owned());
     let mut tests: BTreeSet<String> = titles.collect();
     Trial::test("rules: every rule names tests that exist", move || {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

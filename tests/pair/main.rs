@@ -3,8 +3,6 @@
 //! Each scenario is written once. Where servers differ, it lists the behaviour of each of them; what is not listed must
 //! not happen.
 
-#[path = "../../pusher-test/src/transcript/describe.rs"]
-mod describe;
 mod recorded;
 mod scenarios;
 mod stage;

@@ -7,9 +7,8 @@ use pusher_proto::signing::{App, MasterKey};
 use pusher_proto::{
     Action, ChannelName, Client, ClientEventName, Config, ConfigBuilder, Data, Endpoint, Event, Frame, Instant,
 };
+use pusher_test::transcript;
 use pusher_tests::world::{Authority, Who, World};
-
-use crate::describe;
 
 pub(crate) const A: Who = Who(0);
 pub(crate) const B: Who = Who(1);
@@ -165,7 +164,7 @@ impl Stage {
     /// without what differs between any two runs.
     pub(crate) fn heard(&mut self, who: Who) -> Vec<String> {
         let heard: Vec<(Instant, Event)> = self.world.heard(who).collect();
-        let lines = heard.into_iter().filter_map(|(now, event)| describe::action(&Action::Emit(event), now));
+        let lines = heard.into_iter().filter_map(|(now, event)| transcript::line(&Action::Emit(event), now));
         lines.filter_map(|line| plain(line.trim_start_matches("* "))).collect()
     }
 

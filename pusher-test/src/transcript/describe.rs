@@ -7,8 +7,20 @@ use pusher_proto::{
     SubscriptionError, with_causes,
 };
 
-/// The line of an action, or `None` for an action that transcripts leave out.
-pub(crate) fn action(action: &Action, now: Instant) -> Option<String> {
+/// Returns the line of an action, or `None` for a wake-up, which transcripts leave out. A retry that the action announces is
+/// written as the time from `now` to it.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{Action, Event, Instant};
+/// use pusher_test::transcript;
+///
+/// assert_eq!(transcript::line(&Action::Emit(Event::Unavailable), Instant::ZERO).as_deref(), Some("* unavailable"));
+/// assert_eq!(transcript::line(&Action::Schedule(Instant::ZERO), Instant::ZERO), None);
+/// ```
+#[must_use]
+pub fn line(action: &Action, now: Instant) -> Option<String> {
     let line = match action {
         Action::Connect(_, request) => format!("* connect {}", request.url()),
         Action::Send(_, text) => format!("> {text}"),
@@ -20,7 +32,8 @@ pub(crate) fn action(action: &Action, now: Instant) -> Option<String> {
         Action::Schedule(_) => return None,
         Action::Emit(event) => format!("* {}", self::event(event, now)),
     };
-    Some(line)
+    // A server's text may contain anything, but must stay on one line.
+    Some(line.replace(['\n', '\r'], " ").trim_end().to_owned())
 }
 
 fn event(event: &Event, now: Instant) -> String {

@@ -1,10 +1,104 @@
 //! The meaning of words in a transcript: channels, servers, answers, failures, options.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
-use pusher_proto::{AuthError, AuthResponse, ChannelName, ConfigBuilder, Endpoint, Strictness, TransportError};
+use pusher_proto::{
+    AuthError, AuthResponse, ChannelName, CloseFrame, CloseReason, ConfigBuilder, Endpoint, Strictness, TransportError,
+};
 
-use super::script::duration;
+/// What the auth server answers, as a transcript writes it.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_test::transcript::Answer;
+///
+/// let answer: Answer = "503 retry-after=7 down".parse()?;
+/// assert_eq!(answer, Answer::Http { status: 503, retry_after: Some("7".into()), body: "down".into() });
+/// assert!(answer.result().is_err());
+/// # Ok::<(), String>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// `STATUS [retry-after=VALUE] BODY`: an HTTP response.
+    Http {
+        /// Its status.
+        status: u16,
+        /// The header `Retry-After`.
+        retry_after: Option<String>,
+        /// Its body.
+        body: String,
+    },
+    /// `network TEXT`: the server could not be reached.
+    Network(String),
+    /// `timeout`: it did not answer in time.
+    Timeout,
+    /// `handler TEXT`: code of the application failed.
+    Handler(String),
+}
+
+impl Answer {
+    /// Signs nothing, but is well-formed: what a client that does not check signatures takes as a permission.
+    #[must_use]
+    pub fn ok(body: impl Into<String>) -> Self {
+        Self::Http { status: 200, retry_after: None, body: body.into() }
+    }
+
+    /// Returns what the core is given.
+    ///
+    /// # Errors
+    ///
+    /// If this is not a permission.
+    pub fn result(&self) -> Result<AuthResponse, AuthError> {
+        match self {
+            Self::Http { status, retry_after, body } => {
+                AuthResponse::from_http(*status, body.as_bytes(), retry_after.as_deref())
+            }
+            Self::Network(text) => Err(AuthError::Network(text.clone())),
+            Self::Timeout => Err(AuthError::Timeout),
+            Self::Handler(text) => Err(AuthError::Handler(text.clone())),
+        }
+    }
+}
+
+impl FromStr for Answer {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+        Ok(match word {
+            "network" => Self::Network(rest.to_owned()),
+            "timeout" => Self::Timeout,
+            "handler" => Self::Handler(rest.to_owned()),
+            status => {
+                let (retry_after, body) = match rest.strip_prefix("retry-after=") {
+                    Some(rest) => rest.split_once(' ').map_or((Some(rest), ""), |(after, body)| (Some(after), body)),
+                    None => (None, rest),
+                };
+                let (status, retry_after) = (http_status(status)?, retry_after.map(str::to_owned));
+                Self::Http { status, retry_after, body: body.to_owned() }
+            }
+        })
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::Http { status, retry_after, body } => {
+                let retry_after = retry_after.as_ref().map(|after| format!(" retry-after={after}")).unwrap_or_default();
+                format!("{status}{retry_after} {body}")
+            }
+            Self::Network(text) => format!("network {text}"),
+            Self::Timeout => "timeout".to_owned(),
+            Self::Handler(text) => format!("handler {text}"),
+        };
+        f.write_str(in_line(&text).replace(" & ", " and ").trim_end())
+    }
+}
 
 pub(crate) fn channel(name: &str) -> Result<ChannelName, String> {
     ChannelName::new(name).map_err(|error| error.to_string())
@@ -17,22 +111,6 @@ pub(crate) fn endpoint(text: &str) -> Result<Endpoint, String> {
         None => url.parse().map_err(|_| format!("{url:?} is not an endpoint"))?,
     };
     Ok(wss_port.parse().map_or(endpoint.clone(), |port| endpoint.wss_port(port)))
-}
-
-pub(crate) fn auth_answer(text: &str) -> Result<Result<AuthResponse, AuthError>, String> {
-    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
-    Ok(match word {
-        "network" => Err(AuthError::Network(rest.into())),
-        "timeout" => Err(AuthError::Timeout),
-        "handler" => Err(AuthError::Handler(rest.into())),
-        status => {
-            let (retry_after, body) = match rest.strip_prefix("retry-after=") {
-                Some(rest) => rest.split_once(' ').map_or((Some(rest), ""), |(after, body)| (Some(after), body)),
-                None => (None, rest),
-            };
-            AuthResponse::from_http(http_status(status)?, body.as_bytes(), retry_after)
-        }
-    })
 }
 
 fn http_status(text: &str) -> Result<u16, String> {
@@ -54,6 +132,22 @@ pub(crate) fn transport_error(text: &str) -> Result<TransportError, String> {
             error
         }
         _ => TransportError::Io(text.into()),
+    })
+}
+
+/// The end of a socket: `closed 4100 full`, `dropped`, `failed dns no such host`.
+pub(crate) fn close_reason(word: &str, rest: &str) -> Result<CloseReason, String> {
+    Ok(match word {
+        "closed" if rest.is_empty() => CloseReason::Closed(None),
+        "closed" => {
+            let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+            let code = code.parse().map_err(|_| format!("{code:?} is not a close code"))?;
+            CloseReason::Closed(Some(CloseFrame { code, reason: reason.into() }))
+        }
+        "too_large" => CloseReason::FrameTooLarge,
+        "no_tls" => CloseReason::TlsUnavailable,
+        "failed" => CloseReason::Failed(transport_error(rest)?),
+        _ => CloseReason::Dropped,
     })
 }
 
@@ -89,8 +183,47 @@ pub(crate) fn option(builder: ConfigBuilder, name: &str, value: &str) -> Result<
         "strict_names" => builder.strict_names(strictness()),
         "max_frame_len" => builder.max_frame_len(number()?),
         "max_pending_events" => builder.max_pending_events(number()?),
+        "client_name" => builder.client_name(value),
+        "client_version" => builder.client_version(value),
         "fatal_codes" => builder.fatal_codes(codes()?),
         "retry_codes" => builder.retry_codes(codes()?),
         _ => return Err(format!("{name:?} is not an option")),
     })
 }
+
+/// Reads `250ms`, `1.5s`, `2m`, `8h`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let units = [("ms", 0.001), ("m", 60.0), ("h", 3_600.0), ("s", 1.0)];
+    let read = units.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)));
+    let (number, unit) = read.unwrap_or((text, 1.0));
+    let seconds = number.parse::<f64>().ok().map(|number| number * unit);
+    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    duration.filter(|duration| *duration <= LONGEST).ok_or_else(|| format!("{text:?} is not a duration"))
+}
+
+/// The opposite of [`duration`], exact to the nanosecond.
+pub(crate) fn time(time: Duration) -> String {
+    match (time.as_secs(), time.subsec_nanos()) {
+        (seconds, 0) => format!("{seconds}s"),
+        (0, nanos) if nanos % 1_000_000 == 0 => format!("{}ms", nanos / 1_000_000),
+        (seconds, nanos) => {
+            let text = format!("{seconds}.{nanos:09}");
+            format!("{}s", text.trim_end_matches('0'))
+        }
+    }
+}
+
+/// A text whose line breaks and other control characters are spaces.
+pub(crate) fn in_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+/// A JSON string without control characters, which JSON allows beyond those of ASCII.
+pub(crate) fn quoted(text: &str) -> String {
+    let json = serde_json::Value::from(text).to_string();
+    let escape = |c: char| if c.is_control() { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    if json.contains(char::is_control) { json.chars().map(escape).collect() } else { json }
+}
+
+/// Longer than any transcript waits.
+const LONGEST: Duration = Duration::from_secs(1_000_000);

@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use pusher_proto::{
     Action, AuthError, AuthId, AuthResponse, Client, CloseReason, Config, ConnectionState, Frame, Instant, SocketEpoch,
 };
+use pusher_test::transcript;
 
 use super::authority::Authority;
-use super::describe;
 use super::frame::Seen;
 use super::journal::Journal;
 use super::ledger::{AppCall, Ledger};
@@ -156,7 +156,7 @@ impl Actor {
             let action = self.client.poll_action(now);
             self.ledger.observe(&before, &self.client, journal, now);
             let Some(action) = action else { break };
-            journal.note_if(self.who, || describe::action(&action, now));
+            journal.note_if(self.who, || transcript::line(&action, now));
             self.ledger.act(&action, &self.client, authority, journal);
             if let Action::Schedule(at) = action {
                 self.wake_at = Some(at);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use pusher_proto::signing::{App, MasterKey};
 use pusher_proto::{AuthError, AuthId, AuthRequest, AuthResponse, ChannelKind, ChannelName, Instant, SocketId};
 
+use super::Choices;
 use super::busy::{Outage, RequestLimit};
-use super::choices::Choices;
 use super::mix::KEY;
 
 pub(crate) struct Authority {

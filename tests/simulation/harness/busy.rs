@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pusher_proto::{ChannelName, CloseFrame, CloseReason, Instant};
 
-use super::choices::Choices;
+use super::Choices;
 use super::frame::{self, Seen};
 use super::network::LinkId;
 use super::reached::Rare;

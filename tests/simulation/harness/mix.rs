@@ -5,8 +5,8 @@ use std::time::Duration;
 use pusher_proto::server::Dialect;
 use pusher_proto::{Config, Endpoint, Endpoints};
 
+use super::Choices;
 use super::busy::{MessageLimit, RequestLimit};
-use super::choices::Choices;
 
 /// The parameters of one run.
 pub(crate) struct Mix {

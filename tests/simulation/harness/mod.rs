@@ -6,8 +6,6 @@ mod actor;
 mod agenda;
 mod authority;
 mod busy;
-#[path = "../../../pusher-test/src/choices.rs"]
-mod choices;
 mod frame;
 mod journal;
 mod ledger;
@@ -24,12 +22,11 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-pub use self::choices::Choices;
 pub use self::journal::Violation;
 pub use self::reached::Rare;
 pub use self::shrink::shrink;
 use self::world::World;
-use crate::transcripts::describe;
+pub use pusher_test::Choices;
 
 /// The result of a run.
 pub struct Outcome {

@@ -7,8 +7,8 @@ use pusher_proto::server::{Action, ConnectionId, Publication, Server, ServerConf
 use pusher_proto::signing::MasterKey;
 use pusher_proto::{ChannelKind, ChannelName, CloseFrame, CloseReason, Frame, Instant, Text};
 
+use super::Choices;
 use super::authority::app;
-use super::choices::Choices;
 use super::frame::{self, SERVER_TO_USER, SUCCEEDED, Seen};
 use super::mix::{Scarcity, SiteMix, Style};
 use super::network::LinkId;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use pusher_proto::{Action, AuthRequest, CloseReason, ConnectRequest, Frame, Instant, SocketEpoch, TransportError};
 
+use super::Choices;
 use super::actor::{Actor, Attention};
 use super::agenda::{Agenda, Task};
 use super::authority::Authority;
-use super::choices::Choices;
 use super::journal::Journal;
 use super::mix::{HOSTS, Mix};
 use super::network::{Direction, Link, LinkId, Network, Packet};
