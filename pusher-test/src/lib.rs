@@ -10,12 +10,19 @@
 pub use pusher_driver;
 pub use pusher_proto;
 
+#[cfg(feature = "arbitrary")]
+pub mod arbitrary;
 mod choices;
+pub mod generate;
+pub mod guide;
 #[cfg(feature = "simulation")]
 mod memory;
 pub mod network;
 #[cfg(feature = "simulation")]
 mod simulation;
+pub mod story;
+#[cfg(feature = "proptest")]
+pub mod strategy;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 pub mod transcript;

@@ -12,9 +12,14 @@ pub(crate) fn ranged(line: &str) -> String {
     };
     let Some((delay, cause)) = rest.split_once(": ") else { return line.to_owned() };
     let failures = what.strip_prefix("attempt=").and_then(|attempt| attempt.parse().ok()).unwrap_or(u32::MAX);
+    let usual = 2_u64.saturating_pow(failures).min(30);
     let range = match duration(delay).map_or(0.0, |delay| delay.as_secs_f64()) {
         0.0 => delay.to_owned(),
-        1.0.. => format!("1s..{}s", 2_u64.saturating_pow(failures).min(30)),
+        // A server can ask for a longer delay than the usual one.
+        seconds if seconds > usual as f64 && seconds > 1.0 => {
+            format!("{0}s..{1}s", seconds.floor(), seconds.floor() + 1.0)
+        }
+        1.0.. => format!("1s..{usual}s"),
         _ => "0s..1s".to_owned(),
     };
     format!("* {verb} {what} {range}: {cause}")

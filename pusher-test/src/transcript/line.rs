@@ -324,7 +324,8 @@ impl fmt::Display for Call {
             Self::Unsubscribe(channel) => write!(f, "unsubscribe {}", channel.as_str()),
             Self::Trigger(channel, event, data) => {
                 // In JSON, a control character can only be white space, and a lone `&` only in a string.
-                let data = data.raw().replace(char::is_control, " ").replace(" & ", " \\u0026 ");
+                let data = if data.is_absent() { "null" } else { data.raw() };
+                let data = data.replace(char::is_control, " ").replace(" & ", " \\u0026 ");
                 write!(f, "trigger {} {} {data}", channel.as_str(), event.as_str())
             }
             Self::Signin => f.write_str("signin"),

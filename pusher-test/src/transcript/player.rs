@@ -26,9 +26,9 @@ impl Stop {
     }
 }
 
-/// One output: its line, and the action if it is one.
+/// One output: its line, unless transcripts leave it out, and the action if it is one.
 pub(crate) struct Output {
-    pub(crate) line: String,
+    pub(crate) line: Option<String>,
     pub(crate) action: Option<Action>,
 }
 
@@ -62,7 +62,7 @@ impl<'a, E: Embedding> Player<'a, E> {
             Line::Calls(calls) => {
                 for call in calls {
                     let printed = self.call(call)?;
-                    outputs.extend(printed.map(|line| Output { line, action: None }));
+                    outputs.extend(printed.map(|line| Output { line: Some(line), action: None }));
                 }
             }
             Line::Receive { socket, is_polled, what } => {
@@ -77,21 +77,23 @@ impl<'a, E: Embedding> Player<'a, E> {
         Ok(outputs)
     }
 
-    /// `! connected` connects, and the server greets. Returns what follows the greeting.
-    ///
-    /// Transcripts do not list the lines that the word stands for, so anything else is an error here.
+    /// `! connected` connects, and the server greets. Transcripts do not list the lines that the word stands for, so anything
+    /// else is an error here.
     fn connected(&mut self) -> Result<Vec<Output>, Stop> {
         let mut happened = Vec::new();
         self.handle(Input::Connect);
         self.drain(&mut happened)?;
-        if happened.iter().map(|output| output.line.as_str()).eq(OPENING) {
+        let lines = |happened: &[Output]| happened.iter().filter_map(|output| output.line.clone()).collect::<Vec<_>>();
+        if lines(&happened) == OPENING {
             self.receive(None, &Received::Established("1.1".to_owned(), None))?;
             self.drain(&mut happened)?;
-            if happened.get(OPENING.len()).is_some_and(|output| output.line == GREETED) {
-                return Ok(happened.split_off(OPENING.len() + 1));
+            if lines(&happened).get(OPENING.len()).is_some_and(|line| line == GREETED) {
+                let is_line = |output: &&mut Output| output.line.is_some();
+                happened.iter_mut().filter(is_line).take(OPENING.len() + 1).for_each(|output| output.line = None);
+                return Ok(happened);
             }
         }
-        let happened: String = happened.iter().map(|output| format!("\n    {}", output.line)).collect();
+        let happened: String = lines(&happened).iter().map(|line| format!("\n    {line}")).collect();
         let [connecting, opening] = OPENING;
         Err(Stop::Broken(format!(
             "`! connected` stands for\n    {connecting}\n    {opening}\n    {GREETED}\nhappened{happened}"
@@ -245,9 +247,7 @@ impl<'a, E: Embedding> Player<'a, E> {
                 | Action::Schedule(_)
                 | Action::Emit(_) => {}
             }
-            if let Some(line) = describe::line(&action, self.now) {
-                outputs.push(Output { line, action: Some(action) });
-            }
+            outputs.push(Output { line: describe::line(&action, self.now), action: Some(action) });
             actions += 1;
             if actions > MOST_ACTIONS {
                 return Err(Stop::Broken("the actions of one drain never end".to_owned()));

@@ -9,7 +9,7 @@ use super::{Call, Line, ParseError, Passing, Received, Setup, Step, Transcript};
 
 pub(crate) fn read(text: &str) -> Result<Transcript, ParseError> {
     let mut lines = text.lines().enumerate().map(|(at, line)| (at + 1, line));
-    if !lines.next().is_some_and(|(_, line)| line == HEAD) {
+    if lines.next().is_none_or(|(_, line)| line != HEAD) {
         return Err(ParseError::new(1, format!("a recording begins with {HEAD:?}")));
     }
     // The program's own settings, which a recording does not repeat.

@@ -11,6 +11,13 @@ pub(crate) struct Setup {
     pub(crate) seed: u64,
 }
 
+impl Default for Setup {
+    /// Without options.
+    fn default() -> Self {
+        Self::new(std::iter::empty()).expect("the defaults are a configuration")
+    }
+}
+
 impl Setup {
     /// # Errors
     ///
