@@ -1,4 +1,4 @@
-//! The same values for crates that use [`arbitrary`](::arbitrary), such as fuzz targets.
+//! The same values for crates that use [`arbitrary`], such as fuzz targets.
 //!
 //! [`Story`], [`Envelope`] and [`Choices`] implement `Arbitrary`. For types of `pusher-proto`, there are functions to be named in
 //! `#[arbitrary(with = …)]`:

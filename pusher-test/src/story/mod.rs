@@ -135,7 +135,7 @@ impl Story {
     ///
     /// let mut names = Vec::new();
     /// Story::new([Line::Connected]).play(|_, events| names.extend(events.iter().map(|event| event.name().to_string())))?;
-    /// assert_eq!(names, ["state_change"]);
+    /// assert_eq!(names, ["state_change", "state_change"]);
     /// # Ok::<(), pusher_test::transcript::Failure>(())
     /// ```
     pub fn play(&self, mut then: impl FnMut(&Client, &[Event])) -> Result<(), Failure> {
