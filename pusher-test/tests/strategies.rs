@@ -252,7 +252,7 @@ fn legal_stories_reach_what_a_client_can_become() {
 }
 
 #[test]
-fn equal_choices_tell_equal_stories() {
+fn equal_choices_give_equal_stories() {
     for seed in 0..20 {
         let [one, other] = [0, 1].map(|_| Story::any(&mut Choices::from_seed(seed)).to_string());
         assert_eq!(one, other);

@@ -1,4 +1,5 @@
-//! Stories in which the server keeps to the protocol: a rehearsal with the model server, whose frames become lines.
+//! Stories in which the server keeps to the protocol. The core runs against the model server, and everything that it is given
+//! becomes a line.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -15,13 +16,13 @@ use crate::transcript::{Answer, Call, Line, Passing, Player, Received};
 
 pub(crate) fn draw(choices: &mut Choices) -> Story {
     let dialect = generate::dialect(choices);
-    draw_with(dialect, |rehearsal| super::steps(choices, |choices| rehearsal.step(choices)))
+    draw_with(dialect, |generator| super::steps(choices, |choices| generator.step(choices)))
 }
 
-/// Rehearses what `play` makes happen.
-pub(crate) fn draw_with(dialect: server::Dialect, play: impl FnOnce(&mut Rehearsal<'_>)) -> Story {
+/// Draws a story whose steps `play` chooses.
+pub(crate) fn draw_with(dialect: server::Dialect, play: impl FnOnce(&mut Generator<'_>)) -> Story {
     let mut core = setup().client();
-    let mut rehearsal = Rehearsal {
+    let mut generator = Generator {
         player: Player::new(&mut core, &setup()),
         server: Server::new(ServerConfig::new(app()).with_dialect(dialect), 1),
         app: app(),
@@ -33,14 +34,14 @@ pub(crate) fn draw_with(dialect: server::Dialect, play: impl FnOnce(&mut Rehears
         requested: (0, 0),
         is_other_there: false,
     };
-    rehearsal.server.handle_open(OTHER, TARGET, rehearsal.player.now());
-    rehearsal.drain();
-    play(&mut rehearsal);
-    Story { lines: rehearsal.lines }
+    generator.server.handle_open(OTHER, TARGET, generator.player.now());
+    generator.drain();
+    play(&mut generator);
+    Story { lines: generator.lines }
 }
 
 /// A client and the model server.
-pub(crate) struct Rehearsal<'a> {
+pub(crate) struct Generator<'a> {
     player: Player<'a, Client>,
     server: Server,
     app: App,
@@ -58,7 +59,7 @@ pub(crate) struct Rehearsal<'a> {
     is_other_there: bool,
 }
 
-impl Rehearsal<'_> {
+impl Generator<'_> {
     /// Draws one step. What follows from it mostly happens at once.
     pub(crate) fn step(&mut self, choices: &mut Choices) {
         match choices.below(16) {

@@ -40,7 +40,7 @@ pub struct Story {
 }
 
 impl Story {
-    /// Tells these lines. Lines that cannot be played when it is their turn, such as a frame before a socket was asked for,
+    /// Creates a story of these lines. Lines that cannot be played when it is their turn, such as a frame before a socket was asked for,
     /// are passed over.
     ///
     /// # Examples
@@ -108,11 +108,11 @@ impl Story {
         if choices.chance(128) { Self::wild(choices) } else { Self::legal(choices) }
     }
 
-    /// Rehearses these steps, each of which is drawn from its own bytes.
+    /// Draws each of these steps from its own bytes.
     #[cfg(feature = "proptest")]
     pub(crate) fn of_legal_steps(dialect: pusher_proto::server::Dialect, steps: Vec<Vec<u8>>) -> Self {
-        legal::draw_with(dialect, |rehearsal| {
-            steps.into_iter().for_each(|bytes| rehearsal.step(&mut Choices::from_bytes(bytes)));
+        legal::draw_with(dialect, |generator| {
+            steps.into_iter().for_each(|bytes| generator.step(&mut Choices::from_bytes(bytes)));
         })
     }
 
