@@ -4,21 +4,27 @@
 #[macro_use]
 #[expect(clippy::unwrap_used, reason = "it fails the scenario")]
 mod adapter;
+#[path = "../../pusher-test/src/conformance/backend.rs"]
 #[expect(clippy::unwrap_used, reason = "it fails the scenario")]
 mod backend;
+#[path = "../../pusher-test/src/conformance/backends.rs"]
 #[expect(clippy::unwrap_used, reason = "it fails the scenario")]
 mod backends;
+#[path = "../../pusher-test/src/conformance/faults.rs"]
 #[expect(clippy::unwrap_used, reason = "it fails the scenario")]
 mod faults;
+#[path = "../../pusher-test/src/conformance/leftovers.rs"]
 mod leftovers;
 mod log;
 #[expect(clippy::unwrap_used, reason = "it fails the scenario")]
 mod proxies;
+#[path = "../../pusher-test/src/conformance/scenarios/mod.rs"]
 #[expect(clippy::unwrap_used, reason = "it fails the scenario")]
 mod scenarios;
 #[expect(clippy::unwrap_used, reason = "it fails the scenario")]
 mod tls;
 mod tungstenite;
+#[path = "../../pusher-test/src/conformance/world.rs"]
 #[expect(clippy::unwrap_used, reason = "it fails the scenario")]
 mod world;
 

@@ -8,14 +8,14 @@ mod adapter;
 mod api;
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod cluster;
-#[path = "../adapters/faults.rs"]
+#[path = "../../pusher-test/src/conformance/faults.rs"]
 #[expect(dead_code, reason = "scenarios of the adapters count connections")]
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod faults;
 mod figures;
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod ledger;
-#[path = "../adapters/leftovers.rs"]
+#[path = "../../pusher-test/src/conformance/leftovers.rs"]
 mod leftovers;
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod load;
@@ -28,14 +28,14 @@ mod process;
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod publisher;
 mod report;
-#[path = "../adapters/scenarios/mod.rs"]
+#[path = "../../pusher-test/src/conformance/scenarios/mod.rs"]
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod scenarios;
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod servers;
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod soak;
-#[path = "../adapters/world.rs"]
+#[path = "../../pusher-test/src/conformance/world.rs"]
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod world;
 
