@@ -13,6 +13,8 @@ pub use pusher_proto;
 #[cfg(feature = "arbitrary")]
 pub mod arbitrary;
 mod choices;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod generate;
 pub mod guide;
 #[cfg(feature = "simulation")]

@@ -2,28 +2,30 @@
 
 use std::env;
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use pusher_driver::Proxy;
 use pusher_proto::{ConnectionError, Event, TransportError};
+use pusher_test::conformance::{FaultProxy, User, WithHandles, World, options, quick};
 
 use crate::Scenario;
-use crate::adapter::Adapter;
-use crate::faults::FaultProxy;
 use crate::tls::Front;
-use crate::world::{User, World, options, quick, text, wait_until};
 
 /// Scenarios, and the programs that they need.
-pub(crate) fn all<A: Adapter>() -> Vec<(&'static str, Scenario<A>)> {
+pub(crate) fn all<H: WithHandles>() -> Vec<(Option<&'static str>, Scenario<H>)> {
     vec![
-        (TINYPROXY, ("tinyproxy_socket_and_authorization_go_through_http_connect", through_http::<A>)),
-        (TINYPROXY, ("tinyproxy_credentials_are_checked", through_http_with_credentials::<A>)),
-        (TINYPROXY, ("tinyproxy_tls_goes_through_http_connect", tls_through_http::<A>)),
-        (MICROSOCKS, ("microsocks_tls_goes_through_socks5", tls_through_socks::<A>)),
-        (MICROSOCKS, ("microsocks_socket_and_authorization_go_through_socks5", through_socks::<A>)),
-        (MICROSOCKS, ("microsocks_credentials_are_checked", through_socks_with_credentials::<A>)),
+        (None, ("a_proxy_that_never_ends_its_answer_is_no_way_to_the_auth_server", endless::<H>)),
+        (TINYPROXY, ("tinyproxy_socket_and_authorization_go_through_http_connect", through_http::<H>)),
+        (TINYPROXY, ("tinyproxy_credentials_are_checked", through_http_with_credentials::<H>)),
+        (TINYPROXY, ("tinyproxy_tls_goes_through_http_connect", tls_through_http::<H>)),
+        (MICROSOCKS, ("microsocks_tls_goes_through_socks5", tls_through_socks::<H>)),
+        (MICROSOCKS, ("microsocks_socket_and_authorization_go_through_socks5", through_socks::<H>)),
+        (MICROSOCKS, ("microsocks_credentials_are_checked", through_socks_with_credentials::<H>)),
     ]
 }
 
@@ -31,68 +33,93 @@ pub(crate) fn is_installed(program: &str) -> bool {
     env::var_os("PATH").is_some_and(|paths| env::split_paths(&paths).any(|path| path.join(program).is_file()))
 }
 
-const TINYPROXY: &str = "tinyproxy";
-const MICROSOCKS: &str = "microsocks";
+const TINYPROXY: Option<&str> = Some("tinyproxy");
+const MICROSOCKS: Option<&str> = Some("microsocks");
 
-fn through_http<A: Adapter>(world: &mut World<A>) {
+fn through_http<H: WithHandles>(world: &mut World<H>) {
     let proxy = Running::tinyproxy("");
     expect_way(world, &proxy, |port| Proxy::http("127.0.0.1", port));
 }
 
-fn through_http_with_credentials<A: Adapter>(world: &mut World<A>) {
+fn through_http_with_credentials<H: WithHandles>(world: &mut World<H>) {
     let proxy = Running::tinyproxy("BasicAuth user secret\n");
     expect_way(world, &proxy, |port| Proxy::http("127.0.0.1", port).credentials("user", "secret"));
     expect_refusal(world, Proxy::http("127.0.0.1", proxy.port), "407");
     expect_refusal(world, Proxy::http("127.0.0.1", proxy.port).credentials("user", "wrong"), "40");
 }
 
-fn through_socks<A: Adapter>(world: &mut World<A>) {
+fn through_socks<H: WithHandles>(world: &mut World<H>) {
     let proxy = Running::microsocks(&[]);
     expect_way(world, &proxy, |port| Proxy::socks5("127.0.0.1", port));
 }
 
-fn through_socks_with_credentials<A: Adapter>(world: &mut World<A>) {
+fn through_socks_with_credentials<H: WithHandles>(world: &mut World<H>) {
     let proxy = Running::microsocks(&["-u", "user", "-P", "secret"]);
     expect_way(world, &proxy, |port| Proxy::socks5("127.0.0.1", port).credentials("user", "secret"));
     expect_refusal(world, Proxy::socks5("127.0.0.1", proxy.port), "credentials");
     expect_refusal(world, Proxy::socks5("127.0.0.1", proxy.port).credentials("user", "wrong"), "credentials");
 }
 
-fn tls_through_http<A: Adapter>(world: &mut World<A>) {
+fn tls_through_http<H: WithHandles>(world: &mut World<H>) {
     let proxy = Running::tinyproxy("");
     expect_way_with_tls(world, &proxy, |port| Proxy::http("127.0.0.1", port));
 }
 
-fn tls_through_socks<A: Adapter>(world: &mut World<A>) {
+fn tls_through_socks<H: WithHandles>(world: &mut World<H>) {
     let proxy = Running::microsocks(&[]);
     expect_way_with_tls(world, &proxy, |port| Proxy::socks5("127.0.0.1", port));
 }
 
+fn endless<H: WithHandles>(world: &mut World<H>) {
+    for (begin, repeat) in [("HTTP/1.1 200 OK\r\nX: ", "y"), ("", "HTTP/1.1 103 Early Hints\r\n\r\n")] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let options = options().proxy(Proxy::http("127.0.0.1", listener.local_addr().unwrap().port()));
+        let proxy = thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            client.read(&mut [0; 4_096]).unwrap();
+            client.write_all(begin.as_bytes()).unwrap();
+            // Until the client gives up.
+            while client.write_all(repeat.repeat(1_024).as_bytes()).is_ok() {}
+        });
+        let config = world.config().reconnect_base(MINUTE).reconnect_cap(MINUTE);
+        let mut user = world.handles(config, world.auth(), &options);
+        user.connect();
+        let error = user.until("the proxy's answer is an error", |event| matches!(event, Event::ConnectionError(_)));
+        assert!(format!("{error:?}").contains("the proxy 127.0.0.1:"), "{error:?}");
+        assert_eq!(world.connection_count(), 0);
+        drop(user);
+        proxy.join().unwrap();
+    }
+}
+
+/// Longer than a scenario: there is no second attempt.
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// The client uses TLS with the server, not with the proxy.
-fn expect_way_with_tls<A: Adapter>(world: &World<A>, proxy: &Running, at: fn(u16) -> Proxy) {
-    let front = Front::trusted(world.server().address());
+fn expect_way_with_tls<H: WithHandles>(world: &World<H>, proxy: &Running, at: fn(u16) -> Proxy) {
+    let front = Front::trusted(world.address());
     let way = FaultProxy::new(proxy.address());
-    let user = world.user_with(quick(front.config()), front.auth(), &front.trusting().proxy(at(way.address().port())));
-    expect_events(world, &user, &way);
+    let options = front.trusting().proxy(at(way.address().port()));
+    expect_events(world, world.handles(quick(front.config()), front.auth(), &options), &way);
 }
 
-fn expect_way<A: Adapter>(world: &World<A>, proxy: &Running, at: fn(u16) -> Proxy) {
+fn expect_way<H: WithHandles>(world: &World<H>, proxy: &Running, at: fn(u16) -> Proxy) {
     let way = FaultProxy::new(proxy.address());
-    let user = world.user_with(world.config(), world.auth(), &options().proxy(at(way.address().port())));
-    expect_events(world, &user, &way);
+    let options = options().proxy(at(way.address().port()));
+    expect_events(world, world.handles(world.config(), world.auth(), &options), &way);
 }
 
-fn expect_events<A: Adapter>(world: &World<A>, user: &User<A>, way: &FaultProxy) {
-    user.client.connect();
+fn expect_events<H: WithHandles>(world: &World<H>, mut user: User<H>, way: &FaultProxy) {
+    user.connect();
     let mut orders = user.subscribed("private-orders");
     world.publish("private-orders", "1");
-    assert_eq!(text::<A>(&mut orders), "1");
+    orders.expect_text("1");
     assert_eq!(way.accepted(), 2, "the socket and the authorization");
 }
 
-fn expect_refusal<A: Adapter>(world: &World<A>, proxy: Proxy, excerpt: &str) {
-    let user = world.user_with(world.config(), world.auth(), &options().proxy(proxy));
-    user.client.connect();
+fn expect_refusal<H: WithHandles>(world: &World<H>, proxy: Proxy, excerpt: &str) {
+    let mut user = world.handles(world.config(), world.auth(), &options().proxy(proxy));
+    user.connect();
     let error = user.until("an error", |event| matches!(event, Event::ConnectionError(_)));
     let Event::ConnectionError(ConnectionError::Transport(TransportError::Io(text))) = error else {
         panic!("{error:?}")
@@ -116,19 +143,23 @@ impl Running {
         let port = free_port();
         let path = env::temp_dir().join(format!("tinyproxy-{}-{port}.conf", std::process::id()));
         fs::write(&path, format!("Port {port}\nListen 127.0.0.1\nAllow 127.0.0.1\nLogLevel Critical\n{more}")).unwrap();
-        Self::start(port, Command::new(TINYPROXY).arg("-d").arg("-c").arg(&path), Some(path))
+        Self::start(port, Command::new("tinyproxy").arg("-d").arg("-c").arg(&path), Some(path))
     }
 
     fn microsocks(arguments: &[&str]) -> Self {
         let port = free_port();
-        let mut command = Command::new(MICROSOCKS);
+        let mut command = Command::new("microsocks");
         Self::start(port, command.args(["-i", "127.0.0.1", "-p", &port.to_string()]).args(arguments), None)
     }
 
     fn start(port: u16, command: &mut Command, config: Option<PathBuf>) -> Self {
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let running = Self { port, process, config };
-        wait_until("the proxy listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let start = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(start.elapsed() < MINUTE, "the proxy does not listen");
+            thread::sleep(Duration::from_millis(1));
+        }
         running
     }
 }

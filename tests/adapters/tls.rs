@@ -15,63 +15,65 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-use crate::Scenario;
-use crate::adapter::Adapter;
-use crate::world::{SERVERS, World, options, quick};
+use pusher_test::conformance::{WithHandles, World, options, quick};
 
-pub(crate) fn all<A: Adapter>() -> Vec<Scenario<A>> {
+use crate::Scenario;
+use crate::runtimes::TOKIO;
+
+pub(crate) fn all<H: WithHandles>() -> Vec<Scenario<H>> {
     vec![
-        ("tls_socket_and_authorization_accept_a_certificate_with_its_root", accepts::<A>),
-        ("tls_a_configuration_that_offers_http2_is_used_with_http1", offers_http2::<A>),
-        ("tls_a_certificate_without_its_root_is_one_error", refuses_an_unknown_root::<A>),
-        ("tls_a_certificate_for_another_name_is_one_error", refuses_another_name::<A>),
-        ("tls_an_expired_certificate_is_one_error", refuses_an_expired_certificate::<A>),
+        ("tls_socket_and_authorization_accept_a_certificate_with_its_root", accepts::<H>),
+        ("tls_a_configuration_that_offers_http2_is_used_with_http1", offers_http2::<H>),
+        ("tls_a_certificate_without_its_root_is_one_error", refuses_an_unknown_root::<H>),
+        ("tls_a_certificate_for_another_name_is_one_error", refuses_another_name::<H>),
+        ("tls_an_expired_certificate_is_one_error", refuses_an_expired_certificate::<H>),
     ]
 }
 
-fn accepts<A: Adapter>(world: &mut World<A>) {
-    let front = Front::trusted(world.server().address());
-    let user = world.user_with(quick(front.config()), front.auth(), &front.trusting());
-    user.client.connect();
+fn accepts<H: WithHandles>(world: &mut World<H>) {
+    let front = Front::trusted(world.address());
+    let mut user = world.handles(quick(front.config()), front.auth(), &front.trusting());
+    user.connect();
     drop(user.subscribed("private-orders"));
     assert!(CryptoProvider::get_default().is_none(), "the process default is left alone");
 }
 
-fn offers_http2<A: Adapter>(world: &mut World<A>) {
-    let front = Front::trusted(world.server().address());
-    let user = world.user_with(quick(front.config()), front.auth(), &front.trusting_with(&[b"h2", b"http/1.1"]));
-    user.client.connect();
+fn offers_http2<H: WithHandles>(world: &mut World<H>) {
+    let front = Front::trusted(world.address());
+    let options = front.trusting_with(&[b"h2", b"http/1.1"]);
+    let mut user = world.handles(quick(front.config()), front.auth(), &options);
+    user.connect();
     drop(user.subscribed("private-orders"));
 }
 
-fn refuses_an_unknown_root<A: Adapter>(world: &mut World<A>) {
-    let front = Front::trusted(world.server().address());
+fn refuses_an_unknown_root<H: WithHandles>(world: &mut World<H>) {
+    let front = Front::trusted(world.address());
     expect_one_error(world, &front, &options(), "UnknownIssuer");
 }
 
-fn refuses_another_name<A: Adapter>(world: &mut World<A>) {
-    let front = Front::new(Certificate::new("elsewhere.example", 2100), world.server().address());
+fn refuses_another_name<H: WithHandles>(world: &mut World<H>) {
+    let front = Front::new(Certificate::new("elsewhere.example", 2100), world.address());
     expect_one_error(world, &front, &front.trusting(), "localhost");
 }
 
-fn refuses_an_expired_certificate<A: Adapter>(world: &mut World<A>) {
-    let front = Front::new(Certificate::new("localhost", 2001), world.server().address());
+fn refuses_an_expired_certificate<H: WithHandles>(world: &mut World<H>) {
+    let front = Front::new(Certificate::new("localhost", 2001), world.address());
     expect_one_error(world, &front, &front.trusting(), "expired");
 }
 
 /// Expects one attempt with one error that says what is wrong.
-fn expect_one_error<A: Adapter>(world: &World<A>, front: &Front, options: &Options, excerpt: &str) {
-    let user =
-        world.user_with(quick(front.config()).reconnect_base(MINUTE).reconnect_cap(MINUTE), front.auth(), options);
-    user.client.connect();
+fn expect_one_error<H: WithHandles>(world: &World<H>, front: &Front, options: &Options, excerpt: &str) {
+    let config = quick(front.config()).reconnect_base(MINUTE).reconnect_cap(MINUTE);
+    let mut user = world.handles(config, front.auth(), options);
+    user.connect();
     let error = user.until("an error", |event| matches!(event, Event::ConnectionError(_)));
     let Event::ConnectionError(ConnectionError::Transport(TransportError::Tls(text))) = error else {
         panic!("{error:?}")
     };
     assert!(text.contains(excerpt), "{text}");
-    user.client.disconnect();
+    user.disconnect();
     user.until_state("disconnected", |state| *state == pusher_proto::ConnectionState::Disconnected);
-    assert!(!user.log.try_iter().any(|event| matches!(event, Event::ConnectionError(_))));
+    assert!(!user.rest().iter().any(|event| matches!(event, Event::ConnectionError(_))));
 }
 
 /// Longer than a scenario: there is no second attempt.
@@ -113,9 +115,9 @@ impl Front {
         let mut tls = tls.with_no_client_auth().with_single_cert(vec![certificate.der], certificate.key).unwrap();
         // Like most servers, it would choose HTTP/2, although it does not support it.
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let listener = SERVERS.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let listener = TOKIO.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let accepting = SERVERS.spawn(accept(listener, TlsAcceptor::from(Arc::new(tls)), server));
+        let accepting = TOKIO.spawn(accept(listener, TlsAcceptor::from(Arc::new(tls)), server));
         Self { port, root, accepting }
     }
 

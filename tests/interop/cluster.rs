@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use pusher_driver::{Client, LocalAuth, Options, Subscription};
 use pusher_proto::{Config, Data, Endpoint, Endpoints, Event};
 
-use crate::adapter::warm_up;
 use crate::api::app;
 use crate::figures::{spread, wait_for};
 use crate::ledger::{Audit, Ledger, Mark, Published};
 use crate::play;
 use crate::publisher::Publisher;
 use crate::report::Report;
+use crate::runtimes::warm_up;
 use crate::servers::{Programs, Server};
-use crate::world::{PATIENCE, SERVERS};
+use crate::{PATIENCE, SERVERS};
 
 /// Clients that lose their node, all of them in one go.
 pub(crate) const SHORT: &[usize] = &[10, 1_000];

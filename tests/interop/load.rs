@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use pusher_driver::{AuthCall, Authorizer, Client, LocalAuth, Options, Subscription};
 use pusher_proto::{AuthError, AuthResponse, Config};
 
+use crate::SERVERS;
 use crate::api::app;
 use crate::figures::{kibibytes, spread, wait_for};
 use crate::ledger::{Ledger, Mark};
 use crate::process::own_memory;
 use crate::report::Report;
 use crate::servers::Server;
-use crate::world::SERVERS;
 
 /// How many clients.
 pub(crate) const SHORT: usize = 500;

@@ -1,22 +1,13 @@
 //! The client against real servers, and in large numbers. `tests/interop/run` starts it and shows what it says: a line
 //! for every check, with tabs between its status, part, name, and more.
 
-#[path = "../adapters/adapter.rs"]
-#[expect(clippy::unwrap_used, reason = "it fails the check")]
-mod adapter;
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod api;
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod cluster;
-#[path = "../../pusher-test/src/conformance/faults.rs"]
-#[expect(dead_code, reason = "scenarios of the adapters count connections")]
-#[expect(clippy::unwrap_used, reason = "it fails the check")]
-mod faults;
 mod figures;
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod ledger;
-#[path = "../../pusher-test/src/conformance/leftovers.rs"]
-mod leftovers;
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod load;
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
@@ -28,25 +19,36 @@ mod process;
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod publisher;
 mod report;
-#[path = "../../pusher-test/src/conformance/scenarios/mod.rs"]
+#[path = "../adapters/runtimes.rs"]
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
-mod scenarios;
+mod runtimes;
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod servers;
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod soak;
-#[path = "../../pusher-test/src/conformance/world.rs"]
-#[expect(clippy::unwrap_used, reason = "it fails the check")]
-mod world;
 
 use std::env;
 use std::process::ExitCode;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
 
 use crate::servers::{Programs, Server};
-use crate::world::World;
 
-/// A situation, and what must come of it.
-type Scenario<A> = (&'static str, fn(&mut World<A>));
+/// Longer than any operation takes on one machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs what is not a client: publishers, and requests to servers.
+static SERVERS: LazyLock<Runtime> = LazyLock::new(|| {
+    #[expect(clippy::unwrap_used, reason = "it fails the check")]
+    Runtime::new().unwrap()
+});
+
+/// The log is not watched here.
+fn check() -> Result<(), String> {
+    Ok(())
+}
 
 fn main() -> ExitCode {
     let program = |variable, name: &str| env::var(variable).unwrap_or_else(|_| name.to_owned());
@@ -56,7 +58,6 @@ fn main() -> ExitCode {
         pusher: program("PUSHER", "pusher"),
     };
     process::end_all_on_signals();
-    world::silence_wanted_panics();
     let mut args: Vec<_> = env::args().skip(1).collect();
     let is_full = args.pop_if(|arg| arg == "--full").is_some();
     let args: Vec<_> = args.iter().map(String::as_str).collect();

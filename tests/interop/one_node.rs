@@ -3,9 +3,9 @@
 use std::process::Command;
 use std::sync::Arc;
 
-use crate::adapter::warm_up;
 use crate::play;
 use crate::report::Report;
+use crate::runtimes::warm_up;
 use crate::servers::{Programs, Server};
 
 pub(crate) fn run(programs: &Programs) {

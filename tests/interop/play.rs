@@ -1,60 +1,56 @@
 //! The scenarios of the adapters, played with a Sockudo node.
 
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::adapter::{Adapter, AsyncStd, Blocking, Smol, Tokio};
+use pusher_test::conformance::{self, Suite, Verdict, WithHandles, scenarios};
+
+use crate::SERVERS;
 use crate::api::Api;
-use crate::leftovers::Count;
-use crate::report::{Report, words};
-use crate::scenarios;
+use crate::report::Report;
+use crate::runtimes::{AsyncStd, Blocking, Smol, Tokio};
 use crate::servers::Server;
-use crate::world::{Foreign, SERVERS, World};
 
 /// Clients are on `server`. What is published is published through `publishing`. `except` is left out.
-pub(crate) fn with_all_adapters(report: &Report, server: &Arc<Server>, publishing: &Server, except: &[&str]) {
-    play_all::<Tokio>(report, server, publishing, except);
-    play_all::<AsyncStd>(report, server, publishing, except);
-    play_all::<Smol>(report, server, publishing, except);
-    play_all::<Blocking>(report, server, publishing, except);
+pub(crate) fn with_all_adapters(
+    report: &Report,
+    server: &Arc<Server>,
+    publishing: &Server,
+    except: &'static [&'static str],
+) {
+    let node = || Node { api: publishing.api(), server: Arc::clone(server), except };
+    play_all(report, Tokio, node());
+    play_all(report, AsyncStd, node());
+    play_all(report, Smol, node());
+    play_all(report, Blocking, node());
 }
 
-fn play_all<A: Adapter>(report: &Report, server: &Arc<Server>, publishing: &Server, except: &[&str]) {
-    report.check(&format!("{}: the scenarios of the adapters", A::NAME), || {
-        let all = scenarios::all::<A>();
-        let scenarios: Vec<_> =
-            all.iter().filter(|(name, _)| !NEEDS_OURS.contains(name) && !except.contains(name)).collect();
-        assert_eq!(scenarios.len(), all.len() - NEEDS_OURS.len() - except.len(), "a name in the list is no scenario");
-        let mut failed = Vec::new();
-        for (name, play) in &scenarios {
-            let played = catch_unwind(AssertUnwindSafe(|| {
-                let before = Count::now();
-                let mut world =
-                    World::<A>::new(Some(Box::new(Node { api: publishing.api(), server: Arc::clone(server) })));
-                play(&mut world);
-                world.end();
-                before.expect_nothing_more();
-            }));
-            if let Err(panic) = played {
-                failed.push(format!("{}: {}", name.replace('_', " "), words(&*panic)));
+fn play_all<H: WithHandles>(report: &Report, runtime: H, node: Node) {
+    let about = runtime.about();
+    report.check(&format!("{}: the scenarios of the adapters", about.name()), || {
+        let is_known = |name: &&str| scenarios().any(|scenario| scenario.name() == *name);
+        assert!(node.except.iter().all(is_known), "a name in the list is no scenario: {:?}", node.except);
+        let (mut passed, mut failed) = (0, Vec::new());
+        for outcome in Suite::new().server(node).handles(runtime).play() {
+            match outcome.verdict {
+                Verdict::Passed => passed += 1,
+                Verdict::Failed(why) => failed.push(format!("{}: {why}", outcome.name)),
+                _ => {}
             }
         }
         assert!(failed.is_empty(), "{}", failed.join("; "));
-        format!("{} scenarios", scenarios.len())
+        format!("{passed} scenarios")
     });
 }
-
-/// Scenarios in which the server does at a word what a server never does by itself.
-const NEEDS_OURS: [&str; 1] = ["every_range_of_close_codes_has_its_effect"];
 
 /// The node as scenarios use it.
 struct Node {
     server: Arc<Server>,
     api: Api,
+    except: &'static [&'static str],
 }
 
-impl Foreign for Node {
+impl conformance::Server for Node {
     fn address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.server.port()))
     }
@@ -73,5 +69,9 @@ impl Foreign for Node {
 
     fn start(&self) {
         self.server.start();
+    }
+
+    fn lacks(&self, scenario: &str) -> Option<String> {
+        self.except.contains(&scenario).then(|| "Sockudo over Redis may forget a subscription".to_owned())
     }
 }

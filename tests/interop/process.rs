@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::world::SERVERS;
+use crate::SERVERS;
 
 /// A program that runs; dropping it kills it.
 pub(crate) struct Running {

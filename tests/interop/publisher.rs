@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
+use crate::SERVERS;
 use crate::api::Api;
 use crate::ledger::Mark;
-use crate::world::SERVERS;
 
 /// Publishes one event after the other, until it is told to stop.
 pub(crate) struct Publisher {

@@ -7,9 +7,9 @@ use std::sync::Mutex;
 
 use pusher_proto::Endpoint;
 
+use crate::SERVERS;
 use crate::api::Api;
 use crate::process::{Running, free_port, listens};
-use crate::world::SERVERS;
 
 /// Which programs to use.
 pub(crate) struct Programs {

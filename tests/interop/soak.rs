@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pusher_driver::{HttpAuth, Options};
-use pusher_proto::{Config, Endpoint};
+use pusher_proto::{ChannelName, Config, Endpoint};
 
-use crate::adapter::{Adapter, AsyncStd, Blocking, Smol, Tokio, warm_up};
+use pusher_test::conformance::{Cut, FaultProxy, Flow, Leftovers, WithHandles};
+
 use crate::api::Api;
-use crate::faults::{Cut, FaultProxy, Flow};
 use crate::figures::{mebibytes, wait_for};
 use crate::ledger::{Audit, Ledger, Mark};
-use crate::leftovers::Count;
 use crate::process::{Running, own_memory};
 use crate::publisher::Publisher;
 use crate::report::Report;
+use crate::runtimes::{AsyncStd, Blocking, Smol, Tokio, warm_up};
 use crate::servers::{Programs, Scratch, Server};
-use crate::world::{PATIENCE, SERVERS};
+use crate::{PATIENCE, SERVERS};
 
 /// How long it takes.
 pub(crate) const SHORT: Duration = Duration::from_secs(60);
@@ -57,42 +57,42 @@ pub(crate) fn run_one(adapter: &str, port: &str, seconds: &str) {
     let time = Duration::from_secs(seconds);
     let report = Report::new("soak");
     report.check(&format!("{adapter}: {seconds} s of random cuts"), || match adapter {
-        Tokio::NAME => soak::<Tokio>(port, time),
-        AsyncStd::NAME => soak::<AsyncStd>(port, time),
-        Smol::NAME => soak::<Smol>(port, time),
-        Blocking::NAME => soak::<Blocking>(port, time),
+        Tokio::NAME => soak(Tokio, port, time),
+        AsyncStd::NAME => soak(AsyncStd, port, time),
+        Smol::NAME => soak(Smol, port, time),
+        Blocking::NAME => soak(Blocking, port, time),
         _ => panic!("there is no such adapter"),
     });
 }
 
 /// A client and what it got.
-struct Guest<A: Adapter> {
-    client: A::Client,
-    room: A::Subscription,
+struct Guest<H: WithHandles> {
+    client: H::Client,
+    room: H::Subscription,
     ledger: Arc<Ledger>,
 }
 
-impl<A: Adapter> Guest<A> {
-    fn new(address: SocketAddr, auth: &str) -> Self {
+impl<H: WithHandles> Guest<H> {
+    fn new(runtime: &H, address: SocketAddr, auth: &str) -> Self {
         let endpoint = Endpoint::host(address.ip().to_string()).ws_port(address.port()).tls(false);
         let config = Config::builder("app-key", endpoint)
             .reconnect_base(Duration::from_millis(50))
             .reconnect_cap(Duration::from_millis(500))
             .activity_timeout(Duration::from_secs(1))
             .pong_timeout(Duration::from_millis(500));
-        let client = A::connect(config.build().unwrap(), HttpAuth::new(auth), &Options::new()).unwrap();
-        let room = A::subscribe(&client, &room::<A>());
-        let ledger = Ledger::of(&room);
+        let client = runtime.start(config.build().unwrap(), HttpAuth::new(auth), &Options::new()).unwrap();
+        let room = runtime.subscribe(&client, &room(runtime));
+        let ledger = Ledger::of(runtime.subscription(&room));
         Self { client, room, ledger }
     }
 }
 
 /// Adapters that run at the same time do not hear each other.
-fn room<A: Adapter>() -> String {
-    format!("private-{}", A::NAME)
+fn room<H: WithHandles>(runtime: &H) -> ChannelName {
+    ChannelName::new(format!("private-{}", runtime.about().name())).unwrap()
 }
 
-fn soak<A: Adapter>(port: u16, time: Duration) -> String {
+fn soak<H: WithHandles>(runtime: H, port: u16, time: Duration) -> String {
     warm_up();
     let node = SocketAddr::from(([127, 0, 0, 1], port));
     let auth_server = SERVERS
@@ -101,12 +101,12 @@ fn soak<A: Adapter>(port: u16, time: Duration) -> String {
     let auth = format!("{}/pusher/auth", auth_server.http_url());
     let proxies: Vec<_> = (0..PROXIES).map(|_| FaultProxy::new(node)).collect();
     let guests: Vec<_> =
-        proxies.iter().flat_map(|proxy| [proxy; 2]).map(|proxy| Guest::<A>::new(proxy.address(), &auth)).collect();
-    let control = Guest::<A>::new(node, &auth);
+        proxies.iter().flat_map(|proxy| [proxy; 2]).map(|proxy| Guest::new(&runtime, proxy.address(), &auth)).collect();
+    let control = Guest::new(&runtime, node, &auth);
     wait_for("all are subscribed", PATIENCE, || {
-        guests.iter().chain([&control]).all(|guest| guest.room.is_subscribed())
+        guests.iter().chain([&control]).all(|guest| runtime.subscription(&guest.room).is_subscribed())
     });
-    let publisher = Publisher::start(0, Api::new(port), &room::<A>(), INTERVAL);
+    let publisher = Publisher::start(0, Api::new(port), room(&runtime).as_str(), INTERVAL);
 
     let rounds = (time.as_secs() / ROUND.as_secs()).max(2);
     let (mut cuts, mut first) = (0, None);
@@ -119,7 +119,7 @@ fn soak<A: Adapter>(port: u16, time: Duration) -> String {
             guests.iter().chain([&control]).all(|guest| guest.ledger.is_past(later))
         });
         match &first {
-            None => first = Some((Count::now(), own_memory())),
+            None => first = Some((Leftovers::now(&runtime.about()), own_memory())),
             Some((count, _)) => count.expect_nothing_more(),
         }
     }
@@ -131,7 +131,7 @@ fn soak<A: Adapter>(port: u16, time: Duration) -> String {
         guests.iter().chain([&control]).all(|guest| guest.ledger.is_past(last))
     });
     for guest in guests.iter().chain([&control]) {
-        A::shutdown(&guest.client, PATIENCE);
+        runtime.shut_down(&guest.client, PATIENCE);
     }
 
     let expected = control.ledger.marks();

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::world::{PATIENCE, SERVERS};
+use super::world::{PATIENCE, SERVERS};
 
 /// An HTTP server that only knows where a request ends.
 pub(crate) struct Backend {
@@ -45,8 +45,8 @@ impl Answer {
 impl Backend {
     /// Answers the first request with the first answer, and so on; the last answer is used for all further requests.
     pub(crate) fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
-        let listener = SERVERS.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = SERVERS.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port for an auth endpoint");
+        let address = listener.local_addr().expect("the auth endpoint's port");
         let (sender, requests) = mpsc::channel();
         let answers: Vec<Answer> = answers.into_iter().collect();
         let accepting = SERVERS.spawn(async move {
@@ -76,7 +76,9 @@ impl Backend {
 
     /// The next request: its head, an empty line, its body.
     pub(crate) fn request(&self) -> String {
-        self.requests.recv_timeout(PATIENCE).expect("a request comes")
+        self.requests
+            .recv_timeout(PATIENCE)
+            .expect("expected a request to the auth endpoint, but none came within 20 s")
     }
 }
 

@@ -11,19 +11,40 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::world::SERVERS;
+use super::world::SERVERS;
 
-/// Forwards connections from its own port to one address.
-pub(crate) struct FaultProxy {
+/// A TCP proxy that injects faults: it forwards connections from its own port to one address.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::Read;
+/// use std::net::{TcpListener, TcpStream};
+///
+/// use pusher_test::conformance::{Cut, FaultProxy};
+///
+/// let server = TcpListener::bind("127.0.0.1:0")?;
+/// let proxy = FaultProxy::new(server.local_addr()?);
+/// let mut client = TcpStream::connect(proxy.address())?;
+/// let (_connection, _) = server.accept()?;
+/// assert_eq!(proxy.accepted(), 1);
+///
+/// proxy.cut(Cut::Drop);
+/// assert_eq!(client.read(&mut [0])?, 0);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct FaultProxy {
     address: SocketAddr,
     control: watch::Sender<Control>,
     accepted: Arc<AtomicUsize>,
+    requests: Arc<AtomicUsize>,
     /// Each holds a clone.
     connections: Arc<()>,
     accepting: JoinHandle<()>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Control {
     flow: Flow,
     /// Connections that were opened before this count changed are cut.
@@ -53,7 +74,9 @@ impl Flood {
 
 /// What happens to bytes, in both directions, on all connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flow {
+#[non_exhaustive]
+pub enum Flow {
+    /// They pass.
     Pass,
     /// They wait, and both ends assume that the other is still there.
     Silence,
@@ -63,7 +86,8 @@ pub(crate) enum Flow {
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cut {
+#[non_exhaustive]
+pub enum Cut {
     /// With the end of the stream.
     Drop,
     /// With a reset.
@@ -71,45 +95,65 @@ pub(crate) enum Cut {
 }
 
 impl FaultProxy {
-    pub(crate) fn new(target: SocketAddr) -> Self {
+    /// Returns a proxy on a free port of 127.0.0.1.
+    ///
+    /// # Panics
+    ///
+    /// If the system has no port left, or on a thread that runs tasks of tokio: the proxy has a runtime of its own, and
+    /// waits for it.
+    #[must_use]
+    pub fn new(target: SocketAddr) -> Self {
         let control =
             watch::Sender::new(Control { flow: Flow::Pass, cuts: 0, cut: Cut::Drop, floods: 0, flood: Flood::PINGS });
-        let listener = SERVERS.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = SERVERS.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port for a proxy");
+        let address = listener.local_addr().expect("the proxy's port");
         let subscriber = control.clone();
         let accepted = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&accepted);
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counts = (Arc::clone(&accepted), Arc::clone(&requests));
         let connections = Arc::new(());
         let connection = Arc::clone(&connections);
         let accepting = SERVERS.spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                count.fetch_add(1, Ordering::Relaxed);
+                counts.0.fetch_add(1, Ordering::Relaxed);
+                let requests = Arc::clone(&counts.1);
                 let (control, connection) = (subscriber.subscribe(), Arc::clone(&connection));
                 tokio::spawn(async move {
-                    forward(client, target, control).await;
+                    forward(client, target, control, &requests).await;
                     drop(connection);
                 });
             }
         });
-        Self { address, control, accepted, connections, accepting }
+        Self { address, control, accepted, requests, connections, accepting }
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// Returns where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Connections so far.
-    pub(crate) fn accepted(&self) -> usize {
+    /// Returns the number of connections so far.
+    #[must_use]
+    pub fn accepted(&self) -> usize {
         self.accepted.load(Ordering::Relaxed)
     }
 
-    /// Connections that go through it.
-    pub(crate) fn connection_count(&self) -> usize {
+    /// Returns the number of HTTP requests with the method `POST` so far, also those that it holds back.
+    #[must_use]
+    pub fn request_count(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of connections that go through it.
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
         // This handle and the listener hold it too.
         Arc::strong_count(&self.connections) - 2
     }
 
-    pub(crate) fn set(&self, flow: Flow) {
+    /// Sets what happens to bytes from now on, also to those that it holds back.
+    pub fn set(&self, flow: Flow) {
         self.control.send_modify(|control| control.flow = flow);
     }
 
@@ -122,7 +166,7 @@ impl FaultProxy {
     }
 
     /// Ends all connections. New ones are accepted.
-    pub(crate) fn cut(&self, cut: Cut) {
+    pub fn cut(&self, cut: Cut) {
         self.control.send_modify(|control| {
             control.cut = cut;
             control.cuts += 1;
@@ -137,10 +181,15 @@ impl Drop for FaultProxy {
     }
 }
 
-async fn forward(mut client: TcpStream, target: SocketAddr, mut control: watch::Receiver<Control>) {
+async fn forward(
+    mut client: TcpStream,
+    target: SocketAddr,
+    mut control: watch::Receiver<Control>,
+    requests: &AtomicUsize,
+) {
     let Ok(mut server) = TcpStream::connect(target).await else { return };
-    client.set_nodelay(true).unwrap();
-    server.set_nodelay(true).unwrap();
+    // If this fails, the connection has ended, and the next read says so.
+    let _ = client.set_nodelay(true).and(server.set_nodelay(true));
     let begin = *control.borrow();
     let mut flooding = control.clone();
     let (mut from_client, mut to_client) = client.split();
@@ -152,8 +201,8 @@ async fn forward(mut client: TcpStream, target: SocketAddr, mut control: watch::
     let passing = async {
         let pumps = (flooding.clone(), flooding.clone());
         let flood = tokio::select! {
-            _ = pump(&mut from_client, to_server, pumps.0) => return,
-            _ = pump(from_server, &mut to_client, pumps.1) => return,
+            _ = pump(&mut from_client, to_server, pumps.0, Some(requests)) => return,
+            _ = pump(from_server, &mut to_client, pumps.1, None) => return,
             control = flooding.wait_for(|control| control.floods != begin.floods) => control.map(|control| control.flood),
         };
         let Ok(flood) = flood else { return };
@@ -168,7 +217,7 @@ async fn forward(mut client: TcpStream, target: SocketAddr, mut control: watch::
         cut = cut => cut,
     };
     if cut == Some(Cut::Reset) {
-        client.set_zero_linger().unwrap();
+        client.set_zero_linger().expect("a socket that is open can be reset");
     }
 }
 
@@ -184,10 +233,15 @@ async fn pump(
     mut from: impl AsyncReadExt + Unpin,
     mut to: impl AsyncWriteExt + Unpin,
     mut control: watch::Receiver<Control>,
+    requests: Option<&AtomicUsize>,
 ) -> io::Result<()> {
     let mut buffer = [0; 4_096];
+    let mut matched = 0;
     loop {
         let len = from.read(&mut buffer).await?;
+        if let Some(requests) = requests {
+            requests.fetch_add(count_posts(&buffer[..len], &mut matched), Ordering::Relaxed);
+        }
         let Ok(flow) = control.wait_for(|control| control.flow != Flow::Silence).await.map(|control| control.flow)
         else {
             return Ok(());
@@ -206,5 +260,37 @@ async fn pump(
     }
 }
 
+/// Counts requests in the next bytes of a connection. `matched` is how much of the last one's beginning came before.
+fn count_posts(bytes: &[u8], matched: &mut usize) -> usize {
+    let mut count = 0;
+    for &byte in bytes {
+        *matched = match POST.get(*matched) {
+            Some(&next) if next == byte => *matched + 1,
+            _ => usize::from(byte == POST[0]),
+        };
+        if *matched == POST.len() {
+            count += 1;
+            *matched = 0;
+        }
+    }
+    count
+}
+
+/// The beginning of a request to an auth endpoint. Bodies are forms or JSON and do not contain it.
+const POST: &[u8] = b"POST /";
+
 const TRICKLE_LEN: usize = 7;
 const TRICKLE_DELAY: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn requests_are_counted_however_their_bytes_arrive() {
+        let bytes = b"POST /a HTTP/1.1\r\n\r\nPOPOST /b HTTP/1.1\r\n\r\n";
+        for split in 0..bytes.len() {
+            let mut matched = 0;
+            let counts = [&bytes[..split], &bytes[split..]].map(|part| super::count_posts(part, &mut matched));
+            assert_eq!(counts.iter().sum::<usize>(), 2, "split at {split}");
+        }
+    }
+}

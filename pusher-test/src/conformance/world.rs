@@ -1,203 +1,306 @@
 //! A server, the proxies in front of it, and their users.
 
-use std::marker::PhantomData;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use pusher_driver::{HttpAuth, Options};
 use pusher_proto::server::Publication;
-use pusher_proto::{ChannelName, Config, ConfigBuilder, ConnectionState, Endpoint, Event};
-use pusher_server::Server;
-use tokio::runtime::Runtime;
+use pusher_proto::{ChannelName, Config, ConfigBuilder, Endpoint};
+use pusher_server::Handle;
+use tokio::runtime::Runtime as Tokio;
 
-use crate::adapter::Adapter;
-use crate::faults::{FaultProxy, Flow};
+use super::faults::{FaultProxy, Flow};
+use super::handles::{Logged, WithHandles};
+use super::runtime::{Alive, Runtime, Setup};
+use super::server::Server;
+use super::user::User;
 
-/// Longer than any operation takes on one machine.
+/// How long a scenario waits for what must happen, 20 s: longer than any operation takes on one machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Runs servers and proxies, whatever the adapter.
-pub(crate) static SERVERS: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+/// Runs servers and proxies, whatever the runtime.
+pub(crate) static SERVERS: LazyLock<Tokio> =
+    LazyLock::new(|| Tokio::new().expect("a runtime for the servers of the scenarios"));
 
 /// The message of panics that are part of a scenario.
 pub(crate) const WANTED_PANIC: &str = "as the scenario wants";
 
-/// A server that is not ours. Scenarios can stop it and start it again where it was.
-pub(crate) trait Foreign {
-    fn address(&self) -> SocketAddr;
-    fn publish(&self, channel: &str, data: &str);
-    /// Whether it supports channels of this kind.
-    fn takes(&self, channel: &str) -> bool;
-    fn stop(&self);
-    fn start(&self);
-}
-
-/// Everything that a scenario uses.
-pub(crate) struct World<A> {
+/// Everything that a scenario uses: a server, an auth endpoint, a proxy that injects faults in front of each, and clients
+/// of one runtime.
+///
+/// [`Suite::scenario`](super::Suite::scenario) passes one to a scenario of your own.
+#[derive(Debug)]
+pub struct World<R> {
+    runtime: Arc<R>,
     /// Signs authorizations; clients connect to it unless there is a foreign server.
-    server: Option<Server>,
-    foreign: Option<Box<dyn Foreign>>,
+    server: Option<pusher_server::Server>,
+    foreign: Option<Foreign>,
     /// Where clients connect to.
     address: SocketAddr,
     /// In front of the WebSocket.
-    pub(crate) proxy: FaultProxy,
+    proxy: FaultProxy,
     /// In front of the auth endpoint.
-    pub(crate) auth_proxy: FaultProxy,
-    /// How many requests the auth endpoint has received.
-    asked: Arc<AtomicUsize>,
-    /// Every loop holds a clone.
-    loops: Arc<()>,
-    adapter: PhantomData<A>,
+    auth_proxy: FaultProxy,
+    alive: Alive,
 }
 
-/// A client, and what happened to it so far.
-pub(crate) struct User<A: Adapter> {
-    pub(crate) client: A::Client,
-    pub(crate) log: Receiver<Event>,
+#[derive(Clone)]
+pub(crate) struct Foreign(pub(crate) Arc<dyn Server>);
+
+impl std::fmt::Debug for Foreign {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Foreign").field(&self.0.address()).finish()
+    }
 }
 
-impl<A: Adapter> World<A> {
-    pub(crate) fn new(foreign: Option<Box<dyn Foreign>>) -> Self {
+impl<R: Runtime> World<R> {
+    pub(crate) fn new(runtime: Arc<R>, foreign: Option<Foreign>) -> Self {
         let server = start(SocketAddr::from(([127, 0, 0, 1], 0)));
-        let address = foreign.as_ref().map_or(server.address(), |foreign| foreign.address());
+        let address = foreign.as_ref().map_or(server.address(), |foreign| foreign.0.address());
         Self {
+            runtime,
             address,
             proxy: FaultProxy::new(address),
             auth_proxy: FaultProxy::new(server.address()),
             server: Some(server),
             foreign,
-            asked: Arc::default(),
-            loops: Arc::default(),
-            adapter: PhantomData,
+            alive: Alive::default(),
         }
     }
 
-    pub(crate) fn server(&self) -> &Server {
-        self.server.as_ref().expect("the server is up")
+    /// Returns the handle of the development server: it authorizes, and clients connect to it unless the scenario runs
+    /// with another [`Server`].
+    ///
+    /// # Panics
+    ///
+    /// While the server is stopped.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.server.as_ref().expect("the scenario has stopped the server").handle()
     }
 
-    pub(crate) fn handle(&self) -> pusher_server::Handle {
-        self.server().handle()
+    /// Returns host and port of the server, without the proxy in front of it.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
     }
 
-    /// Ends every connection and frees the port.
-    pub(crate) fn stop_server(&mut self) {
-        if let Some(foreign) = &self.foreign {
+    /// Returns the URL of the auth endpoint, behind its proxy.
+    #[must_use]
+    pub fn auth_url(&self) -> String {
+        format!("http://{}/pusher/auth", self.auth_proxy.address())
+    }
+
+    /// Returns the URL of the auth endpoint for users, behind the same proxy.
+    #[must_use]
+    pub fn user_auth_url(&self) -> String {
+        format!("http://{}/pusher/user-auth", self.auth_proxy.address())
+    }
+
+    /// Returns the proxy in front of the server.
+    #[must_use]
+    pub const fn proxy(&self) -> &FaultProxy {
+        &self.proxy
+    }
+
+    /// Returns the proxy in front of the auth endpoint.
+    #[must_use]
+    pub const fn auth_proxy(&self) -> &FaultProxy {
+        &self.auth_proxy
+    }
+
+    /// Ends every connection, and stops listening.
+    ///
+    /// # Panics
+    ///
+    /// If the server is stopped already.
+    pub fn stop_server(&mut self) {
+        if let Some(Foreign(foreign)) = &self.foreign {
             return foreign.stop();
         }
-        let server = self.server.take().expect("the server is up");
+        let server = self.server.take().expect("the scenario has stopped the server");
         SERVERS.block_on(server.shutdown());
     }
 
     /// Starts the server again, at the same address.
-    pub(crate) fn start_server(&mut self) {
-        if let Some(foreign) = &self.foreign {
+    pub fn start_server(&mut self) {
+        if let Some(Foreign(foreign)) = &self.foreign {
             return foreign.start();
         }
         self.server = Some(start(self.address));
     }
 
-    /// The configuration for connecting through the proxy.
-    pub(crate) fn config(&self) -> ConfigBuilder {
-        self.config_at(self.proxy.address())
+    /// Returns options for a client that connects through the proxy. All waits of the client are short: delays between
+    /// attempts are 5 to 20 ms, and it pings after 1 s and waits 100 ms for the answer.
+    #[must_use]
+    pub fn config(&self) -> ConfigBuilder {
+        quick(self.config_at(self.proxy.address()))
     }
 
-    /// Host and port of the server.
-    pub(crate) const fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// The configuration for connecting without the proxy.
-    pub(crate) fn direct_config(&self) -> ConfigBuilder {
-        self.config_at(self.address)
+    /// Returns options for a client that connects without the proxy.
+    #[must_use]
+    pub fn direct_config(&self) -> ConfigBuilder {
+        quick(self.config_at(self.address))
     }
 
     fn config_at(&self, address: SocketAddr) -> ConfigBuilder {
-        quick(Config::builder("app-key", Endpoint::host(address.ip().to_string()).ws_port(address.port()).tls(false)))
+        Config::builder("app-key", Endpoint::host(address.ip().to_string()).ws_port(address.port()).tls(false))
     }
 
-    pub(crate) fn auth(&self) -> HttpAuth {
-        let asked = Arc::clone(&self.asked);
-        HttpAuth::new(self.auth_url()).params_with(move |_| {
-            asked.fetch_add(1, Ordering::SeqCst);
-            [("asked", "yes")]
-        })
+    /// Returns what a client with this configuration starts with.
+    ///
+    /// # Panics
+    ///
+    /// If the configuration is not valid.
+    #[must_use]
+    pub fn setup(&self, config: ConfigBuilder) -> Setup {
+        Setup {
+            config: config.build().unwrap_or_else(|error| panic!("the scenario's configuration is not valid: {error}")),
+            auth_url: self.auth_url(),
+            user_auth_url: self.user_auth_url(),
+            auth_params: Vec::new(),
+            close_timeout: CLOSE_TIMEOUT,
+            alive: self.alive.clone(),
+        }
     }
 
-    pub(crate) fn auth_url(&self) -> String {
-        format!("http://{}/pusher/auth", self.auth_proxy.address())
+    /// Returns a client that connects through the proxy.
+    #[must_use]
+    pub fn user(&self) -> User<R> {
+        self.user_with(self.setup(self.config()))
     }
 
-    pub(crate) fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
-    }
-
-    /// Waits until the auth endpoint has received this many requests.
-    pub(crate) fn await_asked(&self, count: usize) {
-        wait_until("the auth endpoint is asked", || self.asked() >= count);
-    }
-
-    /// A client that connects through the proxy.
-    pub(crate) fn user(&self) -> User<A> {
-        let user = self.user_with(self.config(), self.auth(), &options());
-        user.client.connect();
+    /// Returns a client that connects.
+    #[must_use]
+    pub fn user_with(&self, setup: Setup) -> User<R> {
+        let mut user = self.user_at_rest(setup);
+        user.connect();
         user
     }
 
-    /// A client that connects when it is told to.
-    pub(crate) fn user_with(&self, config: ConfigBuilder, auth: HttpAuth, options: &Options) -> User<A> {
-        let client = A::connect(config.build().unwrap(), auth, options).unwrap();
-        let (sender, log) = mpsc::channel();
-        let in_loop = Arc::clone(&self.loops);
-        client.bind_all(move |event| {
-            let _ = &in_loop;
-            // The log may be dropped before the client.
-            let _ = sender.send(event.clone());
-        });
-        User { client, log }
+    /// Returns a client that connects when it is told to.
+    #[must_use]
+    pub fn user_at_rest(&self, setup: Setup) -> User<R> {
+        User::new(&self.runtime, self.runtime.start(setup))
     }
 
-    pub(crate) fn publish(&self, channel: &str, data: &str) {
-        if let Some(foreign) = &self.foreign {
+    /// Publishes an event `message` on a channel.
+    ///
+    /// # Panics
+    ///
+    /// If the server does not accept it.
+    pub fn publish(&self, channel: &str, data: &str) {
+        if let Some(Foreign(foreign)) = &self.foreign {
             return foreign.publish(channel, data);
         }
-        let channel = ChannelName::new(channel).unwrap();
-        self.handle().trigger(&Publication::new("message", [channel], data)).unwrap();
+        let publication = Publication::new("message", [name(channel)], data);
+        let published = self.handle().trigger(&publication);
+        published.unwrap_or_else(|error| panic!("the server was expected to publish on {channel}, but: {error}"));
     }
 
     /// Whether the server has channels of this kind.
     pub(crate) fn takes(&self, channel: &str) -> bool {
-        self.foreign.as_ref().is_none_or(|foreign| foreign.takes(channel))
+        self.foreign.as_ref().is_none_or(|foreign| foreign.0.takes(channel))
     }
 
-    /// The number of connections of the server, or of the proxy in front of it if the server does not report them.
-    pub(crate) fn connection_count(&self) -> usize {
+    /// Returns the number of connections of the server, or of the proxy in front of it if the server does not report them.
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
         match &self.foreign {
             Some(_) => self.proxy.connection_count(),
             None => self.handle().connection_count(),
         }
     }
 
-    /// Checks that every loop has ended, and that the server knows.
+    /// Waits until the server has this many connections.
+    ///
+    /// # Panics
+    ///
+    /// If that does not happen.
+    pub fn await_connection_count(&self, count: usize) {
+        let found = || self.connection_count();
+        wait_until(
+            &format!("the server has {count} connections"),
+            || found() == count,
+            || format!("it has {}", found()),
+        );
+    }
+
+    /// Waits until the auth endpoint has received this many requests.
+    ///
+    /// # Panics
+    ///
+    /// If that does not happen.
+    pub fn await_auth_requests(&self, count: usize) {
+        let found = || self.auth_proxy.request_count();
+        wait_until(
+            &format!("the auth endpoint has received {count} requests"),
+            || found() >= count,
+            || format!("it has received {}", found()),
+        );
+    }
+
+    /// Checks that whatever ran clients has ended, and that the server knows.
     pub(crate) fn end(self) {
         self.proxy.set(Flow::Pass);
-        wait_until("all loops end", || Arc::strong_count(&self.loops) == 1);
+        let running = || self.alive.others();
+        wait_until(
+            "whatever ran the clients has ended, since they are dropped",
+            || running() == 0,
+            || format!("{} `Alive` marks are held", running()),
+        );
         if self.server.is_some() {
-            wait_until("all connections end", || self.connection_count() == 0);
+            self.await_connection_count(0);
         }
     }
 }
 
-fn start(address: SocketAddr) -> Server {
-    SERVERS
-        .block_on(Server::start(pusher_server::Options::default().address(address).sign_for_unknown_sockets(true)))
-        .unwrap()
+impl<H: WithHandles> World<H> {
+    pub(crate) fn runtime(&self) -> &Arc<H> {
+        &self.runtime
+    }
+
+    /// Returns the authorization of a client with handles.
+    #[must_use]
+    pub fn auth(&self) -> HttpAuth {
+        HttpAuth::new(self.auth_url())
+    }
+
+    /// Returns a client with handles that connects when it is told to.
+    ///
+    /// # Panics
+    ///
+    /// If the driver does not accept the configuration.
+    #[must_use]
+    pub fn handles(&self, config: ConfigBuilder, auth: HttpAuth, options: &Options) -> User<H> {
+        let config = self.setup(config).config;
+        let client = WithHandles::start(&*self.runtime, config, auth, options);
+        let client = client.unwrap_or_else(|error| panic!("a client was expected, but it was refused: {error}"));
+        User::new(&self.runtime, Logged::new(&*self.runtime, client, self.alive.clone()))
+    }
 }
 
-pub(crate) fn quick(config: ConfigBuilder) -> ConfigBuilder {
+fn start(address: SocketAddr) -> pusher_server::Server {
+    let options = pusher_server::Options::default().address(address).sign_for_unknown_sockets(true);
+    SERVERS
+        .block_on(pusher_server::Server::start(options))
+        .unwrap_or_else(|error| panic!("the development server cannot listen at {address}: {error}"))
+}
+
+/// Sets short delays and deadlines: 5 to 20 ms between attempts, a ping after 1 s, and 100 ms for its answer.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_test::conformance::quick;
+/// use pusher_test::pusher_proto::{Config, Endpoint};
+///
+/// let config = quick(Config::builder("app-key", Endpoint::host("127.0.0.1").tls(false)));
+/// assert!(config.build().is_ok());
+/// ```
+#[must_use]
+pub fn quick(config: ConfigBuilder) -> ConfigBuilder {
     config
         .reconnect_base(Duration::from_millis(5))
         .reconnect_cap(Duration::from_millis(20))
@@ -206,83 +309,31 @@ pub(crate) fn quick(config: ConfigBuilder) -> ConfigBuilder {
         .pong_timeout(Duration::from_millis(100))
 }
 
-/// Options for short waits, without connecting automatically.
-pub(crate) fn options() -> Options {
-    Options::new().auto_connect(false).close_timeout(Duration::from_millis(200))
+/// Returns options of the driver for short waits, without connecting automatically.
+///
+/// # Examples
+///
+/// ```
+/// let options = pusher_test::conformance::options();
+/// assert!(options.validate().is_ok());
+/// ```
+#[must_use]
+pub fn options() -> Options {
+    Options::new().auto_connect(false).close_timeout(CLOSE_TIMEOUT)
 }
 
-impl<A: Adapter> User<A> {
-    pub(crate) fn subscribe(&self, channel: &str) -> A::Subscription {
-        A::subscribe(&self.client, channel)
-    }
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(200);
 
-    /// A subscription that was confirmed and has received nothing else.
-    pub(crate) fn subscribed(&self, channel: &str) -> A::Subscription {
-        let mut subscription = self.subscribe(channel);
-        A::subscribed(&subscription).unwrap();
-        let event = next::<A>(&mut subscription);
-        assert!(matches!(event, Event::SubscriptionSucceeded { again: false, .. }) && event.is_gap(), "{event:?}");
-        subscription
-    }
-
-    /// The next event of the log that fits.
-    pub(crate) fn until(&self, what: &str, fits: impl Fn(&Event) -> bool) -> Event {
-        let start = Instant::now();
-        loop {
-            let left = PATIENCE.saturating_sub(start.elapsed());
-            match self.log.recv_timeout(left) {
-                Ok(event) if fits(&event) => return event,
-                Ok(_) => {}
-                Err(error) => panic!("waiting until {what}: {error}, in state {:?}", self.client.state()),
-            }
-        }
-    }
-
-    pub(crate) fn until_state(&self, what: &str, fits: impl Fn(&ConnectionState) -> bool) -> ConnectionState {
-        let fits = |event: &Event| matches!(event, Event::StateChanged { current, .. } if fits(current));
-        match self.until(what, fits) {
-            Event::StateChanged { current, .. } => current,
-            event => panic!("{event:?}"),
-        }
-    }
-
-    pub(crate) fn until_connected(&self) {
-        self.until_state("connected", ConnectionState::is_connected);
-    }
+pub(crate) fn name(channel: &str) -> ChannelName {
+    ChannelName::new(channel)
+        .unwrap_or_else(|error| panic!("the scenario's channel {channel} has no valid name: {error}"))
 }
 
-/// The next event, skipping subscription counts.
-pub(crate) fn next<A: Adapter>(subscription: &mut A::Subscription) -> Event {
-    loop {
-        match A::recv(subscription).expect("the stream goes on") {
-            Event::SubscriptionCount { .. } => {}
-            event => return event,
-        }
-    }
-}
-
-/// The text of the next event, which must be one of the application's.
-pub(crate) fn text<A: Adapter>(subscription: &mut A::Subscription) -> String {
-    match next::<A>(subscription) {
-        Event::Channel(event) => event.data().text().into_owned(),
-        event => panic!("{event:?}"),
-    }
-}
-
-/// Checks that a gap was announced, and that events come again.
-pub(crate) fn expect_recovery<A: Adapter>(world: &World<A>, subscription: &mut A::Subscription) {
-    let event = next::<A>(subscription);
-    assert!(matches!(event, Event::ContinuityLost { .. }) && event.is_gap(), "{event:?}");
-    let event = next::<A>(subscription);
-    assert!(matches!(event, Event::SubscriptionSucceeded { again: true, .. }) && !event.is_gap(), "{event:?}");
-    world.publish(subscription.name().as_str(), "again");
-    assert_eq!(text::<A>(subscription), "again");
-}
-
-pub(crate) fn wait_until(what: &str, is_true: impl Fn() -> bool) {
+/// Waits up to 20 s; then the scenario fails with what was expected and what is.
+pub(crate) fn wait_until(what: &str, mut is_true: impl FnMut() -> bool, found: impl Fn() -> String) {
     let start = Instant::now();
     while !is_true() {
-        assert!(start.elapsed() < PATIENCE, "waiting until {what}");
+        assert!(start.elapsed() < PATIENCE, "expected that {what}, but after {PATIENCE:?} {}", found());
         std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -1,51 +1,30 @@
-//! Realistic auth servers: the requests that they get, and the meaning of their answers, as bytes of HTTP.
+//! What auth servers get and answer.
 
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use pusher_driver::{HttpAuth, Proxy, SubscribeError};
-use pusher_proto::{AuthError, InvalidConfig, SubscriptionError};
+use pusher_driver::HttpAuth;
+use pusher_proto::{AuthError, ConfigBuilder, InvalidConfig};
 
-use crate::Scenario;
-use crate::adapter::Adapter;
-use crate::backend::{Answer, Backend};
-use crate::world::{User, World, options, text};
-
-macro_rules! list {
-    ($($scenario:ident)+) => {
-        pub(crate) fn all<A: Adapter>() -> Vec<Scenario<A>> {
-            vec![$((stringify!($scenario), $scenario::<A>),)+]
-        }
-    };
-}
-
-list! {
-    an_auth_request_has_the_headers_that_backends_ask_for
-    headers_of_the_application_replace_those_of_the_client
-    an_expired_session_is_renewed_whatever_the_backend_calls_it
-    an_answer_that_cannot_be_used_says_what_came_but_no_secret
-    a_wrong_url_and_a_lost_connection_name_host_and_path_only
-    an_auth_server_that_is_down_is_described_alike_by_all_adapters
-    a_client_is_not_made_with_an_auth_url_that_cannot_be_used
-    an_auth_server_that_never_ends_its_answer_does_not_hold_up_others
-    a_request_ends_with_its_time
-    a_proxy_that_never_ends_its_answer_is_no_way_to_the_auth_server
-    a_kept_connection_that_the_server_closed_is_no_failure
-}
+use crate::conformance::backend::{Answer, Backend};
+use crate::conformance::handles::WithHandles;
+use crate::conformance::user::User;
+use crate::conformance::world::{World, options};
 
 /// The error of a subscription to `private-orders`.
-fn refused<A: Adapter>(user: &User<A>) -> AuthError {
-    match A::subscribed(&user.subscribe("private-orders")) {
-        Err(SubscribeError::Channel(SubscriptionError::Auth(error))) => error,
-        other => panic!("{other:?}"),
-    }
+fn refused<H: WithHandles>(mut user: User<H>) -> AuthError {
+    user.subscribe("private-orders").expect_refused_auth()
+}
+
+fn connecting<H: WithHandles>(world: &World<H>, config: ConfigBuilder, auth: HttpAuth) -> User<H> {
+    let mut user = world.handles(config, auth, &options());
+    user.connect();
+    user
 }
 
 /// A client that sends one request to this backend.
-fn asking<A: Adapter>(world: &World<A>, backend: &Backend) -> User<A> {
-    let user = world.user_with(world.config().auth_retries(0), backend.auth(), &options());
-    user.client.connect();
-    user
+fn asking<H: WithHandles>(world: &World<H>, backend: &Backend) -> User<H> {
+    connecting(world, world.config().auth_retries(0), backend.auth())
 }
 
 fn header<'r>(request: &'r str, name: &str) -> Vec<&'r str> {
@@ -54,11 +33,11 @@ fn header<'r>(request: &'r str, name: &str) -> Vec<&'r str> {
     fields.filter(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value).collect()
 }
 
-fn an_auth_request_has_the_headers_that_backends_ask_for<A: Adapter>(world: &mut World<A>) {
+pub(super) fn an_auth_request_has_the_headers_that_backends_ask_for<H: WithHandles>(world: &mut World<H>) {
     let backend = Backend::new([Answer::new("403 Forbidden", "", "no")]);
     let user = asking(world, &backend);
     assert_eq!(
-        refused(&user),
+        refused(user),
         AuthError::Http { status: 403, excerpt: "no".into(), retry_after: None }.at(backend.url())
     );
     let request = backend.request();
@@ -76,7 +55,7 @@ fn an_auth_request_has_the_headers_that_backends_ask_for<A: Adapter>(world: &mut
     }
 }
 
-fn headers_of_the_application_replace_those_of_the_client<A: Adapter>(world: &mut World<A>) {
+pub(super) fn headers_of_the_application_replace_those_of_the_client<H: WithHandles>(world: &mut World<H>) {
     let backend = Backend::new([Answer::new("403 Forbidden", "", "no")]);
     let auth = backend
         .auth()
@@ -88,9 +67,8 @@ fn headers_of_the_application_replace_those_of_the_client<A: Adapter>(world: &mu
         .header("content-length", "1")
         .header("authorization", "Bearer old")
         .headers_with(|_| [("Authorization", "Bearer new")]);
-    let user = world.user_with(world.config().auth_retries(0), auth, &options());
-    user.client.connect();
-    refused(&user);
+    let user = connecting(world, world.config().auth_retries(0), auth);
+    drop(refused(user));
     let request = backend.request();
     let expected = [
         ("Content-Type", "application/json"),
@@ -108,7 +86,7 @@ fn headers_of_the_application_replace_those_of_the_client<A: Adapter>(world: &mu
     assert_eq!(header(&request, "Content-Length"), [body.len().to_string().as_str()]);
 }
 
-fn an_expired_session_is_renewed_whatever_the_backend_calls_it<A: Adapter>(world: &mut World<A>) {
+pub(super) fn an_expired_session_is_renewed_whatever_the_backend_calls_it<H: WithHandles>(world: &mut World<H>) {
     let expired = [
         Answer::new("401 Unauthorized", "", ""),
         Answer::new("419 Page Expired", "", ""),
@@ -117,19 +95,17 @@ fn an_expired_session_is_renewed_whatever_the_backend_calls_it<A: Adapter>(world
     for expired in expired {
         let backend = Backend::new([expired, Answer::new("403 Forbidden", "", "asked again")]);
         let auth = backend.auth().on_unauthorized(|_| {});
-        let user = world.user_with(world.config().auth_retries(0), auth, &options());
-        user.client.connect();
+        let user = connecting(world, world.config().auth_retries(0), auth);
         let again = AuthError::Http { status: 403, excerpt: "asked again".into(), retry_after: None };
-        assert_eq!(refused(&user), again.at(backend.url()));
+        assert_eq!(refused(user), again.at(backend.url()));
     }
     let backend = Backend::new([Answer::new("401 Unauthorized", "", ""), Answer::new("403 Forbidden", "", "again")]);
     let auth = backend.auth().on_unauthorized(|_| {}).unauthorized_statuses([498]);
-    let user = world.user_with(world.config().auth_retries(0), auth, &options());
-    user.client.connect();
-    assert_eq!(refused(&user).status(), 401);
+    let user = connecting(world, world.config().auth_retries(0), auth);
+    assert_eq!(refused(user).status(), 401);
 }
 
-fn an_answer_that_cannot_be_used_says_what_came_but_no_secret<A: Adapter>(world: &mut World<A>) {
+pub(super) fn an_answer_that_cannot_be_used_says_what_came_but_no_secret<H: WithHandles>(world: &mut World<H>) {
     let table = [
         ("", "answered nothing"),
         ("<!DOCTYPE html>", "answered HTML: <!DOCTYPE html>"),
@@ -140,13 +116,13 @@ fn an_answer_that_cannot_be_used_says_what_came_but_no_secret<A: Adapter>(world:
     ];
     for (body, excerpt) in table {
         let backend = Backend::new([Answer::new("200 OK", "", body)]);
-        let error = refused(&asking(world, &backend));
+        let error = refused(asking(world, &backend));
         let shown = format!("{error} {error:?}");
         assert!(shown.contains(excerpt) && !shown.contains("t0ken"), "{shown}");
     }
 }
 
-fn a_wrong_url_and_a_lost_connection_name_host_and_path_only<A: Adapter>(world: &mut World<A>) {
+pub(super) fn a_wrong_url_and_a_lost_connection_name_host_and_path_only<H: WithHandles>(world: &mut World<H>) {
     let answers = [
         (Answer::new("403 Forbidden", "", "no"), "BACKEND: authorization denied with status 403: no"),
         (Answer::new("200 OK", "", ""), "BACKEND: the auth endpoint answered nothing"),
@@ -160,7 +136,7 @@ fn a_wrong_url_and_a_lost_connection_name_host_and_path_only<A: Adapter>(world: 
     ];
     for (answer, excerpt) in answers {
         let backend = Backend::new([answer]);
-        let error = refused(&asking(world, &backend));
+        let error = refused(asking(world, &backend));
         let shown = format!("{error} {error:?}");
         let excerpt = excerpt.replace("BACKEND", &backend.url());
         assert!(error.to_string().starts_with(&format!("{}: ", backend.url())), "{shown}");
@@ -168,36 +144,35 @@ fn a_wrong_url_and_a_lost_connection_name_host_and_path_only<A: Adapter>(world: 
     }
 }
 
-fn an_auth_server_that_is_down_is_described_alike_by_all_adapters<A: Adapter>(world: &mut World<A>) {
+pub(super) fn an_auth_server_that_is_down_is_described_alike_by_all_adapters<H: WithHandles>(world: &mut World<H>) {
     // The port was just free.
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let refusal = TcpStream::connect(address).unwrap_err();
+    let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    let Err(refusal) = TcpStream::connect(address) else { panic!("another program listens at {address} now") };
     let url = format!("http://{address}/auth");
-    let user = world.user_with(world.config().auth_retries(0), HttpAuth::new(url.as_str()), &options());
-    user.client.connect();
-    assert_eq!(refused(&user), AuthError::Network(format!("{address}: {refusal}")).at(url));
+    let user = connecting(world, world.config().auth_retries(0), HttpAuth::new(url.as_str()));
+    assert_eq!(refused(user), AuthError::Network(format!("{address}: {refusal}")).at(url));
 }
 
-fn a_client_is_not_made_with_an_auth_url_that_cannot_be_used<A: Adapter>(world: &mut World<A>) {
+pub(super) fn a_client_is_not_made_with_an_auth_url_that_cannot_be_used<H: WithHandles>(world: &mut World<H>) {
     let urls = [
         ("http://h:808080/auth", "has a port that is not a number from 1 to 65535"),
         ("https://user:t0ken@h/auth", "contains a user name or password; set the Authorization header instead"),
         ("/broadcasting/auth", "must have the form http://host/path or https://host/path"),
     ];
+    let start = |auth| WithHandles::start(&**world.runtime(), world.setup(world.config()).config, auth, &options());
     for (url, reason) in urls {
-        let auth = pusher_driver::HttpAuth::new(url);
-        let made = A::connect(world.config().build().unwrap(), auth, &options());
-        let Err(error) = made else { panic!("{url} is accepted") };
-        assert_eq!(error, InvalidConfig::AuthUrl { endpoint: "auth", reason: reason.into() });
-        let auth = world.auth().user_endpoint(url);
-        assert!(A::connect(world.config().build().unwrap(), auth, &options()).is_err());
+        let made = start(HttpAuth::new(url));
+        let expected = Some(InvalidConfig::AuthUrl { endpoint: "auth", reason: reason.into() });
+        assert_eq!(made.err(), expected, "the error of the auth URL {url}");
+        let made = start(world.auth().user_endpoint(url));
+        assert!(made.is_err(), "expected that the URL {url} for users is refused, but it is accepted");
     }
 }
 
 /// 64 bytes of a body.
 const CHUNK: &str = "40\r\n0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\r\n";
 
-fn an_auth_server_that_never_ends_its_answer_does_not_hold_up_others<A: Adapter>(world: &mut World<A>) {
+pub(super) fn an_auth_server_that_never_ends_its_answer_does_not_hold_up_others<H: WithHandles>(world: &mut World<H>) {
     let hint = "HTTP/1.1 103 Early Hints\r\n\r\n";
     let floods = [
         Answer::Flood("", hint),
@@ -208,65 +183,54 @@ fn an_auth_server_that_never_ends_its_answer_does_not_hold_up_others<A: Adapter>
     for flood in floods {
         let backend = Backend::new([flood.clone()]);
         let config = world.config().auth_retries(0).auth_timeout(Duration::from_secs(2));
-        let user = world.user_with(config, backend.auth(), &options());
-        user.client.connect();
-        let orders = user.subscribe("private-orders");
+        let mut user = connecting(world, config, backend.auth());
+        let mut orders = user.subscribe("private-orders");
         backend.request();
         let mut chat = user.subscribed("chat");
         world.publish("chat", "1");
-        assert_eq!(text::<A>(&mut chat), "1");
-        match A::subscribed(&orders) {
-            Err(SubscribeError::Channel(SubscriptionError::Auth(AuthError::At { url, error }))) => {
-                assert_eq!(url, backend.url().as_str());
+        chat.expect_text("1");
+        match orders.expect_refused_auth() {
+            AuthError::At { url, error } => {
+                assert_eq!(url, backend.url().as_str(), "the URL of the auth endpoint");
                 match *error {
                     AuthError::Timeout => {
-                        assert!(matches!(flood, Answer::Trickle(_)), "{flood:?} is read until its time is over");
+                        assert!(
+                            matches!(flood, Answer::Trickle(_)),
+                            "expected a bound for {flood:?}, but it is read until its time is over"
+                        );
                     }
                     AuthError::Handler(_) | AuthError::Network(_) => {}
-                    error => panic!("{error:?}"),
+                    error => panic!("expected that the answer is given up, but the error is {error:?}"),
                 }
             }
-            other => panic!("{flood:?}: {other:?}"),
+            error => panic!("expected an error with the URL, but it is {error:?}"),
         }
     }
 }
 
-fn a_request_ends_with_its_time<A: Adapter>(world: &mut World<A>) {
+pub(super) fn a_request_ends_with_its_time<H: WithHandles>(world: &mut World<H>) {
     let backend = Backend::new([Answer::Hang]);
     let config = world.config().auth_retries(0).auth_timeout(Duration::from_millis(50));
-    let user = world.user_with(config, backend.auth(), &options());
-    user.client.connect();
+    let mut user = connecting(world, config, backend.auth());
     // More channels than the blocking adapter has helper threads: no request waits longer than its timeout for an
     // earlier one.
     let channels: Vec<_> = (0..9).map(|number| user.subscribe(&format!("private-{number}"))).collect();
-    for channel in channels {
-        let timeout = SubscribeError::Channel(SubscriptionError::Auth(AuthError::Timeout.at(backend.url())));
-        assert_eq!(A::subscribed(&channel), Err(timeout));
+    for mut channel in channels {
+        assert_eq!(channel.expect_refused_auth(), AuthError::Timeout.at(backend.url()), "the endpoint does not answer");
     }
 }
 
-fn a_proxy_that_never_ends_its_answer_is_no_way_to_the_auth_server<A: Adapter>(world: &mut World<A>) {
-    let endless = [Answer::Flood("HTTP/1.1 200 OK\r\nX: ", "y"), Answer::Flood("", "HTTP/1.1 103 Early Hints\r\n\r\n")];
-    for answer in endless {
-        let proxy = Backend::new([answer]);
-        let options = options().proxy(Proxy::http("127.0.0.1", proxy.address().port()));
-        let config = world.config().auth_retries(0).auth_timeout(Duration::from_secs(2));
-        let user = world.user_with(config, world.auth(), &options);
-        user.client.connect();
-        let error = user.until("an error", |event| matches!(event, pusher_proto::Event::ConnectionError(_)));
-        assert!(format!("{error:?}").contains("the proxy 127.0.0.1:"), "{error:?}");
-        assert_eq!(world.connection_count(), 0);
-    }
-}
-
-fn a_kept_connection_that_the_server_closed_is_no_failure<A: Adapter>(world: &mut World<A>) {
+pub(super) fn a_kept_connection_that_the_server_closed_is_no_failure<H: WithHandles>(world: &mut World<H>) {
     let refusal = Answer::new("403 Forbidden", "", "no");
     let backend = Backend::new([refusal.clone(), Answer::Close, refusal]);
-    let user = asking(world, &backend);
+    let mut user = asking(world, &backend);
+    let expected = AuthError::Http { status: 403, excerpt: "no".into(), retry_after: None }.at(backend.url());
+    // The second request goes over the connection of the first, which then ends without an answer.
     for _ in 0..2 {
         assert_eq!(
-            refused(&user),
-            AuthError::Http { status: 403, excerpt: "no".into(), retry_after: None }.at(backend.url())
+            user.subscribe("private-orders").expect_refused_auth(),
+            expected,
+            "the refusal of the auth endpoint"
         );
     }
     let requests = [backend.request(), backend.request(), backend.request()];

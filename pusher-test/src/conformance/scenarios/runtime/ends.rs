@@ -1,0 +1,55 @@
+//! How clients end.
+
+use std::time::Duration;
+
+use pusher_proto::ConnectionState;
+
+use crate::conformance::faults::Flow;
+use crate::conformance::runtime::{Next, Runtime};
+use crate::conformance::world::{PATIENCE, World};
+
+pub(super) fn a_goodbye_is_said_in_order<R: Runtime>(world: &mut World<R>) {
+    let (mut ann, mut bob) = (world.user(), world.user());
+    let (_with_ann, mut with_bob) = (ann.subscribed("private-chat"), bob.subscribed("private-chat"));
+    ann.trigger("private-chat", "client-bye", "bye");
+    ann.shut_down(PATIENCE);
+    with_bob.expect_text("bye");
+    world.await_connection_count(1);
+}
+
+pub(super) fn a_goodbye_ends_at_its_deadline<R: Runtime>(world: &mut World<R>) {
+    let mut setup = world.setup(world.config());
+    setup.close_timeout = PATIENCE;
+    let mut user = world.user_with(setup);
+    let _chat = user.subscribed("chat");
+    world.proxy().set(Flow::Silence);
+    user.shut_down(Duration::from_millis(50));
+    world.proxy().set(Flow::Pass);
+}
+
+pub(super) fn a_client_that_is_dropped_closes_its_connection<R: Runtime>(world: &mut World<R>) {
+    let mut user = world.user();
+    let channels = (user.subscribed("chat"), user.subscribed("private-orders"));
+    world.await_connection_count(1);
+    drop(user);
+    drop(channels);
+    world.await_connection_count(0);
+}
+
+pub(super) fn dropping_everything_ends_an_attempt_and_an_authorization<R: Runtime>(world: &mut World<R>) {
+    world.auth_proxy().set(Flow::Silence);
+    let mut user = world.user();
+    let mut orders = user.subscribe("private-orders");
+    world.await_auth_requests(1);
+    drop(user);
+    world.proxy().set(Flow::Silence);
+    let mut other = world.user();
+    other.until_state("connecting", |state| matches!(state, ConnectionState::Connecting { .. }));
+    drop(other);
+    let next = orders.poll();
+    assert!(
+        !matches!(next, Next::Event(_)),
+        "expected nothing on private-orders, since its authorization was not answered, but this came: {next:?}"
+    );
+    drop(orders);
+}
