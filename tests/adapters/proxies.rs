@@ -76,7 +76,7 @@ fn endless<H: WithHandles>(world: &mut World<H>) {
         let options = options().proxy(Proxy::http("127.0.0.1", listener.local_addr().unwrap().port()));
         let proxy = thread::spawn(move || {
             let (mut client, _) = listener.accept().unwrap();
-            client.read(&mut [0; 4_096]).unwrap();
+            assert_ne!(client.read(&mut [0; 4_096]).unwrap(), 0, "a request");
             client.write_all(begin.as_bytes()).unwrap();
             // Until the client gives up.
             while client.write_all(repeat.repeat(1_024).as_bytes()).is_ok() {}

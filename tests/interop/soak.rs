@@ -57,10 +57,10 @@ pub(crate) fn run_one(adapter: &str, port: &str, seconds: &str) {
     let time = Duration::from_secs(seconds);
     let report = Report::new("soak");
     report.check(&format!("{adapter}: {seconds} s of random cuts"), || match adapter {
-        Tokio::NAME => soak(Tokio, port, time),
-        AsyncStd::NAME => soak(AsyncStd, port, time),
-        Smol::NAME => soak(Smol, port, time),
-        Blocking::NAME => soak(Blocking, port, time),
+        Tokio::NAME => soak(&Tokio, port, time),
+        AsyncStd::NAME => soak(&AsyncStd, port, time),
+        Smol::NAME => soak(&Smol, port, time),
+        Blocking::NAME => soak(&Blocking, port, time),
         _ => panic!("there is no such adapter"),
     });
 }
@@ -92,7 +92,7 @@ fn room<H: WithHandles>(runtime: &H) -> ChannelName {
     ChannelName::new(format!("private-{}", runtime.about().name())).unwrap()
 }
 
-fn soak<H: WithHandles>(runtime: H, port: u16, time: Duration) -> String {
+fn soak<H: WithHandles>(runtime: &H, port: u16, time: Duration) -> String {
     warm_up();
     let node = SocketAddr::from(([127, 0, 0, 1], port));
     let auth_server = SERVERS
@@ -101,12 +101,12 @@ fn soak<H: WithHandles>(runtime: H, port: u16, time: Duration) -> String {
     let auth = format!("{}/pusher/auth", auth_server.http_url());
     let proxies: Vec<_> = (0..PROXIES).map(|_| FaultProxy::new(node)).collect();
     let guests: Vec<_> =
-        proxies.iter().flat_map(|proxy| [proxy; 2]).map(|proxy| Guest::new(&runtime, proxy.address(), &auth)).collect();
-    let control = Guest::new(&runtime, node, &auth);
+        proxies.iter().flat_map(|proxy| [proxy; 2]).map(|proxy| Guest::new(runtime, proxy.address(), &auth)).collect();
+    let control = Guest::new(runtime, node, &auth);
     wait_for("all are subscribed", PATIENCE, || {
         guests.iter().chain([&control]).all(|guest| runtime.subscription(&guest.room).is_subscribed())
     });
-    let publisher = Publisher::start(0, Api::new(port), room(&runtime).as_str(), INTERVAL);
+    let publisher = Publisher::start(0, Api::new(port), room(runtime).as_str(), INTERVAL);
 
     let rounds = (time.as_secs() / ROUND.as_secs()).max(2);
     let (mut cuts, mut first) = (0, None);

@@ -72,7 +72,6 @@ pub trait Runtime: Send + Sync + 'static {
 
 /// What comes next on a subscription or a client.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "it is matched at once and never stored")]
 pub enum Next {
     /// An event.
     Event(Event),

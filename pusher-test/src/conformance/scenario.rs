@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::world::World;
+
 /// A situation that every client meets, and the rule for it.
 ///
 /// # Examples
@@ -64,6 +66,9 @@ impl Scenario {
     }
 }
 
+/// What plays a scenario.
+pub(crate) type Play<R> = fn(&mut World<R>);
+
 /// The name, and the rule and its source below it.
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,8 +90,8 @@ macro_rules! list {
             is_for_any_server: crate::conformance::scenario::is_any!($server),
         }),+];
 
-        pub(crate) fn all<R: $bound>() -> Vec<(&'static Scenario, fn(&mut World<R>))> {
-            let plays: Vec<fn(&mut World<R>)> = vec![$($module::$name::<R>),+];
+        pub(crate) fn all<R: $bound>() -> Vec<(&'static Scenario, Play<R>)> {
+            let plays: Vec<Play<R>> = vec![$($module::$name::<R>),+];
             LIST.iter().zip(plays).collect()
         }
     };

@@ -11,7 +11,7 @@ use libtest_mimic::{Arguments, Completion, Trial};
 use super::handles::WithHandles;
 use super::leftovers::Leftovers;
 use super::runtime::{About, Runtime};
-use super::scenario::{Needs, Scenario};
+use super::scenario::{Needs, Play, Scenario};
 use super::scenarios;
 use super::server::Server;
 use super::world::{Foreign, SERVERS, World, silence_wanted_panics};
@@ -160,7 +160,7 @@ impl Suite {
         self
     }
 
-    fn add_all<R: Runtime>(&mut self, runtime: &Arc<R>, scenarios: Vec<(&'static Scenario, fn(&mut World<R>))>) {
+    fn add_all<R: Runtime>(&mut self, runtime: &Arc<R>, scenarios: Vec<(&'static Scenario, Play<R>)>) {
         let about = runtime.about();
         for (scenario, play) in scenarios {
             let of_server = self.server.as_ref().and_then(|Foreign(server)| match scenario.is_for_any_server() {

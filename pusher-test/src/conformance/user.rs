@@ -90,7 +90,7 @@ impl<R: Runtime> User<R> {
         let start = Instant::now();
         let mut skipped = VecDeque::new();
         loop {
-            match self.next_event(PATIENCE.saturating_sub(start.elapsed())) {
+            match self.take(PATIENCE.saturating_sub(start.elapsed())) {
                 Next::Event(event) if fits(&event) => return event,
                 Next::Event(event) => {
                     if skipped.len() == SHOWN {
@@ -142,7 +142,7 @@ impl<R: Runtime> User<R> {
 
     /// Returns the events of the client that have arrived and were not taken.
     pub fn rest(&mut self) -> Vec<Event> {
-        std::iter::from_fn(|| match self.next_event(Duration::ZERO) {
+        std::iter::from_fn(|| match self.take(Duration::ZERO) {
             Next::Event(event) => Some(event),
             Next::Nothing | Next::End => None,
         })
@@ -155,7 +155,7 @@ impl<R: Runtime> User<R> {
         assert!(wrong.is_empty(), "expected {what}, but these events came: {wrong:#?}");
     }
 
-    fn next_event(&mut self, limit: Duration) -> Next {
+    fn take(&mut self, limit: Duration) -> Next {
         let next = self.runtime.next_event(&mut self.client, limit);
         if let Next::Event(Event::StateChanged { current, .. }) = &next {
             self.state = current.clone();
@@ -210,7 +210,7 @@ impl<R: Runtime> Channel<R> {
     /// Waits until the subscription is confirmed for the first time, which must be the first event.
     pub(crate) fn expect_success(&mut self) {
         self.expect_confirmed();
-        let event = self.next();
+        let event = self.next_event();
         let is_success = matches!(event, Event::SubscriptionSucceeded { again: false, .. });
         assert!(
             is_success && event.is_gap(),
@@ -281,7 +281,7 @@ impl<R: Runtime> Channel<R> {
     /// # Panics
     ///
     /// If nothing comes within 20 s.
-    pub fn next(&mut self) -> Event {
+    pub fn next_event(&mut self) -> Event {
         loop {
             let event = match self.held.pop_front() {
                 Some(event) => event,
@@ -299,7 +299,7 @@ impl<R: Runtime> Channel<R> {
     ///
     /// If it is another one, or nothing comes within 20 s.
     pub fn expect_text(&mut self, text: &str) {
-        let event = self.next();
+        let event = self.next_event();
         let found = match &event {
             Event::Channel(event) => event.data().text(),
             event => panic!("expected the event {text:?} on {}, but this came: {event:?}", self.name),
@@ -309,19 +309,19 @@ impl<R: Runtime> Channel<R> {
 
     /// Checks that the next event has this name.
     pub(crate) fn expect_event(&mut self, name: &str) {
-        let event = self.next();
+        let event = self.next_event();
         assert!(event.name() == name, "expected the event {name} on {}, but this came: {event:?}", self.name);
     }
 
     /// Checks that a gap was announced, and that events come again.
     pub(crate) fn expect_recovery(&mut self, world: &World<R>) {
-        let event = self.next();
+        let event = self.next_event();
         assert!(
             matches!(event, Event::ContinuityLost { .. }) && event.is_gap(),
             "expected ContinuityLost on {} before anything else, since the connection was lost, but this came: {event:?}",
             self.name
         );
-        let event = self.next();
+        let event = self.next_event();
         assert!(
             matches!(event, Event::SubscriptionSucceeded { again: true, .. }) && !event.is_gap(),
             "expected that {} is subscribed again, but this came: {event:?}",
@@ -362,7 +362,6 @@ impl<R: Runtime> Channel<R> {
 
 impl<H: WithHandles> Channel<H> {
     /// Returns the handle of the driver.
-    #[must_use]
     pub fn handle(&self) -> &Subscription {
         self.runtime.subscription(&self.subscription)
     }

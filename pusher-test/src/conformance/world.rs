@@ -133,13 +133,11 @@ impl<R: Runtime> World<R> {
 
     /// Returns options for a client that connects through the proxy. All waits of the client are short: delays between
     /// attempts are 5 to 20 ms, and it pings after 1 s and waits 100 ms for the answer.
-    #[must_use]
     pub fn config(&self) -> ConfigBuilder {
         quick(self.config_at(self.proxy.address()))
     }
 
     /// Returns options for a client that connects without the proxy.
-    #[must_use]
     pub fn direct_config(&self) -> ConfigBuilder {
         quick(self.config_at(self.address))
     }
@@ -262,7 +260,6 @@ impl<H: WithHandles> World<H> {
     }
 
     /// Returns the authorization of a client with handles.
-    #[must_use]
     pub fn auth(&self) -> HttpAuth {
         HttpAuth::new(self.auth_url())
     }
@@ -299,7 +296,6 @@ fn start(address: SocketAddr) -> pusher_server::Server {
 /// let config = quick(Config::builder("app-key", Endpoint::host("127.0.0.1").tls(false)));
 /// assert!(config.build().is_ok());
 /// ```
-#[must_use]
 pub fn quick(config: ConfigBuilder) -> ConfigBuilder {
     config
         .reconnect_base(Duration::from_millis(5))
@@ -317,7 +313,6 @@ pub fn quick(config: ConfigBuilder) -> ConfigBuilder {
 /// let options = pusher_test::conformance::options();
 /// assert!(options.validate().is_ok());
 /// ```
-#[must_use]
 pub fn options() -> Options {
     Options::new().auto_connect(false).close_timeout(CLOSE_TIMEOUT)
 }

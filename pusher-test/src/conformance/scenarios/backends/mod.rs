@@ -3,8 +3,7 @@
 mod requests;
 
 use crate::conformance::handles::WithHandles;
-use crate::conformance::scenario::{Needs, Scenario, list};
-use crate::conformance::world::World;
+use crate::conformance::scenario::{Needs, Play, Scenario, list};
 
 list! {
     Handles for WithHandles:

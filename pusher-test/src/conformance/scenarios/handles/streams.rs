@@ -21,7 +21,7 @@ pub(super) fn a_typed_stream_has_values_and_says_where_it_has_gaps<H: WithHandle
     world.publish("numbers", "one");
     match next() {
         Some(Err(TypedError::Decode { event, .. })) => {
-            assert_eq!(event.data().text(), "one", "the payload in the error")
+            assert_eq!(event.data().text(), "one", "the payload in the error");
         }
         other => panic!("expected TypedError::Decode, since the payload is not a number, but this came: {other:?}"),
     }

@@ -104,7 +104,7 @@ pub(super) fn events_arrive_on_every_kind_of_channel<R: Runtime>(world: &mut Wor
         subscription.expect_confirmed();
         world.publish(channel, channel);
         let message = loop {
-            match subscription.next() {
+            match subscription.next_event() {
                 Event::Channel(event) => break event,
                 Event::SubscriptionSucceeded { .. } | Event::CacheMiss { .. } => {}
                 event => panic!("expected an event of {channel}, but this came: {event:?}"),
@@ -228,7 +228,7 @@ pub(super) fn every_range_of_close_codes_has_its_effect<R: Runtime>(world: &mut 
         world.handle().close_all(code, "no");
         expect_failure(&mut user, code.into());
         user.connect();
-        while chat.next().name() != "pusher:subscription_succeeded" {}
+        while chat.next_event().name() != "pusher:subscription_succeeded" {}
     }
 }
 

@@ -6,8 +6,7 @@ mod ends;
 mod user;
 
 use crate::conformance::runtime::Runtime;
-use crate::conformance::scenario::{Needs, Scenario, list};
-use crate::conformance::world::World;
+use crate::conformance::scenario::{Needs, Play, Scenario, list};
 
 list! {
     Runtime for Runtime:
