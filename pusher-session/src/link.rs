@@ -101,7 +101,8 @@ impl Link {
                 CloseReason::Dropped => Some(Input::Over(not_upgraded(upgrading.handshake.handle_end()))),
                 reason => Some(Input::Over(reason)),
             },
-            Stage::Open(open) => open.next().or_else(|| self.ended.take().map(Input::Over)),
+            // The reason stays: a socket whose stream is gone has nothing to linger for.
+            Stage::Open(open) => open.next().or_else(|| self.ended.clone().map(Input::Over)),
             Stage::Failed(reason) => reason.take().map(Input::Over),
         }
     }

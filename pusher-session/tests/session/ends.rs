@@ -76,6 +76,18 @@ fn a_reset_socket_is_replaced_and_what_was_read_before_counts() {
 }
 
 #[test]
+fn a_socket_whose_stream_is_gone_is_not_kept_for_a_goodbye() {
+    let mut stage = Stage::connected();
+    let socket = stage.socket();
+    stage.line().is_ended = true;
+    stage.settle();
+    assert!(stage.actions.contains(&Action::Close(socket)), "{:?}", stage.actions);
+    stage.session.disconnect();
+    stage.settle();
+    assert!(!stage.session.has_streams());
+}
+
+#[test]
 fn a_close_of_the_server_is_answered_before_the_stream_goes() {
     let mut stage = Stage::connected();
     stage.line().close(4200, "restart");
