@@ -5,6 +5,7 @@ use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use libtest_mimic::{Arguments, Completion, Trial};
 
@@ -181,14 +182,9 @@ impl Suite {
         play: impl FnOnce(&mut World<R>) + Send + 'static,
     ) {
         let (name, runtime, server) = (title(&runtime.about(), name), Arc::clone(runtime), self.server.clone());
+        let title = name.clone();
         let play = move || {
-            let played = catch_unwind(AssertUnwindSafe(|| play_one(&runtime, server, play)));
-            let failure = match played {
-                Ok(Ok(())) => return Ok(()),
-                Ok(Err(failure)) => failure,
-                Err(panic) => text(&*panic),
-            };
-            Err(match scenario {
+            play_one(&runtime, server, play, title).map_err(|failure| match scenario {
                 Some(scenario) => format!("{failure}\n  rule: {}\n  from: {}", scenario.rule(), scenario.source()),
                 None => failure,
             })
@@ -248,17 +244,33 @@ fn play_one<R: Runtime>(
     runtime: &Arc<R>,
     server: Option<Foreign>,
     play: impl FnOnce(&mut World<R>),
+    title: String,
 ) -> Result<(), String> {
     let about = runtime.about();
-    SERVERS.block_on(async { tokio::time::sleep(std::time::Duration::from_nanos(1)).await });
+    // A call of the runtime that does not return cannot be interrupted, but at least it is known which one it is.
+    let watchdog = SERVERS.spawn(async move {
+        tokio::time::sleep(LONG).await;
+        eprintln!(
+            "{title}: still running after {LONG:?}, so a call of the runtime has not returned; see its backtrace"
+        );
+    });
     (about.warm_up)();
     let before = Leftovers::now(&about);
-    let mut world = World::new(Arc::clone(runtime), server);
-    play(&mut world);
-    world.end();
-    before.expect_nothing_more();
-    (about.check)()
+    let played = catch_unwind(AssertUnwindSafe(|| {
+        let mut world = World::new(Arc::clone(runtime), server);
+        play(&mut world);
+        world.end();
+        before.expect_nothing_more();
+    }));
+    watchdog.abort();
+    match played {
+        Ok(()) => (about.check)(),
+        Err(panic) => Err(text(&*panic)),
+    }
 }
+
+/// Longer than any scenario waits for one thing.
+const LONG: Duration = Duration::from_secs(60);
 
 /// The message of a panic.
 fn text(panic: &(dyn Any + Send)) -> String {
