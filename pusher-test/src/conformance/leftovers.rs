@@ -79,12 +79,9 @@ impl std::fmt::Debug for Leftovers {
 
 impl Count {
     fn now(pools: &[String], tasks: &Counter) -> Self {
-        Self {
-            threads: threads(pools),
-            file_descriptors: file_descriptors(),
-            tasks: tasks(),
-            server_tasks: SERVERS.metrics().num_alive_tasks(),
-        }
+        // This also starts the runtime of the servers, which has files and threads of its own.
+        let server_tasks = SERVERS.metrics().num_alive_tasks();
+        Self { threads: threads(pools), file_descriptors: file_descriptors(), tasks: tasks(), server_tasks }
     }
 
     /// Says what there is in `now` that was not there before.
