@@ -92,7 +92,7 @@ impl Count {
             threads.iter().position(|other| other == name).map(|place| threads.swap_remove(place));
         }
         if !threads.is_empty() {
-            more.push(format!("{} more threads: {}", threads.len(), threads.join(", ")));
+            more.push(format!("{} threads too many ({})", threads.len(), threads.join(", ")));
         }
         let counts = [
             ("open files", self.file_descriptors, now.file_descriptors),

@@ -156,6 +156,7 @@
 //! with scenarios of your own, which get a [`World`].
 
 mod backend;
+mod channel;
 mod faults;
 mod futures;
 mod handles;
@@ -168,6 +169,7 @@ mod suite;
 mod user;
 mod world;
 
+pub use channel::Channel;
 pub use faults::{Cut, FaultProxy, Flow};
 pub use futures::WithFutures;
 pub use handles::{Logged, WithHandles};
@@ -177,7 +179,7 @@ pub use runtime::{About, Alive, Next, Runtime, Setup};
 pub use scenario::{Needs, Scenario};
 pub use server::Server;
 pub use suite::{Outcome, Suite, Verdict, run, run_with_handles};
-pub use user::{Channel, User};
+pub use user::User;
 pub use world::{World, options, quick};
 
 /// Returns all scenarios, in the order in which they run.

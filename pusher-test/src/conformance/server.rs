@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 /// A server of your own that clients connect to instead of the development server.
 ///
-/// The application has the id `app1`, the key `app-key` and the secret `app-secret`; clients get their authorizations from
-/// the development server, which signs with the same secret. The server listens without TLS.
+/// The application has the key `app-key` and the secret `app-secret`; clients get their authorizations from the development
+/// server, which signs with the same secret. The server listens without TLS.
 ///
 /// # Examples
 ///

@@ -90,6 +90,17 @@ struct Planned {
 }
 
 /// What came of one scenario, from [`Suite::play`].
+///
+/// # Examples
+///
+/// ```no_run
+/// use pusher_test::conformance::{Runtime, Suite, Verdict};
+///
+/// fn failures(runtime: impl Runtime) -> usize {
+///     let outcomes = Suite::new().runtime(runtime).play();
+///     outcomes.iter().filter(|outcome| matches!(outcome.verdict, Verdict::Failed(_))).count()
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Outcome {

@@ -30,6 +30,24 @@ pub(crate) const WANTED_PANIC: &str = "as the scenario wants";
 /// of one runtime.
 ///
 /// [`Suite::scenario`](super::Suite::scenario) passes one to a scenario of your own.
+///
+/// # Examples
+///
+/// A scenario of your own: after an outage of the server, the client has its channel again.
+///
+/// ```
+/// use pusher_test::conformance::{Runtime, World};
+///
+/// fn survives_an_outage<R: Runtime>(world: &mut World<R>) {
+///     let mut user = world.user();
+///     let mut chat = user.subscribed("chat");
+///     world.stop_server();
+///     world.start_server();
+///     user.until_connected();
+///     world.publish("chat", "hello");
+///     while chat.next_event().name() != "message" {}
+/// }
+/// ```
 #[derive(Debug)]
 pub struct World<R> {
     runtime: Arc<R>,

@@ -27,21 +27,22 @@ fn asking<H: WithHandles>(world: &World<H>, backend: &Backend) -> User<H> {
     connecting(world, world.config().auth_retries(0), backend.auth())
 }
 
-fn header<'r>(request: &'r str, name: &str) -> Vec<&'r str> {
+/// Checks that a request has this header once.
+fn expect_header(request: &str, name: &str, value: &str) {
     let head = request.split("\r\n\r\n").next().unwrap_or_default();
     let fields = head.lines().skip(1).filter_map(|line| line.split_once(": "));
-    fields.filter(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value).collect()
+    let found = fields.filter(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    assert!(found.eq([value]), "expected the header {name}: {value} once, but the request is\n{request}");
 }
 
 pub(super) fn an_auth_request_has_the_headers_that_backends_ask_for<H: WithHandles>(world: &mut World<H>) {
     let backend = Backend::new([Answer::new("403 Forbidden", "", "no")]);
     let user = asking(world, &backend);
-    assert_eq!(
-        refused(user),
-        AuthError::Http { status: 403, excerpt: "no".into(), retry_after: None }.at(backend.url())
-    );
+    let expected = AuthError::Http { status: 403, excerpt: "no".into(), retry_after: None }.at(backend.url());
+    assert_eq!(refused(user), expected, "the refusal of the auth endpoint");
     let request = backend.request();
-    assert!(request.starts_with("POST /broadcasting/auth?token=t0ken HTTP/1.1\r\n"), "{request}");
+    let line = "POST /broadcasting/auth?token=t0ken HTTP/1.1\r\n";
+    assert!(request.starts_with(line), "expected a request that begins with {line:?}, but it is\n{request}");
     let agent = concat!("pusher-rust/", env!("CARGO_PKG_VERSION"));
     let expected = [
         ("Host", backend.address().to_string()),
@@ -51,7 +52,7 @@ pub(super) fn an_auth_request_has_the_headers_that_backends_ask_for<H: WithHandl
         ("Content-Type", "application/x-www-form-urlencoded".into()),
     ];
     for (name, value) in expected {
-        assert_eq!(header(&request, name), [value.as_str()], "{request}");
+        expect_header(&request, name, &value);
     }
 }
 
@@ -79,11 +80,14 @@ pub(super) fn headers_of_the_application_replace_those_of_the_client<H: WithHand
         ("Authorization", "Bearer new"),
     ];
     for (name, value) in expected {
-        assert_eq!(header(&request, name), [value], "{request}");
+        expect_header(&request, name, value);
     }
     let body = request.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
-    assert!(body.starts_with(r#"{"socket_id":""#), "{body}");
-    assert_eq!(header(&request, "Content-Length"), [body.len().to_string().as_str()]);
+    assert!(
+        body.starts_with(r#"{"socket_id":""#),
+        "expected a body of JSON, as the content type says, but it is {body}"
+    );
+    expect_header(&request, "Content-Length", &body.len().to_string());
 }
 
 pub(super) fn an_expired_session_is_renewed_whatever_the_backend_calls_it<H: WithHandles>(world: &mut World<H>) {
@@ -97,12 +101,12 @@ pub(super) fn an_expired_session_is_renewed_whatever_the_backend_calls_it<H: Wit
         let auth = backend.auth().on_unauthorized(|_| {});
         let user = connecting(world, world.config().auth_retries(0), auth);
         let again = AuthError::Http { status: 403, excerpt: "asked again".into(), retry_after: None };
-        assert_eq!(refused(user), again.at(backend.url()));
+        assert_eq!(refused(user), again.at(backend.url()), "the answer to the second request, after renewing");
     }
     let backend = Backend::new([Answer::new("401 Unauthorized", "", ""), Answer::new("403 Forbidden", "", "again")]);
     let auth = backend.auth().on_unauthorized(|_| {}).unauthorized_statuses([498]);
     let user = connecting(world, world.config().auth_retries(0), auth);
-    assert_eq!(refused(user).status(), 401);
+    assert_eq!(refused(user).status(), 401, "401 is not a status that renews here");
 }
 
 pub(super) fn an_answer_that_cannot_be_used_says_what_came_but_no_secret<H: WithHandles>(world: &mut World<H>) {
@@ -118,7 +122,8 @@ pub(super) fn an_answer_that_cannot_be_used_says_what_came_but_no_secret<H: With
         let backend = Backend::new([Answer::new("200 OK", "", body)]);
         let error = refused(asking(world, &backend));
         let shown = format!("{error} {error:?}");
-        assert!(shown.contains(excerpt) && !shown.contains("t0ken"), "{shown}");
+        assert!(shown.contains(excerpt), "expected {excerpt:?} in the error, but it is {shown}");
+        assert!(!shown.contains("t0ken"), "expected no secret in the error, but it is {shown}");
     }
 }
 
@@ -139,8 +144,10 @@ pub(super) fn a_wrong_url_and_a_lost_connection_name_host_and_path_only<H: WithH
         let error = refused(asking(world, &backend));
         let shown = format!("{error} {error:?}");
         let excerpt = excerpt.replace("BACKEND", &backend.url());
-        assert!(error.to_string().starts_with(&format!("{}: ", backend.url())), "{shown}");
-        assert!(shown.contains(&excerpt) && !shown.contains("t0ken"), "{excerpt}: {shown}");
+        let url = format!("{}: ", backend.url());
+        assert!(shown.starts_with(&url), "expected an error that begins with {url:?}, but it is {shown}");
+        assert!(shown.contains(&excerpt), "expected {excerpt:?} in the error, but it is {shown}");
+        assert!(!shown.contains("t0ken"), "expected no secret in the error, but it is {shown}");
     }
 }
 
@@ -150,7 +157,8 @@ pub(super) fn an_auth_server_that_is_down_is_described_alike_by_all_adapters<H: 
     let Err(refusal) = TcpStream::connect(address) else { panic!("another program listens at {address} now") };
     let url = format!("http://{address}/auth");
     let user = connecting(world, world.config().auth_retries(0), HttpAuth::new(url.as_str()));
-    assert_eq!(refused(user), AuthError::Network(format!("{address}: {refusal}")).at(url));
+    let expected = AuthError::Network(format!("{address}: {refusal}")).at(url);
+    assert_eq!(refused(user), expected, "the error of an auth endpoint that is down");
 }
 
 pub(super) fn a_client_is_not_made_with_an_auth_url_that_cannot_be_used<H: WithHandles>(world: &mut World<H>) {
