@@ -217,7 +217,11 @@ async fn forward(
         cut = cut => cut,
     };
     if cut == Some(Cut::Reset) {
-        client.set_zero_linger().expect("a socket that is open can be reset");
+        #[expect(
+            deprecated,
+            reason = "the oldest tokio that is supported has no `set_zero_linger`; zero does not block"
+        )]
+        client.set_linger(Some(Duration::ZERO)).expect("a socket that is open can be reset");
     }
 }
 
