@@ -227,7 +227,8 @@ impl Client {
     }
 
     /// Signs in, on this connection and on all later ones, as the user that the application's server determines. The
-    /// result is [`Event::SignedIn`] or [`Event::SigninError`]. If the sign-in has failed, it is tried again.
+    /// result is [`Event::SignedIn`](pusher_proto::Event::SignedIn) or
+    /// [`Event::SigninError`](pusher_proto::Event::SigninError). If the sign-in has failed, it is tried again.
     ///
     /// # Examples
     ///

@@ -79,8 +79,8 @@ impl Client {
     /// Waits until a user is signed in or definitely refused, and returns the user; returns at once if one is signed in.
     ///
     /// Temporary failures do not end the wait: a backend that is down or busy, a server that does not answer, or a lost
-    /// connection. Each failure is an [`Event::SigninError`](pusher_proto::Event::SigninError) with the time of the next attempt. Without a connection,
-    /// this waits for one without a time limit, so use a timeout. Cancel-safe.
+    /// connection. Each failure is an [`Event::SigninError`](pusher_proto::Event::SigninError) with the time of the next
+    /// attempt. Without a connection, this waits for one without a time limit, so use a timeout. Cancel-safe.
     ///
     /// # Errors
     ///
