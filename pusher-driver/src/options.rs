@@ -171,6 +171,10 @@ pub trait OptionsExt: sealed::Sealed {
     /// Returns the proxy on the way to a host.
     #[must_use]
     fn proxy_to(&self, host: &str, port: u16, tls: bool) -> Option<&Proxy>;
+
+    /// Uses this seed unless the application has set one, for platforms where the standard library has no source of
+    /// randomness, such as `wasm32-unknown-unknown`.
+    fn or_seed(self, seed: u64) -> Self;
 }
 
 mod sealed {
@@ -191,6 +195,11 @@ impl OptionsExt for Options {
 
     fn proxy_to(&self, host: &str, port: u16, tls: bool) -> Option<&Proxy> {
         self.proxies.find(host, port, tls)
+    }
+
+    fn or_seed(mut self, seed: u64) -> Self {
+        self.seed.get_or_insert(seed);
+        self
     }
 }
 
@@ -227,6 +236,7 @@ mod tests {
     #[test]
     fn a_seed_is_kept_and_without_one_each_client_draws_its_own() {
         assert_eq!(Options::new().seed(7).draw_seed(), 7);
+        assert_eq!([Options::new().seed(7), Options::new()].map(|options| options.or_seed(8).draw_seed()), [7, 8]);
         let drawn = [(); 3].map(|()| Options::new().draw_seed());
         assert!(drawn[0] != drawn[1] && drawn[1] != drawn[2], "{drawn:?}");
     }
