@@ -36,6 +36,10 @@ export class Agent {
     channel.bind_global((event, data) => this.#report(id, name, event, data));
   }
 
+  again(id, name) {
+    this.#clients.get(id).subscribe(name);
+  }
+
   unsubscribe(id, name) {
     this.#clients.get(id).unsubscribe(name);
   }

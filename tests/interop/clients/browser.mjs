@@ -1,4 +1,4 @@
-// The web build of `pusher-js`, in pages of a browser.
+// The web build of `pusher-js`, or of `pusher-wasm`, in pages of a browser.
 
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -15,10 +15,10 @@ export class Browser {
   #listener = createServer(serve);
   #url;
 
-  /** Starts the program of a Chromium. */
-  static async start(program) {
+  /** Starts the program of a Chromium, for pages at a path: `/` has pusher-js, `/wasm` has pusher-wasm. */
+  static async start(program, path = "/") {
     const browser = new Browser();
-    browser.#url = `http://127.0.0.1:${await listen(browser.#listener)}/`;
+    browser.#url = `http://127.0.0.1:${await listen(browser.#listener)}${path}`;
     browser.#browser = await chromium.launch({ executablePath: program, args: ["--no-sandbox", "--disable-quic"] });
     return browser;
   }
@@ -40,6 +40,8 @@ export class Browser {
   }
 }
 
+const WASM = new URL("../../../pusher-wasm/pkg/", import.meta.url);
+
 const FILES = {
   "/": ["text/html; charset=utf-8", new URL("page.html", import.meta.url)],
   "/agent.js": ["text/javascript", new URL("agent.js", import.meta.url)],
@@ -47,6 +49,10 @@ const FILES = {
     "text/javascript",
     createRequire(import.meta.url).resolve("pusher-js/dist/web/pusher-with-encryption.min.js"),
   ],
+  "/wasm": ["text/html; charset=utf-8", new URL("wasm.html", import.meta.url)],
+  "/wasm/pusher.js": ["text/javascript", new URL("pusher.js", WASM)],
+  "/wasm/pusher_wasm.js": ["text/javascript", new URL("pusher_wasm.js", WASM)],
+  "/wasm/pusher_wasm_bg.wasm": ["application/wasm", new URL("pusher_wasm_bg.wasm", WASM)],
 };
 
 async function serve(request, response) {

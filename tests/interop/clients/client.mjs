@@ -116,6 +116,11 @@ export class Client {
     return new Subscription((method, ...args) => this.#world.call(method, this.id, name, ...args), events);
   }
 
+  /** Subscribes to a channel that was refused once more. */
+  async again(name) {
+    await this.#world.call("again", this.id, name);
+  }
+
   /** Signs in, and waits for the answer: who the user is. */
   async signin() {
     await this.signingIn();

@@ -14,6 +14,7 @@ import { ENCRYPTED } from "./checks/encrypted.mjs";
 import { PUBLISHING } from "./checks/publishing.mjs";
 import { TOGETHER } from "./checks/together.mjs";
 import { USERS } from "./checks/users.mjs";
+import { WASM } from "./checks/wasm.mjs";
 import { WEBHOOKS } from "./checks/webhooks.mjs";
 import { World } from "./client.mjs";
 import { Server } from "./server.mjs";
@@ -28,7 +29,11 @@ const PARTS = {
   "pusher-js": EVERYWHERE,
   echo: ECHO,
   browser: [...EVERYWHERE, ...BROWSER, ...CONSOLE],
+  wasm: WASM,
 };
+
+/** The parts that run in a browser, and the path of their page. */
+const PAGES = { browser: "/", wasm: "/wasm" };
 
 /** How long one check may take. */
 const DEADLINE_MS = 20_000;
@@ -47,19 +52,19 @@ async function play(part, check, stage) {
 }
 
 async function run(server, programs, parts) {
-  for (const part of parts.filter((part) => part !== "browser")) {
+  for (const part of parts.filter((part) => !(part in PAGES))) {
     for (const check of PARTS[part]) await play(part, check, new Stage({ server, programs, world: World.node() }));
   }
-  if (parts.includes("browser")) await runInBrowser(server, programs);
+  for (const part of parts.filter((part) => part in PAGES)) await runInBrowser(part, server, programs);
 }
 
-async function runInBrowser(server, programs) {
+async function runInBrowser(part, server, programs) {
   // Who does not want a browser needs no package for it.
   const { Browser } = await import("./browser.mjs");
-  const browser = await Browser.start(process.env.CHROMIUM ?? "/usr/bin/chromium");
+  const browser = await Browser.start(process.env.CHROMIUM ?? "/usr/bin/chromium", PAGES[part]);
   const { page, world } = await browser.open();
-  for (const check of PARTS.browser) {
-    await play("browser", check, new Stage({ server, programs, world, open: () => browser.open() }));
+  for (const check of PARTS[part]) {
+    await play(part, check, new Stage({ server, programs, world, open: () => browser.open() }));
   }
   const { PUSHER_INTEROP_SCREENSHOT: path } = process.env;
   if (path !== undefined) await page.screenshot({ path });

@@ -84,7 +84,7 @@ async function ourClientIsTheSameUserElsewhere(stage) {
   // The server reads in order, so this answer shows that it sends our client events for the user.
   await ours.subscribe("later");
   await ann.signin();
-  await ann.messages.next("pusher_internal:subscription_succeeded");
+  await ann.subscribe("later");
   await stage.publisher().sendToUser("ann", "notice", { n: 1 });
   assert.deepEqual(await ours.on().next("notice"), { n: 1 });
   assert.deepEqual(await ann.user.next("notice"), { n: 1 });

@@ -1,0 +1,78 @@
+// `pusher-wasm` in a page: what pusher-js has to show, where both are alike, and where they differ.
+
+import assert from "node:assert/strict";
+
+import { BROWSER } from "./browser.mjs";
+import { CHANNELS } from "./channels.mjs";
+import { CONNECTION } from "./connection.mjs";
+import { ENCRYPTED } from "./encrypted.mjs";
+import { TOGETHER } from "./together.mjs";
+import { USERS } from "./users.mjs";
+
+async function throwsForClientEventsThatCanNeverBeSent(stage) {
+  const client = await stage.client();
+  for (const name of ["chat", "private-encrypted-chat"]) {
+    const channel = await client.subscribe(name);
+    await assert.rejects(channel.trigger("client-message", {}), /only on private and presence channels/);
+  }
+  const events = await client.subscribe("private-events");
+  await assert.rejects(events.trigger("message", {}), /client-/);
+}
+
+async function failsForGoodWithAWrongKey(stage) {
+  const client = await stage.connecting({ key: "other" });
+  assert.equal((await client.error()).code, 4001);
+  await client.states.next("failed");
+}
+
+async function failsForGoodWhenTheServerEndsTheConnectionsOfItsUser(stage) {
+  const ann = await stage.client({ userId: "ann" });
+  await ann.signin();
+  await stage.publisher().terminateUserConnections("ann");
+  assert.equal((await ann.error()).code, 4009);
+  await ann.states.next("failed");
+}
+
+async function reportsAGapBeforeTheFirstEventAfterIt(stage) {
+  const { port } = await stage.relay();
+  const chat = await (await stage.client({ port })).subscribe("private-chat");
+  await stage.server.stop();
+  await stage.server.start();
+  await chat.next("pusher:continuity_lost");
+  await chat.succeeded();
+  await stage.publisher().trigger("private-chat", "message", { n: 1 });
+  assert.deepEqual(await chat.next("message"), { n: 1 });
+}
+
+async function triesAgainWhatTheBackendRefusedWhenAsked(stage) {
+  const backend = await stage.backend();
+  backend.refuses = true;
+  const client = await stage.client({ auth: backend.url });
+  const chat = await client.subscribing("private-chat");
+  assert.equal((await chat.next("pusher:subscription_error")).status, 403);
+  backend.refuses = false;
+  await client.again("private-chat");
+  await chat.succeeded();
+}
+
+/** Checks of pusher-js that concern its raw messages, its errors for client events, or its state after a final refusal. */
+const OTHERWISE = new Set([
+  "refusesClientEventsOnPublicChannels",
+  "answersPings",
+  "refusesAWrongKeyForGood",
+  "readsWhatTheLibraryEncrypts",
+  "sendsNoClientEventsOnEncryptedChannels",
+  "endsTheConnectionsOfAUserForGood",
+  "ourClientIsTheSameUserElsewhere",
+]);
+
+const ALIKE = [...CHANNELS, ...CONNECTION, ...ENCRYPTED, ...USERS, ...TOGETHER, ...BROWSER];
+
+export const WASM = [
+  ...ALIKE.filter((check) => !OTHERWISE.has(check.name)),
+  throwsForClientEventsThatCanNeverBeSent,
+  failsForGoodWithAWrongKey,
+  failsForGoodWhenTheServerEndsTheConnectionsOfItsUser,
+  reportsAGapBeforeTheFirstEventAfterIt,
+  triesAgainWhatTheBackendRefusedWhenAsked,
+];
