@@ -10,7 +10,7 @@ use gloo_timers::future::TimeoutFuture;
 use js_sys::{Reflect, Uint8Array};
 use pusher_driver::adapter::{Clock, Runtime};
 use pusher_driver::{HttpRequest, HttpResponse};
-use pusher_proto::{AuthError, CloseReason, Config, ConnectRequest, Instant};
+use pusher_proto::{AuthError, CloseReason, ConnectRequest, Instant};
 use send_wrapper::SendWrapper;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -32,13 +32,7 @@ extern "C" {
 /// What one client needs from the browser.
 #[derive(Debug)]
 pub(crate) struct Browser {
-    max_frame_len: usize,
-}
-
-impl Browser {
-    pub(crate) fn new(config: &Config) -> Self {
-        Self { max_frame_len: config.max_frame_len() }
-    }
+    pub(crate) max_frame_len: usize,
 }
 
 /// The standard library has no clocks on this target.
@@ -132,7 +126,7 @@ fn network(error: JsValue) -> AuthError {
 
 /// The text of an exception.
 pub(crate) fn message(error: &JsValue) -> String {
-    error.dyn_ref::<js_sys::Error>().map_or_else(|| format!("{error:?}"), |error| error.message().into())
+    error.unchecked_ref::<js_sys::Object>().to_string().into()
 }
 
 /// A time of the browser, which may be negative if clocks were changed.

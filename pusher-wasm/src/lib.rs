@@ -65,7 +65,7 @@ pub fn connect(config: Config, authorizer: impl Authorizer) -> Result<Client, In
 /// # }
 /// ```
 pub fn connect_with(config: Config, authorizer: impl Authorizer, options: &Options) -> Result<Client, InvalidConfig> {
-    let browser = Browser::new(&config);
+    let browser = Browser { max_frame_len: config.max_frame_len() };
     let options = options.clone().or_seed(js_sys::Math::random().to_bits());
     let (client, connection) = Connection::new(config, authorizer, browser, &options)?;
     let page = Page::listen(client.downgrade());
