@@ -122,7 +122,6 @@ pub enum Message {
 pub struct ReceivedMessages {
     messages: Vec<Received>,
     missed: u64,
-    end: Mark,
 }
 
 /// A position among the messages that clients send: after all that have been received so far. The default is before the
@@ -173,11 +172,6 @@ impl ReceivedMessages {
         &self.messages
     }
 
-    /// The mark behind the last message.
-    pub(crate) fn end(&self) -> Mark {
-        self.end
-    }
-
     pub(crate) fn into_messages(self) -> Vec<Received> {
         self.messages
     }
@@ -195,9 +189,9 @@ impl ReceivedMessages {
         messages.filter(|message| matches!(message, Message::ClientEvent { .. })).collect()
     }
 
-    /// Returns the channels to which clients have asked to subscribe, in order.
+    /// Returns the channels to which clients have asked to subscribe, in order, including refused ones.
     #[must_use]
-    pub fn subscribes(&self) -> Vec<&str> {
+    pub fn subscribed_channels(&self) -> Vec<&str> {
         let mut channels = Vec::new();
         for received in &self.messages {
             if let Message::Subscribe { channel } = &received.message {
@@ -249,7 +243,7 @@ impl Envelope<'_> {
     }
 }
 
-/// The frames, which are read only when somebody asks.
+/// The frames, which are parsed only on request.
 #[derive(Default)]
 pub(crate) struct Journal {
     frames: VecDeque<(ConnectionId, Frame)>,
@@ -279,18 +273,31 @@ impl Journal {
         Mark(self.dropped + self.frames.len() as u64)
     }
 
-    pub(crate) fn since(&self, mark: Mark) -> ReceivedMessages {
+    /// Copies what is after the mark, which is cheap: texts are shared. It is read without the server's lock.
+    pub(crate) fn since(&self, mark: Mark) -> Excerpt {
         let known = usize::try_from(mark.0.saturating_sub(self.dropped)).unwrap_or(usize::MAX);
-        let received = |(connection, frame): &(ConnectionId, Frame)| Received {
-            connection: *connection,
-            frame: frame.clone(),
-            message: Message::read(frame),
-        };
-        ReceivedMessages {
-            messages: self.frames.iter().skip(known).map(received).collect(),
+        Excerpt {
+            frames: self.frames.iter().skip(known).cloned().collect(),
             missed: self.dropped.saturating_sub(mark.0),
             end: self.end(),
         }
+    }
+}
+
+/// A part of a journal.
+pub(crate) struct Excerpt {
+    frames: Vec<(ConnectionId, Frame)>,
+    missed: u64,
+    pub(crate) end: Mark,
+}
+
+impl Excerpt {
+    pub(crate) fn read(self) -> ReceivedMessages {
+        let messages = self.frames.into_iter().map(|(connection, frame)| {
+            let message = Message::read(&frame);
+            Received { connection, frame, message }
+        });
+        ReceivedMessages { messages: messages.collect(), missed: self.missed }
     }
 }
 
@@ -367,18 +374,18 @@ mod tests {
         for number in 0..5_000 {
             journal.write(client, &text(&number.to_string()));
         }
-        let all = journal.since(Mark::default());
+        let all = journal.since(Mark::default()).read();
         assert_eq!((all.messages().len(), all.missed()), (4_096, 904));
         assert_eq!(all.messages()[0].frame, text("904"));
-        assert_eq!(journal.since(Mark(4_999)).messages().len(), 1);
-        assert_eq!(journal.since(journal.end()).messages(), []);
+        assert_eq!(journal.since(Mark(4_999)).read().messages().len(), 1);
+        assert_eq!(journal.since(journal.end()).read().messages(), []);
 
         for _ in 0..5 {
             journal.write(client, &text(&"x".repeat(1_024 * 1_024)));
         }
-        let all = journal.since(Mark::default());
+        let all = journal.since(Mark::default()).read();
         assert_eq!((all.messages().len(), all.missed()), (4, 5_001));
         journal.write(client, &text(&"x".repeat(5 * 1_024 * 1_024)));
-        assert_eq!((journal.len, journal.since(Mark::default()).missed()), (0, 5_006));
+        assert_eq!((journal.len, journal.since(Mark::default()).read().missed()), (0, 5_006));
     }
 }

@@ -169,7 +169,8 @@ impl Handle {
         self.shared.with_model(|model, _| model.refuse_subscriptions(channel.clone(), refuse));
     }
 
-    /// While refusing, the auth endpoints answer 403.
+    /// While refusing, the auth endpoints answer 403. This replaces a status that [`auth_status`](Self::auth_status) has set,
+    /// and its end ends that as well.
     pub fn refuse_auth(&self, refuse: bool) {
         self.auth_status(refuse.then_some(403));
     }
@@ -237,7 +238,7 @@ impl Handle {
 /// # Messages by hand
 ///
 /// They wait in the same queues as the server's own messages. The server does not know what they mean: after a
-/// `subscription_succeeded` by hand, for example, nobody is subscribed.
+/// `subscription_succeeded` by hand, for example, no client is subscribed.
 impl Handle {
     /// Sends any text to one socket. Returns whether it is open.
     ///

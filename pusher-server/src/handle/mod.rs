@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use pusher_proto::server::{ApiError, Attributes, ConnectionId, Publication};
+use pusher_proto::server::{ApiError, Attributes, ConnectionId, Publication, Server as Model};
 use pusher_proto::signing::MasterKey;
 use pusher_proto::{ChannelName, SocketId, Text};
 
@@ -73,15 +73,7 @@ impl Handle {
     /// Returns the connections, the oldest first.
     #[must_use]
     pub fn connections(&self) -> Vec<ConnectionState> {
-        self.shared.with_model(|model, _| {
-            let state = |(connection, socket_id): (ConnectionId, &SocketId)| ConnectionState {
-                connection,
-                socket_id: socket_id.clone(),
-                user_id: model.user(connection).map(str::to_owned),
-                channels: model.subscriptions(connection).cloned().collect(),
-            };
-            model.connections().map(state).collect()
-        })
+        self.shared.with_model(|model, _| connections(model))
     }
 
     /// Returns the ids of the users of a presence channel, in the order in which they joined.
@@ -162,7 +154,8 @@ impl Handle {
     /// ```
     #[must_use]
     pub fn received_since(&self, mark: Mark) -> ReceivedMessages {
-        self.shared.state().journal.since(mark)
+        let excerpt = self.shared.state().journal.since(mark);
+        excerpt.read()
     }
 
     /// Returns a mark behind everything that clients have sent so far.
@@ -180,6 +173,16 @@ impl Handle {
     pub fn activities(&self) -> Activities {
         self.shared.announcer.watch()
     }
+}
+
+fn connections(model: &Model) -> Vec<ConnectionState> {
+    let state = |(connection, socket_id): (ConnectionId, &SocketId)| ConnectionState {
+        connection,
+        socket_id: socket_id.clone(),
+        user_id: model.user(connection).map(str::to_owned),
+        channels: model.subscriptions(connection).cloned().collect(),
+    };
+    model.connections().map(state).collect()
 }
 
 impl fmt::Debug for Handle {

@@ -8,7 +8,7 @@ use pusher_proto::ChannelName;
 use pusher_proto::server::{ConnectionId, Server as Model};
 use tokio::time::timeout;
 
-use super::{ConnectionState, Handle};
+use super::{ConnectionState, Handle, connections};
 use crate::hub::State;
 use crate::journal::{Mark, Received};
 
@@ -40,14 +40,14 @@ impl Handle {
     /// # }
     /// ```
     pub async fn wait_for_connection(&self, count: usize, limit: Duration) -> Result<Vec<ConnectionState>, WaitError> {
-        let found = self.shared.found(|state| (state.model.connections().len() >= count).then_some(()));
-        match timeout(limit, found).await {
-            Ok(()) => Ok(self.connections()),
-            Err(_) => {
-                Err(self
-                    .wait_error(limit, format_args!("{} of {count} clients are connected", self.connection_count())))
-            }
-        }
+        // In one step, because a client may leave.
+        let found = self.shared.found(|state| {
+            let is_enough = state.model.connections().len() >= count;
+            is_enough.then(|| connections(&state.model))
+        });
+        timeout(limit, found).await.map_err(|_| {
+            self.wait_error(limit, format_args!("{} of {count} clients are connected", self.connection_count()))
+        })
     }
 
     /// Waits until at least `count` clients are subscribed to a channel, and returns their connections, the oldest first.
@@ -138,10 +138,10 @@ impl Handle {
         let found = async {
             loop {
                 let new = |state: &State| (state.journal.end() > next).then(|| state.journal.since(next));
-                let received = self.shared.found(new).await;
-                next = received.end();
+                let excerpt = self.shared.found(new).await;
+                next = excerpt.end;
                 // Without the lock, because the test may use the handle.
-                if let Some(found) = received.into_messages().into_iter().find(&mut is_wanted) {
+                if let Some(found) = excerpt.read().into_messages().into_iter().find(&mut is_wanted) {
                     return found;
                 }
             }

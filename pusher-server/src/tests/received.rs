@@ -22,7 +22,7 @@ async fn the_server_tells_exactly_which_client_events_were_sent() {
     assert_eq!(first.connection, handle.connections()[0].connection);
     let received = handle.received();
     assert_eq!(received.client_events(), [&typing]);
-    assert_eq!((received.subscribes(), received.missed()), (vec!["private-a"], 0));
+    assert_eq!((received.subscribed_channels(), received.missed()), (vec!["private-a"], 0));
 
     let mark = handle.mark();
     client.send(r#"{"event":"pusher:unsubscribe","data":{"channel":"private-a"}}"#).await;
