@@ -51,7 +51,7 @@ class Emitter {
       try {
         if ((bound.event ?? event) === event) bound.callback.apply(bound.context ?? globalThis, args);
       } catch (error) {
-        reportError(error);
+        globalThis.reportError?.(error);
       }
     }
   }
@@ -225,14 +225,16 @@ class User extends Emitter {
 /** What the Rust part calls. */
 class Host {
   #options;
-  #sides;
+  #channel;
+  #user;
 
   constructor(options, emit) {
     const { wsHost, wsPort = 80, wssPort = 443, wsPath = "", forceTLS = true } = options;
     const channel = options.channelAuthorization ?? { endpoint: options.authEndpoint, ...options.auth };
     const user = options.userAuthentication ?? {};
     const absolute = (url) => new URL(url, globalThis.location?.href).href;
-    this.#sides = [channel, user];
+    this.#channel = channel;
+    this.#user = user;
     this.#options = {
       ...options,
       url: wsHost && (forceTLS ? `wss://${wsHost}:${wssPort}/` : `ws://${wsHost}:${wsPort}/`) + wsPath.replace(/^\/+/, ""),
@@ -250,17 +252,24 @@ class Host {
     return this.#options[option];
   }
 
-  /** Headers or parameters of a request: those that were given, and those that a function returns. */
-  credentials(isUser, name) {
-    const side = this.#sides[Number(isUser)];
-    return Object.entries({ ...side[name], ...side[`${name}Provider`]?.() }).map(([name, value]) => [name, String(value)]);
+  /**
+   * Headers or parameters of a request, names and values in turn: those that were given, and those that a function
+   * returns. Without a channel, the request is for a sign-in, as in `authorize`.
+   */
+  credentials(channelName, name) {
+    const side = this.#side(channelName);
+    return Object.entries({ ...side[name], ...side[`${name}Provider`]?.() }).flat().map(String);
   }
 
   /** The answer of the application's function as JSON, if there is such a function. */
-  authorize(isUser, socketId, channelName) {
-    const handler = this.#sides[Number(isUser)].customHandler;
+  authorize(channelName, socketId) {
+    const handler = this.#side(channelName).customHandler;
     return handler && new Promise((resolve, reject) => {
       handler({ socketId, channelName }, (error, data) => (error ? reject(error) : resolve(JSON.stringify(data))));
     });
+  }
+
+  #side(channelName) {
+    return channelName === undefined ? this.#user : this.#channel;
   }
 }

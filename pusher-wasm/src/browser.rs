@@ -26,7 +26,9 @@ extern "C" {
     // Members of the global object in pages and in workers.
     #[wasm_bindgen(js_namespace = performance, js_name = now)]
     fn monotonic_millis() -> f64;
-    fn fetch(request: &Request) -> js_sys::Promise;
+    // Pages replace this function, and what replaces it may throw.
+    #[wasm_bindgen(catch)]
+    fn fetch(request: &Request) -> Result<js_sys::Promise, JsValue>;
 }
 
 /// What one client needs from the browser.
@@ -81,7 +83,7 @@ async fn post(request: HttpRequest) -> Result<HttpResponse, AuthError> {
     options.set_redirect(RequestRedirect::Manual);
     options.set_signal(Some(&abort.0.signal()));
     let request = Request::new_with_str_and_init(&request.url, &options).map_err(network)?;
-    let response: Response = JsFuture::from(fetch(&request)).await.map_err(network)?.unchecked_into();
+    let response: Response = JsFuture::from(fetch(&request).map_err(network)?).await.map_err(network)?.unchecked_into();
     // The browser tells neither the status nor the target of a redirect.
     let is_redirect = response.type_() == ResponseType::Opaqueredirect;
     let mut answer = HttpResponse::new(if is_redirect { 302 } else { response.status() });

@@ -1,15 +1,15 @@
 //! What `js/pusher.js` needs, which is the JavaScript API in the shape of pusher-js.
 
 use std::cell::RefCell;
+use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
-use js_sys::{Array, JSON, Object, Promise, Reflect};
+use js_sys::{JSON, Object, Promise, Reflect};
 use pusher_driver::{AuthCall, Authorizer, Client, HttpAuth, Subscription, WeakClient};
 use pusher_proto::{
-    AuthError, AuthRequest, AuthResponse, AuthSubject, ChannelName, CloseReason, Config, ConfigBuilder,
-    ConnectionError, ConnectionState, Data, Endpoint, Event, InvalidConfig, Members, SigninError, SubscriptionError,
-    TriggerError, with_causes,
+    AuthError, AuthResponse, ChannelName, CloseReason, Config, ConfigBuilder, ConnectionError, ConnectionState, Data,
+    Endpoint, Event, InvalidConfig, Members, SigninError, SubscriptionError, TriggerError, with_causes,
 };
 use send_wrapper::SendWrapper;
 use wasm_bindgen::prelude::*;
@@ -26,13 +26,17 @@ extern "C" {
     fn text(this: &Host, option: &str) -> Option<String>;
     #[wasm_bindgen(method)]
     fn number(this: &Host, option: &str) -> Option<u32>;
-    #[wasm_bindgen(method)]
-    fn emit(this: &Host, kind: &str, channel: Option<&str>, event: &str, data: JsValue, more: JsValue);
-    #[wasm_bindgen(method)]
-    fn credentials(this: &Host, user: bool, name: &str) -> Array;
-    #[wasm_bindgen(method)]
-    fn authorize(this: &Host, user: bool, socket: &str, channel: Option<&str>) -> Option<Promise>;
+    // What follows calls functions of the application. An exception that is not caught here would skip the destructors
+    // of everything that is being polled, and leave the client locked.
+    #[wasm_bindgen(method, catch)]
+    fn emit(this: &Host, kind: &str, channel: Option<&str>, event: &str, data: JsValue, more: JsValue) -> Caught<()>;
+    #[wasm_bindgen(method, catch)]
+    fn credentials(this: &Host, channel: Option<&str>, name: &str) -> Caught<Vec<String>>;
+    #[wasm_bindgen(method, catch)]
+    fn authorize(this: &Host, channel: Option<&str>, socket: &str) -> Caught<Option<Promise>>;
 }
+
+type Caught<T> = Result<T, JsValue>;
 
 /// A client.
 #[wasm_bindgen]
@@ -50,7 +54,7 @@ impl Core {
     /// If an option cannot be used.
     #[wasm_bindgen(constructor)]
     pub fn new(key: &str, host: &Host) -> Result<Core, JsError> {
-        let auth = Auth::new(host);
+        let auth = Auth(SendWrapper::new(host.clone()));
         let client = config(key, host).and_then(|config| crate::connect(config, auth));
         let client = client.map_err(|error| JsError::new(&with_causes(&error).to_string()))?;
         let parts = SendWrapper::new((host.clone(), client.downgrade()));
@@ -143,6 +147,7 @@ fn config(key: &str, host: &Host) -> Result<Config, InvalidConfig> {
 /// Passes an event on to JavaScript.
 fn pass_on(host: &Host, client: &WeakClient, event: &Event) {
     let nothing = JsValue::UNDEFINED;
+    let text = |error: &dyn Error| JsValue::from(with_causes(error).to_string());
     let (kind, data, more) = match event {
         Event::Channel(event) => ("channel", parsed(event.data()), event.user_id().into()),
         Event::Connection(event) => ("client", parsed(event.data()), nothing),
@@ -157,33 +162,29 @@ fn pass_on(host: &Host, client: &WeakClient, event: &Event) {
         }
         Event::StateChanged { current, .. } => ("state", current.name().into(), nothing),
         Event::Unavailable => ("state", event.name().into(), nothing),
-        Event::ConnectionError(error) => ("error", with_causes(error).to_string().into(), code(error).into()),
-        Event::SubscriptionError { error, .. } => {
-            let status = match error {
-                SubscriptionError::Auth(error) => Some(error.status().into()),
-                SubscriptionError::Refused(error) => error.code,
-                _ => None,
-            };
-            ("refused", with_causes(error).to_string().into(), status.into())
-        }
-        Event::SigninError { error, .. } => {
-            let status = if let SigninError::Auth(error) = error { Some(error.status()) } else { None };
-            ("refused", with_causes(error).to_string().into(), status.into())
-        }
+        Event::ConnectionError(error) => ("error", text(error), code(error).into()),
+        Event::SubscriptionError { error, .. } => match error {
+            SubscriptionError::Auth(auth) => ("refused", text(error), auth.status().into()),
+            SubscriptionError::Refused(server) => ("refused", text(error), server.code.into()),
+            _ => ("refused", text(error), nothing),
+        },
+        Event::SigninError { error, .. } => match error {
+            SigninError::Auth(auth) => ("refused", text(error), auth.status().into()),
+            _ => ("refused", text(error), nothing),
+        },
         Event::SubscriptionSucceeded { .. } => ("succeeded", nothing.clone(), nothing),
         Event::SubscriptionCount { count, .. } => ("count", (*count as f64).into(), nothing),
         Event::MemberAdded { member, .. }
         | Event::MemberRemoved { member, .. }
         | Event::MemberUpdated { member, .. } => ("member", member.id.as_str().into(), parsed(&member.info)),
         Event::SignedIn { data, .. } => ("signin", data.text().as_ref().into(), nothing),
-        Event::DecryptionError { event, error, .. } => {
-            ("lost", event.as_str().into(), with_causes(error).to_string().into())
-        }
+        Event::DecryptionError { event, error, .. } => ("lost", event.as_str().into(), text(error)),
         Event::CacheMiss { .. } | Event::ContinuityLost { .. } => ("channel", Object::new().into(), nothing),
         Event::UserContinuityLost { .. } => ("user", Object::new().into(), nothing),
         _ => return,
     };
-    host.emit(kind, event.channel().map(ChannelName::as_str), event.name(), data, more);
+    // What a callback throws was reported, if the page can report it.
+    let _ = host.emit(kind, event.channel().map(ChannelName::as_str), event.name(), data, more);
 }
 
 /// The code that the server sent, if it sent one.
@@ -214,54 +215,34 @@ fn infos(members: &Members) -> Object {
 }
 
 /// Asks the endpoints, or the functions, of the application.
-struct Auth {
-    http: HttpAuth,
-    host: SendWrapper<Host>,
-}
+struct Auth(SendWrapper<Host>);
 
 impl Auth {
-    fn new(host: &Host) -> Self {
-        let (headers, params) = (SendWrapper::new(host.clone()), SendWrapper::new(host.clone()));
-        let http = HttpAuth::new(host.text("channelEndpoint").unwrap_or_default())
-            .user_endpoint(host.text("userEndpoint").unwrap_or_default())
-            .headers_with(move |request| pairs(&headers, request, "headers"))
-            .params_with(move |request| pairs(&params, request, "params"));
-        Self { http, host: SendWrapper::new(host.clone()) }
-    }
-
-    /// Calls the function of the application, if there is one.
-    fn ask(
-        &self,
-        request: &AuthRequest,
-    ) -> Option<impl Future<Output = Result<AuthResponse, AuthError>> + Send + use<>> {
-        let channel = request.subject.channel().map(ChannelName::as_str);
-        let promise = self.host.authorize(is_user(request), request.socket_id.as_str(), channel)?;
-        Some(SendWrapper::new(async move {
-            let json = JsFuture::from(promise).await.map_err(|error| AuthError::Handler(message(&error)))?;
-            AuthResponse::from_http(200, json.as_string().unwrap_or_default().as_bytes(), None)
-        }))
+    fn http(&self) -> HttpAuth {
+        let url = |option| self.0.text(option).unwrap_or_default();
+        HttpAuth::new(url("channelEndpoint")).user_endpoint(url("userEndpoint"))
     }
 }
 
 impl Authorizer for Auth {
-    async fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
-        match self.ask(call.request()) {
-            Some(answer) => answer.await,
-            None => self.http.authorize(call).await,
-        }
+    fn authorize(&self, call: &AuthCall) -> impl Future<Output = Result<AuthResponse, AuthError>> + Send {
+        SendWrapper::new(async move {
+            let (host, request) = (&self.0, call.request());
+            let channel = request.subject.channel().map(ChannelName::as_str);
+            let thrown = |error| AuthError::Handler(message(&error));
+            if let Some(promise) = host.authorize(channel, request.socket_id.as_str()).map_err(thrown)? {
+                let json = JsFuture::from(promise).await.map_err(thrown)?;
+                return AuthResponse::from_http(200, json.as_string().unwrap_or_default().as_bytes(), None);
+            }
+            let pairs = |name| host.credentials(channel, name).map_err(thrown);
+            let http = self.http();
+            let http = pairs("headers")?.chunks_exact(2).fold(http, |http, pair| http.header(&pair[0], &*pair[1]));
+            let http = pairs("params")?.chunks_exact(2).fold(http, |http, pair| http.param(&pair[0], &*pair[1]));
+            http.authorize(call).await
+        })
     }
 
     fn validate(&self) -> Result<(), InvalidConfig> {
-        self.http.validate()
+        self.http().validate()
     }
-}
-
-fn pairs(host: &Host, request: &AuthRequest, name: &str) -> Vec<(String, String)> {
-    let pairs = host.credentials(is_user(request), name);
-    let text = |pair: &JsValue, at| Reflect::get_u32(pair, at).ok()?.as_string();
-    pairs.iter().filter_map(|pair| Some((text(&pair, 0)?, text(&pair, 1)?))).collect()
-}
-
-fn is_user(request: &AuthRequest) -> bool {
-    matches!(request.subject, AuthSubject::User)
 }

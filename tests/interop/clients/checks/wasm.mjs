@@ -8,6 +8,7 @@ import { CONNECTION } from "./connection.mjs";
 import { ENCRYPTED } from "./encrypted.mjs";
 import { TOGETHER } from "./together.mjs";
 import { USERS } from "./users.mjs";
+import { APP } from "../server.mjs";
 
 async function throwsForClientEventsThatCanNeverBeSent(stage) {
   const client = await stage.client();
@@ -55,6 +56,54 @@ async function triesAgainWhatTheBackendRefusedWhenAsked(stage) {
   await chat.succeeded();
 }
 
+/** Calls a function in a page of its own, with a key and options for clients, and with `next` for events. */
+async function inPage(stage, call) {
+  const { page } = await stage.open();
+  stage.atEnd(() => page.close());
+  await page.evaluate(() => {
+    window.next = (emitter, event) => new Promise((resolve) => emitter.bind(event, resolve));
+  });
+  const { port, url } = stage.server;
+  const options = { wsHost: "127.0.0.1", wsPort: port, forceTLS: false, authEndpoint: `${url}/pusher/auth` };
+  return page.evaluate(call, { key: APP.key, options });
+}
+
+async function survivesProvidersThatThrow(stage) {
+  const errors = await inPage(stage, async ({ key, options }) => {
+    const errors = [];
+    for (const name of ["headersProvider", "paramsProvider"]) {
+      let calls = 0;
+      const provider = () => {
+        calls += 1;
+        if (calls === 1) throw new Error("no token yet");
+        return { "x-csrf-token": "token" };
+      };
+      const channelAuthorization = { endpoint: options.authEndpoint, [name]: provider };
+      const pusher = new Pusher(key, { ...options, channelAuthorization });
+      errors.push((await next(pusher.subscribe("private-chat"), "pusher:subscription_error")).error);
+      await next(pusher.subscribe("private-chat"), "pusher:subscription_succeeded");
+    }
+    return errors;
+  });
+  for (const error of errors) assert.match(error, /: Error: no token yet$/);
+}
+
+async function survivesCallbacksWhoseErrorsCannotBeReported(stage) {
+  await inPage(stage, async ({ key, options }) => {
+    const throws = () => {
+      throw new Error("on purpose");
+    };
+    for (const reportError of [undefined, throws]) {
+      window.reportError = reportError;
+      const pusher = new Pusher(key, options);
+      const connected = next(pusher.connection, "connected");
+      pusher.connection.bind("connected", throws);
+      await connected;
+      await next(pusher.subscribe("chat"), "pusher:subscription_succeeded");
+    }
+  });
+}
+
 /** Checks of pusher-js that concern its raw messages, its errors for client events, or its state after a final refusal. */
 const OTHERWISE = new Set([
   "refusesClientEventsOnPublicChannels",
@@ -75,4 +124,6 @@ export const WASM = [
   failsForGoodWhenTheServerEndsTheConnectionsOfItsUser,
   reportsAGapBeforeTheFirstEventAfterIt,
   triesAgainWhatTheBackendRefusedWhenAsked,
+  survivesProvidersThatThrow,
+  survivesCallbacksWhoseErrorsCannotBeReported,
 ];
