@@ -128,7 +128,11 @@ fn network(error: JsValue) -> AuthError {
 
 /// The text of an exception.
 pub(crate) fn message(error: &JsValue) -> String {
-    error.unchecked_ref::<js_sys::Object>().to_string().into()
+    match error.dyn_ref::<js_sys::Error>() {
+        Some(error) => error.to_string().into(),
+        // Anything can be thrown, also what cannot be converted to a string.
+        None => error.as_string().unwrap_or_else(|| format!("{error:?}")),
+    }
 }
 
 /// A time of the browser, which may be negative if clocks were changed.

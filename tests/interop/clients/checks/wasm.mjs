@@ -104,6 +104,22 @@ async function survivesCallbacksWhoseErrorsCannotBeReported(stage) {
   });
 }
 
+async function refusesWhateverAHandlerThrows(stage) {
+  const errors = await inPage(stage, async ({ key, options }) => {
+    const thrown = [null, undefined, Object.create(null), "a text", new Error("an error")];
+    const names = thrown.map((_, index) => `private-${index}`);
+    const customHandler = () => {
+      throw thrown.shift();
+    };
+    const pusher = new Pusher(key, { ...options, channelAuthorization: { customHandler } });
+    const errors = [];
+    for (const name of names) errors.push((await next(pusher.subscribe(name), "pusher:subscription_error")).error);
+    return errors;
+  });
+  const causes = errors.map((error) => error.replace(/^.*authorization failed: /, ""));
+  assert.deepEqual(causes, ["JsValue(null)", "JsValue(undefined)", "JsValue(Object({}))", "a text", "Error: an error"]);
+}
+
 /** Checks of pusher-js that concern its raw messages, its errors for client events, or its state after a final refusal. */
 const OTHERWISE = new Set([
   "refusesClientEventsOnPublicChannels",
@@ -126,4 +142,5 @@ export const WASM = [
   triesAgainWhatTheBackendRefusedWhenAsked,
   survivesProvidersThatThrow,
   survivesCallbacksWhoseErrorsCannotBeReported,
+  refusesWhateverAHandlerThrows,
 ];
