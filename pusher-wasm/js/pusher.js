@@ -232,14 +232,13 @@ class Host {
     const { wsHost, wsPort = 80, wssPort = 443, wsPath = "", forceTLS = true } = options;
     const channel = options.channelAuthorization ?? { endpoint: options.authEndpoint, ...options.auth };
     const user = options.userAuthentication ?? {};
-    const absolute = (url) => new URL(url, globalThis.location?.href).href;
     this.#channel = channel;
     this.#user = user;
     this.#options = {
       ...options,
       url: wsHost && (forceTLS ? `wss://${wsHost}:${wssPort}/` : `ws://${wsHost}:${wsPort}/`) + wsPath.replace(/^\/+/, ""),
-      channelEndpoint: absolute(channel.endpoint ?? "/pusher/auth"),
-      userEndpoint: absolute(user.endpoint ?? "/pusher/user-auth"),
+      channelEndpoint: absolute(channel.endpoint, "/pusher/auth"),
+      userEndpoint: absolute(user.endpoint, "/pusher/user-auth"),
     };
     this.emit = emit;
   }
@@ -257,6 +256,8 @@ class Host {
    * returns. Without a channel, the request is for a sign-in, as in `authorize`.
    */
   credentials(channelName, name) {
+    const endpoint = channelName === undefined ? "userEndpoint" : "channelEndpoint";
+    if (!this.#options[endpoint]) throw new Error("the options need an absolute endpoint, since there is no base URL");
     const side = this.#side(channelName);
     return Object.entries({ ...side[name], ...side[`${name}Provider`]?.() }).flat().map(String);
   }
@@ -271,5 +272,14 @@ class Host {
 
   #side(channelName) {
     return channelName === undefined ? this.#user : this.#channel;
+  }
+}
+
+/** The URL of an endpoint. Where there is no base URL, as in a worker from a blob, there is no default endpoint. */
+function absolute(given, standard) {
+  try {
+    return new URL(given ?? standard, globalThis.document?.baseURI ?? globalThis.location?.href).href;
+  } catch {
+    return given;
   }
 }

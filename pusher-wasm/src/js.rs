@@ -219,7 +219,8 @@ struct Auth(SendWrapper<Host>);
 
 impl Auth {
     fn http(&self) -> HttpAuth {
-        let url = |option| self.0.text(option).unwrap_or_default();
+        // Nothing is sent to the stand-in, because `credentials` throws if there is no endpoint.
+        let url = |option| self.0.text(option).unwrap_or_else(|| "https://endpoint.invalid".into());
         HttpAuth::new(url("channelEndpoint")).user_endpoint(url("userEndpoint"))
     }
 }

@@ -120,6 +120,53 @@ async function refusesWhateverAHandlerThrows(stage) {
   assert.deepEqual(causes, ["JsValue(null)", "JsValue(undefined)", "JsValue(Object({}))", "a text", "Error: an error"]);
 }
 
+async function needsAnEndpointOnlyForPrivateChannelsWhereThereIsNoUrl(stage) {
+  const [succeeded, missing, relative] = await inPage(stage, ({ key, options }) => {
+    const main = async (url, key, { authEndpoint, ...options }) => {
+      const next = (emitter, event) => new Promise((resolve) => emitter.bind(event, resolve));
+      const { default: init, Pusher } = await import(url);
+      await init();
+      const pusher = new Pusher(key, options);
+      await next(pusher.subscribe("chat"), "pusher:subscription_succeeded");
+      const { error } = await next(pusher.subscribe("private-chat"), "pusher:subscription_error");
+      const chat = new Pusher(key, { ...options, authEndpoint }).subscribe("private-chat");
+      await next(chat, "pusher:subscription_succeeded");
+      try {
+        new Pusher(key, { ...options, authEndpoint: "/pusher/auth" });
+      } catch ({ message }) {
+        return [chat.subscribed, error, message];
+      }
+    };
+    const args = [new URL("/wasm/pusher.js", location).href, key, options].map((arg) => JSON.stringify(arg));
+    const source = `(${main})(${args}).catch((error) => [error.message]).then((result) => postMessage(result))`;
+    const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+    return new Promise((resolve, reject) => {
+      const worker = new Worker(url, { type: "module" });
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.onerror = ({ message }) => reject(new Error(message));
+    });
+  });
+  assert.equal(succeeded, true);
+  assert.match(missing, /the options need an absolute endpoint/);
+  assert.match(relative, /the URL of the auth endpoint must have the form/);
+}
+
+async function asksTheServerOfThePageAroundAFrameWithoutAUrl(stage) {
+  const [error, origin] = await inPage(stage, ({ key, options }) => {
+    const main = async (key, { authEndpoint, ...options }) => {
+      const { default: init, Pusher } = await import("/wasm/pusher.js");
+      await init();
+      const chat = new Pusher(key, options).subscribe("private-chat");
+      chat.bind("pusher:subscription_error", ({ error }) => parent.postMessage(error));
+    };
+    const frame = document.createElement("iframe");
+    frame.srcdoc = `<script type="module">(${main})(${JSON.stringify(key)}, ${JSON.stringify(options)})</script>`;
+    document.body.append(frame);
+    return new Promise((resolve) => addEventListener("message", ({ data }) => resolve([data, location.origin])));
+  });
+  assert.ok(error.includes(`${origin}/pusher/auth: `), error);
+}
+
 /** Checks of pusher-js that concern its raw messages, its errors for client events, or its state after a final refusal. */
 const OTHERWISE = new Set([
   "refusesClientEventsOnPublicChannels",
@@ -143,4 +190,6 @@ export const WASM = [
   survivesProvidersThatThrow,
   survivesCallbacksWhoseErrorsCannotBeReported,
   refusesWhateverAHandlerThrows,
+  needsAnEndpointOnlyForPrivateChannelsWhereThereIsNoUrl,
+  asksTheServerOfThePageAroundAFrameWithoutAUrl,
 ];
