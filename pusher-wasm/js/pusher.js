@@ -122,7 +122,8 @@ export class Pusher extends Emitter {
         return connection._emit(event, { type: "WebSocketError", error });
       }
       case "refused":
-        return (channel ?? user)._emit(event, { type: "AuthError", error: data, status: more });
+        // Without a channel, it is the sign-in that was refused.
+        return (channelName === undefined ? user : channel)?._emit(event, { type: "AuthError", error: data, status: more });
       case "succeeded":
         return channel?._emit(event, channel.members ?? {});
       case "count":

@@ -167,6 +167,23 @@ async function asksTheServerOfThePageAroundAFrameWithoutAUrl(stage) {
   assert.ok(error.includes(`${origin}/pusher/auth: `), error);
 }
 
+async function tellsTheUserNothingOfChannels(stage) {
+  const events = await inPage(stage, async ({ key, options }) => {
+    const channelAuthorization = { customHandler: (_, callback) => callback(new Error("not allowed")) };
+    const pusher = new Pusher(key, { ...options, channelAuthorization });
+    const events = [];
+    pusher.user.bind_global((event) => events.push(event));
+    // Both are refused at once, and whichever is reported first removes the other.
+    const [a, b] = [pusher.subscribe("private-a"), pusher.subscribe("private-b")];
+    a.bind("pusher:subscription_error", () => b.unsubscribe());
+    b.bind("pusher:subscription_error", () => a.unsubscribe());
+    await Promise.race([next(a, "pusher:subscription_error"), next(b, "pusher:subscription_error")]);
+    await next(pusher.subscribe("chat"), "pusher:subscription_succeeded");
+    return events;
+  });
+  assert.deepEqual(events, []);
+}
+
 /** Checks of pusher-js that concern its raw messages, its errors for client events, or its state after a final refusal. */
 const OTHERWISE = new Set([
   "refusesClientEventsOnPublicChannels",
@@ -192,4 +209,5 @@ export const WASM = [
   refusesWhateverAHandlerThrows,
   needsAnEndpointOnlyForPrivateChannelsWhereThereIsNoUrl,
   asksTheServerOfThePageAroundAFrameWithoutAUrl,
+  tellsTheUserNothingOfChannels,
 ];
