@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use js_sys::{ArrayBuffer, JsString, Uint8Array};
+use js_sys::{Array, JsString, Uint8Array};
 use pusher_driver::adapter::{Received, Socket};
 use pusher_proto::{CloseFrame, CloseReason, ConnectRequest, Frame, Text, TransportError};
 use send_wrapper::SendWrapper;
 use wasm_bindgen::prelude::*;
-use web_sys::{BinaryType, CloseEvent, Event, MessageEvent};
+use web_sys::{BinaryType, Blob, CloseEvent, Event, MessageEvent};
 
 use crate::browser::message;
 
@@ -45,10 +45,7 @@ impl WebSocket {
         let state = Rc::<RefCell<State>>::default();
         let shared = Rc::clone(&state);
         let listener = Closure::<dyn FnMut(Event)>::new(move |event| {
-            let mut state = shared.borrow_mut();
-            state.handle(&event, max_len);
-            let waker = state.waker.take();
-            drop(state);
+            let waker = shared.borrow_mut().handle(&event, max_len);
             if let Some(waker) = waker {
                 waker.wake();
             }
@@ -78,7 +75,7 @@ impl WebSocket {
 }
 
 impl State {
-    fn handle(&mut self, event: &Event, max_len: usize) {
+    fn handle(&mut self, event: &Event, max_len: usize) -> Option<Waker> {
         if let Some(event) = event.dyn_ref::<MessageEvent>() {
             self.received.push_back(received(&event.data(), max_len));
         } else if let Some(event) = event.dyn_ref::<CloseEvent>() {
@@ -86,6 +83,7 @@ impl State {
         } else {
             self.opened = true;
         }
+        self.waker.take()
     }
 
     fn close_reason(&self, event: &CloseEvent) -> CloseReason {
@@ -142,13 +140,18 @@ impl Drop for Inner {
 
 fn received(data: &JsValue, max_len: usize) -> Received {
     if let Some(text) = data.dyn_ref::<JsString>() {
-        // A text has at least as many bytes as UTF-16 units. A longer one is not copied.
+        // A text has at least as many bytes as UTF-16 units. A longer one is not copied to the module's memory.
         if text.length() as usize > max_len {
-            return Received::Skipped(text.length().into());
+            let blob = Blob::new_with_str_sequence(&Array::of1(text));
+            return Received::Skipped(blob.map_or(text.length().into(), |blob| blob.size() as u64));
         }
         return Received::Frame(Frame::Text(String::from(text).into()));
     }
-    Received::Frame(Frame::Binary(Uint8Array::new(data.unchecked_ref::<ArrayBuffer>()).to_vec().into()))
+    let bytes = Uint8Array::new(data);
+    if bytes.length() as usize > max_len {
+        return Received::Skipped(bytes.length().into());
+    }
+    Received::Frame(Frame::Binary(bytes.to_vec().into()))
 }
 
 fn failed(reason: String) -> CloseReason {

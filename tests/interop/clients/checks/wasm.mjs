@@ -184,6 +184,30 @@ async function tellsTheUserNothingOfChannels(stage) {
   assert.deepEqual(events, []);
 }
 
+async function reportsHowLongAMessageAboveTheLimitWas(stage) {
+  const errors = await inPage(stage, async ({ key, options }) => {
+    let socket;
+    window.WebSocket = class extends WebSocket {
+      constructor(...args) {
+        super(...args);
+        socket = this;
+      }
+    };
+    const pusher = new Pusher(key, options);
+    await next(pusher.connection, "connected");
+    const limit = 16 * 1_024 * 1_024;
+    const errors = [];
+    for (const data of ["é".repeat(limit + 1), new ArrayBuffer(limit + 1)]) {
+      const failed = next(pusher.connection, "error");
+      socket.dispatchEvent(new MessageEvent("message", { data }));
+      errors.push((await failed).error.data.message);
+    }
+    return errors;
+  });
+  assert.match(errors[0], /33554434/);
+  assert.match(errors[1], /16777217/);
+}
+
 /** Checks of pusher-js that concern its raw messages, its errors for client events, or its state after a final refusal. */
 const OTHERWISE = new Set([
   "refusesClientEventsOnPublicChannels",
@@ -210,4 +234,5 @@ export const WASM = [
   needsAnEndpointOnlyForPrivateChannelsWhereThereIsNoUrl,
   asksTheServerOfThePageAroundAFrameWithoutAUrl,
   tellsTheUserNothingOfChannels,
+  reportsHowLongAMessageAboveTheLimitWas,
 ];
