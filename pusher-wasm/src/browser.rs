@@ -66,7 +66,8 @@ impl Runtime for Browser {
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
         // Rounded up, since an alarm that rings early has to be set again.
         let millis = duration.as_micros().div_ceil(1_000);
-        SendWrapper::new(TimeoutFuture::new(u32::try_from(millis).unwrap_or(u32::MAX)))
+        // Browsers take an `i32`. A longer alarm rings after 24 days, and is set again.
+        SendWrapper::new(TimeoutFuture::new(i32::try_from(millis).unwrap_or(i32::MAX).unsigned_abs()))
     }
 
     fn post(&self, request: HttpRequest) -> impl Future<Output = Result<HttpResponse, AuthError>> + Send + 'static {
@@ -84,7 +85,7 @@ async fn post(request: HttpRequest) -> Result<HttpResponse, AuthError> {
     options.set_signal(Some(&abort.0.signal()));
     let request = Request::new_with_str_and_init(&request.url, &options).map_err(network)?;
     let response: Response = JsFuture::from(fetch(&request).map_err(network)?).await.map_err(network)?.unchecked_into();
-    // The browser tells neither the status nor the target of a redirect.
+    // The browser reveals neither the status nor the target of a redirect.
     let is_redirect = response.type_() == ResponseType::Opaqueredirect;
     let mut answer = HttpResponse::new(if is_redirect { 302 } else { response.status() });
     answer.retry_after = response.headers().get("retry-after").ok().flatten();
