@@ -1,6 +1,7 @@
 //! Limits, and what happens to messages beyond them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::mem;
 use std::time::Duration;
 
 use pusher_proto::server::ConnectionId;
@@ -29,7 +30,7 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// Allows `most` in any span of time of length `span`.
+    /// Allows `most` in any span of time of length `span`. With 0, nothing is allowed.
     #[must_use]
     pub const fn new(most: usize, span: Duration) -> Self {
         Self { most, span, taken: VecDeque::new() }
@@ -39,18 +40,25 @@ impl Limit {
     ///
     /// # Errors
     ///
-    /// How long it is until the next one is allowed.
+    /// How long it is until the next one is allowed; the whole span if none ever is.
     pub fn take(&mut self, now: Instant) -> Result<(), Duration> {
-        while self.taken.front().is_some_and(|at| *at + self.span <= now) {
-            self.taken.pop_front();
+        let mut taken = mem::take(&mut self.taken);
+        let result = self.take_from(&mut taken, now);
+        self.taken = taken;
+        result
+    }
+
+    /// Takes one where earlier ones were taken at these times.
+    fn take_from(&self, taken: &mut VecDeque<Instant>, now: Instant) -> Result<(), Duration> {
+        while taken.front().is_some_and(|at| *at + self.span <= now) {
+            taken.pop_front();
         }
-        match self.taken.front() {
-            Some(first) if self.taken.len() >= self.most => Err((*first + self.span).since(now)),
-            Some(_) | None => {
-                self.taken.push_back(now);
-                Ok(())
-            }
-        }
+        let Some(excess) = taken.len().checked_sub(self.most) else {
+            taken.push_back(now);
+            return Ok(());
+        };
+        // There are more than `most` if the limit was higher before. Without any, `most` is 0.
+        Err(taken.get(excess).map_or(self.span, |at| (*at + self.span).since(now)))
     }
 }
 
@@ -96,11 +104,12 @@ pub enum Lost {
 /// ```
 #[derive(Debug, Default)]
 pub struct Gate {
-    /// How many messages of each connection pass, and what the others cause.
+    /// How many messages of each connection pass, and what the others cause. A change also applies to open connections.
     pub limit: Option<(Limit, Excess)>,
     /// Channels whose subscriptions get lost.
     pub swallows: BTreeSet<(Text, Lost)>,
-    taken: BTreeMap<ConnectionId, Limit>,
+    /// When messages of the open connections have passed.
+    pub(super) taken: BTreeMap<ConnectionId, VecDeque<Instant>>,
 }
 
 /// What happens to a message of a client.
@@ -124,7 +133,7 @@ impl Gate {
     fn limited(&mut self, id: ConnectionId, frame: &Frame, now: Instant) -> Option<Fate> {
         let Frame::Text(_) = frame else { return None };
         let (limit, excess) = self.limit.as_ref()?;
-        self.taken.entry(id).or_insert_with(|| limit.clone()).take(now).err()?;
+        limit.take_from(self.taken.entry(id).or_default(), now).err()?;
         Some(match excess {
             Excess::Error => Fate::Answered(too_fast()),
             Excess::Close => {
@@ -133,6 +142,11 @@ impl Gate {
             }
             Excess::Drop => Fate::Ends(CloseReason::Dropped),
         })
+    }
+
+    /// A connection has ended.
+    pub(super) fn forget(&mut self, id: ConnectionId) {
+        self.taken.remove(&id);
     }
 
     /// Whether this answer of the server gets lost.
