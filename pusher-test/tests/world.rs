@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use pusher_test::network::{Fault, Flapping, Side};
+use pusher_test::network::{Excess, Fault, Flapping, Limit, Side};
 use pusher_test::pusher_proto::server::{Publication, ServerConfig};
 use pusher_test::pusher_proto::signing::App;
-use pusher_test::pusher_proto::{ChannelName, CloseFrame, Config};
+use pusher_test::pusher_proto::{ChannelName, CloseFrame, Config, Frame, Instant};
 use pusher_test::world::{Authority, Who, World};
 
 const ALICE: Who = Who(0);
@@ -19,14 +19,21 @@ fn chat() -> ChannelName {
     ChannelName::new("private-chat").unwrap()
 }
 
-/// A world with a client that is subscribed to a channel.
-fn world() -> World {
+/// A world with a client that has just begun to open a socket.
+fn opening() -> World {
     let app = App::new("1", "app-key", "app-secret").unwrap();
     let config = ServerConfig::builder(app.clone()).subscription_counts(false).build().unwrap();
     let mut world = World::new(config, Duration::from_millis(20), 7);
     world.add(Config::new("app-key", "ws://localhost").unwrap(), Authority::new(app, "alice"));
     world.client(ALICE).connect();
     world.client(ALICE).subscribe(chat());
+    world.run(Duration::from_millis(10));
+    world
+}
+
+/// A world with a client that is subscribed to a channel.
+fn world() -> World {
+    let mut world = opening();
     world.run(secs(1));
     assert_eq!(heard(&mut world).last().unwrap(), "pusher:subscription_succeeded");
     world
@@ -92,6 +99,8 @@ fn a_server_that_is_silent_for_too_long_loses_the_connection() {
     world.run(secs(1));
     assert_eq!(heard(&mut world), Vec::<String>::new());
     trigger(&mut world, "message");
+    world.run(Duration::from_millis(10));
+    assert_eq!(world.server().connections().count(), 0);
     world.run(secs(1));
     assert!(!world.client(ALICE).state().is_connected());
     world.heal(ALICE);
@@ -150,4 +159,59 @@ fn a_backend_with_a_cache_signs_for_the_earlier_socket() {
     world.cut(ALICE);
     world.run(secs(60));
     assert_eq!(heard(&mut world).last().unwrap(), "pusher:subscription_error");
+}
+
+#[test]
+fn a_socket_that_is_being_opened_has_the_faults_of_an_open_one() {
+    let faults = [Fault::Close(CloseFrame::new(4200, "restart")), Fault::HalfOpen(Side::Server), Fault::Dead];
+    for fault in faults {
+        let mut world = opening();
+        world.fault(ALICE, &fault);
+        world.run(Duration::from_millis(15));
+        assert_eq!(world.server().connections().count(), 0, "{fault:?}");
+        world.run(secs(60));
+        assert_eq!(heard(&mut world).last().unwrap(), "pusher:subscription_succeeded", "{fault:?}");
+        assert_eq!(world.server().connections().count(), 1, "{fault:?}");
+    }
+}
+
+#[test]
+fn a_dead_socket_can_be_reset() {
+    for fault in [Fault::Cut, Fault::HalfOpen(Side::Client)] {
+        let mut world = world();
+        world.fault(ALICE, Fault::Dead);
+        world.fault(ALICE, &fault);
+        world.run(secs(10));
+        assert_eq!(heard(&mut world), ["pusher:continuity_lost", "pusher:subscription_succeeded"], "{fault:?}");
+    }
+}
+
+/// Whether the server accepts a subscription from the client's socket.
+fn passes(world: &mut World, channel: &str) -> bool {
+    let text = format!(r#"{{"event":"pusher:subscribe","data":{{"channel":"{channel}"}}}}"#);
+    world.say(ALICE, Frame::Text(text.into()));
+    world.run(Duration::from_millis(30));
+    let id = world.connection(ALICE).unwrap();
+    world.server().is_subscribed(id, &ChannelName::new(channel).unwrap())
+}
+
+#[test]
+fn a_limit_can_be_changed_for_connections_that_it_has_counted() {
+    let mut world = world();
+    let mut limit = |most| {
+        world.gate().limit = Some((Limit::new(most, secs(3_600)), Excess::Error));
+        ["a", "b", "c", "d"].map(|name| passes(&mut world, &format!("{name}-{most}")))
+    };
+    assert_eq!(limit(1), [true, false, false, false]);
+    assert_eq!(limit(3), [true, true, false, false]);
+    assert_eq!(limit(2), [false; 4]);
+    assert_eq!(limit(4), [true, false, false, false]);
+}
+
+#[test]
+fn a_limit_of_zero_allows_nothing() {
+    let mut limit = Limit::new(0, secs(10));
+    for seconds in [0, 5, 20] {
+        assert_eq!(limit.take(Instant::ZERO + secs(seconds)), Err(secs(10)));
+    }
 }

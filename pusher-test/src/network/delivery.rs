@@ -15,7 +15,10 @@ pub(crate) enum Delivery {
     Request(ConnectionId, Text),
     Message(ConnectionId, Side, Frame),
     Part(ConnectionId),
+    /// The other side has ended the socket.
     End(ConnectionId, Side, CloseReason),
+    /// This side notices by itself that the socket has ended.
+    Reset(ConnectionId, Side),
     Failure(ConnectionId, CloseReason),
     Auth(Who, AuthId, Result<AuthResponse, AuthError>),
 }

@@ -1,6 +1,6 @@
 //! A model server, the sockets of its clients, and everything under way between them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use pusher_proto::server::{self, ConnectionId, Server, ServerConfig};
@@ -184,7 +184,6 @@ impl Model {
     pub(crate) fn close_by_server(&mut self, who: Who, frame: CloseFrame) {
         let Some(id) = self.ends[who.0].link else { return };
         self.end_by_server(id, CloseReason::Closed(Some(frame)));
-        self.server.handle_close(id, self.now);
     }
 
     pub(crate) fn set_dead(&mut self, who: Who, dead: bool) {
@@ -201,10 +200,7 @@ impl Model {
             }
             Side::Server => {
                 let Some(id) = self.ends[who.0].link else { return };
-                self.server.handle_close(id, self.now);
-                if let Some(link) = self.links.get_mut(&id) {
-                    link.close(Side::Server);
-                }
+                self.close_on_server(id);
             }
         }
     }
@@ -239,9 +235,9 @@ impl Model {
     pub(crate) fn deliver(&mut self, delivery: Delivery) -> Option<Arrival> {
         match delivery {
             Delivery::Request(id, target) => {
-                self.links.get(&id)?;
+                let link = self.links.get(&id).filter(|link| !link.is_dead && link.is_open(Side::Server))?;
                 self.server.handle_open(id, &target, self.now);
-                Some(Arrival::Open(id))
+                link.is_open(Side::Client).then_some(Arrival::Open(id))
             }
             Delivery::Message(id, side, frame) => {
                 self.links.get(&id).filter(|link| !link.is_dead && link.is_open(side))?;
@@ -264,7 +260,11 @@ impl Model {
                 let link = self.links.get(&id)?;
                 (!link.is_dead && link.is_open(Side::Client)).then_some(Arrival::Part(id))
             }
-            Delivery::End(id, side, reason) => self.end(id, side, reason),
+            Delivery::End(id, side, reason) => {
+                self.links.get(&id).filter(|link| !link.is_dead)?;
+                self.end(id, side, reason)
+            }
+            Delivery::Reset(id, side) => self.end(id, side, CloseReason::Dropped),
             Delivery::Failure(id, reason) => Some(Arrival::Closed(id, reason)),
             Delivery::Auth(who, id, answer) => Some(Arrival::Auth(who, id, answer)),
         }
@@ -275,22 +275,19 @@ impl Model {
             Fate::Passes => self.server.handle_frame(id, frame, self.now),
             Fate::IsLost => {}
             Fate::Answered(text) => self.say(id, Frame::Text(text)),
-            Fate::Ends(reason) => {
-                self.end_by_server(id, reason);
-                self.server.handle_close(id, self.now);
-            }
+            Fate::Ends(reason) => self.end_by_server(id, reason),
         }
     }
 
     fn end(&mut self, id: ConnectionId, side: Side, reason: CloseReason) -> Option<Arrival> {
-        let link = self.links.get_mut(&id).filter(|link| !link.is_dead)?;
+        let link = self.links.get_mut(&id)?;
         if !link.close(side) {
             return None;
         }
         let who = link.who;
         let arrival = match side {
             Side::Server => {
-                self.server.handle_close(id, self.now);
+                self.close_on_server(id);
                 None
             }
             Side::Client => {
@@ -325,14 +322,23 @@ impl Model {
 
     /// The server sends a message.
     fn say(&mut self, id: ConnectionId, frame: Frame) {
-        self.post_on(id, Side::Client, Delivery::Message(id, Side::Client, frame));
+        if self.links.get(&id).is_some_and(|link| link.is_open(Side::Server)) {
+            self.post_on(id, Side::Client, Delivery::Message(id, Side::Client, frame));
+        }
     }
 
     fn end_by_server(&mut self, id: ConnectionId, reason: CloseReason) {
+        self.close_on_server(id);
+        self.post_on(id, Side::Client, Delivery::End(id, Side::Client, reason));
+    }
+
+    /// The server no longer has the connection.
+    fn close_on_server(&mut self, id: ConnectionId) {
+        self.gate.forget(id);
+        self.server.handle_close(id, self.now);
         if let Some(link) = self.links.get_mut(&id) {
             link.close(Side::Server);
         }
-        self.post_on(id, Side::Client, Delivery::End(id, Side::Client, reason));
         self.forget_if_over(id);
     }
 
@@ -342,11 +348,20 @@ impl Model {
         }
     }
 
-    /// One side sees that its socket has ended, even if the server is silent.
+    /// One side sees that its socket has ended, even if the server is silent or the socket is dead.
     fn reset(&mut self, id: ConnectionId, side: Side) {
         let Some(link) = self.links.get_mut(&id) else { return };
         let at = link.arrives(side, self.now + self.ends[link.who.0].conditions.latency);
-        self.post(at, Delivery::End(id, side, CloseReason::Dropped));
+        self.post(at, Delivery::Reset(id, side));
+    }
+
+    /// More is held than a silent server can hold: the connection is reset.
+    fn overflow(&mut self, id: ConnectionId) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.held = VecDeque::new();
+        }
+        self.close_on_server(id);
+        self.reset(id, Side::Client);
     }
 
     /// Sends something on a socket.
@@ -357,14 +372,14 @@ impl Model {
         if is_message && conditions.loses(side) {
             return;
         }
-        let delivery = match side {
-            Side::Client if conditions.is_silent && link.held.len() < MAX_HELD => {
+        if side == Side::Client && conditions.is_silent {
+            if link.held.len() < MAX_HELD {
                 link.held.push_back(delivery);
-                return;
+            } else {
+                self.overflow(id);
             }
-            Side::Client if conditions.is_silent => Delivery::End(id, Side::Client, CloseReason::Dropped),
-            Side::Client | Side::Server => delivery,
-        };
+            return;
+        }
         let first = link.arrives(side, self.now + conditions.latency);
         let (parts, every) = if is_message && side == Side::Client { conditions.parts() } else { (0, Duration::ZERO) };
         let last = link.arrives(side, first + every * parts);
@@ -382,3 +397,6 @@ impl Model {
 
 /// Messages that a silent server holds for one socket.
 const MAX_HELD: usize = 65_536;
+
+#[cfg(test)]
+mod tests;
