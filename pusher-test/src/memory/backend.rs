@@ -6,7 +6,7 @@ use pusher_driver::{HttpRequest, HttpResponse};
 use pusher_proto::{AuthError, AuthRequest, ChannelName, Instant, SocketId};
 use serde_json::{Value, json};
 
-use crate::network::Authority;
+use crate::network::{Authority, Limit};
 
 /// Returns how long the answer takes, and the answer; nothing if the backend does not answer.
 pub(super) fn answer(
@@ -23,8 +23,7 @@ pub(super) fn answer(
         Err(AuthError::Timeout) => return None,
         Err(AuthError::Network(error)) => Err(AuthError::Network(error)),
         Err(AuthError::Http { status, excerpt, retry_after }) => {
-            // The header has whole seconds.
-            let retry_after = retry_after.map(|wait| wait.as_millis().div_ceil(1_000).to_string());
+            let retry_after = retry_after.map(|wait| Limit::retry_after(wait).to_string());
             Ok(HttpResponse { retry_after, ..response(status, excerpt) })
         }
         Err(error) => Ok(response(500, error.to_string())),
@@ -83,18 +82,26 @@ impl Question {
     }
 }
 
-/// The fields of a JSON object; those of a list are named as in a form.
+/// The texts of a JSON object. Channels in a list are named as in a form.
+///
+/// # Errors
+///
+/// What is wrong with the body. A request about channels that cannot be read is not one about the user.
 fn json_fields(body: &str) -> Result<Vec<(String, String)>, String> {
     let object: serde_json::Map<String, Value> = serde_json::from_str(body).map_err(|error| error.to_string())?;
     let mut fields = Vec::new();
     for (name, value) in object {
         match value {
             Value::String(text) => fields.push((name, text)),
-            Value::Array(list) => {
-                let texts = list.iter().filter_map(Value::as_str);
-                fields.extend(texts.map(|text| (format!("{name}[]"), text.to_owned())));
+            channels if name == "channel_name" => {
+                let channels: Vec<String> =
+                    serde_json::from_value(channels).map_err(|error| format!("channel_name: {error}"))?;
+                if channels.is_empty() {
+                    return Err("channel_name is empty".into());
+                }
+                fields.extend(channels.into_iter().map(|channel| ("channel_name[]".to_owned(), channel)));
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {}
+            Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {}
         }
     }
     Ok(fields)
@@ -102,4 +109,60 @@ fn json_fields(body: &str) -> Result<Vec<(String, String)>, String> {
 
 fn response(status: u16, body: impl Into<Vec<u8>>) -> HttpResponse {
     HttpResponse { body: body.into(), ..HttpResponse::new(status) }
+}
+
+#[cfg(test)]
+mod tests {
+    use pusher_proto::signing::App;
+
+    use super::*;
+
+    fn status(content_type: &'static str, body: &str) -> (u16, String) {
+        let mut authority = Authority::new(App::new("1", "app-key", "app-secret").unwrap(), "alice");
+        let request = HttpRequest {
+            url: "http://backend.test".into(),
+            headers: Vec::new(),
+            content_type,
+            body: body.to_owned().into(),
+        };
+        let (_, answer) = answer(&mut authority, &request, Instant::ZERO).unwrap();
+        let answer = answer.unwrap();
+        let text = String::from_utf8(answer.body).unwrap();
+        let word = ["user_data", "auth"].into_iter().find(|word| text.contains(word));
+        (answer.status, word.unwrap_or(&text).to_owned())
+    }
+
+    #[test]
+    fn a_request_whose_channels_cannot_be_read_does_not_sign_the_user_in() {
+        for channels in ["[]", "[1]", r#"["private-a",1]"#, "null", "7", "{}", r#"[["private-a"]]"#] {
+            let (status, text) =
+                status("application/json", &format!(r#"{{"socket_id":"1.2","channel_name":{channels}}}"#));
+            assert_eq!(status, 400, "{channels}: {text}");
+        }
+        assert_eq!(status("application/x-www-form-urlencoded", "socket_id=1.2&channel_name=").0, 400);
+    }
+
+    #[test]
+    fn other_fields_of_a_request_are_ignored() {
+        let json = |fields: &str| status("application/json", &format!(r#"{{"socket_id":"1.2",{fields}}}"#));
+        assert_eq!(json(r#""tenant":[7],"flags":null"#), (200, "user_data".to_owned()));
+        assert_eq!(json(r#""channel_name":"private-a","tenant":7"#), (200, "auth".to_owned()));
+        assert_eq!(json(r#""channel_name":["private-a"]"#), (200, "auth".to_owned()));
+    }
+
+    #[test]
+    fn a_retry_after_is_rounded_up_to_whole_seconds() {
+        let app = App::new("1", "app-key", "app-secret").unwrap();
+        let times = [(0, "0"), (1, "1"), (1_000_000_000, "1"), (1_000_000_001, "2"), (2_500_000_000, "3")];
+        for (nanos, seconds) in times {
+            let mut authority = Authority::new(app.clone(), "alice");
+            let retry_after = Some(Duration::from_nanos(nanos));
+            authority.refusal = Some(AuthError::Http { status: 503, excerpt: String::new(), retry_after });
+            let body = "socket_id=1.2".to_owned().into();
+            let content_type = "application/x-www-form-urlencoded";
+            let request = HttpRequest { url: "http://backend.test".into(), headers: Vec::new(), content_type, body };
+            let (_, answer) = answer(&mut authority, &request, Instant::ZERO).unwrap();
+            assert_eq!(answer.unwrap().retry_after.as_deref(), Some(seconds), "{nanos} ns");
+        }
+    }
 }

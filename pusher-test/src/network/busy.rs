@@ -48,6 +48,17 @@ impl Limit {
         result
     }
 
+    /// Returns the same limit, of which nothing was taken.
+    #[cfg(feature = "simulation")]
+    pub(crate) const fn unused(&self) -> Self {
+        Self::new(self.most, self.span)
+    }
+
+    /// Returns the `Retry-After` for this time: whole seconds, rounded up.
+    pub(crate) fn retry_after(wait: Duration) -> u64 {
+        wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0))
+    }
+
     /// Takes one where earlier ones were taken at these times.
     fn take_from(&self, taken: &mut VecDeque<Instant>, now: Instant) -> Result<(), Duration> {
         while taken.front().is_some_and(|at| *at + self.span <= now) {
