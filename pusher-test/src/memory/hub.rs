@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use pusher_driver::HttpRequest;
@@ -17,6 +19,8 @@ use crate::network::{Arrival, Authority, Model, Who};
 /// What the handles of a network and the runtimes of its clients share.
 pub(crate) struct Shared {
     hub: Mutex<Hub>,
+    /// The thread that has locked the hub.
+    holder: Mutex<Option<ThreadId>>,
     pub(super) time: Arc<dyn Time>,
     pub(super) seed: u64,
 }
@@ -70,7 +74,7 @@ struct Inbox {
 impl Shared {
     pub(crate) fn new(model: Model, authority: Authority, time: Arc<dyn Time>, seed: u64) -> Arc<Self> {
         let hub = Hub { model, authority, clients: Vec::new(), wall_lead: Duration::ZERO, inboxes: BTreeMap::new() };
-        Arc::new(Self { hub: Mutex::new(hub), time, seed })
+        Arc::new(Self { hub: Mutex::new(hub), holder: Mutex::new(None), time, seed })
     }
 
     /// Completes at this time.
@@ -80,14 +84,30 @@ impl Shared {
     }
 
     /// The model at the current time. A test that has panicked while it used the model still drops its clients.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Hub> {
-        let now = self.time.now();
-        let mut hub = self.hub.lock().unwrap_or_else(PoisonError::into_inner);
+    ///
+    /// # Panics
+    ///
+    /// If this thread has locked it already: the test uses the network within one of its own functions.
+    #[track_caller]
+    pub(super) fn lock(&self) -> Locked<'_> {
+        let (now, thread) = (self.time.now(), thread::current().id());
+        // Another thread that holds the hub releases it. This one would wait for itself.
+        assert!(
+            *lock(&self.holder) != Some(thread),
+            "the network was used within a closure that Network::server, gate, backend or backend_all runs"
+        );
+        let mut hub = lock(&self.hub);
+        *lock(&self.holder) = Some(thread);
         hub.model.advance(now);
-        hub
+        Locked { hub, holder: &self.holder }
     }
 
     /// Changes the model. What follows for the clients arrives later.
+    ///
+    /// # Panics
+    ///
+    /// If the function uses the network.
+    #[track_caller]
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Hub) -> T) -> T {
         let mut hub = self.lock();
         let result = change(&mut hub);
@@ -122,6 +142,37 @@ impl Shared {
         wakers.into_iter().for_each(Waker::wake);
         next
     }
+}
+
+/// The locked hub.
+pub(super) struct Locked<'a> {
+    hub: MutexGuard<'a, Hub>,
+    holder: &'a Mutex<Option<ThreadId>>,
+}
+
+impl Deref for Locked<'_> {
+    type Target = Hub;
+
+    fn deref(&self) -> &Hub {
+        &self.hub
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Hub {
+        &mut self.hub
+    }
+}
+
+impl Drop for Locked<'_> {
+    /// The hub is unlocked after this.
+    fn drop(&mut self) {
+        *lock(self.holder) = None;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Hub {

@@ -270,11 +270,9 @@ impl Network {
     /// Changes the backend of the clients with this name, or reads what it was asked. Each client has a backend of its
     /// own, so limits apply to each client separately.
     ///
-    /// The function must not use the network or its clients.
-    ///
     /// # Panics
     ///
-    /// If there is no such client.
+    /// If there is no such client, or if the function uses the network.
     ///
     /// # Examples
     ///
@@ -298,7 +296,9 @@ impl Network {
 
     /// Changes the backends of all clients, and of later ones, whose user still has the client's name.
     ///
-    /// The function must not use the network or its clients.
+    /// # Panics
+    ///
+    /// If the function uses the network.
     ///
     /// # Examples
     ///
@@ -318,6 +318,7 @@ impl Network {
     /// network.backend_all(|backend| backend.refusal = Some(unavailable.clone()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[track_caller]
     pub fn backend_all(&self, mut change: impl FnMut(&mut Authority)) {
         self.shared.change(|hub| {
             change(&mut hub.authority);
@@ -327,7 +328,9 @@ impl Network {
 
     /// Uses the server, at the current time. What it sends arrives later.
     ///
-    /// The function must not use the network or its clients.
+    /// # Panics
+    ///
+    /// If the function uses the network.
     ///
     /// # Examples
     ///
@@ -344,6 +347,7 @@ impl Network {
     /// assert_eq!(network.server(|server, _| server.connections().count()), 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[track_caller]
     pub fn server<T>(&self, action: impl FnOnce(&mut Server, Instant) -> T) -> T {
         self.shared.change(|hub| {
             let now = hub.model.now();
@@ -353,7 +357,9 @@ impl Network {
 
     /// Changes the gate in front of the server, which limits or loses messages of all clients.
     ///
-    /// The function must not use the network or its clients.
+    /// # Panics
+    ///
+    /// If the function uses the network.
     ///
     /// # Examples
     ///
@@ -373,6 +379,7 @@ impl Network {
     /// network.gate(|gate| gate.limit = Some((limit, Excess::Error)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[track_caller]
     pub fn gate<T>(&self, change: impl FnOnce(&mut Gate) -> T) -> T {
         self.shared.change(|hub| change(hub.model.gate()))
     }

@@ -282,3 +282,27 @@ fn the_gate_limits_what_clients_send() {
         assert_eq!(ends, [DROPPED]);
     });
 }
+
+const WITHIN: &str = "the network was used within a closure that Network::server, gate, backend or backend_all runs";
+
+/// Returns with what message this panics.
+fn panics(use_network: impl FnOnce()) -> String {
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(use_network));
+    let payload = result.expect_err("it does not panic");
+    payload.downcast_ref::<&str>().map(ToString::to_string).expect("a message")
+}
+
+#[test]
+fn using_the_network_within_one_of_its_closures_is_an_error_of_the_test() {
+    let simulation = simulation();
+    let network = simulation.network();
+    let alice = simulation.run(subscribed(network, "alice", "chat"));
+    assert_eq!(panics(|| network.server(|_, _| network.trigger("chat", "message", "{}"))), WITHIN);
+    assert_eq!(panics(|| network.gate(|_| drop(network.sent("alice")))), WITHIN);
+    assert_eq!(panics(|| network.backend("alice", |_| drop(client(network, "bob")))), WITHIN);
+    assert_eq!(panics(|| network.backend_all(|_| network.fault("alice", Fault::Cut))), WITHIN);
+    assert_eq!(panics(|| network.server(|_, _| simulation.run(simulation.sleep(MOMENT)))), WITHIN);
+    // Nothing remains locked.
+    simulation.run(simulation.sleep(MOMENT));
+    assert!(alice.is_subscribed());
+}
