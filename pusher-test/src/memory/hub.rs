@@ -176,12 +176,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Hub {
-    /// Adds a client, with the conditions and the auth server of the last one of the same name.
+    /// Adds a client, with the conditions and the settings of the auth server of the last one of the same name.
     pub(super) fn add(&mut self, name: Text) -> Who {
         let earlier = self.named(&name).last();
         let authority = match earlier {
-            Some(who) => self.model.authority(who).clone(),
-            None => Authority::like(&self.authority, &name),
+            Some(who) => self.model.authority(who).unasked(),
+            None => self.authority.unasked_for(&name),
         };
         let who = self.model.add(authority);
         if let Some(earlier) = earlier {

@@ -268,7 +268,9 @@ impl Network {
     }
 
     /// Changes the backend of the clients with this name, or reads what it was asked. Each client has a backend of its
-    /// own, so limits apply to each client separately.
+    /// own, so limits apply to each client separately; a later client of the same name begins with the same settings.
+    ///
+    /// The function is called for each of these clients. Returns its result for the latest one.
     ///
     /// # Panics
     ///
@@ -285,13 +287,14 @@ impl Network {
     /// # let network = simulation.network();
     /// let client = network.connect("alice", Config::new("app-key", "ws://localhost")?, network.auth())?;
     /// let chat = client.subscribe("private-chat")?;
+    /// simulation.run(chat.subscribed())?;
+    /// assert_eq!(network.backend("alice", |backend| backend.asked().len()), 1);
     /// network.backend("alice", |backend| backend.is_silent = true);
-    /// # drop(chat);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
-    pub fn backend(&self, name: &str, mut change: impl FnMut(&mut Authority)) {
-        self.each(name, |model, who| change(model.authority(who)));
+    pub fn backend<T>(&self, name: &str, mut change: impl FnMut(&mut Authority) -> T) -> T {
+        self.each(name, |model, who| change(model.authority(who)))
     }
 
     /// Changes the backends of all clients, and of later ones, whose user still has the client's name.
@@ -532,9 +535,10 @@ impl Network {
     }
 
     #[track_caller]
-    fn each(&self, name: &str, mut change: impl FnMut(&mut Model, Who)) {
+    fn each<T>(&self, name: &str, mut change: impl FnMut(&mut Model, Who) -> T) -> T {
         let named = self.named(name);
-        self.shared.change(|hub| named.for_each(|who| change(&mut hub.model, who)));
+        let latest = self.shared.change(|hub| named.map(|who| change(&mut hub.model, who)).last());
+        latest.expect("there is at least one client")
     }
 
     #[track_caller]

@@ -1,5 +1,6 @@
 //! The application's server, which authorizes channels and users.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use pusher_proto::signing::{App, MasterKey};
@@ -58,8 +59,11 @@ pub struct Authority {
     pub limit: Option<Limit>,
     /// Whether a 429 has a `Retry-After`, in whole seconds.
     pub says_when: bool,
-    /// All requests, with their times; the last 65,536 at least.
-    pub asked: Vec<(Instant, AuthRequest)>,
+    asked: VecDeque<(Instant, AuthRequest)>,
+    /// The socket of the latest request.
+    socket: Option<SocketId>,
+    /// The latest socket before it.
+    earlier_socket: Option<SocketId>,
 }
 
 /// A backend that fails again and again: it works, answers 503, works, and so on, beginning at the start of the world.
@@ -108,16 +112,55 @@ impl Authority {
             is_silent: false,
             limit: None,
             says_when: true,
-            asked: Vec::new(),
+            asked: VecDeque::new(),
+            socket: None,
+            earlier_socket: None,
         }
     }
 
-    /// Returns the same backend for another user, without what it was asked.
+    /// Returns a backend with the same settings, which was not asked anything.
     #[cfg(feature = "simulation")]
-    pub(crate) fn like(other: &Self, id: &str) -> Self {
-        let Self { channel_data, user_data, asked, .. } = Self::new(other.app.clone(), id);
-        let channel_data = channel_data.filter(|_| other.channel_data.is_some());
-        Self { channel_data, user_data, asked, ..other.clone() }
+    pub(crate) fn unasked(&self) -> Self {
+        let limit = self.limit.as_ref().map(Limit::unused);
+        Self { limit, asked: VecDeque::new(), socket: None, earlier_socket: None, ..self.clone() }
+    }
+
+    /// Returns a backend with the same settings for another user, which was not asked anything.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn unasked_for(&self, id: &str) -> Self {
+        let Self { channel_data, user_data, .. } = Self::new(self.app.clone(), id);
+        let channel_data = channel_data.filter(|_| self.channel_data.is_some());
+        Self { channel_data, user_data, ..self.unasked() }
+    }
+
+    /// Returns the requests since the last call, with their times; the last 65,536 at most.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use pusher_test::network::Authority;
+    /// use pusher_test::pusher_proto::server::ServerConfig;
+    /// use pusher_test::pusher_proto::signing::App;
+    /// use pusher_test::pusher_proto::{ChannelName, Config};
+    /// use pusher_test::world::World;
+    ///
+    /// let app = App::new("1", "app-key", "app-secret")?;
+    /// let mut world = World::new(ServerConfig::new(app.clone()), Duration::from_millis(20), 7);
+    /// let alice = world.add(Config::new("app-key", "ws://localhost")?, Authority::new(app, "alice"));
+    /// world.client(alice).connect();
+    /// world.client(alice).subscribe(ChannelName::new("private-chat")?);
+    /// world.run(Duration::from_secs(1));
+    ///
+    /// let asked = world.authority(alice).asked();
+    /// assert_eq!(asked.len(), 1);
+    /// assert_eq!(asked[0].1.subject.to_string(), "private-chat");
+    /// assert!(world.authority(alice).asked().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn asked(&mut self) -> Vec<(Instant, AuthRequest)> {
+        self.asked.drain(..).collect()
     }
 
     /// Derives the keys of encrypted channels from another key from now on. Publish with it too: events that are sealed
@@ -138,10 +181,7 @@ impl Authority {
 
     /// Takes one call with all these requests. Returns nothing if it does not answer.
     pub(crate) fn admit(&mut self, requests: &[AuthRequest], now: Instant) -> Option<Result<(), AuthError>> {
-        if self.asked.len() >= 2 * MAX_ASKED {
-            self.asked.drain(..MAX_ASKED);
-        }
-        self.asked.extend(requests.iter().map(|request| (now, request.clone())));
+        requests.iter().for_each(|request| self.remember(request, now));
         if self.is_silent {
             return None;
         }
@@ -152,13 +192,24 @@ impl Authority {
             return Some(Err(AuthError::Http { status: 503, excerpt: String::new(), retry_after: None }));
         }
         if let Some(Err(wait)) = self.limit.as_mut().map(|limit| limit.take(now)) {
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            let retry_after = self.says_when.then(|| Duration::from_secs(seconds));
+            let retry_after = self.says_when.then(|| Duration::from_secs(Limit::retry_after(wait)));
             return Some(Err(AuthError::Http { status: 429, excerpt: String::new(), retry_after }));
         }
         Some(Ok(()))
     }
 
+    fn remember(&mut self, request: &AuthRequest, now: Instant) {
+        if self.asked.len() >= MAX_ASKED {
+            self.asked.pop_front();
+        }
+        self.asked.push_back((now, request.clone()));
+        if self.socket.as_ref() != Some(&request.socket_id) {
+            self.earlier_socket = self.socket.replace(request.socket_id.clone());
+        }
+    }
+
+    /// Signs a request that was [admitted](Self::admit).
+    ///
     /// # Errors
     ///
     /// If the application cannot sign.
@@ -185,11 +236,39 @@ impl Authority {
         if self.forges.as_deref().is_some_and(|part| subject.contains(part)) {
             return SocketId::new("1.1").expect("two numbers make a socket id");
         }
-        let mut sockets = self.asked.iter().rev().map(|(_, asked)| &asked.socket_id);
-        let earlier = sockets.find(|socket_id| self.signs_for_earlier_socket && **socket_id != request.socket_id);
+        let earlier = self.earlier_socket.as_ref().filter(|_| self.signs_for_earlier_socket);
         earlier.unwrap_or(&request.socket_id).clone()
     }
 }
 
 /// Requests that are kept.
 const MAX_ASKED: usize = 65_536;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_65536_requests_are_kept() {
+        let mut authority = Authority::new(App::new("1", "app-key", "app-secret").unwrap(), "alice");
+        for seconds in 0..2 * 65_536 - 1 {
+            let request = AuthRequest::user(SocketId::new("1.2").unwrap());
+            authority.admit(&[request], Instant::ZERO + Duration::from_secs(seconds)).unwrap().unwrap();
+        }
+        let asked = authority.asked();
+        assert_eq!((asked.len(), asked[0].0), (65_536, Instant::ZERO + Duration::from_secs(65_535)));
+    }
+
+    #[test]
+    fn a_backend_with_a_cache_signs_for_the_latest_other_socket() {
+        let mut authority = Authority::new(App::new("1", "app-key", "app-secret").unwrap(), "alice");
+        authority.signs_for_earlier_socket = true;
+        let signed = |socket: &str| {
+            let request = AuthRequest::user(SocketId::new(socket).unwrap());
+            authority.admit(std::slice::from_ref(&request), Instant::ZERO).unwrap().unwrap();
+            authority.signed_socket(&request).to_string()
+        };
+        let sockets = ["1.1", "1.1", "2.2", "2.2", "3.3", "1.1", "1.1"];
+        assert_eq!(sockets.map(signed), ["1.1", "1.1", "1.1", "1.1", "2.2", "3.3", "3.3"]);
+    }
+}

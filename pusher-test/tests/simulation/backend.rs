@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pusher_test::network::{Flapping, Limit};
+use pusher_test::network::{Authority, Flapping, Limit};
 use pusher_test::pusher_driver::{HttpAuth, Options, SubscribeError, Subscription};
 use pusher_test::pusher_proto::server::Publication;
 use pusher_test::pusher_proto::signing::MasterKey;
@@ -214,5 +214,38 @@ fn an_expired_token_is_renewed() {
         client.subscribe("private-chat").unwrap().subscribed().await.unwrap();
         assert_eq!(network.posts("alice").len(), 2);
         assert!(network.now() < Duration::from_secs(1));
+    });
+}
+
+#[test]
+fn a_later_client_of_the_same_name_has_a_backend_that_was_not_asked() {
+    let simulation = simulation();
+    let network = simulation.network();
+    simulation.run(async {
+        let alice = client(network, "alice");
+        network.backend("alice", |backend| {
+            backend.limit = Some(Limit::new(1, secs(3_600)));
+            backend.signs_for_earlier_socket = true;
+        });
+        alice.subscribe("private-chat").unwrap().subscribed().await.unwrap();
+        drop(subscribed(network, "alice", "private-chat").await);
+        assert!(network.now() < secs(1), "{:?}", network.now());
+        let mut asked = Vec::new();
+        network.backend("alice", |backend| asked.push(backend.asked().len()));
+        assert_eq!(asked, [1, 1]);
+    });
+}
+
+#[test]
+fn the_requests_of_the_latest_client_are_returned() {
+    let simulation = simulation();
+    let network = simulation.network();
+    simulation.run(async {
+        drop(subscribed(network, "alice", "private-old").await);
+        drop(subscribed(network, "alice", "private-new").await);
+        let asked = network.backend("alice", Authority::asked);
+        let subjects: Vec<String> = asked.iter().map(|(_, request)| request.subject.to_string()).collect();
+        assert_eq!(subjects, ["private-new"]);
+        assert_eq!(network.backend("alice", Authority::asked), []);
     });
 }

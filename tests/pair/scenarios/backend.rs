@@ -95,9 +95,9 @@ fn fewer(dialect: Dialect, begin: impl FnOnce(&mut Authority)) {
     let names = stage.want_many(A, "private-", 12);
     let mut requests = Vec::new();
     for _ in 0..10 {
-        stage.authority(A).asked.clear();
+        stage.authority(A).asked();
         stage.pass(secs(60));
-        requests.push(stage.authority(A).asked.len());
+        requests.push(stage.authority(A).asked().len());
     }
     let (first, later) = (requests[0], &requests[1..]);
     assert!(later.iter().all(|count| *count < first), "requests per minute: {requests:?}");
@@ -115,10 +115,10 @@ fn denied(dialect: Dialect) {
     stage.pass(secs(12));
     stage.authority(A).refusal = Some(status(403));
     stage.pass(secs(SOON));
-    stage.authority(A).asked.clear();
+    stage.authority(A).asked();
     works_again(stage.authority(A));
     stage.pass(secs(120));
-    assert_eq!(stage.authority(A).asked.len(), 0);
+    assert_eq!(stage.authority(A).asked().len(), 0);
     assert!(!stage.is_subscribed(A, "private-chat"));
     // The application may try again.
     stage.subscribe(A, "private-chat");
@@ -131,9 +131,9 @@ fn unsubscribed(dialect: Dialect) {
     stage.client(A).subscribe(channel("private-chat"));
     stage.pass(secs(20));
     stage.unsubscribe(A, "private-chat");
-    stage.authority(A).asked.clear();
+    stage.authority(A).asked();
     stage.pass(secs(300));
-    assert_eq!(stage.authority(A).asked.len(), 0);
+    assert_eq!(stage.authority(A).asked().len(), 0);
 }
 
 /// Two authorizations in ten seconds: twelve channels take at least 50 s.
@@ -174,7 +174,7 @@ fn asked_for_all(stage: &mut Stage, who: Who, limit: Duration) -> usize {
     let names = stage.want_many(who, "private-", 12);
     let time = stage.until(limit, |stage| names.iter().all(|name| stage.is_subscribed(who, name)));
     assert!(time.is_some(), "not everything is subscribed: {:?}", stage.heard(who));
-    stage.authority(who).asked.len()
+    stage.authority(who).asked().len()
 }
 
 fn held_back(dialect: Dialect) {
@@ -187,10 +187,10 @@ fn held_back(dialect: Dialect) {
     stage.pass(secs(5));
     stage.client(A).subscribe(channel("private-other"));
     stage.pass(secs(14));
-    assert_eq!(stage.authority(A).asked.len(), 1);
+    assert_eq!(stage.authority(A).asked().len(), 1);
     // Three of them are more than the one retry that there is.
     stage.pass(secs(60));
-    assert!(stage.authority(A).asked.len() > 3);
+    assert!(stage.authority(A).asked().len() > 2);
     works_again(stage.authority(A));
     let time = stage
         .until(secs(SOON), |stage| ["private-chat", "private-other"].iter().all(|name| stage.is_subscribed(A, name)));
@@ -204,7 +204,7 @@ fn counted(dialect: Dialect) {
     stage.authority(A).refusal = Some(status(503));
     stage.client(A).subscribe(channel("private-chat"));
     stage.pass(secs(300));
-    assert_eq!(stage.authority(A).asked.len(), 3);
+    assert_eq!(stage.authority(A).asked().len(), 3);
     works_again(stage.authority(A));
     stage.pass(secs(60));
     assert!(!stage.is_subscribed(A, "private-chat"));
@@ -258,7 +258,7 @@ fn key_refreshed(dialect: Dialect) {
     works_again(stage.authority(A));
     stage.pass(secs(SOON));
     stage.expect(A, &["1", "2"].map(readable).each_ref().map(String::as_str));
-    let purposes = stage.authority(A).asked.iter().map(|(_, request)| request.purpose);
+    let purposes = stage.authority(A).asked().into_iter().map(|(_, request)| request.purpose);
     assert!(purposes.skip(1).all(|purpose| purpose == AuthPurpose::KeyRefresh));
 }
 
