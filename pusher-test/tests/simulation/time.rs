@@ -26,7 +26,7 @@ fn a_day_takes_a_moment() {
         assert!(pings >= 24 * 30 - 1, "{pings}");
     });
     assert!(network.now() >= DAY);
-    assert!(start.elapsed() < secs(5), "{:?}", start.elapsed());
+    assert!(start.elapsed() < DAY / 100, "{:?}", start.elapsed());
 }
 
 /// Everything that a run does, with its times.
