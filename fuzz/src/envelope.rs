@@ -5,7 +5,8 @@ use std::time::Duration;
 use pusher_proto::server::{Dialect, Publication, ServerConfig};
 use pusher_proto::signing::App;
 use pusher_proto::{ChannelEvent, ClientEventName, Config, ConnectionError, Data, Endpoint, Event, ProtocolError};
-use pusher_tests::world::{Authority, Who, World};
+use pusher_tests::network::{Authority, Who};
+use pusher_tests::world::World;
 use serde_json::value::RawValue;
 
 use crate::end::{CHANNELS, End, channel};

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use pusher_test::network::{Excess, Fault, Flapping, Limit, Side};
+use pusher_test::network::{Authority, Excess, Fault, Flapping, Limit, Side, Who};
 use pusher_test::pusher_proto::server::{Publication, ServerConfig};
 use pusher_test::pusher_proto::signing::App;
 use pusher_test::pusher_proto::{ChannelName, CloseFrame, Config, Frame, Instant};
-use pusher_test::world::{Authority, Who, World};
+use pusher_test::world::World;
 
-const ALICE: Who = Who(0);
+const ALICE: Who = Who::new(0);
 
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)

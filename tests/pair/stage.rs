@@ -8,11 +8,13 @@ use pusher_proto::{
     Action, ChannelName, Client, ClientEventName, Config, ConfigBuilder, Data, Endpoint, Event, Frame, Instant,
 };
 use pusher_test::transcript;
-use pusher_tests::world::{Authority, Who, World};
+use pusher_tests::network::{Authority, Who};
+use pusher_tests::world::World;
 
-pub(crate) const A: Who = Who(0);
-pub(crate) const B: Who = Who(1);
-pub(crate) const C: Who = Who(2);
+pub(crate) const A: Who = Who::new(0);
+pub(crate) const B: Who = Who::new(1);
+pub(crate) const C: Who = Who::new(2);
+pub(crate) const D: Who = Who::new(3);
 
 pub(crate) const PING: &str = r#"{"event":"pusher:ping","data":{}}"#;
 pub(crate) const PONG: &str = r#"{"event":"pusher:pong","data":{}}"#;
@@ -52,7 +54,7 @@ impl Stage {
         }
         self.pass(MOMENT);
         for who in 0..users.len() {
-            self.expect(Who(who), &["connected"]);
+            self.expect(Who::new(who), &["connected"]);
         }
         self
     }
@@ -171,7 +173,7 @@ impl Stage {
     /// Everything that the application received since the last call.
     #[track_caller]
     pub(crate) fn expect(&mut self, who: Who, expected: &[&str]) {
-        assert_eq!(self.heard(who), expected, "{} at {}", who.0, self.world.now());
+        assert_eq!(self.heard(who), expected, "{} at {}", who.index(), self.world.now());
     }
 
     #[track_caller]

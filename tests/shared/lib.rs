@@ -4,4 +4,4 @@ pub mod hot_path;
 #[path = "../simulation/harness/mod.rs"]
 pub mod simulation;
 pub mod transcripts;
-pub use pusher_test::world;
+pub use pusher_test::{network, world};

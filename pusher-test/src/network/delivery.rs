@@ -5,9 +5,33 @@ use pusher_proto::{AuthError, AuthId, AuthResponse, CloseReason, Frame, Text};
 
 use super::fault::Side;
 
-/// Identifies a client of a [`World`](crate::world::World), in the order in which they were added.
+/// Identifies a client of a [`World`](crate::world::World).
+///
+/// # Examples
+///
+/// ```
+/// use pusher_test::network::Who;
+///
+/// const ALICE: Who = Who::new(0);
+/// assert_eq!(ALICE.index(), 0);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Who(pub usize);
+pub struct Who(pub(crate) usize);
+
+impl Who {
+    /// Identifies a client by the number of clients that were added before it. Methods of
+    /// [`World`](crate::world::World) panic if there is no such client.
+    #[must_use]
+    pub const fn new(index: usize) -> Self {
+        Self(index)
+    }
+
+    /// Returns the number of clients that were added before this one.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0
+    }
+}
 
 /// Something that arrives.
 #[derive(Debug)]

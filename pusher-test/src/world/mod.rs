@@ -11,8 +11,10 @@ use std::time::Duration;
 use pusher_proto::server::{ConnectionId, Server, ServerConfig};
 use pusher_proto::{Action, Client, CloseFrame, CloseReason, Config, Event, Frame, Instant, SocketEpoch, Text};
 
-use crate::network::{Arrival, Fault, Model};
-pub use crate::network::{Authority, Excess, Gate, Limit, Lost, Who};
+#[doc(hidden)]
+pub use crate::network::Authority;
+pub(crate) use crate::network::Who;
+use crate::network::{Arrival, Fault, Gate, Model};
 
 /// A server, its clients, and everything in transit between them.
 ///
@@ -21,11 +23,11 @@ pub use crate::network::{Authority, Excess, Gate, Limit, Lost, Who};
 /// ```
 /// use std::time::Duration;
 ///
-/// use pusher_test::network::Fault;
+/// use pusher_test::network::{Authority, Fault};
 /// use pusher_test::pusher_proto::server::ServerConfig;
 /// use pusher_test::pusher_proto::signing::App;
 /// use pusher_test::pusher_proto::{ChannelName, Config};
-/// use pusher_test::world::{Authority, World};
+/// use pusher_test::world::World;
 ///
 /// let app = App::new("1", "app-key", "app-secret")?;
 /// let mut world = World::new(ServerConfig::new(app.clone()), Duration::from_millis(20), 7);

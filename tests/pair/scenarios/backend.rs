@@ -5,7 +5,7 @@ use std::time::Duration;
 use pusher_proto::server::Dialect;
 use pusher_proto::signing::MasterKey;
 use pusher_proto::{AuthError, AuthPurpose, CloseFrame, ConnectionState, DecryptionError, Event};
-use pusher_tests::world::{Authority, Limit, Who};
+use pusher_tests::network::{Authority, Limit, Who};
 
 use super::Scenario;
 use super::users::has_signin;
@@ -167,7 +167,7 @@ fn limited_stage(dialect: Dialect, says_when: bool) -> Stage {
     stage
 }
 
-const USERS: [Who; 4] = [A, B, C, Who(3)];
+const USERS: [Who; 4] = [A, B, C, D];
 
 /// Subscribes twelve channels. Returns how many requests that took.
 fn asked_for_all(stage: &mut Stage, who: Who, limit: Duration) -> usize {

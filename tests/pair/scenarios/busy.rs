@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pusher_proto::Event;
 use pusher_proto::server::Dialect;
-use pusher_tests::world::{Excess, Limit, Lost, Who};
+use pusher_tests::network::{Excess, Limit, Lost};
 
 use super::Scenario;
 use crate::stage::*;
@@ -35,7 +35,7 @@ fn drops(dialect: Dialect) {
 fn overload(dialect: Dialect, excess: Excess, limit: Duration, most_reconnects: usize) {
     let mut stage = Stage::new(dialect).connected(&["a", "b", "c", "d"]);
     stage.world.gate().limit = Some((Limit::new(60, secs(10)), excess));
-    for who in [A, B, C, Who(3)] {
+    for who in [A, B, C, D] {
         let names = stage.want_many(who, "room-", 100);
         let time = stage.until(limit, |stage| names.iter().all(|name| stage.is_subscribed(who, name)));
         assert!(time.is_some(), "{} of 100 are subscribed", stage.count_subscribed(who, &names));

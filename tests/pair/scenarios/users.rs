@@ -1,7 +1,7 @@
 //! Signing in and out, events for users, watchlists, and the end of a user's connections.
 
 use pusher_proto::server::Dialect;
-use pusher_tests::world::Who;
+use pusher_tests::network::Who;
 
 use super::Scenario;
 use crate::stage::*;

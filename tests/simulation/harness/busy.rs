@@ -10,7 +10,7 @@ use super::network::LinkId;
 use super::reached::Rare;
 use super::site::{Output, Site};
 use super::world::World;
-use crate::world::{Excess, Limit};
+use crate::network::{Excess, Limit};
 
 /// What the backend does with every request while it is down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +80,7 @@ impl World {
             None => {}
             Some(Excess::Error) => self.journal.reach(Rare::TooManyMessages),
             Some(Excess::Close | Excess::Drop) => self.journal.reach(Rare::CutForMessages),
+            Some(excess) => panic!("{excess:?} is not drawn"),
         }
     }
 
@@ -120,6 +121,7 @@ impl Site {
             }
             Excess::Close => CloseReason::Closed(Some(CloseFrame { code: 4100, reason: "Over capacity".into() })),
             Excess::Drop => CloseReason::Dropped,
+            excess => panic!("{excess:?} is not drawn"),
         };
         let mut outputs = vec![Output::End(link, reason)];
         outputs.extend(self.closed(link, choices, now));

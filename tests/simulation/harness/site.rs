@@ -12,7 +12,7 @@ use super::authority::app;
 use super::frame::{self, SERVER_TO_USER, SUCCEEDED, Seen};
 use super::mix::{Scarcity, SiteMix, Style};
 use super::network::LinkId;
-use crate::world::{Excess, Limit};
+use crate::network::{Excess, Limit};
 
 pub(crate) struct Site {
     pub(crate) mix: SiteMix,
