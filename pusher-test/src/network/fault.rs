@@ -15,8 +15,8 @@ pub enum Side {
 
 /// A fault of a client's network.
 ///
-/// The first ones happen once, to the socket that the client has now. The others last until the network is healed, and
-/// also apply to later sockets.
+/// The first ones happen once, to the socket that the client has now, even if it is still being opened or is dead. The
+/// others last until the network is healed, and also apply to later sockets.
 ///
 /// # Examples
 ///
