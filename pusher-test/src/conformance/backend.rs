@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use super::faults::next_connection;
 use super::world::{PATIENCE, SERVERS};
 
 /// An HTTP server that only knows where a request ends.
@@ -51,7 +52,8 @@ impl Backend {
         let answers: Vec<Answer> = answers.into_iter().collect();
         let accepting = SERVERS.spawn(async move {
             let count = Arc::new(AtomicUsize::new(0));
-            while let Ok((stream, _)) = listener.accept().await {
+            loop {
+                let (stream, _) = next_connection(|| listener.accept()).await;
                 let (answers, sender, count) = (answers.clone(), sender.clone(), Arc::clone(&count));
                 tokio::spawn(async move {
                     // The client may abandon the request.

@@ -1,5 +1,6 @@
 //! A TCP proxy that injects faults.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ pub struct FaultProxy {
     control: watch::Sender<Control>,
     accepted: Arc<AtomicUsize>,
     requests: Arc<AtomicUsize>,
-    /// Each holds a clone.
+    /// Each connection holds a clone.
     connections: Arc<()>,
     accepting: JoinHandle<()>,
 }
@@ -112,14 +113,18 @@ impl FaultProxy {
         let requests = Arc::new(AtomicUsize::new(0));
         let counts = (Arc::clone(&accepted), Arc::clone(&requests));
         let connections = Arc::new(());
-        let connection = Arc::clone(&connections);
+        let connection = Arc::downgrade(&connections);
         let accepting = SERVERS.spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                counts.0.fetch_add(1, Ordering::Relaxed);
+            loop {
+                let (client, _) = next_connection(|| listener.accept()).await;
+                let Some(connection) = connection.upgrade() else { return };
+                let control = subscriber.subscribe();
+                // Before the connection is counted: whoever has seen the count can cut the connection.
+                let begin = *control.borrow();
+                counts.0.fetch_add(1, Ordering::SeqCst);
                 let requests = Arc::clone(&counts.1);
-                let (control, connection) = (subscriber.subscribe(), Arc::clone(&connection));
                 tokio::spawn(async move {
-                    forward(client, target, control, &requests).await;
+                    forward(client, target, begin, control, &requests).await;
                     drop(connection);
                 });
             }
@@ -136,7 +141,7 @@ impl FaultProxy {
     /// Returns the number of connections so far.
     #[must_use]
     pub fn accepted(&self) -> usize {
-        self.accepted.load(Ordering::Relaxed)
+        self.accepted.load(Ordering::SeqCst)
     }
 
     /// Returns the number of HTTP requests with the method `POST` so far, also those that it holds back.
@@ -148,8 +153,8 @@ impl FaultProxy {
     /// Returns the number of connections that go through it.
     #[must_use]
     pub fn connection_count(&self) -> usize {
-        // This handle and the listener hold it too.
-        Arc::strong_count(&self.connections) - 2
+        // This handle holds it too.
+        Arc::strong_count(&self.connections) - 1
     }
 
     /// Sets what happens to bytes from now on, also to those that it holds back.
@@ -181,36 +186,29 @@ impl Drop for FaultProxy {
     }
 }
 
+/// Returns the next connection. A failed attempt is repeated: the peer may have gone already, and the process may have no
+/// file descriptor left for a while.
+pub(crate) async fn next_connection<T, F: Future<Output = io::Result<T>>>(mut accept: impl FnMut() -> F) -> T {
+    loop {
+        match accept().await {
+            Ok(connection) => return connection,
+            Err(_) => tokio::time::sleep(ACCEPT_DELAY).await,
+        }
+    }
+}
+
+/// Forwards a connection until it ends or is cut. `begin` is what the proxy was told before it accepted the connection.
 async fn forward(
     mut client: TcpStream,
     target: SocketAddr,
+    begin: Control,
     mut control: watch::Receiver<Control>,
     requests: &AtomicUsize,
 ) {
-    let Ok(mut server) = TcpStream::connect(target).await else { return };
-    // If this fails, the connection has ended, and the next read says so.
-    let _ = client.set_nodelay(true).and(server.set_nodelay(true));
-    let begin = *control.borrow();
-    let mut flooding = control.clone();
-    let (mut from_client, mut to_client) = client.split();
-    let (from_server, to_server) = server.split();
+    let passing = pass(&mut client, target, begin, control.clone(), requests);
     let cut = async {
         // When the proxy is dropped, it cuts the connections first.
         control.wait_for(|control| control.cuts != begin.cuts).await.map(|control| control.cut).ok()
-    };
-    let passing = async {
-        let pumps = (flooding.clone(), flooding.clone());
-        let flood = tokio::select! {
-            _ = pump(&mut from_client, to_server, pumps.0, Some(requests)) => return,
-            _ = pump(from_server, &mut to_client, pumps.1, None) => return,
-            control = flooding.wait_for(|control| control.floods != begin.floods) => control.map(|control| control.flood),
-        };
-        let Ok(flood) = flood else { return };
-        let mut buffer = [0; 4_096];
-        tokio::select! {
-            () = async { while from_client.read(&mut buffer).await.is_ok_and(|len| len > 0) {} } => {}
-            _ = pour(to_client, flood) => {}
-        }
     };
     let cut = tokio::select! {
         () = passing => None,
@@ -222,6 +220,33 @@ async fn forward(
             reason = "the oldest tokio that is supported has no `set_zero_linger`; zero does not block"
         )]
         client.set_linger(Some(Duration::ZERO)).expect("a socket that is open can be reset");
+    }
+}
+
+/// Connects to the target and passes bytes in both directions, until one of them ends or the connection is flooded.
+async fn pass(
+    client: &mut TcpStream,
+    target: SocketAddr,
+    begin: Control,
+    mut control: watch::Receiver<Control>,
+    requests: &AtomicUsize,
+) {
+    let Ok(mut server) = TcpStream::connect(target).await else { return };
+    // If this fails, the connection has ended, and the next read says so.
+    let _ = client.set_nodelay(true).and(server.set_nodelay(true));
+    let (mut from_client, mut to_client) = client.split();
+    let (from_server, to_server) = server.split();
+    let pumps = (control.clone(), control.clone());
+    let flood = tokio::select! {
+        _ = pump(&mut from_client, to_server, pumps.0, Some(requests)) => return,
+        _ = pump(from_server, &mut to_client, pumps.1, None) => return,
+        control = control.wait_for(|control| control.floods != begin.floods) => control.map(|control| control.flood),
+    };
+    let Ok(flood) = flood else { return };
+    let mut buffer = [0; 4_096];
+    tokio::select! {
+        () = async { while from_client.read(&mut buffer).await.is_ok_and(|len| len > 0) {} } => {}
+        _ = pour(to_client, flood) => {}
     }
 }
 
@@ -283,11 +308,83 @@ fn count_posts(bytes: &[u8], matched: &mut usize) -> usize {
 /// The beginning of a request to an auth endpoint. Bodies are forms or JSON and do not contain it.
 const POST: &[u8] = b"POST /";
 
+/// Between two attempts to accept a connection.
+const ACCEPT_DELAY: Duration = Duration::from_millis(5);
+
 const TRICKLE_LEN: usize = 7;
 const TRICKLE_DELAY: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests {
+    use std::io::{self, Read as _};
+    use std::net::TcpStream;
+    use std::time::Duration;
+
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::{Cut, FaultProxy, Flood, SERVERS, next_connection};
+    use crate::conformance::world::{PATIENCE, wait_until};
+
+    /// A server that accepts no connection, and the connections that fill its queue: further ones wait.
+    fn busy_server() -> (TcpListener, Vec<TcpStream>) {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+        let listener = SERVERS.block_on(async { socket.listen(1) }).expect("a listener");
+        let address = listener.local_addr().expect("its address");
+        let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok();
+        let queue = std::iter::from_fn(connect).collect();
+        (listener, queue)
+    }
+
+    /// A connection that the proxy has accepted, while its own connection to the target waits.
+    fn half_open(proxy: &FaultProxy) -> TcpStream {
+        let client = TcpStream::connect(proxy.address()).expect("the proxy listens");
+        client.set_read_timeout(Some(PATIENCE)).expect("a socket with a time limit");
+        wait_until("the proxy has accepted a connection", || proxy.accepted() == 1, || "it has not".into());
+        client
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_connection_is_cut_while_the_proxy_still_connects_to_the_target() {
+        let (listener, _queue) = busy_server();
+        let proxy = FaultProxy::new(listener.local_addr().expect("its address"));
+        let mut client = half_open(&proxy);
+        assert_eq!(proxy.connection_count(), 1);
+        proxy.cut(Cut::Drop);
+        assert_eq!(client.read(&mut [0]).expect("the end of the stream"), 0);
+        wait_until("no connection is left", || proxy.connection_count() == 0, || "there is one".into());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_connection_is_flooded_once_the_target_accepts_it() {
+        let (listener, queue) = busy_server();
+        let proxy = FaultProxy::new(listener.local_addr().expect("its address"));
+        let mut client = half_open(&proxy);
+        proxy.flood(Flood::PINGS);
+        let _accepted: Vec<_> = queue.iter().map(|_| SERVERS.block_on(listener.accept()).expect("it waits")).collect();
+        let mut ping = [0; 2];
+        client.read_exact(&mut ping).expect("a ping");
+        assert_eq!(ping, Flood::PINGS.repeat);
+    }
+
+    #[test]
+    fn a_failed_accept_is_repeated() {
+        let mut results = vec![Ok(7), Err(io::ErrorKind::ConnectionAborted.into()), Err(io::Error::other("no file"))];
+        let next = next_connection(|| std::future::ready(results.pop().expect("three attempts")));
+        assert_eq!(SERVERS.block_on(next), 7);
+    }
+
+    #[test]
+    fn connections_are_counted_after_the_listener_has_ended() {
+        let target = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let proxy = FaultProxy::new(target.local_addr().expect("its address"));
+        proxy.accepting.abort();
+        wait_until("the listener has ended", || proxy.accepting.is_finished(), || "it has not".into());
+        assert_eq!(proxy.connection_count(), 0);
+    }
+
     #[test]
     fn requests_are_counted_however_their_bytes_arrive() {
         let bytes = b"POST /a HTTP/1.1\r\n\r\nPOPOST /b HTTP/1.1\r\n\r\n";
