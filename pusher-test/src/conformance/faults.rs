@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_os = "linux")]
+    #[cfg_attr(not(target_os = "linux"), ignore = "other systems keep a queue of another length")]
     fn a_connection_is_cut_while_the_proxy_still_connects_to_the_target() {
         let (listener, _queue) = busy_server();
         let proxy = FaultProxy::new(listener.local_addr().expect("its address"));
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_os = "linux")]
+    #[cfg_attr(not(target_os = "linux"), ignore = "other systems keep a queue of another length")]
     fn a_connection_is_flooded_once_the_target_accepts_it() {
         let (listener, queue) = busy_server();
         let proxy = FaultProxy::new(listener.local_addr().expect("its address"));
