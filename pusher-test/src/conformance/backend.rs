@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::faults::next_connection;
-use super::world::{PATIENCE, SERVERS};
+use super::stage::{PATIENCE, SERVERS};
 
 /// An HTTP server that only knows where a request ends.
 pub(crate) struct Backend {

@@ -10,7 +10,7 @@ use pusher_proto::{AuthError, ChannelName, Event, SubscriptionError, with_causes
 
 use super::handles::WithHandles;
 use super::runtime::{Next, Runtime};
-use super::world::{PATIENCE, World};
+use super::stage::{PATIENCE, World};
 
 /// A subscription, with its events.
 ///

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::world::SERVERS;
+use super::stage::SERVERS;
 
 /// A TCP proxy that injects faults: it forwards connections from its own port to one address.
 ///
@@ -323,7 +323,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpSocket};
 
     use super::{Cut, FaultProxy, Flood, SERVERS, next_connection};
-    use crate::conformance::world::{PATIENCE, wait_until};
+    use crate::conformance::stage::{PATIENCE, wait_until};
 
     /// A server that accepts no connection, and the connections that fill its queue: further ones wait.
     fn busy_server() -> (TcpListener, Vec<TcpStream>) {

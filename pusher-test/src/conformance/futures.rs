@@ -121,7 +121,7 @@ impl<F: WithFutures> WithHandles for F {
     }
 
     fn shut_down(&self, client: &Client, limit: Duration) {
-        let done = self.within(client.shutdown(limit), limit.saturating_add(super::world::PATIENCE));
+        let done = self.within(client.shutdown(limit), limit.saturating_add(super::stage::PATIENCE));
         assert!(
             done.is_some(),
             "shutdown was expected to return within {limit:?}, and did not return 20 s later either"

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use super::runtime::{About, Counter, Runtime};
-use super::world::{PATIENCE, SERVERS};
+use super::stage::{PATIENCE, SERVERS};
 
 /// The threads, file descriptors and tasks of this process at one moment. On systems without `/proc`, only tasks are
 /// counted.

@@ -165,9 +165,10 @@ mod runtime;
 mod scenario;
 mod scenarios;
 mod server;
+mod stage;
 mod suite;
 mod user;
-mod world;
+
 
 pub use channel::Channel;
 pub use faults::{Cut, FaultProxy, Flow};
@@ -180,7 +181,7 @@ pub use scenario::{Needs, Scenario};
 pub use server::Server;
 pub use suite::{Outcome, Suite, Verdict, run, run_with_handles};
 pub use user::User;
-pub use world::{World, options, quick};
+pub use stage::{World, options, quick};
 
 /// Returns all scenarios, in the order in which they run.
 ///

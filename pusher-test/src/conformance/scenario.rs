@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::world::World;
+use super::stage::World;
 
 /// A situation that every client meets, and the rule for it.
 ///

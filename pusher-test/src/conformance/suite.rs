@@ -15,7 +15,7 @@ use super::runtime::{About, Runtime};
 use super::scenario::{Needs, Play, Scenario};
 use super::scenarios;
 use super::server::Server;
-use super::world::{Foreign, SERVERS, World, silence_wanted_panics};
+use super::stage::{Foreign, SERVERS, World, silence_wanted_panics};
 
 /// Runs every scenario that needs no handles of the driver, as `main` of a test without a harness.
 ///

@@ -11,7 +11,7 @@ use pusher_proto::{ClientEventName, ConnectionState, Event, SocketId};
 use super::channel::Channel;
 use super::handles::WithHandles;
 use super::runtime::{Next, Runtime};
-use super::world::{PATIENCE, name};
+use super::stage::{PATIENCE, name};
 
 /// A client. Every wait is limited to 20 s and fails with what was expected and what came.
 ///

@@ -9,7 +9,7 @@ use pusher_proto::{AuthError, ConfigBuilder, InvalidConfig};
 use crate::conformance::backend::{Answer, Backend};
 use crate::conformance::handles::WithHandles;
 use crate::conformance::user::User;
-use crate::conformance::world::{World, options};
+use crate::conformance::stage::{World, options};
 
 /// The error of a subscription to `private-orders`.
 fn refused<H: WithHandles>(mut user: User<H>) -> AuthError {

@@ -7,7 +7,7 @@ use pusher_proto::{AuthBody, AuthError, with_causes};
 
 use crate::conformance::faults::Flow;
 use crate::conformance::handles::WithHandles;
-use crate::conformance::world::{World, options};
+use crate::conformance::stage::{World, options};
 
 pub(super) fn an_expired_token_is_renewed_once<H: WithHandles>(world: &mut World<H>) {
     let handle = world.handle();

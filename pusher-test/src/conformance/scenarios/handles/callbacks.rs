@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, mpsc};
 use pusher_proto::Event;
 
 use crate::conformance::handles::WithHandles;
-use crate::conformance::world::{PATIENCE, WANTED_PANIC, World};
+use crate::conformance::stage::{PATIENCE, WANTED_PANIC, World};
 
 pub(super) fn callbacks_that_are_bound_after_events_came_get_them_in_order<H: WithHandles>(world: &mut World<H>) {
     let mut user = world.user();

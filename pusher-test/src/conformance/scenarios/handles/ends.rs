@@ -4,7 +4,7 @@ use pusher_driver::SubscribeError;
 use pusher_proto::ConnectionState;
 
 use crate::conformance::handles::WithHandles;
-use crate::conformance::world::{PATIENCE, World};
+use crate::conformance::stage::{PATIENCE, World};
 
 pub(super) fn a_client_that_was_shut_down_says_so<H: WithHandles>(world: &mut World<H>) {
     let mut user = world.user();

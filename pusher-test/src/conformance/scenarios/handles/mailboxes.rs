@@ -6,7 +6,7 @@ use pusher_proto::Event;
 use crate::conformance::faults::Cut;
 use crate::conformance::handles::WithHandles;
 use crate::conformance::runtime::Next;
-use crate::conformance::world::{World, options};
+use crate::conformance::stage::{World, options};
 
 pub(super) fn two_handles_of_a_channel_share_it<H: WithHandles>(world: &mut World<H>) {
     let (mut ann, mut bob) = (world.user(), world.user());

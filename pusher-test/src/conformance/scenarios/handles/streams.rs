@@ -5,7 +5,7 @@ use pusher_proto::{ConnectionState, Event};
 
 use crate::conformance::faults::Cut;
 use crate::conformance::handles::WithHandles;
-use crate::conformance::world::{PATIENCE, World, options};
+use crate::conformance::stage::{PATIENCE, World, options};
 
 pub(super) fn a_typed_stream_has_values_and_says_where_it_has_gaps<H: WithHandles>(world: &mut World<H>) {
     let runtime = world.runtime().clone();

@@ -7,7 +7,7 @@ use pusher_proto::{AuthError, ConfigBuilder, Event};
 use crate::conformance::channel::Channel;
 use crate::conformance::faults::{Cut, Flow};
 use crate::conformance::runtime::Runtime;
-use crate::conformance::world::{PATIENCE, World, name, wait_until};
+use crate::conformance::stage::{PATIENCE, World, name, wait_until};
 
 pub(super) fn a_slow_auth_server_does_not_hold_up_others<R: Runtime>(world: &mut World<R>) {
     world.auth_proxy().set(Flow::Silence);

@@ -9,7 +9,7 @@ use pusher_proto::{Config, ConnectionError, ConnectionState, Endpoint, Event, Fa
 use crate::conformance::faults::{Cut, Flood, Flow};
 use crate::conformance::runtime::Runtime;
 use crate::conformance::user::User;
-use crate::conformance::world::{PATIENCE, World, quick};
+use crate::conformance::stage::{PATIENCE, World, quick};
 
 pub(super) fn a_client_waits_for_a_server_that_is_not_up_yet<R: Runtime>(world: &mut World<R>) {
     let setup = world.setup(world.direct_config());

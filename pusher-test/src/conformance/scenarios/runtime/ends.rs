@@ -6,7 +6,7 @@ use pusher_proto::ConnectionState;
 
 use crate::conformance::faults::Flow;
 use crate::conformance::runtime::{Next, Runtime};
-use crate::conformance::world::{PATIENCE, World};
+use crate::conformance::stage::{PATIENCE, World};
 
 pub(super) fn a_goodbye_is_said_in_order<R: Runtime>(world: &mut World<R>) {
     let (mut ann, mut bob) = (world.user(), world.user());

@@ -4,7 +4,7 @@ use pusher_proto::Event;
 
 use crate::conformance::faults::Cut;
 use crate::conformance::runtime::Runtime;
-use crate::conformance::world::World;
+use crate::conformance::stage::World;
 
 pub(super) fn a_user_signs_in_and_again_after_a_loss<R: Runtime>(world: &mut World<R>) {
     let mut setup = world.setup(world.config());
