@@ -70,9 +70,9 @@ fn every_scenario_is_an_outcome_and_what_is_left_out_has_a_reason() {
 }
 
 #[test]
-fn a_scenario_of_ones_own_fails_by_a_panic_and_its_world_has_a_server() {
+fn a_scenario_of_ones_own_fails_by_a_panic_and_its_stage_has_a_server() {
     let outcomes = Suite::new()
-        .scenario(Idle(""), "the server is up", None, |world| assert_eq!(world.connection_count(), 0))
+        .scenario(Idle(""), "the server is up", None, |stage| assert_eq!(stage.connection_count(), 0))
         .scenario(Idle(""), "it fails", None, |_| panic!("as it should"))
         .scenario(Idle(""), "a program is missing", Some("it is not installed".into()), |_| panic!("it is left out"))
         .play();

@@ -12,7 +12,7 @@ mod tungstenite;
 
 use std::process::ExitCode;
 
-use pusher_test::conformance::{Suite, WithHandles, World};
+use pusher_test::conformance::{Stage, Suite, WithHandles};
 
 use crate::log::check;
 use crate::runtimes::{AsyncStd, Blocking, Smol, Tokio};
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 }
 
 /// A situation, and what must result from it.
-type Scenario<H> = (&'static str, fn(&mut World<H>));
+type Scenario<H> = (&'static str, fn(&mut Stage<H>));
 
 fn add<H: WithHandles>(suite: Suite, runtime: fn() -> H) -> Suite {
     let mut suite = suite.handles(runtime());

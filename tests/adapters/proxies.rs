@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use pusher_driver::Proxy;
 use pusher_proto::{ConnectionError, Event, TransportError};
-use pusher_test::conformance::{FaultProxy, User, WithHandles, World, options, quick};
+use pusher_test::conformance::{FaultProxy, Stage, User, WithHandles, options, quick};
 
 use crate::Scenario;
 use crate::tls::Front;
@@ -36,41 +36,41 @@ pub(crate) fn is_installed(program: &str) -> bool {
 const TINYPROXY: Option<&str> = Some("tinyproxy");
 const MICROSOCKS: Option<&str> = Some("microsocks");
 
-fn through_http<H: WithHandles>(world: &mut World<H>) {
+fn through_http<H: WithHandles>(stage: &mut Stage<H>) {
     let proxy = Running::tinyproxy("");
-    expect_way(world, &proxy, |port| Proxy::http("127.0.0.1", port));
+    expect_way(stage, &proxy, |port| Proxy::http("127.0.0.1", port));
 }
 
-fn through_http_with_credentials<H: WithHandles>(world: &mut World<H>) {
+fn through_http_with_credentials<H: WithHandles>(stage: &mut Stage<H>) {
     let proxy = Running::tinyproxy("BasicAuth user secret\n");
-    expect_way(world, &proxy, |port| Proxy::http("127.0.0.1", port).credentials("user", "secret"));
-    expect_refusal(world, Proxy::http("127.0.0.1", proxy.port), "407");
-    expect_refusal(world, Proxy::http("127.0.0.1", proxy.port).credentials("user", "wrong"), "40");
+    expect_way(stage, &proxy, |port| Proxy::http("127.0.0.1", port).credentials("user", "secret"));
+    expect_refusal(stage, Proxy::http("127.0.0.1", proxy.port), "407");
+    expect_refusal(stage, Proxy::http("127.0.0.1", proxy.port).credentials("user", "wrong"), "40");
 }
 
-fn through_socks<H: WithHandles>(world: &mut World<H>) {
+fn through_socks<H: WithHandles>(stage: &mut Stage<H>) {
     let proxy = Running::microsocks(&[]);
-    expect_way(world, &proxy, |port| Proxy::socks5("127.0.0.1", port));
+    expect_way(stage, &proxy, |port| Proxy::socks5("127.0.0.1", port));
 }
 
-fn through_socks_with_credentials<H: WithHandles>(world: &mut World<H>) {
+fn through_socks_with_credentials<H: WithHandles>(stage: &mut Stage<H>) {
     let proxy = Running::microsocks(&["-u", "user", "-P", "secret"]);
-    expect_way(world, &proxy, |port| Proxy::socks5("127.0.0.1", port).credentials("user", "secret"));
-    expect_refusal(world, Proxy::socks5("127.0.0.1", proxy.port), "credentials");
-    expect_refusal(world, Proxy::socks5("127.0.0.1", proxy.port).credentials("user", "wrong"), "credentials");
+    expect_way(stage, &proxy, |port| Proxy::socks5("127.0.0.1", port).credentials("user", "secret"));
+    expect_refusal(stage, Proxy::socks5("127.0.0.1", proxy.port), "credentials");
+    expect_refusal(stage, Proxy::socks5("127.0.0.1", proxy.port).credentials("user", "wrong"), "credentials");
 }
 
-fn tls_through_http<H: WithHandles>(world: &mut World<H>) {
+fn tls_through_http<H: WithHandles>(stage: &mut Stage<H>) {
     let proxy = Running::tinyproxy("");
-    expect_way_with_tls(world, &proxy, |port| Proxy::http("127.0.0.1", port));
+    expect_way_with_tls(stage, &proxy, |port| Proxy::http("127.0.0.1", port));
 }
 
-fn tls_through_socks<H: WithHandles>(world: &mut World<H>) {
+fn tls_through_socks<H: WithHandles>(stage: &mut Stage<H>) {
     let proxy = Running::microsocks(&[]);
-    expect_way_with_tls(world, &proxy, |port| Proxy::socks5("127.0.0.1", port));
+    expect_way_with_tls(stage, &proxy, |port| Proxy::socks5("127.0.0.1", port));
 }
 
-fn endless<H: WithHandles>(world: &mut World<H>) {
+fn endless<H: WithHandles>(stage: &mut Stage<H>) {
     for (begin, repeat) in [("HTTP/1.1 200 OK\r\nX: ", "y"), ("", "HTTP/1.1 103 Early Hints\r\n\r\n")] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let options = options().proxy(Proxy::http("127.0.0.1", listener.local_addr().unwrap().port()));
@@ -81,12 +81,12 @@ fn endless<H: WithHandles>(world: &mut World<H>) {
             // Until the client gives up.
             while client.write_all(repeat.repeat(1_024).as_bytes()).is_ok() {}
         });
-        let config = world.config().reconnect_base(MINUTE).reconnect_cap(MINUTE);
-        let mut user = world.handles(config, world.auth(), &options);
+        let config = stage.config().reconnect_base(MINUTE).reconnect_cap(MINUTE);
+        let mut user = stage.handles(config, stage.auth(), &options);
         user.connect();
         let error = user.until("the proxy's answer is an error", |event| matches!(event, Event::ConnectionError(_)));
         assert!(format!("{error:?}").contains("the proxy 127.0.0.1:"), "{error:?}");
-        assert_eq!(world.connection_count(), 0);
+        assert_eq!(stage.connection_count(), 0);
         drop(user);
         proxy.join().unwrap();
     }
@@ -96,29 +96,29 @@ fn endless<H: WithHandles>(world: &mut World<H>) {
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The client uses TLS with the server, not with the proxy.
-fn expect_way_with_tls<H: WithHandles>(world: &World<H>, proxy: &Running, at: fn(u16) -> Proxy) {
-    let front = Front::trusted(world.address());
+fn expect_way_with_tls<H: WithHandles>(stage: &Stage<H>, proxy: &Running, at: fn(u16) -> Proxy) {
+    let front = Front::trusted(stage.address());
     let way = FaultProxy::new(proxy.address());
     let options = front.trusting().proxy(at(way.address().port()));
-    expect_events(world, world.handles(quick(front.config()), front.auth(), &options), &way);
+    expect_events(stage, stage.handles(quick(front.config()), front.auth(), &options), &way);
 }
 
-fn expect_way<H: WithHandles>(world: &World<H>, proxy: &Running, at: fn(u16) -> Proxy) {
+fn expect_way<H: WithHandles>(stage: &Stage<H>, proxy: &Running, at: fn(u16) -> Proxy) {
     let way = FaultProxy::new(proxy.address());
     let options = options().proxy(at(way.address().port()));
-    expect_events(world, world.handles(world.config(), world.auth(), &options), &way);
+    expect_events(stage, stage.handles(stage.config(), stage.auth(), &options), &way);
 }
 
-fn expect_events<H: WithHandles>(world: &World<H>, mut user: User<H>, way: &FaultProxy) {
+fn expect_events<H: WithHandles>(stage: &Stage<H>, mut user: User<H>, way: &FaultProxy) {
     user.connect();
     let mut orders = user.subscribed("private-orders");
-    world.publish("private-orders", "1");
+    stage.publish("private-orders", "1");
     orders.expect_text("1");
     assert_eq!(way.accepted(), 2, "the socket and the authorization");
 }
 
-fn expect_refusal<H: WithHandles>(world: &World<H>, proxy: Proxy, excerpt: &str) {
-    let mut user = world.handles(world.config(), world.auth(), &options().proxy(proxy));
+fn expect_refusal<H: WithHandles>(stage: &Stage<H>, proxy: Proxy, excerpt: &str) {
+    let mut user = stage.handles(stage.config(), stage.auth(), &options().proxy(proxy));
     user.connect();
     let error = user.until("an error", |event| matches!(event, Event::ConnectionError(_)));
     let Event::ConnectionError(ConnectionError::Transport(TransportError::Io(text))) = error else {

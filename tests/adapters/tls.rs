@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-use pusher_test::conformance::{WithHandles, World, options, quick};
+use pusher_test::conformance::{Stage, WithHandles, options, quick};
 
 use crate::Scenario;
 use crate::runtimes::TOKIO;
@@ -30,41 +30,41 @@ pub(crate) fn all<H: WithHandles>() -> Vec<Scenario<H>> {
     ]
 }
 
-fn accepts<H: WithHandles>(world: &mut World<H>) {
-    let front = Front::trusted(world.address());
-    let mut user = world.handles(quick(front.config()), front.auth(), &front.trusting());
+fn accepts<H: WithHandles>(stage: &mut Stage<H>) {
+    let front = Front::trusted(stage.address());
+    let mut user = stage.handles(quick(front.config()), front.auth(), &front.trusting());
     user.connect();
     drop(user.subscribed("private-orders"));
     assert!(CryptoProvider::get_default().is_none(), "the process default is left alone");
 }
 
-fn offers_http2<H: WithHandles>(world: &mut World<H>) {
-    let front = Front::trusted(world.address());
+fn offers_http2<H: WithHandles>(stage: &mut Stage<H>) {
+    let front = Front::trusted(stage.address());
     let options = front.trusting_with(&[b"h2", b"http/1.1"]);
-    let mut user = world.handles(quick(front.config()), front.auth(), &options);
+    let mut user = stage.handles(quick(front.config()), front.auth(), &options);
     user.connect();
     drop(user.subscribed("private-orders"));
 }
 
-fn refuses_an_unknown_root<H: WithHandles>(world: &mut World<H>) {
-    let front = Front::trusted(world.address());
-    expect_one_error(world, &front, &options(), "UnknownIssuer");
+fn refuses_an_unknown_root<H: WithHandles>(stage: &mut Stage<H>) {
+    let front = Front::trusted(stage.address());
+    expect_one_error(stage, &front, &options(), "UnknownIssuer");
 }
 
-fn refuses_another_name<H: WithHandles>(world: &mut World<H>) {
-    let front = Front::new(Certificate::new("elsewhere.example", 2100), world.address());
-    expect_one_error(world, &front, &front.trusting(), "localhost");
+fn refuses_another_name<H: WithHandles>(stage: &mut Stage<H>) {
+    let front = Front::new(Certificate::new("elsewhere.example", 2100), stage.address());
+    expect_one_error(stage, &front, &front.trusting(), "localhost");
 }
 
-fn refuses_an_expired_certificate<H: WithHandles>(world: &mut World<H>) {
-    let front = Front::new(Certificate::new("localhost", 2001), world.address());
-    expect_one_error(world, &front, &front.trusting(), "expired");
+fn refuses_an_expired_certificate<H: WithHandles>(stage: &mut Stage<H>) {
+    let front = Front::new(Certificate::new("localhost", 2001), stage.address());
+    expect_one_error(stage, &front, &front.trusting(), "expired");
 }
 
 /// Expects one attempt with one error that says what is wrong.
-fn expect_one_error<H: WithHandles>(world: &World<H>, front: &Front, options: &Options, excerpt: &str) {
+fn expect_one_error<H: WithHandles>(stage: &Stage<H>, front: &Front, options: &Options, excerpt: &str) {
     let config = quick(front.config()).reconnect_base(MINUTE).reconnect_cap(MINUTE);
-    let mut user = world.handles(config, front.auth(), options);
+    let mut user = stage.handles(config, front.auth(), options);
     user.connect();
     let error = user.until("an error", |event| matches!(event, Event::ConnectionError(_)));
     let Event::ConnectionError(ConnectionError::Transport(TransportError::Tls(text))) = error else {

@@ -50,7 +50,7 @@ struct Node {
     except: &'static [&'static str],
 }
 
-impl conformance::Server for Node {
+impl conformance::ForeignServer for Node {
     fn address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.server.port()))
     }
@@ -59,7 +59,7 @@ impl conformance::Server for Node {
         SERVERS.block_on(self.api.publish(channel, data)).unwrap();
     }
 
-    fn takes(&self, channel: &str) -> bool {
+    fn supports(&self, channel: &str) -> bool {
         !channel.starts_with("presence-cache-")
     }
 

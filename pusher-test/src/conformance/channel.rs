@@ -10,20 +10,20 @@ use pusher_proto::{AuthError, ChannelName, Event, SubscriptionError, with_causes
 
 use super::handles::WithHandles;
 use super::runtime::{Next, Runtime};
-use super::stage::{PATIENCE, World};
+use super::stage::{PATIENCE, Stage};
 
 /// A subscription, with its events.
 ///
 /// # Examples
 ///
 /// ```
-/// use pusher_test::conformance::{Runtime, World};
+/// use pusher_test::conformance::{Runtime, Stage};
 ///
-/// fn keeps_the_order<R: Runtime>(world: &mut World<R>) {
-///     let mut user = world.user();
+/// fn keeps_the_order<R: Runtime>(stage: &mut Stage<R>) {
+///     let mut user = stage.user();
 ///     let mut chat = user.subscribed("chat");
 ///     for number in ["1", "2", "3"] {
-///         world.publish("chat", number);
+///         stage.publish("chat", number);
 ///     }
 ///     for number in ["1", "2", "3"] {
 ///         chat.expect_text(number);
@@ -162,7 +162,7 @@ impl<R: Runtime> Channel<R> {
     }
 
     /// Checks that a gap was announced, and that events come again.
-    pub(crate) fn expect_recovery(&mut self, world: &World<R>) {
+    pub(crate) fn expect_recovery(&mut self, stage: &Stage<R>) {
         let event = self.next_event();
         assert!(
             matches!(event, Event::ContinuityLost { .. }) && event.is_gap(),
@@ -175,7 +175,7 @@ impl<R: Runtime> Channel<R> {
             "expected that {} is subscribed again, but this came: {event:?}",
             self.name
         );
-        world.publish(self.name.as_str(), "again");
+        stage.publish(self.name.as_str(), "again");
         self.expect_text("again");
     }
 

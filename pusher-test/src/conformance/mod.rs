@@ -152,8 +152,8 @@
 //!
 //! # Your server, your scenarios
 //!
-//! A [`Suite`] plays the scenarios with several runtimes, with a [`Server`] of yours instead of the development server, and
-//! with scenarios of your own, which get a [`World`].
+//! A [`Suite`] plays the scenarios with several runtimes, with a [`ForeignServer`] instead of the development server, and
+//! with scenarios of your own, which get a [`Stage`].
 
 mod backend;
 mod channel;
@@ -169,7 +169,6 @@ mod stage;
 mod suite;
 mod user;
 
-
 pub use channel::Channel;
 pub use faults::{Cut, FaultProxy, Flow};
 pub use futures::WithFutures;
@@ -178,10 +177,10 @@ pub use leftovers::Leftovers;
 pub use pusher_driver;
 pub use runtime::{About, Alive, Next, Runtime, Setup};
 pub use scenario::{Needs, Scenario};
-pub use server::Server;
+pub use server::ForeignServer;
+pub use stage::{Stage, options, quick};
 pub use suite::{Outcome, Suite, Verdict, run, run_with_handles};
 pub use user::User;
-pub use stage::{World, options, quick};
 
 /// Returns all scenarios, in the order in which they run.
 ///

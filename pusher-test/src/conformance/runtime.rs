@@ -72,6 +72,7 @@ pub trait Runtime: Send + Sync + 'static {
 
 /// What comes next on a subscription or a client.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Next {
     /// An event.
     Event(Event),

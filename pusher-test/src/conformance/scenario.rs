@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::stage::World;
+use super::stage::Stage;
 
 /// A situation that every client meets, and the rule for it.
 ///
@@ -58,8 +58,8 @@ impl Scenario {
         self.needs
     }
 
-    /// Whether it can be played with any [`Server`](super::Server): it is not about what only the development server does,
-    /// nor about the auth endpoint alone.
+    /// Whether it can be played with any [`ForeignServer`](super::ForeignServer): it is not about what only the
+    /// development server does, nor about the auth endpoint alone.
     #[must_use]
     pub const fn is_for_any_server(&self) -> bool {
         self.is_for_any_server
@@ -67,7 +67,7 @@ impl Scenario {
 }
 
 /// What plays a scenario.
-pub(crate) type Play<R> = fn(&mut World<R>);
+pub(crate) type Play<R> = fn(&mut Stage<R>);
 
 /// The name, and the rule and its source below it.
 impl fmt::Display for Scenario {

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 /// ```
 /// use std::net::SocketAddr;
 ///
-/// use pusher_test::conformance::Server;
+/// use pusher_test::conformance::ForeignServer;
 ///
 /// /// Another development server, in the place of a program of yours.
 /// struct Mine {
@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 ///     running: std::sync::Mutex<Option<pusher_server::Server>>,
 /// }
 ///
-/// impl Server for Mine {
+/// impl ForeignServer for Mine {
 ///     fn address(&self) -> SocketAddr {
 ///         self.address
 ///     }
@@ -46,7 +46,7 @@ use std::net::SocketAddr;
 ///     }
 /// }
 /// ```
-pub trait Server: Send + Sync + 'static {
+pub trait ForeignServer: Send + Sync + 'static {
     /// Returns where clients connect to.
     fn address(&self) -> SocketAddr;
 
@@ -54,7 +54,7 @@ pub trait Server: Send + Sync + 'static {
     fn publish(&self, channel: &str, data: &str);
 
     /// Whether it has channels of this kind. `true` by default.
-    fn takes(&self, channel: &str) -> bool {
+    fn supports(&self, channel: &str) -> bool {
         let _ = channel;
         true
     }

@@ -13,7 +13,7 @@ use tokio::runtime::Runtime as Tokio;
 use super::faults::{FaultProxy, Flow};
 use super::handles::{Logged, WithHandles};
 use super::runtime::{Alive, Runtime, Setup};
-use super::server::Server;
+use super::server::ForeignServer;
 use super::user::User;
 
 /// How long a scenario waits for what must happen, 20 s: longer than any operation takes on one machine.
@@ -36,20 +36,20 @@ pub(crate) const WANTED_PANIC: &str = "as the scenario wants";
 /// A scenario of your own: after an outage of the server, the client has its channel again.
 ///
 /// ```
-/// use pusher_test::conformance::{Runtime, World};
+/// use pusher_test::conformance::{Runtime, Stage};
 ///
-/// fn survives_an_outage<R: Runtime>(world: &mut World<R>) {
-///     let mut user = world.user();
+/// fn survives_an_outage<R: Runtime>(stage: &mut Stage<R>) {
+///     let mut user = stage.user();
 ///     let mut chat = user.subscribed("chat");
-///     world.stop_server();
-///     world.start_server();
+///     stage.stop_server();
+///     stage.start_server();
 ///     user.until_connected();
-///     world.publish("chat", "hello");
+///     stage.publish("chat", "hello");
 ///     while chat.next_event().name() != "message" {}
 /// }
 /// ```
 #[derive(Debug)]
-pub struct World<R> {
+pub struct Stage<R> {
     runtime: Arc<R>,
     /// Signs authorizations; clients connect to it unless there is a foreign server.
     server: Option<pusher_server::Server>,
@@ -64,7 +64,7 @@ pub struct World<R> {
 }
 
 #[derive(Clone)]
-pub(crate) struct Foreign(pub(crate) Arc<dyn Server>);
+pub(crate) struct Foreign(pub(crate) Arc<dyn ForeignServer>);
 
 impl std::fmt::Debug for Foreign {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -72,7 +72,7 @@ impl std::fmt::Debug for Foreign {
     }
 }
 
-impl<R: Runtime> World<R> {
+impl<R: Runtime> Stage<R> {
     pub(crate) fn new(runtime: Arc<R>, foreign: Option<Foreign>) -> Self {
         let server = start(SocketAddr::from(([127, 0, 0, 1], 0)));
         let address = foreign.as_ref().map_or(server.address(), |foreign| foreign.0.address());
@@ -88,7 +88,7 @@ impl<R: Runtime> World<R> {
     }
 
     /// Returns the handle of the development server: it authorizes, and clients connect to it unless the scenario runs
-    /// with another [`Server`].
+    /// with another [`ForeignServer`].
     ///
     /// # Panics
     ///
@@ -216,8 +216,8 @@ impl<R: Runtime> World<R> {
     }
 
     /// Whether the server has channels of this kind.
-    pub(crate) fn takes(&self, channel: &str) -> bool {
-        self.foreign.as_ref().is_none_or(|foreign| foreign.0.takes(channel))
+    pub(crate) fn supports(&self, channel: &str) -> bool {
+        self.foreign.as_ref().is_none_or(|foreign| foreign.0.supports(channel))
     }
 
     /// Returns the number of connections of the server, or of the proxy in front of it if the server does not report them.
@@ -272,7 +272,7 @@ impl<R: Runtime> World<R> {
     }
 }
 
-impl<H: WithHandles> World<H> {
+impl<H: WithHandles> Stage<H> {
     pub(crate) fn runtime(&self) -> &Arc<H> {
         &self.runtime
     }

@@ -14,8 +14,8 @@ use super::leftovers::Leftovers;
 use super::runtime::{About, Runtime};
 use super::scenario::{Needs, Play, Scenario};
 use super::scenarios;
-use super::server::Server;
-use super::stage::{Foreign, SERVERS, World, silence_wanted_panics};
+use super::server::ForeignServer;
+use super::stage::{Foreign, SERVERS, Stage, silence_wanted_panics};
 
 /// Runs every scenario that needs no handles of the driver, as `main` of a test without a harness.
 ///
@@ -62,13 +62,13 @@ pub fn run_with_handles(runtime: impl WithHandles) -> ExitCode {
 /// ```no_run
 /// use std::process::ExitCode;
 ///
-/// use pusher_test::conformance::{Runtime, Server, Suite};
+/// use pusher_test::conformance::{ForeignServer, Runtime, Suite};
 ///
-/// fn test<R: Runtime + Clone>(runtime: R, server: impl Server) -> ExitCode {
+/// fn test<R: Runtime + Clone>(runtime: R, server: impl ForeignServer) -> ExitCode {
 ///     Suite::new()
 ///         .runtime(runtime.clone())
-///         .scenario(runtime.clone(), "a channel has a name with a dot", None, |world| {
-///             world.user().subscribed("a.b").expect_nothing("nobody publishes");
+///         .scenario(runtime.clone(), "a channel has a name with a dot", None, |stage| {
+///             stage.user().subscribed("a.b").expect_nothing("nobody publishes");
 ///         })
 ///         // From here on, clients connect to this server.
 ///         .server(server)
@@ -131,7 +131,7 @@ impl Suite {
 
     /// Sets the server for the runtimes that are added after this.
     #[must_use]
-    pub fn server(mut self, server: impl Server) -> Self {
+    pub fn server(mut self, server: impl ForeignServer) -> Self {
         self.server = Some(Foreign(Arc::new(server)));
         self
     }
@@ -166,7 +166,7 @@ impl Suite {
         runtime: R,
         name: &str,
         left_out: Option<String>,
-        play: impl FnOnce(&mut World<R>) + Send + 'static,
+        play: impl FnOnce(&mut Stage<R>) + Send + 'static,
     ) -> Self {
         self.add(&Arc::new(runtime), name, None, left_out, play);
         self
@@ -190,7 +190,7 @@ impl Suite {
         name: &str,
         scenario: Option<&'static Scenario>,
         left_out: Option<String>,
-        play: impl FnOnce(&mut World<R>) + Send + 'static,
+        play: impl FnOnce(&mut Stage<R>) + Send + 'static,
     ) {
         let (name, runtime, server) = (title(&runtime.about(), name), Arc::clone(runtime), self.server.clone());
         let title = name.clone();
@@ -254,7 +254,7 @@ fn title(about: &About, name: &str) -> String {
 fn play_one<R: Runtime>(
     runtime: &Arc<R>,
     server: Option<Foreign>,
-    play: impl FnOnce(&mut World<R>),
+    play: impl FnOnce(&mut Stage<R>),
     title: String,
 ) -> Result<(), String> {
     let about = runtime.about();
@@ -268,9 +268,9 @@ fn play_one<R: Runtime>(
     (about.warm_up)();
     let before = Leftovers::now(&about);
     let played = catch_unwind(AssertUnwindSafe(|| {
-        let mut world = World::new(Arc::clone(runtime), server);
-        play(&mut world);
-        world.end();
+        let mut stage = Stage::new(Arc::clone(runtime), server);
+        play(&mut stage);
+        stage.end();
         before.expect_nothing_more();
     }));
     watchdog.abort();

@@ -18,13 +18,13 @@ use super::stage::{PATIENCE, name};
 /// # Examples
 ///
 /// ```
-/// use pusher_test::conformance::{Runtime, World};
+/// use pusher_test::conformance::{Runtime, Stage};
 /// use pusher_test::pusher_proto::Event;
 ///
-/// fn reports_a_loss<R: Runtime>(world: &mut World<R>) {
-///     let mut user = world.user();
+/// fn reports_a_loss<R: Runtime>(stage: &mut Stage<R>) {
+///     let mut user = stage.user();
 ///     user.until_connected();
-///     world.handle().close_all(4200, "restart");
+///     stage.handle().close_all(4200, "restart");
 ///     user.until("the loss is reported", |event| matches!(event, Event::ConnectionError(_)));
 ///     user.until_connected();
 /// }

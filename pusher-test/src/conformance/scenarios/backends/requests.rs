@@ -8,23 +8,23 @@ use pusher_proto::{AuthError, ConfigBuilder, InvalidConfig};
 
 use crate::conformance::backend::{Answer, Backend};
 use crate::conformance::handles::WithHandles;
+use crate::conformance::stage::{Stage, options};
 use crate::conformance::user::User;
-use crate::conformance::stage::{World, options};
 
 /// The error of a subscription to `private-orders`.
 fn refused<H: WithHandles>(mut user: User<H>) -> AuthError {
     user.subscribe("private-orders").expect_refused_auth()
 }
 
-fn connecting<H: WithHandles>(world: &World<H>, config: ConfigBuilder, auth: HttpAuth) -> User<H> {
-    let mut user = world.handles(config, auth, &options());
+fn connecting<H: WithHandles>(stage: &Stage<H>, config: ConfigBuilder, auth: HttpAuth) -> User<H> {
+    let mut user = stage.handles(config, auth, &options());
     user.connect();
     user
 }
 
 /// A client that sends one request to this backend.
-fn asking<H: WithHandles>(world: &World<H>, backend: &Backend) -> User<H> {
-    connecting(world, world.config().auth_retries(0), backend.auth())
+fn asking<H: WithHandles>(stage: &Stage<H>, backend: &Backend) -> User<H> {
+    connecting(stage, stage.config().auth_retries(0), backend.auth())
 }
 
 /// Checks that a request has this header once.
@@ -35,9 +35,9 @@ fn expect_header(request: &str, name: &str, value: &str) {
     assert!(found.eq([value]), "expected the header {name}: {value} once, but the request is\n{request}");
 }
 
-pub(super) fn an_auth_request_has_the_headers_that_backends_ask_for<H: WithHandles>(world: &mut World<H>) {
+pub(super) fn an_auth_request_has_the_headers_that_backends_ask_for<H: WithHandles>(stage: &mut Stage<H>) {
     let backend = Backend::new([Answer::new("403 Forbidden", "", "no")]);
-    let user = asking(world, &backend);
+    let user = asking(stage, &backend);
     let expected = AuthError::Http { status: 403, excerpt: "no".into(), retry_after: None }.at(backend.url());
     assert_eq!(refused(user), expected, "the refusal of the auth endpoint");
     let request = backend.request();
@@ -56,7 +56,7 @@ pub(super) fn an_auth_request_has_the_headers_that_backends_ask_for<H: WithHandl
     }
 }
 
-pub(super) fn headers_of_the_application_replace_those_of_the_client<H: WithHandles>(world: &mut World<H>) {
+pub(super) fn headers_of_the_application_replace_those_of_the_client<H: WithHandles>(stage: &mut Stage<H>) {
     let backend = Backend::new([Answer::new("403 Forbidden", "", "no")]);
     let auth = backend
         .auth()
@@ -68,7 +68,7 @@ pub(super) fn headers_of_the_application_replace_those_of_the_client<H: WithHand
         .header("content-length", "1")
         .header("authorization", "Bearer old")
         .headers_with(|_| [("Authorization", "Bearer new")]);
-    let user = connecting(world, world.config().auth_retries(0), auth);
+    let user = connecting(stage, stage.config().auth_retries(0), auth);
     drop(refused(user));
     let request = backend.request();
     let expected = [
@@ -90,7 +90,7 @@ pub(super) fn headers_of_the_application_replace_those_of_the_client<H: WithHand
     expect_header(&request, "Content-Length", &body.len().to_string());
 }
 
-pub(super) fn an_expired_session_is_renewed_whatever_the_backend_calls_it<H: WithHandles>(world: &mut World<H>) {
+pub(super) fn an_expired_session_is_renewed_whatever_the_backend_calls_it<H: WithHandles>(stage: &mut Stage<H>) {
     let expired = [
         Answer::new("401 Unauthorized", "", ""),
         Answer::new("419 Page Expired", "", ""),
@@ -99,17 +99,17 @@ pub(super) fn an_expired_session_is_renewed_whatever_the_backend_calls_it<H: Wit
     for expired in expired {
         let backend = Backend::new([expired, Answer::new("403 Forbidden", "", "asked again")]);
         let auth = backend.auth().on_unauthorized(|_| {});
-        let user = connecting(world, world.config().auth_retries(0), auth);
+        let user = connecting(stage, stage.config().auth_retries(0), auth);
         let again = AuthError::Http { status: 403, excerpt: "asked again".into(), retry_after: None };
         assert_eq!(refused(user), again.at(backend.url()), "the answer to the second request, after renewing");
     }
     let backend = Backend::new([Answer::new("401 Unauthorized", "", ""), Answer::new("403 Forbidden", "", "again")]);
     let auth = backend.auth().on_unauthorized(|_| {}).unauthorized_statuses([498]);
-    let user = connecting(world, world.config().auth_retries(0), auth);
+    let user = connecting(stage, stage.config().auth_retries(0), auth);
     assert_eq!(refused(user).status(), 401, "401 is not a status that renews here");
 }
 
-pub(super) fn an_answer_that_cannot_be_used_says_what_came_but_no_secret<H: WithHandles>(world: &mut World<H>) {
+pub(super) fn an_answer_that_cannot_be_used_says_what_came_but_no_secret<H: WithHandles>(stage: &mut Stage<H>) {
     let table = [
         ("", "answered nothing"),
         ("<!DOCTYPE html>", "answered HTML: <!DOCTYPE html>"),
@@ -120,14 +120,14 @@ pub(super) fn an_answer_that_cannot_be_used_says_what_came_but_no_secret<H: With
     ];
     for (body, excerpt) in table {
         let backend = Backend::new([Answer::new("200 OK", "", body)]);
-        let error = refused(asking(world, &backend));
+        let error = refused(asking(stage, &backend));
         let shown = format!("{error} {error:?}");
         assert!(shown.contains(excerpt), "expected {excerpt:?} in the error, but it is {shown}");
         assert!(!shown.contains("t0ken"), "expected no secret in the error, but it is {shown}");
     }
 }
 
-pub(super) fn a_wrong_url_and_a_lost_connection_name_host_and_path_only<H: WithHandles>(world: &mut World<H>) {
+pub(super) fn a_wrong_url_and_a_lost_connection_name_host_and_path_only<H: WithHandles>(stage: &mut Stage<H>) {
     let answers = [
         (Answer::new("403 Forbidden", "", "no"), "BACKEND: authorization denied with status 403: no"),
         (Answer::new("200 OK", "", ""), "BACKEND: the auth endpoint answered nothing"),
@@ -141,7 +141,7 @@ pub(super) fn a_wrong_url_and_a_lost_connection_name_host_and_path_only<H: WithH
     ];
     for (answer, excerpt) in answers {
         let backend = Backend::new([answer]);
-        let error = refused(asking(world, &backend));
+        let error = refused(asking(stage, &backend));
         let shown = format!("{error} {error:?}");
         let excerpt = excerpt.replace("BACKEND", &backend.url());
         let url = format!("{}: ", backend.url());
@@ -151,28 +151,28 @@ pub(super) fn a_wrong_url_and_a_lost_connection_name_host_and_path_only<H: WithH
     }
 }
 
-pub(super) fn an_auth_server_that_is_down_is_described_alike_by_all_adapters<H: WithHandles>(world: &mut World<H>) {
+pub(super) fn an_auth_server_that_is_down_is_described_alike_by_all_adapters<H: WithHandles>(stage: &mut Stage<H>) {
     // The port was just free.
     let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
     let Err(refusal) = TcpStream::connect(address) else { panic!("another program listens at {address} now") };
     let url = format!("http://{address}/auth");
-    let user = connecting(world, world.config().auth_retries(0), HttpAuth::new(url.as_str()));
+    let user = connecting(stage, stage.config().auth_retries(0), HttpAuth::new(url.as_str()));
     let expected = AuthError::Network(format!("{address}: {refusal}")).at(url);
     assert_eq!(refused(user), expected, "the error of an auth endpoint that is down");
 }
 
-pub(super) fn a_client_is_not_made_with_an_auth_url_that_cannot_be_used<H: WithHandles>(world: &mut World<H>) {
+pub(super) fn a_client_is_not_made_with_an_auth_url_that_cannot_be_used<H: WithHandles>(stage: &mut Stage<H>) {
     let urls = [
         ("http://h:808080/auth", "has a port that is not a number from 1 to 65535"),
         ("https://user:t0ken@h/auth", "contains a user name or password; set the Authorization header instead"),
         ("/broadcasting/auth", "must have the form http://host/path or https://host/path"),
     ];
-    let start = |auth| WithHandles::start(&**world.runtime(), world.setup(world.config()).config, auth, &options());
+    let start = |auth| WithHandles::start(&**stage.runtime(), stage.setup(stage.config()).config, auth, &options());
     for (url, reason) in urls {
         let made = start(HttpAuth::new(url));
         let expected = Some(InvalidConfig::AuthUrl { endpoint: "auth", reason: reason.into() });
         assert_eq!(made.err(), expected, "the error of the auth URL {url}");
-        let made = start(world.auth().user_endpoint(url));
+        let made = start(stage.auth().user_endpoint(url));
         assert!(made.is_err(), "expected that the URL {url} for users is refused, but it is accepted");
     }
 }
@@ -180,7 +180,7 @@ pub(super) fn a_client_is_not_made_with_an_auth_url_that_cannot_be_used<H: WithH
 /// 64 bytes of a body.
 const CHUNK: &str = "40\r\n0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\r\n";
 
-pub(super) fn an_auth_server_that_never_ends_its_answer_does_not_hold_up_others<H: WithHandles>(world: &mut World<H>) {
+pub(super) fn an_auth_server_that_never_ends_its_answer_does_not_hold_up_others<H: WithHandles>(stage: &mut Stage<H>) {
     let hint = "HTTP/1.1 103 Early Hints\r\n\r\n";
     let floods = [
         Answer::Flood("", hint),
@@ -190,12 +190,12 @@ pub(super) fn an_auth_server_that_never_ends_its_answer_does_not_hold_up_others<
     ];
     for flood in floods {
         let backend = Backend::new([flood.clone()]);
-        let config = world.config().auth_retries(0).auth_timeout(Duration::from_secs(2));
-        let mut user = connecting(world, config, backend.auth());
+        let config = stage.config().auth_retries(0).auth_timeout(Duration::from_secs(2));
+        let mut user = connecting(stage, config, backend.auth());
         let mut orders = user.subscribe("private-orders");
         backend.request();
         let mut chat = user.subscribed("chat");
-        world.publish("chat", "1");
+        stage.publish("chat", "1");
         chat.expect_text("1");
         match orders.expect_refused_auth() {
             AuthError::At { url, error } => {
@@ -216,10 +216,10 @@ pub(super) fn an_auth_server_that_never_ends_its_answer_does_not_hold_up_others<
     }
 }
 
-pub(super) fn a_request_ends_with_its_time<H: WithHandles>(world: &mut World<H>) {
+pub(super) fn a_request_ends_with_its_time<H: WithHandles>(stage: &mut Stage<H>) {
     let backend = Backend::new([Answer::Hang]);
-    let config = world.config().auth_retries(0).auth_timeout(Duration::from_millis(50));
-    let mut user = connecting(world, config, backend.auth());
+    let config = stage.config().auth_retries(0).auth_timeout(Duration::from_millis(50));
+    let mut user = connecting(stage, config, backend.auth());
     // More channels than the blocking adapter has helper threads: no request waits longer than its timeout for an
     // earlier one.
     let channels: Vec<_> = (0..9).map(|number| user.subscribe(&format!("private-{number}"))).collect();
@@ -228,10 +228,10 @@ pub(super) fn a_request_ends_with_its_time<H: WithHandles>(world: &mut World<H>)
     }
 }
 
-pub(super) fn a_kept_connection_that_the_server_closed_is_no_failure<H: WithHandles>(world: &mut World<H>) {
+pub(super) fn a_kept_connection_that_the_server_closed_is_no_failure<H: WithHandles>(stage: &mut Stage<H>) {
     let refusal = Answer::new("403 Forbidden", "", "no");
     let backend = Backend::new([refusal.clone(), Answer::Close, refusal]);
-    let mut user = asking(world, &backend);
+    let mut user = asking(stage, &backend);
     let expected = AuthError::Http { status: 403, excerpt: "no".into(), retry_after: None }.at(backend.url());
     // The second request goes over the connection of the first, which then ends without an answer.
     for _ in 0..2 {

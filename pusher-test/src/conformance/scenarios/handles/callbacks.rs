@@ -5,18 +5,18 @@ use std::sync::{Arc, OnceLock, mpsc};
 use pusher_proto::Event;
 
 use crate::conformance::handles::WithHandles;
-use crate::conformance::stage::{PATIENCE, WANTED_PANIC, World};
+use crate::conformance::stage::{PATIENCE, Stage, WANTED_PANIC};
 
-pub(super) fn callbacks_that_are_bound_after_events_came_get_them_in_order<H: WithHandles>(world: &mut World<H>) {
-    let mut user = world.user();
+pub(super) fn callbacks_that_are_bound_after_events_came_get_them_in_order<H: WithHandles>(stage: &mut Stage<H>) {
+    let mut user = stage.user();
     let late = user.subscribe("late");
     late.expect_outcome();
     // Another channel of the same connection shows when the events have arrived.
     let mut other = user.subscribed("other");
     for number in ["1", "2"] {
-        world.publish("late", number);
+        stage.publish("late", number);
     }
-    world.publish("other", "");
+    stage.publish("other", "");
     other.expect_text("");
     let (sender, calls) = mpsc::channel();
     let bound = late.handle().bind_all(move |event| {
@@ -28,7 +28,7 @@ pub(super) fn callbacks_that_are_bound_after_events_came_get_them_in_order<H: Wi
         let _ = sender.send(text);
     });
     bound.expect("a callback can be bound to a channel that is subscribed");
-    world.publish("late", "3");
+    stage.publish("late", "3");
     let expected = ["pusher:subscription_succeeded", "1", "2", "3"];
     let mut seen = Vec::new();
     while seen.len() < expected.len() {
@@ -50,8 +50,8 @@ impl Drop for Bomb {
     }
 }
 
-pub(super) fn a_panicking_drop_does_not_stop_others<H: WithHandles>(world: &mut World<H>) {
-    let mut user = world.user();
+pub(super) fn a_panicking_drop_does_not_stop_others<H: WithHandles>(stage: &mut Stage<H>) {
+    let mut user = stage.user();
     let mut chat = user.subscribed("chat");
     // Two at once would abort the process if one ran while the other is unwinding.
     for _ in 0..2 {
@@ -67,7 +67,7 @@ pub(super) fn a_panicking_drop_does_not_stop_others<H: WithHandles>(world: &mut 
         id.set(bound.expect("a callback can be bound to any name")).expect("it is set once");
     }
     for number in ["1", "2"] {
-        world.publish("chat", number);
+        stage.publish("chat", number);
         chat.expect_text(number);
     }
     // Callbacks that are bound until the end are dropped in the loop, too.
@@ -81,8 +81,8 @@ pub(super) fn a_panicking_drop_does_not_stop_others<H: WithHandles>(world: &mut 
     chat.expect_end();
 }
 
-pub(super) fn a_panicking_callback_does_not_stop_others<H: WithHandles>(world: &mut World<H>) {
-    let mut user = world.user();
+pub(super) fn a_panicking_callback_does_not_stop_others<H: WithHandles>(stage: &mut Stage<H>) {
+    let mut user = stage.user();
     let mut chat = user.subscribed("chat");
     let bound = chat.handle().bind("message", |_| std::panic::panic_any(WANTED_PANIC));
     bound.expect("a callback can be bound to any name");
@@ -91,7 +91,7 @@ pub(super) fn a_panicking_callback_does_not_stop_others<H: WithHandles>(world: &
     let bound = chat.handle().bind("message", move |event| drop(sender.send(event.name().to_owned())));
     bound.expect("a callback can be bound to any name");
     for number in ["1", "2"] {
-        world.publish("chat", number);
+        stage.publish("chat", number);
         let call = calls.recv_timeout(PATIENCE);
         assert_eq!(call.as_deref(), Ok("message"), "the call of the callback after the one that panics");
         chat.expect_text(number);

@@ -6,21 +6,21 @@ use pusher_proto::Event;
 use crate::conformance::faults::Cut;
 use crate::conformance::handles::WithHandles;
 use crate::conformance::runtime::Next;
-use crate::conformance::stage::{World, options};
+use crate::conformance::stage::{Stage, options};
 
-pub(super) fn two_handles_of_a_channel_share_it<H: WithHandles>(world: &mut World<H>) {
-    let (mut ann, mut bob) = (world.user(), world.user());
+pub(super) fn two_handles_of_a_channel_share_it<H: WithHandles>(stage: &mut Stage<H>) {
+    let (mut ann, mut bob) = (stage.user(), stage.user());
     let mut with_bob = bob.subscribed("presence-chat");
     let mut first = ann.subscribed("presence-chat");
     with_bob.expect_event("pusher:member_added");
     let mut second = ann.subscribe("presence-chat");
     second.expect_outcome();
-    world.publish("presence-chat", "1");
+    stage.publish("presence-chat", "1");
     for subscription in [&mut first, &mut second, &mut with_bob] {
         subscription.expect_text("1");
     }
     drop(first);
-    world.publish("presence-chat", "2");
+    stage.publish("presence-chat", "2");
     second.expect_text("2");
     with_bob.expect_text("2");
     drop(second);
@@ -28,15 +28,15 @@ pub(super) fn two_handles_of_a_channel_share_it<H: WithHandles>(world: &mut Worl
     let _again = ann.subscribed("presence-chat");
 }
 
-pub(super) fn a_kept_channel_stays_subscribed_without_a_handle<H: WithHandles>(world: &mut World<H>) {
-    let runtime = world.runtime().clone();
-    let mut user = world.user();
+pub(super) fn a_kept_channel_stays_subscribed_without_a_handle<H: WithHandles>(stage: &mut Stage<H>) {
+    let runtime = stage.runtime().clone();
+    let mut user = stage.user();
     runtime.keep(user.subscribe("kept").into_handle());
     let is_success = |event: &Event| matches!(event, Event::SubscriptionSucceeded { .. });
     user.until("the channel is subscribed", is_success);
-    world.publish("kept", "1");
+    stage.publish("kept", "1");
     user.until("a message comes", |event| matches!(event, Event::Channel(event) if event.data().text() == "1"));
-    world.proxy().cut(Cut::Drop);
+    stage.proxy().cut(Cut::Drop);
     user.until("the channel is subscribed again", is_success);
     user.unsubscribe("kept");
     assert!(
@@ -45,30 +45,30 @@ pub(super) fn a_kept_channel_stays_subscribed_without_a_handle<H: WithHandles>(w
     );
 }
 
-pub(super) fn a_slow_reader_loses_the_oldest_events<H: WithHandles>(world: &mut World<H>) {
-    assert_eq!(read_late(world, Overflow::DropOldest), ["lost 7", "7", "8", "9"], "what a slow reader gets");
+pub(super) fn a_slow_reader_loses_the_oldest_events<H: WithHandles>(stage: &mut Stage<H>) {
+    assert_eq!(read_late(stage, Overflow::DropOldest), ["lost 7", "7", "8", "9"], "what a slow reader gets");
 }
 
-pub(super) fn a_slow_reader_loses_the_newest_events<H: WithHandles>(world: &mut World<H>) {
-    assert_eq!(read_late(world, Overflow::DropNewest), ["0", "1", "2", "lost 7"], "what a slow reader gets");
+pub(super) fn a_slow_reader_loses_the_newest_events<H: WithHandles>(stage: &mut Stage<H>) {
+    assert_eq!(read_late(stage, Overflow::DropNewest), ["0", "1", "2", "lost 7"], "what a slow reader gets");
 }
 
-pub(super) fn a_slow_reader_loses_its_stream<H: WithHandles>(world: &mut World<H>) {
-    assert_eq!(read_late(world, Overflow::Close), ["0", "1", "2", "lost 7", "end"], "what a slow reader gets");
+pub(super) fn a_slow_reader_loses_its_stream<H: WithHandles>(stage: &mut Stage<H>) {
+    assert_eq!(read_late(stage, Overflow::Close), ["0", "1", "2", "lost 7", "end"], "what a slow reader gets");
 }
 
 /// What is left of ten events for a slow reader with room for three. Other streams are not held up in the meantime.
-fn read_late<H: WithHandles>(world: &World<H>, overflow: Overflow) -> Vec<String> {
+fn read_late<H: WithHandles>(stage: &Stage<H>, overflow: Overflow) -> Vec<String> {
     let options = options().mailbox_len(3).overflow(overflow);
-    let mut user = world.handles(world.config(), world.auth(), &options);
+    let mut user = stage.handles(stage.config(), stage.auth(), &options);
     user.connect();
     let mut slow = user.subscribed("slow");
     // A count may still be on its way, so all counts are over before the messages.
     let mut quick = user.subscribed("quick");
     slow.expect_nothing("nobody has published");
     for number in 0..10 {
-        world.publish("slow", &number.to_string());
-        world.publish("quick", &number.to_string());
+        stage.publish("slow", &number.to_string());
+        stage.publish("quick", &number.to_string());
         quick.expect_text(&number.to_string());
     }
     assert_eq!(user.handle().stats().missed, 7, "events that are lost, of ten with room for three");
@@ -88,10 +88,10 @@ fn read_late<H: WithHandles>(world: &World<H>, overflow: Overflow) -> Vec<String
 }
 
 /// While no stream is read, as many events arrive as on a channel with 33 events per second in ten minutes.
-pub(super) fn a_reader_that_stops_for_long_does_not_hold_up_others<H: WithHandles>(world: &mut World<H>) {
+pub(super) fn a_reader_that_stops_for_long_does_not_hold_up_others<H: WithHandles>(stage: &mut Stage<H>) {
     const ROOM: usize = 1_000;
     const ROUNDS: usize = 20;
-    let mut user = world.handles(world.config(), world.auth(), &options().mailbox_len(ROOM));
+    let mut user = stage.handles(stage.config(), stage.auth(), &options().mailbox_len(ROOM));
     user.connect();
     let mut stopped = user.subscribed("stopped");
     let mut quick = user.subscribed("quick");
@@ -99,9 +99,9 @@ pub(super) fn a_reader_that_stops_for_long_does_not_hold_up_others<H: WithHandle
     let payload = "x".repeat(100);
     for round in 0..ROUNDS {
         for _ in 0..ROOM {
-            world.publish("stopped", &payload);
+            stage.publish("stopped", &payload);
         }
-        world.publish("quick", &round.to_string());
+        stage.publish("quick", &round.to_string());
         quick.expect_text(&round.to_string());
         drop(user.subscribed(&format!("private-{round}")));
     }

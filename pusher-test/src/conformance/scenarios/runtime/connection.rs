@@ -8,34 +8,34 @@ use pusher_proto::{Config, ConnectionError, ConnectionState, Endpoint, Event, Fa
 
 use crate::conformance::faults::{Cut, Flood, Flow};
 use crate::conformance::runtime::Runtime;
+use crate::conformance::stage::{PATIENCE, Stage, quick};
 use crate::conformance::user::User;
-use crate::conformance::stage::{PATIENCE, World, quick};
 
-pub(super) fn a_client_waits_for_a_server_that_is_not_up_yet<R: Runtime>(world: &mut World<R>) {
-    let setup = world.setup(world.direct_config());
-    world.stop_server();
-    let mut user = world.user_with(setup);
+pub(super) fn a_client_waits_for_a_server_that_is_not_up_yet<R: Runtime>(stage: &mut Stage<R>) {
+    let setup = stage.setup(stage.direct_config());
+    stage.stop_server();
+    let mut user = stage.user_with(setup);
     let cause = user.until_waiting();
     assert!(
         matches!(cause, ConnectionError::Transport(TransportError::Io(_))),
         "expected TransportError::Io, since the connection was refused, but the cause is {cause:?}"
     );
-    world.start_server();
+    stage.start_server();
     user.until_connected();
     let _chat = user.subscribed("chat");
 }
 
-pub(super) fn a_channel_can_be_wanted_before_the_connection<R: Runtime>(world: &mut World<R>) {
-    let mut user = world.user_at_rest(world.setup(world.config()));
+pub(super) fn a_channel_can_be_wanted_before_the_connection<R: Runtime>(stage: &mut Stage<R>) {
+    let mut user = stage.user_at_rest(stage.setup(stage.config()));
     let mut chat = user.subscribe("private-chat");
     user.expect_none("no connection before connect is called", |event| matches!(event, Event::StateChanged { .. }));
     user.connect();
     chat.expect_success();
-    world.publish("private-chat", "1");
+    stage.publish("private-chat", "1");
     chat.expect_text("1");
 }
 
-pub(super) fn the_upgrade_carries_prefix_and_headers_to_an_ipv6_address<R: Runtime>(world: &mut World<R>) {
+pub(super) fn the_upgrade_carries_prefix_and_headers_to_an_ipv6_address<R: Runtime>(stage: &mut Stage<R>) {
     // On a machine without IPv6, test the same over IPv4.
     let listener = TcpListener::bind("[::1]:0").or_else(|_| TcpListener::bind("127.0.0.1:0")).expect("a free port");
     let address = listener.local_addr().expect("the listener's address");
@@ -46,7 +46,7 @@ pub(super) fn the_upgrade_carries_prefix_and_headers_to_an_ipv6_address<R: Runti
         .header("Origin", "https://example.com")
         .header("Authorization", "Bearer 1")
         .header("User-Agent", "test");
-    let mut user = world.user_with(world.setup(quick(Config::builder("app-key", endpoint))));
+    let mut user = stage.user_with(stage.setup(quick(Config::builder("app-key", endpoint))));
     let (mut socket, head) = accept(&listener);
     let head = head.to_lowercase();
     let start = "get /realtime/app/app-key?protocol=7&";
@@ -93,16 +93,16 @@ fn accept(listener: &TcpListener) -> (TcpStream, String) {
     (socket, String::from_utf8_lossy(&head).into_owned())
 }
 
-pub(super) fn events_arrive_on_every_kind_of_channel<R: Runtime>(world: &mut World<R>) {
-    let mut user = world.user();
+pub(super) fn events_arrive_on_every_kind_of_channel<R: Runtime>(stage: &mut Stage<R>) {
+    let mut user = stage.user();
     for channel in ["chat", "private-chat", "presence-chat", "cache-chat", "private-cache-chat", "presence-cache-chat"]
     {
-        if !world.takes(channel) {
+        if !stage.supports(channel) {
             continue;
         }
         let mut subscription = user.subscribe(channel);
         subscription.expect_confirmed();
-        world.publish(channel, channel);
+        stage.publish(channel, channel);
         let message = loop {
             match subscription.next_event() {
                 Event::Channel(event) => break event,
@@ -115,91 +115,91 @@ pub(super) fn events_arrive_on_every_kind_of_channel<R: Runtime>(world: &mut Wor
     drop(user.subscribed("private-encrypted-chat"));
 }
 
-pub(super) fn a_dropped_connection_is_replaced<R: Runtime>(world: &mut World<R>) {
-    recovers_from(world, Cut::Drop);
+pub(super) fn a_dropped_connection_is_replaced<R: Runtime>(stage: &mut Stage<R>) {
+    recovers_from(stage, Cut::Drop);
 }
 
-pub(super) fn a_reset_connection_is_replaced<R: Runtime>(world: &mut World<R>) {
-    recovers_from(world, Cut::Reset);
+pub(super) fn a_reset_connection_is_replaced<R: Runtime>(stage: &mut Stage<R>) {
+    recovers_from(stage, Cut::Reset);
 }
 
-fn recovers_from<R: Runtime>(world: &World<R>, cut: Cut) {
-    let mut user = world.user();
+fn recovers_from<R: Runtime>(stage: &Stage<R>, cut: Cut) {
+    let mut user = stage.user();
     let first = user.until_connected();
     let (mut chat, mut orders) = (user.subscribed("chat"), user.subscribed("private-orders"));
-    world.proxy().cut(cut);
-    chat.expect_recovery(world);
-    orders.expect_recovery(world);
+    stage.proxy().cut(cut);
+    chat.expect_recovery(stage);
+    orders.expect_recovery(stage);
     assert_ne!(user.until_connected(), first, "expected another connection, but it has the same id");
 }
 
-pub(super) fn a_silent_connection_is_noticed_and_replaced<R: Runtime>(world: &mut World<R>) {
-    let mut user = world.user();
+pub(super) fn a_silent_connection_is_noticed_and_replaced<R: Runtime>(stage: &mut Stage<R>) {
+    let mut user = stage.user();
     let mut chat = user.subscribed("chat");
-    world.proxy().set(Flow::Silence);
+    stage.proxy().set(Flow::Silence);
     let is_noticed = |event: &Event| *event == Event::ConnectionError(ConnectionError::PongTimeout);
     user.until("the silence is reported as ConnectionError::PongTimeout", is_noticed);
-    world.proxy().set(Flow::Pass);
-    chat.expect_recovery(world);
+    stage.proxy().set(Flow::Pass);
+    chat.expect_recovery(stage);
 }
 
-pub(super) fn a_message_that_never_ends_is_given_up<R: Runtime>(world: &mut World<R>) {
-    let mut user = world.user();
+pub(super) fn a_message_that_never_ends_is_given_up<R: Runtime>(stage: &mut Stage<R>) {
+    let mut user = stage.user();
     let mut chat = user.subscribed("chat");
-    world.proxy().flood(Flood::FRAGMENTS);
+    stage.proxy().flood(Flood::FRAGMENTS);
     let is_given_up = |event: &Event| {
         matches!(event, Event::ConnectionError(ConnectionError::Transport(TransportError::WebSocket(_))))
     };
     user.until("the message is given up with a TransportError::WebSocket", is_given_up);
-    chat.expect_recovery(world);
+    chat.expect_recovery(stage);
 }
 
-pub(super) fn a_message_that_never_ends_does_not_delay_shutdown<R: Runtime>(world: &mut World<R>) {
-    let mut user = world.user();
+pub(super) fn a_message_that_never_ends_does_not_delay_shutdown<R: Runtime>(stage: &mut Stage<R>) {
+    let mut user = stage.user();
     let _chat = user.subscribed("chat");
-    world.proxy().flood(Flood::FRAGMENTS);
+    stage.proxy().flood(Flood::FRAGMENTS);
     user.shut_down(Duration::from_millis(50));
 }
 
-pub(super) fn a_flood_that_continues_after_our_close_holds_nothing_up<R: Runtime>(world: &mut World<R>) {
-    let mut setup = world.setup(world.config());
+pub(super) fn a_flood_that_continues_after_our_close_holds_nothing_up<R: Runtime>(stage: &mut Stage<R>) {
+    let mut setup = stage.setup(stage.config());
     setup.close_timeout = PATIENCE;
-    let mut user = world.user_with(setup);
+    let mut user = stage.user_with(setup);
     let _chat = user.subscribed("chat");
-    world.proxy().flood(Flood::PINGS);
+    stage.proxy().flood(Flood::PINGS);
     user.disconnect();
     user.until_state("disconnected", |state| *state == ConnectionState::Disconnected);
     user.connect();
     user.until_connected();
     let mut news = user.subscribed("news");
-    world.publish("news", "1");
+    stage.publish("news", "1");
     news.expect_text("1");
-    world.proxy().flood(Flood::PINGS);
+    stage.proxy().flood(Flood::PINGS);
     user.shut_down(Duration::from_millis(50));
 }
 
-pub(super) fn a_trickle_of_bytes_is_enough<R: Runtime>(world: &mut World<R>) {
-    world.proxy().set(Flow::Trickle);
-    world.auth_proxy().set(Flow::Trickle);
-    let mut user = world.user();
+pub(super) fn a_trickle_of_bytes_is_enough<R: Runtime>(stage: &mut Stage<R>) {
+    stage.proxy().set(Flow::Trickle);
+    stage.auth_proxy().set(Flow::Trickle);
+    let mut user = stage.user();
     let mut chat = user.subscribed("private-chat");
-    world.publish("private-chat", "1");
+    stage.publish("private-chat", "1");
     chat.expect_text("1");
 }
 
-pub(super) fn a_message_may_take_longer_than_a_pong<R: Runtime>(world: &mut World<R>) {
-    let config = world.config().pong_timeout(Duration::from_millis(300));
-    let mut user = world.user_with(world.setup(config));
+pub(super) fn a_message_may_take_longer_than_a_pong<R: Runtime>(stage: &mut Stage<R>) {
+    let config = stage.config().pong_timeout(Duration::from_millis(300));
+    let mut user = stage.user_with(stage.setup(config));
     let mut chat = user.subscribed("chat");
-    world.proxy().set(Flow::Trickle);
+    stage.proxy().set(Flow::Trickle);
     // More than a second, after which the client pings, and a pong timeout.
     let large = "x".repeat(10_000);
-    world.publish("chat", &large);
+    stage.publish("chat", &large);
     chat.expect_text(&large);
 }
 
-pub(super) fn the_longest_durations_are_taken<R: Runtime>(world: &mut World<R>) {
-    let config = world
+pub(super) fn the_longest_durations_are_taken<R: Runtime>(stage: &mut Stage<R>) {
+    let config = stage
         .config()
         .activity_timeout(Duration::MAX)
         .pong_timeout(Duration::MAX)
@@ -208,24 +208,24 @@ pub(super) fn the_longest_durations_are_taken<R: Runtime>(world: &mut World<R>) 
         .auth_timeout(Duration::MAX)
         .unavailable_timeout(Duration::MAX)
         .reconnect_reset_after(Duration::MAX);
-    let mut setup = world.setup(config);
+    let mut setup = stage.setup(config);
     setup.close_timeout = Duration::MAX;
-    let mut user = world.user_with(setup);
+    let mut user = stage.user_with(setup);
     let mut chat = user.subscribed("private-chat");
-    world.proxy().cut(Cut::Drop);
-    chat.expect_recovery(world);
+    stage.proxy().cut(Cut::Drop);
+    chat.expect_recovery(stage);
     user.shut_down(Duration::MAX);
 }
 
-pub(super) fn every_range_of_close_codes_has_its_effect<R: Runtime>(world: &mut World<R>) {
-    let mut user = world.user();
+pub(super) fn every_range_of_close_codes_has_its_effect<R: Runtime>(stage: &mut Stage<R>) {
+    let mut user = stage.user();
     let mut chat = user.subscribed("chat");
     for code in [1000, 1001, 1011, 3000, 4100, 4200, 4300, 4400] {
-        world.handle().close_all(code, "as the scenario wants");
-        chat.expect_recovery(world);
+        stage.handle().close_all(code, "as the scenario wants");
+        chat.expect_recovery(stage);
     }
     for code in [4000, 4001, 4009, 4099_u16] {
-        world.handle().close_all(code, "no");
+        stage.handle().close_all(code, "no");
         expect_failure(&mut user, code.into());
         user.connect();
         while chat.next_event().name() != "pusher:subscription_succeeded" {}
@@ -238,12 +238,12 @@ fn expect_failure<R: Runtime>(user: &mut User<R>, code: u32) {
     assert_eq!(state, ConnectionState::Failed { reason }, "the server closed with {code}");
 }
 
-pub(super) fn a_restarted_server_gets_its_clients_back<R: Runtime>(world: &mut World<R>) {
-    let mut user = world.user();
+pub(super) fn a_restarted_server_gets_its_clients_back<R: Runtime>(stage: &mut Stage<R>) {
+    let mut user = stage.user();
     let (mut chat, mut orders) = (user.subscribed("chat"), user.subscribed("private-orders"));
-    world.stop_server();
+    stage.stop_server();
     user.until_waiting();
-    world.start_server();
-    chat.expect_recovery(world);
-    orders.expect_recovery(world);
+    stage.start_server();
+    chat.expect_recovery(stage);
+    orders.expect_recovery(stage);
 }

@@ -6,44 +6,44 @@ use pusher_proto::ConnectionState;
 
 use crate::conformance::faults::Flow;
 use crate::conformance::runtime::{Next, Runtime};
-use crate::conformance::stage::{PATIENCE, World};
+use crate::conformance::stage::{PATIENCE, Stage};
 
-pub(super) fn a_goodbye_is_said_in_order<R: Runtime>(world: &mut World<R>) {
-    let (mut ann, mut bob) = (world.user(), world.user());
+pub(super) fn a_goodbye_is_said_in_order<R: Runtime>(stage: &mut Stage<R>) {
+    let (mut ann, mut bob) = (stage.user(), stage.user());
     let (_with_ann, mut with_bob) = (ann.subscribed("private-chat"), bob.subscribed("private-chat"));
     ann.trigger("private-chat", "client-bye", "bye");
     ann.shut_down(PATIENCE);
     with_bob.expect_text("bye");
-    world.await_connection_count(1);
+    stage.await_connection_count(1);
 }
 
-pub(super) fn a_goodbye_ends_at_its_deadline<R: Runtime>(world: &mut World<R>) {
-    let mut setup = world.setup(world.config());
+pub(super) fn a_goodbye_ends_at_its_deadline<R: Runtime>(stage: &mut Stage<R>) {
+    let mut setup = stage.setup(stage.config());
     setup.close_timeout = PATIENCE;
-    let mut user = world.user_with(setup);
+    let mut user = stage.user_with(setup);
     let _chat = user.subscribed("chat");
-    world.proxy().set(Flow::Silence);
+    stage.proxy().set(Flow::Silence);
     user.shut_down(Duration::from_millis(50));
-    world.proxy().set(Flow::Pass);
+    stage.proxy().set(Flow::Pass);
 }
 
-pub(super) fn a_client_that_is_dropped_closes_its_connection<R: Runtime>(world: &mut World<R>) {
-    let mut user = world.user();
+pub(super) fn a_client_that_is_dropped_closes_its_connection<R: Runtime>(stage: &mut Stage<R>) {
+    let mut user = stage.user();
     let channels = (user.subscribed("chat"), user.subscribed("private-orders"));
-    world.await_connection_count(1);
+    stage.await_connection_count(1);
     drop(user);
     drop(channels);
-    world.await_connection_count(0);
+    stage.await_connection_count(0);
 }
 
-pub(super) fn dropping_everything_ends_an_attempt_and_an_authorization<R: Runtime>(world: &mut World<R>) {
-    world.auth_proxy().set(Flow::Silence);
-    let mut user = world.user();
+pub(super) fn dropping_everything_ends_an_attempt_and_an_authorization<R: Runtime>(stage: &mut Stage<R>) {
+    stage.auth_proxy().set(Flow::Silence);
+    let mut user = stage.user();
     let mut orders = user.subscribe("private-orders");
-    world.await_auth_requests(1);
+    stage.await_auth_requests(1);
     drop(user);
-    world.proxy().set(Flow::Silence);
-    let mut other = world.user();
+    stage.proxy().set(Flow::Silence);
+    let mut other = stage.user();
     other.until_state("connecting", |state| matches!(state, ConnectionState::Connecting { .. }));
     drop(other);
     let next = orders.poll();
