@@ -1,9 +1,14 @@
-//! The conformance scenarios with runtimes that do not conform.
+//! The conformance scenarios with runtimes that do not conform, and what the scenarios set.
 
+use std::panic;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use pusher_test::conformance::{About, Next, Outcome, Runtime, Setup, Suite, Verdict, scenarios};
-use pusher_test::pusher_proto::{ChannelName, ClientEventName, Event};
+use pusher_test::conformance::{About, Next, Outcome, Runtime, Setup, Suite, Verdict, quick, scenarios};
+use pusher_test::pusher_proto::{
+    Action, ChannelName, Client, ClientEventName, Config, Endpoint, Event, Frame, Instant, SocketEpoch,
+};
 
 /// Does nothing. Only one scenario is played with it.
 struct Idle(&'static str);
@@ -80,4 +85,41 @@ fn a_scenario_of_ones_own_fails_by_a_panic_and_its_stage_has_a_server() {
     let expected =
         [Verdict::Passed, Verdict::Failed("as it should".into()), Verdict::LeftOut("it is not installed".into())];
     assert_eq!(verdicts, expected);
+}
+
+/// A hook that the application installs after the first run sees every later panic.
+#[test]
+fn the_panic_hook_is_installed_once() {
+    let _ = Suite::new().play();
+    let seen = Arc::new(AtomicUsize::new(0));
+    let (count, print) = (Arc::clone(&seen), panic::take_hook());
+    panic::set_hook(Box::new(move |info| {
+        if info.payload().downcast_ref::<&str>() == Some(&"as the scenario wants") {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+        print(info);
+    }));
+    let _ = Suite::new().play();
+    assert!(panic::catch_unwind(|| panic!("as the scenario wants")).is_err());
+    assert_eq!(seen.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn scenarios_wait_five_seconds_for_a_pong() {
+    let config = quick(Config::builder("app-key", Endpoint::host("127.0.0.1").tls(false)));
+    let mut client = Client::new(config.build().expect("a configuration"), 1);
+    client.connect();
+    let mut socket = SocketEpoch::default();
+    while let Some(action) = client.poll_action(Instant::ZERO) {
+        if let Action::Connect(epoch, _) = action {
+            socket = epoch;
+        }
+    }
+    let greeting = r#"{"event":"pusher:connection_established","data":{"socket_id":"1.1"}}"#;
+    client.handle_frame(socket, Frame::Text(greeting.into()), Instant::ZERO);
+    while client.poll_action(Instant::ZERO).is_some() {}
+    let [ping, end] = [1, 6].map(|seconds| Instant::ZERO + Duration::from_secs(seconds));
+    client.handle_timeout(ping);
+    while client.poll_action(ping).is_some() {}
+    assert_eq!(client.poll_timeout(), Some(end));
 }

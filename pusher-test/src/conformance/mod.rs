@@ -27,7 +27,7 @@
 //!    harness = false
 //!    ```
 //!
-//! 2. Implement [`Runtime`] in `tests/conformance.rs`. This client does nothing; put yours in the place of `Client`:
+//! 2. Implement [`Runtime`] in `tests/conformance.rs`. This client does nothing; use yours instead of `Client`:
 //!
 //!    ```no_run
 //!    use std::process::ExitCode;

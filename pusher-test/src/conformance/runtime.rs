@@ -55,8 +55,8 @@ pub trait Runtime: Send + Sync + 'static {
     /// the connection by [`Event::StateChanged`].
     fn next_event(&self, client: &mut Self::Client, limit: Duration) -> Next;
 
-    /// Disconnects, waits until the goodbye is over, for `limit` at most, and ends the client. Events that have not been
-    /// taken may still be taken.
+    /// Disconnects, waits until the closing handshake is complete, for `limit` at most, and ends the client. Events that
+    /// have not been taken may still be taken.
     fn shut_down(&self, client: &mut Self::Client, limit: Duration);
 
     /// Waits until the subscription is confirmed or refused for good, if the runtime has a call for that. The scenarios

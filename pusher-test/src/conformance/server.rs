@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 ///
 /// use pusher_test::conformance::ForeignServer;
 ///
-/// /// Another development server, in the place of a program of yours.
+/// /// Another development server, instead of a program of yours.
 /// struct Mine {
 ///     runtime: tokio::runtime::Runtime,
 ///     address: SocketAddr,

@@ -21,7 +21,8 @@ use super::stage::{Foreign, SERVERS, Stage, silence_wanted_panics};
 ///
 /// The scenarios about handles are shown as ignored. The arguments are those of a test binary: a filter, `--list`,
 /// `--exact` and so on, and `--rules`, which prints every scenario with its rule. Scenarios run one after another, because
-/// leftovers are counted for the whole process.
+/// leftovers are counted for the whole process. The panics that scenarios cause on purpose are kept out of the output by a
+/// [panic hook](Suite::run).
 ///
 /// # Examples
 ///
@@ -204,6 +205,9 @@ impl Suite {
     }
 
     /// Runs all scenarios as tests, like [`run`].
+    ///
+    /// The first run in a process installs a panic hook, which stays: it hides the panics that scenarios cause on purpose, and
+    /// passes all others on to the hook before it.
     #[must_use = "the process ends with it"]
     pub fn run(self) -> ExitCode {
         if env::args().any(|argument| argument == "--rules") {
@@ -226,6 +230,8 @@ impl Suite {
     }
 
     /// Plays all scenarios one after another and returns what came of them, for programs with reports of their own.
+    ///
+    /// Like [`run`](Self::run), it installs a panic hook, once.
     #[must_use]
     pub fn play(self) -> Vec<Outcome> {
         silence_wanted_panics();

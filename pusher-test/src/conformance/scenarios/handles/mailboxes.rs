@@ -111,7 +111,7 @@ pub(super) fn a_reader_that_stops_for_long_does_not_hold_up_others<H: WithHandle
         stopped.expect_text(&payload);
     }
     assert_eq!(stopped.poll(), Next::Nothing, "no more than there is room for");
-    // A delayed answer to a ping would have ended the connection.
+    // If reading had stopped for longer than the pong timeout, the connection would have ended.
     let is_loss = |event: &Event| matches!(event, Event::ContinuityLost { .. } | Event::ConnectionError(_));
     user.expect_none("that the connection stays", is_loss);
 }

@@ -134,7 +134,9 @@ fn recovers_from<R: Runtime>(stage: &Stage<R>, cut: Cut) {
 }
 
 pub(super) fn a_silent_connection_is_noticed_and_replaced<R: Runtime>(stage: &mut Stage<R>) {
-    let mut user = stage.user();
+    // The pong timeout is what this scenario waits for.
+    let config = stage.config().pong_timeout(Duration::from_millis(100));
+    let mut user = stage.user_with(stage.setup(config));
     let mut chat = user.subscribed("chat");
     stage.proxy().set(Flow::Silence);
     let is_noticed = |event: &Event| *event == Event::ConnectionError(ConnectionError::PongTimeout);
@@ -188,11 +190,12 @@ pub(super) fn a_trickle_of_bytes_is_enough<R: Runtime>(stage: &mut Stage<R>) {
 }
 
 pub(super) fn a_message_may_take_longer_than_a_pong<R: Runtime>(stage: &mut Stage<R>) {
-    let config = stage.config().pong_timeout(Duration::from_millis(300));
+    let config = stage.config().activity_timeout(Duration::from_millis(200)).pong_timeout(Duration::from_secs(1));
     let mut user = stage.user_with(stage.setup(config));
     let mut chat = user.subscribed("chat");
     stage.proxy().set(Flow::Trickle);
-    // More than a second, after which the client pings, and a pong timeout.
+    // It takes 1.4 s at least, in pieces of 7 bytes: the client pings after 200 ms, and the answer comes after the message,
+    // which is later than the pong timeout.
     let large = "x".repeat(10_000);
     stage.publish("chat", &large);
     chat.expect_text(&large);
