@@ -8,7 +8,7 @@ use proptest::test_runner::{TestError, TestRunner};
 use pusher_proto::server::Dialect;
 use pusher_proto::{
     AuthError, AuthResponse, ChannelKind, ChannelName, Client, ClientEventName, Config, ConnectionError, Data, Event,
-    Frame, Instant,
+    Frame, Instant, with_causes,
 };
 use pusher_test::story::Story;
 use pusher_test::transcript::{Line, Transcript};
@@ -200,7 +200,7 @@ fn hostile_frames_never_panic_and_are_not_what_they_were() {
 fn lines_are_read_as_they_are_written() {
     check(strategy::lines(), |line| {
         let text = line.to_string();
-        let read: Line = text.parse().map_err(TestCaseError::fail)?;
+        let read: Line = text.parse()?;
         prop_assert_eq!(read.to_string(), text);
         Ok(())
     });
@@ -212,7 +212,8 @@ fn stories_never_panic_and_are_transcripts() {
     let runner = |strategy: BoxedStrategy<Story>| {
         let result = TestRunner::new(config(300)).run(&strategy, |story| {
             let printed = story.to_string();
-            let transcript = Transcript::parse(&printed).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            let transcript =
+                Transcript::parse(&printed).map_err(|error| TestCaseError::fail(with_causes(&error).to_string()))?;
             transcript.play()?;
             prop_assert_eq!(transcript.bless()?, printed);
             let mut core = Client::new(Config::new("any", "ws://localhost").expect("a configuration"), 0);

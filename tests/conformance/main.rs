@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
+use pusher_proto::with_causes;
 use pusher_test::transcript::Transcript;
 
 fn main() -> ExitCode {
@@ -45,7 +46,7 @@ fn play(path: &Path) -> impl Iterator<Item = Trial> {
 /// `! connected` stands for certain lines, and must not hide any others.
 fn stands_for_its_lines() -> Result<(), String> {
     let play = |text: &str| {
-        let transcript = Transcript::parse(text).map_err(|error| error.to_string())?;
+        let transcript = Transcript::parse(text).map_err(|error| with_causes(&error).to_string())?;
         transcript.play().map_err(|failure| failure.to_string())
     };
     play("# the lines\n! connected\n! name\n* connected")?;
@@ -73,7 +74,7 @@ fn bless(path: &Path) {
 
 fn cases(path: &Path) -> Vec<Transcript> {
     let text = fs::read_to_string(path).expect("a transcript is readable text");
-    Transcript::parse_all(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    Transcript::parse_all(&text).unwrap_or_else(|error| panic!("{}: {}", path.display(), with_causes(&error)))
 }
 
 /// The files of a folder with this ending, in order.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pusher_proto::signing::MasterKey;
-use pusher_proto::{AppKey, CloseFrame, CloseReason, Data, Endpoint, TransportError};
+use pusher_proto::{AppKey, CloseFrame, CloseReason, Data, TransportError};
 use serde_json::json;
 
 use super::Story;
@@ -49,7 +49,7 @@ pub(crate) fn wish(choices: &mut Choices) -> Call {
         14 => match choices.below(3) {
             0 => {
                 let key = AppKey::new("OTHER").expect("it is not blank");
-                Call::Switch(key, Endpoint::cluster("us2").into(), "cluster us2".to_owned())
+                Call::Switch(key, "cluster us2".parse().expect("it is an endpoint"))
             }
             1 => Call::Offline,
             _ => Call::Online,

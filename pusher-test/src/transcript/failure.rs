@@ -3,27 +3,67 @@
 use std::error::Error;
 use std::fmt;
 
+use pusher_proto::with_causes;
+
 use super::player::Stop;
 
-/// Why a text cannot be read.
+/// Why a line of a transcript, or a part of one, cannot be read.
 ///
 /// # Examples
 ///
 /// ```
+/// use pusher_test::transcript::Line;
+///
+/// let error = "! auth 1".parse::<Line>().unwrap_err();
+/// assert_eq!(error.to_string(), "expected `auth #N ANSWER`");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidLine(String);
+
+impl InvalidLine {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+
+    /// The line does not have this form.
+    pub(crate) fn expected(form: &str) -> Self {
+        Self(format!("expected `{form}`"))
+    }
+
+    pub(crate) fn because(error: &(dyn Error + 'static)) -> Self {
+        Self(with_causes(error).to_string())
+    }
+}
+
+impl fmt::Display for InvalidLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for InvalidLine {}
+
+/// Why a text cannot be read. Its [`source`](Error::source) is the [`InvalidLine`].
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::with_causes;
 /// use pusher_test::transcript::Transcript;
 ///
 /// let error = Transcript::parse_all("# a title\n! conect").unwrap_err();
 /// assert_eq!((error.line(), error.reason()), (2, "\"conect\" is not a call"));
+/// assert_eq!(with_causes(&error).to_string(), "line 2 is not valid: \"conect\" is not a call");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
     line: usize,
-    reason: String,
+    reason: InvalidLine,
 }
 
 impl ParseError {
-    pub(crate) fn new(line: usize, reason: impl Into<String>) -> Self {
-        Self { line, reason: reason.into() }
+    pub(crate) const fn new(line: usize, reason: InvalidLine) -> Self {
+        Self { line, reason }
     }
 
     /// Returns the number of the line, from 1.
@@ -35,17 +75,21 @@ impl ParseError {
     /// Returns what is wrong with the line.
     #[must_use]
     pub fn reason(&self) -> &str {
-        &self.reason
+        &self.reason.0
     }
 }
 
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}", self.line, self.reason)
+        write!(f, "line {} is not valid", self.line)
     }
 }
 
-impl Error for ParseError {}
+impl Error for ParseError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.reason)
+    }
+}
 
 /// Why a transcript or a story fails. Lines are counted from 1, in the text that was read or that would be printed.
 ///

@@ -4,9 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use pusher_proto::{AppKey, ChannelName, ClientEventName, CloseReason, Data, Endpoint, TransportError};
+use pusher_proto::{AppKey, ChannelName, ClientEventName, CloseReason, Data, TransportError};
 
-use super::words::{self, Answer, duration};
+use super::InvalidLine;
+use super::words::{self, Answer, WrittenEndpoint, duration};
 
 /// One input: a line that begins with `!`, `<` or `+`.
 ///
@@ -20,7 +21,7 @@ use super::words::{self, Answer, duration};
 /// let line: Line = "! connect & subscribe chat".parse()?;
 /// assert!(matches!(&line, Line::Calls(calls) if matches!(calls[..], [Call::Connect, Call::Subscribe(_)])));
 /// assert_eq!(line.to_string(), "! connect & subscribe chat");
-/// # Ok::<(), String>(())
+/// # Ok::<(), pusher_test::transcript::InvalidLine>(())
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -50,7 +51,7 @@ pub enum Line {
 /// use pusher_test::transcript::Call;
 ///
 /// assert!(matches!("auth #1 403 no".parse()?, Call::Auth(1, _)));
-/// # Ok::<(), String>(())
+/// # Ok::<(), pusher_test::transcript::InvalidLine>(())
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -69,8 +70,8 @@ pub enum Call {
     Signin,
     /// `signout`
     Signout,
-    /// `switch KEY URL`: the text of the URL is kept beside what it means.
-    Switch(AppKey, Box<Endpoint>, String),
+    /// `switch KEY URL`
+    Switch(AppKey, WrittenEndpoint),
     /// `online`: the operating system says that there is a network.
     Online,
     /// `offline`: the operating system says that there is none.
@@ -94,7 +95,7 @@ pub enum Call {
 /// use pusher_test::transcript::Received;
 ///
 /// assert!(matches!("closed 4100 full".parse()?, Received::Ended(CloseReason::Closed(Some(_)))));
-/// # Ok::<(), String>(())
+/// # Ok::<(), pusher_test::transcript::InvalidLine>(())
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -177,9 +178,9 @@ impl Line {
 }
 
 impl FromStr for Line {
-    type Err = String;
+    type Err = InvalidLine;
 
-    fn from_str(line: &str) -> Result<Self, String> {
+    fn from_str(line: &str) -> Result<Self, InvalidLine> {
         let mut chars = line.chars();
         let mark = chars.next();
         let rest = chars.as_str().trim_start();
@@ -192,20 +193,24 @@ impl FromStr for Line {
                 let (number, text) = rest.split_at(digits);
                 let socket = match number {
                     "" => None,
-                    number => Some(number.parse().map_err(|_| format!("{number:?} is not the number of a socket"))?),
+                    number => Some(
+                        number
+                            .parse()
+                            .map_err(|_| InvalidLine::new(format!("{number:?} is not the number of a socket")))?,
+                    ),
                 };
                 Ok(Self::Receive { socket, is_polled, what: text.trim_start().parse()? })
             }
             Some('+') => rest.parse().map(Self::Pass),
-            _ => Err(format!("{line:?} is not an input")),
+            _ => Err(InvalidLine::new(format!("{line:?} is not an input"))),
         }
     }
 }
 
 impl FromStr for Call {
-    type Err = String;
+    type Err = InvalidLine;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidLine> {
         let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
         Ok(match verb {
             "connect" => Self::Connect,
@@ -218,52 +223,57 @@ impl FromStr for Call {
             "online" => Self::Online,
             "offline" => Self::Offline,
             "switch" => {
-                let (key, url) = rest.split_once(' ').ok_or("switch KEY URL")?;
-                let key = AppKey::new(key).map_err(|error| error.to_string())?;
-                Self::Switch(key, words::endpoint(url)?.into(), url.to_owned())
+                let (key, url) = rest.split_once(' ').ok_or_else(|| InvalidLine::expected("switch KEY URL"))?;
+                let key = AppKey::new(key).map_err(|error| InvalidLine::because(&error))?;
+                Self::Switch(key, url.parse()?)
             }
             "trigger" => {
                 let mut words = rest.splitn(3, ' ');
-                let mut word = || words.next().ok_or("trigger CHANNEL EVENT JSON");
+                let mut word = || words.next().ok_or_else(|| InvalidLine::expected("trigger CHANNEL EVENT JSON"));
                 let channel = words::channel(word()?)?;
-                let event = ClientEventName::new(word()?).map_err(|error| error.to_string())?;
-                Self::Trigger(channel, event, Data::from_json(word()?).map_err(|error| error.to_string())?)
+                let event = ClientEventName::new(word()?).map_err(|error| InvalidLine::because(&error))?;
+                Self::Trigger(channel, event, Data::from_json(word()?).map_err(|error| InvalidLine::because(&error))?)
             }
             "auth" => {
-                let (number, answer) = rest.split_once(' ').ok_or("auth #N ANSWER")?;
+                let expected = || InvalidLine::expected("auth #N ANSWER");
+                let (number, answer) = rest.split_once(' ').ok_or_else(expected)?;
                 let number = number.trim_start_matches('#').parse::<usize>().ok();
-                let number = number.filter(|number| *number > 0).ok_or("auth #N ANSWER")?;
+                let number = number.filter(|number| *number > 0).ok_or_else(expected)?;
                 Self::Auth(number, answer.parse()?)
             }
             "show" => Self::Show(words::channel(rest)?),
             "name" => Self::Name,
-            _ => return Err(format!("{text:?} is not a call")),
+            _ => return Err(InvalidLine::new(format!("{text:?} is not a call"))),
         })
     }
 }
 
 impl FromStr for Received {
-    type Err = String;
+    type Err = InvalidLine;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidLine> {
         let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
         Ok(match word {
             "open" => Self::Open,
             "established" => {
                 let (id, timeout) = rest.split_once(' ').map_or((rest, None), |(id, timeout)| (id, Some(timeout)));
-                let timeout =
-                    timeout.map(|timeout| serde_json::from_str(timeout).map_err(|_| "established ID [SECONDS]"));
+                let timeout = timeout.map(|timeout| {
+                    serde_json::from_str(timeout).map_err(|_| InvalidLine::expected("established ID [SECONDS]"))
+                });
                 Self::Established(id.to_owned(), timeout.transpose()?)
             }
-            "skipped" => Self::Skipped(rest.parse().map_err(|_| "skipped BYTES")?),
+            "skipped" => Self::Skipped(rest.parse().map_err(|_| InvalidLine::expected("skipped BYTES"))?),
             "part" => Self::Part,
             "ping" => Self::Ping,
             "pong" => Self::Pong,
             "binary" => Self::Binary,
-            "text" => Self::Text(serde_json::from_str(rest).map_err(|error| format!("text \"…\": {error}"))?),
+            "text" => {
+                Self::Text(serde_json::from_str(rest).map_err(|_| InvalidLine::expected("text \"JSON string\""))?)
+            }
             "repeat" => {
-                let (count, frame) = rest.split_once(' ').ok_or("repeat COUNT FRAME")?;
-                let count = count.parse::<usize>().ok().filter(|count| *count <= MOST).ok_or("repeat COUNT FRAME")?;
+                let expected = || InvalidLine::new(format!("expected `repeat N FRAME` with N at most {MOST}"));
+                let (count, frame) = rest.split_once(' ').ok_or_else(expected)?;
+                let count = count.parse().ok().filter(|count| *count <= MOST).ok_or_else(expected)?;
                 Self::Repeat(count, frame.to_owned())
             }
             "closed" | "dropped" | "too_large" | "no_tls" | "failed" => Self::Ended(words::close_reason(word, rest)?),
@@ -273,10 +283,10 @@ impl FromStr for Received {
 }
 
 impl FromStr for Passing {
-    type Err = String;
+    type Err = InvalidLine;
 
     /// Reads what follows the first `+`.
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidLine> {
         if let Some(wall) = text.strip_prefix("wall ") {
             return Ok(match wall.strip_prefix('-') {
                 Some(back) => Self::WallBack(duration(back)?),
@@ -330,7 +340,7 @@ impl fmt::Display for Call {
             }
             Self::Signin => f.write_str("signin"),
             Self::Signout => f.write_str("signout"),
-            Self::Switch(key, _, url) => write!(f, "switch {} {url}", key.as_str()),
+            Self::Switch(key, endpoint) => write!(f, "switch {} {endpoint}", key.as_str()),
             Self::Online => f.write_str("online"),
             Self::Offline => f.write_str("offline"),
             Self::Auth(number, answer) => write!(f, "auth #{number} {answer}"),

@@ -16,9 +16,9 @@ use std::fmt;
 
 pub use describe::line;
 pub use embedding::{Embedding, Input};
-pub use failure::{Failure, ParseError};
+pub use failure::{Failure, InvalidLine, ParseError};
 pub use line::{Call, Line, Passing, Received};
-pub use words::Answer;
+pub use words::{Answer, WrittenEndpoint};
 
 use compare::{matches, ranged};
 pub(crate) use player::{Player, Stop};
@@ -98,7 +98,7 @@ impl Transcript {
     /// use pusher_test::transcript::Transcript;
     ///
     /// let error = Transcript::parse("# a title\n! connected\n+ soon").unwrap_err();
-    /// assert_eq!(error.to_string(), "line 3: \"soon\" is not a duration");
+    /// assert_eq!((error.line(), error.reason()), (3, "\"soon\" is not a duration"));
     /// ```
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         parse::one(text)
@@ -208,7 +208,8 @@ impl Transcript {
     }
 
     /// Plays the inputs with the core and with an embedding of it: both must do the same, whatever the transcript expects.
-    /// Lines that cannot be played, such as an answer to an authorization that nobody requested, are passed over.
+    /// Lines that cannot be played, such as an answer to an authorization that was not requested, are passed
+    /// over.
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
 //! Reading transcripts.
 
-use super::{ParseError, Setup, Step, Transcript};
+use super::{InvalidLine, ParseError, Setup, Step, Transcript};
 
 /// A transcript whose options have not been read yet.
 struct Draft {
@@ -14,9 +14,10 @@ struct Draft {
 
 pub(crate) fn one(text: &str) -> Result<Transcript, ParseError> {
     let mut drafts = drafts(text)?.into_iter();
-    let Some(first) = drafts.next() else { return Err(ParseError::new(1, NO_TITLE)) };
+    let Some(first) = drafts.next() else { return Err(ParseError::new(1, no_title())) };
     if let Some(second) = drafts.next() {
-        return Err(ParseError::new(second.number, "a second transcript begins; `parse_all` reads several"));
+        let reason = InvalidLine::new("a second transcript begins; `parse_all` reads several");
+        return Err(ParseError::new(second.number, reason));
     }
     first.finish()
 }
@@ -43,7 +44,7 @@ fn drafts(text: &str) -> Result<Vec<Draft>, ParseError> {
         match drafts.last_mut() {
             _ if line.is_empty() => {}
             Some(draft) => draft.add(number, line).map_err(|reason| ParseError::new(number, reason))?,
-            None => return Err(ParseError::new(number, NO_TITLE)),
+            None => return Err(ParseError::new(number, no_title())),
         }
     }
     Ok(drafts)
@@ -54,20 +55,25 @@ impl Draft {
         Self { number, title: title.to_owned(), remarks: vec![], options: vec![], steps: vec![] }
     }
 
-    fn add(&mut self, number: usize, line: &str) -> Result<(), String> {
+    fn add(&mut self, number: usize, line: &str) -> Result<(), InvalidLine> {
         match line.chars().next() {
             Some('=') => {
-                let (name, value) = line[1..].trim().split_once(' ').ok_or("an option has a name and a value")?;
+                let option = line[1..].trim().split_once(' ');
+                let (name, value) = option.ok_or_else(|| InvalidLine::expected("= NAME VALUE"))?;
                 self.options.push((number, name.to_owned(), value.to_owned()));
             }
             Some('!' | '<' | '+') => {
                 self.steps.push(Step { number, text: line.to_owned(), line: line.parse()?, outputs: vec![] });
             }
             Some('>' | '*') => {
-                let step = self.steps.last_mut().ok_or("an output follows an input")?;
+                let step = self.steps.last_mut();
+                let step = step.ok_or_else(|| InvalidLine::new("an output must follow an input"))?;
                 step.outputs.push(line.to_owned());
             }
-            Some(other) => return Err(format!("{other:?} does not begin a line of a transcript")),
+            Some('#') => return Err(InvalidLine::expected("# TEXT")),
+            Some(other) => {
+                return Err(InvalidLine::new(format!("{other:?} does not begin a line of a transcript")));
+            }
             None => {}
         }
         Ok(())
@@ -84,4 +90,6 @@ impl Draft {
     }
 }
 
-const NO_TITLE: &str = "a transcript begins with its title";
+fn no_title() -> InvalidLine {
+    InvalidLine::new("expected `# TITLE`, since a transcript begins with its title")
+}

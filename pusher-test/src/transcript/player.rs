@@ -14,7 +14,7 @@ use super::setup::Setup;
 /// Why a line cannot be played.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// It refers to something that does not exist, such as a socket that nobody asked for.
+    /// It refers to something that does not exist, such as a socket that was not requested.
     Impossible(String),
     /// The embedding does something that it never may.
     Broken(String),
@@ -117,7 +117,7 @@ impl<'a, E: Embedding> Player<'a, E> {
             Call::Signout => Input::Signout,
             Call::Online => Input::Network(NetworkHint::Online),
             Call::Offline => Input::Network(NetworkHint::Offline),
-            Call::Switch(key, endpoint, _) => Input::Switch(key.clone(), (**endpoint).clone().into()),
+            Call::Switch(key, endpoint) => Input::Switch(key.clone(), endpoint.endpoint().clone().into()),
             Call::Trigger(channel, event, data) => {
                 let input = Input::Trigger(channel.clone(), event.clone(), data.clone());
                 let result = self.embedding.handle(input, self.now);

@@ -2,6 +2,7 @@
 
 use pusher_proto::{Client, Config, Endpoint, Endpoints};
 
+use super::InvalidLine;
 use super::words::{endpoint, option};
 
 /// What determines the outputs of a client, apart from its inputs.
@@ -24,14 +25,15 @@ impl Setup {
     /// The position of the option that is wrong, if it is one, and what is wrong.
     pub(crate) fn new<'a>(
         options: impl Iterator<Item = (&'a str, &'a str)> + Clone,
-    ) -> Result<Self, (Option<usize>, String)> {
+    ) -> Result<Self, (Option<usize>, InvalidLine)> {
         let (mut key, mut seed, mut endpoints) = ("KEY", 1, Vec::new());
         for (at, (name, value)) in options.clone().enumerate() {
             match name {
                 "endpoint" => endpoints.push(endpoint(value).map_err(|error| (Some(at), error))?),
                 "key" => key = value,
                 "seed" => {
-                    seed = value.parse().map_err(|_| (Some(at), format!("{value:?} is not a seed")))?;
+                    seed =
+                        value.parse().map_err(|_| (Some(at), InvalidLine::new(format!("{value:?} is not a seed"))))?;
                 }
                 _ => {}
             }
@@ -43,7 +45,7 @@ impl Setup {
                 builder = option(builder, name, value).map_err(|error| (Some(at), error))?;
             }
         }
-        let config = builder.build().map_err(|error| (None, error.to_string()))?;
+        let config = builder.build().map_err(|error| (None, InvalidLine::because(&error)))?;
         Ok(Self { config, seed })
     }
 

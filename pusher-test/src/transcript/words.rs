@@ -8,6 +8,8 @@ use pusher_proto::{
     AuthError, AuthResponse, ChannelName, CloseFrame, CloseReason, ConfigBuilder, Endpoint, Strictness, TransportError,
 };
 
+use super::InvalidLine;
+
 /// What the auth server answers, as a transcript writes it.
 ///
 /// # Examples
@@ -18,7 +20,7 @@ use pusher_proto::{
 /// let answer: Answer = "503 retry-after=7 down".parse()?;
 /// assert_eq!(answer, Answer::Http { status: 503, retry_after: Some("7".into()), body: "down".into() });
 /// assert!(answer.result().is_err());
-/// # Ok::<(), String>(())
+/// # Ok::<(), pusher_test::transcript::InvalidLine>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -65,9 +67,9 @@ impl Answer {
 }
 
 impl FromStr for Answer {
-    type Err = String;
+    type Err = InvalidLine;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidLine> {
         let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
         Ok(match word {
             "network" => Self::Network(rest.to_owned()),
@@ -100,24 +102,70 @@ impl fmt::Display for Answer {
     }
 }
 
-pub(crate) fn channel(name: &str) -> Result<ChannelName, String> {
-    ChannelName::new(name).map_err(|error| error.to_string())
+/// An endpoint as a transcript writes it: a URL, or `cluster` and the name of a cluster.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::Endpoint;
+/// use pusher_test::transcript::WrittenEndpoint;
+///
+/// let written: WrittenEndpoint = "cluster us2".parse()?;
+/// assert_eq!(*written.endpoint(), Endpoint::cluster("us2"));
+/// assert_eq!(written.to_string(), "cluster us2");
+/// # Ok::<(), pusher_test::transcript::InvalidLine>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct WrittenEndpoint {
+    text: String,
+    endpoint: Box<Endpoint>,
 }
 
-pub(crate) fn endpoint(text: &str) -> Result<Endpoint, String> {
+impl WrittenEndpoint {
+    /// Returns what the text means.
+    #[must_use]
+    pub const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+}
+
+impl FromStr for WrittenEndpoint {
+    type Err = InvalidLine;
+
+    fn from_str(text: &str) -> Result<Self, InvalidLine> {
+        let text = text.trim();
+        // It would end the call that it is printed in.
+        if text.contains(char::is_control) || text.contains(" & ") {
+            return Err(InvalidLine::new(format!("{text:?} is not an endpoint")));
+        }
+        Ok(Self { text: text.to_owned(), endpoint: Box::new(endpoint(text)?) })
+    }
+}
+
+impl fmt::Display for WrittenEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+pub(crate) fn channel(name: &str) -> Result<ChannelName, InvalidLine> {
+    ChannelName::new(name).map_err(|error| InvalidLine::because(&error))
+}
+
+pub(crate) fn endpoint(text: &str) -> Result<Endpoint, InvalidLine> {
     let (url, wss_port) = text.split_once(" wss_port ").unwrap_or((text, ""));
     let endpoint: Endpoint = match url.split_once("cluster ") {
         Some((_, name)) => Endpoint::cluster(name),
-        None => url.parse().map_err(|_| format!("{url:?} is not an endpoint"))?,
+        None => url.parse().map_err(|_| InvalidLine::new(format!("{url:?} is not an endpoint")))?,
     };
     Ok(wss_port.parse().map_or(endpoint.clone(), |port| endpoint.wss_port(port)))
 }
 
-fn http_status(text: &str) -> Result<u16, String> {
-    text.parse().map_err(|_| format!("{text:?} is not an HTTP status"))
+fn http_status(text: &str) -> Result<u16, InvalidLine> {
+    text.parse().map_err(|_| InvalidLine::new(format!("{text:?} is not an HTTP status")))
 }
 
-pub(crate) fn transport_error(text: &str) -> Result<TransportError, String> {
+pub(crate) fn transport_error(text: &str) -> Result<TransportError, InvalidLine> {
     let (kind, rest) = text.split_once(' ').unwrap_or((text, ""));
     Ok(match kind {
         "dns" => TransportError::Dns(rest.into()),
@@ -136,12 +184,12 @@ pub(crate) fn transport_error(text: &str) -> Result<TransportError, String> {
 }
 
 /// The end of a socket: `closed 4100 full`, `dropped`, `failed dns no such host`.
-pub(crate) fn close_reason(word: &str, rest: &str) -> Result<CloseReason, String> {
+pub(crate) fn close_reason(word: &str, rest: &str) -> Result<CloseReason, InvalidLine> {
     Ok(match word {
         "closed" if rest.is_empty() => CloseReason::Closed(None),
         "closed" => {
             let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
-            let code = code.parse().map_err(|_| format!("{code:?} is not a close code"))?;
+            let code = code.parse().map_err(|_| InvalidLine::new(format!("{code:?} is not a close code")))?;
             CloseReason::Closed(Some(CloseFrame { code, reason: reason.into() }))
         }
         "too_large" => CloseReason::FrameTooLarge,
@@ -151,10 +199,13 @@ pub(crate) fn close_reason(word: &str, rest: &str) -> Result<CloseReason, String
     })
 }
 
-pub(crate) fn option(builder: ConfigBuilder, name: &str, value: &str) -> Result<ConfigBuilder, String> {
-    let number = || value.parse::<usize>().map_err(|_| format!("{value:?} is not a number"));
-    let small = || value.parse::<u32>().map_err(|_| format!("{value:?} is not a number"));
-    let codes = || value.split(' ').map(str::parse::<u16>).collect::<Result<Vec<_>, _>>().map_err(|_| "close codes");
+pub(crate) fn option(builder: ConfigBuilder, name: &str, value: &str) -> Result<ConfigBuilder, InvalidLine> {
+    let number = || value.parse::<usize>().map_err(|_| InvalidLine::new(format!("{value:?} is not a number")));
+    let small = || value.parse::<u32>().map_err(|_| InvalidLine::new(format!("{value:?} is not a number")));
+    let codes = || {
+        let codes = value.split(' ').map(str::parse::<u16>).collect::<Result<Vec<_>, _>>();
+        codes.map_err(|_| InvalidLine::new("expected close codes with spaces between them"))
+    };
     let strictness = || match value {
         "ignore" => Strictness::Ignore,
         "warn" => Strictness::Warn,
@@ -187,18 +238,20 @@ pub(crate) fn option(builder: ConfigBuilder, name: &str, value: &str) -> Result<
         "client_version" => builder.client_version(value),
         "fatal_codes" => builder.fatal_codes(codes()?),
         "retry_codes" => builder.retry_codes(codes()?),
-        _ => return Err(format!("{name:?} is not an option")),
+        _ => return Err(InvalidLine::new(format!("{name:?} is not an option"))),
     })
 }
 
 /// Reads `250ms`, `1.5s`, `2m`, `8h`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, InvalidLine> {
     let units = [("ms", 0.001), ("m", 60.0), ("h", 3_600.0), ("s", 1.0)];
     let read = units.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)));
     let (number, unit) = read.unwrap_or((text, 1.0));
     let seconds = number.parse::<f64>().ok().map(|number| number * unit);
     let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    duration.filter(|duration| *duration <= LONGEST).ok_or_else(|| format!("{text:?} is not a duration"))
+    duration
+        .filter(|duration| *duration <= LONGEST)
+        .ok_or_else(|| InvalidLine::new(format!("{text:?} is not a duration")))
 }
 
 /// The opposite of [`duration`], exact to the nanosecond.
