@@ -1,6 +1,7 @@
 //! Transcripts are read, played, blessed and shortened.
 
 use pusher_proto::{Action, Client, Config, Frame, Instant, TriggerError, with_causes};
+use pusher_test::story::Story;
 use pusher_test::transcript::{Embedding, Failure, Input, Line, Transcript, WrittenEndpoint};
 
 /// A runtime that forgets to pass on pings of the server.
@@ -71,6 +72,44 @@ fn a_transcript_fails_where_an_embedding_differs_and_names_the_line() {
         happened: vec![],
     };
     assert_eq!(transcript.play_with(&mut Forgetful::new()), Err(expected));
+}
+
+#[test]
+fn a_failure_of_a_story_has_the_number_of_the_line_that_is_printed() {
+    let ping = r#"< {"event":"pusher:ping"}"#;
+    let story = |last: &str| {
+        let lines = ["! connected", "! subscribe chat", "! auth #1 timeout", "+ 1s", last];
+        Story::new(lines.map(|line| line.parse().expect(line)))
+    };
+    let (story, long) = (story(ping), story("+ 200s"));
+    let failure = story.compare(&mut Forgetful::new()).expect_err("the pong is missing");
+    // An output more and an input less than in the story, since no authorization is requested.
+    let printed = story.to_string();
+    let number = printed.lines().position(|line| line == ping).expect("the ping is printed") + 1;
+    assert_eq!((failure.line(), number), (6, 6), "{printed}");
+    let failure = long.play_with(&mut Timeless(Forgetful::new()), |_, _| ()).expect_err("no timer fires");
+    assert!(matches!(&failure, Failure::Broken { line: 6, .. }), "{failure}");
+}
+
+/// A runtime whose timers never fire.
+struct Timeless(Forgetful);
+
+impl Embedding for Timeless {
+    fn start(&mut self, config: Config, seed: u64) {
+        self.0.start(config, seed);
+    }
+
+    fn handle(&mut self, input: Input, now: Instant) -> Result<(), TriggerError> {
+        if matches!(input, Input::Timeout) { Ok(()) } else { self.0.handle(input, now) }
+    }
+
+    fn poll(&mut self, now: Instant) -> Option<Action> {
+        self.0.poll(now)
+    }
+
+    fn look<T>(&self, at: impl FnOnce(&Client) -> T) -> T {
+        self.0.look(at)
+    }
 }
 
 #[test]

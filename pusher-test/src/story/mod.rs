@@ -180,7 +180,7 @@ impl Story {
             let actions: Vec<Action> = match player.give(line) {
                 Ok(outputs) => outputs.into_iter().filter_map(|output| output.action).collect(),
                 Err(Stop::Impossible(_)) => continue,
-                Err(stop) => return Err(Failure::stopped(at + 2, &line.to_string(), stop)),
+                Err(stop) => return Err(Failure::stopped(self.printed_number(at), &line.to_string(), stop)),
             };
             then(player.embedding, &actions);
         }
@@ -205,7 +205,18 @@ impl Story {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn compare<E: Embedding>(&self, embedding: &mut E) -> Result<(), Failure> {
-        Transcript::new(TITLE, self.lines.iter().cloned()).compare(embedding)
+        let transcript = Transcript::new(TITLE, self.lines.iter().cloned());
+        // Its first input is in line 2, and it has no outputs.
+        transcript.compare(embedding).map_err(|failure| {
+            let number = self.printed_number(failure.line() - 2);
+            failure.with_line(number)
+        })
+    }
+
+    /// The number of the line at `at` in the printed transcript, which also has outputs, but no lines that were passed over.
+    fn printed_number(&self, at: usize) -> usize {
+        let until = Self { lines: self.lines[..=at].to_vec() };
+        until.transcript(TITLE).last_number().unwrap_or(1)
     }
 
     /// Plays what the application, the network and the clock do in a world, where a model server answers. Whatever comes from

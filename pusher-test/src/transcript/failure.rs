@@ -91,7 +91,8 @@ impl Error for ParseError {
     }
 }
 
-/// Why a transcript or a story fails. Lines are counted from 1, in the text that was read or that would be printed.
+/// Why a transcript or a story fails. Lines are counted from 1, in the text that was read; those of a story, and of a
+/// transcript that was not read, in the text that it prints.
 ///
 /// # Examples
 ///
@@ -137,6 +138,21 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Returns the number of the line of the input.
+    #[must_use]
+    pub const fn line(&self) -> usize {
+        match self {
+            Self::Differs { line, .. } | Self::Impossible { line, .. } | Self::Broken { line, .. } => *line,
+        }
+    }
+
+    pub(crate) fn with_line(mut self, number: usize) -> Self {
+        match &mut self {
+            Self::Differs { line, .. } | Self::Impossible { line, .. } | Self::Broken { line, .. } => *line = number,
+        }
+        self
+    }
+
     pub(crate) fn stopped(line: usize, input: &str, stop: Stop) -> Self {
         let input = input.to_owned();
         match stop {

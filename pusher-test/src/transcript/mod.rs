@@ -86,6 +86,11 @@ impl Transcript {
         Self { title, remarks: Vec::new(), options: Vec::new(), setup, steps: steps.collect() }
     }
 
+    /// The number of the line of the last input.
+    pub(crate) fn last_number(&self) -> Option<usize> {
+        self.steps.last().map(|step| step.number)
+    }
+
     /// Reads one transcript.
     ///
     /// # Errors
