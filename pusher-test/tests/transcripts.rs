@@ -78,17 +78,17 @@ fn a_transcript_fails_where_an_embedding_differs_and_names_the_line() {
 fn a_failure_of_a_story_has_the_number_of_the_line_that_is_printed() {
     let ping = r#"< {"event":"pusher:ping"}"#;
     let story = |last: &str| {
-        let lines = ["! connected", "! subscribe chat", "! auth #1 timeout", "+ 1s", last];
+        let lines = ["! connected", "! subscribe chat", "! subscribe news", "! auth #1 timeout", last];
         Story::new(lines.map(|line| line.parse().expect(line)))
     };
     let (story, long) = (story(ping), story("+ 200s"));
     let failure = story.compare(&mut Forgetful::new()).expect_err("the pong is missing");
-    // An output more and an input less than in the story, since no authorization is requested.
+    // Two outputs more and an input less than in the story, since no authorization is requested.
     let printed = story.to_string();
     let number = printed.lines().position(|line| line == ping).expect("the ping is printed") + 1;
-    assert_eq!((failure.line(), number), (6, 6), "{printed}");
+    assert_eq!((failure.line(), number), (7, 7), "{printed}");
     let failure = long.play_with(&mut Timeless(Forgetful::new()), |_, _| ()).expect_err("no timer fires");
-    assert!(matches!(&failure, Failure::Broken { line: 6, .. }), "{failure}");
+    assert!(matches!(&failure, Failure::Broken { line: 7, .. }), "{failure}");
 }
 
 /// A runtime whose timers never fire.
