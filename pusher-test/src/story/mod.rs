@@ -75,8 +75,8 @@ impl Story {
         legal::draw(choices)
     }
 
-    /// Draws a story in which the server, the network and the clock do anything: frames that are damaged, answers that nobody
-    /// waits for, messages from earlier sockets, timers that fire late.
+    /// Draws a story in which the server, the network and the clock do anything: frames that are damaged, answers that were not
+    /// requested, messages from earlier sockets, timers that fire late.
     ///
     /// It has at most 60 lines. With a seed, all 60.
     ///
