@@ -16,8 +16,9 @@ pub(crate) use wild::{answer, close, line, time, wish};
 use pusher_proto::{Action, Client, CloseReason, Event, NetworkHint};
 
 use crate::Choices;
+use crate::network::Who;
 use crate::transcript::{Call, Embedding, Failure, Line, Passing, Player, Received, Setup, Stop, Transcript};
-use crate::world::{Who, World};
+use crate::world::World;
 
 /// What happens to a client, one line after another.
 ///
@@ -231,7 +232,8 @@ impl Story {
     /// use pusher_proto::signing::App;
     /// use pusher_proto::Config;
     /// use pusher_test::story::Story;
-    /// use pusher_test::world::{Authority, World};
+    /// use pusher_test::network::Authority;
+    /// use pusher_test::world::World;
     /// use pusher_test::Choices;
     ///
     /// let app = App::new("1", "app-key", "app-secret")?;

@@ -11,11 +11,7 @@ use std::time::Duration;
 use pusher_proto::server::{ConnectionId, Server, ServerConfig};
 use pusher_proto::{Action, Client, CloseFrame, CloseReason, Config, Event, Frame, Instant, SocketEpoch, Text};
 
-// The example of `Story::play_in` uses this path.
-#[doc(hidden)]
-pub use crate::network::Authority;
-pub(crate) use crate::network::Who;
-use crate::network::{Arrival, Fault, Gate, Model};
+use crate::network::{Arrival, Authority, Fault, Gate, Model, Who};
 
 /// A server, its clients, and everything in transit between them.
 ///
