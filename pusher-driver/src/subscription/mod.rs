@@ -32,6 +32,7 @@ use crate::waiters::wait;
 /// [`keep`](Self::keep), which needs no memory for events.
 ///
 /// Dropping the last handle of a channel unsubscribes it, unless a callback is bound to it or it is kept.
+/// [`Client::unsubscribe`](crate::Client::unsubscribe) unsubscribes it in any case.
 ///
 /// # Examples
 ///

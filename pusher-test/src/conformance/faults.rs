@@ -266,25 +266,41 @@ async fn pump(
 ) -> io::Result<()> {
     let mut buffer = [0; 4_096];
     let mut matched = 0;
+    let mut count = |bytes: &[u8]| {
+        if let Some(requests) = requests {
+            requests.fetch_add(count_posts(bytes, &mut matched), Ordering::Relaxed);
+        }
+    };
     loop {
         let len = from.read(&mut buffer).await?;
-        if let Some(requests) = requests {
-            requests.fetch_add(count_posts(&buffer[..len], &mut matched), Ordering::Relaxed);
-        }
-        let Ok(flow) = control.wait_for(|control| control.flow != Flow::Silence).await.map(|control| control.flow)
-        else {
-            return Ok(());
+        count(&buffer[..len]);
+        let (mut held, mut has_ended) = (buffer[..len].to_vec(), len == 0);
+        let flow = loop {
+            let flow = control.borrow_and_update().flow;
+            if flow != Flow::Silence {
+                break flow;
+            }
+            // A request is counted even if it arrives in parts.
+            tokio::select! {
+                changed = control.changed() => if changed.is_err() { return Ok(()) },
+                len = from.read(&mut buffer), if !has_ended && held.len() < MAX_HELD => {
+                    let read = &buffer[..len?];
+                    count(read);
+                    has_ended = read.is_empty();
+                    held.extend(read);
+                }
+            }
         };
-        if len == 0 {
+        if flow == Flow::Trickle {
+            for piece in held.chunks(TRICKLE_LEN) {
+                to.write_all(piece).await?;
+                tokio::time::sleep(TRICKLE_DELAY).await;
+            }
+        } else {
+            to.write_all(&held).await?;
+        }
+        if has_ended {
             return Ok(());
-        }
-        if flow == Flow::Pass {
-            to.write_all(&buffer[..len]).await?;
-            continue;
-        }
-        for piece in buffer[..len].chunks(TRICKLE_LEN) {
-            to.write_all(piece).await?;
-            tokio::time::sleep(TRICKLE_DELAY).await;
         }
     }
 }
@@ -311,18 +327,21 @@ const POST: &[u8] = b"POST /";
 /// Between two attempts to accept a connection.
 const ACCEPT_DELAY: Duration = Duration::from_millis(5);
 
+/// Bytes that are read during a silence, in each direction. Further ones wait in the sockets.
+const MAX_HELD: usize = 64 * 1_024;
+
 const TRICKLE_LEN: usize = 7;
 const TRICKLE_DELAY: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Read as _};
+    use std::io::{self, Read as _, Write as _};
     use std::net::TcpStream;
     use std::time::Duration;
 
     use tokio::net::{TcpListener, TcpSocket};
 
-    use super::{Cut, FaultProxy, Flood, SERVERS, next_connection};
+    use super::{Cut, FaultProxy, Flood, Flow, SERVERS, next_connection};
     use crate::conformance::stage::{PATIENCE, wait_until};
 
     /// A server that accepts no connection, and the connections that fill its queue: further ones wait.
@@ -383,6 +402,24 @@ mod tests {
         proxy.accepting.abort();
         wait_until("the listener has ended", || proxy.accepting.is_finished(), || "it has not".into());
         assert_eq!(proxy.connection_count(), 0);
+    }
+
+    #[test]
+    fn requests_are_counted_in_a_silence_however_their_bytes_arrive() {
+        let target = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let proxy = FaultProxy::new(target.local_addr().expect("its address"));
+        proxy.set(Flow::Silence);
+        let mut client = TcpStream::connect(proxy.address()).expect("the proxy listens");
+        client.set_nodelay(true).expect("a socket");
+        for part in [&b"PO"[..], b"ST /pusher/auth HTTP/1.1\r\n\r\n"] {
+            client.write_all(part).expect("the proxy reads");
+        }
+        wait_until("the request is counted", || proxy.request_count() == 1, || "it is not".into());
+        proxy.set(Flow::Pass);
+        let (mut server, _) = target.accept().expect("the proxy connects");
+        let mut head = [0; 18];
+        server.read_exact(&mut head).expect("what was held back");
+        assert_eq!(&head, b"POST /pusher/auth ");
     }
 
     #[test]

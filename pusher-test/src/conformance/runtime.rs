@@ -9,9 +9,10 @@ use pusher_proto::{ChannelName, ClientEventName, Config, Event, SubscriptionErro
 /// A client in a runtime of your own, as the scenarios use it.
 ///
 /// Its types are your own: `Client` may be a handle, a sender of commands to a thread, or the whole event loop. All
-/// methods are called on one thread, those with a limit wait, and the others return at once. If `Client` is the loop
-/// itself, let it run in the methods that wait, and do not forget a client while the scenario waits for another one:
-/// scenarios have two clients at most, but they also wait for the server. A thread for each client is simpler.
+/// methods are called on one thread, those with a limit wait, and the others return at once. The client must also run between
+/// these calls, because scenarios wait for the server as well: if your loop has no thread of its own, start one for it here.
+///
+/// A limit, and a duration of the [`Setup`], may be [`Duration::MAX`], so add it with `Instant::checked_add`.
 ///
 /// Dropping a client and its subscriptions must end everything that belongs to it: sockets, threads, tasks and requests.
 ///
@@ -55,8 +56,9 @@ pub trait Runtime: Send + Sync + 'static {
     /// the connection by [`Event::StateChanged`].
     fn next_event(&self, client: &mut Self::Client, limit: Duration) -> Next;
 
-    /// Disconnects, waits until the closing handshake is complete, for `limit` at most, and ends the client. Events that
-    /// have not been taken may still be taken.
+    /// Disconnects, waits until the closing handshake is complete, for `limit` at most, and ends the client. When the limit
+    /// has passed, it ends all the same, even if sockets are still closing. Events that have not been taken may still be
+    /// taken.
     fn shut_down(&self, client: &mut Self::Client, limit: Duration);
 
     /// Waits until the subscription is confirmed or refused for good, if the runtime has a call for that. The scenarios

@@ -7,6 +7,7 @@ mod runtime;
 mod socket;
 mod time;
 
+#[cfg(feature = "tokio")]
 pub(crate) use hub::Shared;
 pub use network::Network;
 pub(crate) use time::{Time, Work};

@@ -165,7 +165,8 @@ pub(super) fn a_message_that_never_ends_does_not_delay_shutdown<R: Runtime>(stag
 
 pub(super) fn a_flood_that_continues_after_our_close_holds_nothing_up<R: Runtime>(stage: &mut Stage<R>) {
     let mut setup = stage.setup(stage.config());
-    setup.close_timeout = PATIENCE;
+    // Longer than the check for leftovers waits.
+    setup.close_timeout = 3 * PATIENCE;
     let mut user = stage.user_with(setup);
     let _chat = user.subscribed("chat");
     stage.proxy().flood(Flood::PINGS);

@@ -19,7 +19,8 @@ pub(super) fn a_goodbye_is_said_in_order<R: Runtime>(stage: &mut Stage<R>) {
 
 pub(super) fn a_goodbye_ends_at_its_deadline<R: Runtime>(stage: &mut Stage<R>) {
     let mut setup = stage.setup(stage.config());
-    setup.close_timeout = PATIENCE;
+    // Longer than the check for leftovers waits.
+    setup.close_timeout = 3 * PATIENCE;
     let mut user = stage.user_with(setup);
     let _chat = user.subscribed("chat");
     stage.proxy().set(Flow::Silence);
