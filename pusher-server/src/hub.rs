@@ -15,9 +15,10 @@ use tracing::{debug, warn};
 use crate::activity::{Activity, Announcer, start};
 use crate::journal::Journal;
 use crate::line::{self, Line, Outgoing, QueueError, Socket};
+use crate::message::Envelope;
 use crate::options::{Authorize, Options};
 use crate::pages::Pages;
-use crate::report::{self, Received, Standing, complaint};
+use crate::report::{self, Standing, complaint};
 
 /// The state that all tasks of a server share.
 pub(crate) struct Shared {
@@ -170,7 +171,7 @@ impl Shared {
         if let Frame::Text(text) = &frame {
             self.announcer.announce(|| Activity::Received { connection: id, text: start(text) });
         }
-        let message = if report::is_wanted(&self.announcer) { Received::read(&frame) } else { None };
+        let message = if report::is_wanted(&self.announcer) { Envelope::read(&frame) } else { None };
         let Some(message) = message else {
             return self.with_state(|state, now| state.take(id, frame, now));
         };

@@ -1,13 +1,12 @@
 //! What clients have sent, for tests that look afterwards.
 
 use std::collections::VecDeque;
-use std::fmt;
 
 use bytes::Bytes;
+use pusher_proto::Frame;
 use pusher_proto::server::ConnectionId;
-use pusher_proto::{Data, Frame};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+
+use crate::message::Message;
 
 /// A message that a client has sent.
 ///
@@ -46,59 +45,6 @@ pub struct Received {
     pub frame: Frame,
     /// What it means.
     pub message: Message,
-}
-
-/// What a message of a client means. The server may have refused it.
-///
-/// # Examples
-///
-/// ```
-/// use pusher_server::Message;
-/// use pusher_server::pusher_proto::{Data, Frame};
-///
-/// let sent = Frame::Text(r#"{"event":"client-typing","channel":"private-chat","data":{"user":7}}"#.into());
-/// let typing = Message::ClientEvent {
-///     channel: "private-chat".into(),
-///     event: "client-typing".into(),
-///     data: Data::from_json(r#"{"user":7}"#)?,
-/// };
-/// assert_eq!(Message::read(&sent), typing);
-/// assert_eq!(Message::read(&Frame::Text("hello".into())), Message::Other);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Message {
-    /// `pusher:subscribe`.
-    Subscribe {
-        /// The channel as the client wrote it, which may not be a valid name.
-        channel: String,
-    },
-    /// `pusher:unsubscribe`.
-    Unsubscribe {
-        /// The same.
-        channel: String,
-    },
-    /// `pusher:signin`.
-    SignIn {
-        /// The user as the client sent it: JSON as text.
-        user_data: String,
-    },
-    /// A client event.
-    ClientEvent {
-        /// The channel as the client wrote it, which may not be a valid name.
-        channel: String,
-        /// The name, which begins with `client-`.
-        event: String,
-        /// The payload. Two are equal if their JSON is identical, character for character.
-        data: Data,
-    },
-    /// `pusher:ping`.
-    Ping,
-    /// `pusher:pong`.
-    Pong,
-    /// Anything else: another event, text that is not an event, a binary message, or a WebSocket ping or pong.
-    Other,
 }
 
 /// What clients have sent, the oldest first.
@@ -141,30 +87,6 @@ pub struct ReceivedMessages {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark(pub(crate) u64);
 
-impl Message {
-    /// Reads a frame of a client.
-    #[must_use]
-    pub fn read(frame: &Frame) -> Self {
-        let Frame::Text(text) = frame else { return Self::Other };
-        serde_json::from_str::<Envelope<'_>>(text).ok().and_then(Envelope::message).unwrap_or(Self::Other)
-    }
-}
-
-/// A short form for error texts, without payloads and signatures.
-impl fmt::Display for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Subscribe { channel } => write!(f, "pusher:subscribe {channel}"),
-            Self::Unsubscribe { channel } => write!(f, "pusher:unsubscribe {channel}"),
-            Self::SignIn { .. } => f.write_str("pusher:signin"),
-            Self::ClientEvent { channel, event, .. } => write!(f, "{event} {channel}"),
-            Self::Ping => f.write_str("pusher:ping"),
-            Self::Pong => f.write_str("pusher:pong"),
-            Self::Other => f.write_str("another message"),
-        }
-    }
-}
-
 impl ReceivedMessages {
     /// Returns the messages.
     #[must_use]
@@ -199,47 +121,6 @@ impl ReceivedMessages {
             }
         }
         channels
-    }
-}
-
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    event: String,
-    channel: Option<String>,
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
-}
-
-/// The fields of `data` that matter here.
-#[derive(Deserialize)]
-struct Fields {
-    channel: Option<String>,
-    user_data: Option<String>,
-}
-
-impl Envelope<'_> {
-    fn message(self) -> Option<Message> {
-        Some(match self.event.as_str() {
-            "pusher:subscribe" => Message::Subscribe { channel: self.fields()?.channel? },
-            "pusher:unsubscribe" => Message::Unsubscribe { channel: self.fields()?.channel? },
-            "pusher:signin" => Message::SignIn { user_data: self.fields()?.user_data? },
-            "pusher:ping" => Message::Ping,
-            "pusher:pong" => Message::Pong,
-            event if event.starts_with("client-") => {
-                let data = self.data.map_or(Ok(Data::ABSENT), |data| Data::from_json(data.get())).ok()?;
-                Message::ClientEvent { channel: self.channel?, event: self.event, data }
-            }
-            _ => return None,
-        })
-    }
-
-    /// The data, which may be JSON inside a string.
-    fn fields(&self) -> Option<Fields> {
-        let json = self.data?.get();
-        match serde_json::from_str::<String>(json) {
-            Ok(inner) => serde_json::from_str(&inner).ok(),
-            Err(_) => serde_json::from_str(json).ok(),
-        }
     }
 }
 
@@ -321,50 +202,6 @@ mod tests {
 
     fn text(text: &str) -> Frame {
         Frame::Text(text.into())
-    }
-
-    #[test]
-    fn reads_every_message_of_a_client() {
-        let event = |json: &str| Message::ClientEvent {
-            channel: "private-a".into(),
-            event: "client-x".into(),
-            data: if json.is_empty() { Data::ABSENT } else { Data::from_json(json).unwrap() },
-        };
-        let table = [
-            (
-                r#"{"event":"pusher:subscribe","data":{"channel":"a","auth":"k:s"}}"#,
-                Message::Subscribe { channel: "a".into() },
-            ),
-            (
-                r#"{"event":"pusher:subscribe","data":"{\"channel\":\"a\"}"}"#,
-                Message::Subscribe { channel: "a".into() },
-            ),
-            (r#"{"event":"pusher:unsubscribe","data":{"channel":"a"}}"#, Message::Unsubscribe { channel: "a".into() }),
-            (
-                r#"{"event":"pusher:signin","data":{"auth":"k:s","user_data":"{}"}}"#,
-                Message::SignIn { user_data: "{}".into() },
-            ),
-            (r#"{"event":"client-x","channel":"private-a","data":{"n": 1}}"#, event(r#"{"n": 1}"#)),
-            (r#"{"event":"client-x","channel":"private-a","data":"text"}"#, event(r#""text""#)),
-            (r#"{"event":"client-x","channel":"private-a"}"#, event("")),
-            (r#"{"event":"pusher:ping","data":{}}"#, Message::Ping),
-            (r#"{"event":"pusher:pong"}"#, Message::Pong),
-        ];
-        for (frame, message) in table {
-            assert_eq!(Message::read(&text(frame)), message, "{frame}");
-        }
-        for frame in [
-            "",
-            "[]",
-            "7",
-            r#"{"event":7}"#,
-            r#"{"event":"x"}"#,
-            r#"{"event":"pusher:subscribe"}"#,
-            r#"{"event":"client-x"}"#,
-        ] {
-            assert_eq!(Message::read(&text(frame)), Message::Other, "{frame}");
-        }
-        assert_eq!(Message::read(&Frame::Ping), Message::Other);
     }
 
     #[test]

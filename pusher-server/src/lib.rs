@@ -8,6 +8,7 @@ mod http;
 mod hub;
 mod journal;
 mod line;
+mod message;
 mod options;
 pub mod origin;
 mod pages;
@@ -19,7 +20,8 @@ mod tests;
 
 pub use activity::{Activities, Activity};
 pub use handle::{ConnectionState, Handle, WaitError};
-pub use journal::{Mark, Message, Received, ReceivedMessages};
+pub use journal::{Mark, Received, ReceivedMessages};
+pub use message::Message;
 pub use options::Options;
 pub use pusher_proto;
 pub use server::Server;

@@ -1,21 +1,12 @@
 //! What the log and watchers get to know about messages. The log contains neither payloads nor signatures.
 
+use pusher_proto::ChannelName;
 use pusher_proto::server::{ConnectionId, Publication, Server as Model};
-use pusher_proto::{ChannelName, Frame};
-use serde::Deserialize;
 use serde_json::Value;
 use tracing::{Level, debug, enabled, info};
 
 use crate::activity::{Activity, Announcer, start};
-
-/// A message of a client, as far as it is reported.
-#[derive(Deserialize)]
-pub(crate) struct Received {
-    event: String,
-    channel: Option<String>,
-    #[serde(default)]
-    data: Value,
-}
+use crate::message::Envelope;
 
 /// What a message may change: whether its connection is subscribed to the channel that it names, and who is signed in.
 #[derive(PartialEq)]
@@ -29,19 +20,8 @@ pub(crate) fn is_wanted(announcer: &Announcer) -> bool {
     enabled!(Level::DEBUG) || announcer.is_watched()
 }
 
-impl Received {
-    pub(crate) fn read(frame: &Frame) -> Option<Self> {
-        let Frame::Text(text) = frame else { return None };
-        serde_json::from_str(text).ok()
-    }
-
-    /// The channel that the message names.
-    pub(crate) fn channel(&self) -> Option<ChannelName> {
-        let name = self.channel.as_deref().or_else(|| self.data["channel"].as_str());
-        ChannelName::new(name?).ok()
-    }
-
-    /// Reports the outcome.
+impl Envelope {
+    /// Reports what became of the message.
     pub(crate) fn report(
         &self,
         connection: ConnectionId,
@@ -68,9 +48,11 @@ impl Received {
             announcer.announce(|| Activity::Refused { connection, event, channel, reason });
         } else if let Some(channel) = channel.cloned().filter(|_| event.starts_with("client-")) {
             debug!(connection = %id, event, channel = name, "client event");
-            announcer.announce(|| {
-                let data = self.data.as_str().map_or_else(|| self.data.to_string(), str::to_owned);
-                Activity::ClientEvent { connection, channel, event: start(event), data: start(&data) }
+            announcer.announce(|| Activity::ClientEvent {
+                connection,
+                channel,
+                event: start(event),
+                data: start(&self.text()),
             });
         }
     }
@@ -118,18 +100,15 @@ pub(crate) fn complaint(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use pusher_proto::Frame;
+
     use super::*;
 
     #[test]
     fn what_is_not_a_message_is_not_reported() {
         for text in ["", "pusher:error", "[]", "7", r#"{"event":7}"#, r#"{"data":{"channel":"a"}}"#] {
-            assert!(Received::read(&Frame::Text(text.into())).is_none(), "{text}");
+            assert!(Envelope::read(&Frame::Text(text.into())).is_none(), "{text}");
             assert_eq!(complaint(text), None, "{text}");
-        }
-        for text in [r#"{"event":"x","channel":"\u0000"}"#, r#"{"event":"x","data":{"channel":7}}"#, r#"{"event":"x"}"#]
-        {
-            let message = Received::read(&Frame::Text(text.into()));
-            assert_eq!(message.and_then(|message| message.channel()), None, "{text}");
         }
     }
 

@@ -78,6 +78,6 @@ async fn messages_by_hand_reach_one_client_or_all() {
     assert_eq!(pong.connection, connection);
     other.expect_nothing().await;
 
-    let nobody = ConnectionId::new(99);
-    assert!(!handle.send(nobody, "") && !handle.send_error(nobody, None, "") && !handle.send_ping(nobody));
+    let unknown = ConnectionId::new(99);
+    assert!(!handle.send(unknown, "") && !handle.send_error(unknown, None, "") && !handle.send_ping(unknown));
 }

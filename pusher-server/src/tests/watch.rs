@@ -67,6 +67,16 @@ async fn a_watcher_sees_connections_messages_and_calls_in_their_order() {
 }
 
 #[tokio::test]
+async fn a_subscription_whose_data_is_a_string_is_seen_as_well() {
+    let server = start().await;
+    let (mut client, _) = Client::connect(&server).await;
+    let mut activities = server.handle().activities();
+    client.send(r#"{"event":"pusher:subscribe","data":"{\"channel\":\"a\"}"}"#).await;
+    let seen = until("subscribed", &mut activities).await;
+    assert_eq!(seen.last().map(String::as_str), Some("subscribed a"), "{seen:?}");
+}
+
+#[tokio::test]
 async fn a_watcher_that_does_not_read_misses_the_oldest_and_learns_how_many() {
     let server = start().await;
     let mut activities = server.handle().activities();
