@@ -29,7 +29,7 @@ fn play_all<H: WithHandles>(report: &Report, runtime: H, node: Node) {
     let about = runtime.about();
     report.check(&format!("{}: the scenarios of the adapters", about.name()), || {
         let is_known = |name: &&str| scenarios().any(|scenario| scenario.name() == *name);
-        assert!(node.except.iter().all(is_known), "a name in the list is no scenario: {:?}", node.except);
+        assert!(node.except.iter().all(is_known), "a name in the list is not a scenario: {:?}", node.except);
         let (mut passed, mut failed) = (0, Vec::new());
         for outcome in Suite::new().server(node).handles(runtime).play() {
             match outcome.verdict {

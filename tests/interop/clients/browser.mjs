@@ -15,7 +15,7 @@ export class Browser {
   #listener = createServer(serve);
   #url;
 
-  /** Starts the program of a Chromium, for pages at a path: `/` has pusher-js, `/wasm` has pusher-wasm. */
+  /** Starts the program of a Chromium, for pages with pusher-js at `/`, or with pusher-wasm at `/?wasm`. */
   static async start(program, path = "/") {
     const browser = new Browser();
     browser.#url = `http://127.0.0.1:${await listen(browser.#listener)}${path}`;
@@ -49,14 +49,14 @@ const FILES = {
     "text/javascript",
     createRequire(import.meta.url).resolve("pusher-js/dist/web/pusher-with-encryption.min.js"),
   ],
-  "/wasm": ["text/html; charset=utf-8", new URL("wasm.html", import.meta.url)],
+  "/wasm.js": ["text/javascript", new URL("wasm.js", import.meta.url)],
   "/wasm/pusher.js": ["text/javascript", new URL("pusher.js", WASM)],
   "/wasm/pusher_wasm.js": ["text/javascript", new URL("pusher_wasm.js", WASM)],
   "/wasm/pusher_wasm_bg.wasm": ["application/wasm", new URL("pusher_wasm_bg.wasm", WASM)],
 };
 
 async function serve(request, response) {
-  const [type, path] = FILES[request.url] ?? [];
+  const [type, path] = FILES[request.url.replace(/\?.*/, "")] ?? [];
   if (path === undefined) {
     response.writeHead(404).end();
     return;

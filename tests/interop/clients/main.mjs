@@ -33,7 +33,7 @@ const PARTS = {
 };
 
 /** The parts that run in a browser, and the path of their page. */
-const PAGES = { browser: "/", wasm: "/wasm" };
+const PAGES = { browser: "/", wasm: "/?wasm" };
 
 /** How long one check may take. */
 const DEADLINE_MS = 20_000;
