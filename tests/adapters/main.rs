@@ -11,6 +11,7 @@ mod tls;
 mod tungstenite;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use pusher_test::conformance::{Stage, Suite, WithHandles};
 
@@ -28,6 +29,9 @@ fn main() -> ExitCode {
     // TLS and proxies are those of `Tokio`, or up to the application.
     suite.handles(Tungstenite).run()
 }
+
+/// A delay before the second attempt that no scenario waits for.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// A situation, and what must result from it.
 type Scenario<H> = (&'static str, fn(&mut Stage<H>));

@@ -13,8 +13,8 @@ use pusher_driver::Proxy;
 use pusher_proto::{ConnectionError, Event, TransportError};
 use pusher_test::conformance::{FaultProxy, Stage, User, WithHandles, options, quick};
 
-use crate::Scenario;
 use crate::tls::Front;
+use crate::{MINUTE, Scenario};
 
 /// Scenarios, and the programs that they need.
 pub(crate) fn all<H: WithHandles>() -> Vec<(Option<&'static str>, Scenario<H>)> {
@@ -91,9 +91,6 @@ fn endless<H: WithHandles>(stage: &mut Stage<H>) {
         proxy.join().unwrap();
     }
 }
-
-/// Longer than a scenario: there is no second attempt.
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// The client uses TLS with the server, not with the proxy.
 fn expect_way_with_tls<H: WithHandles>(stage: &Stage<H>, proxy: &Running, at: fn(u16) -> Proxy) {

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use pusher_driver::{HttpAuth, Options, Tls};
 use pusher_proto::{Config, ConnectionError, Endpoint, Event, TransportError};
@@ -17,8 +16,8 @@ use tokio_rustls::TlsAcceptor;
 
 use pusher_test::conformance::{Stage, WithHandles, options, quick};
 
-use crate::Scenario;
 use crate::runtimes::TOKIO;
+use crate::{MINUTE, Scenario};
 
 pub(crate) fn all<H: WithHandles>() -> Vec<Scenario<H>> {
     vec![
@@ -75,9 +74,6 @@ fn expect_one_error<H: WithHandles>(stage: &Stage<H>, front: &Front, options: &O
     user.until_state("disconnected", |state| *state == pusher_proto::ConnectionState::Disconnected);
     assert!(!user.rest().iter().any(|event| matches!(event, Event::ConnectionError(_))));
 }
-
-/// Longer than a scenario: there is no second attempt.
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// A certificate, signed by itself.
 struct Certificate {
