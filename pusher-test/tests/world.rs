@@ -129,7 +129,7 @@ fn every_fault_is_overcome_once_it_ends() {
         world.fault(ALICE, &fault);
         trigger(&mut world, "first");
         world.run(secs(300));
-        world.cut(ALICE);
+        world.fault(ALICE, Fault::Cut);
         world.run(secs(300));
         world.heal(ALICE);
         world.run(secs(300));
@@ -145,7 +145,7 @@ fn a_flapping_backend_authorizes_while_it_works() {
     let mut world = world();
     world.authority(ALICE).flapping = Some(Flapping { works: secs(60), fails: secs(60) });
     world.run(secs(60));
-    world.cut(ALICE);
+    world.fault(ALICE, Fault::Cut);
     world.run(secs(30));
     assert!(!world.client(ALICE).channel(&chat()).unwrap().is_subscribed());
     world.run(secs(60));
@@ -156,7 +156,7 @@ fn a_flapping_backend_authorizes_while_it_works() {
 fn a_backend_with_a_cache_signs_for_the_earlier_socket() {
     let mut world = world();
     world.authority(ALICE).signs_for_earlier_socket = true;
-    world.cut(ALICE);
+    world.fault(ALICE, Fault::Cut);
     world.run(secs(60));
     assert_eq!(heard(&mut world).last().unwrap(), "pusher:subscription_error");
 }

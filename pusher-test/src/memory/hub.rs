@@ -14,7 +14,7 @@ use pusher_proto::server::ConnectionId;
 use pusher_proto::{Instant, Text};
 
 use super::time::Time;
-use crate::network::{Arrival, Authority, Model, Who};
+use crate::network::{Arrival, Authority, Model, Record, Who};
 
 /// What the handles of a network and the runtimes of its clients share.
 pub(crate) struct Shared {
@@ -41,26 +41,6 @@ pub(super) struct Known {
     pub(super) name: Text,
     pub(super) sent: Record<Text>,
     pub(super) posts: Record<HttpRequest>,
-}
-
-/// The latest of what was done.
-pub(super) struct Record<T>(VecDeque<T>);
-
-impl<T> Record<T> {
-    pub(super) fn new() -> Self {
-        Self(VecDeque::new())
-    }
-
-    pub(super) fn push(&mut self, item: T) {
-        if self.0.len() >= MAX_RECORDED {
-            self.0.pop_front();
-        }
-        self.0.push_back(item);
-    }
-
-    pub(super) fn take(&mut self) -> Vec<T> {
-        self.0.drain(..).collect()
-    }
 }
 
 /// What has arrived on a socket.
@@ -260,6 +240,3 @@ impl fmt::Debug for Shared {
         f.debug_struct("Shared").field("time", &self.time).finish_non_exhaustive()
     }
 }
-
-/// Messages and requests of a client that are kept until the test reads them.
-const MAX_RECORDED: usize = 65_536;

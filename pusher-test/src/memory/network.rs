@@ -169,7 +169,7 @@ impl Network {
     ///
     /// # Panics
     ///
-    /// If there is no such client.
+    /// If no client has this name.
     ///
     /// # Examples
     ///
@@ -219,7 +219,7 @@ impl Network {
     ///
     /// # Panics
     ///
-    /// If there is no such client.
+    /// If no client has this name.
     ///
     /// # Examples
     ///
@@ -274,7 +274,7 @@ impl Network {
     ///
     /// # Panics
     ///
-    /// If there is no such client, or if the function uses the network.
+    /// If no client has this name, or if the function uses the network.
     ///
     /// # Examples
     ///
@@ -428,7 +428,7 @@ impl Network {
     ///
     /// # Panics
     ///
-    /// If there is no such client.
+    /// If no client has this name.
     ///
     /// # Examples
     ///
@@ -451,7 +451,7 @@ impl Network {
     #[must_use]
     pub fn sent(&self, name: &str) -> Vec<Text> {
         let named = self.named(name);
-        self.shared.change(|hub| named.flat_map(|who| hub.clients[who.0].sent.take()).collect())
+        self.shared.change(|hub| named.flat_map(|who| hub.clients[who.0].sent.take().collect::<Vec<_>>()).collect())
     }
 
     /// Returns the requests that the clients with this name have sent to their backend since the last call; the last
@@ -459,7 +459,7 @@ impl Network {
     ///
     /// # Panics
     ///
-    /// If there is no such client.
+    /// If no client has this name.
     ///
     /// # Examples
     ///
@@ -482,7 +482,7 @@ impl Network {
     #[must_use]
     pub fn posts(&self, name: &str) -> Vec<HttpRequest> {
         let named = self.named(name);
-        self.shared.change(|hub| named.flat_map(|who| hub.clients[who.0].posts.take()).collect())
+        self.shared.change(|hub| named.flat_map(|who| hub.clients[who.0].posts.take().collect::<Vec<_>>()).collect())
     }
 
     /// The wall clock advances, but no other clock: the clients' machines slept, on a system whose monotonic clock

@@ -75,7 +75,6 @@ impl Limit {
 
 /// What a server does to a connection that sends more than the limit; see [`Gate`].
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub enum Excess {
     /// Error 4301 without a channel; the message is dropped.
     Error,

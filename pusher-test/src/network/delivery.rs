@@ -20,7 +20,7 @@ pub struct Who(pub(crate) usize);
 
 impl Who {
     /// Identifies a client by the number of clients that were added before it. Methods of
-    /// [`World`](crate::world::World) panic if there is no such client.
+    /// [`World`](crate::world::World) panic if fewer were added.
     #[must_use]
     pub const fn new(index: usize) -> Self {
         Self(index)

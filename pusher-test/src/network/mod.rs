@@ -8,6 +8,7 @@ mod delivery;
 mod fault;
 mod link;
 mod model;
+mod record;
 
 pub use authority::{Authority, Flapping};
 pub use busy::{Excess, Gate, Limit, Lost};
@@ -17,3 +18,4 @@ pub use delivery::Who;
 pub(crate) use fault::NO_ROUTE;
 pub use fault::{Fault, Side};
 pub(crate) use model::Model;
+pub(crate) use record::Record;

@@ -78,6 +78,7 @@ impl Model {
         &mut self.ends[who.0].authority
     }
 
+    #[cfg(feature = "simulation")]
     pub(crate) fn conditions(&mut self, who: Who) -> &mut Conditions {
         &mut self.ends[who.0].conditions
     }
@@ -135,7 +136,7 @@ impl Model {
         match fault {
             Fault::Cut => self.cut(who),
             Fault::HalfOpen(side) => self.lose_side(who, *side),
-            Fault::Dead => self.set_dead(who, true),
+            Fault::Dead => self.kill(who),
             Fault::Close(frame) => self.close_by_server(who, frame.clone()),
             Fault::Latency(_)
             | Fault::Lose(..)
@@ -175,20 +176,20 @@ impl Model {
         (0..self.ends.len()).for_each(|who| self.heal(Who(who)));
     }
 
-    pub(crate) fn cut(&mut self, who: Who) {
+    fn cut(&mut self, who: Who) {
         let Some(id) = self.ends[who.0].link.take() else { return };
         self.reset(id, Side::Client);
         self.reset(id, Side::Server);
     }
 
-    pub(crate) fn close_by_server(&mut self, who: Who, frame: CloseFrame) {
+    fn close_by_server(&mut self, who: Who, frame: CloseFrame) {
         let Some(id) = self.ends[who.0].link else { return };
         self.end_by_server(id, CloseReason::Closed(Some(frame)));
     }
 
-    pub(crate) fn set_dead(&mut self, who: Who, dead: bool) {
+    fn kill(&mut self, who: Who) {
         if let Some(link) = self.ends[who.0].link.and_then(|id| self.links.get_mut(&id)) {
-            link.is_dead = dead;
+            link.is_dead = true;
         }
     }
 

@@ -13,11 +13,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 #[cfg(feature = "proptest")]
 pub(crate) use wild::{answer, close, line, time, wish};
 
-use pusher_proto::{Action, Client, CloseReason, Event, NetworkHint};
+use pusher_proto::{Action, Client, CloseReason, Event};
 
 use crate::Choices;
-use crate::network::Who;
-use crate::transcript::{Call, Embedding, Failure, Line, Passing, Player, Received, Setup, Stop, Transcript};
+use crate::network::{Fault, Who};
+use crate::transcript::{Call, Embedding, Failure, Input, Line, Passing, Player, Received, Setup, Stop, Transcript};
 use crate::world::World;
 
 /// What happens to a client, one line after another.
@@ -250,9 +250,9 @@ impl Story {
                 Line::Connected => world.client(who).connect(),
                 Line::Calls(calls) => calls.iter().for_each(|call| call_in(world, who, call)),
                 Line::Receive { what: Received::Ended(CloseReason::Closed(Some(frame))), .. } => {
-                    world.close(who, frame.clone());
+                    world.fault(who, Fault::Close(frame.clone()));
                 }
-                Line::Receive { what: Received::Ended(_), .. } => world.cut(who),
+                Line::Receive { what: Received::Ended(_), .. } => world.fault(who, Fault::Cut),
                 Line::Receive { .. } => {}
                 Line::Pass(Passing::Time(time) | Passing::Asleep(time) | Passing::Unnoticed(time)) => world.run(*time),
                 Line::Pass(Passing::Retry) => world.run(LONGEST_DELAY),
@@ -288,22 +288,13 @@ impl Story {
     }
 }
 
-/// A call in a world: its auth servers answer by themselves, and nothing is printed.
+/// A call in a world, which has one application, and whose auth servers answer by themselves. Nothing is printed.
 fn call_in(world: &mut World, who: Who, call: &Call) {
     let now = world.now();
-    let client = world.client(who);
-    match call {
-        Call::Connect => client.connect(),
-        Call::Disconnect => client.disconnect(),
-        Call::Subscribe(channel) => client.subscribe(channel.clone()),
-        Call::Unsubscribe(channel) => client.unsubscribe(channel),
+    match call.input() {
+        Some(Input::Switch(..)) | None => {}
         // A refused event is not sent, as in any application that ignores the result.
-        Call::Trigger(channel, event, data) => drop(client.trigger(channel, event, data, now)),
-        Call::Signin => client.signin(),
-        Call::Signout => client.signout(),
-        Call::Online => client.network_changed(NetworkHint::Online),
-        Call::Offline => client.network_changed(NetworkHint::Offline),
-        Call::Switch(..) | Call::Auth(..) | Call::Show(_) | Call::Name | Call::User => {}
+        Some(input) => drop(input.give(world.client(who), now)),
     }
 }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use pusher_proto::{
-    Action, AuthId, ConnectionState, Event, Frame, Instant, NetworkHint, SocketEpoch, TriggerError, with_causes,
+    Action, AuthId, ChannelName, Client, ConnectionState, Event, Frame, Instant, NetworkHint, SocketEpoch,
+    TriggerError, with_causes,
 };
 
 use super::describe;
@@ -30,6 +31,36 @@ impl Stop {
 pub(crate) struct Output {
     pub(crate) line: Option<String>,
     pub(crate) action: Option<Action>,
+}
+
+impl Call {
+    /// Returns the input of the core that this call is, or `None` if it prints something or answers a request, whose id only
+    /// the player knows.
+    pub(crate) fn input(&self) -> Option<Input> {
+        Some(match self {
+            Self::Connect => Input::Connect,
+            Self::Disconnect => Input::Disconnect,
+            Self::Subscribe(channel) => Input::Subscribe(channel.clone()),
+            Self::Unsubscribe(channel) => Input::Unsubscribe(channel.clone()),
+            Self::Trigger(channel, event, data) => Input::Trigger(channel.clone(), event.clone(), data.clone()),
+            Self::Signin => Input::Signin,
+            Self::Signout => Input::Signout,
+            Self::Switch(key, endpoint) => Input::Switch(key.clone(), endpoint.endpoint().clone().into()),
+            Self::Online => Input::Network(NetworkHint::Online),
+            Self::Offline => Input::Network(NetworkHint::Offline),
+            Self::Auth(..) | Self::Show(_) | Self::Name | Self::User => return None,
+        })
+    }
+}
+
+/// What the getters say about a channel.
+fn show(client: &Client, channel: &ChannelName) -> String {
+    let Some(channel) = client.channel(channel) else { return "* unknown".to_owned() };
+    let members = channel.members().map(|members| members.ids().collect::<Vec<_>>());
+    let (subscribed, count) = (channel.is_subscribed(), channel.count());
+    let me = channel.me().map(|me| me.id);
+    let unknown = if members.is_some() && !channel.knows_members() { " known=false" } else { "" };
+    format!("* subscribed={subscribed} count={count:?} members={members:?} me={me:?}{unknown}")
 }
 
 /// An embedding that is being played, and what the numbers of a transcript refer to.
@@ -102,47 +133,37 @@ impl<'a, E: Embedding> Player<'a, E> {
 
     /// Calls that can fail are not among those that use this.
     fn handle(&mut self, input: Input) {
-        // Only a client event can be refused, and `call` asks for the result of that one itself.
+        // Only a client event can be refused, and `call` reports that.
         let _: Result<(), TriggerError> = self.embedding.handle(input, self.now);
     }
 
     /// Returns what the call prints.
     fn call(&mut self, call: &Call) -> Result<Option<String>, Stop> {
-        let input = match call {
-            Call::Connect => Input::Connect,
-            Call::Disconnect => Input::Disconnect,
-            Call::Subscribe(channel) => Input::Subscribe(channel.clone()),
-            Call::Unsubscribe(channel) => Input::Unsubscribe(channel.clone()),
-            Call::Signin => Input::Signin,
-            Call::Signout => Input::Signout,
-            Call::Online => Input::Network(NetworkHint::Online),
-            Call::Offline => Input::Network(NetworkHint::Offline),
-            Call::Switch(key, endpoint) => Input::Switch(key.clone(), endpoint.endpoint().clone().into()),
-            Call::Trigger(channel, event, data) => {
-                let input = Input::Trigger(channel.clone(), event.clone(), data.clone());
-                let result = self.embedding.handle(input, self.now);
-                return Ok(result.err().map(|error| format!("* trigger_error: {}", with_causes(&error))));
-            }
+        if let Some(input) = call.input() {
+            let refusal = self.embedding.handle(input, self.now).err();
+            return Ok(refusal.map(|error| format!("* trigger_error: {}", with_causes(&error))));
+        }
+        match call {
             Call::Auth(number, answer) => {
                 let id = number.checked_sub(1).and_then(|at| self.auths.get(at));
                 let id = *id.ok_or_else(|| Stop::impossible(format!("no authorization #{number} is requested")))?;
-                Input::Auth(id, answer.result())
+                self.handle(Input::Auth(id, answer.result()));
+                Ok(None)
             }
-            Call::Show(channel) => {
-                return Ok(Some(self.embedding.look(|client| {
-                    let Some(channel) = client.channel(channel) else { return "* unknown".to_owned() };
-                    let members = channel.members().map(|members| members.ids().collect::<Vec<_>>());
-                    let (subscribed, count) = (channel.is_subscribed(), channel.count());
-                    let me = channel.me().map(|me| me.id);
-                    let unknown = if members.is_some() && !channel.knows_members() { " known=false" } else { "" };
-                    format!("* subscribed={subscribed} count={count:?} members={members:?} me={me:?}{unknown}")
-                })));
-            }
-            Call::Name => return Ok(Some(self.embedding.look(|client| format!("* {}", client.state_name())))),
-            Call::User => return Ok(Some(self.embedding.look(|client| format!("* {:?}", client.user())))),
-        };
-        self.handle(input);
-        Ok(None)
+            Call::Show(channel) => Ok(Some(self.embedding.look(|client| show(client, channel)))),
+            Call::Name => Ok(Some(self.embedding.look(|client| format!("* {}", client.state_name())))),
+            Call::User => Ok(Some(self.embedding.look(|client| format!("* {:?}", client.user())))),
+            Call::Connect
+            | Call::Disconnect
+            | Call::Subscribe(_)
+            | Call::Unsubscribe(_)
+            | Call::Trigger(..)
+            | Call::Signin
+            | Call::Signout
+            | Call::Switch(..)
+            | Call::Online
+            | Call::Offline => Ok(None),
+        }
     }
 
     fn receive(&mut self, number: Option<usize>, what: &Received) -> Result<(), Stop> {

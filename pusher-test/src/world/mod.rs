@@ -5,13 +5,13 @@
 //! the same seed are identical.
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pusher_proto::server::{ConnectionId, Server, ServerConfig};
-use pusher_proto::{Action, Client, CloseFrame, CloseReason, Config, Event, Frame, Instant, SocketEpoch, Text};
+use pusher_proto::{Action, Client, CloseReason, Config, Event, Frame, Instant, SocketEpoch, Text};
 
-use crate::network::{Arrival, Authority, Fault, Gate, Model, Who};
+use crate::network::{Arrival, Authority, Fault, Gate, Model, Record, Who};
 
 /// A server, its clients, and everything in transit between them.
 ///
@@ -53,8 +53,8 @@ pub struct World {
 /// One client, and what its application received.
 struct End {
     client: Client,
-    heard: VecDeque<(Instant, Event)>,
-    sent: VecDeque<Text>,
+    heard: Record<(Instant, Event)>,
+    sent: Record<Text>,
 }
 
 impl World {
@@ -68,7 +68,7 @@ impl World {
     pub fn add(&mut self, config: Config, authority: Authority) -> Who {
         let who = self.model.add(authority);
         let client = Client::new(config, who.0 as u64);
-        self.ends.push(End { client, heard: VecDeque::new(), sent: VecDeque::new() });
+        self.ends.push(End { client, heard: Record::new(), sent: Record::new() });
         who
     }
 
@@ -92,14 +92,15 @@ impl World {
         self.model.authority(who)
     }
 
-    /// Returns the events that a client's application received since the last call, with their times.
+    /// Returns the events that a client's application received since the last call, with their times; the last
+    /// 65,536 at most.
     pub fn heard(&mut self, who: Who) -> impl Iterator<Item = (Instant, Event)> {
-        self.ends[who.0].heard.drain(..)
+        self.ends[who.0].heard.take()
     }
 
-    /// Returns what a client sent to the server since the last call.
+    /// Returns what a client sent to the server since the last call; the last 65,536 messages at most.
     pub fn sent(&mut self, who: Who) -> impl Iterator<Item = Text> {
-        self.ends[who.0].sent.drain(..)
+        self.ends[who.0].sent.take()
     }
 
     /// Returns the server's id of a client's socket.
@@ -122,26 +123,6 @@ impl World {
     /// Ends the faults of a client's network that last. Dead sockets remain dead.
     pub fn heal(&mut self, who: Who) {
         self.model.heal(who);
-    }
-
-    /// Breaks a client's socket: both sides see that it ended without a close frame.
-    pub fn cut(&mut self, who: Who) {
-        self.model.cut(who);
-    }
-
-    /// The server closes a client's socket with this frame.
-    pub fn close(&mut self, who: Who, frame: CloseFrame) {
-        self.model.close_by_server(who, frame);
-    }
-
-    /// While dead, a client's socket transfers nothing in either direction, and neither side notices.
-    pub fn set_dead(&mut self, who: Who, dead: bool) {
-        self.model.set_dead(who, dead);
-    }
-
-    /// While without network, a client cannot open sockets; open sockets continue to work.
-    pub fn set_network(&mut self, who: Who, has_network: bool) {
-        self.model.conditions(who).is_reachable = has_network;
     }
 
     /// Sends a frame that no client would send, on a client's socket.
@@ -234,7 +215,7 @@ impl World {
                 self.sockets.insert(id, (who, epoch));
             }
             Action::Send(_, text) => {
-                self.ends[who.0].sent.push_back(text.clone());
+                self.ends[who.0].sent.push(text.clone());
                 self.say(who, Frame::Text(text));
             }
             Action::Close(_, frame) => {
@@ -246,7 +227,7 @@ impl World {
             Action::RequestAuth(request) => self.model.ask(who, &request),
             Action::Emit(event) => {
                 let now = self.now();
-                self.ends[who.0].heard.push_back((now, event));
+                self.ends[who.0].heard.push((now, event));
             }
             Action::CancelAuth(_) | Action::Schedule(_) => {}
         }

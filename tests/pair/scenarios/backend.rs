@@ -5,7 +5,7 @@ use std::time::Duration;
 use pusher_proto::server::Dialect;
 use pusher_proto::signing::MasterKey;
 use pusher_proto::{AuthError, AuthPurpose, CloseFrame, ConnectionState, DecryptionError, Event};
-use pusher_tests::network::{Authority, Limit, Who};
+use pusher_tests::network::{Authority, Fault, Limit, Who};
 
 use super::Scenario;
 use super::users::has_signin;
@@ -216,7 +216,7 @@ fn never_authorized(dialect: Dialect) {
     stage.client(A).subscribe(channel("private-chat"));
     for _ in 0..3 {
         stage.pass(secs(10));
-        stage.world.close(A, unauthorized());
+        stage.world.fault(A, Fault::Close(unauthorized()));
         let time = stage.until(secs(SOON), |stage| stage.is_connected(A));
         assert!(time.is_some(), "it does not come back: {:?}", stage.heard(A));
     }
@@ -231,7 +231,7 @@ fn authorized_before(dialect: Dialect) {
     stage.authority(A).refusal = Some(status(503));
     stage.client(A).subscribe(channel("private-other"));
     stage.pass(secs(10));
-    stage.world.close(A, unauthorized());
+    stage.world.fault(A, Fault::Close(unauthorized()));
     stage.pass(secs(60));
     assert!(matches!(stage.client(A).state(), ConnectionState::Failed { .. }), "{:?}", stage.heard(A));
 }
@@ -241,7 +241,7 @@ fn nothing_to_authorize(dialect: Dialect) {
     stage.subscribe(A, "chat");
     stage.authority(A).refusal = Some(status(403));
     stage.subscribe(A, "private-chat");
-    stage.world.close(A, unauthorized());
+    stage.world.fault(A, Fault::Close(unauthorized()));
     stage.pass(secs(60));
     assert!(matches!(stage.client(A).state(), ConnectionState::Failed { .. }), "{:?}", stage.heard(A));
 }

@@ -1,6 +1,7 @@
 //! Channels of every kind, events on them, caches and counts.
 
 use pusher_proto::server::{ApiError, Dialect, Publication};
+use pusher_tests::network::Fault;
 
 use super::Scenario;
 use crate::stage::*;
@@ -164,7 +165,7 @@ fn counts(dialect: Dialect) {
     let mut stage = Stage::with(dialect, |builder| builder.subscription_counts(true)).connected(&["a", "b"]);
     stage.subscribe(A, "chat");
     stage.subscribe(B, "chat");
-    stage.world.cut(B);
+    stage.world.fault(B, Fault::Cut);
     stage.client(B).disconnect();
     stage.pass(MOMENT);
     let succeeded = "subscription_succeeded chat";

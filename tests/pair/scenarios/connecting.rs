@@ -2,6 +2,7 @@
 
 use pusher_proto::server::Dialect;
 use pusher_proto::{AppKey, CloseFrame, ConnectionState};
+use pusher_tests::network::Fault;
 
 use super::Scenario;
 use crate::stage::*;
@@ -145,7 +146,7 @@ fn cut_socket(dialect: Dialect) {
     }
     stage.subscribe(A, "presence-chat");
     stage.heard(A);
-    stage.world.cut(A);
+    stage.world.fault(A, Fault::Cut);
     stage.pass(secs(3));
     stage.expect(
         A,

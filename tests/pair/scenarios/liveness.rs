@@ -1,6 +1,7 @@
 //! Silence in both directions, for an hour and forever.
 
 use pusher_proto::server::Dialect;
+use pusher_tests::network::Fault;
 
 use super::Scenario;
 use crate::stage::*;
@@ -75,7 +76,7 @@ fn dead_link(dialect: Dialect) {
     stage.subscribe(B, "presence-chat");
     stage.heard(A);
     stage.heard(B);
-    stage.world.set_dead(A, true);
+    stage.world.fault(A, Fault::Dead);
     // Activity and pong timeout of the client.
     let patience = match dialect {
         Dialect::Pusher => 150,

@@ -1,6 +1,7 @@
 //! Members that are present, join, leave and change.
 
 use pusher_proto::server::Dialect;
+use pusher_tests::network::Fault;
 
 use super::Scenario;
 use crate::stage::*;
@@ -48,8 +49,8 @@ fn changed_during_loss(dialect: Dialect) {
         stage.subscribe(who, "presence-chat");
     }
     stage.heard(A);
-    stage.world.set_network(A, false);
-    stage.world.cut(A);
+    stage.world.fault(A, Fault::Unreachable);
+    stage.world.fault(A, Fault::Cut);
     stage.pass(secs(1));
     stage.client(C).disconnect();
     stage.unsubscribe(B, "presence-chat");
@@ -58,7 +59,7 @@ fn changed_during_loss(dialect: Dialect) {
     let late = stage.add("d", |builder| builder);
     stage.connect(late);
     stage.subscribe(late, "presence-chat");
-    stage.world.set_network(A, true);
+    stage.world.heal(A);
     stage.pass(secs(30));
     let heard = stage.heard(A);
     let [.., lost, succeeded] = heard.as_slice() else { panic!("{heard:?}") };

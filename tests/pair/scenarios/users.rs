@@ -1,7 +1,7 @@
 //! Signing in and out, events for users, watchlists, and the end of a user's connections.
 
 use pusher_proto::server::Dialect;
-use pusher_tests::network::Who;
+use pusher_tests::network::{Fault, Who};
 
 use super::Scenario;
 use crate::stage::*;
@@ -140,7 +140,7 @@ fn after_loss(dialect: Dialect) {
     let mut stage = Stage::new(dialect).connected(&["a"]);
     sign_in(&mut stage, A);
     stage.heard(A);
-    stage.world.cut(A);
+    stage.world.fault(A, Fault::Cut);
     stage.pass(secs(3));
     let heard = stage.heard(A);
     let signed_in = r#"signed_in a {"id":"a","user_info":{"name":"a"}}"#;

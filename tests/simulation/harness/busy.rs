@@ -80,7 +80,6 @@ impl World {
             None => {}
             Some(Excess::Error) => self.journal.reach(Rare::TooManyMessages),
             Some(Excess::Close | Excess::Drop) => self.journal.reach(Rare::CutForMessages),
-            Some(excess) => panic!("{excess:?} is not drawn"),
         }
     }
 
@@ -121,7 +120,6 @@ impl Site {
             }
             Excess::Close => CloseReason::Closed(Some(CloseFrame { code: 4100, reason: "Over capacity".into() })),
             Excess::Drop => CloseReason::Dropped,
-            excess => panic!("{excess:?} is not drawn"),
         };
         let mut outputs = vec![Output::End(link, reason)];
         outputs.extend(self.closed(link, choices, now));
