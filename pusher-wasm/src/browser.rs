@@ -113,7 +113,7 @@ fn headers(request: &HttpRequest) -> Result<Headers, AuthError> {
     Ok(headers)
 }
 
-/// An answer that is no longer needed is not waited for.
+/// Abandons the request when its answer is not needed any more.
 struct AbortOnDrop(AbortController);
 
 impl Drop for AbortOnDrop {

@@ -95,7 +95,7 @@ struct Loop {
     channels: HashMap<ChannelName, Sender<Event>>,
     /// Those that are being opened have none yet.
     streams: HashMap<SocketEpoch, Option<TcpStream>>,
-    /// When it ends at the latest, from when it is told to. The limit may be too far to be a time.
+    /// When it ends at the latest, once the application shuts it down. The limit may be too far away to be a time.
     end: Option<Option<time::Instant>>,
     awaiting: Vec<Sender<()>>,
 }

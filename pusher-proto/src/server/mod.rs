@@ -93,7 +93,7 @@ pub struct Server {
     timers: Timers,
     outbox: Outbox,
     refusal: Option<CloseFrame>,
-    /// Channels to which nobody may subscribe.
+    /// Channels whose subscriptions are refused.
     refused: BTreeSet<ChannelName>,
     now: Instant,
 }

@@ -119,7 +119,7 @@ impl FaultProxy {
                 let (client, _) = next_connection(|| listener.accept()).await;
                 let Some(connection) = connection.upgrade() else { return };
                 let control = subscriber.subscribe();
-                // Before the connection is counted: whoever has seen the count can cut the connection.
+                // Before the connection is counted, because a test that has seen the count may cut the connection.
                 let begin = *control.borrow();
                 counts.0.fetch_add(1, Ordering::SeqCst);
                 let requests = Arc::clone(&counts.1);

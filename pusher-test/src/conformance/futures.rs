@@ -34,8 +34,7 @@ use super::runtime::{About, Next};
 ///     fn start(&self, config: Config, auth: HttpAuth, options: &Options) -> Result<Client, InvalidConfig> {
 ///         let _entered = self.0.enter();
 ///         // The function that starts clients in your adapter.
-///         # fn connect_with(config: Config, _: HttpAuth, _: &Options) -> Result<Client, InvalidConfig> { let _ = config; unimplemented!() }
-///         connect_with(config, auth, options)
+///         pusher_tokio::connect_with(config, auth, options)
 ///     }
 ///
 ///     fn within<T>(&self, future: impl Future<Output = T>, limit: Duration) -> Option<T> {

@@ -31,7 +31,7 @@
 //!
 //!    ```no_run
 //!    use std::process::ExitCode;
-//!    use std::sync::mpsc::{Receiver, RecvTimeoutError};
+//!    use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 //!    use std::time::Duration;
 //!
 //!    use pusher_test::conformance::{self, About, Next, Runtime, Setup};
@@ -55,8 +55,9 @@
 //!        fn start(&self, setup: Setup) -> Client {
 //!            // Start the loop with `setup.config`, and give it `setup.alive` to keep. For each request for
 //!            // authorization, it posts `request.body(AuthBody::Form, &setup.auth_params)` to `setup.auth_url`, or to
-//!            // `setup.user_auth_url` if the request is for the user.
-//!            # todo!()
+//!            // `setup.user_auth_url` if the request is for the user. The loop gets the other end of this queue.
+//!            let (_sender, events) = mpsc::channel();
+//!            Client { events }
 //!        }
 //!
 //!        fn connect(&self, client: &mut Client) {
@@ -69,7 +70,8 @@
 //!
 //!        fn subscribe(&self, client: &mut Client, channel: &ChannelName) -> Receiver<Event> {
 //!            // `subscribe`, and a queue that gets every event whose `Event::channel` is this one.
-//!            # todo!()
+//!            let (_sender, events) = mpsc::channel();
+//!            events
 //!        }
 //!
 //!        fn unsubscribe(&self, client: &mut Client, channel: &ChannelName) {
@@ -93,7 +95,7 @@
 //!        }
 //!
 //!        fn shut_down(&self, client: &mut Client, limit: Duration) {
-//!            // `disconnect`, wait until the streams are closed, and end the loop.
+//!            // `disconnect`, wait until the streams are closed, for `limit` at most, and end the loop in any case.
 //!        }
 //!    }
 //!
@@ -141,7 +143,7 @@
 //! | ConnectionError::PongTimeout instead of an event | deadlines are handled before what was read, or reads stop while something else waits |
 //! | nothing comes only where the proxy holds bytes back | connecting, writing or asking the auth endpoint blocks the loop |
 //! | more threads or open files | a dropped client does not end its loop, or a thread still waits for a socket that the loop has left |
-//! | `Alive` marks are held | the same, where the loop is no thread of its own |
+//! | `Alive` marks are held | the same, where the loop is not a thread of its own |
 //! | still running after 60 s | a call of the runtime has not returned; attach a debugger |
 //!
 //! # What your runtime does not have

@@ -195,7 +195,7 @@ impl<R: Runtime> Stage<R> {
         user
     }
 
-    /// Returns a client that connects when it is told to.
+    /// Returns a client that does not connect yet.
     #[must_use]
     pub fn user_at_rest(&self, setup: Setup) -> User<R> {
         User::new(&self.runtime, self.runtime.start(setup))
@@ -282,7 +282,7 @@ impl<H: WithHandles> Stage<H> {
         HttpAuth::new(self.auth_url())
     }
 
-    /// Returns a client with handles that connects when it is told to.
+    /// Returns a client with handles that does not connect yet.
     ///
     /// # Panics
     ///

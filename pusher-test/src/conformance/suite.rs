@@ -69,7 +69,7 @@ pub fn run_with_handles(runtime: impl WithHandles) -> ExitCode {
 ///     Suite::new()
 ///         .runtime(runtime.clone())
 ///         .scenario(runtime.clone(), "a channel has a name with a dot", None, |stage| {
-///             stage.user().subscribed("a.b").expect_nothing("nobody publishes");
+///             stage.user().subscribed("a.b").expect_nothing("no event was published");
 ///         })
 ///         // From here on, clients connect to this server.
 ///         .server(server)

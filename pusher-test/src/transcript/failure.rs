@@ -99,7 +99,7 @@ impl Error for ParseError {
 /// ```
 /// use pusher_test::transcript::{Failure, Transcript};
 ///
-/// let transcript = Transcript::parse("# nobody connects\n< open")?;
+/// let transcript = Transcript::parse("# the client does not connect\n< open")?;
 /// assert!(matches!(transcript.play(), Err(Failure::Impossible { line: 2, .. })));
 /// # Ok::<(), pusher_test::transcript::ParseError>(())
 /// ```

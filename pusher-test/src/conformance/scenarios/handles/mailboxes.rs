@@ -65,7 +65,7 @@ fn read_late<H: WithHandles>(stage: &Stage<H>, overflow: Overflow) -> Vec<String
     let mut slow = user.subscribed("slow");
     // A count may still be on its way, so all counts are over before the messages.
     let mut quick = user.subscribed("quick");
-    slow.expect_nothing("nobody has published");
+    slow.expect_nothing("no event was published");
     for number in 0..10 {
         stage.publish("slow", &number.to_string());
         stage.publish("quick", &number.to_string());
@@ -95,7 +95,7 @@ pub(super) fn a_reader_that_stops_for_long_does_not_hold_up_others<H: WithHandle
     user.connect();
     let mut stopped = user.subscribed("stopped");
     let mut quick = user.subscribed("quick");
-    stopped.expect_nothing("nobody has published");
+    stopped.expect_nothing("no event was published");
     let payload = "x".repeat(100);
     for round in 0..ROUNDS {
         for _ in 0..ROOM {

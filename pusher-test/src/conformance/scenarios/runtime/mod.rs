@@ -52,7 +52,7 @@ list! {
         "Timeouts of `Duration::MAX` mean never, and nothing overflows"
         from "docs/protocol.md: lets the user set both timeouts";
     ours connection::every_range_of_close_codes_has_its_effect:
-        "4000 to 4099 end the client until it is told to connect; after other codes it reconnects"
+        "4000 to 4099 end the client until the application connects again; after other codes it reconnects"
         from "docs/protocol.md: Each range of codes is handled in its own way";
     any connection::a_restarted_server_gets_its_clients_back:
         "After a restart of the server, all channels are subscribed again, and their gaps are reported"
