@@ -164,6 +164,14 @@ fn errors_name_the_line_and_what_is_wrong_with_it() {
         ("# a\n? what", "line 2 is not valid: '?' does not begin a line of a transcript"),
         ("# a\n= pace 7\n! connect", "line 2 is not valid: \"pace\" is not an option"),
         ("# a\n= seed x", "line 2 is not valid: \"x\" is not a seed"),
+        ("# a\n= endpoint a cluster eu", "line 2 is not valid: \"a cluster eu\" is not an endpoint"),
+        ("# a\n= endpoint ws://a wss_port x", "line 2 is not valid: \"x\" is not a port"),
+        ("# a\n= strict_names maybe", "line 2 is not valid: \"maybe\" is neither ignore, warn nor refuse"),
+        ("# a\n= presence_by_signin yes", "line 2 is not valid: \"yes\" is neither true nor false"),
+        (
+            "# a\n< failed http 503 retry-after=soon",
+            "line 2 is not valid: expected `failed http STATUS [retry-after=SECONDS]`",
+        ),
         ("# a\n=\n", "line 2 is not valid: expected `= NAME VALUE`"),
     ];
     for (text, expected) in cases {

@@ -43,7 +43,8 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Signs nothing, but is well-formed: what a client that does not check signatures takes as a permission.
+    /// Returns an HTTP response with the status 200 and this body. The client takes a well-formed one as a permission, since only
+    /// the server checks signatures.
     #[must_use]
     pub fn ok(body: impl Into<String>) -> Self {
         Self::Http { status: 200, retry_after: None, body: body.into() }
@@ -153,12 +154,15 @@ pub(crate) fn channel(name: &str) -> Result<ChannelName, InvalidLine> {
 }
 
 pub(crate) fn endpoint(text: &str) -> Result<Endpoint, InvalidLine> {
-    let (url, wss_port) = text.split_once(" wss_port ").unwrap_or((text, ""));
-    let endpoint: Endpoint = match url.split_once("cluster ") {
-        Some((_, name)) => Endpoint::cluster(name),
+    let (url, wss_port) = text.split_once(" wss_port ").map_or((text, None), |(url, port)| (url, Some(port)));
+    let endpoint: Endpoint = match url.strip_prefix("cluster ") {
+        Some(name) => Endpoint::cluster(name),
         None => url.parse().map_err(|_| InvalidLine::new(format!("{url:?} is not an endpoint")))?,
     };
-    Ok(wss_port.parse().map_or(endpoint.clone(), |port| endpoint.wss_port(port)))
+    Ok(match wss_port {
+        Some(port) => endpoint.wss_port(port.parse().map_err(|_| InvalidLine::new(format!("{port:?} is not a port")))?),
+        None => endpoint,
+    })
 }
 
 fn http_status(text: &str) -> Result<u16, InvalidLine> {
@@ -171,13 +175,13 @@ pub(crate) fn transport_error(text: &str) -> Result<TransportError, InvalidLine>
         "dns" => TransportError::Dns(rest.into()),
         "tls" => TransportError::Tls(rest.into()),
         "http" => {
-            let (status, retry_after) = rest.split_once(" retry-after=").unwrap_or((rest, ""));
-            let retry_after = retry_after.parse().ok().map(Duration::from_secs);
-            let mut error = TransportError::http(http_status(status)?);
-            if let TransportError::Http { retry_after: seconds, .. } = &mut error {
-                *seconds = retry_after;
-            }
-            error
+            let (status, seconds) =
+                rest.split_once(" retry-after=").map_or((rest, None), |(status, seconds)| (status, Some(seconds)));
+            let seconds = seconds.map(|seconds| {
+                seconds.parse().map_err(|_| InvalidLine::expected("failed http STATUS [retry-after=SECONDS]"))
+            });
+            let retry_after = seconds.transpose()?.map(Duration::from_secs);
+            TransportError::refusal(http_status(status)?, retry_after, None, "")
         }
         _ => TransportError::Io(text.into()),
     })
@@ -207,10 +211,12 @@ pub(crate) fn option(builder: ConfigBuilder, name: &str, value: &str) -> Result<
         codes.map_err(|_| InvalidLine::new("expected close codes with spaces between them"))
     };
     let strictness = || match value {
-        "ignore" => Strictness::Ignore,
-        "warn" => Strictness::Warn,
-        _ => Strictness::Refuse,
+        "ignore" => Ok(Strictness::Ignore),
+        "warn" => Ok(Strictness::Warn),
+        "refuse" => Ok(Strictness::Refuse),
+        _ => Err(InvalidLine::new(format!("{value:?} is neither ignore, warn nor refuse"))),
     };
+    let flag = || value.parse::<bool>().map_err(|_| InvalidLine::new(format!("{value:?} is neither true nor false")));
     Ok(match name {
         "activity_timeout" => builder.activity_timeout(duration(value)?),
         "pong_timeout" => builder.pong_timeout(duration(value)?),
@@ -224,14 +230,14 @@ pub(crate) fn option(builder: ConfigBuilder, name: &str, value: &str) -> Result<
         "auth_window" => builder.auth_window(number()?),
         "subscribe_window" => builder.subscribe_window(number()?),
         "max_buffered_client_events" => builder.max_buffered_client_events(number()?),
-        "keep_client_events" => builder.keep_client_events(value == "true"),
+        "keep_client_events" => builder.keep_client_events(flag()?),
         "client_event_rate" => builder.client_event_rate(small()?),
-        "client_event_rate_limit" => builder.client_event_rate_limit(strictness()),
+        "client_event_rate_limit" => builder.client_event_rate_limit(strictness()?),
         "max_client_event_len" => builder.max_client_event_len(number()?),
-        "client_event_len_limit" => builder.client_event_len_limit(strictness()),
+        "client_event_len_limit" => builder.client_event_len_limit(strictness()?),
         "held_encrypted_events" => builder.held_encrypted_events(number()?),
-        "presence_by_signin" => builder.presence_by_signin(value == "true"),
-        "strict_names" => builder.strict_names(strictness()),
+        "presence_by_signin" => builder.presence_by_signin(flag()?),
+        "strict_names" => builder.strict_names(strictness()?),
         "max_frame_len" => builder.max_frame_len(number()?),
         "max_pending_events" => builder.max_pending_events(number()?),
         "client_name" => builder.client_name(value),
