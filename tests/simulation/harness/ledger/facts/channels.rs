@@ -309,7 +309,7 @@ impl Channels {
         channel.asked = channel.asked.filter(|(open, _)| *open != request.id);
         // After a pause in polling, a key may be asked for and given up at once. The application may not learn which events
         // waited for it, if too many were waiting for the application.
-        if request.is_for_key() && request.at == now {
+        if request.is_for_key() && request.is_from(now) {
             channel.awaits_key_since = None;
         }
     }
