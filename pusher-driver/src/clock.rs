@@ -2,9 +2,12 @@
 
 use std::fmt::Debug;
 use std::sync::LazyLock;
+use std::task::Context;
 use std::time::{self, Duration, SystemTime};
 
 use pusher_proto::Instant;
+
+use crate::wait::park;
 
 /// The clocks of a loop. They are only read: the core compares them.
 pub trait Clock: Debug + Send + Sync + 'static {
@@ -25,6 +28,14 @@ pub trait Clock: Debug + Send + Sync + 'static {
     fn wall_lead(&self) -> Duration {
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         wall.saturating_sub(ORIGIN.elapsed())
+    }
+
+    /// Blocks the current thread, on behalf of a handle, until `poll` returns true or `limit` has passed. `poll` is called
+    /// at least once, and again after its waker was woken.
+    ///
+    /// The default parks the thread, for a limit in real time. A clock that a test controls waits in its own time.
+    fn wait(&self, limit: Option<Duration>, poll: &mut dyn FnMut(&mut Context<'_>) -> bool) {
+        park(limit, poll);
     }
 }
 

@@ -16,7 +16,7 @@ use crate::shared::{Handle, Life};
 #[must_use = "events are collected as long as this value lives"]
 pub struct Events {
     mailbox: Arc<Mailbox>,
-    handle: Arc<Handle>,
+    pub(crate) handle: Arc<Handle>,
 }
 
 impl Events {

@@ -38,6 +38,7 @@ mod sync;
 mod tls;
 mod turn;
 mod visit;
+mod wait;
 mod waiters;
 #[cfg(feature = "websocket")]
 mod websocket;
@@ -115,6 +116,7 @@ pub mod adapter {
     #[cfg(feature = "tls")]
     pub use crate::tls::{client_config, handshake_error, server_name};
     pub use crate::turn::{Outside, Turn, Turns};
+    pub use crate::wait::{HandleExt, wait};
     #[cfg(feature = "websocket")]
     pub use crate::websocket::{Handshake, Limits, NonBlocking, WebSocket};
     pub use pusher_proto::adapter::{USER_AGENT, host_header};

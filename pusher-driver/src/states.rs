@@ -30,7 +30,7 @@ use crate::waiters::WaitId;
 #[derive(Debug)]
 #[must_use = "states come when they are asked for"]
 pub struct States {
-    handle: Arc<Handle>,
+    pub(crate) handle: Arc<Handle>,
     id: WaitId,
     /// The last state that was returned, and whether the client was unavailable.
     last: Option<(ConnectionState, bool)>,

@@ -4,16 +4,15 @@ mod calls;
 mod channel;
 mod known;
 mod streams;
-mod wait;
 
 use std::time::Duration;
 
+use pusher_driver::adapter::{HandleExt as _, wait};
 use pusher_driver::{Decoder, SignedInError, SubscribeError, UserInfo};
 use pusher_proto::{ChannelName, InvalidName};
 use serde::de::DeserializeOwned;
 
 pub use self::streams::{Events, States, Typed};
-use self::wait::wait;
 
 /// A Pusher client. It is cheap to clone and can be used from any thread.
 ///
@@ -127,7 +126,8 @@ impl Client {
     /// # }
     /// ```
     pub fn signed_in(&self, limit: Duration) -> Result<UserInfo, SignedInError> {
-        wait(Some(limit), |context| self.0.poll_signed_in(context)).unwrap_or(Err(SignedInError::Elapsed))
+        wait(&*self.0.clock(), Some(limit), |context| self.0.poll_signed_in(context))
+            .unwrap_or(Err(SignedInError::Elapsed))
     }
 
     /// Returns a handle that does not keep the connection open.
@@ -164,7 +164,7 @@ impl Client {
     /// # }
     /// ```
     pub fn shutdown(&self, limit: Duration) {
-        wait(Some(limit), |context| self.0.poll_shutdown(limit, context));
+        wait(&*self.0.clock(), Some(limit), |context| self.0.poll_shutdown(limit, context));
     }
 }
 
@@ -249,7 +249,8 @@ impl Subscription {
     /// # }
     /// ```
     pub fn subscribed(&self, limit: Duration) -> Result<(), SubscribeError> {
-        wait(Some(limit), |context| self.0.poll_subscribed(context)).unwrap_or(Err(SubscribeError::Elapsed))
+        wait(&*self.0.clock(), Some(limit), |context| self.0.poll_subscribed(context))
+            .unwrap_or(Err(SubscribeError::Elapsed))
     }
 }
 
@@ -314,6 +315,13 @@ impl Subscription {
     /// ```
     pub fn decode_with<T>(self, decoder: Decoder<T>) -> Typed<T> {
         Typed { subscription: self, decoder }
+    }
+}
+
+/// A handle of a client that another runtime drives, such as the clients in memory of `pusher-test`.
+impl From<pusher_driver::Client> for Client {
+    fn from(client: pusher_driver::Client) -> Self {
+        Self(client)
     }
 }
 

@@ -4,13 +4,12 @@ use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use pusher_driver::adapter::poll_decoded;
+use pusher_driver::adapter::{HandleExt as _, poll_decoded, wait};
 use pusher_driver::{Decoder, TypedError};
 use pusher_proto::{ConnectionState, Event};
 use serde::de::DeserializeOwned;
 
 use super::Subscription;
-use super::wait::wait;
 
 /// An iterator over everything that happens to a client. It ends when the connection's thread ends.
 #[derive(Debug)]
@@ -132,7 +131,7 @@ impl<T> Typed<T> {
 
 /// The same three ways to take an item, and iteration, for all streams.
 macro_rules! receive {
-    ($stream:ident $(<$value:ident>)? of $item:ty, $poll:expr) => {
+    ($stream:ident $(<$value:ident>)? of $item:ty, $clock:expr, $poll:expr) => {
         impl $(<$value>)? $stream $(<$value>)? {
             /// Waits for the next item; returns `None` at the end.
             ///
@@ -147,7 +146,11 @@ macro_rules! receive {
             /// # }
             /// ```
             pub fn recv(&mut self) -> Option<$item> {
-                wait(None, |context| $poll(self, context)).flatten()
+                match self.try_recv() {
+                    Ok(item) => Some(item),
+                    Err(TryRecvError::Disconnected) => None,
+                    Err(TryRecvError::Empty) => self.wait(None).flatten(),
+                }
             }
 
             /// Waits for the next item, for at most `limit`.
@@ -172,8 +175,13 @@ macro_rules! receive {
             /// # }
             /// ```
             pub fn recv_timeout(&mut self, limit: Duration) -> Result<$item, RecvTimeoutError> {
-                let received = wait(Some(limit), |context| $poll(self, context));
-                received.ok_or(RecvTimeoutError::Timeout)?.ok_or(RecvTimeoutError::Disconnected)
+                match self.try_recv() {
+                    Ok(item) => Ok(item),
+                    Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+                    Err(TryRecvError::Empty) => {
+                        self.wait(Some(limit)).ok_or(RecvTimeoutError::Timeout)?.ok_or(RecvTimeoutError::Disconnected)
+                    }
+                }
             }
 
             /// Takes an item that is already available.
@@ -198,6 +206,11 @@ macro_rules! receive {
                     Poll::Pending => Err(TryRecvError::Empty),
                 }
             }
+
+            fn wait(&mut self, limit: Option<Duration>) -> Option<Option<$item>> {
+                let clock = $clock(self);
+                wait(&*clock, limit, |context| $poll(self, context))
+            }
         }
 
         impl $(<$value>)? Iterator for $stream $(<$value>)? {
@@ -210,7 +223,23 @@ macro_rules! receive {
     };
 }
 
-receive!(Subscription of Event, |stream: &mut Self, context: &mut _| stream.0.poll_recv(context));
-receive!(Events of Event, |stream: &mut Self, context: &mut _| stream.0.poll_recv(context));
-receive!(States of ConnectionState, |stream: &mut Self, context: &mut _| stream.0.poll_recv(context));
-receive!(Typed<T> of Result<T, TypedError>, Self::poll_recv);
+receive! {
+    Subscription of Event,
+    |stream: &Self| stream.0.clock(),
+    |stream: &mut Self, context: &mut _| stream.0.poll_recv(context)
+}
+receive! {
+    Events of Event,
+    |stream: &Self| stream.0.clock(),
+    |stream: &mut Self, context: &mut _| stream.0.poll_recv(context)
+}
+receive! {
+    States of ConnectionState,
+    |stream: &Self| stream.0.clock(),
+    |stream: &mut Self, context: &mut _| stream.0.poll_recv(context)
+}
+receive! {
+    Typed<T> of Result<T, TypedError>,
+    |stream: &Self| stream.subscription.0.clock(),
+    Self::poll_recv
+}

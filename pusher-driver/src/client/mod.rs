@@ -38,7 +38,7 @@ use crate::subscription::Subscription;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Client {
-    handle: Arc<Handle>,
+    pub(crate) handle: Arc<Handle>,
 }
 
 /// A [`Client`] that does not keep the connection open, for callbacks that need a client.
