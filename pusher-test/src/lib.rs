@@ -25,6 +25,8 @@ mod simulation;
 pub mod story;
 #[cfg(feature = "proptest")]
 pub mod strategy;
+#[cfg(feature = "simulation")]
+mod threads;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 pub mod transcript;
@@ -35,3 +37,5 @@ pub use choices::Choices;
 pub use memory::Network;
 #[cfg(feature = "simulation")]
 pub use simulation::{Simulation, Task};
+#[cfg(feature = "simulation")]
+pub use threads::{JoinHandle, Threads};

@@ -121,6 +121,11 @@ impl Time for TokioTime {
         self.handle.spawn(work);
     }
 
+    /// The clock is only paused for tasks.
+    fn wait(&self, _limit: Option<Duration>, _poll: &mut dyn FnMut(&mut Context<'_>) -> bool) {
+        panic!("a method that blocks was called in tokio's time, which would stop; use pusher_test::Threads")
+    }
+
     fn changed(&self) {
         let waker = self.pump.lock().unwrap_or_else(PoisonError::into_inner).take();
         waker.into_iter().for_each(Waker::wake);

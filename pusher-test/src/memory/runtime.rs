@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::{Future, pending};
 use std::sync::Arc;
+use std::task::Context;
 use std::time::Duration;
 
 use pusher_driver::adapter::{Clock, Runtime};
@@ -27,6 +28,10 @@ impl Clock for Memory {
 
     fn wall_lead(&self) -> Duration {
         self.shared.lock().wall_lead
+    }
+
+    fn wait(&self, limit: Option<Duration>, poll: &mut dyn FnMut(&mut Context<'_>) -> bool) {
+        self.shared.time.wait(limit, poll);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::task::Context;
 use std::time::Duration;
 
 use pusher_proto::Instant;
@@ -17,6 +18,9 @@ pub(crate) trait Time: fmt::Debug + Send + Sync {
     fn sleep(&self, duration: Duration) -> Work;
 
     fn spawn(&self, work: Work);
+
+    /// Blocks this thread until `poll` returns true or `limit` has passed; see `Clock::wait` of the driver.
+    fn wait(&self, limit: Option<Duration>, poll: &mut dyn FnMut(&mut Context<'_>) -> bool);
 
     /// The model may have something to do earlier than before.
     fn changed(&self);

@@ -16,7 +16,7 @@ use crate::memory::{Time, Work};
 
 /// The clock, the timers, and the tasks that the executor has not taken over yet.
 #[derive(Default)]
-pub(super) struct VirtualTime {
+pub(crate) struct VirtualTime {
     state: Arc<Mutex<State>>,
     ready: Arc<Ready>,
 }
@@ -72,6 +72,10 @@ impl Time for VirtualTime {
 
     fn spawn(&self, work: Work) {
         lock(&self.state).spawned.push(work);
+    }
+
+    fn wait(&self, _limit: Option<Duration>, _poll: &mut dyn FnMut(&mut Context<'_>) -> bool) {
+        panic!("a method that blocks was called in a Simulation, whose time would stop; use pusher_test::Threads")
     }
 
     /// The executor looks at the model before time passes.

@@ -15,7 +15,7 @@ use pusher_proto::Instant;
 use pusher_proto::server::ServerConfig;
 
 use crate::memory::{Network, Time as _};
-use clock::VirtualTime;
+pub(crate) use clock::VirtualTime;
 pub use tasks::Task;
 use tasks::{LocalWork, MAIN, Tasks};
 
@@ -89,7 +89,11 @@ impl Simulation {
     #[must_use]
     pub fn with_seed(config: ServerConfig, seed: u64) -> Self {
         let time = Arc::new(VirtualTime::default());
-        let network = Network::new(config, seed, Arc::<VirtualTime>::clone(&time));
+        Self::over(Network::new(config, seed, Arc::<VirtualTime>::clone(&time)), time)
+    }
+
+    /// Runs the clients of a network whose time is, in the end, this time.
+    pub(crate) fn over(network: Network, time: Arc<VirtualTime>) -> Self {
         let tasks = RefCell::new(Tasks::new(Arc::clone(time.ready())));
         Self { network, time, tasks, spawned: RefCell::default(), limit: DEFAULT_LIMIT }
     }
@@ -226,6 +230,27 @@ impl Simulation {
             polls = if now == last { polls + 1 } else { 0 };
             last = now;
             assert!(polls < MAX_POLLS, "{MAX_POLLS} polls at {:?}: a task wakes itself again and again", now.elapsed());
+        }
+    }
+
+    /// Runs what is ready. If nothing was, lets time pass until something is due, but not for longer than the limit since
+    /// `start`.
+    pub(crate) fn advance(&self, start: Instant) {
+        let mut tasks = self.tasks.borrow_mut();
+        tasks.adopt(self.time.spawned());
+        let mut polls = 0_u32;
+        while let Some(task) = tasks.next_ready() {
+            tasks.poll(task);
+            tasks.adopt(self.time.spawned());
+            polls += 1;
+            assert!(
+                polls < MAX_POLLS,
+                "{MAX_POLLS} polls at {:?}: a task wakes itself again and again",
+                self.network.now()
+            );
+        }
+        if polls == 0 {
+            self.pass_time(start);
         }
     }
 

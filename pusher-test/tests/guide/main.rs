@@ -3,6 +3,7 @@
 
 mod paused;
 mod simulated;
+mod threads;
 
 /// The guide shows each example in a block that is not compiled.
 #[test]
@@ -11,7 +12,7 @@ fn the_guide_shows_these_examples() {
     let guide = std::fs::read_to_string(guide).unwrap();
     let blocks = guide.split("```rust,ignore\n").skip(1).filter_map(|rest| rest.split_once("```"));
     let shown: Vec<&str> = blocks.map(|(block, _)| block).filter(|block| block.contains("pusher_test::")).collect();
-    let examples = [include_str!("paused.rs"), include_str!("simulated.rs")];
+    let examples = [include_str!("paused.rs"), include_str!("threads.rs"), include_str!("simulated.rs")];
     let tested = examples.map(|file| file.split_once("\n\n").unwrap().1);
     assert_eq!(shown, tested);
 }
