@@ -1,11 +1,12 @@
 //! The conformance scenarios with runtimes that do not conform, and what the scenarios set.
 
-use std::panic;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use std::{fs, panic};
 
-use pusher_test::conformance::{About, Next, Outcome, Runtime, Setup, Suite, Verdict, quick, scenarios};
+use pusher_test::conformance::{About, Next, Outcome, Runtime, Scenario, Setup, Suite, Verdict, quick, scenarios};
 use pusher_test::pusher_proto::{
     Action, ChannelName, Client, ClientEventName, Config, Endpoint, Event, Frame, Instant, SocketEpoch,
 };
@@ -56,7 +57,7 @@ fn failure(scenario: &'static str) -> String {
 fn a_failure_says_what_was_expected_what_came_and_the_rule() {
     assert_eq!(
         failure("a_dropped_connection_is_replaced"),
-        "expected that the client is connected, but the events ended; the state is initialized, and the last events were []\n  \
+        "expected that the client is connected, but the events ended; the state is initialized, and the last events: none\n  \
          rule: After the stream has ended, each channel gets ContinuityLost, its success and new events, on another \
          connection\n  \
          from: docs/protocol.md: Once per outage for each channel that was subscribed before it"
@@ -122,4 +123,19 @@ fn scenarios_wait_five_seconds_for_a_pong() {
     client.handle_timeout(ping);
     while client.poll_action(ping).is_some() {}
     assert_eq!(client.poll_timeout(), Some(end));
+}
+
+#[test]
+fn every_scenario_quotes_a_document_that_has_the_words() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let is_quoted = |source: &str| {
+        let Some((document, words)) = source.split_once(": ").filter(|(name, _)| name.starts_with("docs/")) else {
+            return true;
+        };
+        // Lines of prose end anywhere.
+        let document = fs::read_to_string(root.join(document)).expect("a document of the project");
+        document.split_whitespace().collect::<Vec<_>>().join(" ").contains(words)
+    };
+    let wrong: Vec<&str> = scenarios().map(Scenario::source).filter(|source| !is_quoted(source)).collect();
+    assert_eq!(wrong, [""; 0]);
 }

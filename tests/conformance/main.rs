@@ -31,7 +31,6 @@ fn main() -> ExitCode {
     trials.push(rules::errors());
     trials.push(rules::delegates());
     trials.push(rules::hidden());
-    trials.push(rules::scenarios());
     trials.extend(frames::trials(&folder.join("vectors/frames")));
     trials.extend(recorded::trials(&folder.join("vectors/frames")));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

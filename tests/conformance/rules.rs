@@ -35,26 +35,6 @@ pub(crate) fn trial(transcripts: &[PathBuf]) -> Trial {
     })
 }
 
-/// One test of what the scenarios of `pusher_test::conformance` say.
-pub(crate) fn scenarios() -> Trial {
-    Trial::test("rules: every conformance scenario quotes a document that has the words", || {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let is_quoted = |source: &str| {
-            let Some((document, words)) = source.split_once(": ").filter(|(name, _)| name.starts_with("docs/")) else {
-                return true;
-            };
-            let document = fs::read_to_string(root.join(document)).unwrap_or_default();
-            // Lines of prose end anywhere.
-            document.split_whitespace().collect::<Vec<_>>().join(" ").contains(words)
-        };
-        let wrong: Vec<&str> = pusher_test::conformance::scenarios()
-            .map(pusher_test::conformance::Scenario::source)
-            .filter(|source| !is_quoted(source))
-            .collect();
-        if wrong.is_empty() { Ok(()) } else { Err(format!("these are not in the documents: {wrong:#?}").into()) }
-    })
-}
-
 /// The cell of a row that names modules, if it has one.
 fn modules(row: &str) -> Option<&str> {
     let cells: Vec<&str> = row.split(" | ").collect();
