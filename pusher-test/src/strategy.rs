@@ -22,7 +22,7 @@ use pusher_proto::{ChannelName, ClientEventName, CloseReason};
 
 use crate::Choices;
 use crate::generate::{self, Envelope};
-use crate::story::{self, Story};
+use crate::story::{self, Story, Subject};
 use crate::transcript::{Answer, Call, Line};
 
 /// A strategy that draws from up to `most` bytes.
@@ -306,8 +306,30 @@ pub fn lines() -> impl Strategy<Value = Line> {
 /// proptest!(|(story in pusher_test::strategy::legal_stories())| story.play(|_, _| ())?);
 /// ```
 pub fn legal_stories() -> impl Strategy<Value = Story> {
+    stories_about(Subject::new())
+}
+
+/// Legal stories about the channels and events of an application; see [`Story::about`]. Payloads may come from a strategy too:
+/// build the subject in `prop_flat_map`.
+///
+/// # Examples
+///
+/// ```
+/// use proptest::prelude::*;
+/// use pusher_test::pusher_proto::Event;
+/// use pusher_test::story::Subject;
+/// use pusher_test::strategy::stories_about;
+///
+/// let orders = Subject::new().channel("private-orders".parse()?).event("created", [r#"{"id":1}"#, r#"{"id":2}"#]);
+/// proptest!(|(story in stories_about(orders))| story.play(|_client, events| {
+///     let created = events.iter().filter(|event| matches!(event, Event::Channel(_)));
+///     assert!(created.into_iter().all(|event| event.name() == "created"));
+/// })?);
+/// # Ok::<(), pusher_proto::InvalidName>(())
+/// ```
+pub fn stories_about(subject: Subject) -> impl Strategy<Value = Story> {
     let steps = vec(vec(any::<u8>(), 0..=STEP), 0..=story::MAX_STEPS);
-    (dialects(), steps).prop_map(|(dialect, steps)| Story::of_legal_steps(dialect, steps))
+    (dialects(), steps).prop_map(move |(dialect, steps)| Story::of_legal_steps(dialect, &subject, steps))
 }
 
 /// Stories in which the server, the network and the clock do anything; see [`Story::wild`].

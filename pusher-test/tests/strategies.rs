@@ -1,7 +1,7 @@
 //! Every strategy yields what it says.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use arbitrary::{Arbitrary, Unstructured};
@@ -12,7 +12,7 @@ use pusher_proto::{
     Action, AuthError, AuthResponse, ChannelKind, ChannelName, Client, ClientEventName, Config, ConnectionError, Data,
     Event, Frame, Instant, with_causes,
 };
-use pusher_test::story::Story;
+use pusher_test::story::{Story, Subject};
 use pusher_test::transcript::{Line, Transcript};
 use pusher_test::{Choices, generate, strategy};
 
@@ -334,4 +334,37 @@ fn a_bug_of_an_application_is_found_with_a_short_story() {
     let short = transcript.shrink(|transcript| property(&Story::new(transcript.lines().cloned())).is_err());
     println!("{story}\n{short}");
     assert!(short.lines().len() <= 12, "{short}");
+}
+
+#[test]
+fn stories_about_an_application_have_its_channels_and_readable_events_only() {
+    let orders: ChannelName = "private-encrypted-orders".parse().unwrap();
+    let room: ChannelName = "presence-room".parse().unwrap();
+    let payloads = [r#"{"id":1}"#, "not JSON"];
+    let subject = Subject::new().channel(orders.clone()).channel(room.clone()).event("created", payloads);
+    let mut seen = BTreeSet::new();
+    for seed in 0..100 {
+        let story = Story::about(&subject, &mut Choices::from_seed(seed));
+        story
+            .play(|_, events| {
+                for event in events {
+                    assert!(!matches!(event, Event::DecryptionError { .. }), "{event:?} in {story}");
+                    assert!(
+                        event.channel().is_none_or(|name| *name == orders || *name == room),
+                        "{event:?} in {story}"
+                    );
+                    if let Event::Channel(event) = event {
+                        seen.insert((
+                            event.channel().clone(),
+                            event.event().to_owned(),
+                            event.data().text().into_owned(),
+                        ));
+                    }
+                }
+            })
+            .unwrap();
+    }
+    let all =
+        [orders, room].into_iter().flat_map(|name| payloads.map(|data| (name.clone(), "created".into(), data.into())));
+    assert_eq!(seen, all.collect());
 }

@@ -10,6 +10,7 @@ use pusher_proto::{AuthError, ChannelName, Event, SubscriptionError, with_causes
 
 use super::handles::WithHandles;
 use super::runtime::{Next, Runtime};
+use super::short::Short;
 use super::stage::{PATIENCE, Stage};
 
 /// A subscription, with its events.
@@ -49,6 +50,7 @@ impl<R: Runtime> Channel<R> {
     /// # Panics
     ///
     /// If it is refused, or neither happens within 20 s.
+    #[track_caller]
     pub fn expect_confirmed(&mut self) {
         if let Err(error) = self.result() {
             panic!("expected that {} is subscribed, but it was refused: {}", self.name, with_causes(&error));
@@ -56,14 +58,16 @@ impl<R: Runtime> Channel<R> {
     }
 
     /// Waits until the subscription is confirmed for the first time, which must be the first event.
+    #[track_caller]
     pub(crate) fn expect_success(&mut self) {
         self.expect_confirmed();
         let event = self.next_event();
         let is_success = matches!(event, Event::SubscriptionSucceeded { again: false, .. });
         assert!(
             is_success && event.is_gap(),
-            "expected the first success of {} before anything else on it, but this came: {event:?}",
-            self.name
+            "expected the first success of {} before anything else on it, but this came: {}",
+            self.name,
+            Short(&event)
         );
     }
 
@@ -72,6 +76,7 @@ impl<R: Runtime> Channel<R> {
     /// # Panics
     ///
     /// If it is confirmed, or neither happens within 20 s.
+    #[track_caller]
     pub fn expect_refused(&mut self) -> SubscriptionError {
         match self.result() {
             Err(error) => error,
@@ -80,6 +85,7 @@ impl<R: Runtime> Channel<R> {
     }
 
     /// Waits until the subscription is refused by the auth endpoint, or because of it.
+    #[track_caller]
     pub(crate) fn expect_refused_auth(&mut self) -> AuthError {
         match self.expect_refused() {
             SubscriptionError::Auth(error) => error,
@@ -88,6 +94,7 @@ impl<R: Runtime> Channel<R> {
     }
 
     /// Waits until the subscription is confirmed or refused for good.
+    #[track_caller]
     fn result(&mut self) -> Result<(), SubscriptionError> {
         let answer = self.runtime.subscribed(&self.subscription, PATIENCE);
         let result = loop {
@@ -129,6 +136,7 @@ impl<R: Runtime> Channel<R> {
     /// # Panics
     ///
     /// If nothing comes within 20 s.
+    #[track_caller]
     pub fn next_event(&mut self) -> Event {
         loop {
             let event = match self.held.pop_front() {
@@ -146,34 +154,45 @@ impl<R: Runtime> Channel<R> {
     /// # Panics
     ///
     /// If it is another one, or nothing comes within 20 s.
+    #[track_caller]
     pub fn expect_text(&mut self, text: &str) {
         let event = self.next_event();
         let found = match &event {
             Event::Channel(event) => event.data().text(),
-            event => panic!("expected the event {text:?} on {}, but this came: {event:?}", self.name),
+            event => panic!("expected the event {} on {}, but this came: {}", Short(&text), self.name, Short(event)),
         };
-        assert!(found == text, "expected the event {text:?} on {}, but its data are {found:?}", self.name);
+        assert!(
+            found == text,
+            "expected the event {} on {}, but its data are {}",
+            Short(&text),
+            self.name,
+            Short(&found)
+        );
     }
 
     /// Checks that the next event has this name.
+    #[track_caller]
     pub(crate) fn expect_event(&mut self, name: &str) {
         let event = self.next_event();
-        assert!(event.name() == name, "expected the event {name} on {}, but this came: {event:?}", self.name);
+        assert!(event.name() == name, "expected the event {name} on {}, but this came: {}", self.name, Short(&event));
     }
 
     /// Checks that a gap was announced, and that events come again.
+    #[track_caller]
     pub(crate) fn expect_recovery(&mut self, stage: &Stage<R>) {
         let event = self.next_event();
         assert!(
             matches!(event, Event::ContinuityLost { .. }) && event.is_gap(),
-            "expected ContinuityLost on {} before anything else, since the connection was lost, but this came: {event:?}",
-            self.name
+            "expected ContinuityLost on {} before anything else, since the connection was lost, but this came: {}",
+            self.name,
+            Short(&event)
         );
         let event = self.next_event();
         assert!(
             matches!(event, Event::SubscriptionSucceeded { again: true, .. }) && !event.is_gap(),
-            "expected that {} is subscribed again, but this came: {event:?}",
-            self.name
+            "expected that {} is subscribed again, but this came: {}",
+            self.name,
+            Short(&event)
         );
         stage.publish(self.name.as_str(), "again");
         self.expect_text("again");
@@ -184,13 +203,14 @@ impl<R: Runtime> Channel<R> {
     /// # Panics
     ///
     /// If something has come.
+    #[track_caller]
     pub fn expect_nothing(&mut self, why: &str) {
         while let Some(event) = self.held.pop_front().or_else(|| match self.poll() {
             Next::Event(event) => Some(event),
             Next::Nothing | Next::End => None,
         }) {
             let is_count = matches!(event, Event::SubscriptionCount { .. });
-            assert!(is_count, "expected nothing on {}, since {why}, but this came: {event:?}", self.name);
+            assert!(is_count, "expected nothing on {}, since {why}, but this came: {}", self.name, Short(&event));
         }
     }
 
@@ -199,11 +219,16 @@ impl<R: Runtime> Channel<R> {
         self.runtime.recv(&mut self.subscription, Duration::ZERO)
     }
 
+    #[track_caller]
     fn receive(&mut self, what: &str) -> Event {
         match self.runtime.recv(&mut self.subscription, PATIENCE) {
             Next::Event(event) => event,
-            Next::Nothing => panic!("expected that {what}, but nothing came within 20 s; before: {:?}", self.held),
-            Next::End => panic!("expected that {what}, but the events of the channel ended; before: {:?}", self.held),
+            Next::Nothing => {
+                panic!("expected that {what}, but nothing came within 20 s; before: {}", Short(&self.held))
+            }
+            Next::End => {
+                panic!("expected that {what}, but the events of the channel ended; before: {}", Short(&self.held))
+            }
         }
     }
 }
@@ -215,6 +240,7 @@ impl<H: WithHandles> Channel<H> {
     }
 
     /// Waits until the subscription is confirmed, without taking events.
+    #[track_caller]
     pub(crate) fn expect_outcome(&self) {
         if let Err(error) = self.outcome() {
             panic!("expected that {} is subscribed, but `subscribed` returned: {}", self.name, with_causes(&error));
@@ -227,6 +253,7 @@ impl<H: WithHandles> Channel<H> {
     }
 
     /// Takes events until the stream ends.
+    #[track_caller]
     pub(crate) fn expect_end(&mut self) {
         loop {
             match WithHandles::recv(&*self.runtime, &mut self.subscription, PATIENCE) {

@@ -2,7 +2,7 @@
 //! in a runtime of your own.
 //!
 //! Each scenario is a test of its own, over real sockets on this machine: the development server, an auth endpoint, and a
-//! proxy in front of each that injects faults. After each one, no thread, open file or task may be left over. There are 27
+//! proxy in front of each that injects faults. After each one, no thread, open file or task may be left over. There are 28
 //! scenarios about connections, authorization and the end of a client, which need nothing but your client, and 28 about the
 //! handles of `pusher-driver`. A run takes about ten seconds.
 //!
@@ -167,6 +167,7 @@ mod runtime;
 mod scenario;
 mod scenarios;
 mod server;
+mod short;
 mod stage;
 mod suite;
 mod user;

@@ -234,6 +234,7 @@ impl<R: Runtime> Stage<R> {
     /// # Panics
     ///
     /// If that does not happen.
+    #[track_caller]
     pub fn await_connection_count(&self, count: usize) {
         let found = || self.connection_count();
         wait_until(
@@ -248,6 +249,7 @@ impl<R: Runtime> Stage<R> {
     /// # Panics
     ///
     /// If that does not happen.
+    #[track_caller]
     pub fn await_auth_requests(&self, count: usize) {
         let found = || self.auth_proxy.request_count();
         wait_until(
@@ -258,6 +260,7 @@ impl<R: Runtime> Stage<R> {
     }
 
     /// Checks that whatever ran clients has ended, and that the server knows.
+    #[track_caller]
     pub(crate) fn end(self) {
         self.proxy.set(Flow::Pass);
         let running = || self.alive.others();
@@ -344,6 +347,7 @@ pub(crate) fn name(channel: &str) -> ChannelName {
 }
 
 /// Waits up to 20 s; then the scenario fails with what was expected and what is.
+#[track_caller]
 pub(crate) fn wait_until(what: &str, mut is_true: impl FnMut() -> bool, found: impl Fn() -> String) {
     let start = Instant::now();
     while !is_true() {

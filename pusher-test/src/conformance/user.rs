@@ -11,6 +11,7 @@ use pusher_proto::{ClientEventName, ConnectionState, Event, SocketId};
 use super::channel::Channel;
 use super::handles::WithHandles;
 use super::runtime::{Next, Runtime};
+use super::short::Short;
 use super::stage::{PATIENCE, name};
 
 /// A client. Every wait is limited to 20 s and fails with what was expected and what came.
@@ -89,6 +90,7 @@ impl<R: Runtime> User<R> {
     /// # Panics
     ///
     /// If the subscription is not confirmed.
+    #[track_caller]
     pub fn subscribed(&mut self, channel: &str) -> Channel<R> {
         let mut channel = self.subscribe(channel);
         channel.expect_success();
@@ -100,6 +102,7 @@ impl<R: Runtime> User<R> {
     /// # Panics
     ///
     /// If no such event comes within 20 s.
+    #[track_caller]
     pub fn until(&mut self, what: &str, fits: impl Fn(&Event) -> bool) -> Event {
         let start = Instant::now();
         let mut skipped = VecDeque::new();
@@ -116,7 +119,8 @@ impl<R: Runtime> User<R> {
                     let end = if end == Next::End { "the events ended" } else { "nothing came within 20 s" };
                     let state = self.state.name();
                     panic!(
-                        "expected that {what}, but {end}; the state is {state}, and the last events were {skipped:#?}"
+                        "expected that {what}, but {end}; the state is {state}, and the last events:{}",
+                        listed(&skipped)
                     )
                 }
             }
@@ -128,6 +132,7 @@ impl<R: Runtime> User<R> {
     /// # Panics
     ///
     /// If no such state comes within 20 s.
+    #[track_caller]
     pub fn until_state(&mut self, what: &str, fits: impl Fn(&ConnectionState) -> bool) -> ConnectionState {
         let what = format!("the client is {what}");
         self.until(&what, |event| matches!(event, Event::StateChanged { current, .. } if fits(current)));
@@ -139,6 +144,7 @@ impl<R: Runtime> User<R> {
     /// # Panics
     ///
     /// If there is no connection within 20 s.
+    #[track_caller]
     pub fn until_connected(&mut self) -> SocketId {
         match self.until_state("connected", ConnectionState::is_connected) {
             ConnectionState::Connected { socket_id } => socket_id,
@@ -147,6 +153,7 @@ impl<R: Runtime> User<R> {
     }
 
     /// Waits for the next connection attempt that fails for now, and returns why.
+    #[track_caller]
     pub(crate) fn until_waiting(&mut self) -> pusher_proto::ConnectionError {
         match self.until_state("waiting", |state| matches!(state, ConnectionState::Waiting { .. })) {
             ConnectionState::Waiting { cause, .. } => *cause,
@@ -164,9 +171,10 @@ impl<R: Runtime> User<R> {
     }
 
     /// Checks that no event that has arrived and was not taken is one of these.
+    #[track_caller]
     pub(crate) fn expect_none(&mut self, what: &str, is_wrong: impl Fn(&Event) -> bool) {
         let wrong: Vec<_> = self.rest().into_iter().filter(|event| is_wrong(event)).collect();
-        assert!(wrong.is_empty(), "expected {what}, but these events came: {wrong:#?}");
+        assert!(wrong.is_empty(), "expected {what}, but these events came:{}", listed(&wrong));
     }
 
     fn take(&mut self, limit: Duration) -> Next {
@@ -195,6 +203,12 @@ impl<R: Runtime<Client: fmt::Debug>> fmt::Debug for User<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("User").field("client", &self.client).field("state", &self.state).finish_non_exhaustive()
     }
+}
+
+/// Each event in a line of its own.
+fn listed<'a>(events: impl IntoIterator<Item = &'a Event>) -> String {
+    let listed: String = events.into_iter().map(|event| format!("\n  {}", Short(event))).collect();
+    if listed.is_empty() { " none".into() } else { listed }
 }
 
 /// How many events a failure shows.

@@ -122,7 +122,7 @@ impl Exchange {
 /// The application of all generated situations.
 pub(crate) fn app() -> App {
     let app = App::new("1", "KEY", "secret").expect("the parts are not blank");
-    app.encryption_master_key(MasterKey::new([7; 32]))
+    app.encryption_master_key(MasterKey::new(MASTER_KEY))
 }
 
 /// What the application's server answers about a channel, or `None` if the channel needs no permission.
@@ -133,6 +133,9 @@ pub(crate) fn permission(app: &App, socket: &SocketId, channel: &ChannelName, me
         ChannelKind::Private | ChannelKind::PrivateEncrypted => app.authorize_channel(socket, channel).ok(),
     }
 }
+
+/// The master key of the application.
+pub(crate) const MASTER_KEY: [u8; 32] = [7; 32];
 
 pub(crate) fn channel(name: &str) -> ChannelName {
     ChannelName::new(name).expect("the names of generated situations are valid")

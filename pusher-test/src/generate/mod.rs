@@ -10,7 +10,7 @@ mod names;
 
 pub use envelope::{Envelope, envelope};
 pub use exchange::conversation;
-pub(crate) use exchange::{CHANNELS, app, channel, permission};
+pub(crate) use exchange::{CHANNELS, MASTER_KEY, app, channel, permission};
 pub use frames::{dialect, frame, hostile_frame, mutated};
 pub use names::{
     channel_data, channel_name, client_event_name, event_name, invalid_channel_name, invalid_client_event_name, json,

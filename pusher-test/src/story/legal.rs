@@ -6,26 +6,34 @@ use std::time::Duration;
 
 use pusher_proto::server::{self, ConnectionId, Publication, Server, ServerConfig};
 use pusher_proto::signing::App;
-use pusher_proto::{Action, AuthRequest, AuthSubject, Client, CloseFrame, CloseReason, Frame, SocketEpoch};
+use pusher_proto::{
+    Action, AuthRequest, AuthSubject, ChannelKind, Client, CloseFrame, CloseReason, Frame, SocketEpoch,
+};
 use serde_json::json;
 
-use super::{Story, setup, wild};
+use super::{Story, Subject, setup, wild};
 use crate::Choices;
-use crate::generate::{self, CHANNELS, app, channel, permission};
+use crate::generate::{self, app, permission};
 use crate::transcript::{Answer, Call, Line, Passing, Player, Received};
 
 pub(crate) fn draw(choices: &mut Choices) -> Story {
+    draw_about(&Subject::new(), choices)
+}
+
+/// Draws a story about an application's own channels and events.
+pub(crate) fn draw_about(subject: &Subject, choices: &mut Choices) -> Story {
     let dialect = generate::dialect(choices);
-    draw_with(dialect, |generator| super::steps(choices, |choices| generator.step(choices)))
+    draw_with(dialect, subject, |generator| super::steps(choices, |choices| generator.step(choices)))
 }
 
 /// Draws a story whose steps `play` chooses.
-pub(crate) fn draw_with(dialect: server::Dialect, play: impl FnOnce(&mut Generator<'_>)) -> Story {
+pub(crate) fn draw_with(dialect: server::Dialect, subject: &Subject, play: impl FnOnce(&mut Generator<'_>)) -> Story {
     let mut core = setup().client();
     let mut generator = Generator {
         player: Player::new(&mut core, &setup()),
         server: Server::new(ServerConfig::new(app()).with_dialect(dialect), 1),
         app: app(),
+        subject,
         lines: Vec::new(),
         sockets: BTreeMap::new(),
         current: None,
@@ -45,6 +53,7 @@ pub(crate) struct Generator<'a> {
     player: Player<'a, Client>,
     server: Server,
     app: App,
+    subject: &'a Subject,
     lines: Vec<Line>,
     /// The number of each socket in the transcript; its connection at the server has the same one.
     sockets: BTreeMap<SocketEpoch, usize>,
@@ -83,7 +92,7 @@ impl Generator<'_> {
 
     /// A switch to another application would lead to another server.
     fn possible_wish(&self, choices: &mut Choices) -> Call {
-        match wild::wish(choices) {
+        match wild::wish_about(self.subject, choices) {
             Call::Switch(..) => Call::Connect,
             wish => wish,
         }
@@ -129,11 +138,9 @@ impl Generator<'_> {
     }
 
     fn publish(&mut self, choices: &mut Choices) {
-        let publication = Publication::new(
-            generate::event_name(choices),
-            [channel(choices.pick::<&str>(&CHANNELS))],
-            generate::json(choices),
-        );
+        let channel = self.subject.pick_channel(choices);
+        let (event, data) = self.subject.pick_event(&channel, choices);
+        let publication = Publication::new(event, [channel], data);
         // What the server refuses, it does not send.
         let _ = self.server.trigger(&publication, self.player.now());
         self.drain();
@@ -144,13 +151,13 @@ impl Generator<'_> {
         self.is_other_there = !self.is_other_there;
         let now = self.player.now();
         let socket_id = self.server.connections().find(|(id, _)| *id == OTHER).map(|(_, id)| id.clone());
-        for name in CHANNELS.iter().filter(|name| name.starts_with("presence-")) {
+        for name in self.subject.names().iter().filter(|name| name.kind() == ChannelKind::Presence) {
             let message = if self.is_other_there {
-                let answer = socket_id.as_ref().and_then(|id| permission(&self.app, id, &channel(name), OTHER_MEMBER));
+                let answer = socket_id.as_ref().and_then(|id| permission(&self.app, id, name, OTHER_MEMBER));
                 let auth = answer.as_ref().map_or("", |answer| answer.auth.expose());
-                json!({"event": "pusher:subscribe", "data": {"channel": name, "auth": auth, "channel_data": OTHER_MEMBER}})
+                json!({"event": "pusher:subscribe", "data": {"channel": name.as_str(), "auth": auth, "channel_data": OTHER_MEMBER}})
             } else {
-                json!({"event": "pusher:unsubscribe", "data": {"channel": name}})
+                json!({"event": "pusher:unsubscribe", "data": {"channel": name.as_str()}})
             };
             self.server.handle_frame(OTHER, Frame::Text(message.to_string().into()), now);
         }

@@ -5,11 +5,13 @@
 //! transcript, so that a failure can be pasted into a regression test.
 
 mod legal;
+mod subject;
 mod wild;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub use subject::Subject;
 #[cfg(feature = "proptest")]
 pub(crate) use wild::{answer, close, line, time, wish};
 
@@ -76,6 +78,23 @@ impl Story {
         legal::draw(choices)
     }
 
+    /// Draws a story like [`legal`](Self::legal), about the channels and events of an application.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pusher_test::Choices;
+    /// use pusher_test::story::{Story, Subject};
+    ///
+    /// let subject = Subject::new().channel("private-orders".parse()?).event("created", [r#"{"id":1}"#]);
+    /// let story = Story::about(&subject, &mut Choices::from_seed(7)).to_string();
+    /// assert!(story.contains("private-orders"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn about(subject: &Subject, choices: &mut Choices) -> Self {
+        legal::draw_about(subject, choices)
+    }
+
     /// Draws a story in which the server, the network and the clock do anything: frames that are damaged, answers that were not
     /// requested, messages from earlier sockets, timers that fire late.
     ///
@@ -111,8 +130,12 @@ impl Story {
 
     /// Draws each of these steps from its own bytes.
     #[cfg(feature = "proptest")]
-    pub(crate) fn of_legal_steps(dialect: pusher_proto::server::Dialect, steps: Vec<Vec<u8>>) -> Self {
-        legal::draw_with(dialect, |generator| {
+    pub(crate) fn of_legal_steps(
+        dialect: pusher_proto::server::Dialect,
+        subject: &Subject,
+        steps: Vec<Vec<u8>>,
+    ) -> Self {
+        legal::draw_with(dialect, subject, |generator| {
             steps.into_iter().for_each(|bytes| generator.step(&mut Choices::from_bytes(bytes)));
         })
     }

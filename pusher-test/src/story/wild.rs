@@ -6,7 +6,7 @@ use pusher_proto::signing::MasterKey;
 use pusher_proto::{AppKey, CloseFrame, CloseReason, Data, TransportError};
 use serde_json::json;
 
-use super::Story;
+use super::{Story, Subject};
 use crate::Choices;
 use crate::generate::{self, CHANNELS, channel};
 use crate::transcript::{Answer, Call, Line, Passing, Received};
@@ -33,7 +33,12 @@ pub(crate) fn line(choices: &mut Choices) -> Line {
 
 /// Draws what an application may want.
 pub(crate) fn wish(choices: &mut Choices) -> Call {
-    let name = channel(choices.pick::<&str>(&CHANNELS));
+    wish_about(&Subject::new(), choices)
+}
+
+/// Draws what an application with these channels may want.
+pub(crate) fn wish_about(subject: &Subject, choices: &mut Choices) -> Call {
+    let name = subject.pick_channel(choices);
     match choices.below(16) {
         0..=2 => Call::Connect,
         3..=6 => Call::Subscribe(name),
@@ -54,13 +59,14 @@ pub(crate) fn wish(choices: &mut Choices) -> Call {
             1 => Call::Offline,
             _ => Call::Online,
         },
+        _ if subject.is_about_channels() => Call::Subscribe(name),
         _ => Call::Subscribe(choices.pick(&[channel("a,b"), channel("private-Cafe"), channel("presence-")]).clone()),
     }
 }
 
 /// Draws an answer of the auth server.
 pub(crate) fn answer(choices: &mut Choices) -> Answer {
-    let secret = MasterKey::new([7; 32]).shared_secret(&channel("private-encrypted-c"));
+    let secret = MasterKey::new(generate::MASTER_KEY).shared_secret(&channel("private-encrypted-c"));
     match choices.below(8) {
         0..=2 => Answer::ok(
             json!({"auth": "KEY:signature", "channel_data": r#"{"user_id":"7"}"#, "user_data": r#"{"id":"7"}"#,

@@ -28,6 +28,18 @@ pub(super) fn a_goodbye_ends_at_its_deadline<R: Runtime>(stage: &mut Stage<R>) {
     stage.proxy().set(Flow::Pass);
 }
 
+pub(super) fn a_client_that_disconnects_leaves_the_server<R: Runtime>(stage: &mut Stage<R>) {
+    let mut user = stage.user();
+    let mut chat = user.subscribed("chat");
+    stage.await_connection_count(1);
+    user.disconnect();
+    user.until_state("disconnected", |state| *state == ConnectionState::Disconnected);
+    stage.await_connection_count(0);
+    user.connect();
+    chat.expect_recovery(stage);
+    stage.await_connection_count(1);
+}
+
 pub(super) fn a_client_that_is_dropped_closes_its_connection<R: Runtime>(stage: &mut Stage<R>) {
     let mut user = stage.user();
     let channels = (user.subscribed("chat"), user.subscribed("private-orders"));
