@@ -111,10 +111,13 @@ fn known_socket(shared: &Shared, socket_id: String) -> Result<SocketId, Failure>
     Err(Failure::new(StatusCode::FORBIDDEN, format_args!("socket {socket_id} is not connected to this server")))
 }
 
-/// Answers later if the endpoints are slow.
+/// Answers later if the endpoints are slow, and counts what is not granted.
 pub(crate) async fn delay(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let delay = shared.auth().delay;
     let response = next.run(request).await;
+    if !response.status().is_success() {
+        shared.count_refusal();
+    }
     sleep(delay).await;
     response
 }

@@ -52,6 +52,8 @@ pub(crate) struct State {
     /// How long everything that is sent waits first.
     pub(crate) delay: Duration,
     pub(crate) auth: AuthFaults,
+    /// Requests that the auth endpoints did not grant.
+    pub(crate) refusals: u64,
     /// The application that the auth endpoints sign for. Its encryption master key may have been replaced.
     signer: App,
     announcer: Arc<Announcer>,
@@ -80,6 +82,7 @@ impl Shared {
             is_silent: false,
             delay: Duration::ZERO,
             auth: AuthFaults::default(),
+            refusals: 0,
             signer: options.config.app().clone(),
             announcer: Arc::clone(&announcer),
         };
@@ -249,6 +252,14 @@ impl Shared {
 
     pub(crate) fn auth(&self) -> AuthFaults {
         self.state().auth.clone()
+    }
+
+    pub(crate) fn count_refusal(&self) {
+        self.state().refusals += 1;
+    }
+
+    pub(crate) fn refusals(&self) -> u64 {
+        self.state().refusals
     }
 
     pub(crate) fn rotate_master_key(&self, key: MasterKey) {

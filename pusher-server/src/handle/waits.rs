@@ -54,7 +54,8 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// If there are fewer after `limit`. The error says what else is subscribed.
+    /// If there are fewer after `limit`. The error says what else is subscribed. A client whose authorization was refused does
+    /// not send a subscription, so the error also says how many were refused.
     ///
     /// # Examples
     ///
@@ -166,7 +167,11 @@ impl Handle {
         let listed = subscriptions.iter().take(MAX_LISTED).map(|(channel, count)| format!("{channel} ({count})"));
         let listed = if subscriptions.is_empty() { "none".to_owned() } else { listed.collect::<Vec<_>>().join(", ") };
         let connections = self.connection_count();
-        WaitError(format!("after {limit:?}, {what} (connections: {connections}, subscriptions: {listed})"))
+        let refused = match self.shared.refusals() {
+            0 => String::new(),
+            count => format!(", refused authorizations: {count}"),
+        };
+        WaitError(format!("after {limit:?}, {what} (connections: {connections}, subscriptions: {listed}{refused})"))
     }
 }
 

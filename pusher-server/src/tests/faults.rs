@@ -20,6 +20,12 @@ async fn the_auth_endpoint_refuses_one_channel_until_the_refusal_ends() {
         (status, &answers["private-a"]["status"], &answers["private-b"]["status"]),
         (200, &json!(403), &json!(200))
     );
+    let error = handle.wait_for_subscription(&channel("private-a"), 1, Duration::ZERO).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "after 0ns, 0 of 1 clients are subscribed to private-a (connections: 0, subscriptions: none, refused \
+         authorizations: 1)"
+    );
     handle.refuse_auth_for(&channel("private-a"), false);
     assert_eq!(auth_of(&server, "private-a").await, 200);
 }
