@@ -119,6 +119,7 @@ pub mod adapter {
     pub use crate::wait::{HandleExt, wait};
     #[cfg(feature = "websocket")]
     pub use crate::websocket::{Handshake, Limits, NonBlocking, WebSocket};
+    pub use pusher_proto::ConnectRequest;
     pub use pusher_proto::adapter::{USER_AGENT, host_header};
     #[cfg(feature = "websocket")]
     pub use pusher_session::adapter::is_end;

@@ -14,6 +14,91 @@ use crate::clock::Clock;
 use crate::socket::Socket;
 
 /// An asynchronous runtime, reduced to what the loop needs. An adapter makes no decisions.
+///
+/// # Examples
+///
+/// Without TLS, proxies and authorization, all of it for smol:
+///
+#[cfg_attr(feature = "websocket", doc = "```no_run")]
+#[cfg_attr(not(feature = "websocket"), doc = "```ignore")]
+/// use std::future::{Future, poll_fn};
+/// use std::io;
+/// use std::pin::Pin;
+/// use std::task::{Context, Poll};
+/// use std::time::Duration;
+///
+/// use pusher_driver::adapter::{
+///     Clock, ConnectRequest, Connection, Duplex, Handshake, Limits, Polled, Runtime, SystemClock, WebSocket,
+/// };
+/// use pusher_driver::exports::{AuthError, CloseReason, Config, Instant, TransportError};
+/// use pusher_driver::{HttpRequest, HttpResponse, NoAuth, Options};
+/// use smol::io::{AsyncRead as _, AsyncWrite as _};
+/// use smol::net::TcpStream;
+///
+/// #[derive(Debug)]
+/// struct Smol {
+///     clock: SystemClock,
+///     limits: Limits,
+/// }
+///
+/// impl Clock for Smol {
+///     fn now(&self) -> Instant {
+///         self.clock.now()
+///     }
+/// }
+///
+/// impl Runtime for Smol {
+///     type Socket = WebSocket<Polled<Stream>>;
+///
+///     fn connect(
+///         &self,
+///         request: ConnectRequest,
+///     ) -> impl Future<Output = Result<Self::Socket, CloseReason>> + Send + 'static {
+///         let limits = self.limits;
+///         async move {
+///             let connected = TcpStream::connect((request.host.as_str(), request.port)).await;
+///             let stream = connected.map_err(|error| CloseReason::Failed(TransportError::Io(error.to_string())))?;
+///             let mut handshake = Handshake::new(Polled::new(Stream(stream)), &request, limits);
+///             poll_fn(|context| handshake.poll(context.waker())).await
+///         }
+///     }
+///
+///     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
+///         async move { drop(smol::Timer::after(duration).await) }
+///     }
+///
+///     fn post(&self, _: HttpRequest) -> impl Future<Output = Result<HttpResponse, AuthError>> + Send + 'static {
+///         // With the feature `hyper`: `HttpClient::post`.
+///         async { Err(AuthError::Network("this program sends no requests".into())) }
+///     }
+/// }
+///
+/// struct Stream(TcpStream);
+///
+/// impl Duplex for Stream {
+///     fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+///         Pin::new(&mut self.0).poll_read(context, buffer)
+///     }
+///
+///     fn poll_write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+///         Pin::new(&mut self.0).poll_write(context, bytes)
+///     }
+///
+///     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+///         Pin::new(&mut self.0).poll_flush(context)
+///     }
+/// }
+///
+/// let config = Config::new("app-key", "ws://127.0.0.1:6001")?;
+/// let runtime = Smol { clock: SystemClock::new(), limits: Limits::new(&config) };
+/// let (client, connection) = Connection::new(config, NoAuth, runtime, &Options::new())?;
+/// smol::spawn(connection).detach();
+/// let mut news = client.subscribe("news")?;
+/// while let Some(event) = smol::block_on(news.recv()) {
+///     println!("{event:?}");
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Runtime: Clock {
     /// An open WebSocket.
     type Socket: Socket;
