@@ -344,6 +344,9 @@ mod tests {
             (r#""\ude00""#, "\u{fffd}"),
             (r#""\ud83d\u0041""#, "\u{fffd}A"),
             (r#""\ud83d""#, "\u{fffd}"),
+            (r#""\ud83d\ud83d""#, "\u{fffd}\u{fffd}"),
+            (r#""\ud83d\ud83d\ude00""#, "\u{fffd}😀"),
+            (r#""\ude00\ud83d""#, "\u{fffd}\u{fffd}"),
         ] {
             assert_eq!((data(raw).raw(), data(raw).text().as_ref()), (raw, text));
         }

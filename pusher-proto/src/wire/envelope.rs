@@ -369,6 +369,38 @@ mod tests {
     }
 
     #[test]
+    fn the_two_parsers_read_the_same() {
+        let fields = [
+            r#""event":"a""#,
+            r#""event":"b""#,
+            r#""event":"\u0061""#,
+            r#""event":7"#,
+            r#""channel":"c""#,
+            r#""channel": "d""#,
+            r#""channel":null"#,
+            r#""user_id":"7""#,
+            r#""user_id":"8""#,
+            r#""user_id":8"#,
+            r#""data":"x""#,
+            r#" "data":"\"}" "#,
+            r#""data":"\ud83d\ud83d""#,
+            r#""data":{"event":"b"}"#,
+            r#""x":"event""#,
+        ];
+        let (mut frames, mut usual) = (alloc::vec![String::new()], 0);
+        for _ in 0..4 {
+            frames = frames.iter().flat_map(|frame| fields.map(|field| format!("{frame},{field}"))).collect();
+            for frame in &frames {
+                let frame = Text::from(format!("{{{}}}", &frame[1..]));
+                let Some(fields) = scan(&frame) else { continue };
+                assert_eq!(Some(fields.into_envelope(frame.clone())), read_any(&frame), "{frame}");
+                usual += 1;
+            }
+        }
+        assert!(usual > 100, "only {usual} frames are usual");
+    }
+
+    #[test]
     fn the_data_of_a_frame_may_be_nested_to_any_depth() {
         let deep = "[".repeat(10_000) + &"]".repeat(10_000);
         assert_eq!(parts(&format!(r#"{{"event":"e","data":{deep}}}"#)), some("e", None, None, &deep));
