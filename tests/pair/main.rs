@@ -3,6 +3,7 @@
 //! Each scenario is written once. Where servers differ, it lists the behaviour of each of them; what is not listed must
 //! not happen.
 
+mod polls;
 mod recorded;
 mod scenarios;
 mod stage;
@@ -14,6 +15,7 @@ use pusher_proto::server::Dialect;
 
 fn main() -> ExitCode {
     let mut trials = recorded::trials();
+    trials.push(polls::trial());
     for (name, scenario) in scenarios::all() {
         for dialect in Dialect::ALL {
             trials.push(Trial::test(format!("{name}: {dialect}"), move || {
