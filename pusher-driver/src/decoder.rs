@@ -22,7 +22,7 @@ pub enum TypedError {
     Gap {
         /// The channel.
         channel: ChannelName,
-        /// What happened: [`Event::ContinuityLost`], [`Event::Lagged`], or [`Event::DecryptionError`] of an event with a type.
+        /// What happened: [`Event::ContinuityLost`], an [`Event::Recovered`] that proves nothing, [`Event::Lagged`], or [`Event::DecryptionError`] of an event with a type.
         event: Box<Event>,
     },
     /// The subscription was refused. There will be no events until [`subscribe`](crate::Client::subscribe) is called
@@ -102,7 +102,10 @@ impl<T> Decoder<T> {
             }
             // Losing an event without a type is not a gap.
             Event::DecryptionError { event: name, .. } if self.reader(name).is_none() => return None,
-            Event::ContinuityLost { .. } | Event::Lagged { .. } | Event::DecryptionError { .. } => {
+            Event::ContinuityLost { .. }
+            | Event::Recovered { is_proven: false, .. }
+            | Event::Lagged { .. }
+            | Event::DecryptionError { .. } => {
                 TypedError::Gap { channel: self.channel.clone(), event: Box::new(event.clone()) }
             }
             Event::SubscriptionError { channel, error, retry_at: None } => {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use crate::{AppKey, Endpoints, InvalidName, Text};
+use crate::{AppKey, Endpoints, InvalidName, Recovery, Text};
 
 /// A checked configuration of a [`Client`](crate::Client).
 ///
@@ -249,6 +249,10 @@ options! {
     /// Sets how many channel events may wait to be polled. Further ones are dropped and reported by one
     /// [`Event::Lagged`](crate::Event::Lagged); so are those that would exceed 64 MiB. Default 4,096.
     max_pending_events: usize = 4_096, check check_positive;
+    /// Sets whether the client proves that it has missed nothing over a lost connection, where the server can: see
+    /// [`Recovery`]. The client then asks for version 2 of the protocol, without its own client events
+    /// (`echo_messages=false`) and with whole messages (`append_mode=full`). Default `None`.
+    recovery: Option<Recovery> = None, from impl Into<Option<Recovery>> => Into::into, check Recovery::check;
 }
 
 fn positive_if_set<T: Default + PartialEq>(name: &'static str, value: &Option<T>) -> Result<(), InvalidConfig> {
@@ -362,6 +366,14 @@ pub enum InvalidConfig {
     /// `max_frame_len` is 4 GiB or more.
     #[error("max_frame_len must be less than 4 GiB")]
     FrameLen,
+    /// A number is above its limit.
+    #[error("{name} must be at most {max}")]
+    TooLarge {
+        /// The option.
+        name: &'static str,
+        /// The limit.
+        max: usize,
+    },
     /// The longest delay is shorter than the shortest.
     #[error("reconnect_cap must not be below reconnect_base")]
     CapBelowBase,

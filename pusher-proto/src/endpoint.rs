@@ -169,10 +169,12 @@ impl Endpoint {
     }
 
     /// The request that opens a socket (Pusher protocol, *Initiating the connection*).
-    pub(crate) fn request(&self, key: &AppKey, client: &str, version: &str) -> ConnectRequest {
+    pub(crate) fn request(&self, key: &AppKey, client: &str, version: &str, asks_for_v2: bool) -> ConnectRequest {
         let encode = |text| utf8_percent_encode(text, UNRESERVED);
+        let (protocol, options) =
+            if asks_for_v2 { (RECOVERY_VERSION, RECOVERY_OPTIONS) } else { (PROTOCOL_VERSION, "") };
         let target = format!(
-            "{}/app/{}?protocol={PROTOCOL_VERSION}&client={}&version={}",
+            "{}/app/{}?protocol={protocol}&client={}&version={}{options}",
             self.path_prefix,
             encode(key.as_str()),
             encode(client),
@@ -422,6 +424,13 @@ pub const USER_AGENT: &str = concat!("pusher-rust/", env!("CARGO_PKG_VERSION"));
 /// The protocol version that the client speaks.
 const PROTOCOL_VERSION: u8 = 7;
 
+/// The number of Sockudo's protocol with recovery, which it calls version 2; every other number is version 1 there.
+const RECOVERY_VERSION: u8 = 2;
+
+/// What a client of that version asks for: not to receive its own client events, as in version 1, and whole messages where
+/// a publisher appends to one, so that a replayed one is not a fragment.
+const RECOVERY_OPTIONS: &str = "&echo_messages=false&append_mode=full";
+
 /// Everything but the unreserved characters of RFC 3986, section 2.3.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -432,7 +441,7 @@ mod tests {
     use super::*;
 
     fn url(endpoint: &Endpoint) -> String {
-        endpoint.request(&AppKey::new("k y").unwrap(), "pusher-rust", "0.1.0").url()
+        endpoint.request(&AppKey::new("k y").unwrap(), "pusher-rust", "0.1.0", false).url()
     }
 
     #[test]

@@ -18,6 +18,8 @@ mod event;
 mod excerpt;
 mod members;
 mod name;
+mod position;
+mod recovery;
 mod secret;
 #[cfg(feature = "server")]
 pub mod server;
@@ -47,9 +49,13 @@ pub use error::{
     ConnectionError, DecryptionError, FailReason, ProtocolError, ServerError, SigninError, SubscriptionError,
     TriggerError,
 };
-pub use event::{ChannelEvent, ConnectionEvent, ConnectionState, Diagnostic, Event, Presence, UserEvent};
+pub use event::{
+    ChannelEvent, ConnectionEvent, ConnectionState, Diagnostic, Event, LossReason, Presence, RecoverySource, UserEvent,
+};
 pub use members::{Difference, Member, Members};
 pub use name::{AppKey, ChannelKind, ChannelName, ClientEventName, InvalidName, SocketId, user_channel};
+pub use position::Position;
+pub use recovery::Recovery;
 pub use secret::Secret;
 pub use text::Text;
 pub use time::Instant;

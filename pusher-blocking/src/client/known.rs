@@ -192,7 +192,7 @@ impl Client {
     ///
     /// let mut events = client.events();
     /// while let Some(event) = events.recv() {
-    ///     if let Event::ContinuityLost { channel, since } = event {
+    ///     if let Event::ContinuityLost { channel, since, .. } = event {
     ///         println!("{channel} has a gap of {:?}", client.duration_since(since));
     ///     }
     /// }
@@ -235,7 +235,7 @@ impl Client {
     ///
     /// let mut events = client.events();
     /// while let Some(event) = events.recv() {
-    ///     if let Event::ContinuityLost { channel, since } = event {
+    ///     if let Event::ContinuityLost { channel, since, .. } = event {
     ///         println!("load what was published on {channel} since {:?}", client.system_time(since));
     ///     }
     /// }

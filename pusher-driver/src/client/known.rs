@@ -224,7 +224,7 @@ impl Client {
     ///
     /// let mut events = client.events();
     /// while let Some(event) = events.recv().await {
-    ///     if let Event::ContinuityLost { channel, since } = event {
+    ///     if let Event::ContinuityLost { channel, since, .. } = event {
     ///         println!("{channel} has a gap of {:?}", client.duration_since(since));
     ///     }
     /// }
@@ -268,7 +268,7 @@ impl Client {
     ///
     /// let mut events = client.events();
     /// while let Some(event) = events.recv().await {
-    ///     if let Event::ContinuityLost { channel, since } = event {
+    ///     if let Event::ContinuityLost { channel, since, .. } = event {
     ///         println!("load what was published on {channel} since {:?}", client.system_time(since));
     ///     }
     /// }

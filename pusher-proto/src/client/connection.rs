@@ -23,6 +23,7 @@ use super::outbox::Outbox;
 use super::retry::{Plan, Planner, Retry};
 use crate::config::Options;
 use crate::event::{ConnectionState, Event};
+use crate::wire::protocol::Protocol;
 use crate::{
     AppKey, CloseFrame, CloseReason, Config, ConnectRequest, ConnectionError, Endpoint, Endpoints, FailReason, Instant,
     ServerError, SocketId,
@@ -79,6 +80,7 @@ enum Phase {
         stable_at: Option<Instant>,
         /// Whether an authorization has been sent.
         is_authorized: bool,
+        protocol: Protocol,
     },
 }
 
@@ -172,11 +174,17 @@ impl Connection {
         }
     }
 
-    /// The server greeted.
-    pub(crate) fn handle_established(&mut self, socket_id: SocketId, now: Instant, outbox: &mut Outbox) {
+    /// The server greeted, in this protocol.
+    pub(crate) fn handle_established(
+        &mut self,
+        socket_id: SocketId,
+        protocol: Protocol,
+        now: Instant,
+        outbox: &mut Outbox,
+    ) {
         let Some(epoch) = self.socket() else { return };
         let stable_at = Some(now + self.options.reconnect_reset_after);
-        self.phase = Phase::Connected { epoch, stable_at, is_authorized: false };
+        self.phase = Phase::Connected { epoch, stable_at, is_authorized: false, protocol };
         self.outage = Outage::None;
         self.last_error = None;
         self.set_state(ConnectionState::Connected { socket_id }, outbox);
@@ -269,7 +277,8 @@ impl Connection {
             return None;
         }
         let endpoint = self.servers.endpoints.at(self.servers.place)?;
-        let request = endpoint.request(&self.servers.key, &self.options.client_name, &self.options.client_version);
+        let Options { client_name, client_version, recovery, .. } = &*self.options;
+        let request = endpoint.request(&self.servers.key, client_name, client_version, recovery.is_some());
         Some((*epoch, request))
     }
 
@@ -297,6 +306,14 @@ impl Connection {
 
     pub(crate) fn is_connected(&self) -> bool {
         matches!(self.phase, Phase::Connected { .. })
+    }
+
+    /// The protocol of the current socket, once the server has greeted.
+    pub(crate) fn protocol(&self) -> Option<Protocol> {
+        match self.phase {
+            Phase::Connected { protocol, .. } => Some(protocol),
+            Phase::Idle | Phase::Connecting { .. } | Phase::Waiting { .. } => None,
+        }
     }
 
     pub(crate) fn is_unavailable(&self) -> bool {

@@ -2,14 +2,15 @@
 
 use super::Client;
 use super::activity::Activity;
-use super::channels::Answered;
+use super::channels::{Answered, Success};
 use super::unanswered::{Asked, Complaint};
 use crate::event::{ConnectionEvent, Diagnostic, Event};
 use crate::excerpt::excerpt;
 use crate::wire::envelope::Envelope;
 use crate::wire::message::Message;
-use crate::wire::names;
+use crate::wire::protocol::Protocol;
 use crate::wire::read::Established;
+use crate::wire::{names, resume, v2};
 use crate::{ConnectionError, Instant, ProtocolError, ServerError, Text};
 
 impl Client {
@@ -28,28 +29,40 @@ impl Client {
                 return false;
             }
         };
-        let is_connected = self.connection.is_connected();
-        match Message::read(&envelope) {
-            Some(message) if is_connected => {
-                let is_watchlist = message == Message::Watchlist;
-                self.handle_message(message, now);
-                if is_watchlist {
-                    self.signin.handle_event(envelope, &mut self.outbox);
-                }
+        let message = match self.connection.protocol() {
+            Some(Protocol::V1) => Message::read(&envelope),
+            Some(Protocol::V2) => v2::read(&envelope),
+            None => {
+                self.handle_before_greeting(&envelope, now);
+                return false;
             }
-            Some(message) => self.handle_greeting(message, now),
-            None if is_connected => {
-                let load = self.authorizations.load();
-                self.handle_user_event(envelope, now);
-                return self.authorizations.load() == load;
-            }
-            None => {}
+        };
+        let Some(message) = message else {
+            let load = self.authorizations.load();
+            self.handle_user_event(envelope, now);
+            return self.authorizations.load() == load;
+        };
+        let is_watchlist = message == Message::Watchlist;
+        self.handle_message(message, now);
+        if is_watchlist {
+            self.signin.handle_event(envelope, &mut self.outbox);
         }
         false
     }
 
+    /// The greeting decides the protocol of the socket. A client that has not asked for version 2 does not take it for
+    /// one.
+    #[inline(never)]
+    fn handle_before_greeting(&mut self, envelope: &Envelope, now: Instant) {
+        let asks_for_v2 = self.config.options.recovery.is_some();
+        let message = if asks_for_v2 { v2::read(envelope) } else { Message::read(envelope) };
+        if let Some(message) = message {
+            self.handle_greeting(message, Protocol::of_greeting(envelope.event()), now);
+        }
+    }
+
     /// Before the greeting, a server may ping or refuse; anything else is ignored until the handshake times out.
-    fn handle_greeting(&mut self, message: Message<'_>, now: Instant) {
+    fn handle_greeting(&mut self, message: Message<'_>, protocol: Protocol, now: Instant) {
         match message {
             Message::Established(Established { socket_id: Some(socket_id), activity_timeout }) => {
                 self.outbox.stats.connections += 1;
@@ -58,9 +71,9 @@ impl Client {
                 if owes_pong {
                     self.activity.handle_ping();
                 }
-                self.connection.handle_established(socket_id.clone(), now, &mut self.outbox);
+                self.connection.handle_established(socket_id.clone(), protocol, now, &mut self.outbox);
                 self.authorizations.enter(socket_id);
-                self.channels.enter(&mut self.authorizations, &mut self.outbox);
+                self.channels.enter(protocol, &mut self.authorizations, &mut self.outbox);
                 self.signin.enter();
                 self.agenda.is_dirty = true;
             }
@@ -80,6 +93,8 @@ impl Client {
             | Message::MemberRemoved { .. }
             | Message::SigninSuccess(_)
             | Message::Watchlist
+            | Message::Resumed(_)
+            | Message::ResumeFailed { .. }
             | Message::NotOfChannel { .. }
             | Message::Unknown { .. }
             | Message::Missing { .. } => {}
@@ -97,9 +112,14 @@ impl Client {
             }
             Message::Error { channel, error } => self.handle_error(&error, channel, now),
             Message::Established(established) => self.handle_second_greeting(established),
-            Message::Succeeded { channel, data } => {
-                let answered = channels.handle_succeeded(channel, data, authorizations, outbox);
+            Message::Succeeded { channel, data, position } => {
+                let success = Success { data, position };
+                let answered = channels.handle_succeeded(channel, success, authorizations, now, outbox);
                 self.handle_answered(answered, now);
+            }
+            Message::Resumed(data) => channels.handle_resumed(data, authorizations, now, outbox),
+            Message::ResumeFailed { channel, failure } => {
+                channels.handle_resume_failed(channel, &failure, authorizations, now, outbox);
             }
             Message::SubscriptionError { channel, error } => {
                 if !channels.handle_doubt(Some(channel), "", authorizations, now, outbox) {
@@ -154,6 +174,13 @@ impl Client {
         if channel.is_none() {
             self.connection.note_error(error, now);
         }
+        let Self { channels, authorizations, outbox, .. } = self;
+        if let Some(code) = resume::refusal(error).filter(|_| channel.is_none()) {
+            // This is an answer like any other, not an error.
+            if channels.handle_resume_refused(code, authorizations, now, outbox) {
+                return;
+            }
+        }
         let triggered_lately = self.client_events.sent_lately(now);
         let complaint = Complaint::read(error, channel, triggered_lately);
         let Self { channels, authorizations, unanswered, outbox, .. } = self;
@@ -165,7 +192,7 @@ impl Client {
             Complaint::NotSubscribed => {}
             // This is an answer like any other, not an error.
             Complaint::Existing(channel) if channels.may_be_subscribed(channel) => {
-                let answered = channels.handle_existing(channel, authorizations, outbox);
+                let answered = channels.handle_existing(channel, authorizations, now, outbox);
                 self.handle_answered(answered, now);
             }
             Complaint::Existing(channel) => {

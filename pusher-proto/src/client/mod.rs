@@ -15,6 +15,7 @@ mod online;
 mod outbox;
 mod presence;
 mod queries;
+mod recovery;
 mod retry;
 mod signin;
 mod sleep;
@@ -44,7 +45,7 @@ use crate::event::{Diagnostic, Event};
 use crate::wire::write;
 use crate::{
     AppKey, AuthError, AuthId, AuthResponse, AuthSubject, ChannelKind, ChannelName, ClientEventName, CloseFrame,
-    CloseReason, Config, Data, Endpoints, Instant, Text, TriggerError,
+    CloseReason, Config, Data, Endpoints, Instant, Position, Text, TriggerError,
 };
 
 /// A Pusher Channels client without IO: frames and time go in, actions come out.
@@ -149,6 +150,30 @@ impl Client {
     pub fn unsubscribe(&mut self, channel: &ChannelName) {
         self.agenda.is_dirty = true;
         self.channels.unsubscribe(channel);
+    }
+
+    /// Continues where another client has stopped, such as one of an earlier process: the first subscription to each of these
+    /// channels asks the server for what followed. [`positions`](Self::positions) returns the positions of that client.
+    ///
+    /// It has an effect if [`Recovery`](crate::Recovery) is configured, and for channels that are not subscribed yet, so call
+    /// it before [`connect`](Self::connect). Positions of channels that the application never subscribes to are kept too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pusher_proto::{ChannelName, Client, Config, Endpoint, Position, Recovery};
+    ///
+    /// let endpoint = Endpoint::sockudo("realtime.example.com");
+    /// let config = Config::builder("app-key", endpoint).recovery(Recovery::default()).build()?;
+    /// let mut client = Client::new(config, 1);
+    /// client.resume_from([(ChannelName::new("orders")?, Position::new("9aa8fb98", 5).expect("a short name"))]);
+    /// client.subscribe(ChannelName::new("orders")?);
+    /// let positions: Vec<_> = client.positions().collect();
+    /// assert_eq!((positions[0].0.as_str(), positions[0].1.serial()), ("orders", 5));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn resume_from(&mut self, positions: impl IntoIterator<Item = (ChannelName, Position)>) {
+        self.channels.resume_from(positions);
     }
 
     /// Signs in, on this connection and on all later ones. The application's server determines the user. If the sign-in
@@ -431,6 +456,7 @@ impl Client {
     }
 
     fn send(&mut self, socket: SocketEpoch, text: Text) -> Action {
+        let text = self.connection.protocol().unwrap_or_default().outgoing(text);
         self.outbox.stats.bytes_sent += text.len() as u64;
         Action::Send(socket, text)
     }
@@ -512,7 +538,9 @@ impl Client {
             self.unanswered.push_signin(now + self.config.options.signin_timeout);
             return Some(text);
         }
-        let (text, has_auth) = self.channels.poll_subscribe(&mut self.unanswered, now)?;
+        let Some((text, has_auth)) = self.channels.poll_subscribe(&mut self.unanswered, now) else {
+            return self.channels.poll_resume(self.unanswered.channels() == 0, now);
+        };
         if has_auth {
             self.connection.note_authorized();
         }

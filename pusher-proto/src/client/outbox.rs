@@ -50,7 +50,7 @@ impl Outbox {
             if self.events.len() < self.offered + MAX_DIAGNOSTICS {
                 self.emit(event);
             }
-        } else if self.offered < self.max_offered && self.offered_bytes < MAX_OFFERED_BYTES {
+        } else if self.has_room() {
             let weight = event.weight();
             self.offered += 1;
             self.offered_bytes += weight;
@@ -58,6 +58,12 @@ impl Outbox {
         } else {
             self.lag(1);
         }
+    }
+
+    /// Whether an event that is offered now is kept.
+    #[inline]
+    pub(crate) fn has_room(&self) -> bool {
+        self.offered < self.max_offered && self.offered_bytes < MAX_OFFERED_BYTES
     }
 
     pub(crate) fn send(&mut self, text: Text) {

@@ -5,7 +5,7 @@ use alloc::collections::BTreeSet;
 use super::signin::UserStatus;
 use super::{Channel, Client, Stats};
 use crate::event::ConnectionState;
-use crate::{ChannelName, Config, Data, SocketId, Text};
+use crate::{ChannelName, Config, Data, Position, SocketId, Text};
 
 /// The current state.
 impl Client {
@@ -62,6 +62,17 @@ impl Client {
     /// Returns all channels that are wanted, in no particular order.
     pub fn channels(&self) -> impl Iterator<Item = Channel<'_>> {
         self.channels.iter().map(Channel::from).filter(Channel::is_wanted)
+    }
+
+    /// Returns how far each channel got, in no particular order, for [`resume_from`](Self::resume_from) of another client: the
+    /// position of the last event that was emitted, for channels of servers that number their messages, and only with
+    /// [`Recovery`](crate::Recovery).
+    ///
+    /// Call it when [`poll_action`](Self::poll_action) has returned `None`, because events that are about to be emitted count
+    /// as emitted. The position of a channel that is being recovered is the one before the gap, and
+    /// [`unsubscribe`](Self::unsubscribe) ends the position of a channel.
+    pub fn positions(&self) -> impl Iterator<Item = (&ChannelName, &Position)> {
+        self.channels.positions()
     }
 
     /// Returns the signed-in user.

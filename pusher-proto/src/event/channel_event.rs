@@ -13,7 +13,7 @@ use crate::{ChannelName, Data};
 /// An event on a channel: a view into the frame that it came in.
 ///
 /// Two events are equal if channel, name, payload and sender are equal; other fields of the frame
-/// ([`field`](Self::field)) are not compared.
+/// ([`field`](Self::field)), and whether it was replayed, are not compared.
 ///
 /// # Examples
 ///
@@ -33,6 +33,7 @@ pub struct ChannelEvent {
     channel: ChannelName,
     event: Span,
     user_id: Option<Span>,
+    is_replayed: bool,
     data: Data,
 }
 
@@ -60,8 +61,9 @@ impl ChannelEvent {
     }
 
     pub(crate) fn received(channel: ChannelName, envelope: Envelope) -> Self {
+        let is_replayed = envelope.is_replayed();
         let (event, user_id, data) = envelope.into_parts();
-        Self { channel, event, user_id, data }
+        Self { channel, event, user_id, is_replayed, data }
     }
 
     /// An event that did not come in a frame. The byte before it is not the start of an object, so that
@@ -75,6 +77,7 @@ impl ChannelEvent {
             channel,
             event: span(1..user_start),
             user_id: user_id.map(|_| span(user_start..data_start)),
+            is_replayed: false,
             data: Data::in_frame(source.as_str().into(), data_start..source.len()),
         }
     }
@@ -125,12 +128,20 @@ impl ChannelEvent {
         value.map(RawValue::get)
     }
 
+    /// Whether the server may have replayed the event: it arrived after this client had asked for what it missed, and before
+    /// the server had sent all of it ([`Recovery`](crate::Recovery)).
+    #[must_use]
+    pub const fn is_replayed(&self) -> bool {
+        self.is_replayed
+    }
+
     /// Returns the same event in its own buffer (one allocation), so that the read buffer that it came in can be
     /// reused.
     #[must_use]
     pub fn detached(&self) -> Self {
-        let Self { channel, event, user_id, data } = self;
-        Self { channel: channel.clone(), event: *event, user_id: *user_id, data: data.detached() }
+        let Self { channel, event, user_id, is_replayed, data } = self;
+        let (event, user_id, is_replayed) = (*event, *user_id, *is_replayed);
+        Self { channel: channel.clone(), event, user_id, is_replayed, data: data.detached() }
     }
 
     /// Length in bytes of the frame that it came in.
@@ -141,7 +152,7 @@ impl ChannelEvent {
 
 impl PartialEq for ChannelEvent {
     fn eq(&self, other: &Self) -> bool {
-        let Self { channel, event: _, user_id: _, data } = self;
+        let Self { channel, event: _, user_id: _, is_replayed: _, data } = self;
         *channel == other.channel
             && self.event() == other.event()
             && self.user_id() == other.user_id()

@@ -51,6 +51,10 @@ pub enum Diagnostic {
     /// The server greeted the client a second time, with a different socket id.
     #[error("ignored a second greeting with the socket id {0}")]
     SecondGreeting(Text),
+    /// The client asked for recovery, but the server greeted it in version 1 of the protocol. Everything else works; gaps are
+    /// reported as [`ContinuityLost`](crate::Event::ContinuityLost).
+    #[error("the server speaks protocol version 1, which cannot replay messages")]
+    RecoveryUnsupported,
     /// An authorization came too late.
     #[error("dropped the answer to authorization request {0}, which is no longer awaited")]
     StaleAuth(AuthId),
@@ -136,6 +140,7 @@ impl Diagnostic {
             | Self::NotSubscribed { .. }
             | Self::NotOfChannel { .. }
             | Self::SecondGreeting(_)
+            | Self::RecoveryUnsupported
             | Self::StaleAuth(_)
             | Self::UserEventsDropped { .. }
             | Self::ClientEventLen { .. }

@@ -10,7 +10,7 @@ use core::error::Error;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
-use super::{ChannelEvent, ConnectionEvent, ConnectionState, Event, Presence, UserEvent};
+use super::{ChannelEvent, ConnectionEvent, ConnectionState, Event, LossReason, Presence, UserEvent};
 use crate::members::{Difference, Member, Members};
 use crate::{ChannelName, Data, with_causes};
 
@@ -29,7 +29,9 @@ use crate::{ChannelName, Data, with_causes};
 /// | `SignedIn` | `id`, `user_data` |
 /// | `SubscriptionCount` | `subscription_count` |
 /// | `Lagged` | `missed` |
-/// | `ContinuityLost`, `UserContinuityLost`, `CacheMiss`, `Unavailable` | none: `data` is `null` |
+/// | `Recovered` | `replayed`, `source`, `proven` |
+/// | `ContinuityLost` with [`Recovery`](crate::Recovery) | `reason`, and `missed` if it is known |
+/// | `ContinuityLost` without it, `UserContinuityLost`, `CacheMiss`, `Unavailable` | none: `data` is `null` |
 ///
 /// Points in time are left out, since they are counted from the start of the client.
 ///
@@ -183,6 +185,16 @@ enum Own<'a> {
     Lagged {
         missed: u64,
     },
+    Recovered {
+        replayed: u64,
+        source: String,
+        proven: bool,
+    },
+    Lost {
+        reason: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        missed: Option<u64>,
+    },
     Member(&'a Member),
 }
 
@@ -232,10 +244,12 @@ fn data(event: &Event) -> Result<Option<Cow<'_, str>>, serde_json::Error> {
         | Event::MemberRemoved { member, .. }
         | Event::MemberUpdated { member, .. } => Own::Member(member),
         Event::Lagged { missed } => Own::Lagged { missed: *missed },
-        Event::Unavailable
-        | Event::ContinuityLost { .. }
-        | Event::UserContinuityLost { .. }
-        | Event::CacheMiss { .. } => return Ok(None),
+        Event::Recovered { replayed, source, is_proven, .. } => {
+            Own::Recovered { replayed: *replayed, source: source.to_string(), proven: *is_proven }
+        }
+        Event::ContinuityLost { reason: LossReason::NotRequested, .. } => return Ok(None),
+        Event::ContinuityLost { reason, missed, .. } => Own::Lost { reason: reason.to_string(), missed: *missed },
+        Event::Unavailable | Event::UserContinuityLost { .. } | Event::CacheMiss { .. } => return Ok(None),
     };
     serde_json::to_string(&own).map(Cow::from).map(Some)
 }
@@ -250,8 +264,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        AuthError, ConnectionError, DecryptionError, Diagnostic, FailReason, Instant, SigninError, SocketId,
-        SubscriptionError,
+        AuthError, ConnectionError, DecryptionError, Diagnostic, FailReason, Instant, RecoverySource, SigninError,
+        SocketId, SubscriptionError,
     };
 
     #[test]
@@ -265,6 +279,7 @@ mod tests {
         let (connected, initial) = (ConnectionState::Connected { socket_id }, ConnectionState::Initialized);
         let failed = ConnectionState::Failed { reason: FailReason::NoEndpoint };
         let retry_at = Some(Instant::ZERO);
+        let lost = |reason, missed| Event::ContinuityLost { channel: channel(), since: Instant::ZERO, reason, missed };
         let on_channel = |event: &str, data: &str| (Some("presence-c"), String::from(event), Some(String::from(data)));
         let on_none = |event: &str, data: &str| (None, String::from(event), Some(String::from(data)));
         let without = |channel, event: &str| (channel, String::from(event), None);
@@ -337,6 +352,21 @@ mod tests {
                 on_channel("pusher:member_updated", r#"{"user_id":"a","user_info":{"n":12345678901234567890123}}"#),
             ),
             (Event::Lagged { missed: 3 }, on_none("pusher:lagged", r#"{"missed":3}"#)),
+            (lost(LossReason::NotRequested, None), without(Some("presence-c"), "pusher:continuity_lost")),
+            (
+                lost(LossReason::Timeout, Some(3)),
+                on_channel(
+                    "pusher:continuity_lost",
+                    r#"{"reason":"the server did not answer in time","missed":3}"#,
+                ),
+            ),
+            (
+                Event::Recovered { channel: channel(), replayed: 2, source: RecoverySource::Hot, is_proven: true },
+                on_channel(
+                    "pusher:recovered",
+                    r#"{"replayed":2,"source":"replayed from the server's memory","proven":true}"#,
+                ),
+            ),
             (Event::CacheMiss { channel: channel() }, without(Some("presence-c"), "pusher:cache_miss")),
             (Event::Unavailable, without(None, "unavailable")),
         ];

@@ -1,7 +1,9 @@
 //! The events that the application receives.
 
 mod channel_event;
+mod continuity;
 mod diagnostic;
+mod envelope;
 #[cfg(feature = "serde")]
 mod json;
 mod weight;
@@ -10,6 +12,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 pub use channel_event::ChannelEvent;
+pub use continuity::{LossReason, RecoverySource};
 pub use diagnostic::Diagnostic;
 
 use crate::members::{Difference, Member, Members};
@@ -151,11 +154,34 @@ pub enum Event {
     /// Events of a channel may have been missed: it was subscribed, the connection was lost, and it is subscribed
     /// again. This event is emitted once, before the first event of the new subscription, so if the application loads
     /// its state now, it misses nothing.
+    ///
+    /// With [`Recovery`](crate::Recovery), it is emitted only if it cannot be proven that nothing was missed; otherwise
+    /// there is a [`Recovered`](Self::Recovered) in its place.
     ContinuityLost {
         /// The channel.
         channel: ChannelName,
-        /// When the subscription was lost.
+        /// When the subscription was lost; [`Instant::ZERO`] if it was the subscription of another client, whose position was
+        /// taken over ([`Client::resume_from`](crate::Client::resume_from)).
         since: Instant,
+        /// Why nothing can be proven.
+        reason: LossReason,
+        /// The largest number of messages that may have been missed, where it is known. Messages that were not meant for
+        /// this client count too.
+        missed: Option<u64>,
+    },
+    /// Nothing was missed, or everything that was missed follows: the channel was subscribed, the connection was lost, and
+    /// the server has replayed what was sent in the meantime. This event is emitted once, before the first event of the new
+    /// subscription, and only with [`Recovery`](crate::Recovery).
+    Recovered {
+        /// The channel.
+        channel: ChannelName,
+        /// How many messages the server has replayed. Those that this client already had are not emitted again.
+        replayed: u64,
+        /// How it was proven.
+        source: RecoverySource,
+        /// Whether this proves that nothing was missed. It does not if the channel is known to be on several nodes that
+        /// count their own messages each: then only the messages of one node are complete, and this event is a gap.
+        is_proven: bool,
     },
     /// An event of an encrypted channel could not be decrypted, and is lost.
     DecryptionError {
@@ -252,6 +278,7 @@ impl Event {
             Self::SubscriptionSucceeded { channel, .. }
             | Self::SubscriptionError { channel, .. }
             | Self::ContinuityLost { channel, .. }
+            | Self::Recovered { channel, .. }
             | Self::DecryptionError { channel, .. }
             | Self::SubscriptionCount { channel, .. }
             | Self::CacheMiss { channel }
@@ -274,12 +301,12 @@ impl Event {
 
     /// Whether the application's state may be out of date from here on, so that it should load the state again. This is
     /// true for the first [`SubscriptionSucceeded`](Self::SubscriptionSucceeded) of a channel,
-    /// [`ContinuityLost`](Self::ContinuityLost), [`UserContinuityLost`](Self::UserContinuityLost) and
-    /// [`Lagged`](Self::Lagged).
+    /// [`ContinuityLost`](Self::ContinuityLost), [`UserContinuityLost`](Self::UserContinuityLost),
+    /// [`Lagged`](Self::Lagged), and a [`Recovered`](Self::Recovered) that proves nothing.
     ///
     /// If the application loads its state when it receives such an event, it misses nothing, because these events come
-    /// before all events after the gap. A later `SubscriptionSucceeded` is not a gap, since `ContinuityLost` has come
-    /// before it.
+    /// before all events after the gap. A later `SubscriptionSucceeded` is not a gap: `ContinuityLost` has come before it or,
+    /// with [`Recovery`](crate::Recovery), comes before the next event.
     ///
     /// # Examples
     ///
@@ -296,6 +323,7 @@ impl Event {
     pub const fn is_gap(&self) -> bool {
         match self {
             Self::SubscriptionSucceeded { again, .. } => !*again,
+            Self::Recovered { is_proven, .. } => !*is_proven,
             Self::ContinuityLost { .. } | Self::UserContinuityLost { .. } | Self::Lagged { .. } => true,
             Self::StateChanged { .. }
             | Self::Unavailable
@@ -331,6 +359,7 @@ impl Event {
             Self::SubscriptionSucceeded { .. } => "pusher:subscription_succeeded",
             Self::SubscriptionError { .. } => "pusher:subscription_error",
             Self::ContinuityLost { .. } => "pusher:continuity_lost",
+            Self::Recovered { .. } => "pusher:recovered",
             Self::SignedIn { .. } => "pusher:signin_success",
             Self::SigninError { .. } => "pusher:signin_error",
             Self::User(event) => &event.event,

@@ -76,6 +76,7 @@ fn owned(event: &Event) -> usize {
         Event::Diagnostic(diagnostic) => printed(diagnostic),
         Event::Unavailable
         | Event::ContinuityLost { .. }
+        | Event::Recovered { .. }
         | Event::UserContinuityLost { .. }
         | Event::SubscriptionCount { .. }
         | Event::CacheMiss { .. }

@@ -20,6 +20,8 @@ pub(crate) struct Envelope {
     event: Span,
     channel: Option<Span>,
     user_id: Option<Span>,
+    /// Whether the server may have replayed it.
+    is_replayed: bool,
     pub(crate) data: Data,
 }
 
@@ -53,7 +55,22 @@ impl Envelope {
         // A name is never at the very start, because the payload has at least two bytes.
         let event = Span::new(event).unwrap_or(self.event);
         let user_id = user_id.and(Span::new(user));
-        Self { event, channel: None, user_id, data: Data::in_frame(source.into(), 0..data.len()) }
+        let data = Data::in_frame(source.into(), 0..data.len());
+        Self { event, channel: None, user_id, is_replayed: self.is_replayed, data }
+    }
+
+    /// The same event, marked as one that the server may have replayed.
+    pub(crate) fn replayed(self) -> Self {
+        Self { is_replayed: true, ..self }
+    }
+
+    pub(crate) fn is_replayed(&self) -> bool {
+        self.is_replayed
+    }
+
+    /// Finds fields of the frame that the protocol of version 1 does not have; each call parses the frame.
+    pub(crate) fn fields<const N: usize>(&self, names: [&str; N]) -> Option<[Option<&RawValue>; N]> {
+        object::leading_fields(self.data.source(), names)
     }
 
     /// Length in bytes of the frame that it came in.
@@ -82,7 +99,7 @@ struct Fields {
 impl Fields {
     fn into_envelope(self, source: Text) -> Envelope {
         let Self { event, channel, user_id, data } = self;
-        Envelope { event, channel, user_id, data: Data::in_frame(source, data) }
+        Envelope { event, channel, user_id, is_replayed: false, data: Data::in_frame(source, data) }
     }
 }
 

@@ -3,8 +3,9 @@
 use alloc::string::String;
 
 use super::envelope::Envelope;
+use super::resume::Failure;
 use super::{names, read};
-use crate::{Data, ServerError};
+use crate::{Data, Position, ServerError};
 
 /// A frame of the protocol itself. Everything else is an event of the application.
 #[derive(Debug, PartialEq)]
@@ -21,6 +22,8 @@ pub(crate) enum Message<'a> {
     Succeeded {
         channel: &'a str,
         data: &'a Data,
+        /// The newest message of the channel, in version 2 and if recovery is on.
+        position: Option<Position>,
     },
     SubscriptionError {
         channel: &'a str,
@@ -45,6 +48,13 @@ pub(crate) enum Message<'a> {
     SigninSuccess(&'a Data),
     /// Changes of the watchlist, which are handled with the sign-in.
     Watchlist,
+    /// The answer to a request to replay messages, for all its channels.
+    Resumed(&'a Data),
+    /// The server cannot replay what this channel has missed. [`Resumed`](Self::Resumed) follows, and repeats it.
+    ResumeFailed {
+        channel: &'a str,
+        failure: Failure,
+    },
     /// The event is valid only without a channel, but has one.
     NotOfChannel {
         channel: &'a str,
@@ -65,12 +75,14 @@ impl<'a> Message<'a> {
     /// Reads an envelope; `None` if it is an event of the application.
     #[inline]
     pub(crate) fn read(envelope: &'a Envelope) -> Option<Self> {
-        if names::may_be_reserved(envelope.event()) { Self::read_reserved(envelope) } else { None }
+        let event = envelope.event();
+        if names::may_be_reserved(event) { Self::read_reserved(envelope, event) } else { None }
     }
 
+    /// Reads an envelope as if its event had this name.
     #[inline(never)]
-    fn read_reserved(envelope: &'a Envelope) -> Option<Self> {
-        let (event, data) = (envelope.event(), &envelope.data);
+    pub(crate) fn read_reserved(envelope: &'a Envelope, event: &'a str) -> Option<Self> {
+        let data = &envelope.data;
         // A frame with the channel `""` has no channel, since no channel has this name.
         let channel = envelope.channel().unwrap_or_default();
         if !channel.is_empty() && names::is_of_connection(event) {
@@ -84,7 +96,7 @@ impl<'a> Message<'a> {
             }
             names::PING => Self::Ping,
             names::PONG => Self::Pong,
-            names::SUCCEEDED => Self::Succeeded { channel, data },
+            names::SUCCEEDED => Self::Succeeded { channel, data, position: None },
             // The first is the name in the protocol, the second the one that Reverb's clients read.
             names::SUBSCRIPTION_ERROR | names::INTERNAL_SUBSCRIPTION_ERROR => {
                 Self::SubscriptionError { channel, error: read::subscription_error(data) }

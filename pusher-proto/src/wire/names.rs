@@ -19,6 +19,26 @@ pub(crate) const WATCHLIST: &str = "pusher_internal:watchlist_events";
 pub(crate) const ONLINE: &str = "online";
 pub(crate) const OFFLINE: &str = "offline";
 
+/// The names that version 2 has in common with version 1.
+const CANONICAL: [&str; 13] = [
+    ESTABLISHED,
+    ERROR,
+    PING,
+    PONG,
+    SIGNIN_SUCCESS,
+    SUBSCRIPTION_ERROR,
+    CACHE_MISS,
+    SUCCEEDED,
+    INTERNAL_SUBSCRIPTION_ERROR,
+    SUBSCRIPTION_COUNT,
+    MEMBER_ADDED,
+    MEMBER_REMOVED,
+    WATCHLIST,
+];
+
+/// What all names of version 1 begin with.
+const PREFIX: &str = "pusher";
+
 /// Prefix of the names that are reserved for the server.
 const RESERVED: &str = "pusher:";
 const INTERNAL: &str = "pusher_internal:";
@@ -26,7 +46,7 @@ const INTERNAL: &str = "pusher_internal:";
 /// Whether the name may be reserved for the server. Every other name belongs to the application.
 #[inline]
 pub(crate) fn may_be_reserved(event: &str) -> bool {
-    event.as_bytes().starts_with(b"pusher")
+    event.as_bytes().starts_with(PREFIX.as_bytes())
 }
 
 /// Whether only the server sends this event to a client, always unencrypted.
@@ -37,6 +57,17 @@ pub(crate) fn is_reserved(event: &str) -> bool {
 /// Whether this name is reserved for messages from servers to client libraries.
 pub(crate) fn is_internal(event: &str) -> bool {
     event.starts_with(INTERNAL)
+}
+
+/// The name of version 1 for a name of version 2, of which this is the part that follows the prefix.
+pub(crate) fn canonical(rest: &str) -> Option<&'static str> {
+    CANONICAL.into_iter().find(|name| name.strip_prefix(PREFIX) == Some(rest))
+}
+
+/// Whether a name of version 2, of which this is the part that follows the prefix, is reserved for messages from servers
+/// to client libraries.
+pub(crate) fn is_internal_rest(rest: &str) -> bool {
+    INTERNAL.strip_prefix(PREFIX).is_some_and(|internal| rest.starts_with(internal))
 }
 
 /// Whether only the server itself sends this event, and never on a channel. Otherwise, if a server passes on whatever a

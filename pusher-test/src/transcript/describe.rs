@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use pusher_proto::{
-    Action, ConnectionError, ConnectionState, Diagnostic, Event, Instant, Member, Presence, SigninError,
+    Action, ConnectionError, ConnectionState, Diagnostic, Event, Instant, LossReason, Member, Presence, SigninError,
     SubscriptionError, with_causes,
 };
 
@@ -46,6 +46,9 @@ fn event(event: &Event, now: Instant) -> String {
             if let Some(user_id) = event.user_id() {
                 let _ = write!(line, " by {user_id}");
             }
+            if event.is_replayed() {
+                line.push_str(" replayed");
+            }
             line
         }
         Event::Connection(event) => format!("event - {} {}", event.event(), data(event.data().raw())),
@@ -60,7 +63,13 @@ fn event(event: &Event, now: Instant) -> String {
         Event::SubscriptionError { channel, error, retry_at: Some(at) } => {
             format!("retry {channel} {}: {}", delay(*at, now), subscription_error(error))
         }
-        Event::ContinuityLost { channel, since } => format!("continuity_lost {channel} since {since}"),
+        Event::ContinuityLost { channel, since, reason, missed } => {
+            format!("continuity_lost {channel} since {since}{}", loss(*reason, *missed))
+        }
+        Event::Recovered { channel, replayed, source, is_proven } => {
+            let unproven = if *is_proven { "" } else { ", unproven" };
+            format!("recovered {channel} {replayed}: {source}{unproven}")
+        }
         Event::DecryptionError { channel, event, error } => {
             format!("decryption_error {channel} {event}: {}", with_causes(error))
         }
@@ -83,6 +92,15 @@ fn event(event: &Event, now: Instant) -> String {
         }
         Event::Diagnostic(diagnostic) => format!("diagnostic {diagnostic}"),
         other => format!("{other:?}"),
+    }
+}
+
+/// Why nothing can be proven; nothing without recovery.
+fn loss(reason: LossReason, missed: Option<u64>) -> String {
+    match (reason, missed) {
+        (LossReason::NotRequested, _) => String::new(),
+        (reason, None) => format!(": {reason}"),
+        (reason, Some(missed)) => format!(": {reason}, at most {missed} missed"),
     }
 }
 

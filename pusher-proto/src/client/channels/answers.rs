@@ -11,7 +11,14 @@ use crate::client::unanswered::Unanswered;
 use crate::event::{Diagnostic, Event};
 use crate::members::Members;
 use crate::wire::{names, presence, read, write};
-use crate::{AuthResponse, ChannelKind, ChannelName, Data, Instant, ServerError, SubscriptionError, Text};
+use crate::{AuthResponse, ChannelKind, ChannelName, Data, Instant, Position, ServerError, SubscriptionError, Text};
+
+/// What the success of a subscription says.
+pub(crate) struct Success<'a> {
+    pub(crate) data: &'a Data,
+    /// The newest message of the channel.
+    pub(crate) position: Option<Position>,
+}
 
 /// What a message from the server has answered.
 #[derive(Default)]
@@ -51,8 +58,9 @@ impl Channels {
     pub(crate) fn handle_succeeded(
         &mut self,
         channel: &str,
-        data: &Data,
+        success: Success<'_>,
         requests: &mut Authorizations,
+        now: Instant,
         outbox: &mut Outbox,
     ) -> Answered {
         let Some((_, name, entry)) = self.table.get_full_mut(channel) else {
@@ -62,7 +70,7 @@ impl Channels {
         let name = name.clone();
         match entry.phase {
             Phase::Sent { number, .. } if entry.is_wanted() => {
-                self.become_subscribed(&name, data, outbox);
+                self.become_subscribed(&name, success, requests, now, outbox);
                 Answered { number: Some(number), subscribed: Some(name) }
             }
             Phase::Sent { number, .. } => {
@@ -73,14 +81,14 @@ impl Channels {
             // Late, or the failure was not this channel's.
             Phase::Unanswered | Phase::Ready { was_sent: true, .. } | Phase::Failed(Failure::Refused) => {
                 self.sending.remove(entry.turn());
-                self.become_subscribed(&name, data, outbox);
+                self.become_subscribed(&name, success, requests, now, outbox);
                 Answered { number: None, subscribed: Some(name) }
             }
             // Sockudo confirms a second subscription, with the current members.
             Phase::Subscribed => {
                 self.strays.handle_succeeded(&name, false);
                 if let (Some(roster), Some(members)) =
-                    (&mut entry.roster, presence::members(data, Members::new(self.seed)))
+                    (&mut entry.roster, presence::members(success.data, Members::new(self.seed)))
                 {
                     roster.refresh(members);
                 }
@@ -136,13 +144,17 @@ impl Channels {
         &mut self,
         channel: &str,
         requests: &mut Authorizations,
+        now: Instant,
         outbox: &mut Outbox,
     ) -> Answered {
         let Some((_, name, entry)) = self.table.get_full_mut(channel) else { return Answered::default() };
         let name = name.clone();
-        if name.kind() != ChannelKind::Presence || !entry.is_wanted() || core::mem::replace(&mut entry.refreshed, true)
+        if name.kind() != ChannelKind::Presence
+            || !entry.is_wanted()
+            || core::mem::replace(&mut entry.tries.is_refreshed, true)
         {
-            return self.handle_succeeded(channel, &Data::ABSENT, requests, outbox);
+            let success = Success { data: &Data::ABSENT, position: None };
+            return self.handle_succeeded(channel, success, requests, now, outbox);
         }
         let number = entry.number();
         outbox.send(write::unsubscribe(&name));
@@ -277,8 +289,8 @@ impl Channels {
                 | Phase::Authorizing
                 | Phase::AwaitingUser(_)
                 | Phase::Ready { was_sent: false, .. }
-                | Phase::Subscribed
                 | Phase::Failed(_) => {}
+                Phase::Subscribed => self.handle_resume_timeout(&channel, requests, now, outbox),
             }
         }
     }
@@ -295,8 +307,8 @@ impl Channels {
         self.cancel_refresh(channel, requests, outbox);
         let Some(entry) = self.table.get_mut(channel) else { return };
         entry.phase = Phase::Unanswered;
-        entry.failures = entry.failures.saturating_add(1);
-        let retry_at = now + self.sending.delay(entry.failures);
+        entry.tries.failures = entry.tries.failures.saturating_add(1);
+        let retry_at = now + self.sending.delay(entry.tries.failures);
         self.arm(channel, retry_at);
         let error = SubscriptionError::Timeout { probable_cause };
         outbox.emit(Event::SubscriptionError { channel: channel.clone(), error, retry_at: Some(retry_at) });
@@ -314,7 +326,7 @@ impl Channels {
             }
             if let Phase::Sent { auth, .. } = &mut entry.phase {
                 entry.phase = Phase::Ready { auth: auth.take(), was_sent: true };
-                entry.failures = entry.failures.saturating_add(1);
+                entry.tries.failures = entry.tries.failures.saturating_add(1);
                 self.sending.insert(entry.turn(), channel);
             }
         }
@@ -353,23 +365,36 @@ impl Channels {
         Ok(())
     }
 
-    fn become_subscribed(&mut self, channel: &ChannelName, data: &Data, outbox: &mut Outbox) {
+    fn become_subscribed(
+        &mut self,
+        channel: &ChannelName,
+        success: Success<'_>,
+        requests: &mut Authorizations,
+        now: Instant,
+        outbox: &mut Outbox,
+    ) {
         self.disarm(channel);
         self.strays.handle_succeeded(channel, false);
         let seed = self.seed;
         let Some(entry) = self.table.get_mut(channel) else { return };
         entry.phase = Phase::Subscribed;
-        entry.failures = 0;
+        entry.tries.failures = 0;
         let again = core::mem::replace(&mut entry.past.was_subscribed, true);
-        entry.close_gap(channel, outbox);
+        if !entry.is_recoverable() {
+            entry.close_gap(channel, outbox);
+        }
         let presence = (channel.kind() == ChannelKind::Presence).then(|| {
-            let members = presence::members(data, Members::new(seed)).unwrap_or_else(|| {
+            let members = presence::members(success.data, Members::new(seed)).unwrap_or_else(|| {
                 outbox.offer(Event::Diagnostic(Diagnostic::NoMembers { channel: channel.clone() }));
                 Members::new(seed)
             });
             entry.roster(seed).replace(members)
         });
+        let is_recoverable = entry.is_recoverable();
         outbox.emit(Event::SubscriptionSucceeded { channel: channel.clone(), again, presence });
+        if is_recoverable {
+            self.settle_gap(channel, success.position, requests, now, outbox);
+        }
     }
 
     fn unsubscribe_stray(&mut self, channel: &str, outbox: &mut Outbox) {

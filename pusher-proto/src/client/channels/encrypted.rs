@@ -4,7 +4,7 @@ use super::{Channels, Entry};
 use crate::client::authorizations::{Authorizations, Job, Outcome};
 use crate::client::encryption::{Key, Opened, Room, Vault};
 use crate::client::outbox::{MAX_HELD_BYTES, Outbox};
-use crate::event::{ChannelEvent, Diagnostic, Event};
+use crate::event::{Diagnostic, Event};
 use crate::excerpt::excerpt;
 use crate::wire::envelope::Envelope;
 use crate::wire::names;
@@ -101,10 +101,7 @@ fn key(auth: &AuthResponse) -> Result<Key, AuthError> {
 
 fn deliver(entry: &mut Entry, channel: &ChannelName, opened: Opened, outbox: &mut Outbox) {
     let (envelope, error) = match opened {
-        Opened::Event(envelope) => {
-            entry.close_gap(channel, outbox);
-            return outbox.offer(Event::Channel(ChannelEvent::received(channel.clone(), envelope)));
-        }
+        Opened::Event { opened, sealed } => return entry.deliver(channel, opened, Some(&sealed), outbox),
         Opened::Held { dropped, .. } => {
             for envelope in dropped {
                 deliver(entry, channel, Opened::Failed(envelope, DecryptionError::Overflow), outbox);

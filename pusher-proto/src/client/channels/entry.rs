@@ -6,9 +6,10 @@ use super::sending::Turn;
 use crate::client::encryption::Vault;
 use crate::client::outbox::Outbox;
 use crate::client::presence::Roster;
-use crate::event::Event;
+use crate::client::recovery::Track;
+use crate::event::LossReason;
 use crate::wire::read;
-use crate::{AuthResponse, ChannelName, Instant, SubscriptionError};
+use crate::{AuthResponse, ChannelName, Instant, Recovery, SubscriptionError};
 
 /// What is known about one channel.
 pub(crate) struct Entry {
@@ -16,16 +17,23 @@ pub(crate) struct Entry {
     pub(super) order: u64,
     pub(super) phase: Phase,
     pub(super) wish: Wish,
-    /// Whether the channel was already subscribed again, on this socket, because the server refused a second
-    /// subscription.
-    pub(super) refreshed: bool,
-    /// Subscriptions in a row that were not answered in time, or not accepted.
-    pub(super) failures: u32,
+    /// Whether events are emitted as they come: the channel is neither encrypted nor tracked. This never changes.
+    pub(super) is_plain: bool,
+    pub(super) tries: Tries,
     pub(super) timer: Option<Instant>,
     pub(super) past: Past,
     pub(super) count: Option<u64>,
     pub(super) roster: Option<Box<Roster>>,
     pub(super) vault: Option<Box<Vault>>,
+}
+
+/// The attempts to subscribe on the current socket.
+#[derive(Default)]
+pub(super) struct Tries {
+    /// Subscriptions in a row that were not answered in time, or not accepted.
+    pub(super) failures: u32,
+    /// Whether the channel was already subscribed again because the server refused a second subscription.
+    pub(super) is_refreshed: bool,
 }
 
 /// What the application wants.
@@ -45,6 +53,8 @@ pub(super) struct Past {
     pub(super) was_subscribed: bool,
     /// Since when events may have been missed.
     pub(super) lost_at: Option<Instant>,
+    /// How far the channel got, if recovery is configured.
+    pub(super) track: Option<Box<Track>>,
 }
 
 #[derive(Debug)]
@@ -101,13 +111,13 @@ pub(super) enum Failure {
 }
 
 impl Entry {
-    pub(super) fn new(order: u64) -> Self {
+    pub(super) fn new(order: u64, is_plain: bool) -> Self {
         Self {
             order,
+            is_plain,
             phase: Phase::Idle,
             wish: Wish::Wanted,
-            refreshed: false,
-            failures: 0,
+            tries: Tries::default(),
             timer: None,
             past: Past::default(),
             count: None,
@@ -118,7 +128,7 @@ impl Entry {
 
     /// The position in the order of sending.
     pub(super) const fn turn(&self) -> Turn {
-        (self.failures, self.order)
+        (self.tries.failures, self.order)
     }
 
     pub(crate) fn is_subscribed(&self) -> bool {
@@ -145,8 +155,20 @@ impl Entry {
 
     #[inline]
     pub(super) fn close_gap(&mut self, channel: &ChannelName, outbox: &mut Outbox) {
-        if let Some(since) = self.past.lost_at.take() {
-            outbox.emit(Event::ContinuityLost { channel: channel.clone(), since });
+        if self.past.lost_at.is_some() {
+            self.report_gap(channel, outbox);
+        }
+    }
+
+    /// Something happens on a channel that was lost, unless it is still unknown whether anything was missed.
+    #[cold]
+    fn report_gap(&mut self, channel: &ChannelName, outbox: &mut Outbox) {
+        let reason = match &mut self.past.track {
+            None => Some(LossReason::NotRequested),
+            Some(track) => track.loss(),
+        };
+        if let Some(reason) = reason {
+            self.report_loss(channel, reason, None, outbox);
         }
     }
 
@@ -155,9 +177,11 @@ impl Entry {
         if self.past.was_subscribed {
             self.past.lost_at = self.past.lost_at.or(Some(now));
         }
+        if let Some(track) = &mut self.past.track {
+            track.leave();
+        }
         self.phase = Phase::Idle;
-        self.refreshed = false;
-        self.failures = 0;
+        self.tries = Tries::default();
         self.timer = None;
         self.count = None;
         self.vault.take().map_or(0, |mut vault| vault.stop_waiting())
@@ -165,8 +189,8 @@ impl Entry {
 
     /// The channel is no longer wanted, but the server's answer is still awaited: if it is wanted again, the past does
     /// not count.
-    pub(super) fn forget_past(&mut self) {
-        self.past = Past::default();
+    pub(super) fn forget_past(&mut self, recovery: Option<&Recovery>) {
+        self.past = Past { track: recovery.map(|options| Track::new(options).into()), ..Past::default() };
         self.count = None;
         if let Some(roster) = &mut self.roster {
             roster.forget();

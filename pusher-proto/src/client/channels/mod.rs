@@ -17,14 +17,16 @@
 mod answers;
 mod encrypted;
 mod entry;
+mod recovering;
 mod sending;
 mod strays;
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-pub(crate) use answers::Answered;
+pub(crate) use answers::{Answered, Success};
 pub(crate) use entry::Entry;
 use entry::{Failure, Phase, Wish};
 use foldhash::fast::FixedState;
@@ -36,12 +38,14 @@ use super::authorizations::{Authorizations, Job};
 use super::encryption::Key;
 use super::outbox::Outbox;
 use super::presence::Roster;
+use super::recovery::{Recovering, Track};
 use super::signin::UserStatus;
 use super::unanswered::Unanswered;
 use crate::config::{Options, Strictness};
 use crate::event::{ChannelEvent, Diagnostic, Event};
 use crate::excerpt::excerpt;
 use crate::wire::envelope::Envelope;
+use crate::wire::protocol::Protocol;
 use crate::wire::write;
 use crate::{AppKey, AuthPurpose, ChannelKind, ChannelName, Instant, SubscriptionError, Text};
 
@@ -50,15 +54,24 @@ pub(crate) struct Channels {
     options: Arc<Options>,
     seed: u64,
     table: IndexMap<ChannelName, Entry, FixedState>,
-    last_order: u64,
-    /// Channels whose wish may have changed.
-    dirty: Vec<ChannelName>,
+    wishes: Wishes,
     is_connected: bool,
     sending: Sending,
     timers: BTreeMap<(Instant, u64), ChannelName>,
     strays: Strays,
     /// Bytes of all events that wait for a newer key.
     held_bytes: usize,
+    /// Present if recovery is configured.
+    recovery: Option<Box<Recovering>>,
+}
+
+/// What the application has asked for.
+#[derive(Default)]
+struct Wishes {
+    /// How many channels it has subscribed to.
+    last_order: u64,
+    /// Channels whose wish may have changed.
+    dirty: Vec<ChannelName>,
 }
 
 /// The connection and the user that authorizations are for.
@@ -74,13 +87,13 @@ impl Channels {
         Self {
             seed,
             table: IndexMap::with_hasher(FixedState::with_seed(seed)),
-            last_order: 0,
-            dirty: Vec::new(),
+            wishes: Wishes::default(),
             is_connected: false,
             sending: Sending::new(&options, seed),
             timers: BTreeMap::new(),
             strays: Strays::default(),
             held_bytes: 0,
+            recovery: options.recovery.map(|options| Recovering::new(options).into()),
             options,
         }
     }
@@ -89,8 +102,10 @@ impl Channels {
         if let Some(entry) = self.table.get_mut(&channel) {
             entry.wish = Wish::Again;
         } else {
-            self.last_order += 1;
-            let mut entry = Entry::new(self.last_order);
+            self.wishes.last_order += 1;
+            let is_plain = self.recovery.is_none() && channel.kind() != ChannelKind::PrivateEncrypted;
+            let mut entry = Entry::new(self.wishes.last_order, is_plain);
+            self.track(&channel, &mut entry);
             if channel.kind() == ChannelKind::Presence {
                 entry.roster(self.seed);
             }
@@ -100,6 +115,9 @@ impl Channels {
     }
 
     pub(crate) fn unsubscribe(&mut self, channel: &ChannelName) {
+        if let Some(recovery) = &mut self.recovery {
+            recovery.imported.remove(channel);
+        }
         let Some(entry) = self.table.get_mut(channel) else { return };
         entry.wish = Wish::Unwanted;
         self.touch(channel.clone());
@@ -107,19 +125,25 @@ impl Channels {
 
     /// Starts and ends subscriptions as the application wishes. Returns whether a channel is no longer wanted.
     pub(crate) fn reconcile(&mut self, requests: &mut Authorizations, outbox: &mut Outbox) -> bool {
-        if self.dirty.is_empty() {
+        if self.wishes.dirty.is_empty() {
             return false;
         }
         let mut unwanted = false;
-        for channel in core::mem::take(&mut self.dirty) {
+        for channel in core::mem::take(&mut self.wishes.dirty) {
             unwanted |= !self.settle(&channel, requests, outbox);
         }
         unwanted
     }
 
     /// There is a connection: subscribes to everything that is wanted, in insertion order.
-    pub(crate) fn enter(&mut self, requests: &mut Authorizations, outbox: &mut Outbox) {
+    pub(crate) fn enter(&mut self, protocol: Protocol, requests: &mut Authorizations, outbox: &mut Outbox) {
         self.is_connected = true;
+        if let Some(recovery) = &mut self.recovery {
+            recovery.protocol = protocol;
+            if protocol == Protocol::V1 {
+                outbox.offer(Event::Diagnostic(Diagnostic::RecoveryUnsupported));
+            }
+        }
         let mut wanted: Vec<_> = self.table.iter().map(|(name, entry)| (entry.order, name.clone())).collect();
         wanted.sort_unstable();
         for (_, channel) in wanted {
@@ -134,6 +158,9 @@ impl Channels {
         self.timers.clear();
         self.strays.clear();
         self.held_bytes = 0;
+        if let Some(recovery) = &mut self.recovery {
+            recovery.leave();
+        }
         self.table.retain(|channel, entry| {
             if !entry.is_wanted() {
                 outbox.forget(channel);
@@ -162,9 +189,9 @@ impl Channels {
             outbox.offer(Event::Diagnostic(Diagnostic::NotSubscribed { channel, event }));
             return false;
         };
-        if name.kind() == ChannelKind::PrivateEncrypted {
+        if !entry.is_plain {
             let name = name.clone();
-            return self.handle_encrypted(&name, envelope, requests, now, outbox);
+            return self.handle_special(&name, envelope, requests, now, outbox);
         }
         entry.close_gap(name, outbox);
         let event = ChannelEvent::received(name.clone(), envelope);
@@ -216,6 +243,9 @@ impl Channels {
         self.strays.handle_sent(&channel, self.options.subscribe_timeout, now);
         let (text, has_auth) = (write::subscribe(&channel, auth.as_deref()), auth.is_some());
         entry.phase = Phase::Sent { number, auth };
+        if let Some(track) = &mut entry.past.track {
+            track.handle_sent();
+        }
         // A subscription that is sent again after a complaint does not get more time for its answer.
         if entry.timer.is_none() {
             self.arm(&channel, now + self.options.subscribe_timeout);
@@ -225,7 +255,8 @@ impl Channels {
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let timer = self.timers.first_key_value().map(|((at, _), _)| *at);
-        timer.into_iter().chain(self.sending.deadline()).min()
+        let resume = self.recovery.as_ref().and_then(|recovery| recovery.send_at);
+        timer.into_iter().chain(self.sending.deadline()).chain(resume).min()
     }
 
     pub(crate) fn get(&self, channel: &ChannelName) -> Option<(&ChannelName, &Entry)> {
@@ -237,8 +268,8 @@ impl Channels {
     }
 
     fn touch(&mut self, channel: ChannelName) {
-        if self.dirty.last() != Some(&channel) {
-            self.dirty.push(channel);
+        if self.wishes.dirty.last() != Some(&channel) {
+            self.wishes.dirty.push(channel);
         }
     }
 
@@ -279,7 +310,10 @@ impl Channels {
             // Servers may refuse to unsubscribe a pending subscription, or handle both in the wrong order, so wait for
             // the answer.
             Phase::Sent { .. } => {
-                entry.forget_past();
+                self.free_held(channel, Track::leave);
+                if let Some(entry) = self.table.get_mut(channel) {
+                    entry.forget_past(self.options.recovery.as_ref());
+                }
                 self.cancel_refresh(channel, requests, outbox);
                 return outbox.forget(channel);
             }
@@ -312,6 +346,9 @@ impl Channels {
             return self.fail(channel, Failure::Unsent, error, requests, outbox);
         }
         self.disarm(channel);
+        if let Some(protocol) = self.recovery.as_ref().map(|recovery| recovery.protocol) {
+            self.free_held(channel, |track| track.begin(protocol));
+        }
         let Some(entry) = self.table.get_mut(channel) else { return };
         self.sending.remove(entry.turn());
         if channel.kind().needs_auth() {
@@ -341,6 +378,7 @@ impl Channels {
     ) {
         self.disarm(channel);
         self.cancel_refresh(channel, requests, outbox);
+        self.free_held(channel, Track::handle_refused);
         let Some(entry) = self.table.get_mut(channel) else { return };
         if !entry.is_wanted() {
             return self.remove(channel, requests, outbox);
@@ -353,6 +391,7 @@ impl Channels {
     fn remove(&mut self, channel: &ChannelName, requests: &mut Authorizations, outbox: &mut Outbox) {
         self.disarm(channel);
         self.cancel_refresh(channel, requests, outbox);
+        self.free_held(channel, Track::leave);
         let Some(entry) = self.table.swap_remove(channel) else { return };
         self.strays.forget(channel);
         requests.cancel(Job::Channel(entry.order), outbox);

@@ -66,6 +66,11 @@ impl Sending {
         self.waiting.remove(&turn);
     }
 
+    /// Whether no subscription is waiting.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Whether an authorized subscription is waiting.
     pub(super) fn holds_authorization(&self) -> bool {
         self.waiting.values().any(|channel| channel.kind() != ChannelKind::Public)

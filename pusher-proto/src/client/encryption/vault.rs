@@ -34,7 +34,11 @@ pub(crate) struct Room {
 
 /// What happens to an event.
 pub(crate) enum Opened {
-    Event(Envelope),
+    Event {
+        opened: Envelope,
+        /// The frame that it came in.
+        sealed: Envelope,
+    },
     /// It waits for a newer key; `ask` is whether one must be requested. `dropped` had to make room.
     Held {
         ask: bool,
@@ -158,7 +162,7 @@ impl Vault {
 
     fn open(&self, envelope: Envelope, previous: Option<&Key>) -> Opened {
         match cipher::open(&envelope.data, [&self.key].into_iter().chain(previous)) {
-            Ok(text) => Opened::Event(envelope.with_text(&text)),
+            Ok(text) => Opened::Event { opened: envelope.with_text(&text), sealed: envelope },
             Err(error) => Opened::Failed(envelope, error),
         }
     }
