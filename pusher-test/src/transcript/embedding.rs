@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pusher_proto::{
     Action, AppKey, AuthError, AuthId, AuthResponse, ChannelName, Client, ClientEventName, CloseReason, Config, Data,
-    Endpoints, Frame, Instant, NetworkHint, SocketEpoch, TriggerError,
+    Endpoints, Frame, Instant, NetworkHint, Position, SocketEpoch, TriggerError,
 };
 
 /// An input of the core.
@@ -35,6 +35,8 @@ pub enum Input {
     Unsubscribe(ChannelName),
     /// [`Client::trigger`]
     Trigger(ChannelName, ClientEventName, Data),
+    /// [`Client::resume_from`]
+    ResumeFrom(ChannelName, Position),
     /// [`Client::signin`]
     Signin,
     /// [`Client::signout`]
@@ -74,6 +76,7 @@ impl Input {
             Self::Subscribe(channel) => client.subscribe(channel),
             Self::Unsubscribe(channel) => client.unsubscribe(&channel),
             Self::Trigger(channel, event, data) => return client.trigger(&channel, &event, &data, now),
+            Self::ResumeFrom(channel, position) => client.resume_from([(channel, position)]),
             Self::Signin => client.signin(),
             Self::Signout => client.signout(),
             Self::Switch(key, endpoints) => client.switch(key, endpoints),

@@ -4,10 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use pusher_proto::{AppKey, ChannelName, ClientEventName, CloseReason, Data, TransportError};
+use pusher_proto::{AppKey, ChannelName, ClientEventName, CloseReason, Data, Position, TransportError};
 
-use super::InvalidLine;
 use super::words::{self, Answer, WrittenEndpoint, duration};
+use super::{InvalidLine, v2};
 
 /// One input: a line that begins with `!`, `<` or `+`.
 ///
@@ -78,6 +78,10 @@ pub enum Call {
     Offline,
     /// `auth #N ANSWER`: the answer to the authorization request with this number.
     Auth(usize, Answer),
+    /// `resume_from CHANNEL STREAM:SERIAL`
+    ResumeFrom(ChannelName, Position),
+    /// `positions` prints how far each channel got.
+    Positions,
     /// `show CHANNEL` prints what the getters say about a channel.
     Show(ChannelName),
     /// `name` prints the name of the state of the connection.
@@ -241,6 +245,12 @@ impl FromStr for Call {
                 let number = number.filter(|number| *number > 0).ok_or_else(expected)?;
                 Self::Auth(number, answer.parse()?)
             }
+            "resume_from" => {
+                let expected = || InvalidLine::expected("resume_from CHANNEL STREAM:SERIAL");
+                let (channel, position) = rest.split_once(' ').ok_or_else(expected)?;
+                Self::ResumeFrom(words::channel(channel)?, v2::position(position)?)
+            }
+            "positions" => Self::Positions,
             "show" => Self::Show(words::channel(rest)?),
             "name" => Self::Name,
             _ => return Err(InvalidLine::new(format!("{text:?} is not a call"))),
@@ -262,6 +272,7 @@ impl FromStr for Received {
                 });
                 Self::Established(id.to_owned(), timeout.transpose()?)
             }
+            "v2" => Self::Text(v2::frame(rest)?),
             "skipped" => Self::Skipped(rest.parse().map_err(|_| InvalidLine::expected("skipped BYTES"))?),
             "part" => Self::Part,
             "ping" => Self::Ping,
@@ -344,6 +355,8 @@ impl fmt::Display for Call {
             Self::Online => f.write_str("online"),
             Self::Offline => f.write_str("offline"),
             Self::Auth(number, answer) => write!(f, "auth #{number} {answer}"),
+            Self::ResumeFrom(channel, position) => write!(f, "resume_from {} {position:?}", channel.as_str()),
+            Self::Positions => f.write_str("positions"),
             Self::Show(channel) => write!(f, "show {}", channel.as_str()),
             Self::Name => f.write_str("name"),
             Self::User => f.write_str("user"),

@@ -10,6 +10,7 @@ mod player;
 mod recording;
 mod setup;
 mod shrink;
+mod v2;
 mod words;
 
 use std::fmt;

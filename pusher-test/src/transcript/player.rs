@@ -43,12 +43,13 @@ impl Call {
             Self::Subscribe(channel) => Input::Subscribe(channel.clone()),
             Self::Unsubscribe(channel) => Input::Unsubscribe(channel.clone()),
             Self::Trigger(channel, event, data) => Input::Trigger(channel.clone(), event.clone(), data.clone()),
+            Self::ResumeFrom(channel, position) => Input::ResumeFrom(channel.clone(), position.clone()),
             Self::Signin => Input::Signin,
             Self::Signout => Input::Signout,
             Self::Switch(key, endpoint) => Input::Switch(key.clone(), endpoint.endpoint().clone().into()),
             Self::Online => Input::Network(NetworkHint::Online),
             Self::Offline => Input::Network(NetworkHint::Offline),
-            Self::Auth(..) | Self::Show(_) | Self::Name | Self::User => return None,
+            Self::Auth(..) | Self::Positions | Self::Show(_) | Self::Name | Self::User => return None,
         })
     }
 }
@@ -61,6 +62,13 @@ fn show(client: &Client, channel: &ChannelName) -> String {
     let me = channel.me().map(|me| me.id);
     let unknown = if members.is_some() && !channel.knows_members() { " known=false" } else { "" };
     format!("* subscribed={subscribed} count={count:?} members={members:?} me={me:?}{unknown}")
+}
+
+/// How far each channel got, in the order of names.
+fn positions(client: &Client) -> String {
+    let mut positions: Vec<_> = client.positions().map(|(channel, at)| format!(" {channel}={at:?}")).collect();
+    positions.sort();
+    format!("* positions{}", positions.concat())
 }
 
 /// An embedding that is being played, and what the numbers of a transcript refer to.
@@ -150,6 +158,7 @@ impl<'a, E: Embedding> Player<'a, E> {
                 self.handle(Input::Auth(id, answer.result()));
                 Ok(None)
             }
+            Call::Positions => Ok(Some(self.embedding.look(positions))),
             Call::Show(channel) => Ok(Some(self.embedding.look(|client| show(client, channel)))),
             Call::Name => Ok(Some(self.embedding.look(|client| format!("* {}", client.state_name())))),
             Call::User => Ok(Some(self.embedding.look(|client| format!("* {:?}", client.user())))),
@@ -158,6 +167,7 @@ impl<'a, E: Embedding> Player<'a, E> {
             | Call::Subscribe(_)
             | Call::Unsubscribe(_)
             | Call::Trigger(..)
+            | Call::ResumeFrom(..)
             | Call::Signin
             | Call::Signout
             | Call::Switch(..)

@@ -5,7 +5,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use pusher_proto::{
-    AuthError, AuthResponse, ChannelName, CloseFrame, CloseReason, ConfigBuilder, Endpoint, Strictness, TransportError,
+    AuthError, AuthResponse, ChannelName, CloseFrame, CloseReason, ConfigBuilder, Endpoint, Recovery, Strictness,
+    TransportError,
 };
 
 use super::InvalidLine;
@@ -244,8 +245,26 @@ pub(crate) fn option(builder: ConfigBuilder, name: &str, value: &str) -> Result<
         "client_version" => builder.client_version(value),
         "fatal_codes" => builder.fatal_codes(codes()?),
         "retry_codes" => builder.retry_codes(codes()?),
+        "recovery" => builder.recovery(recovery(value)?),
         _ => return Err(InvalidLine::new(format!("{name:?} is not an option"))),
     })
+}
+
+/// Reads `default`, or values such as `resume_timeout=5s held_messages=3`.
+fn recovery(text: &str) -> Result<Recovery, InvalidLine> {
+    let mut recovery = Recovery::default();
+    for word in text.split_whitespace().filter(|word| *word != "default") {
+        let (name, value) = word.split_once('=').ok_or_else(|| InvalidLine::expected("NAME=VALUE"))?;
+        let number = || value.parse().map_err(|_| InvalidLine::new(format!("{value:?} is not a number")));
+        recovery = match name {
+            "resume_timeout" => recovery.resume_timeout(duration(value)?),
+            "held_messages" => recovery.held_messages(number()?),
+            "held_bytes" => recovery.held_bytes(number()?),
+            "seen_window" => recovery.seen_window(number()?),
+            _ => return Err(InvalidLine::new(format!("{name:?} is not an option of recovery"))),
+        };
+    }
+    Ok(recovery)
 }
 
 /// Reads `250ms`, `1.5s`, `2m`, `8h`.

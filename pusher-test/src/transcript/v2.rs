@@ -1,0 +1,140 @@
+//! Short forms of Sockudo's frames in version 2 of the protocol.
+
+use pusher_proto::Position;
+use serde_json::{Value, json};
+
+use super::InvalidLine;
+
+/// Returns the frame that a short form stands for:
+///
+/// | Form | Frame |
+/// |---|---|
+/// | `established ID` | the greeting |
+/// | `succeeded CHANNEL [STREAM:SERIAL]` | the success of a subscription, with a position if recovery is on |
+/// | `message CHANNEL STREAM:SERIAL [JSON]` | the event `e`; its data is the number, if none is given |
+/// | `resumed CHANNEL=OUTCOME …` | the answer to a request to replay messages |
+/// | `failed CHANNEL CODE[:NEWEST]` | the failure of one channel, before the answer |
+/// | `error CODE MESSAGE` | an error |
+///
+/// An outcome is `N` (so many messages were replayed from memory), `N@STREAM:SERIAL` (the same, with the position after
+/// them), `cold:…` (the same from history), or the code of a failure.
+pub(crate) fn frame(text: &str) -> Result<String, InvalidLine> {
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let frame = match word {
+        "established" => {
+            let data = json!({ "socket_id": rest, "activity_timeout": 120 }).to_string();
+            json!({ "event": "sockudo:connection_established", "data": data, "message_id": "m" })
+        }
+        "succeeded" => {
+            let (channel, position) = rest.split_once(' ').map_or((rest, None), |(channel, at)| (channel, Some(at)));
+            let success = json!({
+                "event": "sockudo_internal:subscription_succeeded", "channel": channel, "data": "{}", "message_id": "m",
+            });
+            position.map_or(Ok(success.clone()), |at| Ok(with_position(success, &self::position(at)?)))?
+        }
+        "message" => {
+            let expected = || InvalidLine::expected("v2 message CHANNEL STREAM:SERIAL [JSON]");
+            let (channel, rest) = rest.split_once(' ').ok_or_else(expected)?;
+            let (at, data) = rest.split_once(' ').map_or((rest, None), |(at, data)| (at, Some(data)));
+            let at = position(at)?;
+            let data = data.map_or_else(|| Ok(json!(at.serial())), serde_json::from_str::<Value>);
+            let data = data.map_err(|error| InvalidLine::because(&error))?;
+            with_position(json!({ "event": "e", "channel": channel, "data": data, "message_id": "m" }), &at)
+        }
+        "resumed" => {
+            let (mut recovered, mut failed) = (Vec::new(), Vec::new());
+            for word in rest.split_whitespace() {
+                let (channel, outcome) =
+                    word.split_once('=').ok_or_else(|| InvalidLine::expected("v2 resumed CHANNEL=OUTCOME …"))?;
+                if outcome.starts_with(|c: char| c.is_ascii_digit()) || outcome.starts_with("cold:") {
+                    recovered.push(self::recovered(channel, outcome)?);
+                } else {
+                    failed.push(failure(channel, outcome)?);
+                }
+            }
+            let data = json!({ "recovered": recovered, "failed": failed }).to_string();
+            json!({ "event": "sockudo:resume_success", "data": data, "message_id": "m" })
+        }
+        "failed" => {
+            let (channel, code) =
+                rest.split_once(' ').ok_or_else(|| InvalidLine::expected("v2 failed CHANNEL CODE"))?;
+            let data = failure(channel, code)?.to_string();
+            json!({ "event": "sockudo:resume_failed", "channel": channel, "data": data, "message_id": "m" })
+        }
+        "error" => {
+            let (code, message) = rest.split_once(' ').unwrap_or((rest, ""));
+            let data = json!({ "code": number(code)?, "message": message });
+            json!({ "event": "sockudo:error", "data": data, "message_id": "m" })
+        }
+        _ => return Err(InvalidLine::new(format!("{word:?} is not a short form of a frame"))),
+    };
+    Ok(frame.to_string())
+}
+
+/// Reads `STREAM:SERIAL`.
+pub(crate) fn position(text: &str) -> Result<Position, InvalidLine> {
+    let (stream, serial) = text.rsplit_once(':').ok_or_else(|| InvalidLine::expected("STREAM:SERIAL"))?;
+    Position::new(stream, number(serial)?).ok_or_else(|| InvalidLine::new(format!("{stream:?} is not a stream")))
+}
+
+fn with_position(mut frame: Value, position: &Position) -> Value {
+    frame["stream_id"] = position.stream_id().into();
+    frame["serial"] = position.serial().into();
+    frame
+}
+
+fn recovered(channel: &str, outcome: &str) -> Result<Value, InvalidLine> {
+    let (source, outcome) = outcome.strip_prefix("cold:").map_or(("hot", outcome), |rest| ("cold", rest));
+    let (replayed, at) = outcome.split_once('@').map_or((outcome, None), |(replayed, at)| (replayed, Some(at)));
+    let position = at.map(position).transpose()?.map(|at| with_position(json!({ "last_message_id": "m" }), &at));
+    Ok(json!({ "channel": channel, "source": source, "replayed": number(replayed)?, "position": position }))
+}
+
+fn failure(channel: &str, code: &str) -> Result<Value, InvalidLine> {
+    let (code, newest) = code.split_once(':').map_or((code, None), |(code, newest)| (code, Some(newest)));
+    let newest = newest.map(number).transpose()?;
+    let stream = newest.map(|_| "same");
+    Ok(json!({
+        "channel": channel, "code": code, "reason": "for people", "expected_stream_id": stream,
+        "current_stream_id": stream, "oldest_available_serial": newest, "newest_available_serial": newest,
+    }))
+}
+
+fn number(text: &str) -> Result<u64, InvalidLine> {
+    text.parse().map_err(|_| InvalidLine::new(format!("{text:?} is not a number")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_forms_are_the_frames_of_the_server() {
+        let table = [
+            ("message a s:3", r#"{"channel":"a","data":3,"event":"e","message_id":"m","serial":3,"stream_id":"s"}"#),
+            (
+                "resumed a=cold:2@s:4 b=stream_reset",
+                concat!(
+                    r#"{"data":"{\"failed\":[{\"channel\":\"b\",\"code\":\"stream_reset\",\"current_stream_id\":null,"#,
+                    r#"\"expected_stream_id\":null,\"newest_available_serial\":null,\"oldest_available_serial\":null,"#,
+                    r#"\"reason\":\"for people\"}],\"recovered\":[{\"channel\":\"a\",\"position\":{\"last_message_id\":\"m\","#,
+                    r#"\"serial\":4,\"stream_id\":\"s\"},\"replayed\":2,\"source\":\"cold\"}]}","#,
+                    r#""event":"sockudo:resume_success","message_id":"m"}"#,
+                ),
+            ),
+        ];
+        for (form, expected) in table {
+            let frame: Value = serde_json::from_str(&frame(form).unwrap()).unwrap();
+            // As values, because whether maps are sorted depends on a feature of serde_json.
+            let expected: Value = serde_json::from_str(expected).unwrap();
+            let inner = |value: &Value| value["data"].as_str().map(|data| serde_json::from_str::<Value>(data).unwrap());
+            assert_eq!(
+                (inner(&frame), &frame["event"], &frame["serial"]),
+                (inner(&expected), &expected["event"], &expected["serial"])
+            );
+        }
+        for wrong in ["", "message", "message a", "message a s", "resumed a", "error x", "failed a", "greeting 1.1"] {
+            assert!(frame(wrong).is_err(), "{wrong}");
+        }
+    }
+}
