@@ -5,6 +5,7 @@
 
 mod frames;
 mod recorded;
+mod recorded_v2;
 mod rules;
 
 use std::fs;
@@ -18,7 +19,8 @@ use pusher_test::transcript::Transcript;
 fn main() -> ExitCode {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance");
     let transcripts = files(&folder.join("transcripts"), "txt");
-    if std::env::var_os("BLESS").is_some() {
+    let is_blessed = std::env::var_os("BLESS").is_some();
+    if is_blessed {
         transcripts.iter().for_each(|path| bless(path));
     }
     let mut trials: Vec<_> = transcripts.iter().flat_map(|path| play(path)).collect();
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
     trials.push(rules::hidden());
     trials.extend(frames::trials(&folder.join("vectors/frames")));
     trials.extend(recorded::trials(&folder.join("vectors/frames")));
+    trials.extend(recorded_v2::trials(&folder.join("vectors/v2"), is_blessed));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 

@@ -10,6 +10,7 @@ use crate::wire::envelope::Envelope;
 use crate::wire::message::Message;
 use crate::wire::protocol::Protocol;
 use crate::wire::read::Established;
+use crate::wire::resume::FailureCode;
 use crate::wire::{names, resume, v2};
 use crate::{ConnectionError, Instant, ProtocolError, ServerError, Text};
 
@@ -174,11 +175,9 @@ impl Client {
         if channel.is_none() {
             self.connection.note_error(error, now);
         }
-        let Self { channels, authorizations, outbox, .. } = self;
-        if let Some(code) = resume::refusal(error).filter(|_| channel.is_none()) {
-            // This is an answer like any other, not an error.
-            if channels.handle_resume_refused(code, authorizations, now, outbox) {
-                return;
+        if self.connection.protocol() == Some(Protocol::V2) && channel.is_none() {
+            if let Some(code) = resume::refusal(error) {
+                return self.handle_resume_refused(code, error, now);
             }
         }
         let triggered_lately = self.client_events.sent_lately(now);
@@ -215,6 +214,15 @@ impl Client {
                 self.blame(asked.map(|asked| (asked, error.clone())));
             }
             Complaint::Channel(_) | Complaint::Pace | Complaint::Something | Complaint::Other => report(),
+        }
+    }
+
+    /// An error about a request to replay messages is an answer like any other. It has the same code as a complaint about
+    /// the pace, which it is not, even if it comes too late.
+    fn handle_resume_refused(&mut self, code: FailureCode, error: &ServerError, now: Instant) {
+        let Self { channels, authorizations, outbox, .. } = self;
+        if !channels.handle_resume_refused(code, authorizations, now, outbox) {
+            outbox.offer(Event::ConnectionError(ConnectionError::Server(error.clone())));
         }
     }
 

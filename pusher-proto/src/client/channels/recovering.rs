@@ -111,8 +111,9 @@ impl Channels {
         let (Some(recovery), Some(entry)) = (&mut self.recovery, self.table.get_mut(channel)) else { return };
         let Some(track) = &mut entry.past.track else { return };
         // The success of a pattern has the position of a stream that no message belongs to.
-        let success = success.filter(|_| !channel.contains('*'));
-        match track.handle_success(success) {
+        let verdict =
+            if channel.contains('*') { Verdict::Lost(LossReason::NoPosition) } else { track.handle_success(success) };
+        match verdict {
             Verdict::Same => self.recover(channel, (0, RecoverySource::Equal), requests, now, outbox),
             Verdict::Ask => recovery.add(channel.clone(), now),
             Verdict::Lost(reason) => self.lose(channel, reason, None, requests, now, outbox),
