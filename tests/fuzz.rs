@@ -91,11 +91,12 @@ fn mixture(corpus: &[Vec<u8>], rng: &mut fastrand::Rng) -> Vec<u8> {
 
 type Body = fn(&[u8]);
 
-const BODIES: [(&str, Body); 9] = [
+const BODIES: [(&str, Body); 10] = [
     ("auth", pusher_fuzz::auth),
     ("envelope", pusher_fuzz::envelope),
     ("frames", pusher_fuzz::frames),
     ("pair", pusher_fuzz::pair),
+    ("resume", pusher_fuzz::resume),
     ("secretbox", pusher_fuzz::secretbox),
     ("server", pusher_fuzz::server),
     ("session", pusher_fuzz::session),

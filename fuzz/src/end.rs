@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use pusher_proto::signing::MasterKey;
 use pusher_proto::{
-    Action, AuthId, AuthRequest, AuthResponse, AuthSubject, ChannelName, Client, CloseReason, Config, Endpoint, Event,
-    Frame, Instant, SocketEpoch,
+    Action, AuthId, AuthRequest, AuthResponse, AuthSubject, ChannelName, Client, CloseReason, Config, ConfigBuilder,
+    Endpoint, Event, Frame, Instant, Recovery, SocketEpoch,
 };
 
 pub(crate) struct End {
@@ -25,9 +25,15 @@ pub(crate) const CHANNELS: [&str; 5] = ["chat", "private-a", "presence-b", "priv
 
 impl End {
     pub(crate) fn new() -> Self {
-        let config = Config::builder("key", Endpoint::host("h").tls(false))
-            .max_pending_events(MAX_PENDING)
-            .presence_by_signin(true);
+        Self::with(Config::builder("key", Endpoint::host("h").tls(false)))
+    }
+
+    pub(crate) fn with_recovery() -> Self {
+        Self::with(Config::builder("key", Endpoint::host("h").tls(false)).recovery(Recovery::default()))
+    }
+
+    fn with(config: ConfigBuilder) -> Self {
+        let config = config.max_pending_events(MAX_PENDING).presence_by_signin(true);
         let client = Client::new(config.build().expect("a configuration"), 1);
         let (now, socket) = (Instant::ZERO, SocketEpoch::default());
         Self { client, now, socket, auths: vec![], events: vec![], is_open: false, is_lost: false }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use pusher_driver::{ChannelInfo, UserInfo};
-use pusher_proto::{ConnectionState, Instant, SocketId, Stats, Text};
+use pusher_proto::{ChannelName, ConnectionState, Instant, Position, SocketId, Stats, Text};
 
 use super::Client;
 
@@ -109,6 +109,42 @@ impl Client {
     #[must_use]
     pub fn user(&self) -> Option<UserInfo> {
         self.0.user()
+    }
+
+    /// Returns how far each channel got, for [`resume_from`](Self::resume_from) of another client: the position of its last
+    /// event, on servers that number their messages, and only with [`Recovery`](pusher_proto::Recovery).
+    ///
+    /// Events that still wait in a mailbox count. To miss none of them in another process, call it when you have handled
+    /// every event, for example after `shutdown`, when all streams have ended.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) {
+    /// for (channel, position) in client.positions() {
+    ///     println!("{channel} {} {}", position.stream_id(), position.serial());
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn positions(&self) -> Vec<(ChannelName, Position)> {
+        self.0.positions()
+    }
+
+    /// Continues where another client has stopped, such as one of an earlier process: the first subscription to each of
+    /// these channels asks the server for what followed. It has an effect with [`Recovery`](pusher_proto::Recovery), and for
+    /// channels that are not subscribed yet.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client, stored: Vec<(pusher_proto::ChannelName, pusher_proto::Position)>) {
+    /// client.resume_from(stored);
+    /// client.connect();
+    /// # }
+    /// ```
+    pub fn resume_from(&self, positions: impl IntoIterator<Item = (ChannelName, Position)>) {
+        self.0.resume_from(positions);
     }
 
     /// Returns the users on the signed-in user's watchlist who are online, as last known.

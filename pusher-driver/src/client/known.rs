@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use pusher_proto::{ChannelName, ConnectionState, Data, Instant, SocketId, Stats, Text};
+use pusher_proto::{ChannelName, ConnectionState, Data, Instant, Position, SocketId, Stats, Text};
 
 use super::Client;
 use crate::shared::Life;
@@ -134,6 +134,44 @@ impl Client {
     pub fn user(&self) -> Option<UserInfo> {
         let state = self.handle.0.lock();
         state.core.user().map(UserInfo::from)
+    }
+
+    /// Returns how far each channel got, for [`resume_from`](Self::resume_from) of another client: the position of its last
+    /// event, on servers that number their messages, and only with [`Recovery`](pusher_proto::Recovery).
+    ///
+    /// Events that still wait in a mailbox count. To miss none of them in another process, call it when you have handled
+    /// every event, for example after `shutdown`, when all streams have ended.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client) {
+    /// for (channel, position) in client.positions() {
+    ///     println!("{channel} {} {}", position.stream_id(), position.serial());
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn positions(&self) -> Vec<(ChannelName, Position)> {
+        let state = self.handle.0.lock();
+        state.core.positions().map(|(channel, position)| (channel.clone(), position.clone())).collect()
+    }
+
+    /// Continues where another client has stopped, such as one of an earlier process: the first subscription to each of
+    /// these channels asks the server for what followed. It has an effect with [`Recovery`](pusher_proto::Recovery), and for
+    /// channels that are not subscribed yet.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_driver::Client, stored: Vec<(pusher_proto::ChannelName, pusher_proto::Position)>) {
+    /// client.resume_from(stored);
+    /// client.connect();
+    /// # }
+    /// ```
+    pub fn resume_from(&self, positions: impl IntoIterator<Item = (ChannelName, Position)>) {
+        let positions: Vec<_> = positions.into_iter().collect();
+        self.handle.0.lock().core.resume_from(positions);
     }
 
     /// Returns the users on the signed-in user's watchlist who are online, as last known.

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use pusher_proto::{
-    Action, ConnectionError, ConnectionState, Diagnostic, Event, Instant, LossReason, Member, Presence, SigninError,
-    SubscriptionError, with_causes,
+    Action, ChannelEvent, ConnectionError, ConnectionState, Diagnostic, Event, Instant, LossReason, Member, Presence,
+    SigninError, SubscriptionError, with_causes,
 };
 
 /// Returns the line of an action, or `None` for a wake-up, which transcripts leave out. A retry that the action announces is
@@ -41,16 +41,7 @@ fn event(event: &Event, now: Instant) -> String {
         Event::StateChanged { current, .. } => state(current, now),
         Event::Unavailable => "unavailable".into(),
         Event::ConnectionError(error) => format!("error {}", connection_error(error)),
-        Event::Channel(event) => {
-            let mut line = format!("event {} {} {}", event.channel(), event.event(), data(event.data().raw()));
-            if let Some(user_id) = event.user_id() {
-                let _ = write!(line, " by {user_id}");
-            }
-            if event.is_replayed() {
-                line.push_str(" replayed");
-            }
-            line
-        }
+        Event::Channel(event) => channel_event(event),
         Event::Connection(event) => format!("event - {} {}", event.event(), data(event.data().raw())),
         Event::SubscriptionSucceeded { channel, again, presence } => {
             let again = if *again { " again" } else { "" };
@@ -93,6 +84,17 @@ fn event(event: &Event, now: Instant) -> String {
         Event::Diagnostic(diagnostic) => format!("diagnostic {diagnostic}"),
         other => format!("{other:?}"),
     }
+}
+
+fn channel_event(event: &ChannelEvent) -> String {
+    let mut line = format!("event {} {} {}", event.channel(), event.event(), data(event.data().raw()));
+    if let Some(user_id) = event.user_id() {
+        let _ = write!(line, " by {user_id}");
+    }
+    if event.is_replayed() {
+        line.push_str(" replayed");
+    }
+    line
 }
 
 /// Why nothing can be proven; nothing without recovery.
