@@ -88,3 +88,25 @@ pub(crate) const MAX_REQUEST_LEN: usize = 32 * 1_024;
 
 /// Bytes of events that all channels together may hold back.
 const MAX_ALL_HELD_BYTES: usize = 64 * 1_024 * 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_may_hold_what_the_others_leave_of_64_mib() {
+        let mut recovering = Recovering::new(Recovery::default().held_bytes(40 << 20));
+        assert_eq!(recovering.room(0, 4_096).bytes, 40 << 20);
+        recovering.held_bytes = 50 << 20;
+        assert_eq!(recovering.room(0, 4_096).bytes, 14 << 20);
+        assert_eq!(recovering.room(10 << 20, 4_096).bytes, 24 << 20);
+        recovering.held_bytes = 65 << 20;
+        assert_eq!(recovering.room(0, 4_096).bytes, 0);
+    }
+
+    #[test]
+    fn a_channel_holds_no_more_events_than_may_wait_to_be_polled() {
+        let recovering = Recovering::new(Recovery::default());
+        assert_eq!((recovering.room(0, 4_096).messages, recovering.room(0, 10).messages), (1_000, 10));
+    }
+}
