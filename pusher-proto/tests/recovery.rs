@@ -1,5 +1,6 @@
 //! Recovery against a model of a server that numbers its messages, replays some of them, and breaks at any point: each
 //! message is emitted at most once and in order, and what is missing is covered by a loss.
+#![cfg(test)]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
