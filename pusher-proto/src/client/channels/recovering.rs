@@ -322,7 +322,8 @@ impl Entry {
         sealed: Option<&Envelope>,
         outbox: &mut Outbox,
     ) {
-        if let Some(track) = &mut self.past.track {
+        // In version 1, fields of these names are not the protocol's.
+        if let Some(track) = self.past.track.as_mut().filter(|track| track.protocol() == Protocol::V2) {
             if let Some(stamp) = Stamp::read(sealed.unwrap_or(&envelope)) {
                 if track.is_repeated(&stamp) {
                     return;
