@@ -15,7 +15,7 @@ pub trait HandleExt {
 }
 
 /// Blocks this thread until there is a result, for at most `limit` in the time of the clock. `poll` is called at least
-/// once. Returns nothing if there is no result in time.
+/// once. Returns `None` when the limit has passed.
 pub fn wait<T>(
     clock: &dyn Clock,
     limit: Option<Duration>,

@@ -146,11 +146,7 @@ macro_rules! receive {
             /// # }
             /// ```
             pub fn recv(&mut self) -> Option<$item> {
-                match self.try_recv() {
-                    Ok(item) => Some(item),
-                    Err(TryRecvError::Disconnected) => None,
-                    Err(TryRecvError::Empty) => self.wait(None).flatten(),
-                }
+                self.wait(None).flatten()
             }
 
             /// Waits for the next item, for at most `limit`.
@@ -175,13 +171,7 @@ macro_rules! receive {
             /// # }
             /// ```
             pub fn recv_timeout(&mut self, limit: Duration) -> Result<$item, RecvTimeoutError> {
-                match self.try_recv() {
-                    Ok(item) => Ok(item),
-                    Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
-                    Err(TryRecvError::Empty) => {
-                        self.wait(Some(limit)).ok_or(RecvTimeoutError::Timeout)?.ok_or(RecvTimeoutError::Disconnected)
-                    }
-                }
+                self.wait(Some(limit)).ok_or(RecvTimeoutError::Timeout)?.ok_or(RecvTimeoutError::Disconnected)
             }
 
             /// Takes an item that is already available.
@@ -201,13 +191,22 @@ macro_rules! receive {
             /// # }
             /// ```
             pub fn try_recv(&mut self) -> Result<$item, TryRecvError> {
+                self.ready().ok_or(TryRecvError::Empty)?.ok_or(TryRecvError::Disconnected)
+            }
+
+            /// The next item, or the end, if it is there already.
+            fn ready(&mut self) -> Option<Option<$item>> {
                 match $poll(self, &mut Context::from_waker(Waker::noop())) {
-                    Poll::Ready(item) => item.ok_or(TryRecvError::Disconnected),
-                    Poll::Pending => Err(TryRecvError::Empty),
+                    Poll::Ready(item) => Some(item),
+                    Poll::Pending => None,
                 }
             }
 
             fn wait(&mut self, limit: Option<Duration>) -> Option<Option<$item>> {
+                // Usually there is no need to wait, and then none for a clock.
+                if let Some(item) = self.ready() {
+                    return Some(item);
+                }
                 let clock = $clock(self);
                 wait(&*clock, limit, |context| $poll(self, context))
             }
