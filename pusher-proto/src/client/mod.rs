@@ -17,6 +17,7 @@ mod presence;
 mod queries;
 mod recovery;
 mod retry;
+mod room;
 mod signin;
 mod sleep;
 mod stats;

@@ -2,8 +2,9 @@
 
 use super::{Channels, Entry};
 use crate::client::authorizations::{Authorizations, Job, Outcome};
-use crate::client::encryption::{Key, Opened, Room, Vault};
+use crate::client::encryption::{Key, Opened, Vault};
 use crate::client::outbox::{MAX_HELD_BYTES, Outbox};
+use crate::client::room::Room;
 use crate::event::{Diagnostic, Event};
 use crate::excerpt::excerpt;
 use crate::wire::envelope::Envelope;
@@ -34,11 +35,9 @@ impl Channels {
             return true;
         };
         let before = vault.held_bytes();
-        let room = Room {
-            // All of them are emitted at once when the key comes.
-            events: self.options.held_encrypted_events.min(self.options.max_pending_events),
-            bytes: MAX_HELD_BYTES.min(MAX_ALL_HELD_BYTES - (self.held_bytes - before)),
-        };
+        // All of them are emitted at once when the key comes.
+        let events = self.options.held_encrypted_events.min(self.options.max_pending_events);
+        let room = Room::new(events, MAX_HELD_BYTES, self.held_bytes, before);
         let opened = vault.receive(envelope, room, now);
         self.held_bytes = self.held_bytes - before + vault.held_bytes();
         if matches!(opened, Opened::Held { ask: true, .. }) {
@@ -114,7 +113,3 @@ fn deliver(entry: &mut Entry, channel: &ChannelName, opened: Opened, outbox: &mu
     let (channel, event) = (channel.clone(), envelope.event().into());
     outbox.offer(Event::DecryptionError { channel, event, error });
 }
-
-/// Bytes of events that may wait for a newer key on all channels together, since a server can make all channels wait at
-/// once.
-const MAX_ALL_HELD_BYTES: usize = 64 * 1_024 * 1_024;

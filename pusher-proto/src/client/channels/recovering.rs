@@ -64,7 +64,7 @@ impl Channels {
         }
     }
 
-    /// Returns the event if it is not held back, and whether that is because there is no room.
+    /// Returns the event if it is not held back, and whether that is because it does not fit.
     fn hold(&mut self, channel: &ChannelName, envelope: Envelope) -> Option<(Envelope, bool)> {
         let (Some(recovery), Some(entry)) = (&mut self.recovery, self.table.get_mut(channel)) else {
             return Some((envelope, false));
@@ -251,11 +251,9 @@ impl Channels {
         outbox: &mut Outbox,
     ) {
         self.disarm(channel);
-        let (Some(recovery), Some(entry)) = (&mut self.recovery, self.table.get_mut(channel)) else { return };
-        let Some(track) = &mut entry.past.track else { return };
-        recovery.held_bytes -= track.held_bytes();
-        let (held, is_proven) = (track.recover(), !track.is_interleaved());
-        if entry.past.lost_at.take().is_some() {
+        let release = |track: &mut Track| (track.recover(), !track.is_interleaved());
+        let Some((held, is_proven)) = self.free_held(channel, release) else { return };
+        if self.table.get_mut(channel).is_some_and(|entry| entry.past.lost_at.take().is_some()) {
             outbox.emit(Event::Recovered { channel: channel.clone(), replayed, source, is_proven });
         }
         for envelope in held {
@@ -274,11 +272,10 @@ impl Channels {
         outbox: &mut Outbox,
     ) {
         self.disarm_answer(channel);
-        let (Some(recovery), Some(entry)) = (&mut self.recovery, self.table.get_mut(channel)) else { return };
-        let Some(track) = &mut entry.past.track else { return };
-        recovery.held_bytes -= track.held_bytes();
-        let held = track.lose();
-        entry.report_loss(channel, reason, missed, outbox);
+        let Some(held) = self.free_held(channel, Track::lose) else { return };
+        if let Some(entry) = self.table.get_mut(channel) {
+            entry.report_loss(channel, reason, missed, outbox);
+        }
         for envelope in held {
             self.pass_on(channel, envelope, requests, now, outbox);
         }
@@ -303,13 +300,14 @@ impl Channels {
         }
     }
 
-    /// Events that a channel holds back are no longer needed.
-    pub(super) fn free_held(&mut self, channel: &ChannelName, change: impl FnOnce(&mut Track)) {
-        let (Some(recovery), Some(entry)) = (&mut self.recovery, self.table.get_mut(channel)) else { return };
-        let Some(track) = &mut entry.past.track else { return };
+    /// Changes a track so that the channel holds back less than before, and counts that.
+    pub(super) fn free_held<T>(&mut self, channel: &ChannelName, change: impl FnOnce(&mut Track) -> T) -> Option<T> {
+        let recovery = self.recovery.as_mut()?;
+        let track = self.table.get_mut(channel)?.past.track.as_mut()?;
         let before = track.held_bytes();
-        change(track);
+        let result = change(track);
         recovery.held_bytes -= before - track.held_bytes();
+        Some(result)
     }
 }
 

@@ -5,4 +5,4 @@ mod cipher;
 mod vault;
 
 pub(crate) use cipher::Key;
-pub(crate) use vault::{Opened, Room, Vault};
+pub(crate) use vault::{Opened, Vault};

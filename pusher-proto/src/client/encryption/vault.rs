@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::cipher::{self, Key};
+use crate::client::room::Room;
 use crate::wire::envelope::Envelope;
 use crate::{AuthError, DecryptionError, Instant};
 
@@ -23,13 +24,6 @@ pub(crate) struct Vault {
     /// When a newer key was requested, and how long to wait before the next request.
     asked_at: Option<Instant>,
     gap: Duration,
-}
-
-/// How many events and bytes may wait for a key.
-#[derive(Clone, Copy)]
-pub(crate) struct Room {
-    pub(crate) events: usize,
-    pub(crate) bytes: usize,
 }
 
 /// What happens to an event.

@@ -5,6 +5,7 @@ use core::mem::size_of;
 use core::ops::RangeInclusive;
 
 use crate::Position;
+use crate::client::room::Room;
 use crate::wire::envelope::Envelope;
 use crate::wire::resume::Stamp;
 
@@ -28,22 +29,15 @@ pub(super) enum Stage {
     Answer,
 }
 
-/// How many events and bytes a channel may hold back.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Room {
-    pub(crate) messages: usize,
-    pub(crate) bytes: usize,
-}
-
 impl Gate {
     pub(super) const fn new() -> Self {
         Self { stage: Stage::Success, success: None, held: Vec::new(), bytes: 0 }
     }
 
-    /// Keeps an event in its own buffer, or returns it if there is no room. Returns how many bytes it takes.
+    /// Keeps an event in its own buffer and returns how many bytes it takes, or returns the event if it does not fit.
     pub(super) fn hold(&mut self, envelope: Envelope, room: Room) -> Result<usize, Envelope> {
         let len = envelope.len() + size_of::<Envelope>();
-        if self.held.len() >= room.messages || len > room.bytes.saturating_sub(self.bytes) {
+        if self.held.len() >= room.events || len > room.bytes.saturating_sub(self.bytes) {
             return Err(envelope);
         }
         // What arrives before the request cannot be part of its answer.
@@ -111,7 +105,7 @@ mod tests {
         Envelope::read(format!(r#"{{"event":"{event}","channel":"c"{position}}}"#).into()).unwrap()
     }
 
-    const ROOM: Room = Room { messages: 10, bytes: 10_000 };
+    const ROOM: Room = Room { events: 10, bytes: 10_000 };
 
     #[test]
     fn brings_live_and_replayed_events_into_the_order_of_sending() {
@@ -140,10 +134,10 @@ mod tests {
             let count = (0..100).take_while(|_| gate.hold(envelope("a1"), room).is_ok()).count();
             (count, gate.bytes())
         };
-        assert_eq!(held(Room { messages: 3, bytes: 10_000 }), (3, 3 * len));
-        assert_eq!(held(Room { messages: 100, bytes: 5 * len }), (5, 5 * len));
-        assert_eq!(held(Room { messages: 100, bytes: 5 * len - 1 }), (4, 4 * len));
-        assert_eq!(held(Room { messages: 100, bytes: 0 }), (0, 0));
+        assert_eq!(held(Room { events: 3, bytes: 10_000 }), (3, 3 * len));
+        assert_eq!(held(Room { events: 100, bytes: 5 * len }), (5, 5 * len));
+        assert_eq!(held(Room { events: 100, bytes: 5 * len - 1 }), (4, 4 * len));
+        assert_eq!(held(Room { events: 100, bytes: 0 }), (0, 0));
     }
 
     #[test]

@@ -22,9 +22,9 @@ mod track;
 use alloc::collections::{BTreeMap, VecDeque};
 use core::time::Duration;
 
-pub(crate) use gate::Room;
 pub(crate) use track::{Track, Verdict};
 
+use super::room::Room;
 use crate::wire::protocol::Protocol;
 use crate::{ChannelName, Instant, Position, Recovery};
 
@@ -70,12 +70,9 @@ impl Recovering {
 
     /// How much a channel may hold that holds this many bytes.
     pub(crate) fn room(&self, held_bytes: usize, max_events: usize) -> Room {
-        let others = self.held_bytes - held_bytes;
-        Room {
-            // All of them are emitted at once.
-            messages: self.options.held_messages.min(max_events),
-            bytes: self.options.held_bytes.min(MAX_ALL_HELD_BYTES.saturating_sub(others)),
-        }
+        // All of them are emitted at once.
+        let events = self.options.held_messages.min(max_events);
+        Room::new(events, self.options.held_bytes, self.held_bytes, held_bytes)
     }
 }
 
@@ -85,9 +82,6 @@ const COLLECTION: Duration = Duration::from_millis(50);
 /// Length after which a request is complete, in bytes; further channels are in the next one. Sockudo accepts messages of
 /// 64 KiB by default.
 pub(crate) const MAX_REQUEST_LEN: usize = 32 * 1_024;
-
-/// Bytes of events that all channels together may hold back.
-const MAX_ALL_HELD_BYTES: usize = 64 * 1_024 * 1_024;
 
 #[cfg(test)]
 mod tests {
@@ -107,6 +101,6 @@ mod tests {
     #[test]
     fn a_channel_holds_no_more_events_than_may_wait_to_be_polled() {
         let recovering = Recovering::new(Recovery::default());
-        assert_eq!((recovering.room(0, 4_096).messages, recovering.room(0, 10).messages), (1_000, 10));
+        assert_eq!((recovering.room(0, 4_096).events, recovering.room(0, 10).events), (1_000, 10));
     }
 }

@@ -2,8 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::gate::{Gate, Room, Stage};
+use super::gate::{Gate, Stage};
 use super::seen::Seen;
+use crate::client::room::Room;
 use crate::event::LossReason;
 use crate::wire::envelope::Envelope;
 use crate::wire::protocol::Protocol;
@@ -95,7 +96,7 @@ impl Track {
         self.gate.is_some()
     }
 
-    /// Holds an event back, or returns it if there is no room. Returns how many bytes it takes.
+    /// Holds an event back and returns how many bytes it takes, or returns the event if it does not fit.
     pub(crate) fn hold(&mut self, envelope: Envelope, room: Room) -> Result<usize, Envelope> {
         match &mut self.gate {
             Some(gate) => gate.hold(envelope, room),
