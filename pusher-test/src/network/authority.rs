@@ -43,7 +43,7 @@ pub struct Authority {
     pub user_data: Text,
     /// How long it takes to answer, in addition to the network's latency.
     pub delay: Duration,
-    /// The error that it returns instead of signing. In-memory clients ask by HTTP: for them, `Timeout` is no answer, `Http` is
+    /// The error that it returns instead of signing. In-memory clients ask by HTTP: for them, `Timeout` is silence, `Http` is
     /// this status, `Network` is an unreachable backend, and every other error is the status 500.
     pub refusal: Option<AuthError>,
     /// Whether it fails again and again.

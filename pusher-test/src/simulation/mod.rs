@@ -213,7 +213,7 @@ impl Simulation {
         let mut main = pin!(future);
         let waker = tasks.main();
         let start = self.time.now();
-        let (mut last, mut polls) = (start, 0_u32);
+        let mut polls = Polls { at: start, count: 0 };
         loop {
             tasks.adopt(self.spawned.take());
             tasks.adopt(self.time.spawned());
@@ -226,10 +226,7 @@ impl Simulation {
                 Some(task) => tasks.poll(task),
                 None => self.pass_time(start),
             }
-            let now = self.time.now();
-            polls = if now == last { polls + 1 } else { 0 };
-            last = now;
-            assert!(polls < MAX_POLLS, "{MAX_POLLS} polls at {:?}: a task wakes itself again and again", now.elapsed());
+            polls.count(self.time.now());
         }
     }
 
@@ -238,18 +235,13 @@ impl Simulation {
     pub(crate) fn advance(&self, start: Instant) {
         let mut tasks = self.tasks.borrow_mut();
         tasks.adopt(self.time.spawned());
-        let mut polls = 0_u32;
+        let mut polls = Polls { at: self.time.now(), count: 0 };
         while let Some(task) = tasks.next_ready() {
             tasks.poll(task);
             tasks.adopt(self.time.spawned());
-            polls += 1;
-            assert!(
-                polls < MAX_POLLS,
-                "{MAX_POLLS} polls at {:?}: a task wakes itself again and again",
-                self.network.now()
-            );
+            polls.count(self.time.now());
         }
-        if polls == 0 {
+        if polls.count == 0 {
             self.pass_time(start);
         }
     }
@@ -289,6 +281,29 @@ impl Drop for Simulation {
 impl fmt::Debug for Simulation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Simulation").field("now", &self.network.now()).finish_non_exhaustive()
+    }
+}
+
+/// Polls without time passing.
+struct Polls {
+    at: Instant,
+    count: u32,
+}
+
+impl Polls {
+    /// Counts one.
+    ///
+    /// # Panics
+    ///
+    /// If there are too many.
+    fn count(&mut self, now: Instant) {
+        self.count = if now == self.at { self.count + 1 } else { 0 };
+        self.at = now;
+        assert!(
+            self.count < MAX_POLLS,
+            "{MAX_POLLS} polls at {:?}: a task wakes itself again and again",
+            now.elapsed()
+        );
     }
 }
 

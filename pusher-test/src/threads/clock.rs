@@ -44,7 +44,7 @@ struct Wait {
     /// Whether its thread runs: it was woken, and has not looked yet or is looking.
     is_running: bool,
     is_woken: bool,
-    /// For a condition that wakes nobody when it becomes true: the news that it has seen.
+    /// For a condition, which does not wake its thread when it becomes true: the news that it has seen.
     seen: Option<u64>,
 }
 
@@ -123,7 +123,7 @@ impl Waits {
                 state.end = Some(format!(
                     "time stands still: {running} of {} threads neither wait for a client nor end; a thread that waits for \
                      another one must use JoinHandle::join or Threads::wait_until",
-                    running + state.waits.len()
+                    running + state.waits.values().filter(|wait| !wait.is_running).count()
                 ));
                 self.changed.notify_all();
             }
@@ -288,6 +288,7 @@ pub(super) fn join_in(waits: &Arc<Waits>) {
 /// This thread counts already. Returns whether it did not know that.
 pub(super) fn adopt(waits: &Arc<Waits>) -> bool {
     MEMBERSHIPS.with_borrow_mut(|memberships| {
+        memberships.retain(|Membership(known)| known.strong_count() > 0);
         let is_known = memberships.iter().any(|Membership(known)| std::ptr::eq(known.as_ptr(), Arc::as_ptr(waits)));
         if !is_known {
             memberships.push(Membership(Arc::downgrade(waits)));
