@@ -304,14 +304,9 @@ impl Channels {
         }
     }
 
-    pub(super) fn unasked(&mut self, request: &Request, now: Instant) {
+    pub(super) fn unasked(&mut self, request: &Request) {
         let Some(channel) = request.channel.as_ref().and_then(|name| self.0.get_mut(name)) else { return };
         channel.asked = channel.asked.filter(|(open, _)| *open != request.id);
-        // After a pause in polling, a key may be asked for and given up at once. The application may not learn which events
-        // waited for it, if too many were waiting for the application.
-        if request.is_for_key() && request.is_from(now) {
-            channel.awaits_key_since = None;
-        }
     }
 
     pub(super) fn emitted(&mut self, event: &Event, was_unpolled: bool) {

@@ -195,7 +195,7 @@ impl Facts {
     /// A request was answered or cancelled. Returns whether it was open.
     pub(crate) fn close_request(&mut self, id: AuthId) -> bool {
         let Some(request) = self.requests.close(id) else { return false };
-        self.channels.unasked(&request, self.now);
+        self.channels.unasked(&request);
         true
     }
 

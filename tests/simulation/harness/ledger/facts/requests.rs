@@ -29,11 +29,6 @@ impl Request {
         now >= self.asked_at + AUTH_TIMEOUT
     }
 
-    /// Whether it was sent now. A pause in polling does not make it a new one.
-    pub(super) fn is_from(&self, now: Instant) -> bool {
-        self.asked_at == now
-    }
-
     pub(crate) fn is_for_key(&self) -> bool {
         self.purpose == AuthPurpose::KeyRefresh
     }
