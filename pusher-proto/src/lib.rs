@@ -12,6 +12,8 @@ mod client;
 mod close;
 mod config;
 mod data;
+#[cfg(feature = "delta")]
+pub mod delta;
 mod endpoint;
 mod error;
 mod event;
