@@ -1,17 +1,21 @@
 //! Deltas: events that Sockudo sends as a difference to an earlier event (Sockudo, Protocol V2).
 //!
-//! [`Algorithm`] applies a delta. It takes any input: what is wrong with it is reported, memory is bounded by a limit of the
-//! caller, and the work is proportional to the lengths of delta and output.
+//! [`Bases`] keeps the events that differences refer to and rebuilds whole frames. [`Algorithm`] applies a single
+//! delta. Both take any input: what is wrong with it is reported, memory is bounded by limits of the caller, and the
+//! work is proportional to the lengths of delta and output.
 
+mod bases;
 mod error;
 mod fossil;
 mod instructions;
+mod marks;
 mod reader;
 mod vcdiff;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub use bases::{Bases, Limits, Lost, LostBase};
 pub use error::DeltaError;
 
 /// A format of deltas. A server uses one of them for all connections.

@@ -2,7 +2,9 @@
 
 #![cfg(feature = "delta")]
 
+mod bases;
 mod encoder;
 mod hostile;
 mod random;
+mod recorded;
 mod tools;
