@@ -18,6 +18,7 @@ mod endpoint;
 mod error;
 mod event;
 mod excerpt;
+pub mod filter;
 mod members;
 mod name;
 mod position;
