@@ -93,6 +93,7 @@ type Body = fn(&[u8]);
 
 const BODIES: [(&str, Body); 10] = [
     ("auth", pusher_fuzz::auth),
+    ("delta", pusher_fuzz::delta),
     ("envelope", pusher_fuzz::envelope),
     ("frames", pusher_fuzz::frames),
     ("pair", pusher_fuzz::pair),

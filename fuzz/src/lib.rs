@@ -5,6 +5,7 @@
 //! corpus in every run.
 
 mod auth;
+mod delta;
 mod end;
 mod envelope;
 mod line;
@@ -20,6 +21,7 @@ mod tungstenite_peer;
 mod websocket;
 
 pub use auth::auth;
+pub use delta::delta;
 pub use envelope::envelope;
 pub use pair::pair;
 pub use resume::resume;
