@@ -87,12 +87,12 @@ impl Filter {
     pub const MAX_EXPRESSION_LEN: usize = jmespath::MAX_LEN;
 
     /// The tag `key` is one of `values`.
-    pub fn in_(key: impl Into<Text>, values: impl IntoIterator<Item: ToString>) -> Self {
+    pub fn in_(key: impl Into<Text>, values: impl IntoIterator<Item = impl ToString>) -> Self {
         Self::list(key, true, values)
     }
 
     /// The tag `key` is none of `values`, or is missing.
-    pub fn not_in(key: impl Into<Text>, values: impl IntoIterator<Item: ToString>) -> Self {
+    pub fn not_in(key: impl Into<Text>, values: impl IntoIterator<Item = impl ToString>) -> Self {
         Self::list(key, false, values)
     }
 
@@ -127,7 +127,7 @@ impl Filter {
     }
 
     /// The event has one of these names.
-    pub fn events(names: impl IntoIterator<Item: Into<Text>>) -> Self {
+    pub fn events(names: impl IntoIterator<Item = impl Into<Text>>) -> Self {
         let names = names.into_iter().map(Into::into).collect();
         Self(events(names).map(|events| Parts { events, ..Parts::default() }))
     }
@@ -204,7 +204,7 @@ impl Filter {
         Self::tag(key, node::number(value.into()).map(|value| Test::One(comparison, value)))
     }
 
-    fn list(key: impl Into<Text>, is_in: bool, values: impl IntoIterator<Item: ToString>) -> Self {
+    fn list(key: impl Into<Text>, is_in: bool, values: impl IntoIterator<Item = impl ToString>) -> Self {
         let values = values.into_iter().map(|value| Value::text(&value.to_string())).collect::<Result<_, _>>();
         Self::tag(key, values.map(|values| Test::List { is_in, values }))
     }
