@@ -11,6 +11,15 @@ use crate::Text;
 use crate::wire::object;
 
 /// How much [`Bases`] may hold and rebuild.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::delta::{Bases, Limits};
+///
+/// let bases = Bases::new(Limits { max_frame_len: 64 * 1_024, ..Limits::default() });
+/// assert_eq!(bases.held(), 0);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of all bases together, with their names and 256 bytes for each; 4 MiB by default. When they do not
@@ -259,6 +268,18 @@ impl Bases {
 /// Unless [`is_first`](Self::is_first) is false, send `sockudo:delta_sync_error` for the channel, upon which the server
 /// sends the next event of each name as a full frame. Then send `sockudo:resume` from the last position of the channel,
 /// which replays the missing event; without a position, report a gap.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::delta::{Bases, Lost};
+///
+/// let mut bases = Bases::default();
+/// let data = r#"{"event":"price","seq":2,"base_index":1,"delta":"MAowOw=="}"#;
+/// let lost = bases.rebuild("btc", data).unwrap_err();
+/// assert_eq!((lost.is_first, lost.reason), (true, Lost::Missing));
+/// assert!(!bases.rebuild("btc", data).unwrap_err().is_first);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an event that was sent as a delta is lost")]
 #[non_exhaustive]
@@ -272,6 +293,15 @@ pub struct LostBase {
 }
 
 /// Why a delta cannot be applied to the base of its channel, event and conflation key.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::delta::Lost;
+///
+/// let lost = Lost::Other { expected: 4, kept: 2 };
+/// assert_eq!(lost.to_string(), "the delta needs base 4, but base 2 is kept");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Lost {

@@ -7,6 +7,15 @@ mod lexer;
 mod parser;
 
 /// Why an expression is not one that the server accepts.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::filter::{Filter, InvalidFilter};
+///
+/// let Err(InvalidFilter::Expression(error)) = Filter::expression("data.[").check() else { panic!() };
+/// assert_eq!(error.to_string(), "expected an operand at byte 6 of the expression");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExpressionError {
