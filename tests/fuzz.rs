@@ -91,7 +91,7 @@ fn mixture(corpus: &[Vec<u8>], rng: &mut fastrand::Rng) -> Vec<u8> {
 
 type Body = fn(&[u8]);
 
-const BODIES: [(&str, Body); 10] = [
+const BODIES: [(&str, Body); 11] = [
     ("auth", pusher_fuzz::auth),
     ("delta", pusher_fuzz::delta),
     ("envelope", pusher_fuzz::envelope),

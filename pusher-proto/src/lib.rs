@@ -29,6 +29,7 @@ pub mod server;
 #[cfg(feature = "signing")]
 pub mod signing;
 mod span;
+mod subscribe;
 mod text;
 mod time;
 mod wire;
@@ -60,5 +61,6 @@ pub use name::{AppKey, ChannelKind, ChannelName, ClientEventName, InvalidName, S
 pub use position::Position;
 pub use recovery::Recovery;
 pub use secret::Secret;
+pub use subscribe::{InvalidSubscribe, Subscribe};
 pub use text::Text;
 pub use time::Instant;

@@ -33,6 +33,7 @@ pub struct Recovery {
     pub(crate) held_messages: usize,
     pub(crate) held_bytes: usize,
     pub(crate) seen_window: usize,
+    pub(crate) deltas: bool,
 }
 
 impl Default for Recovery {
@@ -42,6 +43,7 @@ impl Default for Recovery {
             held_messages: 1_000,
             held_bytes: 4 * 1_024 * 1_024,
             seen_window: 256,
+            deltas: false,
         }
     }
 }
@@ -81,9 +83,23 @@ impl Recovery {
         self
     }
 
+    /// Sets whether the server may send an event as the difference to an earlier one, which needs less traffic where events
+    /// resemble each other. The client keeps up to 4 MiB of earlier events. If a difference cannot be applied, the client
+    /// asks for the event as it does after a lost connection, so none is lost. Default false. Servers on which this is not
+    /// enabled send whole events.
+    #[cfg(feature = "delta")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "delta")))]
+    #[must_use]
+    pub const fn deltas(mut self, deltas: bool) -> Self {
+        self.deltas = deltas;
+        self
+    }
+
     /// Checks the options of a configuration.
     pub(crate) fn check(_: &'static str, recovery: &Option<Self>) -> Result<(), InvalidConfig> {
-        let Some(Self { resume_timeout, held_messages, held_bytes, seen_window }) = recovery else { return Ok(()) };
+        let Some(Self { resume_timeout, held_messages, held_bytes, seen_window, deltas: _ }) = recovery else {
+            return Ok(());
+        };
         check_positive("resume_timeout", resume_timeout)?;
         check_positive("held_messages", held_messages)?;
         check_positive("held_bytes", held_bytes)?;

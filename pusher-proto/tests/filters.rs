@@ -8,7 +8,8 @@ use serde_json::Value;
 
 /// The filters of a recording with the server's answers: `None` if the server accepted the filter.
 fn recorded() -> Vec<(Value, Option<String>)> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/conformance/vectors/v2/filters.jsonl");
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/conformance/vectors/v2/sockudo-5.2.0-filters.jsonl");
     let text = fs::read_to_string(path).expect("the recordings are part of the repository");
     let lines: Vec<Value> =
         text.lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect();

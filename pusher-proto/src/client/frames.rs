@@ -96,6 +96,9 @@ impl Client {
             | Message::Watchlist
             | Message::Resumed(_)
             | Message::ResumeFailed { .. }
+            | Message::Rewound { .. }
+            | Message::DeltasEnabled(_)
+            | Message::Delta { .. }
             | Message::NotOfChannel { .. }
             | Message::Unknown { .. }
             | Message::Missing { .. } => {}
@@ -122,6 +125,13 @@ impl Client {
             Message::ResumeFailed { channel, failure } => {
                 channels.handle_resume_failed(channel, &failure, authorizations, now, outbox);
             }
+            Message::DeltasEnabled(data) => channels.handle_deltas_enabled(data),
+            Message::Delta { channel, data } => {
+                if let Some(envelope) = channels.handle_delta(channel, data, now, outbox) {
+                    self.handle_channel_event(envelope, now);
+                }
+            }
+            Message::Rewound { channel, completion } => channels.handle_rewound(channel, completion, outbox),
             Message::SubscriptionError { channel, error } => {
                 if !channels.handle_doubt(Some(channel), "", authorizations, now, outbox) {
                     let number = channels.handle_refused(channel, error, authorizations, outbox);

@@ -46,7 +46,7 @@ use crate::event::{Diagnostic, Event};
 use crate::wire::write;
 use crate::{
     AppKey, AuthError, AuthId, AuthResponse, AuthSubject, ChannelKind, ChannelName, ClientEventName, CloseFrame,
-    CloseReason, Config, Data, Endpoints, Instant, Position, Text, TriggerError,
+    CloseReason, Config, Data, Endpoints, Instant, InvalidSubscribe, Position, Subscribe, Text, TriggerError,
 };
 
 /// A Pusher Channels client without IO: frames and time go in, actions come out.
@@ -144,7 +144,21 @@ impl Client {
     /// again.
     pub fn subscribe(&mut self, channel: ChannelName) {
         self.agenda.is_dirty = true;
-        self.channels.subscribe(channel);
+        self.channels.subscribe(channel, None);
+    }
+
+    /// Subscribes to a channel as [`subscribe`](Self::subscribe) does, and asks for old messages or for some messages only. If
+    /// the channel is subscribed already, its filter is replaced by that of `options`, or removed.
+    ///
+    /// # Errors
+    ///
+    /// If the client does not ask for the version of the protocol that has such options, or if a filter would hide the
+    /// members of a presence channel.
+    pub fn subscribe_with(&mut self, channel: ChannelName, options: Subscribe) -> Result<(), InvalidSubscribe> {
+        options.check(&channel, self.config.options.recovery.is_some())?;
+        self.agenda.is_dirty = true;
+        self.channels.subscribe(channel, Some(options));
+        Ok(())
     }
 
     /// Unsubscribes from a channel. No events are emitted for it after the next poll.

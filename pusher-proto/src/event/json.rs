@@ -30,6 +30,7 @@ use crate::{ChannelName, Data, with_causes};
 /// | `SubscriptionCount` | `subscription_count` |
 /// | `Lagged` | `missed` |
 /// | `Recovered` | `replayed`, `source`, `proven` |
+/// | `RewindComplete` | `replayed`, `complete` |
 /// | `ContinuityLost` with [`Recovery`](crate::Recovery) | `reason`, and `missed` if it is known |
 /// | `ContinuityLost` without it, `UserContinuityLost`, `CacheMiss`, `Unavailable` | none: `data` is `null` |
 ///
@@ -190,6 +191,10 @@ enum Own<'a> {
         source: String,
         proven: bool,
     },
+    Rewound {
+        replayed: u64,
+        complete: bool,
+    },
     Lost {
         reason: String,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -246,6 +251,9 @@ fn data(event: &Event) -> Result<Option<Cow<'_, str>>, serde_json::Error> {
         Event::Lagged { missed } => Own::Lagged { missed: *missed },
         Event::Recovered { replayed, source, is_proven, .. } => {
             Own::Recovered { replayed: *replayed, source: source.to_string(), proven: *is_proven }
+        }
+        Event::RewindComplete { replayed, is_complete, .. } => {
+            Own::Rewound { replayed: *replayed, complete: *is_complete }
         }
         Event::ContinuityLost { reason: LossReason::NotRequested, .. } => return Ok(None),
         Event::ContinuityLost { reason, missed, .. } => Own::Lost { reason: reason.to_string(), missed: *missed },

@@ -183,6 +183,16 @@ pub enum Event {
         /// count their own messages each: then only the messages of one node are complete, and this event is a gap.
         is_proven: bool,
     },
+    /// The old messages of a channel that [`Subscribe::rewind`](crate::Subscribe::rewind) has asked for were sent: live ones
+    /// follow.
+    RewindComplete {
+        /// The channel.
+        channel: ChannelName,
+        /// How many old messages the server has sent.
+        replayed: u64,
+        /// Whether these are all that the server has. If not, there may be older ones.
+        is_complete: bool,
+    },
     /// An event of an encrypted channel could not be decrypted, and is lost.
     DecryptionError {
         /// The channel.
@@ -279,6 +289,7 @@ impl Event {
             | Self::SubscriptionError { channel, .. }
             | Self::ContinuityLost { channel, .. }
             | Self::Recovered { channel, .. }
+            | Self::RewindComplete { channel, .. }
             | Self::DecryptionError { channel, .. }
             | Self::SubscriptionCount { channel, .. }
             | Self::CacheMiss { channel }
@@ -331,6 +342,7 @@ impl Event {
             | Self::Channel(_)
             | Self::Connection(_)
             | Self::SubscriptionError { .. }
+            | Self::RewindComplete { .. }
             | Self::DecryptionError { .. }
             | Self::SignedIn { .. }
             | Self::SigninError { .. }
@@ -360,6 +372,7 @@ impl Event {
             Self::SubscriptionError { .. } => "pusher:subscription_error",
             Self::ContinuityLost { .. } => "pusher:continuity_lost",
             Self::Recovered { .. } => "pusher:recovered",
+            Self::RewindComplete { .. } => "pusher:rewind_complete",
             Self::SignedIn { .. } => "pusher:signin_success",
             Self::SigninError { .. } => "pusher:signin_error",
             Self::User(event) => &event.event,

@@ -77,6 +77,7 @@ fn owned(event: &Event) -> usize {
         Event::Unavailable
         | Event::ContinuityLost { .. }
         | Event::Recovered { .. }
+        | Event::RewindComplete { .. }
         | Event::UserContinuityLost { .. }
         | Event::SubscriptionCount { .. }
         | Event::CacheMiss { .. }

@@ -73,6 +73,13 @@ impl Envelope {
         object::leading_fields(self.data.source(), names)
     }
 
+    /// The frame that it came in, without anything that was appended to it.
+    pub(crate) fn frame(&self) -> &str {
+        let source = self.data.source();
+        let mut values = serde_json::Deserializer::from_str(source).into_iter::<&RawValue>();
+        values.next().and_then(Result::ok).map_or(source, RawValue::get)
+    }
+
     /// Length in bytes of the frame that it came in.
     pub(crate) fn len(&self) -> usize {
         self.data.source().len()

@@ -4,6 +4,7 @@ use alloc::string::String;
 
 use super::envelope::Envelope;
 use super::resume::Failure;
+use super::rewind::Completion;
 use super::{names, read};
 use crate::{Data, Position, ServerError};
 
@@ -54,6 +55,18 @@ pub(crate) enum Message<'a> {
     ResumeFailed {
         channel: &'a str,
         failure: Failure,
+    },
+    /// The server has sent the old messages that a subscription asked for.
+    Rewound {
+        channel: &'a str,
+        completion: Completion,
+    },
+    /// The server sends deltas from now on.
+    DeltasEnabled(&'a Data),
+    /// An event that is the difference to an earlier one.
+    Delta {
+        channel: &'a str,
+        data: &'a Data,
     },
     /// The event is valid only without a channel, but has one.
     NotOfChannel {

@@ -8,5 +8,6 @@ pub(crate) mod presence;
 pub(crate) mod protocol;
 pub(crate) mod read;
 pub(crate) mod resume;
+pub(crate) mod rewind;
 pub(crate) mod v2;
 pub(crate) mod write;

@@ -5,6 +5,7 @@ use super::message::Message;
 use super::names;
 use super::protocol::V2_PREFIX;
 use super::resume::{self, Stamp};
+use super::rewind::Completion;
 
 /// Reads an envelope on a socket of version 2; `None` if it is an event of the application.
 ///
@@ -15,11 +16,16 @@ pub(crate) fn read(envelope: &Envelope) -> Option<Message<'_>> {
     let channel = envelope.channel().unwrap_or_default();
     let canonical = match rest {
         // The server does not send it on a channel, so a publisher has.
-        RESUME_SUCCESS if !channel.is_empty() => return Some(Message::NotOfChannel { channel, event }),
+        RESUME_SUCCESS | DELTAS_ENABLED if !channel.is_empty() => {
+            return Some(Message::NotOfChannel { channel, event });
+        }
         RESUME_SUCCESS => return Some(Message::Resumed(&envelope.data)),
         RESUME_FAILED => {
             return Some(Message::ResumeFailed { channel, failure: resume::failure(&envelope.data) });
         }
+        DELTAS_ENABLED => return Some(Message::DeltasEnabled(&envelope.data)),
+        DELTA => return Some(Message::Delta { channel, data: &envelope.data }),
+        REWIND_COMPLETE => return Some(Message::Rewound { channel, completion: Completion::read(&envelope.data) }),
         // A member has changed its own info, which is what an addition of a known member means.
         PRESENCE_UPDATE => names::MEMBER_ADDED,
         rest => match names::canonical(rest) {
@@ -38,6 +44,9 @@ pub(crate) fn read(envelope: &Envelope) -> Option<Message<'_>> {
 /// Names of events without the prefix.
 const RESUME_SUCCESS: &str = ":resume_success";
 const RESUME_FAILED: &str = ":resume_failed";
+const REWIND_COMPLETE: &str = ":rewind_complete";
+const DELTAS_ENABLED: &str = ":delta_compression_enabled";
+const DELTA: &str = ":delta";
 const PRESENCE_UPDATE: &str = "_internal:presence_update";
 
 #[cfg(test)]

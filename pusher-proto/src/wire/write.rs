@@ -2,14 +2,26 @@
 
 use alloc::format;
 use alloc::string::String;
+use core::num::NonZeroU32;
 
 use crate::data::json_string;
+use crate::filter::CheckedFilter;
 use crate::{AuthResponse, ChannelName, ClientEventName, Data, Text};
 
 pub(crate) const PING: Text = Text::from_static(r#"{"event":"pusher:ping","data":{}}"#);
 pub(crate) const PONG: Text = Text::from_static(r#"{"event":"pusher:pong","data":{}}"#);
 
 pub(crate) fn subscribe(channel: &ChannelName, auth: Option<&AuthResponse>) -> Text {
+    subscribe_with(channel, auth, None, None)
+}
+
+/// Only version 2 has filters and rewinds.
+pub(crate) fn subscribe_with(
+    channel: &ChannelName,
+    auth: Option<&AuthResponse>,
+    filter: Option<&CheckedFilter>,
+    rewind: Option<NonZeroU32>,
+) -> Text {
     let mut data = format!("\"channel\":{}", json_string(channel));
     if let Some(auth) = auth {
         data += &format!(",\"auth\":{}", json_string(auth.auth.expose()));
@@ -17,7 +29,21 @@ pub(crate) fn subscribe(channel: &ChannelName, auth: Option<&AuthResponse>) -> T
             data += &format!(",\"channel_data\":{}", json_string(channel_data));
         }
     }
+    if let Some(filter) = filter {
+        data += &format!(",\"filter\":{}", filter.as_json());
+    }
+    if let Some(rewind) = rewind {
+        data += &format!(",\"rewind\":{rewind}");
+    }
     format!(r#"{{"event":"pusher:subscribe","data":{{{data}}}}}"#).into()
+}
+
+/// Asks for deltas on all channels. A server that does not have them never answers.
+pub(crate) const ENABLE_DELTAS: Text = Text::from_static(r#"{"event":"pusher:enable_delta_compression","data":{}}"#);
+
+/// The next event of each name has to be a whole one.
+pub(crate) fn delta_sync_error(channel: &str) -> Text {
+    format!(r#"{{"event":"pusher:delta_sync_error","data":{{"channel":{}}}}}"#, json_string(channel)).into()
 }
 
 pub(crate) fn unsubscribe(channel: &str) -> Text {

@@ -46,7 +46,8 @@ fn rebuilt(recording: &str) -> Vec<String> {
 /// The expected frames are the output of `fossil` 2.21 and `xdelta3` 3.0.11.
 #[test]
 fn every_delta_is_rebuilt_byte_for_byte() {
-    let recordings = ["delta.jsonl", "delta-negotiation.jsonl", "extra.jsonl"];
+    let recordings =
+        ["sockudo-5.2.0-delta.jsonl", "sockudo-5.2.0-delta-negotiation.jsonl", "sockudo-5.2.0-extra.jsonl"];
     let frames: Vec<_> = recordings.into_iter().flat_map(rebuilt).collect();
     let expected = fs::read_to_string(folder().join("rebuilt.txt")).expect("the frames are part of the repository");
     assert_eq!(frames.len(), 23);
@@ -56,9 +57,10 @@ fn every_delta_is_rebuilt_byte_for_byte() {
 /// Without this, a test of rebuilt frames could pass although each is made of a wrong base.
 #[test]
 fn rebuilt_frames_are_those_of_a_replay() {
-    let text = fs::read_to_string(folder().join("delta.jsonl")).expect("the recordings are part of the repository");
+    let text = fs::read_to_string(folder().join("sockudo-5.2.0-delta.jsonl"))
+        .expect("the recordings are part of the repository");
     let received: Vec<Value> =
         text.lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect();
     let is_received = |frame: &String| received.iter().any(|line| line["frame"].as_str() == Some(frame));
-    assert_eq!(rebuilt("delta.jsonl").iter().filter(|frame| is_received(frame)).count(), 2);
+    assert_eq!(rebuilt("sockudo-5.2.0-delta.jsonl").iter().filter(|frame| is_received(frame)).count(), 2);
 }

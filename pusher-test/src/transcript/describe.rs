@@ -61,6 +61,10 @@ fn event(event: &Event, now: Instant) -> String {
             let unproven = if *is_proven { "" } else { ", unproven" };
             format!("recovered {channel} {replayed}: {source}{unproven}")
         }
+        Event::RewindComplete { channel, replayed, is_complete } => {
+            let all = if *is_complete { ", which are all" } else { "" };
+            format!("rewind_complete {channel} {replayed}{all}")
+        }
         Event::DecryptionError { channel, event, error } => {
             format!("decryption_error {channel} {event}: {}", with_causes(error))
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pusher_proto::{
     Action, AppKey, AuthError, AuthId, AuthResponse, ChannelName, Client, ClientEventName, CloseReason, Config, Data,
-    Endpoints, Frame, Instant, NetworkHint, Position, SocketEpoch, TriggerError,
+    Endpoints, Frame, Instant, NetworkHint, Position, SocketEpoch, Subscribe, TriggerError,
 };
 
 /// An input of the core.
@@ -31,6 +31,8 @@ pub enum Input {
     Disconnect,
     /// [`Client::subscribe`]
     Subscribe(ChannelName),
+    /// [`Client::subscribe_with`]; options that the client refuses change nothing.
+    SubscribeWith(ChannelName, Subscribe),
     /// [`Client::unsubscribe`]
     Unsubscribe(ChannelName),
     /// [`Client::trigger`]
@@ -74,6 +76,9 @@ impl Input {
             Self::Connect => client.connect(),
             Self::Disconnect => client.disconnect(),
             Self::Subscribe(channel) => client.subscribe(channel),
+            Self::SubscribeWith(channel, options) => {
+                client.subscribe_with(channel, options).ok();
+            }
             Self::Unsubscribe(channel) => client.unsubscribe(&channel),
             Self::Trigger(channel, event, data) => return client.trigger(&channel, &event, &data, now),
             Self::ResumeFrom(channel, position) => client.resume_from([(channel, position)]),

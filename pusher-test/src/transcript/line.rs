@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use pusher_proto::{AppKey, ChannelName, ClientEventName, CloseReason, Data, Position, TransportError};
+use pusher_proto::{AppKey, ChannelName, ClientEventName, CloseReason, Data, Position, Subscribe, TransportError};
 
 use super::words::{self, Answer, WrittenEndpoint, duration};
 use super::{InvalidLine, v2};
@@ -62,6 +62,8 @@ pub enum Call {
     Disconnect,
     /// `subscribe CHANNEL`
     Subscribe(ChannelName),
+    /// `subscribe CHANNEL [rewind=N] [hidden] [filter=JSON]`, with the options as they are written.
+    SubscribeWith(ChannelName, Subscribe, String),
     /// `unsubscribe CHANNEL`
     Unsubscribe(ChannelName),
     /// `trigger CHANNEL EVENT JSON`
@@ -219,7 +221,12 @@ impl FromStr for Call {
         Ok(match verb {
             "connect" => Self::Connect,
             "disconnect" => Self::Disconnect,
-            "subscribe" => Self::Subscribe(words::channel(rest)?),
+            "subscribe" => match words::split_options(rest) {
+                None => Self::Subscribe(words::channel(rest)?),
+                Some((channel, options)) => {
+                    Self::SubscribeWith(words::channel(channel)?, words::subscribe(options)?, options.to_owned())
+                }
+            },
             "unsubscribe" => Self::Unsubscribe(words::channel(rest)?),
             "signin" => Self::Signin,
             "signout" => Self::Signout,
@@ -342,6 +349,7 @@ impl fmt::Display for Call {
             Self::Connect => f.write_str("connect"),
             Self::Disconnect => f.write_str("disconnect"),
             Self::Subscribe(channel) => write!(f, "subscribe {}", channel.as_str()),
+            Self::SubscribeWith(channel, _, written) => write!(f, "subscribe {} {written}", channel.as_str()),
             Self::Unsubscribe(channel) => write!(f, "unsubscribe {}", channel.as_str()),
             Self::Trigger(channel, event, data) => {
                 // In JSON, a control character can only be white space, and a lone `&` only in a string.

@@ -41,6 +41,7 @@ impl Call {
             Self::Connect => Input::Connect,
             Self::Disconnect => Input::Disconnect,
             Self::Subscribe(channel) => Input::Subscribe(channel.clone()),
+            Self::SubscribeWith(channel, options, _) => Input::SubscribeWith(channel.clone(), options.clone()),
             Self::Unsubscribe(channel) => Input::Unsubscribe(channel.clone()),
             Self::Trigger(channel, event, data) => Input::Trigger(channel.clone(), event.clone(), data.clone()),
             Self::ResumeFrom(channel, position) => Input::ResumeFrom(channel.clone(), position.clone()),
@@ -165,6 +166,7 @@ impl<'a, E: Embedding> Player<'a, E> {
             Call::Connect
             | Call::Disconnect
             | Call::Subscribe(_)
+            | Call::SubscribeWith(..)
             | Call::Unsubscribe(_)
             | Call::Trigger(..)
             | Call::ResumeFrom(..)

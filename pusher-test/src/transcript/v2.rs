@@ -1,5 +1,7 @@
 //! Short forms of Sockudo's frames in version 2 of the protocol.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use pusher_proto::Position;
 use serde_json::{Value, json};
 
@@ -11,7 +13,8 @@ use super::InvalidLine;
 /// |---|---|
 /// | `established ID` | the greeting |
 /// | `succeeded CHANNEL [STREAM:SERIAL]` | the success of a subscription, with a position if recovery is on |
-/// | `message CHANNEL STREAM:SERIAL [JSON]` | the event `e`; its data is the number, if none is given |
+/// | `message CHANNEL STREAM:SERIAL[#N] [JSON]` | the event `e`; its data is the number, if none is given |
+/// | `delta CHANNEL STREAM:SERIAL#N BASE [JSON]` | the same as a delta to base `BASE` |
 /// | `resumed CHANNEL=OUTCOME …` | the answer to a request to replay messages |
 /// | `failed CHANNEL CODE[:NEWEST]` | the failure of one channel, before the answer |
 /// | `error CODE MESSAGE` | an error |
@@ -36,10 +39,19 @@ pub(crate) fn frame(text: &str) -> Result<String, InvalidLine> {
             let expected = || InvalidLine::expected("v2 message CHANNEL STREAM:SERIAL [JSON]");
             let (channel, rest) = rest.split_once(' ').ok_or_else(expected)?;
             let (at, data) = rest.split_once(' ').map_or((rest, None), |(at, data)| (at, Some(data)));
-            let at = position(at)?;
-            let data = data.map_or_else(|| Ok(json!(at.serial())), serde_json::from_str::<Value>);
-            let data = data.map_err(|error| InvalidLine::because(&error))?;
-            with_position(json!({ "event": "e", "channel": channel, "data": data, "message_id": "m" }), &at)
+            let Some((at, base)) = at.split_once('#') else { return message(channel, at, data) };
+            let frame = message(channel, at, data)?;
+            // The mark is the last field.
+            return Ok(format!(r#"{},"__delta_seq":{}}}"#, frame.trim_end_matches('}'), number(base)?));
+        }
+        "delta" => {
+            let expected = || InvalidLine::expected("v2 delta CHANNEL STREAM:SERIAL#N BASE [JSON]");
+            let words: Vec<&str> = rest.splitn(4, ' ').collect();
+            let [channel, at, base, data @ ..] = &*words else { return Err(expected()) };
+            let (at, seq) = at.split_once('#').ok_or_else(expected)?;
+            let delta = literal(&message(channel, at, data.first().copied())?);
+            let data = json!({ "event": "e", "seq": number(seq)?, "base_index": number(base)?, "delta": delta });
+            json!({ "event": "sockudo:delta", "channel": channel, "data": data })
         }
         "resumed" => {
             let (mut recovered, mut failed) = (Vec::new(), Vec::new());
@@ -69,6 +81,39 @@ pub(crate) fn frame(text: &str) -> Result<String, InvalidLine> {
         _ => return Err(InvalidLine::new(format!("{word:?} is not a short form of a frame"))),
     };
     Ok(frame.to_string())
+}
+
+fn message(channel: &str, at: &str, data: Option<&str>) -> Result<String, InvalidLine> {
+    let at = position(at)?;
+    let data = data.map_or_else(|| Ok(json!(at.serial())), serde_json::from_str::<Value>);
+    let data = data.map_err(|error| InvalidLine::because(&error))?;
+    let frame = json!({ "event": "e", "channel": channel, "data": data, "message_id": "m" });
+    Ok(with_position(frame, &at).to_string())
+}
+
+/// A delta in the format of Fossil that takes nothing from its base.
+fn literal(text: &str) -> String {
+    let words = text.as_bytes().chunks(4).map(|chunk| {
+        let mut word = [0; 4];
+        word[..chunk.len()].copy_from_slice(chunk);
+        u32::from_be_bytes(word)
+    });
+    let sum = words.fold(0, u32::wrapping_add);
+    let len = fossil_number(u32::try_from(text.len()).unwrap_or(u32::MAX));
+    STANDARD.encode(format!("{len}\n{len}:{text}{};", fossil_number(sum)))
+}
+
+/// A number in the digits of Fossil.
+fn fossil_number(mut number: u32) -> String {
+    const DIGITS: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~";
+    let mut digits = Vec::new();
+    loop {
+        digits.push(char::from(DIGITS[(number & 63) as usize]));
+        number >>= 6;
+        if number == 0 {
+            return digits.into_iter().rev().collect();
+        }
+    }
 }
 
 /// Reads `STREAM:SERIAL`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pusher_proto::{
     AuthError, AuthResponse, ChannelName, CloseFrame, CloseReason, ConfigBuilder, Endpoint, Recovery, Strictness,
-    TransportError,
+    Subscribe, TransportError,
 };
 
 use super::InvalidLine;
@@ -251,6 +251,35 @@ pub(crate) fn option(builder: ConfigBuilder, name: &str, value: &str) -> Result<
 }
 
 /// Reads `default`, or values such as `resume_timeout=5s held_messages=3`.
+/// Splits a name, which may contain spaces, from the options of its subscription.
+pub(super) fn split_options(text: &str) -> Option<(&str, &str)> {
+    let starts = [" rewind=", " hidden ", " filter="].iter().filter_map(|option| text.find(option));
+    starts.min().map(|at| (&text[..at], &text[at + 1..]))
+}
+
+/// Reads the options of a subscription; the filter comes last.
+pub(super) fn subscribe(text: &str) -> Result<Subscribe, InvalidLine> {
+    let (words, filter) = match text.split_once("filter=") {
+        Some((words, filter)) => (words, Some(filter)),
+        None => (text, None),
+    };
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let number = |word: &str| word.strip_prefix("rewind=").and_then(|count| count.parse().ok());
+    let mut options = Subscribe::rewind(words.iter().find_map(|word| number(word)).unwrap_or_default());
+    if let Some(wrong) = words.iter().find(|word| **word != "hidden" && number(word).is_none()) {
+        return Err(InvalidLine::new(format!("{wrong:?} is not an option of a subscription")));
+    }
+    if words.contains(&"hidden") {
+        options = options.allow_hidden_members();
+    }
+    match filter {
+        None => Ok(options),
+        Some(filter) => {
+            filter.parse().map(|filter| options.filter(filter)).map_err(|error| InvalidLine::because(&error))
+        }
+    }
+}
+
 fn recovery(text: &str) -> Result<Recovery, InvalidLine> {
     let mut recovery = Recovery::default();
     for word in text.split_whitespace().filter(|word| *word != "default") {
@@ -260,6 +289,7 @@ fn recovery(text: &str) -> Result<Recovery, InvalidLine> {
             "resume_timeout" => recovery.resume_timeout(duration(value)?),
             "held_messages" => recovery.held_messages(number()?),
             "held_bytes" => recovery.held_bytes(number()?),
+            "deltas" => recovery.deltas(value == "true"),
             "seen_window" => recovery.seen_window(number()?),
             _ => return Err(InvalidLine::new(format!("{name:?} is not an option of recovery"))),
         };

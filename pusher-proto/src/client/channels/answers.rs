@@ -377,6 +377,8 @@ impl Channels {
         self.strays.handle_succeeded(channel, false);
         let seed = self.seed;
         let Some(entry) = self.table.get_mut(channel) else { return };
+        let auth = entry.phase.take_auth();
+        let is_rewinding = entry.agree(success.position.as_ref(), auth);
         entry.phase = Phase::Subscribed;
         entry.tries.failures = 0;
         let again = core::mem::replace(&mut entry.past.was_subscribed, true);
@@ -393,7 +395,8 @@ impl Channels {
         let is_recoverable = entry.is_recoverable();
         outbox.emit(Event::SubscriptionSucceeded { channel: channel.clone(), again, presence });
         if is_recoverable {
-            self.settle_gap(channel, success.position, requests, now, outbox);
+            self.settle_gap(channel, (success.position, is_rewinding), requests, now, outbox);
+            self.amend(channel, outbox);
         }
     }
 

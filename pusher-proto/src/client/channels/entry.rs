@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 
+use super::Terms;
 use super::sending::Turn;
 use crate::client::encryption::Vault;
 use crate::client::outbox::Outbox;
@@ -9,7 +10,7 @@ use crate::client::presence::Roster;
 use crate::client::recovery::Track;
 use crate::event::LossReason;
 use crate::wire::read;
-use crate::{AuthResponse, ChannelName, Instant, Recovery, SubscriptionError};
+use crate::{AuthResponse, ChannelName, Instant, Subscribe, SubscriptionError};
 
 /// What is known about one channel.
 pub(crate) struct Entry {
@@ -25,6 +26,8 @@ pub(crate) struct Entry {
     pub(super) count: Option<u64>,
     pub(super) roster: Option<Box<Roster>>,
     pub(super) vault: Option<Box<Vault>>,
+    /// What it asks for beside events, if version 2 is asked for.
+    pub(super) terms: Option<Box<Terms>>,
 }
 
 /// The attempts to subscribe on the current socket.
@@ -84,6 +87,19 @@ pub(super) enum Phase {
 }
 
 impl Phase {
+    /// The authorization with which the subscription was sent.
+    pub(super) fn take_auth(&mut self) -> Option<Box<AuthResponse>> {
+        match self {
+            Self::Sent { auth, .. } | Self::Ready { auth, .. } => auth.take(),
+            Self::Idle
+            | Self::Authorizing
+            | Self::AwaitingUser(_)
+            | Self::Unanswered
+            | Self::Subscribed
+            | Self::Failed(_) => None,
+        }
+    }
+
     /// Whether a subscription was sent on this socket, but the channel is not known to be subscribed.
     pub(super) fn may_be_subscribed(&self) -> bool {
         self.is_unanswered() || matches!(self, Self::Failed(Failure::Refused))
@@ -123,6 +139,7 @@ impl Entry {
             count: None,
             roster: None,
             vault: None,
+            terms: None,
         }
     }
 
@@ -180,6 +197,9 @@ impl Entry {
         if let Some(track) = &mut self.past.track {
             track.leave();
         }
+        if let Some(terms) = &mut self.terms {
+            terms.leave();
+        }
         self.phase = Phase::Idle;
         self.tries = Tries::default();
         self.timer = None;
@@ -189,9 +209,15 @@ impl Entry {
 
     /// The channel is no longer wanted, but the server's answer is still awaited: if it is wanted again, the past does
     /// not count.
-    pub(super) fn forget_past(&mut self, recovery: Option<&Recovery>) {
-        self.past = Past { track: recovery.map(|options| Track::new(options).into()), ..Past::default() };
+    pub(super) fn forget_past(&mut self) {
+        self.past = Past { track: self.past.track.take(), ..Past::default() };
+        if let Some(track) = &mut self.past.track {
+            track.forget();
+        }
         self.count = None;
+        if let Some(terms) = &mut self.terms {
+            terms.set(Subscribe::default());
+        }
         if let Some(roster) = &mut self.roster {
             roster.forget();
         }

@@ -15,11 +15,13 @@
 //! the server has answered.
 
 mod answers;
+mod deltas;
 mod encrypted;
 mod entry;
 mod recovering;
 mod sending;
 mod strays;
+mod terms;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -33,6 +35,7 @@ use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 use sending::Sending;
 use strays::Strays;
+use terms::Terms;
 
 use super::authorizations::{Authorizations, Job};
 use super::encryption::Key;
@@ -47,7 +50,7 @@ use crate::excerpt::excerpt;
 use crate::wire::envelope::Envelope;
 use crate::wire::protocol::Protocol;
 use crate::wire::write;
-use crate::{AppKey, AuthPurpose, ChannelKind, ChannelName, Instant, SubscriptionError, Text};
+use crate::{AppKey, AuthPurpose, ChannelKind, ChannelName, Instant, Subscribe, SubscriptionError, Text};
 
 /// All channels of one client.
 pub(crate) struct Channels {
@@ -93,19 +96,22 @@ impl Channels {
             timers: BTreeMap::new(),
             strays: Strays::default(),
             held_bytes: 0,
-            recovery: options.recovery.map(|options| Recovering::new(options).into()),
+            recovery: options.recovery.map(|recovery| Recovering::new(recovery, options.max_frame_len).into()),
             options,
         }
     }
 
-    pub(crate) fn subscribe(&mut self, channel: ChannelName) {
+    /// Wants a channel; without `options`, those of an earlier call stay.
+    pub(crate) fn subscribe(&mut self, channel: ChannelName, options: Option<Subscribe>) {
         if let Some(entry) = self.table.get_mut(&channel) {
             entry.wish = Wish::Again;
+            entry.ask_for(options);
         } else {
             self.wishes.last_order += 1;
             let is_plain = self.recovery.is_none() && channel.kind() != ChannelKind::PrivateEncrypted;
             let mut entry = Entry::new(self.wishes.last_order, is_plain);
             self.track(&channel, &mut entry);
+            entry.ask_for(options);
             if channel.kind() == ChannelKind::Presence {
                 entry.roster(self.seed);
             }
@@ -142,6 +148,8 @@ impl Channels {
             recovery.protocol = protocol;
             if protocol == Protocol::V1 {
                 outbox.offer(Event::Diagnostic(Diagnostic::RecoveryUnsupported));
+            } else {
+                self.enable_deltas(outbox);
             }
         }
         let mut wanted: Vec<_> = self.table.iter().map(|(name, entry)| (entry.order, name.clone())).collect();
@@ -241,7 +249,7 @@ impl Channels {
         let auth = auth.take();
         let number = unanswered.push_channel(channel.clone());
         self.strays.handle_sent(&channel, self.options.subscribe_timeout, now);
-        let (text, has_auth) = (write::subscribe(&channel, auth.as_deref()), auth.is_some());
+        let (text, has_auth) = (entry.subscribe(&channel, auth.as_deref()), auth.is_some());
         entry.phase = Phase::Sent { number, auth };
         if let Some(track) = &mut entry.past.track {
             track.handle_sent();
@@ -292,6 +300,7 @@ impl Channels {
             Phase::Idle => self.start(channel, requests, outbox),
             Phase::Unanswered if is_repeated => self.start_anew(channel, requests, outbox),
             Phase::Failed(_) if is_repeated => self.start(channel, requests, outbox),
+            Phase::Subscribed if is_repeated => self.amend(channel, outbox),
             Phase::Authorizing
             | Phase::AwaitingUser(_)
             | Phase::Ready { .. }
@@ -312,7 +321,7 @@ impl Channels {
             Phase::Sent { .. } => {
                 self.free_held(channel, Track::leave);
                 if let Some(entry) = self.table.get_mut(channel) {
-                    entry.forget_past(self.options.recovery.as_ref());
+                    entry.forget_past();
                 }
                 self.cancel_refresh(channel, requests, outbox);
                 return outbox.forget(channel);
@@ -392,6 +401,7 @@ impl Channels {
         self.disarm(channel);
         self.cancel_refresh(channel, requests, outbox);
         self.free_held(channel, Track::leave);
+        self.forget_bases(channel);
         let Some(entry) = self.table.swap_remove(channel) else { return };
         self.strays.forget(channel);
         requests.cancel(Job::Channel(entry.order), outbox);

@@ -1,5 +1,6 @@
 //! Channels that have to prove that they missed nothing.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::{Channels, Entry, Phase};
@@ -38,6 +39,7 @@ impl Channels {
     pub(super) fn track(&mut self, channel: &ChannelName, entry: &mut Entry) {
         let Some(recovery) = &mut self.recovery else { return };
         entry.past.track = Some(Track::new(&recovery.options).into());
+        entry.terms = Some(Box::default());
         if let Some(position) = recovery.imported.remove(channel) {
             entry.import(position);
         }
@@ -52,6 +54,11 @@ impl Channels {
         now: Instant,
         outbox: &mut Outbox,
     ) -> bool {
+        self.keep_base(channel, &envelope);
+        let envelope = match self.table.get(channel) {
+            Some(entry) => entry.marked(envelope),
+            None => envelope,
+        };
         match self.hold(channel, envelope) {
             None => true,
             Some((envelope, is_too_much)) => {
@@ -103,7 +110,7 @@ impl Channels {
     pub(super) fn settle_gap(
         &mut self,
         channel: &ChannelName,
-        success: Option<Position>,
+        (success, is_rewinding): (Option<Position>, bool),
         requests: &mut Authorizations,
         now: Instant,
         outbox: &mut Outbox,
@@ -111,8 +118,11 @@ impl Channels {
         let (Some(recovery), Some(entry)) = (&mut self.recovery, self.table.get_mut(channel)) else { return };
         let Some(track) = &mut entry.past.track else { return };
         // The success of a pattern has the position of a stream that no message belongs to.
-        let verdict =
-            if channel.contains('*') { Verdict::Lost(LossReason::NoPosition) } else { track.handle_success(success) };
+        let verdict = if channel.contains('*') {
+            Verdict::Lost(LossReason::NoPosition)
+        } else {
+            track.handle_success(success, is_rewinding)
+        };
         match verdict {
             Verdict::Same => self.recover(channel, (0, RecoverySource::Equal), requests, now, outbox),
             Verdict::Ask => recovery.add(channel.clone(), now),
@@ -122,6 +132,9 @@ impl Channels {
 
     /// The next request to replay messages. With `is_idle`, no further channel will need one soon.
     pub(crate) fn poll_resume(&mut self, is_idle: bool, now: Instant) -> Option<Text> {
+        if let Some(text) = self.poll_delta_error() {
+            return Some(text);
+        }
         let recovery = self.recovery.as_mut()?;
         recovery.send_at.filter(|at| *at <= now || (is_idle && self.sending.is_empty()))?;
         let timeout = recovery.options.resume_timeout;
@@ -159,6 +172,7 @@ impl Channels {
             }
             let name = name.clone();
             match outcome {
+                Outcome::Recovered { .. } if self.must_ask_again(&name) => self.ask_again(&name, now),
                 Outcome::Recovered { replayed, source, position } => {
                     self.recover(&name, (replayed, self::source(source)), requests, now, outbox);
                     self.adopt(&name, position);
@@ -166,6 +180,20 @@ impl Channels {
                 Outcome::Failed(failure) => self.handle_failure(&name, &failure, requests, now, outbox),
             }
         });
+    }
+
+    fn must_ask_again(&self, channel: &ChannelName) -> bool {
+        self.table.get(channel).and_then(|entry| entry.past.track.as_ref()).is_some_and(|track| track.must_ask_again())
+    }
+
+    /// Another event went missing while the server replayed others: what it has sent is still held.
+    fn ask_again(&mut self, channel: &ChannelName, now: Instant) {
+        self.disarm(channel);
+        let (Some(recovery), Some(entry)) = (&mut self.recovery, self.table.get_mut(channel)) else { return };
+        if let Some(track) = &mut entry.past.track {
+            track.ask_again();
+            recovery.add(channel.clone(), now);
+        }
     }
 
     /// The server cannot replay what a channel has missed. The answer to the request, which repeats this, follows.
@@ -354,7 +382,7 @@ impl Entry {
         self.past.track.as_ref().is_some_and(|track| track.protocol() == Protocol::V2)
     }
 
-    fn position(&self) -> Option<&Position> {
+    pub(super) fn position(&self) -> Option<&Position> {
         self.past.track.as_ref()?.position()
     }
 

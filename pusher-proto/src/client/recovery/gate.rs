@@ -14,6 +14,8 @@ pub(super) struct Gate {
     pub(super) stage: Stage,
     /// The position in the success of the subscription.
     pub(super) success: Option<Position>,
+    /// Whether an event is missing that the answer to the last request, if there was one, may not contain.
+    pub(super) is_damaged: bool,
     held: Vec<Envelope>,
     bytes: usize,
 }
@@ -30,8 +32,8 @@ pub(super) enum Stage {
 }
 
 impl Gate {
-    pub(super) const fn new() -> Self {
-        Self { stage: Stage::Success, success: None, held: Vec::new(), bytes: 0 }
+    pub(super) const fn new(stage: Stage) -> Self {
+        Self { stage, success: None, is_damaged: false, held: Vec::new(), bytes: 0 }
     }
 
     /// Keeps an event in its own buffer and returns how many bytes it takes, or returns the event if it does not fit.
@@ -116,7 +118,7 @@ mod tests {
             ("b2 b1", "b2 b1"),
             ("", ""),
         ] {
-            let mut gate = Gate::new();
+            let mut gate = Gate::new(Stage::Success);
             for event in arrived.split_whitespace() {
                 gate.hold(envelope(event), ROOM).unwrap();
             }
@@ -130,7 +132,7 @@ mod tests {
     fn holds_no_more_than_its_bounds() {
         let len = envelope("a1").len() + size_of::<Envelope>();
         let held = |room: Room| {
-            let mut gate = Gate::new();
+            let mut gate = Gate::new(Stage::Success);
             let count = (0..100).take_while(|_| gate.hold(envelope("a1"), room).is_ok()).count();
             (count, gate.bytes())
         };
@@ -142,7 +144,7 @@ mod tests {
 
     #[test]
     fn only_what_arrives_after_the_request_may_be_replayed() {
-        let mut gate = Gate::new();
+        let mut gate = Gate::new(Stage::Success);
         for stage in [Stage::Success, Stage::Request, Stage::Answer] {
             gate.stage = stage;
             gate.hold(envelope("a1"), ROOM).unwrap();
@@ -153,7 +155,7 @@ mod tests {
 
     #[test]
     fn counts_each_message_of_a_stream_once() {
-        let mut gate = Gate::new();
+        let mut gate = Gate::new(Stage::Success);
         for event in ["a3", "a4", "a3", "a2", "b9", "x"] {
             gate.hold(envelope(event), ROOM).unwrap();
         }

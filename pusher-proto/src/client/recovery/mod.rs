@@ -15,6 +15,8 @@
 //! last emitted event, and they will be replayed. Repetitions are recognised by stream and number (`seen.rs`), and never by
 //! the id of a message, which all versions of an edited message share.
 
+#[cfg_attr(not(feature = "delta"), path = "no_bases.rs")]
+mod bases;
 mod gate;
 mod seen;
 mod track;
@@ -22,7 +24,8 @@ mod track;
 use alloc::collections::{BTreeMap, VecDeque};
 use core::time::Duration;
 
-pub(crate) use track::{Track, Verdict};
+pub(crate) use bases::Bases;
+pub(crate) use track::{Damage, Track, Verdict};
 
 use super::room::Room;
 use crate::wire::protocol::Protocol;
@@ -41,10 +44,14 @@ pub(crate) struct Recovering {
     pub(crate) send_at: Option<Instant>,
     /// Bytes of all events that are held back.
     pub(crate) held_bytes: usize,
+    /// What deltas refer to, if the server may send them.
+    pub(crate) bases: Option<Bases>,
+    /// Channels whose deltas do not fit, which the server has not been told.
+    pub(crate) damaged: VecDeque<ChannelName>,
 }
 
 impl Recovering {
-    pub(crate) fn new(options: Recovery) -> Self {
+    pub(crate) fn new(options: Recovery, max_frame_len: usize) -> Self {
         Self {
             options,
             protocol: Protocol::V1,
@@ -52,6 +59,8 @@ impl Recovering {
             ready: VecDeque::new(),
             send_at: None,
             held_bytes: 0,
+            bases: bases::bases(&options, max_frame_len),
+            damaged: VecDeque::new(),
         }
     }
 
@@ -66,6 +75,10 @@ impl Recovering {
         self.ready.clear();
         self.send_at = None;
         self.held_bytes = 0;
+        self.damaged.clear();
+        if let Some(bases) = &mut self.bases {
+            bases.clear();
+        }
     }
 
     /// How much a channel may hold that holds this many bytes.
@@ -89,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_channel_may_hold_what_the_others_leave_of_64_mib() {
-        let mut recovering = Recovering::new(Recovery::default().held_bytes(40 << 20));
+        let mut recovering = Recovering::new(Recovery::default().held_bytes(40 << 20), 0);
         assert_eq!(recovering.room(0, 4_096).bytes, 40 << 20);
         recovering.held_bytes = 50 << 20;
         assert_eq!(recovering.room(0, 4_096).bytes, 14 << 20);
@@ -100,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_channel_holds_no_more_events_than_may_wait_to_be_polled() {
-        let recovering = Recovering::new(Recovery::default());
+        let recovering = Recovering::new(Recovery::default(), 0);
         assert_eq!((recovering.room(0, 4_096).events, recovering.room(0, 10).events), (1_000, 10));
     }
 }

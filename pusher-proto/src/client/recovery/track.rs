@@ -22,6 +22,16 @@ pub(crate) struct Track {
     gate: Option<Gate>,
     /// Requests on the current socket that the server has not answered. Only the answer to the last one counts.
     unanswered: u32,
+    /// Whether the server has to be told that a delta did not fit.
+    is_damage_untold: bool,
+}
+
+/// What a delta that does not fit leads to.
+pub(crate) struct Damage {
+    /// Whether the server does not know yet, and will not be told anyway.
+    pub(crate) is_new: bool,
+    /// Whether the channel can ask for what is missing now; an error if it never can, and nothing if it does so anyway.
+    pub(crate) verdict: Option<Result<(), ()>>,
 }
 
 /// What the success of a subscription means.
@@ -44,6 +54,7 @@ impl Track {
             protocol: Protocol::V1,
             gate: None,
             unanswered: 0,
+            is_damage_untold: false,
         }
     }
 
@@ -62,14 +73,14 @@ impl Track {
     /// The subscription was sent: from now on, events may come that are later than what was missed.
     pub(crate) fn handle_sent(&mut self) {
         if self.protocol == Protocol::V2 && self.position.is_some() && self.gate.is_none() {
-            self.gate = Some(Gate::new());
+            self.gate = Some(Gate::new(Stage::Success));
         }
     }
 
     /// The subscription was refused. If the server accepts it after all, the channel still has to ask for what it missed.
     pub(crate) fn handle_refused(&mut self) {
         if let Some(gate) = &mut self.gate {
-            *gate = Gate::new();
+            *gate = Gate::new(Stage::Success);
         }
     }
 
@@ -77,6 +88,14 @@ impl Track {
     pub(crate) fn leave(&mut self) {
         self.gate = None;
         self.unanswered = 0;
+        self.is_damage_untold = false;
+    }
+
+    /// The application no longer wants the channel, and may want it anew on the same socket.
+    pub(crate) fn forget(&mut self) {
+        self.position = None;
+        self.seen = Seen::default();
+        self.gate = None;
     }
 
     pub(crate) fn position(&self) -> Option<&Position> {
@@ -107,17 +126,18 @@ impl Track {
     /// The subscription has succeeded. `success` is the newest message of the channel.
     ///
     /// Messages up to `success` may still arrive, because the server reads it when the subscription is already active. It
-    /// therefore says what is the same, but not what is a repetition, and becomes the position only if there is none.
-    pub(crate) fn handle_success(&mut self, success: Option<Position>) -> Verdict {
+    /// therefore says what is the same, but not what is a repetition, and becomes the position only if there is none, and not
+    /// while old messages follow that the application has asked for.
+    pub(crate) fn handle_success(&mut self, success: Option<Position>, is_rewinding: bool) -> Verdict {
         let unknown = if success.is_some() { LossReason::NoPosition } else { LossReason::NotEnabled };
         let (Some(gate), Some(position)) = (&mut self.gate, &self.position) else {
-            if self.position.is_none() {
+            if self.position.is_none() && !is_rewinding {
                 self.position = success.map(Position::unconfirmed);
             }
             return Verdict::Lost(unknown);
         };
         let Some(success) = success else { return Verdict::Lost(unknown) };
-        if success.serial() == position.serial() && success.stream_id() == position.stream_id() {
+        if !gate.is_damaged && success.serial() == position.serial() && success.stream_id() == position.stream_id() {
             return Verdict::Same;
         }
         gate.success = Some(success);
@@ -125,12 +145,54 @@ impl Track {
         Verdict::Ask
     }
 
+    /// The old messages that the application has asked for were sent. `newest` was the newest one at the success.
+    pub(crate) fn handle_rewound(&mut self, newest: Option<Position>) {
+        if self.position.is_none() {
+            self.position = newest.map(Position::unconfirmed);
+        }
+    }
+
     /// Returns the position to ask for, if the channel waits for that.
     pub(crate) fn ask(&mut self) -> Option<&Position> {
         let gate = self.gate.as_mut().filter(|gate| gate.stage == Stage::Request)?;
         gate.stage = Stage::Answer;
+        gate.is_damaged = false;
         self.unanswered = self.unanswered.saturating_add(1);
         self.position.as_ref()
+    }
+
+    /// An event is missing, because it was a delta that did not fit.
+    pub(crate) fn handle_damage(&mut self) -> Damage {
+        let is_new = !core::mem::replace(&mut self.is_damage_untold, true);
+        let verdict = match (&mut self.gate, &self.position) {
+            (Some(gate), _) => {
+                gate.is_damaged = true;
+                None
+            }
+            (None, Some(_)) => {
+                self.gate = Some(Gate::new(Stage::Request));
+                Some(Ok(()))
+            }
+            (None, None) => Some(Err(())),
+        };
+        Damage { is_new, verdict }
+    }
+
+    /// The server has been told about the delta.
+    pub(crate) fn handle_damage_told(&mut self) {
+        self.is_damage_untold = false;
+    }
+
+    /// Whether an event went missing since the request.
+    pub(crate) fn must_ask_again(&self) -> bool {
+        self.gate.as_ref().is_some_and(|gate| gate.is_damaged)
+    }
+
+    /// Waits for the next request.
+    pub(crate) fn ask_again(&mut self) {
+        if let Some(gate) = &mut self.gate {
+            gate.stage = Stage::Request;
+        }
     }
 
     /// A request was answered. Returns whether the channel waits for this answer.
