@@ -14,7 +14,7 @@ use libtest_mimic::Trial;
 use pusher_proto::signing::MasterKey;
 use pusher_proto::{
     Action, AuthPurpose, AuthRequest, AuthResponse, ChannelName, Client, ClientEventName, CloseFrame, CloseReason,
-    Config, ConnectionError, Data, Diagnostic, Endpoint, Event, Frame, Instant, Recovery, SocketEpoch,
+    Config, ConnectionError, Data, Diagnostic, Endpoint, Event, Frame, Instant, Recovery, SocketEpoch, Subscribe,
 };
 use pusher_test::transcript;
 use serde_json::Value;
@@ -27,7 +27,7 @@ pub(crate) fn trials(folder: &Path, is_blessed: bool) -> Vec<Trial> {
             let text = fs::read_to_string(&path).expect("a recording is readable text");
             let parse = |line| serde_json::from_str(line).expect("a recording has a JSON object a line");
             let lines: Vec<Value> = text.lines().map(parse).collect();
-            let happened = Replay::new(&name).play(&lines)?;
+            let happened = Replay::new(&name, text.contains("enable_delta_compression")).play(&lines)?;
             let path = path.with_extension("txt");
             if is_blessed {
                 fs::write(&path, &happened).expect("texts can be written when blessed");
@@ -51,16 +51,19 @@ struct Replay {
     is_chain: bool,
     /// Whether the recording has the greetings.
     has_greetings: bool,
+    /// Whether the recording has deltas.
+    has_deltas: bool,
     happened: String,
 }
 
 impl Replay {
-    fn new(name: &str) -> Self {
+    fn new(name: &str, has_deltas: bool) -> Self {
         let is_of = |names: &[&str]| names.iter().any(|part| name.ends_with(part));
         Self {
             ends: BTreeMap::new(),
             is_chain: is_of(&["resume-hot", "resume-order", "resume-durable", "resume-more", "extra"]),
             has_greetings: is_of(&["handshake", "closes", "no-v2"]),
+            has_deltas,
             happened: String::new(),
         }
     }
@@ -81,7 +84,7 @@ impl Replay {
 
     fn line(&mut self, conn: &str, line: &Value) -> Result<(), String> {
         let name = if self.is_chain { "client" } else { conn };
-        let end = self.ends.entry(name.to_owned()).or_insert_with(End::new);
+        let end = self.ends.entry(name.to_owned()).or_insert_with(|| End::new(self.has_deltas));
         match line["dir"].as_str() {
             Some("open") => {
                 let url = line["url"].as_str().unwrap_or_default();
@@ -127,9 +130,9 @@ struct End {
 }
 
 impl End {
-    fn new() -> Self {
+    fn new(has_deltas: bool) -> Self {
         let endpoint = Endpoint::host("localhost").tls(false);
-        let config = Config::builder("app-key", endpoint).recovery(Recovery::default()).build();
+        let config = Config::builder("app-key", endpoint).recovery(Recovery::default().deltas(has_deltas)).build();
         Self {
             client: Client::new(config.expect("a configuration"), 1),
             socket: None,
@@ -245,8 +248,10 @@ impl End {
         if channel.kind().needs_auth() && !data["auth"].is_string() {
             return;
         }
-        if self.client.channel(&channel).is_none() {
-            self.client.subscribe(channel.clone());
+        let options = options(data);
+        if self.client.channel(&channel).is_none() || options != Subscribe::default() {
+            // Members are hidden only where the recording is about that.
+            self.client.subscribe_with(channel.clone(), options.allow_hidden_members()).expect("recovery is on");
             self.drain();
         }
         self.answer(&channel, data);
@@ -309,6 +314,17 @@ impl End {
             }
             _ => {}
         }
+    }
+}
+
+/// What the recorded client asked for, where ours can: our filters are checked, and rewinds count messages.
+fn options(data: &Value) -> Subscribe {
+    let count = data["rewind"].as_u64().or_else(|| data["rewind"]["count"].as_u64());
+    let options = Subscribe::rewind(count.and_then(|count| u32::try_from(count).ok()).unwrap_or_default());
+    let filter = [&data["filter"], &data["tags_filter"]].into_iter().find(|filter| !filter.is_null());
+    match filter.map(|filter| filter.to_string().parse()) {
+        Some(Ok(filter)) => options.filter(filter),
+        Some(Err(_)) | None => options,
     }
 }
 
