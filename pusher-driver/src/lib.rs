@@ -66,10 +66,13 @@ pub mod exports {
         AppKey, AuthBody, AuthError, AuthPurpose, AuthRequest, AuthResponse, AuthSubject, ChannelEvent, ChannelKind,
         ChannelName, ClientEventName, CloseFrame, CloseReason, Config, ConfigBuilder, ConnectionError, ConnectionEvent,
         ConnectionState, Data, DecryptionError, Diagnostic, Difference, Endpoint, Endpoints, Event, FailReason,
-        Instant, InvalidConfig, InvalidName, LossReason, Member, Members, NetworkHint, Position, Presence,
-        ProtocolError, Recovery, RecoverySource, Secret, ServerError, SigninError, SocketId, Stats, Strictness,
-        SubscriptionError, Text, TransportError, TriggerError, UserEvent, WithCauses, with_causes,
+        Instant, InvalidConfig, InvalidName, InvalidSubscribe, LossReason, Member, Members, NetworkHint, Position,
+        Presence, ProtocolError, Recovery, RecoverySource, Secret, ServerError, SigninError, SocketId, Stats,
+        Strictness, Subscribe, SubscriptionError, Text, TransportError, TriggerError, UserEvent, WithCauses,
+        with_causes,
     };
+
+    pub use pusher_proto::filter;
 
     #[cfg(feature = "signing")]
     pub use crate::LocalAuth;

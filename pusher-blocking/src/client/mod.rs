@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pusher_driver::adapter::{HandleExt as _, wait};
 use pusher_driver::{Decoder, SignedInError, SubscribeError, UserInfo};
-use pusher_proto::{ChannelName, InvalidName};
+use pusher_proto::{ChannelName, InvalidName, InvalidSubscribe, Subscribe};
 use serde::de::DeserializeOwned;
 
 pub use self::streams::{Events, States, Typed};
@@ -73,6 +73,39 @@ impl Client {
         InvalidName: From<N::Error>,
     {
         Ok(Subscription(self.0.subscribe(channel)?))
+    }
+
+    /// Subscribes to a channel as [`subscribe`](Self::subscribe) does, and asks for old messages first, or for some messages
+    /// only, on servers that speak version 2 of the protocol.
+    ///
+    /// The options are those of the channel, whatever the number of its handles: if it is subscribed already, its filter is
+    /// replaced by that of `options`, or removed, without a gap.
+    ///
+    /// # Errors
+    ///
+    /// If the name is invalid, if [`Recovery`](pusher_proto::Recovery) is not configured, or if a filter would hide the members
+    /// of a presence channel. Then nothing has changed.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: pusher_blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use pusher_blocking::filter::Filter;
+    /// use pusher_blocking::Subscribe;
+    ///
+    /// let bitcoin = Subscribe::default().filter(Filter::eq("asset", "BTC").check()?);
+    /// for event in client.subscribe_with("trades", bitcoin)? {
+    ///     println!("{event:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn subscribe_with<N>(&self, channel: N, options: Subscribe) -> Result<Subscription, InvalidSubscribe>
+    where
+        N: TryInto<ChannelName>,
+        InvalidName: From<N::Error>,
+    {
+        Ok(Subscription(self.0.subscribe_with(channel, options)?))
     }
 
     /// Returns an iterator over all events from now on, of all channels and of the client itself.

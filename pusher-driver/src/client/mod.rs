@@ -9,7 +9,8 @@ use std::time::Duration;
 
 pub use known::{ChannelInfo, UserInfo};
 use pusher_proto::{
-    AppKey, ChannelName, ClientEventName, Endpoints, Event, InvalidConfig, InvalidName, NetworkHint, TriggerError,
+    AppKey, ChannelName, ClientEventName, Endpoints, Event, InvalidConfig, InvalidName, InvalidSubscribe, NetworkHint,
+    Subscribe, TriggerError,
 };
 use serde::Serialize;
 pub use signed_in::SignedInError;
@@ -160,7 +161,47 @@ impl Client {
         N: TryInto<ChannelName>,
         InvalidName: From<N::Error>,
     {
-        Ok(Subscription::new(Arc::clone(&self.handle), channel.try_into()?))
+        Subscription::new(&self.handle, channel.try_into()?, |core, channel| {
+            core.subscribe(channel);
+            Ok(())
+        })
+    }
+
+    /// Subscribes to a channel as [`subscribe`](Self::subscribe) does, and asks for old messages first, or for some messages
+    /// only, on servers that speak version 2 of the protocol.
+    ///
+    /// The options are those of the channel, whatever the number of its handles: if it is subscribed already, its filter is
+    /// replaced by that of `options`, or removed, without a gap.
+    ///
+    /// # Errors
+    ///
+    /// If the name is invalid, if [`Recovery`](pusher_proto::Recovery) is not configured, or if a filter would hide the members
+    /// of a presence channel. Then nothing has changed.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: pusher_driver::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use pusher_proto::{Event, Subscribe};
+    ///
+    /// let mut chat = client.subscribe_with("chat", Subscribe::rewind(20))?;
+    /// while let Some(event) = chat.recv().await {
+    ///     match event {
+    ///         Event::Channel(event) if event.is_replayed() => println!("earlier: {event:?}"),
+    ///         Event::RewindComplete { .. } => println!("and from now on:"),
+    ///         event => println!("{event:?}"),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn subscribe_with<N>(&self, channel: N, options: Subscribe) -> Result<Subscription, InvalidSubscribe>
+    where
+        N: TryInto<ChannelName>,
+        InvalidName: From<N::Error>,
+    {
+        let channel = channel.try_into().map_err(InvalidName::from)?;
+        Subscription::new(&self.handle, channel, |core, channel| core.subscribe_with(channel, options))
     }
 
     /// Unsubscribes from a channel. Streams of its remaining handles end, and its callbacks are removed. A name that is

@@ -78,23 +78,28 @@ pub enum SubscribeError {
 }
 
 impl Subscription {
-    pub(crate) fn new(handle: Arc<Handle>, channel: ChannelName) -> Self {
+    /// Joins a channel, to which `subscribe` subscribes unless the client has ended.
+    pub(crate) fn new<E>(
+        handle: &Arc<Handle>,
+        channel: ChannelName,
+        subscribe: impl FnOnce(&mut pusher_proto::Client, ChannelName) -> Result<(), E>,
+    ) -> Result<Self, E> {
         let mailbox = Mailbox::new(&handle.0.budget);
         let new_id = RouteId(handle.0.next_id());
         let route = handle.0.change(|state| {
             if state.life == Life::Ended {
                 // The mailbox is new, so there is no waiting task.
                 drop(mailbox.end());
-                return new_id;
+                return Ok(new_id);
             }
+            subscribe(&mut state.core, channel.clone())?;
             let id = state.routes.join(&channel, new_id, &mailbox);
             if let Some(route) = state.routes.get_mut(&channel, id) {
                 route.failure = None;
             }
-            state.core.subscribe(channel.clone());
-            id
-        });
-        Self { channel, route, mailbox, handle }
+            Ok(id)
+        })?;
+        Ok(Self { channel, route, mailbox, handle: Arc::clone(handle) })
     }
 
     /// Returns the channel's name.
