@@ -79,6 +79,11 @@ impl Time for ThreadTime {
 impl Waits {
     /// Blocks this thread until `poll` returns true or the alarm rings. If nothing wakes the thread, `poll` is called
     /// whenever another thread has done something.
+    ///
+    /// # Panics
+    ///
+    /// As for [`park`](Self::park). If time had ended before, `poll` is not called: what it would see depends on how far the
+    /// thread that runs the clients has got with dropping them.
     pub(super) fn wait(
         self: &Arc<Self>,
         mut alarm: Option<Work>,
@@ -86,7 +91,13 @@ impl Waits {
         poll: &mut dyn FnMut(&mut Context<'_>) -> bool,
     ) {
         join_in(self);
-        let id = self.lock().begin(is_condition);
+        let mut state = self.lock();
+        if let Some(end) = state.end.clone() {
+            drop(state);
+            panic!("{end}");
+        }
+        let id = state.begin(is_condition);
+        drop(state);
         let guard = Entered { waits: self, id };
         let waker = Waker::from(Arc::new(WaitWaker { waits: Arc::clone(self), id }));
         let mut context = Context::from_waker(&waker);
