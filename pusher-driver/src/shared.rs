@@ -83,9 +83,13 @@ impl ClientEvent {
         D: Serialize + ?Sized,
     {
         let name = name.try_into().map_err(InvalidName::from)?;
-        let data = Data::from_serialize(data).map_err(|error| TriggerError::Data(error.to_string().into()))?;
-        Ok(Self { name, data })
+        Ok(Self { name, data: data_of(data)? })
     }
+}
+
+/// What the application sends, as JSON.
+pub(crate) fn data_of<D: Serialize + ?Sized>(data: &D) -> Result<Data, TriggerError> {
+    Data::from_serialize(data).map_err(|error| TriggerError::Data(error.to_string().into()))
 }
 
 impl Shared {

@@ -367,8 +367,15 @@ pub enum TriggerError {
     /// Only private and presence channels support client events.
     #[error("client events can be sent only on private and presence channels")]
     Unsupported,
+    /// Only members of presence channels have an info, and only version 2 of the protocol lets them change it; the client asks
+    /// for that version with [`ConfigBuilder::recovery`](crate::ConfigBuilder::recovery).
+    #[error(
+        "only on presence channels, and on servers that speak version 2 of the protocol, can a member change its info"
+    )]
+    UnsupportedUpdate,
     /// The data is larger than [`max_client_event_len`](crate::ConfigBuilder::max_client_event_len), and
-    /// [`client_event_len_limit`](crate::ConfigBuilder::client_event_len_limit) is [`Refuse`](crate::Strictness::Refuse).
+    /// [`client_event_len_limit`](crate::ConfigBuilder::client_event_len_limit) is [`Refuse`](crate::Strictness::Refuse); or
+    /// the info of a member is larger than 1,024 bytes.
     #[error("{len} bytes of data exceed the limit of {max}")]
     TooLarge {
         /// Length of its JSON in bytes.

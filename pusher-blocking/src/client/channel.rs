@@ -46,6 +46,30 @@ impl Subscription {
         self.0.trigger(event, data)
     }
 
+    /// Changes the info of this client's own member of this presence channel, with any data that implements `Serialize` and
+    /// has at most 1,024 bytes of JSON. All subscribers get an [`Event::MemberUpdated`], this client too.
+    ///
+    /// Only Sockudo can do this, in version 2 of the protocol, for which [`Recovery`](pusher_proto::Recovery) asks. The info
+    /// lasts until the subscription ends: after a lost connection, it is again that of the authorization.
+    ///
+    /// # Errors
+    ///
+    /// If the info cannot be changed now, on this channel or on this server, or is too large. Then nothing is sent.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(room: pusher_blocking::Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::collections::BTreeMap;
+    ///
+    /// room.update_presence(&BTreeMap::from([("name", "Ada"), ("status", "busy")]))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn update_presence<D: Serialize + ?Sized>(&self, info: &D) -> Result<(), TriggerError> {
+        self.0.update_presence(info)
+    }
+
     /// Whether the server has confirmed the subscription on the current connection.
     ///
     /// # Examples

@@ -13,7 +13,7 @@ pub use typed::{Typed, poll_decoded};
 
 use crate::mailbox::{Mailbox, Taken};
 use crate::routes::RouteId;
-use crate::shared::{ClientEvent, Ended, Handle, Life};
+use crate::shared::{ClientEvent, Ended, Handle, Life, data_of};
 use crate::waiters::WaitId;
 #[cfg(feature = "async")]
 use crate::waiters::wait;
@@ -298,6 +298,35 @@ impl Subscription {
                 return Err(TriggerError::NotSubscribed);
             }
             state.trigger(&self.channel, &event, now)
+        })
+    }
+
+    /// Changes the info of this client's own member of this presence channel, with any data that implements `Serialize` and
+    /// has at most 1,024 bytes of JSON. All subscribers get an [`Event::MemberUpdated`], this client too.
+    ///
+    /// Only Sockudo can do this, in version 2 of the protocol, for which [`Recovery`](pusher_proto::Recovery) asks. The info
+    /// lasts until the subscription ends: after a lost connection, it is again that of the authorization.
+    ///
+    /// # Errors
+    ///
+    /// If the info cannot be changed now, on this channel or on this server, or is too large. Then nothing is sent.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(room: pusher_driver::Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::collections::BTreeMap;
+    ///
+    /// room.update_presence(&BTreeMap::from([("name", "Ada"), ("status", "busy")]))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn update_presence<D: Serialize + ?Sized>(&self, info: &D) -> Result<(), TriggerError> {
+        let info = data_of(info)?;
+        self.handle.0.change(|state| match state.routes.get(&self.channel, self.route) {
+            Some(_) if state.life == Life::Running => state.core.update_presence(&self.channel, &info),
+            Some(_) => Err(TriggerError::NotConnected),
+            None => Err(TriggerError::NotSubscribed),
         })
     }
 

@@ -45,9 +45,7 @@ impl ClientEvents {
 
     /// Sends at once.
     pub(crate) fn send(&mut self, text: Text, now: Instant, outbox: &mut Outbox) -> Result<(), TriggerError> {
-        if outbox.waiting_sends() >= MAX_WAITING_SENDS {
-            return Err(TriggerError::QueueFull);
-        }
+        outbox.check_backlog()?;
         let max = self.options.client_event_rate;
         match (self.options.client_event_rate_limit, self.retry_in(now)) {
             (Strictness::Refuse, Some(retry_in)) => return Err(TriggerError::RateLimited { retry_in }),
@@ -128,9 +126,6 @@ impl ClientEvents {
         self.sent_at.push_back(now);
     }
 }
-
-/// How many frames may wait to be polled before further client events are refused.
-const MAX_WAITING_SENDS: usize = 4_096;
 
 /// The time to which the rate refers (Pusher docs, *Triggering client events*: events per second).
 const RATE_WINDOW: Duration = Duration::from_secs(1);

@@ -9,7 +9,7 @@ use crate::excerpt::excerpt;
 use crate::wire::envelope::Envelope;
 use crate::wire::message::Message;
 use crate::wire::protocol::Protocol;
-use crate::wire::read::Established;
+use crate::wire::read::{self, Established};
 use crate::wire::resume::FailureCode;
 use crate::wire::{names, resume, v2};
 use crate::{ConnectionError, Instant, ProtocolError, ServerError, Text};
@@ -188,6 +188,9 @@ impl Client {
         if self.connection.protocol() == Some(Protocol::V2) && channel.is_none() {
             if let Some(code) = resume::refusal(error) {
                 return self.handle_resume_refused(code, error, now);
+            }
+            if read::is_about_presence_update(error) {
+                return self.outbox.offer(Event::ConnectionError(ConnectionError::Server(error.clone())));
             }
         }
         let triggered_lately = self.client_events.sent_lately(now);

@@ -16,6 +16,7 @@ mod outbox;
 mod presence;
 mod queries;
 mod recovery;
+mod requests;
 mod retry;
 mod room;
 mod signin;

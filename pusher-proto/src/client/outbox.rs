@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 
 use super::stats::Stats;
 use crate::event::Event;
-use crate::{AuthId, ChannelName, Text};
+use crate::{AuthId, ChannelName, Text, TriggerError};
 
 /// Events in the order in which they happened, and the frames that the parts want to send.
 pub(crate) struct Outbox {
@@ -109,8 +109,9 @@ impl Outbox {
         (self.events.len() as u64, self.offered_bytes as u64)
     }
 
-    pub(crate) fn waiting_sends(&self) -> usize {
-        self.sends.len()
+    /// Whether one more frame of the application may wait to be sent.
+    pub(crate) fn check_backlog(&self) -> Result<(), TriggerError> {
+        if self.sends.len() < MAX_WAITING_SENDS { Ok(()) } else { Err(TriggerError::QueueFull) }
     }
 
     /// Counts lost events, at the point where they were lost.
@@ -129,6 +130,9 @@ const MAX_OFFERED_BYTES: usize = 64 * 1_024 * 1_024;
 
 /// Bytes of frames that a channel, or the user, may hold back until a key or a confirmation arrives.
 pub(crate) const MAX_HELD_BYTES: usize = 16 * 1_024 * 1_024;
+
+/// How many frames may wait to be polled before further client events are refused.
+const MAX_WAITING_SENDS: usize = 4_096;
 
 /// How many diagnostics and other events that are not offered may wait before further diagnostics are dropped.
 /// Diagnostics contain nothing that an application must know.

@@ -189,6 +189,11 @@ const MAX_USER_IDS: usize = 1_000;
 /// Longest message of a server that is kept, in bytes.
 const MAX_MESSAGE_LEN: usize = 1_024;
 
+/// Whether an error refuses a change of a member's info, and so no subscription, though it names no channel (Sockudo 5.2.0).
+pub(crate) fn is_about_presence_update(error: &ServerError) -> bool {
+    error.message.starts_with("presence_update ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

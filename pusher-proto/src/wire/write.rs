@@ -61,6 +61,13 @@ pub(crate) fn signin(auth: &AuthResponse) -> Text {
     format!(r#"{{"event":"pusher:signin","data":{{"auth":{auth},"user_data":{user_data}}}}}"#).into()
 }
 
+/// The server takes the channel only from a string.
+pub(crate) fn presence_update(channel: &ChannelName, info: &Data) -> Text {
+    let info = if info.is_absent() { "null" } else { info.raw() };
+    let data = format!(r#"{{"channel":{},"data":{info}}}"#, json_string(channel));
+    format!(r#"{{"event":"pusher:presence_update","data":{}}}"#, json_string(&data)).into()
+}
+
 pub(crate) fn client_event(event: &ClientEventName, channel: &ChannelName, data: &Data) -> Text {
     let data = if data.is_absent() { "null" } else { data.raw() };
     format!(r#"{{"event":{},"channel":{},"data":{data}}}"#, json_string(event), json_string(channel)).into()
@@ -120,6 +127,10 @@ mod tests {
             (
                 client_event(&event, &channel, &Data::from_json(r#"{"a":1}"#).unwrap()),
                 r#"{"event":"client-x","channel":"presence-a\"b","data":{"a":1}}"#,
+            ),
+            (
+                presence_update(&channel, &Data::from_json(r#"{"a":"b"}"#).unwrap()),
+                r#"{"event":"pusher:presence_update","data":"{\"channel\":\"presence-a\\\"b\",\"data\":{\"a\":\"b\"}}"}"#,
             ),
             (
                 client_event(&event, &channel, &Data::ABSENT),

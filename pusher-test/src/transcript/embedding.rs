@@ -37,6 +37,8 @@ pub enum Input {
     Unsubscribe(ChannelName),
     /// [`Client::trigger`]
     Trigger(ChannelName, ClientEventName, Data),
+    /// [`Client::update_presence`]
+    UpdatePresence(ChannelName, Data),
     /// [`Client::resume_from`]
     ResumeFrom(ChannelName, Position),
     /// [`Client::signin`]
@@ -70,7 +72,7 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// If it is [`Input::Trigger`] and the client refuses the event.
+    /// If the client refuses the event of an [`Input::Trigger`], or the info of an [`Input::UpdatePresence`].
     pub fn give(self, client: &mut Client, now: Instant) -> Result<(), TriggerError> {
         match self {
             Self::Connect => client.connect(),
@@ -81,6 +83,7 @@ impl Input {
             }
             Self::Unsubscribe(channel) => client.unsubscribe(&channel),
             Self::Trigger(channel, event, data) => return client.trigger(&channel, &event, &data, now),
+            Self::UpdatePresence(channel, info) => return client.update_presence(&channel, &info),
             Self::ResumeFrom(channel, position) => client.resume_from([(channel, position)]),
             Self::Signin => client.signin(),
             Self::Signout => client.signout(),

@@ -68,6 +68,8 @@ pub enum Call {
     Unsubscribe(ChannelName),
     /// `trigger CHANNEL EVENT JSON`
     Trigger(ChannelName, ClientEventName, Data),
+    /// `update CHANNEL JSON`: changes the info of this client's own member.
+    Update(ChannelName, Data),
     /// `signin`
     Signin,
     /// `signout`
@@ -245,6 +247,14 @@ impl FromStr for Call {
                 let event = ClientEventName::new(word()?).map_err(|error| InvalidLine::because(&error))?;
                 Self::Trigger(channel, event, Data::from_json(word()?).map_err(|error| InvalidLine::because(&error))?)
             }
+            "update" => {
+                let (channel, info) =
+                    rest.split_once(' ').ok_or_else(|| InvalidLine::expected("update CHANNEL JSON"))?;
+                Self::Update(
+                    words::channel(channel)?,
+                    Data::from_json(info).map_err(|error| InvalidLine::because(&error))?,
+                )
+            }
             "auth" => {
                 let expected = || InvalidLine::expected("auth #N ANSWER");
                 let (number, answer) = rest.split_once(' ').ok_or_else(expected)?;
@@ -351,6 +361,7 @@ impl fmt::Display for Call {
             Self::Subscribe(channel) => write!(f, "subscribe {}", channel.as_str()),
             Self::SubscribeWith(channel, _, written) => write!(f, "subscribe {} {written}", channel.as_str()),
             Self::Unsubscribe(channel) => write!(f, "unsubscribe {}", channel.as_str()),
+            Self::Update(channel, info) => write!(f, "update {} {}", channel.as_str(), info.raw()),
             Self::Trigger(channel, event, data) => {
                 // In JSON, a control character can only be white space, and a lone `&` only in a string.
                 let data = if data.is_absent() { "null" } else { data.raw() };

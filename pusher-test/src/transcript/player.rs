@@ -44,6 +44,7 @@ impl Call {
             Self::SubscribeWith(channel, options, _) => Input::SubscribeWith(channel.clone(), options.clone()),
             Self::Unsubscribe(channel) => Input::Unsubscribe(channel.clone()),
             Self::Trigger(channel, event, data) => Input::Trigger(channel.clone(), event.clone(), data.clone()),
+            Self::Update(channel, info) => Input::UpdatePresence(channel.clone(), info.clone()),
             Self::ResumeFrom(channel, position) => Input::ResumeFrom(channel.clone(), position.clone()),
             Self::Signin => Input::Signin,
             Self::Signout => Input::Signout,
@@ -169,6 +170,7 @@ impl<'a, E: Embedding> Player<'a, E> {
             | Call::SubscribeWith(..)
             | Call::Unsubscribe(_)
             | Call::Trigger(..)
+            | Call::Update(..)
             | Call::ResumeFrom(..)
             | Call::Signin
             | Call::Signout

@@ -1,0 +1,56 @@
+//! What only servers of version 2 do for a channel that is subscribed.
+
+use super::{Client, Entry};
+use crate::wire::protocol::Protocol;
+use crate::wire::write;
+use crate::{ChannelKind, ChannelName, Data, TriggerError};
+
+impl Client {
+    /// Changes the info of this client's own member of a presence channel. All subscribers get an
+    /// [`Event::MemberUpdated`](crate::Event::MemberUpdated), and so does this client.
+    ///
+    /// The info lasts until the subscription ends: after a lost connection, it is again that of the authorization. Sockudo
+    /// 5.2.0 shows those who join later the info of the authorization too.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be changed now: the channel has no members, or the server does not speak version 2 of the protocol
+    /// ([`UnsupportedUpdate`](TriggerError::UnsupportedUpdate)); there is no connection or no subscription; `info` has more
+    /// than 1,024 bytes of JSON ([`TooLarge`](TriggerError::TooLarge)); too much waits to be sent
+    /// ([`QueueFull`](TriggerError::QueueFull)).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pusher_proto::{ChannelName, Client, Data, TriggerError};
+    ///
+    /// fn set_busy(client: &mut Client, room: &ChannelName) -> Result<(), TriggerError> {
+    ///     let info = Data::from_json(r#"{"name":"Ada","status":"busy"}"#).expect("JSON");
+    ///     client.update_presence(room, &info)
+    /// }
+    /// ```
+    pub fn update_presence(&mut self, channel: &ChannelName, info: &Data) -> Result<(), TriggerError> {
+        if channel.kind() != ChannelKind::Presence || self.config.options.recovery.is_none() {
+            return Err(TriggerError::UnsupportedUpdate);
+        }
+        match self.connection.protocol() {
+            None => return Err(TriggerError::NotConnected),
+            Some(Protocol::V1) => return Err(TriggerError::UnsupportedUpdate),
+            Some(Protocol::V2) => {}
+        }
+        if !self.channels.get(channel).map(|(_, entry)| entry).is_some_and(Entry::is_subscribed) {
+            return Err(TriggerError::NotSubscribed);
+        }
+        let len = info.raw().len();
+        if len > MAX_INFO_LEN {
+            return Err(TriggerError::TooLarge { len, max: MAX_INFO_LEN });
+        }
+        self.outbox.check_backlog()?;
+        self.agenda.is_dirty = true;
+        self.outbox.send(write::presence_update(channel, info));
+        Ok(())
+    }
+}
+
+/// Bytes of a member's info (Sockudo 5.2.0).
+const MAX_INFO_LEN: usize = 1_024;
