@@ -9,10 +9,9 @@ use crate::wire::{v2, write};
 use crate::{ChannelName, Data, Instant, Text};
 
 impl Channels {
-    /// There is a socket of version 2: the server, which begins to count anew, may send deltas.
+    /// There is a socket of version 2: the server may send deltas.
     pub(super) fn enable_deltas(&mut self, outbox: &mut Outbox) {
-        if let Some(bases) = self.bases() {
-            bases.clear();
+        if self.bases().is_some() {
             outbox.send(write::ENABLE_DELTAS);
         }
     }
