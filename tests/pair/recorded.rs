@@ -60,7 +60,7 @@ impl Replay {
         let config = match dialect {
             // Like the configuration when it was recorded.
             Dialect::Reverb => config,
-            Dialect::Pusher | Dialect::LaravelWebsockets | Dialect::Soketi | Dialect::Sockudo => {
+            Dialect::Pusher | Dialect::LaravelWebsockets | Dialect::Soketi | Dialect::Sockudo | Dialect::SockudoV2 => {
                 config.max_message_len(100_000)
             }
         };
@@ -90,7 +90,9 @@ impl Replay {
     fn ends_at(&self, step: &str) -> bool {
         match self.dialect {
             Dialect::Soketi => step == "subscribe no channel",
-            Dialect::Pusher | Dialect::Reverb | Dialect::LaravelWebsockets | Dialect::Sockudo => false,
+            Dialect::Pusher | Dialect::Reverb | Dialect::LaravelWebsockets | Dialect::Sockudo | Dialect::SockudoV2 => {
+                false
+            }
         }
     }
 

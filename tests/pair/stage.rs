@@ -206,7 +206,7 @@ fn endpoint(dialect: Dialect) -> Endpoint {
         Dialect::Reverb => Endpoint::reverb("localhost").tls(false),
         Dialect::LaravelWebsockets => Endpoint::laravel_websockets("localhost").tls(false),
         Dialect::Soketi => Endpoint::soketi("localhost").tls(false),
-        Dialect::Sockudo => Endpoint::sockudo("localhost").tls(false),
+        Dialect::Sockudo | Dialect::SockudoV2 => Endpoint::sockudo("localhost").tls(false),
     }
 }
 

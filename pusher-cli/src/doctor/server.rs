@@ -30,7 +30,7 @@ pub(super) const fn title(dialect: Dialect) -> &'static str {
         Dialect::Reverb => "Laravel Reverb",
         Dialect::LaravelWebsockets => "laravel-websockets",
         Dialect::Soketi => "soketi",
-        Dialect::Sockudo => "Sockudo",
+        Dialect::Sockudo | Dialect::SockudoV2 => "Sockudo",
         _ => "hosted Pusher",
     }
 }

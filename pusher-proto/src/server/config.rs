@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::dialect::{Dialect, Limits, Profile};
+use super::recovery::RecoverySupport;
 use crate::signing::App;
 
 /// A checked configuration of a [`Server`](super::Server).
@@ -181,6 +182,17 @@ options! { limits:
     cache_ttl: Duration = limits.cache_ttl;
     /// Sets how many cache channels keep an event; if there are more, the oldest event is dropped. Default 10,000.
     max_cached_events: usize = 10_000;
+    /// Sets whether clients can have messages replayed that they missed, on a server that speaks version 2 of Sockudo's
+    /// protocol. Default [`RecoverySupport::Enabled`]; Sockudo's own default is that it is disabled.
+    recovery: RecoverySupport = RecoverySupport::Enabled;
+    /// Sets how many messages of each channel can be replayed. Default 100 (Sockudo's `max_buffer_size`).
+    recovery_messages: usize = 100;
+    /// Sets how long a message can be replayed. A channel that was silent for this long gets another stream, so that older
+    /// positions mean nothing. Default 120 s (Sockudo's `buffer_ttl_seconds`).
+    recovery_ttl: Duration = Duration::from_secs(120);
+    /// Sets how many bytes of messages are kept to be replayed, of all channels together; if there are more, the oldest are
+    /// dropped. Default 16 MiB.
+    recovery_bytes: usize = 16 * 1_024 * 1_024;
 }
 
 impl ServerConfigBuilder {

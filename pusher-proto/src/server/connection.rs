@@ -6,13 +6,15 @@ use core::time::Duration;
 use super::channel::Member;
 use super::config::{Options, ServerConfig};
 use super::dialect::Watch;
-use super::handshake::Protocol;
+use super::handshake::{Protocol, Version2};
 use crate::{ChannelName, Instant, SocketId, Text};
 
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) socket_id: SocketId,
     pub(super) protocol: Protocol,
+    /// What the client wants of version 2, if it speaks that.
+    pub(super) version_2: Option<Version2>,
     pub(super) channels: BTreeSet<ChannelName>,
     /// Who is signed in.
     pub(super) user: Option<User>,
@@ -62,16 +64,23 @@ pub(super) enum Check {
 }
 
 impl Connection {
-    pub(super) fn new(socket_id: SocketId, protocol: Protocol, config: &ServerConfig, now: Instant) -> Self {
+    pub(super) fn new(
+        socket_id: SocketId,
+        protocol: Protocol,
+        version_2: Option<Version2>,
+        config: &ServerConfig,
+        now: Instant,
+    ) -> Self {
         let timeout = config.options().authorization_timeout;
         let is_limited = !timeout.is_zero() && config.profile().unauthorized.is_some();
         Self {
             socket_id,
             protocol,
+            version_2,
             channels: BTreeSet::new(),
             user: None,
             sends_control_frames: false,
-            check_at: patience(config).map(|patience| now + patience),
+            check_at: patience(config, version_2).map(|patience| now + patience),
             authorize_until: is_limited.then(|| now + timeout),
             liveness: Liveness::Seen { at: now },
             client_events: Window { since: now, count: 0 },
@@ -98,7 +107,7 @@ impl Connection {
 
     /// Checks the liveness when the timer fires.
     pub(super) fn check(&mut self, config: &ServerConfig, now: Instant) -> Option<Check> {
-        let patience = patience(config)?;
+        let patience = patience(config, self.version_2)?;
         let check = match (self.liveness, config.profile().watch) {
             (Liveness::Seen { at }, _) if now < at + patience => Check::LookAgain(at + patience),
             (Liveness::Seen { .. }, Watch::Pings { .. }) => {
@@ -138,13 +147,19 @@ struct Window {
 }
 
 /// How long a sign of life may be missing, if one is needed. It is long enough for a client that pings on its own.
-fn patience(config: &ServerConfig) -> Option<Duration> {
+fn patience(config: &ServerConfig, version_2: Option<Version2>) -> Option<Duration> {
+    if version_2.is_some() {
+        return Some((config.options().activity_timeout / 2).max(PING_INTERVAL));
+    }
     match config.profile().watch {
         Watch::Pings { grace } => Some(config.options().activity_timeout.saturating_add(grace)),
         Watch::Sends(patience) => Some(patience),
         Watch::Nothing => None,
     }
 }
+
+/// How long a connection of version 2 may be silent before Sockudo pings it, at least: its default `ping_interval`.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The time that [`ServerConfigBuilder::client_event_rate`](super::ServerConfigBuilder::client_event_rate) is for.
 const RATE_WINDOW: Duration = Duration::from_secs(1);

@@ -87,6 +87,29 @@ impl Server {
         }
     }
 
+    /// Forgets every message that could be replayed, and begins to count anew in every channel, as a restart of a server
+    /// without durable history does. Connections continue. Positions that clients know mean nothing from now on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pusher_proto::server::{Dialect, Publication, Server, ServerConfig};
+    /// use pusher_proto::signing::App;
+    /// use pusher_proto::{ChannelName, Instant};
+    ///
+    /// let config = ServerConfig::new(App::new("1", "key", "secret")?).with_dialect(Dialect::SockudoV2);
+    /// let mut server = Server::new(config, 7);
+    /// let channel = ChannelName::new("chat")?;
+    /// server.trigger(&Publication::new("message", [channel.clone()], "{}"), Instant::ZERO)?;
+    ///
+    /// server.reset_streams();
+    /// assert_eq!(server.position(&channel), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reset_streams(&mut self) {
+        self.streams.reset();
+    }
+
     /// Sends a `pusher:error` in the form of the dialect. Returns whether the client is connected; the connection
     /// continues.
     ///

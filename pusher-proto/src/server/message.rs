@@ -1,6 +1,7 @@
 //! Messages from clients.
 
 use alloc::borrow::Cow;
+use alloc::format;
 use alloc::string::String;
 
 use serde::Deserialize;
@@ -20,6 +21,8 @@ pub(super) enum Message<'a> {
     Unsubscribe(Unsubscribe),
     SignIn(SignIn),
     ClientEvent(ClientEvent<'a>),
+    /// A request to replay messages, with its data as JSON.
+    Resume(Option<&'a str>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -61,9 +64,14 @@ struct Envelope<'a> {
     data: Option<&'a RawValue>,
 }
 
-pub(super) fn read(text: &str) -> Result<Message<'_>, Refusal> {
+/// Reads a message. Sockudo accepts both prefixes from every client, whatever version it speaks.
+pub(super) fn read(text: &str, has_version_2: bool) -> Result<Message<'_>, Refusal> {
     let Envelope { event, channel, data } = serde_json::from_str(text).map_err(|_| Refusal::NotAnEvent)?;
     let data = data.map(RawValue::get);
+    let event = match event.strip_prefix(V2_PREFIX) {
+        Some(rest) if has_version_2 => Cow::Owned(format!("pusher:{rest}")),
+        Some(_) | None => event,
+    };
     match event.as_ref() {
         "pusher:ping" => Ok(Message::Ping),
         "pusher:pong" => Ok(Message::Pong),
@@ -73,6 +81,7 @@ pub(super) fn read(text: &str) -> Result<Message<'_>, Refusal> {
         }
         "pusher:unsubscribe" => payload(data, "pusher:unsubscribe").map(Message::Unsubscribe),
         "pusher:signin" => payload(data, "pusher:signin").map(Message::SignIn),
+        "pusher:resume" if has_version_2 => Ok(Message::Resume(data)),
         name if name.starts_with(CLIENT_PREFIX) => {
             let channel = channel.ok_or(Refusal::InvalidData("A client event"))?;
             Ok(Message::ClientEvent(ClientEvent { event, channel, data: data.unwrap_or("null") }))
@@ -89,6 +98,9 @@ fn payload<T: DeserializeOwned>(data: Option<&str>, event: &'static str) -> Resu
         Err(_) => serde_json::from_str(data).map_err(|_| Refusal::InvalidData(event)),
     }
 }
+
+/// Prefix of events in version 2.
+const V2_PREFIX: &str = "sockudo:";
 
 /// The event that requests a subscription.
 pub(super) const SUBSCRIBE: &str = "pusher:subscribe";
@@ -118,7 +130,7 @@ mod tests {
             (r#"{"event":"pusher:x"}"#, Refusal::UnknownEvent("pusher:x".into())),
         ];
         for (text, error) in table {
-            assert_eq!(read(text).unwrap_err(), error, "{text}");
+            assert_eq!(read(text, false).unwrap_err(), error, "{text}");
         }
     }
 
@@ -128,7 +140,7 @@ mod tests {
             r#"{"event":"pusher:subscribe","data":{"channel":"a\u0062","auth":null,"more":1},"channel":null}"#,
             r#"{"event":"pusher:subscribe","data":"{\"channel\":\"ab\"}"}"#,
         ] {
-            let Ok(Message::Subscribe(subscribe)) = read(text) else { panic!("{text}") };
+            let Ok(Message::Subscribe(subscribe)) = read(text, false) else { panic!("{text}") };
             assert_eq!((subscribe.channel.as_str(), subscribe.auth), ("ab", None));
         }
     }

@@ -23,6 +23,7 @@ mod faults;
 mod handshake;
 mod message;
 mod outbox;
+mod recovery;
 mod refusal;
 mod subscriptions;
 #[cfg(test)]
@@ -39,9 +40,10 @@ use self::cache::Cache;
 use self::channel::{Channel, Count};
 use self::connection::{Check, Connection, Sign};
 use self::dialect::{Ending, Parting};
-use self::handshake::{Denial, Protocol, Request};
+use self::handshake::{Denial, Protocol, Request, Version2};
 use self::message::Message;
 use self::outbox::Outbox;
+use self::recovery::{Streams, Uuids, reply};
 use self::refusal::{Refusal, Then};
 use self::timers::{Timer, Timers};
 use self::users::Users;
@@ -50,6 +52,7 @@ use crate::{ChannelName, CloseFrame, Frame, Instant, SocketId, Text};
 pub use self::api::{ApiError, Publication};
 pub use self::config::{InvalidServerConfig, ServerConfig, ServerConfigBuilder};
 pub use self::dialect::{Dialect, UnknownDialect};
+pub use self::recovery::RecoverySupport;
 pub use crate::signing::{Attributes, ChannelState, Info};
 
 /// A server for one application.
@@ -90,6 +93,8 @@ pub struct Server {
     channels: BTreeMap<ChannelName, Channel>,
     users: Users,
     cache: Cache,
+    streams: Streams,
+    uuids: Uuids,
     timers: Timers,
     outbox: Outbox,
     refusal: Option<CloseFrame>,
@@ -180,6 +185,7 @@ impl Server {
     pub fn new(config: ServerConfig, seed: u64) -> Self {
         let options = config.options();
         let cache = Cache::new(options.max_cached_events, options.cache_ttl);
+        let streams = Streams::new(options);
         let mut random = fastrand::Rng::with_seed(seed);
         Self {
             config,
@@ -191,6 +197,8 @@ impl Server {
             channels: BTreeMap::new(),
             users: Users::default(),
             cache,
+            streams,
+            uuids: Uuids::new(seed),
             timers: Timers::default(),
             outbox: Outbox::default(),
             refusal: None,
@@ -210,12 +218,12 @@ impl Server {
             let ending = self.config.profile().refusal;
             return self.end_with(connection, None, frame, ending);
         }
-        let request = match handshake::read(target, self.config.profile().checks_version) {
+        let request = match handshake::read(target, self.config.profile()) {
             Ok(request) => request,
             Err(denial) => return self.deny(connection, None, denial),
         };
         match self.admit(&request) {
-            Ok(()) => self.establish(connection, request.protocol),
+            Ok(()) => self.establish(connection, request.protocol, request.version_2),
             Err(denial) => self.deny(connection, Some(&request), denial),
         }
     }
@@ -332,7 +340,7 @@ impl Server {
         let (frame, ending) = (profile.deny)(denial, request.map_or("", |request| &request.key));
         let protocol = request.map(|request| request.protocol);
         if let Some(protocol) = protocol.filter(|_| profile.greets.contains(&denial)) {
-            self.establish(id, protocol);
+            self.establish(id, protocol, request.and_then(|request| request.version_2));
         }
         self.end_with(id, protocol, frame, ending);
     }
@@ -391,19 +399,28 @@ impl Server {
     }
 
     fn send(&mut self, id: ConnectionId, text: Text) {
+        let is_version_2 = self.connections.get(&id).is_some_and(|connection| connection.version_2.is_some());
+        let text = if is_version_2 { reply(&text, &mut self.uuids) } else { text };
+        self.send_as_is(id, text);
+    }
+
+    /// Sends a frame that is already in the version of the connection.
+    fn send_as_is(&mut self, id: ConnectionId, text: Text) {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.notice(Sign::Sent, self.config.profile().watch, self.now);
         }
         self.outbox.send(id, text);
     }
 
-    fn establish(&mut self, id: ConnectionId, protocol: Protocol) {
+    fn establish(&mut self, id: ConnectionId, protocol: Protocol, version_2: Option<Version2>) {
         self.established += 1;
         let socket_id = format!("{}.{}", self.random.u32(100_000..1_000_000), self.established);
         let socket_id = SocketId::new(socket_id).expect("two numbers make a socket id");
         let timeout = self.config.options().activity_timeout.as_secs();
-        self.outbox.send(id, self.config.profile().established(&socket_id, protocol, timeout));
-        let connection = Connection::new(socket_id.clone(), protocol, &self.config, self.now);
+        let greeting = self.config.profile().established(&socket_id, protocol, timeout);
+        let greeting = if version_2.is_some() { reply(&greeting, &mut self.uuids) } else { greeting };
+        self.outbox.send(id, greeting);
+        let connection = Connection::new(socket_id.clone(), protocol, version_2, &self.config, self.now);
         if let Some(at) = connection.check_at {
             self.timers.arm(at, Timer::Liveness(id));
         }
@@ -442,7 +459,8 @@ impl Server {
             Check::Ping(at) => {
                 self.timers.arm(at, Timer::Liveness(id));
                 let profile = self.config.profile();
-                if profile.wire.pings_by_control_frame && connection.sends_control_frames {
+                let by_control_frame = profile.wire.pings_by_control_frame && connection.sends_control_frames;
+                if by_control_frame || connection.version_2.is_some() {
                     self.outbox.ping(id);
                 } else {
                     self.send(id, profile.ping());
@@ -450,7 +468,10 @@ impl Server {
             }
             Check::End => {
                 let frame = CloseFrame { code: 4201, reason: Text::from_static("Pong reply not received in time") };
-                self.end(id, frame, self.config.profile().stale);
+                let stale = self.config.profile().stale;
+                // In version 2, this is the only close without an error before it.
+                let says_error = stale.says_error && connection.version_2.is_none();
+                self.end(id, frame, Ending { says_error, ..stale });
             }
         }
     }
@@ -469,13 +490,14 @@ impl Server {
         if text.len() > max {
             return Err(Refusal::MessageTooLarge { len: text.len(), max });
         }
-        match message::read(text)? {
+        match message::read(text, self.config.profile().has_version_2)? {
             Message::Ping => self.send(connection, self.config.profile().pong()),
             Message::Pong => {}
             Message::Subscribe(request) => self.subscribe(connection, &request)?,
             Message::Unsubscribe(request) => self.unsubscribe(connection, &request)?,
             Message::SignIn(request) => self.sign_in(connection, &request)?,
             Message::ClientEvent(event) => self.forward(connection, &event)?,
+            Message::Resume(data) => self.resume(connection, data),
         }
         Ok(())
     }

@@ -2,12 +2,15 @@
 
 use alloc::borrow::Cow;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::admission;
+use super::cache;
 use super::channel::{Channel, Count, Member};
 use super::connection::Sign;
 use super::dialect::{Again, Caching, Signins};
 use super::message::{ClientEvent, SUBSCRIBE, Subscribe, Unsubscribe};
+use super::recovery::{Stamp, stamped};
 use super::refusal::Refusal;
 use super::timers::Timer;
 use super::{ConnectionId, Server};
@@ -53,7 +56,10 @@ impl Server {
             if !profile.members.lists_without_info && channel.is_some_and(Channel::has_member_without_info) {
                 return Err(Refusal::MemberWithoutInfo(name));
             }
-            self.confirm(id, &name);
+            // In version 2, a member that is there already gets no answer.
+            if connection.version_2.is_none() || name.kind() != ChannelKind::Presence {
+                self.confirm(id, &name);
+            }
             return Ok(());
         }
         let max = options.max_members;
@@ -76,14 +82,13 @@ impl Server {
         }
         if let Some(member) = member.filter(|_| is_new_user) {
             let frame = profile.member_added(name, &member);
-            self.broadcast(name, &frame, Some(id));
+            self.broadcast(name, &Broadcast::new(frame).except(Some(id)));
         }
         if !lists {
             return Err(Refusal::MemberWithoutInfo(name.clone()));
         }
         if self.caches(name) {
-            let cached = self.cache.get(name, self.now).cloned();
-            self.send(id, cached.unwrap_or_else(|| profile.cache_miss(name)));
+            self.send_cached(id, name);
         }
         self.count_changed(name);
         Ok(())
@@ -98,7 +103,24 @@ impl Server {
             }
             ChannelKind::Presence => profile.presence_succeeded(name, channel),
         };
-        self.send(id, success);
+        let is_version_2 = self.connections.get(&id).is_some_and(|connection| connection.version_2.is_some());
+        if !(is_version_2 && self.numbers_messages()) {
+            return self.send(id, success);
+        }
+        // It is read when the subscription is already active.
+        let (stream, serial) = self.streams.position(name, &mut self.uuids, self.now);
+        let message_id = self.uuids.draw();
+        self.send_as_is(id, stamped(&success, Some(&message_id), Some((&stream, serial))));
+    }
+
+    /// Repeats the last event of a cache channel.
+    fn send_cached(&mut self, id: ConnectionId, name: &ChannelName) {
+        let Some(cache::Event { frame, message_id }) = self.cache.get(name, self.now).cloned() else {
+            return self.send(id, self.config.profile().cache_miss(name));
+        };
+        let is_version_2 = self.connections.get(&id).is_some_and(|connection| connection.version_2.is_some());
+        let frame = if is_version_2 { stamped(&frame, message_id.as_deref(), None) } else { frame };
+        self.send_as_is(id, frame);
     }
 
     pub(super) fn unsubscribe(&mut self, id: ConnectionId, request: &Unsubscribe) -> Result<(), Refusal> {
@@ -124,12 +146,13 @@ impl Server {
         let zero_leaves = self.config.profile().members.zero_leaves;
         if let Some(member) = gone.filter(|member| zero_leaves || member.id != "0") {
             let frame = self.config.profile().member_removed(name, &member);
-            self.broadcast(name, &frame, None);
+            self.broadcast(name, &Broadcast::new(frame));
         }
         self.count_changed(name);
     }
 
-    /// Sends a client event to the other subscribers. Cache channels do not keep it.
+    /// Sends a client event to the other subscribers, and in version 2 to the sender as well if it wants. Cache channels do
+    /// not keep it.
     pub(super) fn forward(&mut self, id: ConnectionId, event: &ClientEvent<'_>) -> Result<(), Refusal> {
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         let (config, profile) = (&self.config, self.config.profile());
@@ -157,20 +180,30 @@ impl Server {
             if rules.unwraps { profile.wire.value(&unwrapped(event.data)?).into_owned() } else { event.data.into() };
         let sender = self.channels.get(&name).and_then(|channel| channel.member_of(id));
         let frame = profile.client_event(event, &data, sender);
-        self.broadcast(&name, &frame, Some(id));
+        let echoes = connection.version_2.is_some_and(|wanted| wanted.echo);
+        let stamp = self.stamp(&name, &frame);
+        self.broadcast(&name, &Broadcast { stamp, ..Broadcast::new(frame).except(Some(id).filter(|_| !echoes)) });
         Ok(())
     }
 
     pub(super) fn publish(&mut self, event: &str, data: &str, name: &ChannelName, except: Option<&SocketId>) {
         let except = except.and_then(|id| self.sockets.get(id).copied());
         let frame = self.config.profile().event(event, name, data);
+        let stamp = self.stamp(name, &frame);
         if self.caches(name) && self.is_kept(name) {
-            self.cache.put(name, &frame, self.now);
+            let message_id = stamp.as_ref().map(|stamp| stamp.message_id.clone());
+            self.cache.put(name, cache::Event { frame: frame.clone(), message_id }, self.now);
         }
-        match self.connections_of_user(name) {
-            Some(connections) => connections.into_iter().for_each(|id| self.send(id, frame.clone())),
-            None => self.broadcast(name, &frame, except),
+        let broadcast = Broadcast { stamp, ..Broadcast::new(frame).except(except) };
+        let Some(connections) = self.connections_of_user(name) else { return self.broadcast(name, &broadcast) };
+        let is_version_2 =
+            |id: &ConnectionId| self.connections.get(id).is_some_and(|connection| connection.version_2.is_some());
+        let signed_in: Vec<ConnectionId> = connections.into_iter().filter(|id| !is_version_2(id)).collect();
+        for id in signed_in {
+            self.send(id, broadcast.frame.clone());
         }
+        // In version 2, signing in is not enough.
+        self.broadcast(name, &Broadcast { only_version_2: true, ..broadcast });
     }
 
     /// Whether the channel repeats its last event to new subscribers.
@@ -187,13 +220,18 @@ impl Server {
         self.config.profile().cache != Caching::WhileOccupied || self.channels.contains_key(name)
     }
 
-    pub(super) fn broadcast(&mut self, name: &ChannelName, frame: &Text, except: Option<ConnectionId>) {
+    fn broadcast(&mut self, name: &ChannelName, broadcast: &Broadcast) {
         let Some(channel) = self.channels.get(name) else { return };
         let watch = self.config.profile().watch;
-        for subscriber in channel.subscribers().filter(|subscriber| Some(*subscriber) != except) {
-            if let Some(connection) = self.connections.get_mut(&subscriber) {
-                connection.notice(Sign::Sent, watch, self.now);
-            }
+        let mut in_version_2 = None;
+        for subscriber in channel.subscribers().filter(|subscriber| Some(*subscriber) != broadcast.except) {
+            let Some(connection) = self.connections.get_mut(&subscriber) else { continue };
+            let frame = match connection.version_2 {
+                Some(_) => in_version_2.get_or_insert_with(|| broadcast.in_version_2()),
+                None if broadcast.only_version_2 => continue,
+                None => &broadcast.frame,
+            };
+            connection.notice(Sign::Sent, watch, self.now);
             self.outbox.send(subscriber, frame.clone());
         }
     }
@@ -218,7 +256,31 @@ impl Server {
         }
         let count = self.channels.get(name).map_or(0, |channel| channel.subscribers().len());
         let frame = self.config.profile().subscription_count(name, count);
-        self.broadcast(name, &frame, None);
+        self.broadcast(name, &Broadcast::new(frame));
+    }
+}
+
+/// An event for the subscribers of a channel.
+struct Broadcast {
+    /// In version 1.
+    frame: Text,
+    /// What version 2 adds.
+    stamp: Option<Stamp>,
+    except: Option<ConnectionId>,
+    only_version_2: bool,
+}
+
+impl Broadcast {
+    fn new(frame: Text) -> Self {
+        Self { frame, stamp: None, except: None, only_version_2: false }
+    }
+
+    fn except(self, except: Option<ConnectionId>) -> Self {
+        Self { except, ..self }
+    }
+
+    fn in_version_2(&self) -> Text {
+        self.stamp.as_ref().map_or_else(|| stamped(&self.frame, None, None), |stamp| stamp.on(&self.frame))
     }
 }
 

@@ -234,7 +234,7 @@ mod tests {
     use crate::server::message::{self, Message};
 
     fn forwarded(dialect: Dialect, sent: &str) -> String {
-        let Ok(Message::ClientEvent(event)) = message::read(sent) else { panic!("{sent}") };
+        let Ok(Message::ClientEvent(event)) = message::read(sent, false) else { panic!("{sent}") };
         let member = Member { id: "1".into(), id_json: "1".into(), info: None, data: Text::default() };
         let profile = dialect.profile();
         profile.client_event(&event, &profile.wire.value(event.data), Some(&member)).to_string()

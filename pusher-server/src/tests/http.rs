@@ -91,7 +91,7 @@ async fn old_calls_and_calls_for_unknown_applications_are_answered_as_in_the_dia
         let server = Server::start(Options::default().dialect(dialect)).await.unwrap();
         let (status, _) = call(&server, "GET /apps/1/channels", &[], "", 700).await;
         let expected = match dialect {
-            Dialect::Pusher | Dialect::Sockudo => 401,
+            Dialect::Pusher | Dialect::Sockudo | Dialect::SockudoV2 => 401,
             Dialect::Reverb | Dialect::LaravelWebsockets | Dialect::Soketi => 200,
         };
         assert_eq!(status, expected, "{dialect}");

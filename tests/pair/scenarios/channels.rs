@@ -34,7 +34,7 @@ fn events(dialect: Dialect) {
             Dialect::Reverb => &escaped,
             Dialect::LaravelWebsockets => &escaped,
             Dialect::Soketi => data,
-            Dialect::Sockudo => data,
+            Dialect::Sockudo | Dialect::SockudoV2 => data,
         };
         assert_eq!(heard, [format!("event {name} message {expected}")]);
     }
@@ -95,7 +95,7 @@ fn cache(dialect: Dialect) {
         Dialect::Reverb => true,
         Dialect::LaravelWebsockets => false,
         Dialect::Soketi => true,
-        Dialect::Sockudo => true,
+        Dialect::Sockudo | Dialect::SockudoV2 => true,
     };
     for name in ["cache-board", "private-cache-board"] {
         let succeeded = format!("subscription_succeeded {name}");
@@ -122,7 +122,7 @@ fn cache_unwatched(dialect: Dialect) {
         Dialect::Reverb => stage.expect(A, &["subscription_succeeded cache-board", "cache_miss cache-board"]),
         Dialect::LaravelWebsockets => stage.expect(A, &["subscription_succeeded cache-board"]),
         Dialect::Soketi => stage.expect(A, &["subscription_succeeded cache-board", event]),
-        Dialect::Sockudo => stage.expect(A, &["subscription_succeeded cache-board", event]),
+        Dialect::Sockudo | Dialect::SockudoV2 => stage.expect(A, &["subscription_succeeded cache-board", event]),
     }
 }
 
@@ -138,7 +138,7 @@ fn encrypted_cache(dialect: Dialect) {
         Dialect::Reverb => stage.expect(A, &[&succeeded]),
         Dialect::LaravelWebsockets => stage.expect(A, &[&succeeded]),
         Dialect::Soketi => stage.expect(A, &[&succeeded, &miss]),
-        Dialect::Sockudo => stage.expect(A, &[&succeeded, &miss]),
+        Dialect::Sockudo | Dialect::SockudoV2 => stage.expect(A, &[&succeeded, &miss]),
     }
 }
 
@@ -153,7 +153,7 @@ fn presence_cache(dialect: Dialect) {
         Dialect::Reverb => stage.expect(A, &[&succeeded, &miss]),
         Dialect::LaravelWebsockets => stage.expect(A, &[&succeeded]),
         Dialect::Soketi => stage.expect(A, &[&succeeded, &miss]),
-        Dialect::Sockudo => {
+        Dialect::Sockudo | Dialect::SockudoV2 => {
             let reason = "Invalid message format: Missing channel_data for presence channel (code 4000)";
             let refused = format!("subscription_error {name}: the server refused the subscription: {reason}");
             stage.expect(A, &[&format!("error {reason}"), &refused]);
@@ -175,7 +175,7 @@ fn counts(dialect: Dialect) {
         Dialect::Reverb => stage.expect(A, &[succeeded]),
         Dialect::LaravelWebsockets => stage.expect(A, &[succeeded]),
         Dialect::Soketi => stage.expect(A, &[succeeded]),
-        Dialect::Sockudo => stage.expect(A, &[succeeded]),
+        Dialect::Sockudo | Dialect::SockudoV2 => stage.expect(A, &[succeeded]),
     }
 }
 
@@ -189,7 +189,7 @@ fn names(dialect: Dialect) {
         Dialect::Reverb => true,
         Dialect::LaravelWebsockets => true,
         Dialect::Soketi => false,
-        Dialect::Sockudo => false,
+        Dialect::Sockudo | Dialect::SockudoV2 => false,
     };
     let expected = if is_subscribed { "subscription_succeeded chat room" } else { "subscription_error chat room" };
     assert!(outcome.starts_with(expected), "{heard:?}");

@@ -35,7 +35,7 @@ fn sender(dialect: Dialect) {
         Dialect::Reverb => stage.expect(B, &[&format!("{wave} by 1")]),
         Dialect::LaravelWebsockets => stage.expect(B, &[wave]),
         Dialect::Soketi => stage.expect(B, &[&format!("{wave} by 1")]),
-        Dialect::Sockudo => stage.expect(B, &[wave]),
+        Dialect::Sockudo | Dialect::SockudoV2 => stage.expect(B, &[wave]),
     }
 }
 
@@ -57,7 +57,7 @@ fn data(dialect: Dialect) {
         }
         Dialect::LaravelWebsockets => assert_eq!(stage.heard(B), as_sent),
         Dialect::Soketi => assert_eq!(stage.heard(B), as_sent),
-        Dialect::Sockudo => assert_eq!(stage.heard(B), as_sent),
+        Dialect::Sockudo | Dialect::SockudoV2 => assert_eq!(stage.heard(B), as_sent),
     }
     stage.expect_silence(A);
 }
@@ -74,7 +74,7 @@ fn disabled(dialect: Dialect) {
         Dialect::Reverb => stage.expect(A, &["error The app does not have client messaging enabled. (code 4301)"]),
         Dialect::LaravelWebsockets => stage.expect_silence(A),
         Dialect::Soketi => stage.expect(A, &["error The app does not have client messaging enabled. (code 4301)"]),
-        Dialect::Sockudo => {
+        Dialect::Sockudo | Dialect::SockudoV2 => {
             stage.expect(A, &["error Client event error: Client events are not enabled for this app (code 4301)"]);
         }
     }
@@ -99,7 +99,7 @@ fn too_many(dialect: Dialect) {
             let reason = "The rate limit for sending client events exceeded the quota. (code 4301)";
             assert_eq!(heard, [format!("error {reason}")]);
         }
-        Dialect::Sockudo => {
+        Dialect::Sockudo | Dialect::SockudoV2 => {
             let reason = "Client event rejected due to rate limit (code 4301)";
             assert_eq!(heard, [format!("error Client event error: {reason}")]);
         }

@@ -26,7 +26,7 @@ fn connects(dialect: Dialect) {
         Dialect::LaravelWebsockets => (30, PING),
         Dialect::Soketi => (30, PING),
         // It pings after the same silence, and its ping is there first.
-        Dialect::Sockudo => (120, PONG),
+        Dialect::Sockudo | Dialect::SockudoV2 => (120, PONG),
     };
     stage.pass(secs(silence - 1));
     assert_eq!(stage.world.sent(A).count(), 0);
@@ -62,7 +62,7 @@ fn wrong_key(dialect: Dialect) {
             (refused(reason), failed(reason))
         }
         // The client cannot know that trying again is pointless.
-        Dialect::Sockudo => {
+        Dialect::Sockudo | Dialect::SockudoV2 => {
             let lost = format!("{LOST} during the handshake");
             (format!("error {lost}"), format!("waiting: {lost}"))
         }
@@ -71,7 +71,7 @@ fn wrong_key(dialect: Dialect) {
     assert!(stage.world.connection(who).is_none(), "the socket is not kept");
     stage.pass(secs(60));
     let tries = stage.heard(who).iter().filter(|line| **line == state).count();
-    assert_eq!(tries > 0, dialect == Dialect::Sockudo);
+    assert_eq!(tries > 0, matches!(dialect, Dialect::Sockudo | Dialect::SockudoV2));
 }
 
 fn full_server(dialect: Dialect) {
@@ -99,7 +99,7 @@ fn full_server(dialect: Dialect) {
             (Default::default(), false)
         }
         Dialect::Soketi => ([format!("error {}", refused(quota)), format!("waiting: {}", refused(quota))], false),
-        Dialect::Sockudo => {
+        Dialect::Sockudo | Dialect::SockudoV2 => {
             let refused = refused("Over capacity");
             ([format!("error {refused}"), format!("waiting: {refused}")], false)
         }
@@ -128,7 +128,7 @@ fn never_authorized(dialect: Dialect) {
         Dialect::Soketi => {
             stage.expect(A, &[&format!("error {reason} (code 4009)"), "error closed with 4009", failed]);
         }
-        Dialect::Sockudo => {
+        Dialect::Sockudo | Dialect::SockudoV2 => {
             let closed = format!("error closed with 4009: {reason}");
             stage.expect(
                 A,
@@ -184,7 +184,7 @@ fn restart(dialect: Dialect) {
         Dialect::Soketi => {
             (vec!["error restart (code 4200)", "error closed with 4200", "waiting: closed with 4200"], true)
         }
-        Dialect::Sockudo => {
+        Dialect::Sockudo | Dialect::SockudoV2 => {
             let closed = "error closed with 4200: restart";
             (vec!["error restart (code 4200)", closed, "waiting: closed with 4200: restart"], true)
         }

@@ -60,6 +60,6 @@ fn cached(dialect: Dialect) {
         Dialect::Reverb => stage.expect(B, &[&succeeded]),
         Dialect::LaravelWebsockets => stage.expect(B, &[&succeeded]),
         Dialect::Soketi => stage.expect(B, &[&succeeded, &event]),
-        Dialect::Sockudo => stage.expect(B, &[&succeeded, &event]),
+        Dialect::Sockudo | Dialect::SockudoV2 => stage.expect(B, &[&succeeded, &event]),
     }
 }

@@ -83,7 +83,7 @@ fn dead_link(dialect: Dialect) {
         Dialect::Reverb => 60,
         Dialect::LaravelWebsockets => 60,
         Dialect::Soketi => 60,
-        Dialect::Sockudo => 150,
+        Dialect::Sockudo | Dialect::SockudoV2 => 150,
     };
     stage.pass(secs(patience + 1));
     let heard = stage.heard(A);
@@ -99,7 +99,7 @@ fn dead_link(dialect: Dialect) {
         Dialect::LaravelWebsockets => stage.expect_silence(B),
         Dialect::Soketi => stage.expect_silence(B),
         // Both sides give up after the same time.
-        Dialect::Sockudo => stage.expect(B, &[removed, added]),
+        Dialect::Sockudo | Dialect::SockudoV2 => stage.expect(B, &[removed, added]),
     }
     let connections = stage.world.server().connections().len();
     match dialect {
@@ -108,7 +108,7 @@ fn dead_link(dialect: Dialect) {
         // It never detects dead sockets.
         Dialect::LaravelWebsockets => assert_eq!(connections, 3),
         Dialect::Soketi => assert_eq!(connections, 2),
-        Dialect::Sockudo => assert_eq!(connections, 2),
+        Dialect::Sockudo | Dialect::SockudoV2 => assert_eq!(connections, 2),
     }
 }
 

@@ -80,7 +80,7 @@ fn numeric_ids(dialect: Dialect) {
         Dialect::Reverb => true,
         Dialect::LaravelWebsockets => true,
         Dialect::Soketi => true,
-        Dialect::Sockudo => false,
+        Dialect::Sockudo | Dialect::SockudoV2 => false,
     };
     if !is_taken {
         let reason = "Channel error: Missing user_id in channel_data (code 4300)";
@@ -113,7 +113,7 @@ fn without_info(dialect: Dialect) {
         }
         Dialect::LaravelWebsockets => ("b=[]", "b"),
         Dialect::Soketi => ("b", "b"),
-        Dialect::Sockudo => ("b={}", "b={}"),
+        Dialect::Sockudo | Dialect::SockudoV2 => ("b={}", "b={}"),
     };
     stage.expect(B, &[&format!(r#"subscription_succeeded presence-chat members [a={{"name":"a"}} {listed}]"#)]);
     stage.expect(A, &[&format!("member_added presence-chat {added}")]);
@@ -134,7 +134,7 @@ fn array_members(dialect: Dialect) {
         Dialect::Reverb => stage.expect_silence(B),
         Dialect::LaravelWebsockets => stage.expect(B, &[r#"member_removed presence-chat 0={"name":"0"}"#]),
         Dialect::Soketi => stage.expect(B, &[r#"member_removed presence-chat 0={"name":"0"}"#]),
-        Dialect::Sockudo => stage.expect(B, &[r#"member_removed presence-chat 0={"name":"0"}"#]),
+        Dialect::Sockudo | Dialect::SockudoV2 => stage.expect(B, &[r#"member_removed presence-chat 0={"name":"0"}"#]),
     }
 }
 

@@ -24,7 +24,7 @@ fn refusal(dialect: Dialect) -> &'static str {
         Dialect::Reverb => "the server refused the subscription: Connection is unauthorized (code 4009)",
         Dialect::LaravelWebsockets => "the server refused the subscription: Invalid Signature (code 4009)",
         Dialect::Soketi => "the server refused the subscription: The connection is unauthorized. (code 401)",
-        Dialect::Sockudo => {
+        Dialect::Sockudo | Dialect::SockudoV2 => {
             "the server refused the subscription: Authentication error: Channel requires authentication (code 4009)"
         }
     }
@@ -105,7 +105,9 @@ fn full_channel(dialect: Dialect) {
         Dialect::Reverb => "Connection is unauthorized (code 4009)",
         Dialect::LaravelWebsockets => "Invalid Signature (code 4009)",
         Dialect::Soketi => "The maximum members per presence channel limit was reached (code 4100)",
-        Dialect::Sockudo => "Channel error: Channel presence-chat has 1 members and is full (code 4300)",
+        Dialect::Sockudo | Dialect::SockudoV2 => {
+            "Channel error: Channel presence-chat has 1 members and is full (code 4300)"
+        }
     };
     let heard = stage.heard(B);
     let expected = format!("subscription_error presence-chat: the server refused the subscription: {reason}");
@@ -124,7 +126,9 @@ fn broken_message(dialect: Dialect) {
         Dialect::Reverb => stage.expect(A, &["error Invalid message format (code 4200)"]),
         Dialect::LaravelWebsockets => stage.expect_silence(A),
         Dialect::Soketi => stage.expect_silence(A),
-        Dialect::Sockudo => stage.expect(A, &["error Invalid message format: Decode failed (code 4000)"]),
+        Dialect::Sockudo | Dialect::SockudoV2 => {
+            stage.expect(A, &["error Invalid message format: Decode failed (code 4000)"])
+        }
     }
     stage.expect_silence(B);
     stage.trigger("chat", "e", "1");
@@ -153,6 +157,6 @@ fn presence_without_data(dialect: Dialect) {
         }
         Dialect::LaravelWebsockets => stage.expect_silence(A),
         Dialect::Soketi => stage.expect_silence(A),
-        Dialect::Sockudo => stage.expect(A, &lost),
+        Dialect::Sockudo | Dialect::SockudoV2 => stage.expect(A, &lost),
     }
 }

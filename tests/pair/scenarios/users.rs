@@ -26,7 +26,7 @@ pub(super) fn has_signin(dialect: Dialect) -> bool {
         Dialect::Reverb => false,
         Dialect::LaravelWebsockets => false,
         Dialect::Soketi => true,
-        Dialect::Sockudo => true,
+        Dialect::Sockudo | Dialect::SockudoV2 => true,
     }
 }
 
@@ -55,7 +55,7 @@ fn signs_in(dialect: Dialect) {
             stage.expect(A, &["retry user: the server did not answer the sign-in"]);
         }
         Dialect::Soketi => stage.expect(A, &[signed_in]),
-        Dialect::Sockudo => stage.expect(A, &[signed_in]),
+        Dialect::Sockudo | Dialect::SockudoV2 => stage.expect(A, &[signed_in]),
     }
     let id = stage.world.connection(A).expect("it is connected");
     let user = stage.world.server().user(id).map(str::to_owned);
@@ -86,7 +86,7 @@ fn wrong_signature(dialect: Dialect) {
             let closed = ["error closed with 4009".to_owned(), failed];
             assert_eq!(heard, [refused("Connection not authorized. (code 4009)"), closed].concat());
         }
-        Dialect::Sockudo => {
+        Dialect::Sockudo | Dialect::SockudoV2 => {
             let reason = "Authentication error: Connection not authorized for signin. (code 4009)";
             assert_eq!(heard, refused(reason));
         }
@@ -108,7 +108,7 @@ fn disabled(dialect: Dialect) {
         Dialect::Reverb => assert_eq!(heard, refused("Invalid message format (code 4200)")),
         Dialect::LaravelWebsockets => assert_eq!(heard, [unanswered]),
         Dialect::Soketi => assert_eq!(heard, [unanswered]),
-        Dialect::Sockudo => {
+        Dialect::Sockudo | Dialect::SockudoV2 => {
             let reason = "Authentication error: Connection not authorized for signin. (code 4009)";
             assert_eq!(heard, refused(reason));
         }
@@ -130,7 +130,7 @@ fn event_for_user(dialect: Dialect) {
             Dialect::Reverb => stage.expect_silence(who),
             Dialect::LaravelWebsockets => stage.expect_silence(who),
             Dialect::Soketi => stage.expect(who, &[notice]),
-            Dialect::Sockudo => stage.expect(who, &[notice]),
+            Dialect::Sockudo | Dialect::SockudoV2 => stage.expect(who, &[notice]),
         }
     }
     stage.expect_silence(C);
@@ -196,14 +196,14 @@ fn watchlist(dialect: Dialect) {
         Dialect::Soketi => assert_eq!(heard, [signed_in]),
         // Before the success, it reports who is online, and later only that users come online who have a watchlist,
         // too.
-        Dialect::Sockudo => {
+        Dialect::Sockudo | Dialect::SockudoV2 => {
             assert_eq!(heard, [signed_in, notice("online", "b"), notice("offline", "c"), notice("online", "c")]);
         }
     }
     let online: &[&str] = match dialect {
         Dialect::Pusher => &["c"],
         Dialect::Reverb | Dialect::LaravelWebsockets | Dialect::Soketi => &[],
-        Dialect::Sockudo => &["b", "c"],
+        Dialect::Sockudo | Dialect::SockudoV2 => &["b", "c"],
     };
     assert!(stage.client(A).online().iter().eq(online.iter().copied()));
     stage.client(A).signout();
@@ -226,7 +226,7 @@ fn long_watchlist(dialect: Dialect) {
         Dialect::Reverb => assert_eq!(heard, refused("Invalid message format (code 4200)")),
         Dialect::LaravelWebsockets => assert_eq!(heard, [""; 0]),
         Dialect::Soketi => assert_eq!(heard.len(), 1),
-        Dialect::Sockudo => assert_eq!(heard[1..], [error]),
+        Dialect::Sockudo | Dialect::SockudoV2 => assert_eq!(heard[1..], [error]),
     }
 }
 
@@ -246,7 +246,7 @@ fn presence_by_signin(dialect: Dialect) {
         Dialect::Reverb => assert!(heard.contains(&missing.to_owned()), "{heard:?}"),
         Dialect::LaravelWebsockets => assert!(heard.contains(&missing.to_owned()), "{heard:?}"),
         Dialect::Soketi => assert!(heard.contains(&missing.to_owned()), "{heard:?}"),
-        Dialect::Sockudo => assert!(heard.contains(&missing.to_owned()), "{heard:?}"),
+        Dialect::Sockudo | Dialect::SockudoV2 => assert!(heard.contains(&missing.to_owned()), "{heard:?}"),
     }
     assert!(stage.is_connected(A));
 }
@@ -275,7 +275,7 @@ fn terminate(dialect: Dialect) {
         Dialect::Soketi => {
             assert_eq!((result, heard), (Ok(1), vec![error, "error closed with 4009".into(), failed.into()]));
         }
-        Dialect::Sockudo => {
+        Dialect::Sockudo | Dialect::SockudoV2 => {
             assert_eq!((result, heard), (Ok(1), vec![error, closed, format!("failed: {reason} (code 4009)")]));
         }
     }

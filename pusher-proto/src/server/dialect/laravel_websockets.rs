@@ -20,6 +20,7 @@ pub(super) const PROFILE: Profile = Profile {
     },
     names: Names { max_len: UNLIMITED, charset: false, reserves_hash: false },
     checks_version: false,
+    has_version_2: false,
     greets: &[Denial::OverQuota, Denial::OverCapacity],
     wire: Wire {
         error: Form::Object,

@@ -40,11 +40,14 @@ pub enum Dialect {
     Soketi,
     /// Sockudo, in version 1 of its protocol.
     Sockudo,
+    /// Sockudo, in version 2 of its protocol with clients that ask for it, and in version 1 with others.
+    SockudoV2,
 }
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Pusher, Self::Reverb, Self::LaravelWebsockets, Self::Soketi, Self::Sockudo];
+    pub const ALL: [Self; 6] =
+        [Self::Pusher, Self::Reverb, Self::LaravelWebsockets, Self::Soketi, Self::Sockudo, Self::SockudoV2];
 
     /// Returns the name, as accepted by [`FromStr`].
     #[must_use]
@@ -108,6 +111,7 @@ impl Dialect {
             Self::LaravelWebsockets => &laravel_websockets::PROFILE,
             Self::Soketi => &soketi::PROFILE,
             Self::Sockudo => &sockudo::PROFILE,
+            Self::SockudoV2 => &sockudo::PROFILE_WITH_V2,
         }
     }
 }
@@ -137,7 +141,7 @@ impl FromStr for Dialect {
 /// assert_eq!("Soketi 1.6".parse::<Dialect>(), Err(UnknownDialect));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a dialect must be one of pusher, reverb, laravel-websockets, soketi, sockudo")]
+#[error("a dialect must be one of pusher, reverb, laravel-websockets, soketi, sockudo, sockudo-v2")]
 pub struct UnknownDialect;
 
 /// Everything that defines a dialect.
@@ -147,6 +151,8 @@ pub(super) struct Profile {
     pub(super) names: Names,
     /// Whether the protocol version of the request is checked.
     pub(super) checks_version: bool,
+    /// Whether clients that ask for version 2 of Sockudo's protocol get it.
+    pub(super) has_version_2: bool,
     /// Refusals that are sent only after a greeting.
     pub(super) greets: &'static [Denial],
     pub(super) wire: Wire,

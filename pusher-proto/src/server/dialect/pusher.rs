@@ -19,6 +19,7 @@ pub(super) const PROFILE: Profile = Profile {
     },
     names: Names { max_len: 164, charset: true, reserves_hash: true },
     checks_version: true,
+    has_version_2: false,
     greets: &[],
     wire: Wire {
         error: Form::Object,

@@ -19,6 +19,7 @@ pub(super) const PROFILE: Profile = Profile {
     },
     names: Names { max_len: UNLIMITED, charset: false, reserves_hash: false },
     checks_version: false,
+    has_version_2: false,
     greets: &[],
     wire: Wire {
         error: Form::String,

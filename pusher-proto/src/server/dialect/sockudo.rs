@@ -1,10 +1,12 @@
-//! Sockudo, version 1 of its protocol: errors without a channel and with unspecific codes, and sockets that end without
-//! a message.
+//! Sockudo: errors without a channel and with unspecific codes, and sockets that end without a message.
 
 use alloc::format;
 use alloc::string::ToString;
 
 use super::*;
+
+/// The same with clients that do not ask for version 2.
+pub(super) const PROFILE_WITH_V2: Profile = Profile { name: "sockudo-v2", has_version_2: true, ..PROFILE };
 
 pub(super) const PROFILE: Profile = Profile {
     name: "sockudo",
@@ -21,6 +23,7 @@ pub(super) const PROFILE: Profile = Profile {
     },
     names: Names { max_len: 200, charset: true, reserves_hash: false },
     checks_version: false,
+    has_version_2: false,
     greets: &[],
     wire: Wire {
         error: Form::Object,

@@ -20,6 +20,7 @@ pub(super) const PROFILE: Profile = Profile {
     },
     names: Names { max_len: 200, charset: true, reserves_hash: false },
     checks_version: false,
+    has_version_2: false,
     greets: &[],
     wire: Wire {
         error: Form::Object,

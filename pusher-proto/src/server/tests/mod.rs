@@ -6,6 +6,7 @@ mod dialects;
 mod presence;
 mod subscription;
 mod users;
+mod version_2;
 
 use alloc::collections::BTreeSet;
 use alloc::format;
