@@ -30,7 +30,7 @@ pub(crate) struct ServeArgs {
     /// Encryption master key of the application [default: 32 bytes of value 7]
     #[arg(long, env = "PUSHER_SERVE_ENCRYPTION_MASTER_KEY", hide_env_values = true, value_name = "BASE64", value_parser = master_key)]
     pub(super) master_key: Option<MasterKey>,
-    /// Server to imitate: pusher, reverb, laravel-websockets, soketi or sockudo
+    /// Server to imitate: pusher, reverb, laravel-websockets, soketi, sockudo or sockudo-v2
     #[arg(long, value_name = "NAME", default_value_t)]
     pub(super) dialect: Dialect,
     /// Also serve the console's page on an address that other machines can reach

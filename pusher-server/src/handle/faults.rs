@@ -140,6 +140,31 @@ impl Handle {
         self.shared.with_state(|state, _| state.delay = delay.min(MAX_DELAY));
     }
 
+    /// Forgets every message that clients could have replayed, as a restart of Sockudo without durable history does. A client
+    /// that recovers learns that continuity was lost. It has an effect only on [`Dialect::SockudoV2`].
+    ///
+    /// [`Dialect::SockudoV2`]: pusher_proto::server::Dialect::SockudoV2
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use pusher_server::pusher_proto::server::Dialect;
+    /// use pusher_server::{Options, Server};
+    ///
+    /// let server = Server::start(Options::default().dialect(Dialect::SockudoV2)).await?;
+    /// // The program under test subscribes, and receives events.
+    /// server.handle().reset_streams();
+    /// server.handle().cut_all();
+    /// // The program under test reports a gap.
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reset_streams(&self) {
+        self.shared.with_model(|model, _| model.reset_streams());
+    }
+
     /// While set, every new socket is refused with this code and reason, in the form of the server's dialect.
     pub fn refuse_connections(&self, refusal: Option<(u16, &str)>) {
         let frame = refusal.map(|(code, reason)| CloseFrame { code, reason: reason.into() });
