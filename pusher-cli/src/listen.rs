@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use pusher_tokio::{
-    ChannelName, Client, ConnectionError, ConnectionState, Diagnostic, Event, Subscription, with_causes,
+    ChannelName, Client, ConnectionError, ConnectionState, Diagnostic, Event, Recovery, Subscription, with_causes,
 };
 use tokio::time::{Instant, sleep_until};
 
@@ -34,7 +34,10 @@ pub(crate) async fn run(args: ListenArgs) -> Result<(), Failure> {
 /// Connects with the authorizer that the flags ask for.
 fn client(args: &ListenArgs, target: &Target) -> Result<Client, Failure> {
     // When to give up is decided here, by what happened before.
-    let config = connect::config(&args.credentials.key, target.endpoint()).max_attempts(None).build()?;
+    let config = connect::config(&args.credentials.key, target.endpoint())
+        .max_attempts(None)
+        .recovery(args.recover.then(Recovery::default))
+        .build()?;
     let app = args.credentials.app_with_secret("")?;
     let authorizer = authorizer::new(app, &args.auth, &args.channels, args.signin)?;
     let connect = if args.verbose { tapped::connect } else { pusher_tokio::connect_with };
@@ -184,7 +187,10 @@ impl Listener {
 pub(crate) fn is_for_people(event: &Event) -> bool {
     match event {
         Event::Diagnostic(diagnostic) => {
-            matches!(diagnostic, Diagnostic::KeyRetry { .. } | Diagnostic::ForeignKey { .. })
+            matches!(
+                diagnostic,
+                Diagnostic::KeyRetry { .. } | Diagnostic::ForeignKey { .. } | Diagnostic::RecoveryUnsupported
+            )
         }
         // The change of state says the same.
         Event::ConnectionError(error) => is_going_on(error),

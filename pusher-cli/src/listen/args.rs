@@ -36,6 +36,10 @@ pub(crate) struct ListenArgs {
     /// Stop after this time; an error if --count is not reached or a channel is not subscribed by then
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(super) timeout: Option<Duration>,
+    /// Have the server replay what was published while the connection was lost, as Sockudo can; a gap is then reported with
+    /// its reason
+    #[arg(long)]
+    pub(super) recover: bool,
     /// Keep trying to reach the server; by default, the program ends after three failed attempts before the first connection
     #[arg(long)]
     pub(super) keep_trying: bool,
@@ -59,7 +63,8 @@ const NOTES: &str = notes!(
     "Events, members and gaps are printed to standard output; messages about the connection go to standard error, or, \
      with --json, to standard output as well.\n\n"
     "A lost connection is reestablished, however long the server is unavailable; a notice shows where events may be missing. \
-     Private and presence channels need --secret or --auth-url. The program ends when a channel is refused, and on \
+     With --recover, a server that numbers its messages (Sockudo, with connection recovery turned on) replays them, so that \
+     none is missing and none is printed twice; a notice that names the reason appears only if it cannot. Private and presence channels need --secret or --auth-url. The program ends when a channel is refused, and on \
      Ctrl-C or SIGTERM. Connections to other machines use the proxies in HTTPS_PROXY, HTTP_PROXY and ALL_PROXY.\n\n"
     "--exec runs the command directly, without a shell. The command reads the event from standard input, as --json prints \
      it, and from PUSHER_EVENT_NAME, PUSHER_EVENT_CHANNEL, PUSHER_EVENT_DATA and PUSHER_EVENT_USER_ID. If a command \

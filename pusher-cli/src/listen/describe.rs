@@ -1,6 +1,8 @@
 //! Events in the words of `pusher listen`.
 
-use pusher_tokio::{ChannelName, ConnectionState, Diagnostic, Event, Member, Presence, Text, with_causes};
+use pusher_tokio::{
+    ChannelName, ConnectionState, Diagnostic, Event, LossReason, Member, Presence, RecoverySource, Text, with_causes,
+};
 use serde::Serialize;
 
 use crate::output::{BOLD, CHANNEL, DIM, WARNING, printable, time_of_day, timestamp};
@@ -11,11 +13,14 @@ pub(super) struct Json<'a> {
     time: String,
     #[serde(flatten)]
     event: &'a Event,
+    /// Only on events that were replayed after a lost connection.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    replayed: bool,
 }
 
 impl<'a> Json<'a> {
     pub(super) fn new(event: &'a Event) -> Self {
-        Self { time: timestamp(), event }
+        Self { time: timestamp(), event, replayed: matches!(event, Event::Channel(event) if event.is_replayed()) }
     }
 }
 
@@ -40,7 +45,8 @@ pub(crate) fn human_at(time: &str, event: &Event) -> String {
         Event::StateChanged { current, .. } => format!("{DIM}{time}  {}{DIM:#}", printable(&state(current))),
         Event::Channel(event) => {
             let sender = event.user_id().map_or_else(String::new, |id| format!("  {DIM}from {}{DIM:#}", printable(id)));
-            format!("{DIM}{time}{DIM:#}  {CHANNEL}{channel}{CHANNEL:#}  {BOLD}{name}{BOLD:#}  {data}{sender}")
+            let mark = if event.is_replayed() { format!("  {DIM}replayed{DIM:#}") } else { String::new() };
+            format!("{DIM}{time}{DIM:#}  {CHANNEL}{channel}{CHANNEL:#}  {BOLD}{name}{BOLD:#}  {data}{sender}{mark}")
         }
         Event::User(_) => format!("{DIM}{time}{DIM:#}  {CHANNEL}to the user{CHANNEL:#}  {BOLD}{name}{BOLD:#}  {data}"),
         Event::SignedIn { id, .. } => format!("{DIM}{time}{DIM:#}  signed in as {}", printable(id)),
@@ -56,8 +62,23 @@ pub(crate) fn human_at(time: &str, event: &Event) -> String {
             let users = list(user_ids.iter().map(Text::as_str), user_ids.len());
             format!("{DIM}{time}{DIM:#}  {BOLD}{name}{BOLD:#}  {users}")
         }
-        Event::ContinuityLost { .. } => {
+        Event::ContinuityLost { reason: LossReason::NotRequested, .. } => {
             warning(time, Some(channel), "the connection was lost: events may be missing here")
+        }
+        Event::ContinuityLost { reason, missed, .. } => {
+            let count = missed.map_or_else(String::new, |missed| format!("up to {missed} "));
+            let text = format!("the connection was lost, and {count}events may be missing here: {reason}");
+            warning(time, Some(channel), &text)
+        }
+        Event::Recovered { replayed, source, is_proven, .. } => {
+            let what = match source {
+                RecoverySource::Equal => source.to_string(),
+                _ => format!("{replayed} messages {source}"),
+            };
+            match is_proven {
+                true => format!("{DIM}{time}  {channel}  recovered: {what}{DIM:#}"),
+                false => warning(time, Some(channel), &format!("{what}, but those of other nodes may be missing here")),
+            }
         }
         Event::DecryptionError { event, error, .. } => {
             warning(time, Some(channel), &format!("cannot decrypt {event}: {}", with_causes(error)))

@@ -18,6 +18,7 @@ mod outages;
 mod profiles;
 #[expect(clippy::unwrap_used, reason = "only tests call it")]
 mod record;
+mod recovery;
 mod secrets;
 mod serve;
 #[cfg(unix)]
