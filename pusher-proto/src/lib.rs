@@ -19,6 +19,7 @@ mod error;
 mod event;
 mod excerpt;
 pub mod filter;
+mod history;
 mod members;
 mod name;
 mod position;
@@ -56,6 +57,7 @@ pub use error::{
 pub use event::{
     ChannelEvent, ConnectionEvent, ConnectionState, Diagnostic, Event, LossReason, Presence, RecoverySource, UserEvent,
 };
+pub use history::{HistoryError, HistoryId, HistoryItem, HistoryPage, HistoryQuery};
 pub use members::{Difference, Member, Members};
 pub use name::{AppKey, ChannelKind, ChannelName, ClientEventName, InvalidName, SocketId, user_channel};
 pub use position::Position;

@@ -51,6 +51,11 @@ impl Position {
         self.serial
     }
 
+    /// The place of another message of the same stream, which shares its name.
+    pub(crate) fn of_same_stream(&self, serial: u64) -> Self {
+        Self { serial, ..self.clone() }
+    }
+
     /// The same position, of which only the success of a subscription is a witness.
     pub(crate) fn unconfirmed(mut self) -> Self {
         self.is_confirmed = false;

@@ -3,6 +3,7 @@
 use super::Client;
 use super::activity::Activity;
 use super::channels::{Answered, Success};
+use super::history::Request;
 use super::unanswered::{Asked, Complaint};
 use crate::event::{ConnectionEvent, Diagnostic, Event};
 use crate::excerpt::excerpt;
@@ -11,8 +12,8 @@ use crate::wire::message::Message;
 use crate::wire::protocol::Protocol;
 use crate::wire::read::{self, Established};
 use crate::wire::resume::FailureCode;
-use crate::wire::{names, resume, v2};
-use crate::{ConnectionError, Instant, ProtocolError, ServerError, Text};
+use crate::wire::{history, names, resume, v2};
+use crate::{ConnectionError, Data, HistoryError, HistoryItem, HistoryPage, Instant, ProtocolError, ServerError, Text};
 
 impl Client {
     /// Returns whether no deadline can have come nearer because of this frame.
@@ -99,6 +100,7 @@ impl Client {
             | Message::Rewound { .. }
             | Message::DeltasEnabled(_)
             | Message::Delta { .. }
+            | Message::HistoryPage { .. }
             | Message::NotOfChannel { .. }
             | Message::Unknown { .. }
             | Message::Missing { .. } => {}
@@ -132,6 +134,7 @@ impl Client {
                 }
             }
             Message::Rewound { channel, completion } => channels.handle_rewound(channel, completion, outbox),
+            Message::HistoryPage { channel, data } => self.handle_history_page(channel, data),
             Message::SubscriptionError { channel, error } => {
                 if !channels.handle_doubt(Some(channel), "", authorizations, now, outbox) {
                     let number = channels.handle_refused(channel, error, authorizations, outbox);
@@ -185,7 +188,11 @@ impl Client {
         if channel.is_none() {
             self.connection.note_error(error, now);
         }
+        let triggered_lately = self.client_events.sent_lately(now);
         if self.connection.protocol() == Some(Protocol::V2) && channel.is_none() {
+            if self.history.handle_error(error, triggered_lately, &mut self.outbox) {
+                return;
+            }
             if let Some(code) = resume::refusal(error) {
                 return self.handle_resume_refused(code, error, now);
             }
@@ -193,7 +200,6 @@ impl Client {
                 return self.outbox.offer(Event::ConnectionError(ConnectionError::Server(error.clone())));
             }
         }
-        let triggered_lately = self.client_events.sent_lately(now);
         let complaint = Complaint::read(error, channel, triggered_lately);
         let Self { channels, authorizations, unanswered, outbox, .. } = self;
         if let Complaint::Channel(_) | Complaint::Something = complaint {
@@ -228,6 +234,28 @@ impl Client {
             }
             Complaint::Channel(_) | Complaint::Pace | Complaint::Something | Complaint::Other => report(),
         }
+    }
+
+    /// The answer to the request for history that was sent; any other one is too late for its request.
+    fn handle_history_page(&mut self, channel: &str, data: &Data) {
+        let Some(Request { id, channel, query }) = self.history.take_answered(channel) else { return };
+        let page = history::page(data).ok_or(HistoryError::Unreadable);
+        let result = page.map(|page| {
+            let items = page.items.into_iter().map(|item| HistoryItem {
+                position: item.position,
+                published_at_ms: item.published_at_ms,
+                message_id: item.message_id,
+                event: self.channels.read_past(&channel, item.envelope),
+            });
+            HistoryPage {
+                items: items.collect(),
+                next: page.next_cursor.map(|cursor| query.cursor(cursor).into()),
+                has_more: page.has_more,
+                is_complete: page.is_complete,
+                is_truncated_by_retention: page.is_truncated_by_retention,
+            }
+        });
+        self.outbox.emit(Event::History { id, channel, result });
     }
 
     /// An error about a request to replay messages is an answer like any other. It has the same code as a complaint about

@@ -11,6 +11,7 @@ mod client_events;
 mod connection;
 mod encryption;
 mod frames;
+mod history;
 mod online;
 mod outbox;
 mod presence;
@@ -37,6 +38,7 @@ pub use channel::Channel;
 use channels::{Channels, Entry, Signer};
 use client_events::ClientEvents;
 use connection::Connection;
+use history::History;
 use outbox::Outbox;
 pub use queries::User;
 use signin::{Signin, UserStatus};
@@ -104,6 +106,7 @@ pub struct Client {
     unanswered: Unanswered,
     signin: Signin,
     client_events: ClientEvents,
+    history: History,
     outbox: Outbox,
 }
 
@@ -122,6 +125,7 @@ impl Client {
             unanswered: Unanswered::default(),
             signin: Signin::new(&options, seed.wrapping_add(2)),
             client_events: ClientEvents::new(options.clone()),
+            history: History::default(),
             outbox: Outbox::new(options.max_pending_events),
             config,
         }
@@ -381,6 +385,7 @@ impl Client {
         let Self { channels, authorizations, unanswered, signin, outbox, .. } = self;
         signin.handle_timeout(authorizations, now);
         channels.handle_timeout(authorizations, unanswered, now, outbox);
+        self.history.handle_timeout(now, &mut self.outbox);
     }
 }
 
@@ -428,6 +433,7 @@ impl Client {
             self.authorizations.deadline(),
             self.unanswered.deadline(),
             self.signin.deadline(),
+            self.history.deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -489,6 +495,7 @@ impl Client {
             let is_wanted =
                 |channel: &ChannelName| self.channels.get(channel).is_some_and(|(_, entry)| entry.is_wanted());
             self.client_events.retain(is_wanted, &mut self.outbox);
+            self.history.retain(is_wanted, &mut self.outbox);
         }
     }
 
@@ -507,6 +514,7 @@ impl Client {
             self.unanswered.leave();
             self.signin.leave(now, &mut self.outbox);
             self.client_events.leave(&mut self.outbox);
+            self.history.leave(&mut self.outbox);
         }
     }
 
@@ -555,7 +563,8 @@ impl Client {
             return Some(text);
         }
         let Some((text, has_auth)) = self.channels.poll_subscribe(&mut self.unanswered, now) else {
-            return self.channels.poll_resume(self.unanswered.channels() == 0, now);
+            let resume = self.channels.poll_resume(self.unanswered.channels() == 0, now);
+            return resume.or_else(|| self.history.poll_send(now));
         };
         if has_auth {
             self.connection.note_authorized();

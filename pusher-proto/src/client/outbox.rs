@@ -74,12 +74,13 @@ impl Outbox {
         self.cancels.push_back(id);
     }
 
-    /// Removes events that the application no longer wants.
+    /// Removes events that the application no longer wants. It still wants the outcomes of its requests.
     pub(crate) fn forget(&mut self, channel: &ChannelName) {
         if self.events.is_empty() {
             return;
         }
-        self.events.retain(|waiting| waiting.event.channel() != Some(channel));
+        self.events
+            .retain(|Waiting { event, .. }| matches!(event, Event::History { .. }) || event.channel() != Some(channel));
         let offered = || self.events.iter().map(|waiting| waiting.offered).filter(|weight| *weight > 0);
         (self.offered, self.offered_bytes) = (offered().count(), offered().sum());
     }

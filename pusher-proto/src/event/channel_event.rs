@@ -145,7 +145,7 @@ impl ChannelEvent {
     }
 
     /// Length in bytes of the frame that it came in.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.data.source().len()
     }
 }

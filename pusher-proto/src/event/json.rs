@@ -28,6 +28,7 @@ use crate::{ChannelName, Data, with_causes};
 /// | `DecryptionError` | `event`, `message` |
 /// | `SignedIn` | `id`, `user_data` |
 /// | `SubscriptionCount` | `subscription_count` |
+/// | `History` | `items` (their number) and `has_more`, or `message` |
 /// | `Lagged` | `missed` |
 /// | `Recovered` | `replayed`, `source`, `proven` |
 /// | `RewindComplete` | `replayed`, `complete` |
@@ -183,6 +184,10 @@ enum Own<'a> {
     Count {
         subscription_count: u64,
     },
+    History {
+        items: usize,
+        has_more: bool,
+    },
     Lagged {
         missed: u64,
     },
@@ -248,6 +253,10 @@ fn data(event: &Event) -> Result<Option<Cow<'_, str>>, serde_json::Error> {
         Event::MemberAdded { member, .. }
         | Event::MemberRemoved { member, .. }
         | Event::MemberUpdated { member, .. } => Own::Member(member),
+        Event::History { result: Ok(page), .. } => {
+            Own::History { items: page.items().len(), has_more: page.has_more() }
+        }
+        Event::History { result: Err(error), .. } => Own::message(error),
         Event::Lagged { missed } => Own::Lagged { missed: *missed },
         Event::Recovered { replayed, source, is_proven, .. } => {
             Own::Recovered { replayed: *replayed, source: source.to_string(), proven: *is_proven }

@@ -17,8 +17,8 @@ pub use diagnostic::Diagnostic;
 
 use crate::members::{Difference, Member, Members};
 use crate::{
-    ChannelName, ConnectionError, Data, DecryptionError, FailReason, Instant, SigninError, SocketId, SubscriptionError,
-    Text,
+    ChannelName, ConnectionError, Data, DecryptionError, FailReason, HistoryError, HistoryId, HistoryPage, Instant,
+    SigninError, SocketId, SubscriptionError, Text,
 };
 
 /// The state of the connection.
@@ -268,6 +268,17 @@ pub enum Event {
         /// Who, with the new info.
         member: Member,
     },
+    /// The outcome of a request for a page of a channel's history
+    /// ([`Client::request_history`](crate::Client::request_history)). Each request has one, also if the channel was
+    /// unsubscribed in the meantime.
+    History {
+        /// The request.
+        id: HistoryId,
+        /// The channel.
+        channel: ChannelName,
+        /// The page, or why there is none.
+        result: Result<HistoryPage, HistoryError>,
+    },
     /// Events were lost at this point because the application did not take them in time. The core drops only events
     /// that a server can send in any number, such as channel events; a full mailbox of a handle drops its oldest event,
     /// whatever it is.
@@ -295,7 +306,8 @@ impl Event {
             | Self::CacheMiss { channel }
             | Self::MemberAdded { channel, .. }
             | Self::MemberRemoved { channel, .. }
-            | Self::MemberUpdated { channel, .. } => Some(channel),
+            | Self::MemberUpdated { channel, .. }
+            | Self::History { channel, .. } => Some(channel),
             Self::Diagnostic(diagnostic) => diagnostic.channel(),
             Self::StateChanged { .. }
             | Self::Unavailable
@@ -353,6 +365,7 @@ impl Event {
             | Self::MemberAdded { .. }
             | Self::MemberRemoved { .. }
             | Self::MemberUpdated { .. }
+            | Self::History { .. }
             | Self::Diagnostic(_) => false,
         }
     }
@@ -384,6 +397,7 @@ impl Event {
             Self::MemberAdded { .. } => "pusher:member_added",
             Self::MemberRemoved { .. } => "pusher:member_removed",
             Self::MemberUpdated { .. } => "pusher:member_updated",
+            Self::History { .. } => "pusher:history",
             Self::Lagged { .. } => "pusher:lagged",
             Self::Diagnostic(_) => "diagnostic",
         }

@@ -73,6 +73,8 @@ fn owned(event: &Event) -> usize {
         Event::SubscriptionError { error, .. } => printed(error),
         Event::SigninError { error, .. } => printed(error),
         Event::DecryptionError { event, error, .. } => event.len() + printed(error),
+        Event::History { result: Ok(page), .. } => page.weight(),
+        Event::History { result: Err(error), .. } => printed(error),
         Event::Diagnostic(diagnostic) => printed(diagnostic),
         Event::Unavailable
         | Event::ContinuityLost { .. }

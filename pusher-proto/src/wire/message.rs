@@ -68,6 +68,11 @@ pub(crate) enum Message<'a> {
         channel: &'a str,
         data: &'a Data,
     },
+    /// A page of the history of a channel.
+    HistoryPage {
+        channel: &'a str,
+        data: &'a Data,
+    },
     /// The event is valid only without a channel, but has one.
     NotOfChannel {
         channel: &'a str,

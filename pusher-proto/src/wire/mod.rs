@@ -1,6 +1,7 @@
 //! The wire format: JSON in and out, no state.
 
 pub(crate) mod envelope;
+pub(crate) mod history;
 pub(crate) mod message;
 pub(crate) mod names;
 pub(crate) mod object;

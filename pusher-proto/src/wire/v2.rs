@@ -26,6 +26,7 @@ pub(crate) fn read(envelope: &Envelope) -> Option<Message<'_>> {
         DELTAS_ENABLED => return Some(Message::DeltasEnabled(&envelope.data)),
         DELTA => return Some(Message::Delta { channel, data: &envelope.data }),
         REWIND_COMPLETE => return Some(Message::Rewound { channel, completion: Completion::read(&envelope.data) }),
+        CHANNEL_HISTORY => return Some(Message::HistoryPage { channel, data: &envelope.data }),
         // A member has changed its own info, which is what an addition of a known member means.
         PRESENCE_UPDATE => names::MEMBER_ADDED,
         rest => match names::canonical(rest) {
@@ -47,6 +48,7 @@ const RESUME_FAILED: &str = ":resume_failed";
 const REWIND_COMPLETE: &str = ":rewind_complete";
 const DELTAS_ENABLED: &str = ":delta_compression_enabled";
 const DELTA: &str = ":delta";
+const CHANNEL_HISTORY: &str = ":channel_history";
 const PRESENCE_UPDATE: &str = "_internal:presence_update";
 
 #[cfg(test)]

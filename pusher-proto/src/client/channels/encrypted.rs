@@ -5,11 +5,11 @@ use crate::client::authorizations::{Authorizations, Job, Outcome};
 use crate::client::encryption::{Key, Opened, Vault};
 use crate::client::outbox::{MAX_HELD_BYTES, Outbox};
 use crate::client::room::Room;
-use crate::event::{Diagnostic, Event};
+use crate::event::{ChannelEvent, Diagnostic, Event};
 use crate::excerpt::excerpt;
 use crate::wire::envelope::Envelope;
 use crate::wire::names;
-use crate::{AuthError, AuthResponse, ChannelName, DecryptionError, Instant};
+use crate::{AuthError, AuthResponse, ChannelKind, ChannelName, DecryptionError, Instant};
 
 impl Channels {
     /// Handles an event of an encrypted channel. Neither ciphertext nor unencrypted payloads are passed on. Returns
@@ -45,6 +45,22 @@ impl Channels {
         }
         deliver(entry, channel, opened, outbox);
         true
+    }
+
+    /// An event of a channel's past. On an encrypted channel, it needs a key that is known: a page does not wait for a
+    /// newer one.
+    pub(crate) fn read_past(&self, channel: &ChannelName, envelope: Envelope) -> Result<ChannelEvent, DecryptionError> {
+        let envelope = match channel.kind() {
+            ChannelKind::PrivateEncrypted if names::is_reserved(envelope.event()) => {
+                return Err(DecryptionError::NotEncrypted);
+            }
+            ChannelKind::PrivateEncrypted => {
+                let vault = self.table.get(channel).and_then(|entry| entry.vault.as_ref());
+                vault.ok_or(DecryptionError::WrongKey)?.read(envelope)?
+            }
+            ChannelKind::Public | ChannelKind::Private | ChannelKind::Presence => envelope,
+        };
+        Ok(ChannelEvent::received(channel.clone(), envelope))
     }
 
     /// A request for a newer key has ended.
