@@ -1,6 +1,6 @@
 //! What clients got, held against what was published.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -20,6 +20,8 @@ enum Entry {
     },
     /// The notice that events may have been missed.
     ContinuityLost(Instant),
+    /// The proof that none was missed since the connection was lost, however long ago that is.
+    Recovered,
     Subscribed(Instant),
 }
 
@@ -51,7 +53,10 @@ impl Ledger {
             let mut entries = writer.0.lock().unwrap();
             match event {
                 Event::Channel(event) => append(&mut entries, Mark::read(&event.data().text())),
-                Event::ContinuityLost { .. } => entries.push(Entry::ContinuityLost(Instant::now())),
+                Event::ContinuityLost { .. } | Event::Recovered { is_proven: false, .. } => {
+                    entries.push(Entry::ContinuityLost(Instant::now()));
+                }
+                Event::Recovered { .. } => entries.push(Entry::Recovered),
                 Event::SubscriptionSucceeded { .. } => entries.push(Entry::Subscribed(Instant::now())),
                 _ => {}
             }
@@ -64,7 +69,7 @@ impl Ledger {
     pub(crate) fn subscribed_after(&self, moment: Instant) -> Option<Instant> {
         self.0.lock().unwrap().iter().rev().find_map(|entry| match entry {
             Entry::Subscribed(at) => Some(*at).filter(|at| *at > moment),
-            Entry::Events { .. } | Entry::ContinuityLost(_) => None,
+            Entry::Events { .. } | Entry::ContinuityLost(_) | Entry::Recovered => None,
         })
     }
 
@@ -77,7 +82,7 @@ impl Ledger {
     pub(crate) fn has(&self, mark: Mark) -> bool {
         self.0.lock().unwrap().iter().rev().any(|entry| match entry {
             Entry::Events { publisher, numbers } => *publisher == mark.publisher && numbers.contains(&mark.number),
-            Entry::Subscribed(_) | Entry::ContinuityLost(_) => false,
+            Entry::Subscribed(_) | Entry::ContinuityLost(_) | Entry::Recovered => false,
         })
     }
 
@@ -85,7 +90,18 @@ impl Ledger {
     pub(crate) fn is_past(&self, mark: Mark) -> bool {
         self.0.lock().unwrap().iter().rev().any(|entry| match entry {
             Entry::Events { publisher, numbers } => *publisher == mark.publisher && numbers.end > mark.number,
-            Entry::Subscribed(_) | Entry::ContinuityLost(_) => false,
+            Entry::Subscribed(_) | Entry::ContinuityLost(_) | Entry::Recovered => false,
+        })
+    }
+
+    /// Whether the events of each publisher came in the order in which it published them.
+    pub(crate) fn is_ordered(&self) -> bool {
+        let mut next = BTreeMap::new();
+        self.0.lock().unwrap().iter().all(|entry| match entry {
+            Entry::Events { publisher, numbers } => {
+                next.insert(*publisher, numbers.end).is_none_or(|next| numbers.start >= next)
+            }
+            Entry::Subscribed(_) | Entry::ContinuityLost(_) | Entry::Recovered => true,
         })
     }
 
@@ -102,8 +118,11 @@ impl Ledger {
         let mut audit = Audit { received: received.len(), repeated: events - received.len(), ..Audit::default() };
         for (publisher, starts) in published.iter().enumerate() {
             let mut next = 0;
-            // A gap was told, and no event has come since: until when it covers what is missing.
-            let mut covered = None;
+            // A gap was told, and no event has come since: until when it covers what is missing, and until when it did
+            // before the last subscription.
+            let (mut covered, mut covered_before) = (None, None);
+            // When the channel was subscribed, if no event has come since.
+            let mut subscribed = None;
             // Nothing is promised before the first subscription.
             let mut is_told = true;
             let mut account = |range: Range<usize>, covered: Option<Instant>| {
@@ -120,12 +139,20 @@ impl Ledger {
             };
             for entry in entries.iter() {
                 match entry {
-                    Entry::ContinuityLost(at) => (is_told, covered) = (true, Some(*at)),
-                    Entry::Subscribed(at) if is_told => (is_told, covered) = (false, Some(*at)),
-                    Entry::Subscribed(_) => {}
+                    // With recovery, the notice comes after the success, and events since then are not in the gap.
+                    Entry::ContinuityLost(at) => (is_told, covered) = (true, subscribed.or(Some(*at))),
+                    // It says nothing about an earlier gap, but the new subscription does not make that gap longer.
+                    Entry::Recovered => covered = covered_before,
+                    Entry::Subscribed(at) => {
+                        (subscribed, covered_before) = (Some(*at), covered);
+                        if is_told {
+                            (is_told, covered) = (false, Some(*at));
+                        }
+                    }
                     Entry::Events { publisher: found, numbers } if *found == publisher && numbers.end > next => {
                         account(next..numbers.start, covered);
                         (next, is_told, covered) = (numbers.end, false, None);
+                        (subscribed, covered_before) = (None, None);
                     }
                     Entry::Events { .. } => {}
                 }
@@ -140,7 +167,7 @@ impl Entry {
     fn marks(&self) -> impl Iterator<Item = Mark> {
         let (publisher, numbers) = match self {
             Self::Events { publisher, numbers } => (*publisher, numbers.clone()),
-            Self::ContinuityLost(_) | Self::Subscribed(_) => (0, 0..0),
+            Self::ContinuityLost(_) | Self::Recovered | Self::Subscribed(_) => (0, 0..0),
         };
         numbers.map(move |number| Mark { publisher, number })
     }
@@ -239,6 +266,42 @@ mod tests {
         let again = Entry::Subscribed(published[0][2]);
         let audit = audit(&published, vec![subscribed, events(0..1), again, events(3..6)]);
         assert_eq!(audit, Audit { received: 4, untold: 2, ..Audit::default() });
+    }
+
+    #[test]
+    fn an_event_that_is_missing_after_a_recovery_is_untold() {
+        let published = published();
+        let (subscribed, again) = (Entry::Subscribed(published[0][0]), Entry::Subscribed(published[0][3]));
+        let audit = audit(&published, vec![subscribed, events(0..2), again, Entry::Recovered, events(3..6)]);
+        assert_eq!(audit, Audit { received: 5, untold: 1, ..Audit::default() });
+    }
+
+    #[test]
+    fn a_gap_that_is_reported_after_the_success_ends_with_the_success() {
+        let published = published();
+        let (subscribed, again) = (Entry::Subscribed(published[0][0]), Entry::Subscribed(published[0][2]));
+        let notice = Entry::ContinuityLost(published[0][4]);
+        let audit = audit(&published, vec![subscribed, events(0..1), again, notice, events(4..6)]);
+        assert_eq!(audit, Audit { received: 3, in_gaps: 2, untold: 1, ..Audit::default() });
+    }
+
+    #[test]
+    fn a_recovery_does_not_make_an_earlier_gap_longer() {
+        let published = published();
+        let subscribed = |second: usize| Entry::Subscribed(published[0][second]);
+        let notice = Entry::ContinuityLost(published[0][1]);
+        let entries =
+            vec![subscribed(0), events(0..1), subscribed(1), notice, subscribed(3), Entry::Recovered, events(4..6)];
+        let audit = audit(&published, entries);
+        assert_eq!(audit, Audit { received: 3, in_gaps: 1, untold: 2, ..Audit::default() });
+    }
+
+    #[test]
+    fn events_are_ordered_if_each_publisher_counts_up() {
+        let of = |entries| Ledger(Mutex::new(entries)).is_ordered();
+        let other = Entry::Events { publisher: 1, numbers: 0..2 };
+        assert!(of(vec![events(0..2), other, events(3..6)]));
+        assert!(!of(vec![events(0..2), events(4..6), events(2..4)]));
     }
 
     #[test]

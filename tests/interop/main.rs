@@ -18,6 +18,10 @@ mod play;
 mod process;
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod publisher;
+#[expect(clippy::unwrap_used, reason = "it fails the check")]
+mod recovery;
+#[expect(clippy::unwrap_used, reason = "it fails the check")]
+mod recovery_load;
 mod report;
 #[path = "../adapters/runtimes.rs"]
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
@@ -71,6 +75,7 @@ fn main() -> ExitCode {
                 _ => load::run("Sockudo", || Server::sockudo(&programs, None), count),
             }
         }
+        ["recovery"] => recovery::run(&programs, if is_full { recovery::FULL } else { recovery::SHORT }),
         ["soak"] => soak::run(&programs, if is_full { soak::FULL } else { soak::SHORT }),
         ["soak", adapter, port, seconds] => soak::run_one(adapter, port, seconds),
         _ => {
@@ -81,4 +86,5 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-const USAGE: &str = "usage: interop sockudo | cluster | load sockudo | load ours | soak, and --full after it";
+const USAGE: &str =
+    "usage: interop sockudo | cluster | load sockudo | load ours | recovery | soak, and --full after it";

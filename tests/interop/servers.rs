@@ -54,13 +54,19 @@ pub(crate) struct Server {
 impl Server {
     /// A Sockudo node, alone or one of several over a Redis.
     pub(crate) fn sockudo(programs: &Programs, redis: Option<&Server>) -> Self {
+        Self::sockudo_with(programs, redis, "")
+    }
+
+    /// The same with more tables in its configuration.
+    pub(crate) fn sockudo_with(programs: &Programs, redis: Option<&Server>, tables: &str) -> Self {
         let (port, scratch) = (free_port(), Scratch::new());
         let (adapter, store) = if redis.is_some() { ("redis", "redis") } else { ("local", "memory") };
         let config = include_str!("sockudo/node.toml")
             .replace("REDIS_PORT", &redis.map_or(0, |redis| redis.port).to_string())
             .replace("PORT", &port.to_string())
             .replace("ADAPTER", adapter)
-            .replace("STORE", store);
+            .replace("STORE", store)
+            + tables;
         let path = scratch.path("sockudo.toml");
         fs::write(&path, config).unwrap();
         Self::new("sockudo", port, &programs.sockudo, &["--config", text(&path)], scratch)
