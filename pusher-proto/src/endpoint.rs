@@ -39,6 +39,8 @@ pub struct Endpoint {
     /// Whether a refusal with 4000 may switch to TLS: the TLS port is known and not just assumed.
     tls_port_known: bool,
     pub(crate) tls: bool,
+    /// Whether the server has refused version 2 of the protocol.
+    refuses_v2: bool,
     /// Empty, or starts with `/` and does not end with one.
     path_prefix: Text,
     headers: Vec<(Text, Secret)>,
@@ -88,6 +90,7 @@ impl Endpoint {
             hosted: false,
             tls_port_known: false,
             tls: true,
+            refuses_v2: false,
             path_prefix: Text::default(),
             headers: Vec::new(),
         }
@@ -164,6 +167,10 @@ impl Endpoint {
         Ok(())
     }
 
+    pub(crate) const fn may_speak_v2(&self) -> bool {
+        !self.refuses_v2
+    }
+
     pub(crate) const fn can_switch_to_tls(&self) -> bool {
         !self.tls && self.tls_port_known
     }
@@ -171,8 +178,11 @@ impl Endpoint {
     /// The request that opens a socket (Pusher protocol, *Initiating the connection*).
     pub(crate) fn request(&self, key: &AppKey, client: &str, version: &str, asks_for_v2: bool) -> ConnectRequest {
         let encode = |text| utf8_percent_encode(text, UNRESERVED);
-        let (protocol, options) =
-            if asks_for_v2 { (RECOVERY_VERSION, RECOVERY_OPTIONS) } else { (PROTOCOL_VERSION, "") };
+        let (protocol, options) = if asks_for_v2 && self.may_speak_v2() {
+            (RECOVERY_VERSION, RECOVERY_OPTIONS)
+        } else {
+            (PROTOCOL_VERSION, "")
+        };
         let target = format!(
             "{}/app/{}?protocol={protocol}&client={}&version={}{options}",
             self.path_prefix,
@@ -295,11 +305,22 @@ impl Endpoints {
     }
 
     pub(crate) fn switch_to_tls(&mut self, place: usize) {
-        let endpoints = self.0.as_deref_mut().unwrap_or_default();
-        let len = endpoints.len().max(1);
-        if let Some(endpoint) = endpoints.get_mut(place % len) {
+        if let Some(endpoint) = self.at_mut(place) {
             endpoint.tls = true;
         }
+    }
+
+    /// The server does not know version 2, so it is asked for version 1 from now on.
+    pub(crate) fn fall_back_to_v1(&mut self, place: usize) {
+        if let Some(endpoint) = self.at_mut(place) {
+            endpoint.refuses_v2 = true;
+        }
+    }
+
+    fn at_mut(&mut self, place: usize) -> Option<&mut Endpoint> {
+        let endpoints = self.0.as_deref_mut().unwrap_or_default();
+        let len = endpoints.len().max(1);
+        endpoints.get_mut(place % len)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Endpoint> {

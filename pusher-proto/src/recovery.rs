@@ -13,7 +13,7 @@ use crate::config::{InvalidConfig, check_positive};
 /// [`Event::ContinuityLost`](crate::Event::ContinuityLost) with the reason. Until then, events of the channel are held back,
 /// so that they keep their order.
 ///
-/// On a server without version 2, the same program works: the client reports
+/// On a server without version 2, the same program works, also if the server refuses that version: the client reports
 /// [`Diagnostic::RecoveryUnsupported`](crate::Diagnostic::RecoveryUnsupported) once per connection, and every gap as
 /// `ContinuityLost`.
 ///

@@ -435,10 +435,13 @@ impl Connection {
         if self.options.max_attempts.is_some_and(|max| self.tries.attempt > max) {
             return self.fail(FailReason::GaveUp { attempts: self.tries.attempt, last: Box::new(cause) }, outbox);
         }
-        if retry == Retry::OverTls {
-            self.servers.endpoints.switch_to_tls(self.servers.place);
-        } else if failed_try {
-            self.servers.place = self.servers.place.wrapping_add(1);
+        match retry {
+            Retry::OverTls => self.servers.endpoints.switch_to_tls(self.servers.place),
+            Retry::InVersion1 => self.servers.endpoints.fall_back_to_v1(self.servers.place),
+            Retry::Delayed { .. } | Retry::Spread | Retry::Prompt if failed_try => {
+                self.servers.place = self.servers.place.wrapping_add(1);
+            }
+            Retry::Delayed { .. } | Retry::Spread | Retry::Prompt => {}
         }
         let retry_at = now + self.delay(retry);
         let cause = Box::new(cause);
@@ -467,7 +470,7 @@ impl Connection {
 
     fn delay(&mut self, retry: Retry) -> Duration {
         match retry {
-            Retry::OverTls => Duration::ZERO,
+            Retry::OverTls | Retry::InVersion1 => Duration::ZERO,
             Retry::Delayed { at_least } => self.tries.backoff.delay(self.tries.attempt).max(at_least),
             Retry::Spread | Retry::Prompt if !core::mem::take(&mut self.tries.credit) => {
                 self.tries.backoff.delay(self.tries.attempt)
@@ -488,8 +491,10 @@ impl Connection {
     }
 
     fn planner(&self) -> Planner<'_> {
-        let can_switch_to_tls = self.servers.endpoints.at(self.servers.place).is_some_and(Endpoint::can_switch_to_tls);
-        Planner { options: &self.options, can_switch_to_tls, is_authorizing: false }
+        let endpoint = self.servers.endpoints.at(self.servers.place);
+        let can_switch_to_tls = endpoint.is_some_and(Endpoint::can_switch_to_tls);
+        let can_fall_back = self.options.recovery.is_some() && endpoint.is_some_and(Endpoint::may_speak_v2);
+        Planner { options: &self.options, can_switch_to_tls, can_fall_back, is_authorizing: false }
     }
 
     fn set_state(&mut self, state: ConnectionState, outbox: &mut Outbox) {

@@ -25,6 +25,8 @@ pub(crate) enum Retry {
     Prompt,
     /// At once, over TLS.
     OverTls,
+    /// At once, in version 1 of the protocol.
+    InVersion1,
 }
 
 impl Plan {
@@ -40,6 +42,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) options: &'a Options,
     /// Whether the current endpoint has a TLS port that was not tried.
     pub(crate) can_switch_to_tls: bool,
+    /// Whether version 2 of the protocol was asked for, so that version 1 was not tried.
+    pub(crate) can_fall_back: bool,
     /// Whether nothing was authorized yet on this socket because the application's server has not answered.
     pub(crate) is_authorizing: bool,
 }
@@ -74,6 +78,7 @@ impl Planner<'_> {
         }
         match code {
             4000 if self.can_switch_to_tls => Plan::Retry(Retry::OverTls),
+            UNSUPPORTED_VERSION if self.can_fall_back => Plan::Retry(Retry::InVersion1),
             // Hosted Pusher closes connections that are not authorized in time; while the backend is down, this is not
             // final.
             UNAUTHORIZED if self.is_authorizing => Plan::DELAYED,
@@ -92,6 +97,9 @@ impl Planner<'_> {
 /// Shortest delay after a code of 4100 to 4199 (Pusher protocol, *Error codes*).
 const MIN_DELAY_OF_4100S: Duration = Duration::from_secs(1);
 
+/// Code of a connection with a version of the protocol that the server does not speak.
+const UNSUPPORTED_VERSION: u32 = 4007;
+
 /// Code of a connection that was not authorized in time.
 const UNAUTHORIZED: u32 = 4009;
 
@@ -103,7 +111,8 @@ mod tests {
     #[test]
     fn every_range_of_codes_has_its_plan() {
         let config = Config::new("key", Endpoint::cluster("eu")).unwrap();
-        let planner = Planner { options: &config.options, can_switch_to_tls: true, is_authorizing: false };
+        let planner =
+            Planner { options: &config.options, can_switch_to_tls: true, can_fall_back: true, is_authorizing: false };
         let fatal = |code| Plan::Fail(FailReason::Fatal { code, message: Text::default() });
         let second = Plan::delayed(Duration::from_secs(1));
         let table = [
@@ -113,6 +122,7 @@ mod tests {
             (3999, Plan::DELAYED),
             (4000, Plan::Retry(Retry::OverTls)),
             (4001, fatal(4001)),
+            (4007, Plan::Retry(Retry::InVersion1)),
             (4099, fatal(4099)),
             (4100, second.clone()),
             (4199, second),
