@@ -13,6 +13,7 @@ mod engine;
 mod events;
 mod guard;
 pub mod guide;
+mod history;
 #[cfg(feature = "hyper")]
 mod http;
 mod io;
@@ -52,6 +53,7 @@ pub use bindings::{BindError, BindingId};
 pub use client::{ChannelInfo, Client, SignedInError, UserInfo, WeakClient};
 pub use decoder::{Decoder, TypedError};
 pub use events::Events;
+pub use history::HistoryRequest;
 pub use options::{Options, Overflow};
 pub use proxy::{InvalidProxy, Proxy};
 pub use states::States;
@@ -66,10 +68,10 @@ pub mod exports {
         AppKey, AuthBody, AuthError, AuthPurpose, AuthRequest, AuthResponse, AuthSubject, ChannelEvent, ChannelKind,
         ChannelName, ClientEventName, CloseFrame, CloseReason, Config, ConfigBuilder, ConnectionError, ConnectionEvent,
         ConnectionState, Data, DecryptionError, Diagnostic, Difference, Endpoint, Endpoints, Event, FailReason,
-        Instant, InvalidConfig, InvalidName, InvalidSubscribe, LossReason, Member, Members, NetworkHint, Position,
-        Presence, ProtocolError, Recovery, RecoverySource, Secret, ServerError, SigninError, SocketId, Stats,
-        Strictness, Subscribe, SubscriptionError, Text, TransportError, TriggerError, UserEvent, WithCauses,
-        with_causes,
+        HistoryError, HistoryItem, HistoryPage, HistoryQuery, Instant, InvalidConfig, InvalidName, InvalidSubscribe,
+        LossReason, Member, Members, NetworkHint, Position, Presence, ProtocolError, Recovery, RecoverySource, Secret,
+        ServerError, SigninError, SocketId, Stats, Strictness, Subscribe, SubscriptionError, Text, TransportError,
+        TriggerError, UserEvent, WithCauses, with_causes,
     };
 
     pub use pusher_proto::filter;
@@ -89,8 +91,8 @@ pub mod exports {
 #[cfg(feature = "async")]
 pub mod async_exports {
     pub use crate::{
-        AuthCall, Authorizer, BoxedAuthorizer, Client, Credentials, Events, HttpAuthWith, States, Subscription, Typed,
-        WeakClient,
+        AuthCall, Authorizer, BoxedAuthorizer, Client, Credentials, Events, HistoryRequest, HttpAuthWith, States,
+        Subscription, Typed, WeakClient,
     };
 }
 

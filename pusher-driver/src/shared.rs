@@ -7,13 +7,14 @@ use std::time::Duration;
 use std::{fmt, mem};
 
 use pusher_proto::{
-    AuthBody, AuthError, AuthId, AuthResponse, ChannelName, ClientEventName, Config, Data, FailReason, Instant,
-    InvalidName, Text, TriggerError,
+    AuthBody, AuthError, AuthId, AuthResponse, ChannelName, ClientEventName, Config, Data, FailReason, HistoryError,
+    HistoryId, HistoryQuery, Instant, InvalidName, Text, TriggerError,
 };
 use serde::Serialize;
 
 use crate::auth::Answers;
 use crate::clock::Clock;
+use crate::history::Requests;
 use crate::log_span::LogSpan;
 use crate::mailbox::{Budget, replace_waker};
 use crate::options::Options;
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     pub(crate) core: pusher_proto::Client,
     pub(crate) routes: Routes,
+    /// Calls that wait for a page of history.
+    pub(crate) history: Requests,
     /// Running calls; the flag shows them that their answer is no longer needed.
     pub(crate) calls: BTreeMap<AuthId, Arc<AtomicBool>>,
     answers: Vec<(AuthId, Result<AuthResponse, AuthError>)>,
@@ -166,6 +169,7 @@ impl State {
         Self {
             core,
             routes: Routes::default(),
+            history: Requests::default(),
             calls: BTreeMap::new(),
             answers: Vec::new(),
             ended: None,
@@ -196,6 +200,21 @@ impl State {
             Life::Running => self.core.trigger(channel, &event.name, &event.data, now),
             Life::Leaving(_) | Life::Ended => Err(TriggerError::NotConnected),
         }
+    }
+
+    /// Asks for a page of history, if there is a loop that will.
+    pub(crate) fn request_history(
+        &mut self,
+        channel: &ChannelName,
+        query: HistoryQuery,
+    ) -> Result<HistoryId, HistoryError> {
+        match self.life {
+            Life::Running => {}
+            Life::Leaving(_) | Life::Ended => return Err(HistoryError::NotConnected),
+        }
+        let id = self.core.request_history(channel, query)?;
+        self.history.insert(id);
+        Ok(id)
     }
 
     /// Passes on what arrived while the loop was busy.

@@ -105,6 +105,13 @@ impl<'a> Visit<'a> {
 
     fn deliver(&mut self, event: Event) {
         trace_event(&event, self.now);
+        // A page is for the call that asked for it, and not for streams and callbacks.
+        let event = match event {
+            Event::History { id, result, .. } => {
+                return self.state.history.complete(id, result, &mut self.deferred.wakers);
+            }
+            event => event,
+        };
         let State { core, routes, .. } = &mut *self.state;
         let is_subscribed = |channel: &_| core.channel(channel).is_some_and(|channel| channel.is_subscribed());
         routes.observe(&event, self.now, is_subscribed, self.deferred);

@@ -5,11 +5,12 @@ mod channel;
 mod known;
 mod streams;
 
+use std::pin::pin;
 use std::time::Duration;
 
 use pusher_driver::adapter::{HandleExt as _, wait};
 use pusher_driver::{Decoder, SignedInError, SubscribeError, UserInfo};
-use pusher_proto::{ChannelName, InvalidName, InvalidSubscribe, Subscribe};
+use pusher_proto::{ChannelName, HistoryError, HistoryPage, HistoryQuery, InvalidName, InvalidSubscribe, Subscribe};
 use serde::de::DeserializeOwned;
 
 pub use self::streams::{Events, States, Typed};
@@ -17,7 +18,7 @@ pub use self::streams::{Events, States, Typed};
 /// A Pusher client. It is cheap to clone and can be used from any thread.
 ///
 /// Do not call a method that blocks in a callback, because the connection's thread would wait for itself:
-/// [`signed_in`](Self::signed_in), [`shutdown`](Self::shutdown), and the methods of streams.
+/// [`signed_in`](Self::signed_in), [`shutdown`](Self::shutdown), and the methods of streams and subscriptions that wait.
 #[derive(Clone, Debug)]
 pub struct Client(pub(crate) pusher_driver::Client);
 
@@ -284,6 +285,35 @@ impl Subscription {
     pub fn subscribed(&self, limit: Duration) -> Result<(), SubscribeError> {
         wait(&*self.0.clock(), Some(limit), |context| self.0.poll_subscribed(context))
             .unwrap_or(Err(SubscribeError::Elapsed))
+    }
+
+    /// Asks the server for a page of the messages that it remembers of this channel, and waits for it, for at most `limit`;
+    /// see [`Subscription::history`](pusher_driver::Subscription::history) of the driver.
+    ///
+    /// # Errors
+    ///
+    /// If the channel is not subscribed, if the server does not have history or refuses, if it does not answer in time, or
+    /// if the connection is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(chat: pusher_blocking::Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    ///
+    /// use pusher_blocking::HistoryQuery;
+    ///
+    /// let limit = Duration::from_secs(10);
+    /// chat.subscribed(limit)?;
+    /// let page = chat.history(HistoryQuery::default().limit(50), limit)?;
+    /// let older = page.next().map(|query| chat.history(query, limit)).transpose()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn history(&self, query: HistoryQuery, limit: Duration) -> Result<HistoryPage, HistoryError> {
+        let mut request = pin!(self.0.history(query));
+        wait(&*self.0.clock(), Some(limit), |context| request.as_mut().poll(context))
+            .unwrap_or(Err(HistoryError::Timeout))
     }
 }
 

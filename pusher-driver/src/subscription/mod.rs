@@ -7,10 +7,14 @@ mod typed;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use pusher_proto::{ChannelName, ClientEventName, Event, FailReason, InvalidName, SubscriptionError, TriggerError};
+use pusher_proto::{
+    ChannelName, ClientEventName, Event, FailReason, HistoryError, HistoryQuery, InvalidName, SubscriptionError,
+    TriggerError,
+};
 use serde::Serialize;
 pub use typed::{Typed, poll_decoded};
 
+use crate::history::HistoryRequest;
 use crate::mailbox::{Mailbox, Taken};
 use crate::routes::RouteId;
 use crate::shared::{ClientEvent, Ended, Handle, Life, data_of};
@@ -328,6 +332,48 @@ impl Subscription {
             Some(_) => Err(TriggerError::NotConnected),
             None => Err(TriggerError::NotSubscribed),
         })
+    }
+
+    /// Asks the server for a page of the messages that it remembers of this channel: the newest ones, or those that the
+    /// query says. The request is sent at once and answered within 10 s, or later if it has to wait for others of this
+    /// client. Cancel-safe: dropping the future discards the answer.
+    ///
+    /// Sockudo has history if it is turned on there, and the client needs
+    /// [`recovery`](pusher_proto::ConfigBuilder::recovery). The messages of a page may be ones that the stream has
+    /// returned as events; compare their [positions](pusher_proto::HistoryItem::position).
+    ///
+    /// # Errors
+    ///
+    /// If the channel is not subscribed, if the server does not have history or refuses, if it does not answer in time, or
+    /// if the connection is lost. The request is not repeated.
+    ///
+    /// # Examples
+    ///
+    /// The last 200 messages, the newest first:
+    ///
+    /// ```no_run
+    /// # async fn example(chat: pusher_driver::Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// use pusher_proto::HistoryQuery;
+    ///
+    /// chat.subscribed().await?;
+    /// let mut query = Some(HistoryQuery::default().limit(50));
+    /// let mut items = Vec::new();
+    /// while let Some(next) = query.filter(|_| items.len() < 200) {
+    ///     let page = chat.history(next).await?;
+    ///     query = page.next();
+    ///     items.extend(page.into_items());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn history(&self, query: HistoryQuery) -> HistoryRequest {
+        let result = self.handle.0.change(|state| {
+            if state.routes.get(&self.channel, self.route).is_none() {
+                return Err(HistoryError::NotSubscribed);
+            }
+            state.request_history(&self.channel, query)
+        });
+        HistoryRequest::new(&self.handle, result)
     }
 
     fn resume(&self) {
