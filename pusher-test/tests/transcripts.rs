@@ -1,8 +1,8 @@
 //! Transcripts are read, played, blessed and shortened.
 
-use pusher_proto::{Action, Client, Config, Frame, Instant, TriggerError, with_causes};
+use pusher_proto::{Action, Client, Config, Frame, Instant, with_causes};
 use pusher_test::story::Story;
-use pusher_test::transcript::{Embedding, Failure, Input, Line, Transcript, WrittenEndpoint};
+use pusher_test::transcript::{Embedding, Failure, Input, Line, Refusal, Transcript, WrittenEndpoint};
 
 /// A runtime that forgets to pass on pings of the server.
 struct Forgetful(Client);
@@ -18,7 +18,7 @@ impl Embedding for Forgetful {
         self.0 = Client::new(config, seed);
     }
 
-    fn handle(&mut self, input: Input, now: Instant) -> Result<(), TriggerError> {
+    fn handle(&mut self, input: Input, now: Instant) -> Result<(), Refusal> {
         match input {
             Input::Frame(_, Frame::Text(text)) if text.contains("pusher:ping") => Ok(()),
             other => other.give(&mut self.0, now),
@@ -99,7 +99,7 @@ impl Embedding for Timeless {
         self.0.start(config, seed);
     }
 
-    fn handle(&mut self, input: Input, now: Instant) -> Result<(), TriggerError> {
+    fn handle(&mut self, input: Input, now: Instant) -> Result<(), Refusal> {
         if matches!(input, Input::Timeout) { Ok(()) } else { self.0.handle(input, now) }
     }
 

@@ -7,6 +7,8 @@ use pusher_proto::{
     SigninError, SubscriptionError, with_causes,
 };
 
+use super::history;
+
 /// Returns the line of an action, or `None` for a wake-up, which transcripts leave out. A retry that the action announces is
 /// written as the time from `now` to it.
 ///
@@ -81,6 +83,7 @@ fn event(event: &Event, now: Instant) -> String {
         Event::MemberAdded { channel, member } => format!("member_added {channel} {}", self::member(member)),
         Event::MemberRemoved { channel, member } => format!("member_removed {channel} {}", self::member(member)),
         Event::MemberUpdated { channel, member } => format!("member_updated {channel} {}", self::member(member)),
+        Event::History { id, channel, result } => history::outcome(*id, channel, result),
         Event::Lagged { missed } => format!("lagged {missed}"),
         Event::Diagnostic(Diagnostic::KeyRetry { channel, retry_at, error }) => {
             format!("key_retry {channel} {}: {error}", delay(*retry_at, now))

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use pusher_proto::{
     Action, AppKey, AuthError, AuthId, AuthResponse, ChannelName, Client, ClientEventName, CloseReason, Config, Data,
-    Endpoints, Frame, Instant, NetworkHint, Position, SocketEpoch, Subscribe, TriggerError,
+    Endpoints, Frame, HistoryError, HistoryQuery, Instant, InvalidSubscribe, NetworkHint, Position, SocketEpoch,
+    Subscribe, TriggerError,
 };
 
 /// An input of the core.
@@ -31,7 +32,7 @@ pub enum Input {
     Disconnect,
     /// [`Client::subscribe`]
     Subscribe(ChannelName),
-    /// [`Client::subscribe_with`]; options that the client refuses change nothing.
+    /// [`Client::subscribe_with`]
     SubscribeWith(ChannelName, Subscribe),
     /// [`Client::unsubscribe`]
     Unsubscribe(ChannelName),
@@ -41,6 +42,8 @@ pub enum Input {
     UpdatePresence(ChannelName, Data),
     /// [`Client::resume_from`]
     ResumeFrom(ChannelName, Position),
+    /// [`Client::request_history`]
+    History(ChannelName, HistoryQuery),
     /// [`Client::signin`]
     Signin,
     /// [`Client::signout`]
@@ -67,24 +70,47 @@ pub enum Input {
     Timeout,
 }
 
+/// Why the client refuses an input at once.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::TriggerError;
+/// use pusher_test::transcript::Refusal;
+///
+/// assert_eq!(Refusal::from(TriggerError::NotConnected).to_string(), "not connected");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// A client event, or the info of this client's own member.
+    Trigger(#[from] TriggerError),
+    /// A request for history.
+    History(#[from] HistoryError),
+    /// A subscription with options.
+    Subscribe(#[from] InvalidSubscribe),
+}
+
 impl Input {
     /// Calls the method of the client that this input stands for.
     ///
     /// # Errors
     ///
-    /// If the client refuses the event of an [`Input::Trigger`], or the info of an [`Input::UpdatePresence`].
-    pub fn give(self, client: &mut Client, now: Instant) -> Result<(), TriggerError> {
+    /// If the client refuses what is asked of it.
+    pub fn give(self, client: &mut Client, now: Instant) -> Result<(), Refusal> {
         match self {
             Self::Connect => client.connect(),
             Self::Disconnect => client.disconnect(),
             Self::Subscribe(channel) => client.subscribe(channel),
-            Self::SubscribeWith(channel, options) => {
-                client.subscribe_with(channel, options).ok();
-            }
+            Self::SubscribeWith(channel, options) => client.subscribe_with(channel, options)?,
             Self::Unsubscribe(channel) => client.unsubscribe(&channel),
-            Self::Trigger(channel, event, data) => return client.trigger(&channel, &event, &data, now),
-            Self::UpdatePresence(channel, info) => return client.update_presence(&channel, &info),
+            Self::Trigger(channel, event, data) => client.trigger(&channel, &event, &data, now)?,
+            Self::UpdatePresence(channel, info) => client.update_presence(&channel, &info)?,
             Self::ResumeFrom(channel, position) => client.resume_from([(channel, position)]),
+            Self::History(channel, query) => {
+                client.request_history(&channel, query)?;
+            }
             Self::Signin => client.signin(),
             Self::Signout => client.signout(),
             Self::Switch(key, endpoints) => client.switch(key, endpoints),
@@ -115,8 +141,8 @@ impl Input {
 /// use std::cell::RefCell;
 /// use std::collections::VecDeque;
 ///
-/// use pusher_proto::{Action, Client, Config, Frame, Instant, SocketEpoch, TriggerError};
-/// use pusher_test::transcript::{Embedding, Input, Transcript};
+/// use pusher_proto::{Action, Client, Config, Frame, Instant, SocketEpoch};
+/// use pusher_test::transcript::{Embedding, Input, Refusal, Transcript};
 ///
 /// struct Runtime {
 ///     core: RefCell<Client>,
@@ -129,7 +155,7 @@ impl Input {
 ///         self.frames.clear();
 ///     }
 ///
-///     fn handle(&mut self, input: Input, now: Instant) -> Result<(), TriggerError> {
+///     fn handle(&mut self, input: Input, now: Instant) -> Result<(), Refusal> {
 ///         match input {
 ///             Input::Frame(socket, frame) => self.frames.push_back((socket, frame)),
 ///             other => {
@@ -172,8 +198,8 @@ pub trait Embedding {
     ///
     /// # Errors
     ///
-    /// If it is [`Input::Trigger`] and the core refuses the event.
-    fn handle(&mut self, input: Input, now: Instant) -> Result<(), TriggerError>;
+    /// If it is [`Input::Trigger`] or [`Input::History`], and the core refuses it.
+    fn handle(&mut self, input: Input, now: Instant) -> Result<(), Refusal>;
 
     /// Returns the next action of the core, or `None` if there is none until the next input.
     fn poll(&mut self, now: Instant) -> Option<Action>;
@@ -187,7 +213,7 @@ impl Embedding for Client {
         *self = Self::new(config, seed);
     }
 
-    fn handle(&mut self, input: Input, now: Instant) -> Result<(), TriggerError> {
+    fn handle(&mut self, input: Input, now: Instant) -> Result<(), Refusal> {
         input.give(self, now)
     }
 

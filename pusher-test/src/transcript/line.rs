@@ -7,7 +7,7 @@ use std::time::Duration;
 use pusher_proto::{AppKey, ChannelName, ClientEventName, CloseReason, Data, Position, Subscribe, TransportError};
 
 use super::words::{self, Answer, WrittenEndpoint, duration};
-use super::{InvalidLine, v2};
+use super::{InvalidLine, WrittenQuery, v2};
 
 /// One input: a line that begins with `!`, `<` or `+`.
 ///
@@ -84,6 +84,8 @@ pub enum Call {
     Auth(usize, Answer),
     /// `resume_from CHANNEL STREAM:SERIAL`
     ResumeFrom(ChannelName, Position),
+    /// `history CHANNEL [QUERY]`
+    History(ChannelName, WrittenQuery),
     /// `positions` prints how far each channel got.
     Positions,
     /// `show CHANNEL` prints what the getters say about a channel.
@@ -267,6 +269,10 @@ impl FromStr for Call {
                 let (channel, position) = rest.split_once(' ').ok_or_else(expected)?;
                 Self::ResumeFrom(words::channel(channel)?, v2::position(position)?)
             }
+            "history" => {
+                let (channel, query) = rest.split_once(' ').unwrap_or((rest, ""));
+                Self::History(words::channel(channel)?, query.parse()?)
+            }
             "positions" => Self::Positions,
             "show" => Self::Show(words::channel(rest)?),
             "name" => Self::Name,
@@ -375,6 +381,10 @@ impl fmt::Display for Call {
             Self::Offline => f.write_str("offline"),
             Self::Auth(number, answer) => write!(f, "auth #{number} {answer}"),
             Self::ResumeFrom(channel, position) => write!(f, "resume_from {} {position:?}", channel.as_str()),
+            Self::History(channel, query) => {
+                let line = format!("history {} {query}", channel.as_str());
+                f.write_str(line.trim_end())
+            }
             Self::Positions => f.write_str("positions"),
             Self::Show(channel) => write!(f, "show {}", channel.as_str()),
             Self::Name => f.write_str("name"),

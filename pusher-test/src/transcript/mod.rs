@@ -4,6 +4,7 @@ mod compare;
 mod describe;
 mod embedding;
 mod failure;
+mod history;
 mod line;
 mod parse;
 mod player;
@@ -16,8 +17,9 @@ mod words;
 use std::fmt;
 
 pub use describe::line;
-pub use embedding::{Embedding, Input};
+pub use embedding::{Embedding, Input, Refusal};
 pub use failure::{Failure, InvalidLine, ParseError};
+pub use history::WrittenQuery;
 pub use line::{Call, Line, Passing, Received};
 pub use words::{Answer, WrittenEndpoint};
 

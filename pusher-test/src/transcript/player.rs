@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use pusher_proto::{
-    Action, AuthId, ChannelName, Client, ConnectionState, Event, Frame, Instant, NetworkHint, SocketEpoch,
-    TriggerError, with_causes,
+    Action, AuthId, ChannelName, Client, ConnectionState, Event, Frame, Instant, NetworkHint, SocketEpoch, with_causes,
 };
 
 use super::describe;
-use super::embedding::{Embedding, Input};
+use super::embedding::{Embedding, Input, Refusal};
 use super::line::{Call, Line, Passing, Received};
 use super::setup::Setup;
 
@@ -46,6 +45,7 @@ impl Call {
             Self::Trigger(channel, event, data) => Input::Trigger(channel.clone(), event.clone(), data.clone()),
             Self::Update(channel, info) => Input::UpdatePresence(channel.clone(), info.clone()),
             Self::ResumeFrom(channel, position) => Input::ResumeFrom(channel.clone(), position.clone()),
+            Self::History(channel, query) => Input::History(channel.clone(), query.query().clone()),
             Self::Signin => Input::Signin,
             Self::Signout => Input::Signout,
             Self::Switch(key, endpoint) => Input::Switch(key.clone(), endpoint.endpoint().clone().into()),
@@ -143,15 +143,18 @@ impl<'a, E: Embedding> Player<'a, E> {
 
     /// Calls that can fail are not among those that use this.
     fn handle(&mut self, input: Input) {
-        // Only a client event can be refused, and `call` reports that.
-        let _: Result<(), TriggerError> = self.embedding.handle(input, self.now);
+        // Only client events and requests for history can be refused, and `call` reports that.
+        let _: Result<(), Refusal> = self.embedding.handle(input, self.now);
     }
 
     /// Returns what the call prints.
     fn call(&mut self, call: &Call) -> Result<Option<String>, Stop> {
         if let Some(input) = call.input() {
             let refusal = self.embedding.handle(input, self.now).err();
-            return Ok(refusal.map(|error| format!("* trigger_error: {}", with_causes(&error))));
+            return Ok(refusal.map(|refusal| match refusal {
+                Refusal::Trigger(error) => format!("* trigger_error: {}", with_causes(&error)),
+                Refusal::History(error) => format!("* history_error: {}", with_causes(&error)),
+            }));
         }
         match call {
             Call::Auth(number, answer) => {
@@ -172,6 +175,7 @@ impl<'a, E: Embedding> Player<'a, E> {
             | Call::Trigger(..)
             | Call::Update(..)
             | Call::ResumeFrom(..)
+            | Call::History(..)
             | Call::Signin
             | Call::Signout
             | Call::Switch(..)

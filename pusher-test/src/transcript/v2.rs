@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use pusher_proto::Position;
 use serde_json::{Value, json};
 
-use super::InvalidLine;
+use super::{InvalidLine, history};
 
 /// Returns the frame that a short form stands for:
 ///
@@ -17,6 +17,7 @@ use super::InvalidLine;
 /// | `delta CHANNEL STREAM:SERIAL#N BASE [JSON]` | the same as a delta to base `BASE` |
 /// | `resumed CHANNEL=OUTCOME …` | the answer to a request to replay messages |
 /// | `failed CHANNEL CODE[:NEWEST]` | the failure of one channel, before the answer |
+/// | `history CHANNEL [STREAM:SERIAL …] [next=CURSOR] [complete] [truncated]` | a page of history |
 /// | `error CODE MESSAGE` | an error |
 ///
 /// An outcome is `N` (so many messages were replayed from memory), `N@STREAM:SERIAL` (the same, with the position after
@@ -73,6 +74,7 @@ pub(crate) fn frame(text: &str) -> Result<String, InvalidLine> {
             let data = failure(channel, code)?.to_string();
             json!({ "event": "sockudo:resume_failed", "channel": channel, "data": data, "message_id": "m" })
         }
+        "history" => history::frame(rest)?,
         "error" => {
             let (code, message) = rest.split_once(' ').unwrap_or((rest, ""));
             let data = json!({ "code": number(code)?, "message": message });
@@ -145,7 +147,7 @@ fn failure(channel: &str, code: &str) -> Result<Value, InvalidLine> {
     }))
 }
 
-fn number(text: &str) -> Result<u64, InvalidLine> {
+pub(crate) fn number(text: &str) -> Result<u64, InvalidLine> {
     text.parse().map_err(|_| InvalidLine::new(format!("{text:?} is not a number")))
 }
 
