@@ -10,6 +10,8 @@ mod end;
 #[cfg(test)]
 mod handles;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod logging;
 #[cfg(test)]
 mod streams;
