@@ -151,12 +151,13 @@ fn documented(source: &str) -> Vec<(String, String)> {
 }
 
 /// What waits, or returns what waits: `pusher-blocking` has its own.
-const WAITS: [&str; 19] = [
+const WAITS: [&str; 20] = [
     "client",
     "decode",
     "decode_with",
     "downgrade",
     "events",
+    "history",
     "into_subscription",
     "keep",
     "on",
