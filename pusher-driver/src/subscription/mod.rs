@@ -368,7 +368,8 @@ impl Subscription {
     /// ```
     pub fn history(&self, query: HistoryQuery) -> HistoryRequest {
         let result = self.handle.0.change(|state| {
-            if state.routes.get(&self.channel, self.route).is_none() {
+            // The end of the client ends all routes.
+            if state.life == Life::Running && state.routes.get(&self.channel, self.route).is_none() {
                 return Err(HistoryError::NotSubscribed);
             }
             state.request_history(&self.channel, query)

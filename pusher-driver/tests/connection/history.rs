@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use pusher_driver::{NoAuth, Options, Subscription};
+use pusher_driver::{HistoryRequest, NoAuth, Options, Subscription};
 use pusher_proto::{CloseReason, HistoryError, HistoryQuery, Recovery};
 
 use crate::world::{Wakes, World, config, now};
@@ -41,7 +41,7 @@ fn a_page_reaches_the_call_that_asked_for_it_and_no_stream() {
     world.receive(&page(1));
     assert_eq!((wakes.count(), world.sent().len()), (1, 1));
     world.receive(&page(2));
-    let mut serial = |request| match Pin::new(request).poll(&mut context) {
+    let mut serial = |request: &mut HistoryRequest| match Pin::new(request).poll(&mut context) {
         Poll::Ready(Ok(page)) => page.items()[0].position().serial(),
         other => panic!("{other:?}"),
     };
