@@ -14,7 +14,8 @@ use libtest_mimic::Trial;
 use pusher_proto::signing::MasterKey;
 use pusher_proto::{
     Action, AuthPurpose, AuthRequest, AuthResponse, ChannelName, Client, ClientEventName, CloseFrame, CloseReason,
-    Config, ConnectionError, Data, Diagnostic, Endpoint, Event, Frame, Instant, Recovery, SocketEpoch, Subscribe,
+    Config, ConnectionError, Data, Diagnostic, Endpoint, Event, Frame, HistoryQuery, Instant, Recovery, SocketEpoch,
+    Subscribe,
 };
 use pusher_test::transcript;
 use serde_json::Value;
@@ -221,6 +222,7 @@ impl End {
                 self.drain();
                 self.answer("", data);
             }
+            Some("sockudo:channel_history") => self.request_history(data),
             Some(event) if event.starts_with("client-") => {
                 let event = ClientEventName::new(event);
                 if let (Some(channel), Ok(event), Ok(data)) =
@@ -233,6 +235,32 @@ impl End {
             _ => {}
         }
         self.drain();
+    }
+
+    /// Requests that our client cannot write are left out, and so is what the server refuses of them.
+    fn request_history(&mut self, data: &Value) {
+        let parsed = data.as_str().and_then(|data| serde_json::from_str::<Value>(data).ok());
+        let data = parsed.as_ref().unwrap_or(&data["params"]);
+        if !data["until_attach"].is_null() {
+            return;
+        }
+        let mut query = HistoryQuery::default();
+        if let Some(limit) = data["limit"].as_u64() {
+            query = query.limit(limit as u16);
+        }
+        if data["direction"].as_str() == Some("forwards") {
+            query = query.oldest_first();
+        }
+        if let Some(serial) = data["end_serial"].as_u64() {
+            query = query.end_serial(serial);
+        }
+        if let Some(cursor) = data["cursor"].as_str() {
+            query = query.cursor(cursor);
+        }
+        if let Some(channel) = name(&data["channel"]) {
+            // A refusal is as good as the server's.
+            let _ = self.client.request_history(&channel, query);
+        }
     }
 
     /// Long enough for the client to ask for what it has missed.
