@@ -154,6 +154,7 @@ impl<'a, E: Embedding> Player<'a, E> {
             return Ok(refusal.map(|refusal| match refusal {
                 Refusal::Trigger(error) => format!("* trigger_error: {}", with_causes(&error)),
                 Refusal::History(error) => format!("* history_error: {}", with_causes(&error)),
+                Refusal::Subscribe(error) => format!("* subscribe_error: {}", with_causes(&error)),
             }));
         }
         match call {

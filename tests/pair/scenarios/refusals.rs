@@ -127,7 +127,7 @@ fn broken_message(dialect: Dialect) {
         Dialect::LaravelWebsockets => stage.expect_silence(A),
         Dialect::Soketi => stage.expect_silence(A),
         Dialect::Sockudo | Dialect::SockudoV2 => {
-            stage.expect(A, &["error Invalid message format: Decode failed (code 4000)"])
+            stage.expect(A, &["error Invalid message format: Decode failed (code 4000)"]);
         }
     }
     stage.expect_silence(B);
