@@ -52,7 +52,7 @@ impl Client {
     }
 
     /// Asks the server for a page of the messages that it remembers of a subscribed channel. The outcome is an
-    /// [`Event::History`] with the id that this returns; until then, further requests wait, at most 64.
+    /// [`Event::History`](crate::Event::History) with the id that this returns; until then, further requests wait, at most 64.
     ///
     /// Sockudo has history if it is turned on there, on connections of version 2 of the protocol, which need
     /// [`Recovery`](crate::Recovery). A page says nothing about what was missed: it changes no
