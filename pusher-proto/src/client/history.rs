@@ -29,7 +29,7 @@ pub(crate) struct Request {
 
 struct Sent {
     request: Request,
-    /// When its answer is no longer awaited.
+    /// Until when its answer is awaited.
     deadline: Instant,
     /// Whether the application knows the outcome, so that only the place is kept.
     is_over: bool,
@@ -69,7 +69,7 @@ impl History {
         let refusal = |sent: &Sent| history::refusal(error, &sent.request.channel, triggered_lately);
         let Some(refusal) = self.sent.as_ref().and_then(refusal) else { return false };
         if let Some(Sent { request, is_over: false, .. }) = self.sent.take() {
-            fail(request, refusal, outbox);
+            request.fail(refusal, outbox);
         }
         true
     }
@@ -84,7 +84,7 @@ impl History {
         sent.deadline = now + TIMEOUT;
         // A server that does not know the request never answers, so the others do not wait for as long one after another.
         for request in self.waiting.drain(..) {
-            fail(request, HistoryError::Timeout, outbox);
+            request.fail(HistoryError::Timeout, outbox);
         }
     }
 
@@ -98,7 +98,7 @@ impl History {
             if is_wanted(&request.channel) {
                 self.waiting.push_back(request);
             } else {
-                fail(request, HistoryError::NotSubscribed, outbox);
+                request.fail(HistoryError::NotSubscribed, outbox);
             }
         }
     }
@@ -109,7 +109,7 @@ impl History {
             sent.end(HistoryError::NotConnected, outbox);
         }
         for request in self.waiting.drain(..) {
-            fail(request, HistoryError::NotConnected, outbox);
+            request.fail(HistoryError::NotConnected, outbox);
         }
     }
 
@@ -121,17 +121,17 @@ impl History {
 impl Sent {
     /// Reports that there will be no page, unless the outcome is known.
     fn end(&mut self, error: HistoryError, outbox: &mut Outbox) {
-        if core::mem::replace(&mut self.is_over, true) {
-            return;
+        if !core::mem::replace(&mut self.is_over, true) {
+            self.request.fail(error, outbox);
         }
-        let (id, channel) = (self.request.id, self.request.channel.clone());
-        outbox.emit(Event::History { id, channel, result: Err(error) });
     }
 }
 
-fn fail(request: Request, error: HistoryError, outbox: &mut Outbox) {
-    let Request { id, channel, .. } = request;
-    outbox.emit(Event::History { id, channel, result: Err(error) });
+impl Request {
+    /// Reports that there will be no page.
+    fn fail(&self, error: HistoryError, outbox: &mut Outbox) {
+        outbox.emit(Event::History { id: self.id, channel: self.channel.clone(), result: Err(error) });
+    }
 }
 
 /// How many requests may wait for the one before.

@@ -1,9 +1,9 @@
 //! Events that a server of version 2 sends as a difference to an earlier one.
 
-use super::Channels;
+use super::{Channels, Phase};
 use crate::client::outbox::Outbox;
-use crate::client::recovery::{Bases, Damage};
-use crate::event::{Diagnostic, Event, LossReason};
+use crate::client::recovery::{Bases, Damage, Verdict};
+use crate::event::{Diagnostic, Event};
 use crate::wire::envelope::Envelope;
 use crate::wire::{v2, write};
 use crate::{ChannelName, Data, Instant, Text};
@@ -84,15 +84,15 @@ impl Channels {
         if is_covered {
             return;
         }
-        let Damage { is_new, verdict } = track.handle_damage();
+        let Damage { is_new, verdict } = track.handle_damage(matches!(entry.phase, Phase::Subscribed));
         if is_new {
             recovery.damaged.push_back(channel.clone());
         }
         entry.past.lost_at.get_or_insert(now);
         match verdict {
-            Some(Ok(())) => recovery.add(channel.clone(), now),
-            Some(Err(())) => entry.report_loss(channel, LossReason::NoPosition, None, outbox),
-            None => {}
+            Some(Verdict::Ask) => recovery.add(channel.clone(), now),
+            Some(Verdict::Lost(reason)) => entry.report_loss(channel, reason, None, outbox),
+            Some(Verdict::Same) | None => {}
         }
     }
 }

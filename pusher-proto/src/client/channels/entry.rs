@@ -10,7 +10,7 @@ use crate::client::presence::Roster;
 use crate::client::recovery::Track;
 use crate::event::LossReason;
 use crate::wire::read;
-use crate::{AuthResponse, ChannelName, Instant, Subscribe, SubscriptionError};
+use crate::{AuthResponse, ChannelName, Instant, SubscriptionError};
 
 /// What is known about one channel.
 pub(crate) struct Entry {
@@ -216,7 +216,7 @@ impl Entry {
         }
         self.count = None;
         if let Some(terms) = &mut self.terms {
-            terms.set(Subscribe::default());
+            terms.forget();
         }
         if let Some(roster) = &mut self.roster {
             roster.forget();

@@ -42,12 +42,21 @@ impl Terms {
         self.options = options;
     }
 
-    /// Writes the subscription of a channel whose position may be known: then nothing needs to be rewound.
+    /// The application no longer wants the channel. What it has asked for until then may still be answered.
+    pub(super) fn forget(&mut self) {
+        self.set(Subscribe::default());
+        if matches!(self.rewind, Rewind::Done) {
+            self.rewind = Rewind::Idle;
+        }
+    }
+
+    /// Writes the subscription of a channel whose position may be known: then nothing needs to be rewound. A rewind that an
+    /// earlier subscription has begun ended with it.
     fn subscribe(&mut self, channel: &ChannelName, auth: Option<&AuthResponse>, has_position: bool) -> Text {
-        let asks_again = matches!(self.rewind, Rewind::Idle | Rewind::Asked);
-        let rewind = self.options.rewind.filter(|_| asks_again && !has_position);
-        if rewind.is_some() {
-            self.rewind = Rewind::Asked;
+        let is_done = matches!(self.rewind, Rewind::Done);
+        let rewind = self.options.rewind.filter(|_| !is_done && !has_position);
+        if !is_done {
+            self.rewind = if rewind.is_some() { Rewind::Asked } else { Rewind::Idle };
         }
         self.is_told = true;
         write::subscribe_with(channel, auth, self.options.filter.as_ref(), rewind)

@@ -30,8 +30,8 @@ pub(crate) struct Track {
 pub(crate) struct Damage {
     /// Whether the server does not know yet, and will not be told anyway.
     pub(crate) is_new: bool,
-    /// Whether the channel can ask for what is missing now; an error if it never can, and nothing if it does so anyway.
-    pub(crate) verdict: Option<Result<(), ()>>,
+    /// Whether the channel can ask for what is missing; nothing if it will do so anyway.
+    pub(crate) verdict: Option<Verdict>,
 }
 
 /// What the success of a subscription means.
@@ -161,19 +161,23 @@ impl Track {
         self.position.as_ref()
     }
 
-    /// An event is missing, because it was a delta that did not fit.
-    pub(crate) fn handle_damage(&mut self) -> Damage {
+    /// An event is missing, because it was a delta that did not fit. As always, the channel asks once it is subscribed.
+    pub(crate) fn handle_damage(&mut self, is_subscribed: bool) -> Damage {
         let is_new = !core::mem::replace(&mut self.is_damage_untold, true);
         let verdict = match (&mut self.gate, &self.position) {
             (Some(gate), _) => {
                 gate.is_damaged = true;
                 None
             }
-            (None, Some(_)) => {
+            (None, Some(_)) if is_subscribed => {
                 self.gate = Some(Gate::new(Stage::Request));
-                Some(Ok(()))
+                Some(Verdict::Ask)
             }
-            (None, None) => Some(Err(())),
+            (None, Some(_)) => {
+                self.gate.insert(Gate::new(Stage::Success)).is_damaged = true;
+                None
+            }
+            (None, None) => Some(Verdict::Lost(LossReason::NoPosition)),
         };
         Damage { is_new, verdict }
     }
