@@ -178,11 +178,8 @@ impl Endpoint {
     /// The request that opens a socket (Pusher protocol, *Initiating the connection*).
     pub(crate) fn request(&self, key: &AppKey, client: &str, version: &str, asks_for_v2: bool) -> ConnectRequest {
         let encode = |text| utf8_percent_encode(text, UNRESERVED);
-        let (protocol, options) = if asks_for_v2 && self.may_speak_v2() {
-            (RECOVERY_VERSION, RECOVERY_OPTIONS)
-        } else {
-            (PROTOCOL_VERSION, "")
-        };
+        let (protocol, options) =
+            if asks_for_v2 { (RECOVERY_VERSION, RECOVERY_OPTIONS) } else { (PROTOCOL_VERSION, "") };
         let target = format!(
             "{}/app/{}?protocol={protocol}&client={}&version={}{options}",
             self.path_prefix,

@@ -25,9 +25,9 @@ pub(crate) const FULL: Duration = Duration::from_secs(5 * 60);
 
 /// A server that keeps as many messages of each channel as it does by default.
 pub(crate) const ON: &str = "\n[connection_recovery]\nenabled = true\n";
-/// … as it is told, and so long.
+/// A server that keeps five messages of each channel, for two seconds.
 pub(crate) const SMALL: &str = "\n[connection_recovery]\nenabled = true\nmax_buffer_size = 5\nbuffer_ttl_seconds = 2\n";
-/// … and a history in memory, which is the only one without a database.
+/// A server with a history in memory, which is the only one without a database.
 const HISTORY: &str = "\n[connection_recovery]\nenabled = true\nmax_buffer_size = 50\nbuffer_ttl_seconds = 1\n\
     [history]\nenabled = true\nbackend = \"memory\"\nretention_window_seconds = 60\n";
 

@@ -273,13 +273,14 @@ impl Connection {
 
     pub(crate) fn poll_connect(&mut self) -> Option<(SocketEpoch, ConnectRequest)> {
         let Phase::Connecting { epoch, polled, .. } = &mut self.phase else { return None };
+        let epoch = *epoch;
         if core::mem::replace(polled, true) {
             return None;
         }
         let endpoint = self.servers.endpoints.at(self.servers.place)?;
-        let Options { client_name, client_version, recovery, .. } = &*self.options;
-        let request = endpoint.request(&self.servers.key, client_name, client_version, recovery.is_some());
-        Some((*epoch, request))
+        let Options { client_name, client_version, .. } = &*self.options;
+        let request = endpoint.request(&self.servers.key, client_name, client_version, self.asks_for_v2());
+        Some((epoch, request))
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -490,11 +491,16 @@ impl Connection {
         self.servers.endpoints.at(self.servers.place).is_some_and(|endpoint| endpoint.hosted)
     }
 
+    /// Whether the server in use is asked for version 2 of the protocol.
+    pub(crate) fn asks_for_v2(&self) -> bool {
+        let endpoint = self.servers.endpoints.at(self.servers.place);
+        self.options.recovery.is_some() && endpoint.is_some_and(Endpoint::may_speak_v2)
+    }
+
     fn planner(&self) -> Planner<'_> {
         let endpoint = self.servers.endpoints.at(self.servers.place);
         let can_switch_to_tls = endpoint.is_some_and(Endpoint::can_switch_to_tls);
-        let can_fall_back = self.options.recovery.is_some() && endpoint.is_some_and(Endpoint::may_speak_v2);
-        Planner { options: &self.options, can_switch_to_tls, can_fall_back, is_authorizing: false }
+        Planner { options: &self.options, can_switch_to_tls, can_fall_back: self.asks_for_v2(), is_authorizing: false }
     }
 
     fn set_state(&mut self, state: ConnectionState, outbox: &mut Outbox) {

@@ -56,8 +56,7 @@ impl Client {
     /// one.
     #[inline(never)]
     fn handle_before_greeting(&mut self, envelope: &Envelope, now: Instant) {
-        let asks_for_v2 = self.config.options.recovery.is_some();
-        let message = if asks_for_v2 { v2::read(envelope) } else { Message::read(envelope) };
+        let message = if self.connection.asks_for_v2() { v2::read(envelope) } else { Message::read(envelope) };
         if let Some(message) = message {
             self.handle_greeting(message, Protocol::of_greeting(envelope.event()), now);
         }

@@ -15,8 +15,8 @@ impl Client {
     /// # Errors
     ///
     /// If it cannot be changed now: the channel has no members, or the server does not speak version 2 of the protocol
-    /// ([`UnsupportedUpdate`](TriggerError::UnsupportedUpdate)); there is no connection or no subscription; `info` has more
-    /// than 1,024 bytes of JSON ([`TooLarge`](TriggerError::TooLarge)); too much waits to be sent
+    /// ([`UnsupportedUpdate`](TriggerError::UnsupportedUpdate)); the client is not connected, or the channel not subscribed;
+    /// `info` has more than 1,024 bytes of JSON ([`TooLarge`](TriggerError::TooLarge)); too much waits to be sent
     /// ([`QueueFull`](TriggerError::QueueFull)).
     ///
     /// # Examples

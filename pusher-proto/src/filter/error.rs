@@ -44,7 +44,7 @@ pub enum InvalidFilter {
         /// Values that it has.
         len: usize,
     },
-    /// There is no condition to combine.
+    /// A combination has nothing to combine.
     #[error("a combination needs at least one condition")]
     NoConditions,
     /// The filter has too many conditions and combinations of conditions.

@@ -101,7 +101,7 @@ impl Filter {
         Self::tag(key, Ok(Test::Exists(true)))
     }
 
-    /// There is no tag `key`.
+    /// The tag `key` is missing.
     pub fn not_exists(key: impl Into<Text>) -> Self {
         Self::tag(key, Ok(Test::Exists(false)))
     }

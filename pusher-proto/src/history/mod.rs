@@ -31,7 +31,7 @@ impl fmt::Display for HistoryId {
     }
 }
 
-/// Why there is no page of a channel's history. Whether you can ask again depends on the reason; the client does not.
+/// Why a page of a channel's history cannot be had. Whether you can ask again depends on the reason; the client does not.
 ///
 /// # Examples
 ///
@@ -48,7 +48,7 @@ impl fmt::Display for HistoryId {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HistoryError {
-    /// There is no connection, or it was lost before the answer.
+    /// The client is not connected, or lost the connection before the answer.
     #[error("not connected")]
     NotConnected,
     /// The channel is not subscribed, or it was unsubscribed before the answer.
