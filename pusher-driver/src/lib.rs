@@ -65,13 +65,14 @@ pub use tls::Tls;
 pub mod exports {
     pub use crate::guide;
     pub use pusher_proto::{
-        AppKey, AuthBody, AuthError, AuthPurpose, AuthRequest, AuthResponse, AuthSubject, ChannelEvent, ChannelKind,
-        ChannelName, ClientEventName, CloseFrame, CloseReason, Config, ConfigBuilder, ConnectionError, ConnectionEvent,
-        ConnectionState, Data, DecryptionError, Diagnostic, Difference, Endpoint, Endpoints, Event, FailReason,
-        HistoryError, HistoryItem, HistoryPage, HistoryQuery, Instant, InvalidConfig, InvalidName, InvalidSubscribe,
-        LossReason, Member, Members, NetworkHint, Position, Presence, ProtocolError, Recovery, RecoverySource, Secret,
-        ServerError, SigninError, SocketId, Stats, Strictness, Subscribe, SubscriptionError, Text, TransportError,
-        TriggerError, UserEvent, WithCauses, with_causes,
+        Annotation, AnnotationCount, AnnotationSummary, AppKey, AuthBody, AuthError, AuthPurpose, AuthRequest,
+        AuthResponse, AuthSubject, ChannelEvent, ChannelKind, ChannelName, ClientEventName, CloseFrame, CloseReason,
+        Config, ConfigBuilder, ConnectionError, ConnectionEvent, ConnectionState, Data, DecryptionError, Diagnostic,
+        Difference, Endpoint, Endpoints, Event, FailReason, HistoryError, HistoryItem, HistoryPage, HistoryQuery,
+        Instant, InvalidConfig, InvalidName, InvalidSubscribe, LossReason, Member, Members, MessageAction,
+        MessageVersion, NetworkHint, Position, Presence, ProtocolError, Recovery, RecoverySource, Secret, ServerError,
+        SigninError, SocketId, Stats, Strictness, Subscribe, SubscriptionError, Text, TransportError, TriggerError,
+        UserEvent, WithCauses, with_causes,
     };
 
     pub use pusher_proto::filter;

@@ -78,6 +78,11 @@ impl Data {
         Self { source, start, end: if is_null { start } else { end } }
     }
 
+    /// The same payload in a longer text, which begins with that of its frame.
+    pub(crate) fn moved(&self, source: Text) -> Self {
+        Self { source, start: self.start, end: self.end }
+    }
+
     /// JSON that was read before, such as an object in a string.
     pub(crate) fn from_object(json: impl Into<String>) -> Self {
         Self::whole(json.into())

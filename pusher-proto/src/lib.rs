@@ -55,7 +55,8 @@ pub use error::{
     TriggerError,
 };
 pub use event::{
-    ChannelEvent, ConnectionEvent, ConnectionState, Diagnostic, Event, LossReason, Presence, RecoverySource, UserEvent,
+    Annotation, AnnotationCount, AnnotationSummary, ChannelEvent, ConnectionEvent, ConnectionState, Diagnostic, Event,
+    LossReason, MessageAction, MessageVersion, Presence, RecoverySource, UserEvent,
 };
 pub use history::{HistoryError, HistoryId, HistoryItem, HistoryPage, HistoryQuery};
 pub use members::{Difference, Member, Members};

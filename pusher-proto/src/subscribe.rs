@@ -5,8 +5,8 @@ use core::num::NonZeroU32;
 use crate::filter::CheckedFilter;
 use crate::{ChannelKind, ChannelName, InvalidName};
 
-/// What a subscription asks of a server that speaks version 2 of the protocol: old messages first, or only some of the
-/// messages. Give it to [`Client::subscribe_with`](crate::Client::subscribe_with).
+/// What a subscription asks of a server that speaks version 2 of the protocol: old messages first, only some of the
+/// messages, or their annotations. Give it to [`Client::subscribe_with`](crate::Client::subscribe_with).
 ///
 /// On a server of version 1, or one on which the feature is not enabled, filters are ignored without a word, so an
 /// application should not rely on them for anything but traffic.
@@ -30,6 +30,7 @@ use crate::{ChannelKind, ChannelName, InvalidName};
 pub struct Subscribe {
     pub(crate) filter: Option<CheckedFilter>,
     pub(crate) rewind: Option<NonZeroU32>,
+    pub(crate) annotations: bool,
     may_hide_members: bool,
 }
 
@@ -41,7 +42,17 @@ impl Subscribe {
     /// connection, the client asks for what it missed instead. The server must keep a history, and sends at most as many
     /// messages as its pages have (100 by default); otherwise it refuses the subscription.
     pub const fn rewind(count: u32) -> Self {
-        Self { filter: None, rewind: NonZeroU32::new(count), may_hide_members: false }
+        Self { filter: None, rewind: NonZeroU32::new(count), annotations: false, may_hide_members: false }
+    }
+
+    /// Asks for each annotation of a message, such as a reaction, as an event
+    /// ([`ChannelEvent::annotation`](crate::ChannelEvent::annotation)). Without this, the channel gets the counts only
+    /// ([`ChannelEvent::annotation_summaries`](crate::ChannelEvent::annotation_summaries)).
+    ///
+    /// The server refuses the subscription unless the user is signed in with the capability `annotation_subscribe`, and
+    /// annotations are enabled.
+    pub fn annotations(self) -> Self {
+        Self { annotations: true, ..self }
     }
 
     /// Asks for messages that the filter lets through. It also applies to messages that are replayed.
@@ -57,7 +68,7 @@ impl Subscribe {
 
     /// Whether anything is asked for.
     pub(crate) const fn is_plain(&self) -> bool {
-        self.filter.is_none() && self.rewind.is_none()
+        self.filter.is_none() && self.rewind.is_none() && !self.annotations
     }
 
     /// Checks whether the options make sense for a channel. `is_v2` says whether the client asks for version 2.
@@ -90,8 +101,10 @@ pub enum InvalidSubscribe {
     /// The name cannot be that of a channel.
     #[error(transparent)]
     Name(#[from] InvalidName),
-    /// Rewinds and filters belong to version 2 of the protocol, which this client does not ask for.
-    #[error("rewinds and filters need version 2 of the protocol: turn it on with `ConfigBuilder::recovery`")]
+    /// Rewinds, filters and annotations belong to version 2 of the protocol, which this client does not ask for.
+    #[error(
+        "rewinds, filters and annotations need version 2 of the protocol: turn it on with `ConfigBuilder::recovery`"
+    )]
     NeedsRecovery,
     /// A filter on a presence channel hides who joins and leaves.
     #[error("a filter on {channel} hides who joins and leaves: allow that with `Subscribe::allow_hidden_members`")]

@@ -324,7 +324,7 @@ impl End {
     fn check(&mut self, event: &Event) {
         match event {
             Event::ConnectionError(ConnectionError::Protocol(_)) => self.wrong = Some(format!("{event:?}")),
-            // Patterns and meta channels are not channels of the application, and annotations are not read yet.
+            // Patterns and meta channels are not channels of the application.
             Event::Diagnostic(
                 Diagnostic::NotSubscribed { .. }
                 | Diagnostic::UnknownInternalEvent(_)
@@ -350,6 +350,7 @@ fn options(data: &Value) -> Subscribe {
     let count = data["rewind"].as_u64().or_else(|| data["rewind"]["count"].as_u64());
     let options = Subscribe::rewind(count.and_then(|count| u32::try_from(count).ok()).unwrap_or_default());
     let filter = [&data["filter"], &data["tags_filter"]].into_iter().find(|filter| !filter.is_null());
+    let options = if data["modes"].is_array() { options.annotations() } else { options };
     match filter.map(|filter| filter.to_string().parse()) {
         Some(Ok(filter)) => options.filter(filter),
         Some(Err(_)) | None => options,

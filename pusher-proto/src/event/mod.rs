@@ -1,19 +1,23 @@
 //! The events that the application receives.
 
+mod annotation;
 mod channel_event;
 mod continuity;
 mod diagnostic;
 mod envelope;
 #[cfg(feature = "serde")]
 mod json;
+mod version;
 mod weight;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+pub use annotation::{Annotation, AnnotationCount, AnnotationSummary};
 pub use channel_event::ChannelEvent;
 pub use continuity::{LossReason, RecoverySource};
 pub use diagnostic::Diagnostic;
+pub use version::{MessageAction, MessageVersion};
 
 use crate::members::{Difference, Member, Members};
 use crate::{

@@ -9,7 +9,7 @@ use core::ops::Range;
 
 use serde_json::value::RawValue;
 
-use super::{object, read};
+use super::{names, object, read};
 use crate::data::json_string;
 use crate::span::Span;
 use crate::{Data, Text};
@@ -62,6 +62,22 @@ impl Envelope {
     /// The same event, marked as one that the server may have replayed.
     pub(crate) fn replayed(self) -> Self {
         Self { is_replayed: true, ..self }
+    }
+
+    /// The same event under the name with which it was published, if this is the creation of a message as a rewind brings it.
+    pub(crate) fn renamed(self) -> Self {
+        if self.event() != names::MESSAGE_CREATE {
+            return self;
+        }
+        let Some(name) = self.fields(["name"]).and_then(|[name]| object::string(name?)) else { return self };
+        let source = self.data.source();
+        if let Cow::Borrowed(name) = name {
+            let event = place(source, name).and_then(Span::new).unwrap_or(self.event);
+            return Self { event, ..self };
+        }
+        let joined = [source, &*name].concat();
+        let Some(event) = Span::new(source.len()..joined.len()) else { return self };
+        Self { event, data: self.data.moved(joined.into()), ..self }
     }
 
     pub(crate) fn is_replayed(&self) -> bool {
@@ -231,6 +247,12 @@ fn is_inner<const LEN: usize>(bytes: &[u8], at: usize) -> bool {
     !may_end & (least >= b' ')
 }
 
+/// Where a part of a text is.
+fn place(text: &str, part: &str) -> Option<Range<usize>> {
+    let start = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+    Some(start..start + part.len())
+}
+
 fn read_any(frame: &Text) -> Option<Envelope> {
     let [event, channel, user_id, data] = object::fields(frame, ["event", "channel", "user_id", "data"])?;
     let event = object::string(event?)?;
@@ -240,10 +262,7 @@ fn read_any(frame: &Text) -> Option<Envelope> {
     };
     let user_id = user_id.and_then(read::id);
     let data = data.map(RawValue::get);
-    let place = |part: &str| {
-        let start = (part.as_ptr() as usize).checked_sub(frame.as_ptr() as usize)?;
-        Some(start..start + part.len())
-    };
+    let place = |part: &str| self::place(frame, part);
     if let (Cow::Borrowed(event), None | Some(Cow::Borrowed(_)), None | Some(Cow::Borrowed(_))) =
         (&event, &channel, &user_id)
     {

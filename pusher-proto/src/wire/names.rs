@@ -19,6 +19,14 @@ pub(crate) const WATCHLIST: &str = "pusher_internal:watchlist_events";
 pub(crate) const ONLINE: &str = "online";
 pub(crate) const OFFLINE: &str = "offline";
 
+/// Events of version 2 on a channel, which the application gets as such: messages that were edited, and their annotations.
+pub(crate) const MESSAGE_CREATE: &str = "sockudo:message.create";
+pub(crate) const MESSAGE_UPDATE: &str = "sockudo:message.update";
+pub(crate) const MESSAGE_APPEND: &str = "sockudo:message.append";
+pub(crate) const MESSAGE_DELETE: &str = "sockudo:message.delete";
+pub(crate) const MESSAGE_SUMMARY: &str = "sockudo_internal:message";
+pub(crate) const ANNOTATION: &str = "sockudo_internal:annotation";
+
 /// The names that version 2 has in common with version 1.
 const CANONICAL: [&str; 13] = [
     ESTABLISHED,

@@ -31,6 +31,7 @@ pub(crate) fn read(envelope: &Envelope) -> Option<Message<'_>> {
         PRESENCE_UPDATE => names::MEMBER_ADDED,
         rest => match names::canonical(rest) {
             Some(canonical) => canonical,
+            None if matches!(event, names::MESSAGE_SUMMARY | names::ANNOTATION) && !channel.is_empty() => return None,
             None if names::is_internal_rest(rest) => return Some(Message::Unknown { event }),
             None => return None,
         },
@@ -82,8 +83,14 @@ mod tests {
             assert_eq!(read(&v1), Message::read(&v1));
             assert_eq!(Message::read(&v2), None, "on version 1, it is an event of the application");
         }
-        let unknown = envelope(r#"{"event":"sockudo_internal:message","channel":"a","data":{}}"#);
-        assert_eq!(read(&unknown), Some(Message::Unknown { event: "sockudo_internal:message" }));
+        for (event, channel) in [("sockudo_internal:other", "a"), ("sockudo_internal:message", "")] {
+            let unknown = envelope(&alloc::format!(r#"{{"event":"{event}","channel":"{channel}","data":{{}}}}"#));
+            assert_eq!(read(&unknown), Some(Message::Unknown { event }));
+        }
+        for event in ["sockudo_internal:message", "sockudo_internal:annotation", "sockudo:message.append"] {
+            let of_the_channel = envelope(&alloc::format!(r#"{{"event":"{event}","channel":"a","data":{{}}}}"#));
+            assert_eq!(read(&of_the_channel), None, "{event}");
+        }
         for name in ["sockudo", "sockudo:", "sockudo:message.append", "sockudoping", "sockudo-internal:error"] {
             assert_eq!(read(&envelope(&alloc::format!(r#"{{"event":"{name}"}}"#))), None, "{name}");
         }

@@ -5,21 +5,20 @@ use alloc::string::String;
 use core::num::NonZeroU32;
 
 use crate::data::json_string;
-use crate::filter::CheckedFilter;
-use crate::{AuthResponse, ChannelName, ClientEventName, Data, Text};
+use crate::{AuthResponse, ChannelName, ClientEventName, Data, Subscribe, Text};
 
 pub(crate) const PING: Text = Text::from_static(r#"{"event":"pusher:ping","data":{}}"#);
 pub(crate) const PONG: Text = Text::from_static(r#"{"event":"pusher:pong","data":{}}"#);
 
 pub(crate) fn subscribe(channel: &ChannelName, auth: Option<&AuthResponse>) -> Text {
-    subscribe_with(channel, auth, None, None)
+    subscribe_with(channel, auth, &Subscribe::default(), None)
 }
 
-/// Only version 2 has filters and rewinds.
+/// Only version 2 has options. A rewind is asked for once, and `rewind` says whether that is now.
 pub(crate) fn subscribe_with(
     channel: &ChannelName,
     auth: Option<&AuthResponse>,
-    filter: Option<&CheckedFilter>,
+    options: &Subscribe,
     rewind: Option<NonZeroU32>,
 ) -> Text {
     let mut data = format!("\"channel\":{}", json_string(channel));
@@ -29,11 +28,14 @@ pub(crate) fn subscribe_with(
             data += &format!(",\"channel_data\":{}", json_string(channel_data));
         }
     }
-    if let Some(filter) = filter {
+    if let Some(filter) = &options.filter {
         data += &format!(",\"filter\":{}", filter.as_json());
     }
     if let Some(rewind) = rewind {
         data += &format!(",\"rewind\":{rewind}");
+    }
+    if options.annotations {
+        data += r#","modes":["SUBSCRIBE","ANNOTATION_SUBSCRIBE"]"#;
     }
     format!(r#"{{"event":"pusher:subscribe","data":{{{data}}}}}"#).into()
 }
@@ -122,6 +124,13 @@ mod tests {
             (
                 subscribe(&channel, Some(&auth)),
                 r#"{"event":"pusher:subscribe","data":{"channel":"presence-a\"b","auth":"k:1","channel_data":"{\"user_id\":\"1\"}"}}"#,
+            ),
+            (
+                subscribe_with(&channel, None, &Subscribe::rewind(9).annotations(), NonZeroU32::new(2)),
+                concat!(
+                    r#"{"event":"pusher:subscribe","data":{"channel":"presence-a\"b","rewind":2,"#,
+                    r#""modes":["SUBSCRIBE","ANNOTATION_SUBSCRIBE"]}}"#,
+                ),
             ),
             (unsubscribe(&channel), r#"{"event":"pusher:unsubscribe","data":{"channel":"presence-a\"b"}}"#),
             (

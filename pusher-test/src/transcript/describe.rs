@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use pusher_proto::{
-    Action, ChannelEvent, ConnectionError, ConnectionState, Diagnostic, Event, Instant, LossReason, Member, Presence,
-    SigninError, SubscriptionError, with_causes,
+    Action, Annotation, AnnotationSummary, ChannelEvent, ConnectionError, ConnectionState, Diagnostic, Event, Instant,
+    LossReason, Member, MessageVersion, Presence, SigninError, SubscriptionError, with_causes,
 };
 
 use super::history;
@@ -101,7 +101,24 @@ fn channel_event(event: &ChannelEvent) -> String {
     if event.is_replayed() {
         line.push_str(" replayed");
     }
+    line.push_str(&version(event));
+    if let Some(Annotation { is_deleted, annotation_type, message_serial, .. }) = event.annotation() {
+        let deleted = if is_deleted { "deleted " } else { "" };
+        let _ = write!(line, ", {deleted}{annotation_type} to {message_serial}");
+    }
+    for AnnotationSummary { message_serial, annotation_type, counts, .. } in event.annotation_summaries() {
+        let totals = counts.iter().map(|count| count.total);
+        let _ = write!(line, ", {annotation_type} {:?} to {message_serial}", totals.collect::<Vec<_>>());
+    }
     line
+}
+
+/// Which version of which message an event is; nothing without versions.
+pub(super) fn version(event: &ChannelEvent) -> String {
+    let describe = |MessageVersion { action, name, message_serial, version_serial, .. }| {
+        format!(", {action:?} {name} {message_serial}@{version_serial}")
+    };
+    event.version().map(describe).unwrap_or_default()
 }
 
 /// Why nothing can be proven; nothing without recovery.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use pusher_proto::{HistoryError, HistoryId, HistoryItem, HistoryPage, HistoryQuery, with_causes};
 use serde_json::{Value, json};
 
-use super::{InvalidLine, v2};
+use super::{InvalidLine, describe, v2};
 
 /// The words of a query: `limit=N`, `oldest`, `from=SERIAL`, `to=SERIAL`, `since=MS`, `until=MS` and `cursor=TEXT`.
 ///
@@ -114,7 +114,7 @@ fn item(item: &HistoryItem) -> String {
     let mut line = format!("{:?} ", item.position());
     // Writing to a string cannot fail.
     let _ = match item.event() {
-        Ok(event) => write!(line, "{} {}", event.event(), event.data().raw()),
+        Ok(event) => write!(line, "{} {}{}", event.event(), event.data().raw(), describe::version(event)),
         Err(error) => write!(line, "{}", with_causes(error)),
     };
     line

@@ -62,7 +62,7 @@ pub enum Call {
     Disconnect,
     /// `subscribe CHANNEL`
     Subscribe(ChannelName),
-    /// `subscribe CHANNEL [rewind=N] [hidden] [filter=JSON]`, with the options as they are written.
+    /// `subscribe CHANNEL [rewind=N] [hidden] [annotations] [filter=JSON]`, with the options as they are written.
     SubscribeWith(ChannelName, Subscribe, String),
     /// `unsubscribe CHANNEL`
     Unsubscribe(ChannelName),

@@ -253,7 +253,7 @@ pub(crate) fn option(builder: ConfigBuilder, name: &str, value: &str) -> Result<
 /// Reads `default`, or values such as `resume_timeout=5s held_messages=3`.
 /// Splits a name, which may contain spaces, from the options of its subscription.
 pub(super) fn split_options(text: &str) -> Option<(&str, &str)> {
-    let starts = [" rewind=", " hidden ", " filter="].iter().filter_map(|option| text.find(option));
+    let starts = [" rewind=", " hidden ", " annotations", " filter="].iter().filter_map(|option| text.find(option));
     starts.min().map(|at| (&text[..at], &text[at + 1..]))
 }
 
@@ -266,11 +266,15 @@ pub(super) fn subscribe(text: &str) -> Result<Subscribe, InvalidLine> {
     let words: Vec<&str> = words.split_whitespace().collect();
     let number = |word: &str| word.strip_prefix("rewind=").and_then(|count| count.parse().ok());
     let mut options = Subscribe::rewind(words.iter().find_map(|word| number(word)).unwrap_or_default());
-    if let Some(wrong) = words.iter().find(|word| **word != "hidden" && number(word).is_none()) {
+    if let Some(wrong) = words.iter().find(|word| !["hidden", "annotations"].contains(*word) && number(word).is_none())
+    {
         return Err(InvalidLine::new(format!("{wrong:?} is not an option of a subscription")));
     }
     if words.contains(&"hidden") {
         options = options.allow_hidden_members();
+    }
+    if words.contains(&"annotations") {
+        options = options.annotations();
     }
     match filter {
         None => Ok(options),

@@ -50,6 +50,7 @@ impl Channels {
     /// An event of a channel's past. On an encrypted channel, it needs a key that is known: a page does not wait for a
     /// newer one.
     pub(crate) fn read_past(&self, channel: &ChannelName, envelope: Envelope) -> Result<ChannelEvent, DecryptionError> {
+        let envelope = envelope.renamed();
         let envelope = match channel.kind() {
             ChannelKind::PrivateEncrypted if names::is_reserved(envelope.event()) => {
                 return Err(DecryptionError::NotEncrypted);

@@ -56,8 +56,8 @@ impl Channels {
     ) -> bool {
         self.keep_base(channel, &envelope);
         let envelope = match self.table.get(channel) {
-            Some(entry) => entry.marked(envelope),
-            None => envelope,
+            Some(entry) if entry.is_recoverable() => entry.marked(envelope.renamed()),
+            Some(_) | None => envelope,
         };
         match self.hold(channel, envelope) {
             None => true,

@@ -38,7 +38,7 @@ impl Terms {
     /// Changes what the application asks for.
     pub(super) fn set(&mut self, options: Subscribe) {
         // A rewind is part of a subscription, so it cannot be changed later.
-        self.is_told &= self.options.filter == options.filter;
+        self.is_told &= self.options.filter == options.filter && self.options.annotations == options.annotations;
         self.options = options;
     }
 
@@ -59,7 +59,7 @@ impl Terms {
             self.rewind = if rewind.is_some() { Rewind::Asked } else { Rewind::Idle };
         }
         self.is_told = true;
-        write::subscribe_with(channel, auth, self.options.filter.as_ref(), rewind)
+        write::subscribe_with(channel, auth, &self.options, rewind)
     }
 
     /// The subscription was confirmed. Returns whether old messages follow.
@@ -98,7 +98,7 @@ impl Channels {
         let Some(entry) = self.table.get_mut(channel).filter(|entry| entry.is_recoverable()) else { return };
         let Some(terms) = entry.terms.as_mut().filter(|terms| !terms.is_told) else { return };
         terms.is_told = true;
-        outbox.send(write::subscribe_with(channel, terms.auth.as_deref(), terms.options.filter.as_ref(), None));
+        outbox.send(write::subscribe_with(channel, terms.auth.as_deref(), &terms.options, None));
     }
 
     /// The server has sent all old messages of a channel.
