@@ -4,7 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use pusher_driver::Tls;
 use pusher_driver::adapter::client_config;
-use pusher_proto::signing::{ApiAnswer, ApiCall, App, Info};
+use pusher_proto::signing::{ApiAnswer, ApiCall, ApiRequest, App, Info};
+use serde_json::Value;
+
+use crate::SERVERS;
 
 /// The application that all servers have.
 pub(crate) fn app() -> App {
@@ -28,6 +31,21 @@ impl Api {
 
     pub(crate) async fn publish(&self, channel: &str, data: &str) -> Result<(), String> {
         self.call(&self.app.publish([channel], "message", data).sign(now()).unwrap()).await.map(drop)
+    }
+
+    /// Sends a request for which the library has no method.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Value {
+        let (path, body) = (format!("/apps/{}/{path}", self.app.id()), body.to_string());
+        let request = ApiRequest { method: "POST", path: &path, body: body.as_bytes() };
+        let query = self.app.sign_request(&request, &[], now()).unwrap();
+        let url = format!("{}{path}?{query}", self.origin);
+        SERVERS.block_on(async {
+            let request = self.http.post(url).header("Content-Type", "application/json").body(body);
+            let response = request.send().await.unwrap();
+            let (status, answer) = (response.status(), response.text().await.unwrap());
+            assert!(status.is_success(), "{path}: {status} {answer}");
+            serde_json::from_str(&answer).unwrap()
+        })
     }
 
     /// Whether the server answers for the application.

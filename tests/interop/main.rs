@@ -5,6 +5,8 @@
 mod api;
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod cluster;
+#[expect(clippy::unwrap_used, reason = "it fails the check")]
+mod features;
 mod figures;
 #[expect(clippy::unwrap_used, reason = "it fails the check")]
 mod ledger;
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
             }
         }
         ["recovery"] => recovery::run(&programs, if is_full { recovery::FULL } else { recovery::SHORT }),
+        ["features"] => features::run(&programs),
         ["soak"] => soak::run(&programs, if is_full { soak::FULL } else { soak::SHORT }),
         ["soak", adapter, port, seconds] => soak::run_one(adapter, port, seconds),
         _ => {
@@ -87,4 +90,4 @@ fn main() -> ExitCode {
 }
 
 const USAGE: &str =
-    "usage: interop sockudo | cluster | load sockudo | load ours | recovery | soak, and --full after it";
+    "usage: interop sockudo | cluster | load sockudo | load ours | recovery | features | soak, and --full after it";

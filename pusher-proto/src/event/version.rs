@@ -63,7 +63,7 @@ pub enum MessageAction {
     Update,
     /// Text was added: the payload is the whole text, since the client asks for that.
     Append,
-    /// It was deleted: there is no payload, or what is left of it.
+    /// It was deleted: there is no payload if the deletion clears it; otherwise it is the last one.
     Delete,
 }
 
