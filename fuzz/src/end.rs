@@ -139,6 +139,7 @@ pub(crate) fn channel(name: &str) -> ChannelName {
 pub(crate) fn answer(request: &AuthRequest) -> AuthResponse {
     let answer = AuthResponse::new("key:signature");
     match &request.subject {
+        AuthSubject::Token => answer,
         AuthSubject::User => answer.user_data(r#"{"id":"7"}"#),
         AuthSubject::Channel(channel) => {
             let mut answer = answer.channel_data(r#"{"user_id":"7"}"#);

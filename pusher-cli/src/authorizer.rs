@@ -108,7 +108,7 @@ impl Signer {
 
     fn sign(&self, request: &AuthRequest) -> Result<AuthResponse, AuthError> {
         match &request.subject {
-            AuthSubject::Channel(_) => self.channels.sign(request),
+            AuthSubject::Channel(_) | AuthSubject::Token => self.channels.sign(request),
             AuthSubject::User => {
                 let signed = self.app.authenticate_user(&request.socket_id, self.user_data.as_str());
                 signed.map_err(|error| AuthError::Handler(error.to_string()))

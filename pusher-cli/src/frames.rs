@@ -67,7 +67,7 @@ fn masked(message: &str) -> String {
 }
 
 /// What comes before secrets in messages of the client.
-const SECRET_FIELDS: [&str; 2] = [r#""auth":""#, r#""shared_secret":""#];
+const SECRET_FIELDS: [&str; 3] = [r#""auth":""#, r#""shared_secret":""#, r#""token":""#];
 
 /// Characters of a message. More do not fit on a screen.
 const MAX_SHOWN: usize = 4_096;

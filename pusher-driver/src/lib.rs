@@ -71,8 +71,8 @@ pub mod exports {
         Difference, Endpoint, Endpoints, Event, FailReason, HistoryError, HistoryItem, HistoryPage, HistoryQuery,
         Instant, InvalidConfig, InvalidName, InvalidSubscribe, LossReason, Member, Members, MessageAction,
         MessageVersion, NetworkHint, Position, Presence, ProtocolError, Recovery, RecoverySource, Secret, ServerError,
-        SigninError, SocketId, Stats, Strictness, Subscribe, SubscriptionError, Text, TransportError, TriggerError,
-        UserEvent, WithCauses, with_causes,
+        SigninError, SocketId, Stats, Strictness, Subscribe, SubscriptionError, Text, TokenError, TransportError,
+        TriggerError, UserEvent, WithCauses, with_causes,
     };
 
     pub use pusher_proto::filter;

@@ -151,6 +151,10 @@ fn trace_event(event: &Event, now: Instant) {
         Event::SigninError { error, retry_at: Some(at) } => {
             tracing::warn!("{}; retrying in {:.1?}", with_causes(error), at.since(now));
         }
+        Event::TokenError { error, retry_at: None } => tracing::warn!("{}", with_causes(error)),
+        Event::TokenError { error, retry_at: Some(at) } => {
+            tracing::warn!("{}; retrying in {:.1?}", with_causes(error), at.since(now));
+        }
         Event::DecryptionError { channel, event, error } => {
             tracing::warn!(%channel, %event, "{}", with_causes(error));
         }

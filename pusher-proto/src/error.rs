@@ -282,6 +282,30 @@ pub enum SigninError {
     },
 }
 
+/// Why the connection has no capability token, or keeps the one before.
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{AuthError, TokenError, with_causes};
+///
+/// let error = TokenError::Auth(AuthError::Timeout);
+/// assert_eq!(with_causes(&error).to_string(), "there is no token: authorization timed out");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// The application's server gave none.
+    #[error("there is no token")]
+    Auth(#[source] AuthError),
+    /// The server refused it.
+    #[error("the server refused the token")]
+    Refused(#[source] ServerError),
+    /// The server did not answer within [`signin_timeout`](crate::ConfigBuilder::signin_timeout).
+    #[error("the server did not answer to the token")]
+    Timeout,
+}
+
 /// Why an event of an encrypted channel could not be decrypted. The event is lost; later ones are not held up.
 ///
 /// # Examples

@@ -52,7 +52,7 @@ pub use data::Data;
 pub use endpoint::{ConnectRequest, Endpoint, Endpoints};
 pub use error::{
     ConnectionError, DecryptionError, FailReason, ProtocolError, ServerError, SigninError, SubscriptionError,
-    TriggerError,
+    TokenError, TriggerError,
 };
 pub use event::{
     Annotation, AnnotationCount, AnnotationSummary, ChannelEvent, ConnectionEvent, ConnectionState, Diagnostic, Event,

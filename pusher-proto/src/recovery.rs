@@ -34,6 +34,7 @@ pub struct Recovery {
     pub(crate) held_bytes: usize,
     pub(crate) seen_window: usize,
     pub(crate) deltas: bool,
+    pub(crate) tokens: bool,
 }
 
 impl Default for Recovery {
@@ -44,6 +45,7 @@ impl Default for Recovery {
             held_bytes: 4 * 1_024 * 1_024,
             seen_window: 256,
             deltas: false,
+            tokens: false,
         }
     }
 }
@@ -95,9 +97,24 @@ impl Recovery {
         self
     }
 
+    /// Sets whether the client gets a capability token from the application's server, which says what the connection may do
+    /// ([`AuthPurpose::Token`](crate::AuthPurpose::Token)). Default false.
+    ///
+    /// The client asks for a token on each connection, and sends it before it subscribes to anything. It asks for another one a
+    /// minute before the token expires, or when half of its time has passed, if that is later
+    /// ([`AuthResponse::expires_in`](crate::AuthResponse::expires_in)), and when the server says that it has expired. If
+    /// there is none, [`Event::TokenError`](crate::Event::TokenError) says why, and the server decides what the connection
+    /// may do without one. Tokens and sign-in exclude each other on Sockudo.
+    #[must_use]
+    pub const fn tokens(mut self, tokens: bool) -> Self {
+        self.tokens = tokens;
+        self
+    }
+
     /// Checks the options of a configuration.
     pub(crate) fn check(_: &'static str, recovery: &Option<Self>) -> Result<(), InvalidConfig> {
-        let Some(Self { resume_timeout, held_messages, held_bytes, seen_window, deltas: _ }) = recovery else {
+        let Some(Self { resume_timeout, held_messages, held_bytes, seen_window, deltas: _, tokens: _ }) = recovery
+        else {
             return Ok(());
         };
         check_positive("resume_timeout", resume_timeout)?;

@@ -9,7 +9,7 @@ use js_sys::{JSON, Object, Promise, Reflect};
 use pusher_driver::{AuthCall, Authorizer, Client, HttpAuth, Subscription, WeakClient};
 use pusher_proto::{
     AuthError, AuthResponse, ChannelName, CloseReason, Config, ConfigBuilder, ConnectionError, ConnectionState, Data,
-    Endpoint, Event, InvalidConfig, Members, SigninError, SubscriptionError, TriggerError, with_causes,
+    Endpoint, Event, InvalidConfig, Members, SigninError, SubscriptionError, TokenError, TriggerError, with_causes,
 };
 use send_wrapper::SendWrapper;
 use wasm_bindgen::prelude::*;
@@ -170,6 +170,10 @@ fn pass_on(host: &Host, client: &WeakClient, event: &Event) {
         },
         Event::SigninError { error, .. } => match error {
             SigninError::Auth(auth) => ("refused", text(error), auth.status().into()),
+            _ => ("refused", text(error), nothing),
+        },
+        Event::TokenError { error, .. } => match error {
+            TokenError::Auth(auth) => ("refused", text(error), auth.status().into()),
             _ => ("refused", text(error), nothing),
         },
         Event::SubscriptionSucceeded { .. } => ("succeeded", nothing.clone(), nothing),

@@ -1,11 +1,13 @@
 //! What version 2 of Sockudo's protocol has besides recovery: rewinds, filters, deltas, members that change their info,
 //! history, edited messages and annotations.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use pusher_driver::{Client, LocalAuth, Options, Subscription};
+use pusher_driver::{Authorizer, Client, LocalAuth, Options, Subscription};
 use pusher_proto::filter::Filter;
+use pusher_proto::signing::CapabilityToken;
 use pusher_proto::{
     AuthPurpose, AuthRequest, ChannelEvent, Config, Data, Endpoint, Event, HistoryQuery, MessageAction, Recovery,
     Subscribe, Text,
@@ -63,6 +65,8 @@ pub(crate) fn run(programs: &Programs) {
     report.check("deltas are rebuilt, also over cut sockets", || deltas(&node));
     report.check("a member changes its info", || members(&node));
     report.check("history is read page by page", || history(&node));
+    report.check("tokens limit a connection, and are replaced", || tokens(&node));
+    report.check("a revoked token is replaced", || revocation(&node));
     report.check("edits of a message, also over a cut", || edits(&versioned));
     report.check("a late reader gets the last version", || late(&versioned));
     report.check("reactions are counted", || reactions(&versioned));
@@ -76,11 +80,6 @@ struct Guest {
 
 impl Guest {
     fn new(endpoint: Endpoint, user: &str, recovery: Recovery) -> Self {
-        let _entered = SERVERS.enter();
-        let config = Config::builder("app-key", endpoint)
-            .recovery(recovery)
-            .reconnect_base(Duration::from_millis(50))
-            .reconnect_cap(Duration::from_millis(500));
         let local = LocalAuth::new(app()).user(user, &Data::ABSENT);
         let user = json!({ "id": user, "capabilities": { "subscribe": ["*"], "annotation_subscribe": ["*"] } });
         let authorize = move |request: AuthRequest| {
@@ -90,6 +89,15 @@ impl Guest {
             };
             async { answer }
         };
+        Self::with(endpoint, recovery, authorize)
+    }
+
+    fn with(endpoint: Endpoint, recovery: Recovery, authorize: impl Authorizer) -> Self {
+        let _entered = SERVERS.enter();
+        let config = Config::builder("app-key", endpoint)
+            .recovery(recovery)
+            .reconnect_base(Duration::from_millis(50))
+            .reconnect_cap(Duration::from_millis(500));
         let client = pusher_tokio::connect_with(config.build().unwrap(), authorize, &Options::new()).unwrap();
         let said = Arc::<Mutex<Vec<Event>>>::default();
         let writer = Arc::clone(&said);
@@ -234,6 +242,45 @@ fn history(node: &Server) -> String {
     }
     assert_eq!(read, ["4", "3", "2", "1", "0"]);
     "5 messages in pages of 2".to_owned()
+}
+
+/// A client that gets tokens which are valid for this time, and allow `news-a`.
+fn with_tokens(node: &Server, id: &'static str, lifetime: Duration) -> (Guest, Arc<AtomicUsize>) {
+    let made = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&made);
+    let authorize = move |request: AuthRequest| {
+        assert_eq!(request.purpose, AuthPurpose::Token);
+        let number = count.fetch_add(1, Ordering::Relaxed);
+        let token = CapabilityToken::new(format!("{id}-{number}"), "ann").allow("news-a", ["subscribe"]);
+        let answer = app().sign_token(&token, SystemTime::UNIX_EPOCH.elapsed().unwrap(), lifetime).unwrap();
+        async { Ok(answer) }
+    };
+    (Guest::with(node.endpoint(), Recovery::default().tokens(true), authorize), made)
+}
+
+fn tokens(node: &Server) -> String {
+    let (guest, made) = with_tokens(node, "short", Duration::from_secs(2));
+    let room = guest.join("news-a", Subscribe::default());
+    let _refused = guest.client.subscribe("news-b").unwrap();
+    let is_refused =
+        |event: &Event| matches!(event, Event::SubscriptionError { channel, .. } if **channel == *"news-b");
+    wait_for("a refusal", PATIENCE, || guest.has_said(is_refused));
+    wait_for("more tokens", PATIENCE, || made.load(Ordering::Relaxed) >= 4);
+    publish(&node.api(), "news-a", "1");
+    guest.await_texts(&["1"]);
+    assert!(room.is_subscribed() && guest.client.stats().connections == 1);
+    assert!(!guest.has_said(|event| matches!(event, Event::TokenError { .. })), "a token is missing");
+    "4 tokens on one connection".to_owned()
+}
+
+fn revocation(node: &Server) -> String {
+    let (guest, made) = with_tokens(node, "long", Duration::from_secs(3_600));
+    let room = guest.join("news-a", Subscribe::default());
+    node.api().post("revocations", &json!({ "jti": "long-0" }));
+    let is_back = || guest.client.stats().connections == 2 && room.is_subscribed();
+    wait_for("another connection", PATIENCE, is_back);
+    assert!(made.load(Ordering::Relaxed) >= 2);
+    "on the next connection".to_owned()
 }
 
 /// Publishes a message and returns what identifies it.

@@ -73,6 +73,7 @@ impl Authorizer for TourAuth {
     async fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
         let channel = match &call.request().subject {
             AuthSubject::User => return self.user(call),
+            AuthSubject::Token => return Err(AuthError::NotConfigured),
             AuthSubject::Channel(channel) => channel,
         };
         if *channel == self.forged {

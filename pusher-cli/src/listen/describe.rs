@@ -55,6 +55,7 @@ pub(crate) fn human_at(time: &str, event: &Event) -> String {
             None,
             &format!("sign-in: {}{}", with_causes(error), if retry_at.is_some() { "; retrying" } else { "" }),
         ),
+        Event::TokenError { error, .. } => warning(time, None, &with_causes(error).to_string()),
         Event::UserContinuityLost { .. } => {
             warning(time, None, "the connection was lost: events for the user may be missing here")
         }

@@ -148,10 +148,11 @@ pub(super) fn output(action: &Action) -> String {
                 AuthPurpose::Resubscribe => "resubscribe",
                 AuthPurpose::KeyRefresh => "newer key",
                 AuthPurpose::Signin => "sign-in",
+                AuthPurpose::Token => "token",
                 _ => "other purpose",
             };
-            let subject = request.subject.channel().map_or("the user", ChannelName::as_str);
-            format!("* authorize #{} {} for {}, {purpose}", request.id, word(subject), word(&request.socket_id))
+            let subject = request.subject.to_string();
+            format!("* authorize #{} {} for {}, {purpose}", request.id, word(&subject), word(&request.socket_id))
         }
         Action::CancelAuth(id) => format!("* cancel #{id}"),
         Action::Schedule(at) => format!("* wake at {}", nanoseconds(*at)),
@@ -175,7 +176,9 @@ fn retry_at(event: &Event) -> Option<Instant> {
     match event {
         Event::StateChanged { current: ConnectionState::Waiting { retry_at, .. }, .. }
         | Event::Diagnostic(Diagnostic::KeyRetry { retry_at, .. }) => Some(*retry_at),
-        Event::SubscriptionError { retry_at, .. } | Event::SigninError { retry_at, .. } => *retry_at,
+        Event::SubscriptionError { retry_at, .. }
+        | Event::SigninError { retry_at, .. }
+        | Event::TokenError { retry_at, .. } => *retry_at,
         _ => None,
     }
 }

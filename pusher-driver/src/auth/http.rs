@@ -32,6 +32,7 @@ use super::url::{AuthUrl, Printable};
 pub struct HttpAuth {
     channel_url: Text,
     user_url: Option<Text>,
+    token_url: Option<Text>,
     batch_url: Option<Text>,
     always: Credentials,
     more_headers: Vec<Provider>,
@@ -50,6 +51,7 @@ impl HttpAuth {
         Self {
             channel_url: url.into(),
             user_url: None,
+            token_url: None,
             batch_url: None,
             always: Credentials::new(),
             more_headers: Vec::new(),
@@ -62,6 +64,14 @@ impl HttpAuth {
     /// Uses the endpoint at this URL for sign-in. Without it, sign-in fails with [`AuthError::NotConfigured`].
     pub fn user_endpoint(mut self, url: impl Into<Text>) -> Self {
         self.user_url = Some(url.into());
+        self
+    }
+
+    /// Uses the endpoint at this URL for capability tokens ([`Recovery::tokens`](pusher_proto::Recovery::tokens)). It answers
+    /// `{"auth": TOKEN, "expires_in": SECONDS}`. Without it, there is no token, and
+    /// [`TokenError`](pusher_proto::Event::TokenError) says [`AuthError::NotConfigured`].
+    pub fn token_endpoint(mut self, url: impl Into<Text>) -> Self {
+        self.token_url = Some(url.into());
         self
     }
 
@@ -142,8 +152,12 @@ impl HttpAuth {
     ///
     /// [`InvalidConfig::AuthUrl`] for the first URL that cannot be used.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
-        let urls =
-            [("auth", Some(&self.channel_url)), ("user", self.user_url.as_ref()), ("batch", self.batch_url.as_ref())];
+        let urls = [
+            ("auth", Some(&self.channel_url)),
+            ("user", self.user_url.as_ref()),
+            ("token", self.token_url.as_ref()),
+            ("batch", self.batch_url.as_ref()),
+        ];
         for (endpoint, url) in urls {
             let Some(Err(error)) = url.map(|url| AuthUrl::parse(url)) else { continue };
             return Err(InvalidConfig::AuthUrl { endpoint, reason: error.to_string() });
@@ -156,6 +170,7 @@ impl HttpAuth {
             (AuthSubject::Channel(_), Some(url)) => Ok(url),
             (AuthSubject::Channel(_), None) => Ok(&self.channel_url),
             (AuthSubject::User, _) => self.user_url.as_ref().ok_or(AuthError::NotConfigured),
+            (AuthSubject::Token, _) => self.token_url.as_ref().ok_or(AuthError::NotConfigured),
         }
     }
 
@@ -297,6 +312,7 @@ impl fmt::Debug for HttpAuth {
         f.debug_struct("HttpAuth")
             .field("url", &Printable(&self.channel_url))
             .field("user_url", &self.user_url.as_deref().map(Printable))
+            .field("token_url", &self.token_url.as_deref().map(Printable))
             .field("batch_url", &self.batch_url.as_deref().map(Printable))
             .field("always", &self.always)
             .finish_non_exhaustive()

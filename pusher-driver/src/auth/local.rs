@@ -57,7 +57,7 @@ impl LocalAuth {
         let signed = match (&request.subject, &self.user) {
             (AuthSubject::Channel(channel), user) => self.sign_channel(&request.socket_id, channel, user.as_ref()),
             (AuthSubject::User, Some(user)) => self.app.authenticate_user(&request.socket_id, user.user_data.clone()),
-            (AuthSubject::User, None) => return Err(AuthError::NotConfigured),
+            (AuthSubject::User, None) | (AuthSubject::Token, _) => return Err(AuthError::NotConfigured),
         };
         signed.map_err(|error| AuthError::Handler(error.to_string()))
     }

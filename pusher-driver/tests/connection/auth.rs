@@ -7,9 +7,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use pusher_driver::{AuthCall, Authorizer, Credentials, HttpAuth, HttpResponse, NoAuth, Options, SubscribeError};
-use pusher_proto::{AuthBody, AuthError, AuthPurpose, AuthRequest, AuthResponse, SubscriptionError};
+use pusher_proto::{
+    AuthBody, AuthError, AuthPurpose, AuthRequest, AuthResponse, Event, Recovery, SubscriptionError, TokenError,
+};
 
-use crate::world::{World, now, succeeded};
+use crate::world::{World, config, now, succeeded};
 
 fn answer(status: u16, body: &str) -> Option<Result<HttpResponse, AuthError>> {
     Some(Ok(HttpResponse { body: body.into(), ..HttpResponse::new(status) }))
@@ -128,6 +130,40 @@ fn the_user_has_an_endpoint_of_its_own() {
     world.client.signout();
     world.run();
     assert_eq!(world.client.user(), None);
+}
+
+#[test]
+fn tokens_have_an_endpoint_of_their_own() {
+    let auth = HttpAuth::new("https://example.com/auth").token_endpoint("https://example.com/token");
+    let recovery = config().recovery(Recovery::default().tokens(true));
+    let mut world = World::new(recovery, auth, &Options::new());
+    world.outside().post_answer = answer(200, r#"{"auth":"a.b.c","expires_in":60}"#);
+    world.run();
+    let _news = world.client.subscribe("news").unwrap();
+    world.receive(r#"{"event":"sockudo:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
+    let post = world.outside().posts.remove(0);
+    assert_eq!((post.url.as_str(), post.body.expose()), ("https://example.com/token", "socket_id=1.1"));
+    assert_eq!(world.sent(), [r#"{"event":"sockudo:auth","data":{"token":"a.b.c"}}"#]);
+    world.receive(r#"{"event":"sockudo:auth_success","data":{}}"#);
+    assert_eq!(world.sent(), [r#"{"event":"sockudo:subscribe","data":{"channel":"news"}}"#]);
+    let wrong = HttpAuth::new("https://example.com/auth").token_endpoint("nowhere").validate().unwrap_err();
+    assert!(wrong.to_string().contains("token"), "{wrong}");
+}
+
+#[test]
+fn without_an_endpoint_for_tokens_there_is_none() {
+    let recovery = config().recovery(Recovery::default().tokens(true));
+    let mut world = World::new(recovery, HttpAuth::new("https://example.com/auth"), &Options::new());
+    let mut events = world.client.events();
+    world.run();
+    world.receive(r#"{"event":"sockudo:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
+    let error = TokenError::Auth(AuthError::NotConfigured);
+    let expected = Event::TokenError { error, retry_at: None };
+    let mut received = std::iter::from_fn(|| match now(events.recv()) {
+        Poll::Ready(event) => event,
+        Poll::Pending => None,
+    });
+    assert!(received.any(|event| event == expected));
 }
 
 #[test]

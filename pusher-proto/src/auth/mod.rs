@@ -66,6 +66,8 @@ pub enum AuthPurpose {
     KeyRefresh,
     /// For a sign-in.
     Signin,
+    /// For a capability token ([`Recovery::tokens`](crate::Recovery::tokens)). The `auth` of the answer is the token.
+    Token,
 }
 
 /// What the authorization is for.
@@ -86,6 +88,8 @@ pub enum AuthSubject {
     Channel(ChannelName),
     /// Which user does this socket belong to?
     User,
+    /// What may this socket do? The answer is a capability token.
+    Token,
 }
 
 impl AuthSubject {
@@ -94,7 +98,7 @@ impl AuthSubject {
     pub const fn channel(&self) -> Option<&ChannelName> {
         match self {
             Self::Channel(channel) => Some(channel),
-            Self::User => None,
+            Self::User | Self::Token => None,
         }
     }
 }
@@ -104,6 +108,7 @@ impl fmt::Display for AuthSubject {
         match self {
             Self::Channel(channel) => fmt::Display::fmt(channel, f),
             Self::User => f.write_str("the user"),
+            Self::Token => f.write_str("a token"),
         }
     }
 }
@@ -191,6 +196,12 @@ impl AuthRequest {
         Self { id: AuthId::NONE, subject: AuthSubject::User, socket_id, purpose: AuthPurpose::Signin }
     }
 
+    /// Returns a request for the capability token of a socket. Its id matches no request of a client.
+    #[must_use]
+    pub const fn token(socket_id: SocketId) -> Self {
+        Self { id: AuthId::NONE, subject: AuthSubject::Token, socket_id, purpose: AuthPurpose::Token }
+    }
+
     /// Sets why the authorization is requested.
     #[must_use]
     pub const fn purpose(mut self, purpose: AuthPurpose) -> Self {
@@ -199,7 +210,8 @@ impl AuthRequest {
     }
 
     /// Returns the body of the POST request, with the application's `params` after the protocol's own (Pusher docs,
-    /// *Authorization endpoint*). A request for the user has no `channel_name`.
+    /// *Authorization endpoint*). Only a request for a channel has a
+    /// `channel_name`.
     ///
     /// # Examples
     ///
@@ -256,7 +268,7 @@ fn of_application<K: AsRef<str>, V: AsRef<str>>(params: &[(K, V)]) -> impl Itera
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuthResponse {
-    /// The signature, in the form `key:hex`.
+    /// The signature, in the form `key:hex`; or a capability token.
     pub auth: Secret,
     /// For presence channels: a JSON object with `user_id` and optionally `user_info`, byte for byte as it was signed.
     pub channel_data: Option<Text>,
@@ -264,13 +276,16 @@ pub struct AuthResponse {
     pub shared_secret: Option<Secret>,
     /// For sign-ins: a JSON object with `id`, byte for byte as it was signed.
     pub user_data: Option<Text>,
+    /// For capability tokens: how long the token is valid. In JSON, a number of seconds, as in OAuth (RFC 6749, section
+    /// 5.1).
+    pub expires_in: Option<Duration>,
 }
 
 impl AuthResponse {
     /// Returns an answer that consists only of a signature.
     #[must_use]
     pub fn new(auth: impl Into<Secret>) -> Self {
-        Self { auth: auth.into(), channel_data: None, shared_secret: None, user_data: None }
+        Self { auth: auth.into(), channel_data: None, shared_secret: None, user_data: None, expires_in: None }
     }
 
     /// Adds the data of a presence channel.
@@ -291,6 +306,13 @@ impl AuthResponse {
     #[must_use]
     pub fn user_data(mut self, data: impl Into<Text>) -> Self {
         self.user_data = Some(data.into());
+        self
+    }
+
+    /// Adds how long a capability token is valid, so that the client can replace it in time.
+    #[must_use]
+    pub const fn expires_in(mut self, expires_in: Duration) -> Self {
+        self.expires_in = Some(expires_in);
         self
     }
 
@@ -323,8 +345,8 @@ impl AuthResponse {
             let retry_after = retry_after.and_then(seconds);
             return Err(AuthError::Http { status, excerpt: safe_excerpt(&inner), retry_after });
         }
-        let [auth, channel_data, shared_secret, user_data] =
-            object::fields(&inner, ["auth", "channel_data", "shared_secret", "user_data"])
+        let [auth, channel_data, shared_secret, user_data, expires_in] =
+            object::fields(&inner, ["auth", "channel_data", "shared_secret", "user_data", "expires_in"])
                 .ok_or_else(|| AuthError::InvalidJson { excerpt: safe_excerpt(text) })?;
         let auth = string(auth, "auth")?.ok_or_else(|| without_auth(&inner))?;
         Ok(Self {
@@ -332,6 +354,8 @@ impl AuthResponse {
             channel_data: string(channel_data, "channel_data")?.map(Text::from),
             shared_secret: string(shared_secret, "shared_secret")?.map(Secret::from),
             user_data: string(user_data, "user_data")?.map(Text::from),
+            // Without it, the server says when the token has expired.
+            expires_in: expires_in.and_then(|raw| raw.get().parse().ok()).map(Duration::from_secs),
         })
     }
 }

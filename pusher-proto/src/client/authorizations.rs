@@ -23,6 +23,7 @@ use crate::{
 /// insertion order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Job {
+    Token,
     Signin,
     Channel(u64),
     Key(u64),
@@ -119,7 +120,7 @@ const fn policy(purpose: AuthPurpose) -> Policy {
             Policy { line: Line::Channels, patience: Patience::AsLongAsWanted }
         }
         AuthPurpose::KeyRefresh => Policy { line: Line::Keys, patience: Patience::WhileEventsWait },
-        AuthPurpose::Signin => Policy { line: Line::User, patience: Patience::AsLongAsWanted },
+        AuthPurpose::Signin | AuthPurpose::Token => Policy { line: Line::User, patience: Patience::AsLongAsWanted },
     }
 }
 
@@ -193,6 +194,10 @@ impl Authorizations {
 
     pub(crate) fn ask_for_user(&mut self) {
         self.ask(Job::Signin, AuthSubject::User, AuthPurpose::Signin, None);
+    }
+
+    pub(crate) fn ask_for_token(&mut self) {
+        self.ask(Job::Token, AuthSubject::Token, AuthPurpose::Token, None);
     }
 
     /// The answer is no longer needed.
@@ -431,7 +436,7 @@ impl Authorizations {
 
     fn endpoint(&mut self, job: Job) -> &mut Endpoint {
         match job {
-            Job::Signin => &mut self.user_endpoint,
+            Job::Token | Job::Signin => &mut self.user_endpoint,
             Job::Channel(_) | Job::Key(_) => &mut self.channels_endpoint,
         }
     }

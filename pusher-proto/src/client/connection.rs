@@ -223,18 +223,16 @@ impl Connection {
         }
     }
 
-    /// `is_authorizing` is whether an authorization is in progress: a request is unanswered or will be repeated, or its
-    /// answer waits to be sent.
-    pub(crate) fn handle_close(
-        &mut self,
-        reason: CloseReason,
-        is_authorizing: bool,
-        now: Instant,
-        outbox: &mut Outbox,
-    ) {
+    /// Whether an authorization of a channel or the user was sent on this socket.
+    pub(crate) fn is_authorized(&self) -> bool {
+        matches!(self.phase, Phase::Connected { is_authorized: true, .. })
+    }
+
+    /// `is_excused` is whether the server may find the connection unauthorized although nothing was refused.
+    pub(crate) fn handle_close(&mut self, reason: CloseReason, is_excused: bool, now: Instant, outbox: &mut Outbox) {
         let during_handshake = !self.is_connected() && reason != CloseReason::TlsUnavailable;
-        let is_unauthorized = matches!(self.phase, Phase::Connected { is_authorized: false, .. });
-        let plan = self.plan_for_close(&reason, is_authorizing && is_unauthorized, now);
+        let is_excused = is_excused && self.is_connected();
+        let plan = self.plan_for_close(&reason, is_excused, now);
         let expected = matches!(&reason, CloseReason::Closed(Some(CloseFrame { code: 1000 | 1001, .. })));
         let error = match reason {
             CloseReason::Failed(error) => ConnectionError::Transport(error),
@@ -481,9 +479,9 @@ impl Connection {
         }
     }
 
-    fn plan_for_close(&self, reason: &CloseReason, is_authorizing: bool, now: Instant) -> Plan {
+    fn plan_for_close(&self, reason: &CloseReason, is_excused: bool, now: Instant) -> Plan {
         let explanation = self.last_error.filter(|(_, at)| now.since(*at) <= INFERENCE_WINDOW).map(|(code, _)| code);
-        Planner { is_authorizing, ..self.planner() }.for_close(reason, explanation)
+        Planner { is_excused, ..self.planner() }.for_close(reason, explanation)
     }
 
     /// Whether the server in use is hosted Pusher.
@@ -500,7 +498,7 @@ impl Connection {
     fn planner(&self) -> Planner<'_> {
         let endpoint = self.servers.endpoints.at(self.servers.place);
         let can_switch_to_tls = endpoint.is_some_and(Endpoint::can_switch_to_tls);
-        Planner { options: &self.options, can_switch_to_tls, can_fall_back: self.asks_for_v2(), is_authorizing: false }
+        Planner { options: &self.options, can_switch_to_tls, can_fall_back: self.asks_for_v2(), is_excused: false }
     }
 
     fn set_state(&mut self, state: ConnectionState, outbox: &mut Outbox) {

@@ -76,6 +76,7 @@ impl Client {
                 self.authorizations.enter(socket_id);
                 self.channels.enter(protocol, &mut self.authorizations, &mut self.outbox);
                 self.signin.enter();
+                self.token.enter(protocol, &mut self.authorizations);
                 self.agenda.is_dirty = true;
             }
             Message::Established(Established { socket_id: None, .. }) => {
@@ -97,6 +98,8 @@ impl Client {
             | Message::Resumed(_)
             | Message::ResumeFailed { .. }
             | Message::Rewound { .. }
+            | Message::TokenAccepted
+            | Message::TokenExpired
             | Message::DeltasEnabled(_)
             | Message::Delta { .. }
             | Message::HistoryPage { .. }
@@ -126,6 +129,8 @@ impl Client {
             Message::ResumeFailed { channel, failure } => {
                 channels.handle_resume_failed(channel, &failure, authorizations, now, outbox);
             }
+            Message::TokenAccepted => self.token.handle_success(),
+            Message::TokenExpired => self.token.handle_expired(authorizations),
             Message::DeltasEnabled(data) => channels.handle_deltas_enabled(data),
             Message::Delta { channel, data } => {
                 if let Some(envelope) = channels.handle_delta(channel, data, now, outbox) {
@@ -189,6 +194,9 @@ impl Client {
         }
         let triggered_lately = self.client_events.sent_lately(now);
         if self.connection.protocol() == Some(Protocol::V2) && channel.is_none() {
+            if self.token.handle_error(error, &mut self.outbox) {
+                return;
+            }
             if self.history.handle_error(error, triggered_lately, &mut self.outbox) {
                 return;
             }

@@ -25,6 +25,7 @@ mod sleep;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod token;
 mod unanswered;
 
 use alloc::sync::Arc;
@@ -43,6 +44,7 @@ use outbox::Outbox;
 pub use queries::User;
 use signin::{Signin, UserStatus};
 pub use stats::Stats;
+use token::Token;
 use unanswered::Unanswered;
 
 use crate::event::{Diagnostic, Event};
@@ -105,6 +107,7 @@ pub struct Client {
     authorizations: Authorizations,
     unanswered: Unanswered,
     signin: Signin,
+    token: Token,
     client_events: ClientEvents,
     history: History,
     outbox: Outbox,
@@ -124,6 +127,7 @@ impl Client {
             authorizations: Authorizations::new(options.clone(), seed.wrapping_add(3)),
             unanswered: Unanswered::default(),
             signin: Signin::new(&options, seed.wrapping_add(2)),
+            token: Token::new(&options),
             client_events: ClientEvents::new(options.clone()),
             history: History::default(),
             outbox: Outbox::new(options.max_pending_events),
@@ -327,8 +331,10 @@ impl Client {
         let now = self.agenda.advance(now);
         if self.connection.socket() == Some(socket) {
             let is_authorizing = self.authorizations.len() > 0 || self.channels.holds_authorization();
+            let may_be_authorized_anew = self.token.has_expired();
             self.with_connection(now, |connection, outbox| {
-                connection.handle_close(reason, is_authorizing, now, outbox);
+                let is_excused = may_be_authorized_anew || (is_authorizing && !connection.is_authorized());
+                connection.handle_close(reason, is_excused, now, outbox);
             });
         }
     }
@@ -382,8 +388,9 @@ impl Client {
         if let Some(cause) = self.unanswered.expire_signin(now) {
             self.with_signin(|signin, _, outbox| signin.handle_unanswered(cause, now, outbox));
         }
-        let Self { channels, authorizations, unanswered, signin, outbox, .. } = self;
+        let Self { channels, authorizations, unanswered, signin, token, outbox, .. } = self;
         signin.handle_timeout(authorizations, now);
+        token.handle_timeout(authorizations, now, outbox);
         channels.handle_timeout(authorizations, unanswered, now, outbox);
         self.history.handle_timeout(now, &mut self.outbox);
     }
@@ -433,6 +440,7 @@ impl Client {
             self.authorizations.deadline(),
             self.unanswered.deadline(),
             self.signin.deadline(),
+            self.token.deadline(),
             self.history.deadline(),
         ];
         deadlines.into_iter().flatten().min()
@@ -513,6 +521,7 @@ impl Client {
             self.authorizations.leave(&mut self.outbox);
             self.unanswered.leave();
             self.signin.leave(now, &mut self.outbox);
+            self.token.leave();
             self.client_events.leave(&mut self.outbox);
             self.history.leave(&mut self.outbox);
         }
@@ -540,6 +549,7 @@ impl Client {
             (Job::Key(_), AuthSubject::Channel(channel)) => {
                 self.channels.handle_key(&channel, outcome, &mut self.outbox);
             }
+            (Job::Token, _) => self.token.handle_auth(outcome, &mut self.outbox),
             (Job::Signin | Job::Channel(_) | Job::Key(_), _) => {
                 self.with_signin(|signin, _, outbox| signin.handle_auth(outcome, outbox));
             }
@@ -561,6 +571,12 @@ impl Client {
             self.connection.note_authorized();
             self.unanswered.push_signin(now + self.config.options.signin_timeout);
             return Some(text);
+        }
+        if let Some(text) = self.token.poll_send(now) {
+            return Some(text);
+        }
+        if self.token.is_first() {
+            return None;
         }
         let Some((text, has_auth)) = self.channels.poll_subscribe(&mut self.unanswered, now) else {
             let resume = self.channels.poll_resume(self.unanswered.channels() == 0, now);

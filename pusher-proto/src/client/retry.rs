@@ -44,8 +44,9 @@ pub(crate) struct Planner<'a> {
     pub(crate) can_switch_to_tls: bool,
     /// Whether version 2 of the protocol was asked for, so that version 1 was not tried.
     pub(crate) can_fall_back: bool,
-    /// Whether nothing was authorized yet on this socket because the application's server has not answered.
-    pub(crate) is_authorizing: bool,
+    /// Whether the server may find the connection unauthorized although nothing was refused: because the application's server
+    /// has not answered yet, or because a token has expired.
+    pub(crate) is_excused: bool,
 }
 
 impl Planner<'_> {
@@ -80,8 +81,8 @@ impl Planner<'_> {
             4000 if self.can_switch_to_tls => Plan::Retry(Retry::OverTls),
             UNSUPPORTED_VERSION if self.can_fall_back => Plan::Retry(Retry::InVersion1),
             // Hosted Pusher closes connections that are not authorized in time; while the backend is down, this is not
-            // final.
-            UNAUTHORIZED if self.is_authorizing => Plan::DELAYED,
+            // final. Sockudo closes those whose token has expired or was revoked; the next one may get another.
+            UNAUTHORIZED if self.is_excused => Plan::DELAYED,
             4000..=4099 => fatal(),
             4100..=4199 => Plan::delayed(MIN_DELAY_OF_4100S),
             4200..=4299 => Plan::Retry(Retry::Spread),
@@ -112,7 +113,7 @@ mod tests {
     fn every_range_of_codes_has_its_plan() {
         let config = Config::new("key", Endpoint::cluster("eu")).unwrap();
         let planner =
-            Planner { options: &config.options, can_switch_to_tls: true, can_fall_back: true, is_authorizing: false };
+            Planner { options: &config.options, can_switch_to_tls: true, can_fall_back: true, is_excused: false };
         let fatal = |code| Plan::Fail(FailReason::Fatal { code, message: Text::default() });
         let second = Plan::delayed(Duration::from_secs(1));
         let table = [

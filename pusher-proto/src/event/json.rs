@@ -23,7 +23,7 @@ use crate::{ChannelName, Data, with_causes};
 /// | `StateChanged` | `previous`, `current`; `socket_id` or `cause` where there is one |
 /// | `SubscriptionSucceeded` | `again`; on presence channels `members`, and `difference` (`joined`, `left`, `changed`) |
 /// | `MemberAdded`, `MemberRemoved`, `MemberUpdated` | `user_id`, `user_info` |
-/// | `SubscriptionError`, `SigninError` | `message`, `retrying` |
+/// | `SubscriptionError`, `SigninError`, `TokenError` | `message`, `retrying` |
 /// | `ConnectionError`, `Diagnostic` | `message` |
 /// | `DecryptionError` | `event`, `message` |
 /// | `SignedIn` | `id`, `user_data` |
@@ -242,6 +242,7 @@ fn data(event: &Event) -> Result<Option<Cow<'_, str>>, serde_json::Error> {
         Event::Diagnostic(diagnostic) => Own::message(diagnostic),
         Event::SubscriptionError { error, retry_at, .. } => Own::failure(error, retry_at.is_some()),
         Event::SigninError { error, retry_at } => Own::failure(error, retry_at.is_some()),
+        Event::TokenError { error, retry_at } => Own::failure(error, retry_at.is_some()),
         Event::DecryptionError { event, error, .. } => {
             Own::Message { event: Some(event), message: with_causes(error).to_string(), retrying: None }
         }

@@ -22,7 +22,7 @@ pub use version::{MessageAction, MessageVersion};
 use crate::members::{Difference, Member, Members};
 use crate::{
     ChannelName, ConnectionError, Data, DecryptionError, FailReason, HistoryError, HistoryId, HistoryPage, Instant,
-    SigninError, SocketId, SubscriptionError, Text,
+    SigninError, SocketId, SubscriptionError, Text, TokenError,
 };
 
 /// The state of the connection.
@@ -222,6 +222,15 @@ pub enum Event {
         /// When the client tries again, if the failure may be temporary; `None` after a definite answer.
         retry_at: Option<Instant>,
     },
+    /// The connection has no capability token, or keeps the one before. Only with
+    /// [`Recovery::tokens`](crate::Recovery::tokens).
+    TokenError {
+        /// Why.
+        error: TokenError,
+        /// When the client tries again, if the failure may be temporary; until then, channels wait for the first token of a
+        /// connection. `None` after a definite answer.
+        retry_at: Option<Instant>,
+    },
     /// An event for the signed-in user.
     User(UserEvent),
     /// Events for the signed-in user may have been missed: the connection was lost, and the user is signed in again.
@@ -319,6 +328,7 @@ impl Event {
             | Self::Connection(_)
             | Self::SignedIn { .. }
             | Self::SigninError { .. }
+            | Self::TokenError { .. }
             | Self::User(_)
             | Self::UserContinuityLost { .. }
             | Self::Watchlist { .. }
@@ -362,6 +372,7 @@ impl Event {
             | Self::DecryptionError { .. }
             | Self::SignedIn { .. }
             | Self::SigninError { .. }
+            | Self::TokenError { .. }
             | Self::User(_)
             | Self::Watchlist { .. }
             | Self::SubscriptionCount { .. }
@@ -392,6 +403,7 @@ impl Event {
             Self::RewindComplete { .. } => "pusher:rewind_complete",
             Self::SignedIn { .. } => "pusher:signin_success",
             Self::SigninError { .. } => "pusher:signin_error",
+            Self::TokenError { .. } => "pusher:token_error",
             Self::User(event) => &event.event,
             Self::UserContinuityLost { .. } => "pusher:continuity_lost",
             Self::Watchlist { name, .. } => name,

@@ -72,6 +72,7 @@ fn owned(event: &Event) -> usize {
         Event::ConnectionError(error) => printed(error),
         Event::SubscriptionError { error, .. } => printed(error),
         Event::SigninError { error, .. } => printed(error),
+        Event::TokenError { error, .. } => printed(error),
         Event::DecryptionError { event, error, .. } => event.len() + printed(error),
         Event::History { result: Ok(page), .. } => page.weight(),
         Event::History { result: Err(error), .. } => printed(error),

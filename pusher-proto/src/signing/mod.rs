@@ -12,6 +12,7 @@ mod api;
 mod http;
 mod master_key;
 pub(crate) mod strings;
+mod token;
 #[cfg(test)]
 mod vectors;
 mod webhook;
@@ -36,6 +37,7 @@ pub use api::{
 };
 pub use http::{ApiAuthError, ApiRequest, InvalidRequest, MAX_TIMESTAMP_DIFFERENCE, body_md5};
 pub use master_key::{InvalidMasterKey, MasterKey};
+pub use token::CapabilityToken;
 pub use webhook::{InvalidWebhook, MAX_WEBHOOK_LEN, Webhook, WebhookEvent};
 
 /// The credentials of an application, as the dashboard of Pusher or the configuration of a server shows them.
@@ -313,7 +315,7 @@ impl App {
             (ChannelKind::PrivateEncrypted, Some(key)) => Some(key.shared_secret(channel)),
             (ChannelKind::Public | ChannelKind::Private | ChannelKind::Presence, _) => None,
         };
-        Ok(AuthResponse { auth: self.token(&string), channel_data, shared_secret, user_data: None })
+        Ok(AuthResponse { auth: self.token(&string), channel_data, shared_secret, user_data: None, expires_in: None })
     }
 
     pub(crate) fn token(&self, string: &str) -> Secret {
@@ -334,10 +336,14 @@ impl App {
     }
 
     fn sign(&self, message: &[u8]) -> String {
+        hex(&self.mac(message).finalize().into_bytes())
+    }
+
+    fn mac(&self, message: &[u8]) -> Hmac<Sha256> {
         let mut mac =
             Hmac::<Sha256>::new_from_slice(self.secret.expose().as_bytes()).expect("HMAC takes keys of every length");
         mac.update(message);
-        hex(&mac.finalize().into_bytes())
+        mac
     }
 }
 
@@ -354,6 +360,9 @@ impl AuthResponse {
         }
         if let Some(secret) = &self.shared_secret {
             json += &format!(r#","shared_secret":{}"#, json_string(secret.expose()));
+        }
+        if let Some(expires_in) = self.expires_in {
+            json += &format!(r#","expires_in":{}"#, expires_in.as_secs());
         }
         json.push('}');
         json
@@ -401,6 +410,9 @@ pub enum SigningError {
     /// The body of a webhook is not a JSON object.
     #[error("the body of a webhook must be a JSON object")]
     Webhook,
+    /// A token would be valid for too short or too long a time.
+    #[error("a token is valid for at least a second and at most a day")]
+    TokenLifetime,
     /// The channel is encrypted and the application has no master key.
     #[error("an encrypted channel needs an encryption master key")]
     NoMasterKey,

@@ -61,6 +61,10 @@ pub(crate) enum Message<'a> {
         channel: &'a str,
         completion: Completion,
     },
+    /// The server has accepted the token of the connection.
+    TokenAccepted,
+    /// The token of the connection is no longer valid.
+    TokenExpired,
     /// The server sends deltas from now on.
     DeltasEnabled(&'a Data),
     /// An event that is the difference to an earlier one.

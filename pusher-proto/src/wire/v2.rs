@@ -16,10 +16,12 @@ pub(crate) fn read(envelope: &Envelope) -> Option<Message<'_>> {
     let channel = envelope.channel().unwrap_or_default();
     let canonical = match rest {
         // The server does not send it on a channel, so a publisher has.
-        RESUME_SUCCESS | DELTAS_ENABLED if !channel.is_empty() => {
+        RESUME_SUCCESS | DELTAS_ENABLED | AUTH_SUCCESS | TOKEN_EXPIRED if !channel.is_empty() => {
             return Some(Message::NotOfChannel { channel, event });
         }
         RESUME_SUCCESS => return Some(Message::Resumed(&envelope.data)),
+        AUTH_SUCCESS => return Some(Message::TokenAccepted),
+        TOKEN_EXPIRED => return Some(Message::TokenExpired),
         RESUME_FAILED => {
             return Some(Message::ResumeFailed { channel, failure: resume::failure(&envelope.data) });
         }
@@ -45,6 +47,8 @@ pub(crate) fn read(envelope: &Envelope) -> Option<Message<'_>> {
 
 /// Names of events without the prefix.
 const RESUME_SUCCESS: &str = ":resume_success";
+const AUTH_SUCCESS: &str = ":auth_success";
+const TOKEN_EXPIRED: &str = ":token_expired";
 const RESUME_FAILED: &str = ":resume_failed";
 const REWIND_COMPLETE: &str = ":rewind_complete";
 const DELTAS_ENABLED: &str = ":delta_compression_enabled";

@@ -5,7 +5,7 @@ use alloc::string::String;
 use core::num::NonZeroU32;
 
 use crate::data::json_string;
-use crate::{AuthResponse, ChannelName, ClientEventName, Data, Subscribe, Text};
+use crate::{AuthResponse, ChannelName, ClientEventName, Data, Secret, Subscribe, Text};
 
 pub(crate) const PING: Text = Text::from_static(r#"{"event":"pusher:ping","data":{}}"#);
 pub(crate) const PONG: Text = Text::from_static(r#"{"event":"pusher:pong","data":{}}"#);
@@ -63,6 +63,10 @@ pub(crate) fn signin(auth: &AuthResponse) -> Text {
     format!(r#"{{"event":"pusher:signin","data":{{"auth":{auth},"user_data":{user_data}}}}}"#).into()
 }
 
+pub(crate) fn token(token: &Secret) -> Text {
+    format!(r#"{{"event":"pusher:auth","data":{{"token":{}}}}}"#, json_string(token.expose())).into()
+}
+
 /// The server takes the channel only from a string.
 pub(crate) fn presence_update(channel: &ChannelName, info: &Data) -> Text {
     let info = if info.is_absent() { "null" } else { info.raw() };
@@ -75,10 +79,14 @@ pub(crate) fn client_event(event: &ClientEventName, channel: &ChannelName, data:
     format!(r#"{{"event":{},"channel":{},"data":{data}}}"#, json_string(event), json_string(channel)).into()
 }
 
-/// Returns a message with `…` instead of signatures. A quote inside a JSON string is escaped, so the name of the field
+/// Returns a message with `…` instead of signatures and tokens. A quote inside a JSON string is escaped, so the name of the field
 /// is found only where it is a field.
 pub(crate) fn masked(message: &str) -> String {
-    let mut pieces = message.split(AUTH);
+    SECRETS.into_iter().fold(message.into(), |message, field| masked_field(&message, field))
+}
+
+fn masked_field(message: &str, field: &str) -> String {
+    let mut pieces = message.split(field);
     let mut masked = String::from(pieces.next().unwrap_or_default());
     for piece in pieces {
         let mut is_escaped = false;
@@ -87,22 +95,22 @@ pub(crate) fn masked(message: &str) -> String {
             is_escaped = c == '\\' && !is_escaped;
             ends
         });
-        masked += AUTH;
+        masked += field;
         masked += "…";
         masked += &piece[end.unwrap_or(piece.len())..];
     }
     masked
 }
 
-/// What precedes a signature in our messages.
-const AUTH: &str = r#""auth":""#;
+/// What precedes a signature or a token in our messages.
+const SECRETS: [&str; 2] = [r#""auth":""#, r#""token":""#];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn messages_show_no_signatures() {
+    fn messages_show_no_signatures_and_no_tokens() {
         let channel = ChannelName::new("private-\"auth\":\"a").unwrap();
         let auth = AuthResponse::new(r#"k:"1\"#).channel_data(r#"{"auth":"2"}"#);
         assert_eq!(
@@ -111,6 +119,7 @@ mod tests {
         );
         let auth = AuthResponse::new("k:3").user_data("{}");
         assert_eq!(masked(&signin(&auth)), r#"{"event":"pusher:signin","data":{"auth":"…","user_data":"{}"}}"#);
+        assert_eq!(masked(&token(&Secret::from(r#"a"b"#))), r#"{"event":"pusher:auth","data":{"token":"…"}}"#);
         assert_eq!(masked(&PING), PING.as_str());
     }
 

@@ -214,6 +214,7 @@ impl Authority {
     pub(crate) fn sign(&self, request: &AuthRequest) -> Result<AuthResponse, AuthError> {
         let socket_id = &self.signed_socket(request);
         let signed = match &request.subject {
+            AuthSubject::Token => return Err(AuthError::NotConfigured),
             AuthSubject::User => self.app.authenticate_user(socket_id, self.user_data.clone()),
             AuthSubject::Channel(channel) => match (channel.kind(), &self.channel_data) {
                 (ChannelKind::Presence, Some(data)) => {

@@ -114,6 +114,7 @@ impl Generator<'_> {
 
     fn permission(&self, request: &AuthRequest) -> Answer {
         let answer = match &request.subject {
+            AuthSubject::Token => None,
             AuthSubject::User => self.app.authenticate_user(&request.socket_id, USER_DATA).ok(),
             AuthSubject::Channel(channel) => permission(&self.app, &request.socket_id, channel, MEMBER),
         };

@@ -71,6 +71,10 @@ fn event(event: &Event, now: Instant) -> String {
             format!("decryption_error {channel} {event}: {}", with_causes(error))
         }
         Event::SignedIn { id, data } => format!("signed_in {id} {}", data.raw()),
+        Event::TokenError { error, retry_at } => {
+            let retry = retry_at.map(|at| format!(" retry {}", delay(at, now))).unwrap_or_default();
+            format!("token_error{retry}: {}", with_causes(error))
+        }
         Event::SigninError { error, retry_at: None } => format!("signin_error {}", signin_error(error)),
         Event::SigninError { error, retry_at: Some(at) } => {
             format!("retry user {}: {}", delay(*at, now), signin_error(error))

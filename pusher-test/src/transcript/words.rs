@@ -293,6 +293,7 @@ fn recovery(text: &str) -> Result<Recovery, InvalidLine> {
             "resume_timeout" => recovery.resume_timeout(duration(value)?),
             "held_messages" => recovery.held_messages(number()?),
             "held_bytes" => recovery.held_bytes(number()?),
+            "tokens" => recovery.tokens(value == "true"),
             "deltas" => recovery.deltas(value == "true"),
             "seen_window" => recovery.seen_window(number()?),
             _ => return Err(InvalidLine::new(format!("{name:?} is not an option of recovery"))),
