@@ -64,6 +64,7 @@ pub(crate) fn run(programs: &Programs) {
     report.check("a filter lets some messages through", || filters(&node));
     report.check("deltas are rebuilt, also over cut sockets", || deltas(&node));
     report.check("a member changes its info", || members(&node));
+    report.check("events for the user, and a gap that is told", || user_events(&node));
     report.check("history is read page by page", || history(&node));
     report.check("tokens limit a connection, and are replaced", || tokens(&node));
     report.check("a revoked token is replaced", || revocation(&node));
@@ -226,6 +227,28 @@ fn members(node: &Server) -> String {
     };
     wait_for("the new info", PATIENCE, || [&ann, &bob].iter().all(|guest| guest.has_said(is_update)));
     "both hear of it".to_owned()
+}
+
+/// In version 2, events for a user come through a channel that the client subscribes to by itself.
+fn user_events(node: &Server) -> String {
+    let (api, proxy) = (node.api(), FaultProxy::new(address(node)));
+    let guest = Guest::new(endpoint(proxy.address()), "ann", Recovery::default());
+    let send = |data: &str| publish(&api, "#server-to-user-ann", data);
+    let has = |data: &str| guest.has_said(|event| matches!(event, Event::User(event) if event.data().text() == data));
+    guest.client.signin();
+    // The subscription follows the sign-in, and its success is not told.
+    wait_for("the first event", PATIENCE, || {
+        send("1");
+        has("1")
+    });
+    proxy.cut(Cut::Drop);
+    let is_gap = |event: &Event| matches!(event, Event::UserContinuityLost { .. });
+    wait_for("a gap", PATIENCE, || guest.has_said(is_gap));
+    wait_for("the next event", PATIENCE, || {
+        send("2");
+        has("2")
+    });
+    "before and after a cut".to_owned()
 }
 
 fn history(node: &Server) -> String {

@@ -122,6 +122,8 @@ const MAX_LIFETIME_SECS: u64 = 24 * 60 * 60;
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+
     use super::*;
 
     fn sign(lifetime: Duration) -> Result<AuthResponse, SigningError> {
