@@ -193,6 +193,7 @@ struct EventBody {
     channels: Option<Vec<String>>,
     socket_id: Option<String>,
     info: Option<String>,
+    tags: Option<BTreeMap<String, String>>,
 }
 
 impl EventBody {
@@ -203,6 +204,8 @@ impl EventBody {
         let data = serde_json::from_str(self.data.get()).unwrap_or_else(|_| self.data.get().to_owned());
         let mut publication = Publication::new(self.name, channels.map_err(Failure::bad_request)?, data);
         publication.socket_id = self.socket_id.map(SocketId::new).transpose().map_err(Failure::bad_request)?;
+        let tags = self.tags.unwrap_or_default().into_iter();
+        publication.tags = tags.map(|(key, value)| (key.into(), value.into())).collect();
         publication.info = self.info.as_deref().map(Info::from_list).unwrap_or_default();
         Ok(publication)
     }

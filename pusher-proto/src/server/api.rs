@@ -30,6 +30,9 @@ pub struct Publication {
     pub data: Text,
     /// A connection that does not receive the event, usually the one that caused it.
     pub socket_id: Option<SocketId>,
+    /// What filters of subscriptions judge the event by; none by default. Only clients of Sockudo's protocol version 2
+    /// receive them.
+    pub tags: BTreeMap<Text, Text>,
     /// What the answer reports about the channels.
     pub info: Info,
 }
@@ -42,6 +45,7 @@ impl Publication {
             channels: channels.into_iter().collect(),
             data: data.into(),
             socket_id: None,
+            tags: BTreeMap::new(),
             info: Info::default(),
         }
     }
@@ -135,7 +139,7 @@ impl Server {
     }
 
     fn check(&self, publication: &Publication) -> Result<(), ApiError> {
-        let Publication { name, channels, data, socket_id: _, info: _ } = publication;
+        let Publication { name, channels, data, socket_id: _, tags: _, info: _ } = publication;
         let max = self.config.max_event_len();
         if data.len() > max {
             return Err(ApiError::DataTooLarge { len: data.len(), max });
@@ -170,7 +174,7 @@ impl Server {
         self.advance(now);
         let channels: BTreeSet<&ChannelName> = publication.channels.iter().collect();
         for channel in channels {
-            self.publish(&publication.name, &publication.data, channel, publication.socket_id.as_ref());
+            self.publish(publication, channel);
         }
     }
 

@@ -190,6 +190,9 @@ options! { limits:
     /// Sets how long a message can be replayed. A channel that was silent for this long gets another stream, so that older
     /// positions mean nothing. Default 120 s (Sockudo's `buffer_ttl_seconds`).
     recovery_ttl: Duration = Duration::from_secs(120);
+    /// Sets whether a subscription of version 2 can begin with the last messages of its channel, which are those that can be
+    /// replayed. Default true; Sockudo's `history` is off by default.
+    rewind: bool = true;
     /// Sets how many bytes of messages are kept to be replayed, of all channels together; if there are more, the oldest are
     /// dropped. Default 16 MiB.
     recovery_bytes: usize = 16 * 1_024 * 1_024;

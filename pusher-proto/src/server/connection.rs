@@ -1,11 +1,12 @@
 //! One client: its user, when it was last heard from, and what it may still send.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
 
 use super::channel::Member;
 use super::config::{Options, ServerConfig};
 use super::dialect::Watch;
+use super::filter::Filter;
 use super::handshake::{Protocol, Version2};
 use crate::{ChannelName, Instant, SocketId, Text};
 
@@ -16,6 +17,8 @@ pub(super) struct Connection {
     /// What the client wants of version 2, if it speaks that.
     pub(super) version_2: Option<Version2>,
     pub(super) channels: BTreeSet<ChannelName>,
+    /// The filters of these channels, in version 2.
+    pub(super) filters: BTreeMap<ChannelName, Filter>,
     /// Who is signed in.
     pub(super) user: Option<User>,
     /// Whether the client has sent a WebSocket ping or pong.
@@ -78,6 +81,7 @@ impl Connection {
             protocol,
             version_2,
             channels: BTreeSet::new(),
+            filters: BTreeMap::new(),
             user: None,
             sends_control_frames: false,
             check_at: patience(config, version_2).map(|patience| now + patience),
@@ -127,6 +131,14 @@ impl Connection {
     /// Whether the connection has a user or a channel that needs authorization.
     pub(super) fn is_authorized(&self) -> bool {
         self.user.is_some() || self.channels.iter().any(|channel| channel.kind().needs_auth())
+    }
+
+    /// Replaces the filter of a channel.
+    pub(super) fn set_filter(&mut self, channel: &ChannelName, filter: Option<Filter>) {
+        match filter {
+            Some(filter) => self.filters.insert(channel.clone(), filter),
+            None => self.filters.remove(channel),
+        };
     }
 
     /// Whether one more client event is allowed now.

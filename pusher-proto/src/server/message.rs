@@ -1,11 +1,12 @@
 //! Messages from clients.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::refusal::Refusal;
@@ -30,6 +31,13 @@ pub(super) struct Subscribe {
     pub(super) channel: String,
     pub(super) auth: Option<String>,
     pub(super) channel_data: Option<String>,
+    /// What only version 2 has, as JSON; null is not the same as nothing.
+    #[serde(default, deserialize_with = "present")]
+    pub(super) filter: Option<Box<RawValue>>,
+    #[serde(default, deserialize_with = "present")]
+    pub(super) tags_filter: Option<Box<RawValue>>,
+    #[serde(default, deserialize_with = "present")]
+    pub(super) rewind: Option<Box<RawValue>>,
     /// Whether all of this was JSON inside a string.
     #[serde(skip)]
     pub(super) in_string: bool,
@@ -88,6 +96,10 @@ pub(super) fn read(text: &str, has_version_2: bool) -> Result<Message<'_>, Refus
         }
         name => Err(Refusal::UnknownEvent(excerpt(name, MAX_ECHO_LEN))),
     }
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// The data of a message: an object, or an object as JSON inside a string.

@@ -20,12 +20,14 @@ mod config;
 mod connection;
 mod dialect;
 mod faults;
+mod filter;
 mod handshake;
 mod message;
 mod outbox;
 mod recovery;
 mod refusal;
 mod subscriptions;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod timers;

@@ -9,13 +9,15 @@ use super::cache;
 use super::channel::{Channel, Count, Member};
 use super::connection::Sign;
 use super::dialect::{Again, Caching, Signins};
+use super::filter::Filter;
 use super::message::{ClientEvent, SUBSCRIBE, Subscribe, Unsubscribe};
-use super::recovery::{Stamp, stamped};
+use super::recovery::{Published, Rewind, Stamp, Tags, stamped};
 use super::refusal::Refusal;
+use super::terms::{self, Terms};
 use super::timers::Timer;
-use super::{ConnectionId, Server};
+use super::{ConnectionId, Publication, Server};
 use crate::wire::read::SERVER_TO_USER;
-use crate::{ChannelKind, ChannelName, ClientEventName, SocketId, Text};
+use crate::{ChannelKind, ChannelName, ClientEventName, Text};
 
 impl Server {
     pub(super) fn subscribe(&mut self, id: ConnectionId, request: &Subscribe) -> Result<(), Refusal> {
@@ -51,14 +53,24 @@ impl Server {
         }
         admission::check_auth(config, &connection.socket_id, &name, request)?;
         let member = member?;
+        let is_version_2 = connection.version_2.is_some();
+        let Terms { filter, rewind } = match terms::read(config, is_version_2, &name, request) {
+            Ok(terms) => terms,
+            Err((code, message)) => {
+                self.send_refusal(id, code, &message);
+                return Ok(());
+            }
+        };
         if again {
             let channel = self.channels.get(&name);
             if !profile.members.lists_without_info && channel.is_some_and(Channel::has_member_without_info) {
                 return Err(Refusal::MemberWithoutInfo(name));
             }
+            connection.set_filter(&name, filter);
             // In version 2, a member that is there already gets no answer.
-            if connection.version_2.is_none() || name.kind() != ChannelKind::Presence {
+            if !is_version_2 || name.kind() != ChannelKind::Presence {
                 self.confirm(id, &name);
+                self.rewind(id, &name, rewind);
             }
             return Ok(());
         }
@@ -68,21 +80,29 @@ impl Server {
             return Err(Refusal::ChannelFull { channel: name, max });
         }
         connection.channels.insert(name.clone());
-        self.join(id, &name, member)
+        connection.set_filter(&name, filter);
+        self.join(id, &name, member, rewind)
     }
 
     /// Adds a connection to a channel, and notifies both.
-    fn join(&mut self, id: ConnectionId, name: &ChannelName, member: Option<Member>) -> Result<(), Refusal> {
+    fn join(
+        &mut self,
+        id: ConnectionId,
+        name: &ChannelName,
+        member: Option<Member>,
+        rewind: Option<Rewind>,
+    ) -> Result<(), Refusal> {
         let profile = self.config.profile();
         let channel = self.channels.entry(name.clone()).or_insert_with(|| Channel::new(self.hasher_seed));
         let is_new_user = channel.join(id, member.clone());
         let lists = profile.members.lists_without_info || !channel.has_member_without_info();
         if lists {
             self.confirm(id, name);
+            self.rewind(id, name, rewind);
         }
         if let Some(member) = member.filter(|_| is_new_user) {
             let frame = profile.member_added(name, &member);
-            self.broadcast(name, &Broadcast::new(frame).except(Some(id)));
+            self.broadcast(name, &Broadcast::about_members(frame).except(Some(id)));
         }
         if !lists {
             return Err(Refusal::MemberWithoutInfo(name.clone()));
@@ -95,20 +115,20 @@ impl Server {
     }
 
     fn confirm(&mut self, id: ConnectionId, name: &ChannelName) {
+        let is_version_2 = self.connections.get(&id).is_some_and(|connection| connection.version_2.is_some());
+        let has_position = is_version_2 && self.numbers_messages();
         let Some(channel) = self.channels.get(name) else { return };
+        // It is read when the subscription is already active.
+        let position = has_position.then(|| self.streams.position(name, &mut self.uuids, self.now));
+        let attach_serial = position.as_ref().map(|(_, serial)| *serial).filter(|_| self.config.options().rewind);
         let profile = self.config.profile();
         let success = match name.kind() {
             ChannelKind::Public | ChannelKind::Private | ChannelKind::PrivateEncrypted => {
-                profile.subscription_succeeded(name)
+                profile.subscription_succeeded(name, attach_serial)
             }
-            ChannelKind::Presence => profile.presence_succeeded(name, channel),
+            ChannelKind::Presence => profile.presence_succeeded(name, channel, attach_serial),
         };
-        let is_version_2 = self.connections.get(&id).is_some_and(|connection| connection.version_2.is_some());
-        if !(is_version_2 && self.numbers_messages()) {
-            return self.send(id, success);
-        }
-        // It is read when the subscription is already active.
-        let (stream, serial) = self.streams.position(name, &mut self.uuids, self.now);
+        let Some((stream, serial)) = position else { return self.send(id, success) };
         let message_id = self.uuids.draw();
         self.send_as_is(id, stamped(&success, Some(&message_id), Some((&stream, serial))));
     }
@@ -129,6 +149,7 @@ impl Server {
         if !connection.channels.remove(&name) {
             return Err(Refusal::NotSubscribed(name));
         }
+        connection.set_filter(&name, None);
         self.leave(id, &name);
         Ok(())
     }
@@ -146,7 +167,7 @@ impl Server {
         let zero_leaves = self.config.profile().members.zero_leaves;
         if let Some(member) = gone.filter(|member| zero_leaves || member.id != "0") {
             let frame = self.config.profile().member_removed(name, &member);
-            self.broadcast(name, &Broadcast::new(frame));
+            self.broadcast(name, &Broadcast::about_members(frame));
         }
         self.count_changed(name);
     }
@@ -181,26 +202,28 @@ impl Server {
         let sender = self.channels.get(&name).and_then(|channel| channel.member_of(id));
         let frame = profile.client_event(event, &data, sender);
         let echoes = connection.version_2.is_some_and(|wanted| wanted.echo);
-        let stamp = self.stamp(&name, &frame);
-        self.broadcast(&name, &Broadcast { stamp, ..Broadcast::new(frame).except(Some(id).filter(|_| !echoes)) });
+        let event = Published { name: event.event.as_ref().into(), frame, tags: Tags::new() };
+        let stamp = self.stamp(&name, &event);
+        self.broadcast(&name, &Broadcast::published(event, stamp).except(Some(id).filter(|_| !echoes)));
         Ok(())
     }
 
-    pub(super) fn publish(&mut self, event: &str, data: &str, name: &ChannelName, except: Option<&SocketId>) {
-        let except = except.and_then(|id| self.sockets.get(id).copied());
-        let frame = self.config.profile().event(event, name, data);
-        let stamp = self.stamp(name, &frame);
+    pub(super) fn publish(&mut self, publication: &Publication, name: &ChannelName) {
+        let except = publication.socket_id.as_ref().and_then(|id| self.sockets.get(id).copied());
+        let frame = self.config.profile().event(&publication.name, name, &publication.data);
+        let event = Published { name: publication.name.clone(), frame, tags: publication.tags.clone() };
+        let stamp = self.stamp(name, &event);
         if self.caches(name) && self.is_kept(name) {
             let message_id = stamp.as_ref().map(|stamp| stamp.message_id.clone());
-            self.cache.put(name, cache::Event { frame: frame.clone(), message_id }, self.now);
+            self.cache.put(name, cache::Event { frame: event.frame.clone(), message_id }, self.now);
         }
-        let broadcast = Broadcast { stamp, ..Broadcast::new(frame).except(except) };
+        let broadcast = Broadcast::published(event, stamp).except(except);
         let Some(connections) = self.connections_of_user(name) else { return self.broadcast(name, &broadcast) };
         let is_version_2 =
             |id: &ConnectionId| self.connections.get(id).is_some_and(|connection| connection.version_2.is_some());
         let signed_in: Vec<ConnectionId> = connections.into_iter().filter(|id| !is_version_2(id)).collect();
         for id in signed_in {
-            self.send(id, broadcast.frame.clone());
+            self.send(id, broadcast.event.frame.clone());
         }
         // In version 2, signing in is not enough.
         self.broadcast(name, &Broadcast { only_version_2: true, ..broadcast });
@@ -227,9 +250,10 @@ impl Server {
         for subscriber in channel.subscribers().filter(|subscriber| Some(*subscriber) != broadcast.except) {
             let Some(connection) = self.connections.get_mut(&subscriber) else { continue };
             let frame = match connection.version_2 {
-                Some(_) => in_version_2.get_or_insert_with(|| broadcast.in_version_2()),
+                Some(_) if connection.filters.get(name).is_some_and(|filter| !broadcast.passes(filter)) => continue,
+                Some(_) => in_version_2.get_or_insert_with(|| broadcast.event.in_version_2(broadcast.stamp.as_ref())),
                 None if broadcast.only_version_2 => continue,
-                None => &broadcast.frame,
+                None => &broadcast.event.frame,
             };
             connection.notice(Sign::Sent, watch, self.now);
             self.outbox.send(subscriber, frame.clone());
@@ -256,31 +280,56 @@ impl Server {
         }
         let count = self.channels.get(name).map_or(0, |channel| channel.subscribers().len());
         let frame = self.config.profile().subscription_count(name, count);
-        self.broadcast(name, &Broadcast::new(frame));
+        self.broadcast(name, &Broadcast::new(frame, Kind::Other));
     }
 }
 
 /// An event for the subscribers of a channel.
 struct Broadcast {
-    /// In version 1.
-    frame: Text,
+    event: Published,
     /// What version 2 adds.
     stamp: Option<Stamp>,
+    kind: Kind,
     except: Option<ConnectionId>,
     only_version_2: bool,
 }
 
+/// What an event is about, and so what a filter does to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The filter judges it.
+    Published,
+    /// Any filter hides it, whatever it says (Sockudo 5.2.0).
+    Members,
+    /// No filter hides it.
+    Other,
+}
+
 impl Broadcast {
-    fn new(frame: Text) -> Self {
-        Self { frame, stamp: None, except: None, only_version_2: false }
+    /// One of the server's own events, which has no name to be filtered by.
+    fn new(frame: Text, kind: Kind) -> Self {
+        let event = Published { name: Text::default(), frame, tags: Tags::new() };
+        Self { event, stamp: None, kind, except: None, only_version_2: false }
+    }
+
+    fn about_members(frame: Text) -> Self {
+        Self::new(frame, Kind::Members)
+    }
+
+    fn published(event: Published, stamp: Option<Stamp>) -> Self {
+        Self { event, stamp, kind: Kind::Published, except: None, only_version_2: false }
     }
 
     fn except(self, except: Option<ConnectionId>) -> Self {
         Self { except, ..self }
     }
 
-    fn in_version_2(&self) -> Text {
-        self.stamp.as_ref().map_or_else(|| stamped(&self.frame, None, None), |stamp| stamp.on(&self.frame))
+    fn passes(&self, filter: &Filter) -> bool {
+        match self.kind {
+            Kind::Published => filter.passes(&self.event),
+            Kind::Members => false,
+            Kind::Other => true,
+        }
     }
 }
 

@@ -60,13 +60,16 @@ impl Profile {
         self.own("pusher:error", channel, &data, self.wire.error)
     }
 
-    pub(super) fn subscription_succeeded(&self, channel: &str) -> Text {
-        self.own("pusher_internal:subscription_succeeded", Some(channel), "{}", self.wire.succeeded)
+    /// With the number of the newest message, if a subscription can begin with old ones.
+    pub(super) fn subscription_succeeded(&self, channel: &str, attach_serial: Option<u64>) -> Text {
+        let data = attach_serial.map_or_else(|| "{}".to_string(), |serial| format!(r#"{{"attach_serial":{serial}}}"#));
+        self.own("pusher_internal:subscription_succeeded", Some(channel), &data, self.wire.succeeded)
     }
 
     /// The same with the members of a presence channel.
-    pub(super) fn presence_succeeded(&self, name: &str, channel: &Channel) -> Text {
-        let data = format!(r#"{{"presence":{}}}"#, self.presence(channel));
+    pub(super) fn presence_succeeded(&self, name: &str, channel: &Channel, attach_serial: Option<u64>) -> Text {
+        let attach_serial = attach_serial.map_or_else(String::new, |serial| format!(r#""attach_serial":{serial},"#));
+        let data = format!(r#"{{{attach_serial}"presence":{}}}"#, self.presence(channel));
         self.own("pusher_internal:subscription_succeeded", Some(name), &data, Form::String)
     }
 

@@ -23,6 +23,21 @@ async fn an_event_of_the_http_api_reaches_a_subscriber_that_the_auth_endpoint_le
 }
 
 #[tokio::test]
+async fn tags_of_the_http_api_decide_who_receives_an_event() {
+    let server = Server::start(Options::default().dialect(Dialect::SockudoV2)).await.unwrap();
+    let mut client = Client::open(&server, "/app/app-key?protocol=2").await;
+    assert_eq!(client.event().await.0, "sockudo:connection_established");
+    let data = json!({ "channel": "a", "filter": { "key": "asset", "cmp": "eq", "val": "BTC" } });
+    client.send(json!({ "event": "sockudo:subscribe", "data": data }).to_string()).await;
+    assert_eq!(client.event().await.0, "sockudo_internal:subscription_succeeded");
+    for (number, asset) in [(1, "ETH"), (2, "BTC")] {
+        let body = json!({ "name": "e", "channel": "a", "data": number.to_string(), "tags": { "asset": asset } });
+        assert_eq!(call(&server, "POST /apps/1/events", &[], &body.to_string(), 0).await, (200, json!({})));
+    }
+    assert_eq!(client.event().await, ("e".into(), json!(2)));
+}
+
+#[tokio::test]
 async fn the_http_api_lists_who_is_subscribed() {
     let server = start().await;
     let (mut client, socket_id) = Client::connect(&server).await;

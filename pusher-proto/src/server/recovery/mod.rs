@@ -2,15 +2,17 @@
 //! replayed that follow a position.
 //!
 //! A server builds each frame in version 1. `frames.rs` turns it into version 2, where that is needed; `streams.rs` numbers
-//! messages and keeps them; `resume.rs` answers requests.
+//! messages and keeps them; `resume.rs` answers requests, and `rewind.rs` sends the messages that a subscription begins with.
 
 mod frames;
 mod resume;
+mod rewind;
 mod streams;
 
 use alloc::format;
 
-pub(super) use self::frames::{Stamp, reply, stamped};
+pub(super) use self::frames::{Published, Stamp, Tags, reply, stamped};
+pub(super) use self::rewind::Rewind;
 pub(super) use self::streams::Streams;
 use crate::Text;
 

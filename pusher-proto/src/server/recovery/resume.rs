@@ -8,8 +8,8 @@ use alloc::vec::Vec;
 
 use serde::Deserialize;
 
-use super::streams::Failure;
-use super::{RecoverySupport, Stamp};
+use super::streams::{Failure, Replayed};
+use super::{Published, RecoverySupport, Stamp};
 use crate::data::json_string;
 use crate::server::{ConnectionId, Server};
 use crate::{ChannelName, Position, Text};
@@ -61,9 +61,9 @@ impl Server {
     }
 
     /// Gives a message its id and its position, if the server does that.
-    pub(in crate::server) fn stamp(&mut self, channel: &ChannelName, frame: &Text) -> Option<Stamp> {
+    pub(in crate::server) fn stamp(&mut self, channel: &ChannelName, event: &Published) -> Option<Stamp> {
         let numbers = self.numbers_messages();
-        numbers.then(|| self.streams.append(channel, frame, &mut self.uuids, self.now))
+        numbers.then(|| self.streams.append(channel, event, &mut self.uuids, self.now))
     }
 
     /// The replayed messages of each channel or its failure come first, and then the summary. Nothing else can come between
@@ -99,10 +99,11 @@ impl Server {
         self.send(id, format!(r#"{{"event":"pusher:resume_success","data":{}}}"#, json_string(&data)).into());
     }
 
-    /// Sends what a channel has missed, and returns what the summary says about it. Sockudo does not check whether the
-    /// channel is subscribed.
+    /// Sends what a channel has missed and its filter lets through, and returns what the summary says about it. Sockudo does
+    /// not check whether the channel is subscribed.
     fn replay(&mut self, id: ConnectionId, channel: &str, wanted: &Wanted) -> Result<String, Failure> {
-        let is_v2 = self.connections.get(&id).is_some_and(|connection| connection.version_2.is_some());
+        let connection = self.connections.get(&id);
+        let is_v2 = connection.is_some_and(|connection| connection.version_2.is_some());
         let name = ChannelName::internal(channel).map_err(|_| Failure::Expired)?;
         let replayed = self.streams.replay(&name, wanted.stream_id.as_deref(), wanted.serial, self.now)?;
         let position = replayed.last().map_or_else(
@@ -113,9 +114,10 @@ impl Server {
                 format!(r#"{{"stream_id":{stream},"serial":{serial},"last_message_id":{message}}}"#)
             },
         );
-        let frames: Vec<Text> = replayed
-            .iter()
-            .map(|message| if is_v2 { message.stamp.on(message.frame) } else { message.frame.clone() })
+        let filter = connection.and_then(|connection| connection.filters.get(&name));
+        let passed = replayed.iter().filter(|message| filter.is_none_or(|filter| filter.passes(message.event)));
+        let frames: Vec<Text> = passed
+            .map(|Replayed { event, stamp }| if is_v2 { event.in_version_2(Some(stamp)) } else { event.frame.clone() })
             .collect();
         let (count, channel) = (frames.len(), json_string(channel));
         for frame in frames {
@@ -124,7 +126,7 @@ impl Server {
         Ok(format!(r#"{{"channel":{channel},"source":"hot","replayed":{count},"position":{position}}}"#))
     }
 
-    fn send_refusal(&mut self, id: ConnectionId, code: u16, message: &str) {
+    pub(in crate::server) fn send_refusal(&mut self, id: ConnectionId, code: u16, message: &str) {
         self.send(id, self.config.profile().error(Some(code), message, None));
     }
 }

@@ -4,7 +4,8 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::{Stamp, Uuids};
+use super::rewind::{self, Rewind, Rewound};
+use super::{Published, Stamp, Uuids};
 use crate::server::config::Options;
 use crate::{ChannelName, Instant, Text};
 
@@ -46,16 +47,14 @@ struct Stream {
 struct Kept {
     number: u64,
     at: Instant,
-    /// In version 1.
-    frame: Text,
+    event: Published,
     stamp: Stamp,
 }
 
 /// A message that is replayed.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::server) struct Replayed<'a> {
-    /// In version 1.
-    pub(in crate::server) frame: &'a Text,
+    pub(in crate::server) event: &'a Published,
     pub(in crate::server) stamp: &'a Stamp,
 }
 
@@ -104,7 +103,7 @@ impl Streams {
     pub(in crate::server) fn append(
         &mut self,
         channel: &ChannelName,
-        frame: &Text,
+        event: &Published,
         uuids: &mut Uuids,
         now: Instant,
     ) -> Stamp {
@@ -116,16 +115,16 @@ impl Streams {
         stream.used_at = now;
         let used_before = core::mem::replace(&mut stream.use_number, number);
         let stamp = Stamp { message_id: uuids.draw(), stream_id: stream.id.clone(), serial: stream.serial };
-        stream.messages.push_back(Kept { number, at: now, frame: frame.clone(), stamp: stamp.clone() });
+        stream.messages.push_back(Kept { number, at: now, event: event.clone(), stamp: stamp.clone() });
         let excess = stream.messages.len().saturating_sub(most);
         let dropped: Vec<Kept> = stream.messages.drain(..excess).collect();
         self.uses.remove(&used_before);
         self.uses.insert(number, channel.clone());
         self.order.insert(number, channel.clone());
-        self.bytes += frame.len();
+        self.bytes += event.len();
         for kept in dropped {
             self.order.remove(&kept.number);
-            self.bytes -= kept.frame.len();
+            self.bytes -= kept.event.len();
         }
         while self.bytes > self.limits.bytes && self.drop_oldest() {}
         stamp
@@ -149,7 +148,21 @@ impl Streams {
             return Err(Failure::Expired);
         }
         let missed = stream.messages.iter().filter(|kept| kept.stamp.serial > serial);
-        Ok(missed.map(|kept| Replayed { frame: &kept.frame, stamp: &kept.stamp }).collect())
+        Ok(missed.map(Kept::replayed).collect())
+    }
+
+    /// The messages that a subscription begins with; `passes` says which of them it wants.
+    pub(in crate::server) fn rewind(
+        &mut self,
+        channel: &ChannelName,
+        wanted: Rewind,
+        passes: impl Fn(&Published) -> bool,
+        now: Instant,
+    ) -> Rewound<'_> {
+        self.expire(now);
+        let kept = self.channels.get(channel).map(|stream| &stream.messages);
+        let messages = kept.into_iter().flatten().map(|kept| (kept.at, kept.replayed()));
+        rewind::pick(messages, wanted, passes, now)
     }
 
     /// The stream of a channel. One that was silent for longer than messages are kept is forgotten, and the channel gets a
@@ -188,7 +201,7 @@ impl Streams {
     fn drop_oldest(&mut self) -> bool {
         let Some((_, channel)) = self.order.pop_first() else { return false };
         let dropped = self.channels.get_mut(&channel).and_then(|stream| stream.messages.pop_front());
-        self.bytes -= dropped.map_or(0, |kept| kept.frame.len());
+        self.bytes -= dropped.map_or(0, |kept| kept.event.len());
         true
     }
 
@@ -197,9 +210,15 @@ impl Streams {
         let Some((_, channel)) = self.uses.pop_first() else { return false };
         for kept in self.channels.remove(&channel).into_iter().flat_map(|stream| stream.messages) {
             self.order.remove(&kept.number);
-            self.bytes -= kept.frame.len();
+            self.bytes -= kept.event.len();
         }
         true
+    }
+}
+
+impl Kept {
+    fn replayed(&self) -> Replayed<'_> {
+        Replayed { event: &self.event, stamp: &self.stamp }
     }
 }
 
@@ -226,6 +245,10 @@ mod tests {
         ChannelName::new(name).unwrap()
     }
 
+    fn event(frame: &str) -> Published {
+        Published { name: "e".into(), frame: frame.into(), tags: Default::default() }
+    }
+
     fn serials(streams: &mut Streams, name: &str, after: u64, now: Instant) -> Result<Vec<u64>, Failure> {
         let replayed = streams.replay(&channel(name), None, after, now)?;
         Ok(replayed.iter().map(|replayed| replayed.stamp.serial).collect())
@@ -235,7 +258,7 @@ mod tests {
     fn keeps_the_last_messages_of_each_channel_and_none_that_is_too_old() {
         let (mut streams, mut uuids) = streams(2, 1_000);
         for at in 0..4 {
-            streams.append(&channel("a"), &"frame".into(), &mut uuids, secs(at));
+            streams.append(&channel("a"), &event("frame"), &mut uuids, secs(at));
         }
         assert_eq!(serials(&mut streams, "a", 1, secs(4)), Err(Failure::Expired));
         assert_eq!(serials(&mut streams, "a", 2, secs(4)), Ok([3, 4].into()));
@@ -251,9 +274,9 @@ mod tests {
     #[test]
     fn a_channel_that_was_silent_for_too_long_gets_another_stream() {
         let (mut streams, mut uuids) = streams(2, 1_000);
-        let first = streams.append(&channel("a"), &"frame".into(), &mut uuids, secs(0));
+        let first = streams.append(&channel("a"), &event("frame"), &mut uuids, secs(0));
         assert_eq!(streams.position(&channel("a"), &mut uuids, secs(9)), (first.stream_id.clone(), 1));
-        let second = streams.append(&channel("a"), &"frame".into(), &mut uuids, secs(10));
+        let second = streams.append(&channel("a"), &event("frame"), &mut uuids, secs(10));
         assert_eq!(second.serial, 1);
         assert_ne!(second.stream_id, first.stream_id);
         let reset = Err(Failure::StreamReset(second.stream_id.clone()));
@@ -274,13 +297,13 @@ mod tests {
     fn all_channels_together_keep_no_more_bytes_than_they_may() {
         let (mut streams, mut uuids) = streams(100, 20);
         for name in ["a", "b", "a", "b", "a"] {
-            streams.append(&channel(name), &"frame".into(), &mut uuids, secs(0));
+            streams.append(&channel(name), &event("frame"), &mut uuids, secs(0));
         }
         assert_eq!((streams.bytes, streams.order.len()), (20, 4));
         assert_eq!(serials(&mut streams, "a", 0, secs(0)), Err(Failure::Expired));
         assert_eq!(serials(&mut streams, "a", 1, secs(0)), Ok([2, 3].into()));
         assert_eq!(serials(&mut streams, "b", 0, secs(0)), Ok([1, 2].into()));
-        streams.append(&channel("b"), &"x".repeat(21).into(), &mut uuids, secs(0));
+        streams.append(&channel("b"), &event(&"x".repeat(21)), &mut uuids, secs(0));
         assert_eq!((streams.bytes, streams.order.len()), (0, 0));
         assert_eq!(streams.position(&channel("b"), &mut uuids, secs(0)).1, 3);
     }
@@ -289,7 +312,7 @@ mod tests {
     fn more_channels_than_there_may_be_lose_the_stream_that_was_silent_the_longest() {
         let (mut streams, mut uuids) = streams(1, 1_000_000);
         for number in 0..=MAX_STREAMS {
-            streams.append(&channel(&alloc::format!("c{number}")), &"frame".into(), &mut uuids, secs(0));
+            streams.append(&channel(&alloc::format!("c{number}")), &event("frame"), &mut uuids, secs(0));
         }
         assert_eq!(
             (streams.channels.len(), streams.uses.len(), streams.order.len()),

@@ -3,7 +3,9 @@
 mod api;
 mod connection;
 mod dialects;
+mod filters;
 mod presence;
+mod rewinds;
 mod subscription;
 mod users;
 mod version_2;

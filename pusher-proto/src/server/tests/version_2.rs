@@ -2,18 +2,18 @@
 
 use super::*;
 
-fn world(build: impl FnOnce(ServerConfigBuilder) -> ServerConfigBuilder) -> World {
+pub(super) fn world(build: impl FnOnce(ServerConfigBuilder) -> ServerConfigBuilder) -> World {
     World::with(|builder| build(builder.dialect(Dialect::SockudoV2)))
 }
 
 /// Connects a client with this query.
-fn connect(world: &mut World, client: u64, query: &str) -> Vec<String> {
+pub(super) fn connect(world: &mut World, client: u64, query: &str) -> Vec<String> {
     world.server.handle_open(ConnectionId::new(client), &format!("/app/key?{query}"), world.now);
     frames(world)
 }
 
 /// Whatever the server sends now, with `<id>` in place of each id of a message and letters for streams.
-fn frames(world: &mut World) -> Vec<String> {
+pub(super) fn frames(world: &mut World) -> Vec<String> {
     let mut sent = Vec::new();
     while let Some(action) = world.server.poll_action(world.now) {
         match action {
@@ -37,32 +37,32 @@ fn without_ids(frame: &str) -> String {
     parts.collect::<Vec<_>>().join("\"")
 }
 
-fn say(world: &mut World, client: u64, text: &str) -> Vec<String> {
+pub(super) fn say(world: &mut World, client: u64, text: &str) -> Vec<String> {
     world.server.handle_frame(ConnectionId::new(client), Frame::Text(text.into()), world.now);
     frames(world)
 }
 
-fn subscribe(world: &mut World, client: u64, channel: &str) -> Vec<String> {
+pub(super) fn subscribe(world: &mut World, client: u64, channel: &str) -> Vec<String> {
     say(world, client, &format!(r#"{{"event":"sockudo:subscribe","data":{{"channel":"{channel}"}}}}"#))
 }
 
-fn publish(world: &mut World, channel: &str, data: &str) -> Vec<String> {
+pub(super) fn publish(world: &mut World, channel: &str, data: &str) -> Vec<String> {
     let channel = ChannelName::internal(channel).unwrap();
     world.server.trigger(&Publication::new("tick", [channel], data), world.now).unwrap();
     frames(world)
 }
 
-fn resume(world: &mut World, client: u64, channel: &str, stream: &str, serial: u64) -> Vec<String> {
+pub(super) fn resume(world: &mut World, client: u64, channel: &str, stream: &str, serial: u64) -> Vec<String> {
     let position = format!(r#"{{"serial":{serial},"stream_id":"{stream}"}}"#);
     let data = format!(r#"{{"channel_positions":{{"{channel}":{position}}}}}"#);
     say(world, client, &format!(r#"{{"event":"sockudo:resume","data":{data}}}"#))
 }
 
-fn stream(world: &World, channel: &str) -> String {
+pub(super) fn stream(world: &World, channel: &str) -> String {
     world.server.position(&channel_name(channel)).unwrap().stream_id().into()
 }
 
-fn connected(build: impl FnOnce(ServerConfigBuilder) -> ServerConfigBuilder) -> World {
+pub(super) fn connected(build: impl FnOnce(ServerConfigBuilder) -> ServerConfigBuilder) -> World {
     let mut world = world(build);
     connect(&mut world, 1, "protocol=2");
     world
@@ -94,7 +94,7 @@ fn answers_have_ids_and_both_prefixes_are_read() {
         let ping = format!(r#"{{"event":"{prefix}:ping","data":{{}}}}"#);
         assert_eq!(say(&mut world, 1, &ping), [r#"{"event":"sockudo:pong"}"#]);
     }
-    let succeeded = r#"{"event":"sockudo_internal:subscription_succeeded","channel":"cache-news","data":"{}","message_id":"<id>","stream_id":"<id>","serial":0}"#;
+    let succeeded = r#"{"event":"sockudo_internal:subscription_succeeded","channel":"cache-news","data":"{\"attach_serial\":0}","message_id":"<id>","stream_id":"<id>","serial":0}"#;
     let miss = r#"{"event":"sockudo:cache_miss","channel":"cache-news","data":"{}","message_id":"<id>"}"#;
     assert_eq!(subscribe(&mut world, 1, "cache-news"), [succeeded, miss]);
     let error = r#"{"event":"sockudo:error","data":{"code":4000,"message":"Invalid message format: Missing channel field"},"message_id":"<id>"}"#;
@@ -134,7 +134,7 @@ fn messages_have_ids_and_positions_only_in_version_2() {
 fn a_cached_event_has_an_id_and_no_position() {
     let mut world = connected(|builder| builder);
     publish(&mut world, "cache-hit", r#"{"v": 1}"#);
-    let succeeded = r#"{"event":"sockudo_internal:subscription_succeeded","channel":"cache-hit","data":"{}","message_id":"<id>","stream_id":"<id>","serial":1}"#;
+    let succeeded = r#"{"event":"sockudo_internal:subscription_succeeded","channel":"cache-hit","data":"{\"attach_serial\":1}","message_id":"<id>","stream_id":"<id>","serial":1}"#;
     let cached = r#"{"event":"tick","channel":"cache-hit","data":"{\"v\": 1}","message_id":"<id>"}"#;
     assert_eq!(subscribe(&mut world, 1, "cache-hit"), [succeeded, cached]);
 }
