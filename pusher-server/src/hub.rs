@@ -197,8 +197,12 @@ impl Shared {
         self.unknown_sockets || self.state().model.connections().any(|(_, known)| known == socket_id)
     }
 
-    pub(crate) fn closed(&self, id: ConnectionId) {
+    /// A socket has ended; `is_clean` if the client has closed it.
+    pub(crate) fn closed(&self, id: ConnectionId, is_clean: bool) {
         debug!(connection = %id, "socket closed");
+        if is_clean {
+            self.with_model(|model, now| model.handle_close(id, now));
+        }
         self.cut(id);
     }
 
@@ -374,7 +378,7 @@ impl State {
         if self.sockets.remove(&id).is_some() {
             self.announcer.announce(|| Activity::Ended { connection: id });
         }
-        self.model.handle_close(id, now);
+        self.model.handle_loss(id, now);
     }
 }
 

@@ -30,6 +30,7 @@ async fn run(mut socket: WebSocket, target: String, shared: Arc<Shared>) {
     let (id, mut line) = shared.open(&target);
     // Whether the library would answer a WebSocket ping or a close frame with the next read.
     let mut owes_answer = false;
+    let mut is_clean = false;
     loop {
         let holds = line.holds.get();
         owes_answer &= holds;
@@ -39,6 +40,7 @@ async fn run(mut socket: WebSocket, target: String, shared: Arc<Shared>) {
             received = socket.recv(), if !owes_answer => match received {
                 Some(Ok(message)) => {
                     owes_answer = matches!(message, Message::Ping(_) | Message::Close(_));
+                    is_clean = matches!(message, Message::Close(_));
                     receive(&shared, id, message);
                 }
                 Some(Err(error)) => {
@@ -57,7 +59,7 @@ async fn run(mut socket: WebSocket, target: String, shared: Arc<Shared>) {
             },
         }
     }
-    shared.closed(id);
+    shared.closed(id, is_clean);
 }
 
 fn receive(shared: &Shared, id: ConnectionId, message: Message) {

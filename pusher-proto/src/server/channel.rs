@@ -48,6 +48,7 @@ impl Member {
 #[derive(Debug)]
 struct User {
     member: Member,
+    /// 0 while the user is absent: its connection was lost, and it may return.
     connections: usize,
 }
 
@@ -75,13 +76,17 @@ impl Channel {
         }
     }
 
-    /// Adds a subscriber; returns whether it is the first one of its user.
+    /// Adds a subscriber; returns whether it is the first one of its user. A user who was absent has returned.
     pub(super) fn join(&mut self, connection: ConnectionId, member: Option<Member>) -> bool {
         let Some(member) = member else {
             self.subscribers.insert(connection, None);
             return false;
         };
         self.subscribers.insert(connection, Some(member.id.clone()));
+        if let Some(absent) = self.users.get_mut(&member.id).filter(|user| user.connections == 0) {
+            *absent = User { member, connections: 1 };
+            return false;
+        }
         let user = self.users.entry(member.id.clone()).or_insert(User { member, connections: 0 });
         user.connections += 1;
         user.connections == 1
@@ -96,6 +101,20 @@ impl Channel {
             return None;
         }
         self.users.shift_remove(&id).map(|user| user.member)
+    }
+
+    /// Removes a subscriber, but not its user, who may return; returns the user if nobody else is there for it.
+    pub(super) fn lose(&mut self, connection: ConnectionId) -> Option<Text> {
+        let id = self.subscribers.remove(&connection)??;
+        let user = self.users.get_mut(&id)?;
+        user.connections -= 1;
+        (user.connections == 0).then_some(id)
+    }
+
+    /// Removes a user who is absent.
+    pub(super) fn remove_absent(&mut self, user: &str) -> Option<Member> {
+        self.users.get(user).filter(|user| user.connections == 0)?;
+        self.users.shift_remove(user).map(|user| user.member)
     }
 
     /// The number of subscribers changed.
@@ -128,8 +147,9 @@ impl Channel {
         }
     }
 
+    /// Whether there are neither subscribers nor users who may return.
     pub(super) fn is_empty(&self) -> bool {
-        self.subscribers.is_empty()
+        self.subscribers.is_empty() && self.users.is_empty()
     }
 
     pub(super) fn has_room_for(&self, member: &Member, max_members: usize) -> bool {

@@ -193,6 +193,9 @@ options! { limits:
     /// Sets whether a subscription of version 2 can begin with the last messages of its channel, which are those that can be
     /// replayed. Default true; Sockudo's `history` is off by default.
     rewind: bool = true;
+    /// Sets how long a member of a presence channel whose connection of version 2 was lost may be absent before the others
+    /// are told that it has left; zero means at once. Default 15 s (Sockudo's `presence.v2_ungraceful_timeout_seconds`).
+    presence_grace: Duration = Duration::from_secs(15);
     /// Sets how many bytes of messages are kept to be replayed, of all channels together; if there are more, the oldest are
     /// dropped. Default 16 MiB.
     recovery_bytes: usize = 16 * 1_024 * 1_024;

@@ -24,6 +24,8 @@ pub(super) enum Message<'a> {
     ClientEvent(ClientEvent<'a>),
     /// A request to replay messages, with its data as JSON.
     Resume(Option<&'a str>),
+    /// Other information about a member of a presence channel, with its data as JSON.
+    PresenceUpdate(Option<&'a str>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -90,6 +92,7 @@ pub(super) fn read(text: &str, has_version_2: bool) -> Result<Message<'_>, Refus
         "pusher:unsubscribe" => payload(data, "pusher:unsubscribe").map(Message::Unsubscribe),
         "pusher:signin" => payload(data, "pusher:signin").map(Message::SignIn),
         "pusher:resume" if has_version_2 => Ok(Message::Resume(data)),
+        "pusher:presence_update" if has_version_2 => Ok(Message::PresenceUpdate(data)),
         name if name.starts_with(CLIENT_PREFIX) => {
             let channel = channel.ok_or(Refusal::InvalidData("A client event"))?;
             Ok(Message::ClientEvent(ClientEvent { event, channel, data: data.unwrap_or("null") }))

@@ -5,7 +5,7 @@
 //! same inputs give the same actions.
 //!
 //! 1. Tell it what happened: [`Server::handle_open`], [`Server::handle_frame`], [`Server::handle_close`],
-//!    [`Server::handle_timeout`].
+//!    [`Server::handle_loss`], [`Server::handle_timeout`].
 //! 2. Make calls of the HTTP API: [`Server::trigger`], [`Server::trigger_batch`], [`Server::channels`],
 //!    [`Server::channel`], [`Server::users`], [`Server::terminate_connections`].
 //! 3. After each of these, perform what [`Server::poll_action`] returns until it returns `None`.
@@ -24,6 +24,7 @@ mod filter;
 mod handshake;
 mod message;
 mod outbox;
+mod presence;
 mod recovery;
 mod refusal;
 mod subscriptions;
@@ -45,6 +46,7 @@ use self::dialect::{Ending, Parting};
 use self::handshake::{Denial, Protocol, Request, Version2};
 use self::message::Message;
 use self::outbox::Outbox;
+use self::presence::Absences;
 use self::recovery::{Streams, Uuids, reply};
 use self::refusal::{Refusal, Then};
 use self::timers::{Timer, Timers};
@@ -91,8 +93,9 @@ pub struct Server {
     established: u64,
     connections: BTreeMap<ConnectionId, Connection>,
     sockets: BTreeMap<SocketId, ConnectionId>,
-    /// The channels with subscribers.
+    /// The channels with subscribers, or with members who may return.
     channels: BTreeMap<ChannelName, Channel>,
+    absences: Absences,
     users: Users,
     cache: Cache,
     streams: Streams,
@@ -197,6 +200,7 @@ impl Server {
             connections: BTreeMap::new(),
             sockets: BTreeMap::new(),
             channels: BTreeMap::new(),
+            absences: Absences::default(),
             users: Users::default(),
             cache,
             streams,
@@ -248,10 +252,48 @@ impl Server {
         }
     }
 
-    /// A socket ended, in whatever way.
+    /// A socket ended: the client closed it, or it does not matter how it ended.
     pub fn handle_close(&mut self, connection: ConnectionId, now: Instant) {
         self.advance(now);
         self.forget(connection);
+    }
+
+    /// A socket ended without a close frame. On a server that speaks version 2 of Sockudo's protocol, members of presence
+    /// channels may then return without being noticed
+    /// ([`presence_grace`](ServerConfigBuilder::presence_grace)); otherwise, this is the same as [`Server::handle_close`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use pusher_proto::server::{ConnectionId, Dialect, Server, ServerConfig};
+    /// use pusher_proto::signing::App;
+    /// use pusher_proto::{ChannelName, Frame, Instant};
+    ///
+    /// let app = App::new("1", "key", "secret")?;
+    /// let config = ServerConfig::new(app.clone()).with_dialect(Dialect::SockudoV2);
+    /// let mut server = Server::new(config, 7);
+    /// let (alice, room) = (ConnectionId::new(1), ChannelName::new("presence-room")?);
+    /// server.handle_open(alice, "/app/key?protocol=2", Instant::ZERO);
+    /// # let socket_id = server.connections().next().expect("alice is connected").1.clone();
+    /// # let member = r#"{"user_id":"alice"}"#;
+    /// # let auth = app.authorize_channel_with_data(&socket_id, &room, member)?;
+    /// # let data = format!(r#"{{"channel":"presence-room","auth":"{}","channel_data":"{}"}}"#, auth.auth.expose(), member.replace('"', "\\\""));
+    /// # let subscribe = format!(r#"{{"event":"sockudo:subscribe","data":{data}}}"#);
+    /// # server.handle_frame(alice, Frame::Text(subscribe.into()), Instant::ZERO);
+    /// // Alice subscribes the channel, and then her connection is lost.
+    /// assert_eq!(server.users(&room)?, ["alice"]);
+    ///
+    /// server.handle_loss(alice, Instant::ZERO);
+    /// assert_eq!(server.users(&room)?, ["alice"]);
+    /// server.handle_timeout(Instant::ZERO + Duration::from_secs(15));
+    /// assert!(server.users(&room)?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn handle_loss(&mut self, connection: ConnectionId, now: Instant) {
+        self.advance(now);
+        self.lose(connection);
     }
 
     /// The time of the last [`Action::Schedule`] has come. First pass on what the sockets have received.
@@ -262,6 +304,7 @@ impl Server {
             match timer {
                 Timer::Liveness(connection) => self.check_liveness(connection),
                 Timer::Authorization(connection) => self.check_authorization(connection),
+                Timer::Absence(channel, user) => self.absence_ended(&channel, &user),
                 Timer::Count(channel) => {
                     let count = self.channels.get_mut(&channel).map(|channel| channel.pace_ended(self.now));
                     self.tell_count(&channel, count.unwrap_or(Count::Keep));
@@ -393,6 +436,7 @@ impl Server {
     /// Ends and starts again, without sending anything.
     fn crash(&mut self) {
         self.channels.clear();
+        self.absences = Absences::default();
         self.users = Users::default();
         while let Some((&id, _)) = self.connections.first_key_value() {
             self.forget(id);
@@ -433,8 +477,19 @@ impl Server {
         self.connections.insert(id, connection);
     }
 
+    /// A connection has ended, and its user is gone.
     fn forget(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connections.remove(&id) else { return };
+        let Some(connection) = self.remove(id) else { return };
+        for channel in &connection.channels {
+            self.leave(id, channel);
+        }
+        if let Some(user) = &connection.user {
+            self.user_left(id, user);
+        }
+    }
+
+    fn remove(&mut self, id: ConnectionId) -> Option<Connection> {
+        let connection = self.connections.remove(&id)?;
         if let Some(at) = connection.check_at {
             self.timers.disarm(at, Timer::Liveness(id));
         }
@@ -442,12 +497,7 @@ impl Server {
             self.timers.disarm(at, Timer::Authorization(id));
         }
         self.sockets.remove(&connection.socket_id);
-        for channel in &connection.channels {
-            self.leave(id, channel);
-        }
-        if let Some(user) = &connection.user {
-            self.user_left(id, user);
-        }
+        Some(connection)
     }
 
     fn check_liveness(&mut self, id: ConnectionId) {
@@ -473,7 +523,10 @@ impl Server {
                 let stale = self.config.profile().stale;
                 // In version 2, this is the only close without an error before it.
                 let says_error = stale.says_error && connection.version_2.is_none();
-                self.end(id, frame, Ending { says_error, ..stale });
+                let (protocol, ending) = (Some(connection.protocol), Ending { says_error, ..stale });
+                // Nobody has closed it.
+                self.lose(id);
+                self.end_with(id, protocol, frame, ending);
             }
         }
     }
@@ -500,6 +553,7 @@ impl Server {
             Message::SignIn(request) => self.sign_in(connection, &request)?,
             Message::ClientEvent(event) => self.forward(connection, &event)?,
             Message::Resume(data) => self.resume(connection, data),
+            Message::PresenceUpdate(data) => self.update_presence(connection, data),
         }
         Ok(())
     }

@@ -92,6 +92,9 @@ impl Server {
         member: Option<Member>,
         rewind: Option<Rewind>,
     ) -> Result<(), Refusal> {
+        if let Some(member) = &member {
+            self.end_absence(name, &member.id);
+        }
         let profile = self.config.profile();
         let channel = self.channels.entry(name.clone()).or_insert_with(|| Channel::new(self.hasher_seed));
         let is_new_user = channel.join(id, member.clone());
@@ -157,6 +160,12 @@ impl Server {
     pub(super) fn leave(&mut self, id: ConnectionId, name: &ChannelName) {
         let Some(channel) = self.channels.get_mut(name) else { return };
         let gone = channel.leave(id);
+        self.left(name, gone);
+    }
+
+    /// A subscriber, and perhaps its user, has left a channel.
+    pub(super) fn left(&mut self, name: &ChannelName, gone: Option<Member>) {
+        let Some(channel) = self.channels.get(name) else { return };
         if channel.is_empty() {
             self.channels.remove(name);
             if self.config.profile().cache == Caching::WhileOccupied {
@@ -226,7 +235,7 @@ impl Server {
             self.send(id, broadcast.event.frame.clone());
         }
         // In version 2, signing in is not enough.
-        self.broadcast(name, &Broadcast { only_version_2: true, ..broadcast });
+        self.broadcast(name, &broadcast.only_version_2());
     }
 
     /// Whether the channel repeats its last event to new subscribers.
@@ -243,7 +252,7 @@ impl Server {
         self.config.profile().cache != Caching::WhileOccupied || self.channels.contains_key(name)
     }
 
-    fn broadcast(&mut self, name: &ChannelName, broadcast: &Broadcast) {
+    pub(super) fn broadcast(&mut self, name: &ChannelName, broadcast: &Broadcast) {
         let Some(channel) = self.channels.get(name) else { return };
         let watch = self.config.profile().watch;
         let mut in_version_2 = None;
@@ -285,7 +294,7 @@ impl Server {
 }
 
 /// An event for the subscribers of a channel.
-struct Broadcast {
+pub(super) struct Broadcast {
     event: Published,
     /// What version 2 adds.
     stamp: Option<Stamp>,
@@ -312,7 +321,7 @@ impl Broadcast {
         Self { event, stamp: None, kind, except: None, only_version_2: false }
     }
 
-    fn about_members(frame: Text) -> Self {
+    pub(super) fn about_members(frame: Text) -> Self {
         Self::new(frame, Kind::Members)
     }
 
@@ -322,6 +331,10 @@ impl Broadcast {
 
     fn except(self, except: Option<ConnectionId>) -> Self {
         Self { except, ..self }
+    }
+
+    pub(super) fn only_version_2(self) -> Self {
+        Self { only_version_2: true, ..self }
     }
 
     fn passes(&self, filter: &Filter) -> bool {

@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::ConnectionId;
-use crate::{ChannelName, Instant};
+use crate::{ChannelName, Instant, Text};
 
 /// What a deadline is for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +15,8 @@ pub(super) enum Timer {
     Authorization(ConnectionId),
     /// A channel may send its count again.
     Count(ChannelName),
+    /// A user of a presence channel has been absent for too long.
+    Absence(ChannelName, Text),
 }
 
 #[derive(Debug, Default)]

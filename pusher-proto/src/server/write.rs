@@ -115,6 +115,12 @@ impl Profile {
         self.own("pusher_internal:member_removed", Some(channel), &data, Form::String)
     }
 
+    /// What a member says about itself instead of what it said before.
+    pub(super) fn presence_update(&self, channel: &str, user_id: &str, info: &str) -> Text {
+        let data = format!(r#"{{"user_id":{},"user_info":{info}}}"#, json_string(user_id));
+        self.own("pusher_internal:presence_update", Some(channel), &data, Form::String)
+    }
+
     pub(super) fn cache_miss(&self, channel: &str) -> Text {
         self.own("pusher:cache_miss", Some(channel), "{}", self.wire.cache_miss)
     }

@@ -46,3 +46,34 @@ async fn cuts_a_client_that_does_not_read() {
     assert_eq!(client.close_code().await, None);
     assert_eq!(server.handle().connection_count(), 0);
 }
+
+#[tokio::test]
+async fn a_member_whose_socket_is_cut_may_return_and_one_who_closes_has_left() {
+    let options = Options::default().dialect(Dialect::SockudoV2).sign_for_unknown_sockets(true);
+    let server = Server::start(options).await.unwrap();
+    let (room, handle) = (channel("presence-room"), server.handle());
+    let mut bob = enter(&server, "bob").await;
+    let mut alice = enter(&server, "alice").await;
+    assert_eq!(bob.event().await.0, "sockudo_internal:member_added");
+
+    assert!(handle.cut_connection(handle.connections()[1].connection));
+    assert_eq!(alice.close_code().await, None);
+    assert_eq!(handle.users(&room).unwrap(), ["bob", "alice"]);
+
+    let mut alice = enter(&server, "alice").await;
+    alice.socket.close(None).await.unwrap();
+    assert_eq!(bob.event().await, ("sockudo_internal:member_removed".into(), json!({ "user_id": "alice" })));
+    assert_eq!(handle.users(&room).unwrap(), ["bob"]);
+}
+
+/// Connects in version 2, and subscribes the room.
+async fn enter(server: &Server, user: &str) -> Client {
+    let mut client = Client::open(server, "/app/app-key?protocol=2").await;
+    let (_, greeting) = client.event().await;
+    let question = json!({ "socket_id": greeting["socket_id"], "channel_name": "presence-room", "user_id": user });
+    let (_, mut auth) = ask(server, "application/json", &question.to_string()).await;
+    auth["channel"] = json!("presence-room");
+    client.send(json!({ "event": "sockudo:subscribe", "data": auth }).to_string()).await;
+    assert_eq!(client.event().await.0, "sockudo_internal:subscription_succeeded");
+    client
+}

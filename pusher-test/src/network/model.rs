@@ -201,7 +201,7 @@ impl Model {
             }
             Side::Server => {
                 let Some(id) = self.ends[who.0].link else { return };
-                self.close_on_server(id);
+                self.lose_on_server(id);
             }
         }
     }
@@ -288,7 +288,11 @@ impl Model {
         let who = link.who;
         let arrival = match side {
             Side::Server => {
-                self.close_on_server(id);
+                if matches!(reason, CloseReason::Closed(_)) {
+                    self.close_on_server(id);
+                } else {
+                    self.lose_on_server(id);
+                }
                 None
             }
             Side::Client => {
@@ -333,10 +337,20 @@ impl Model {
         self.post_on(id, Side::Client, Delivery::End(id, Side::Client, reason));
     }
 
-    /// The server no longer has the connection.
+    /// The server no longer has the connection, which was closed.
     fn close_on_server(&mut self, id: ConnectionId) {
-        self.gate.forget(id);
         self.server.handle_close(id, self.now);
+        self.forget_on_server(id);
+    }
+
+    /// The server no longer has the connection, which has ended without a close frame.
+    fn lose_on_server(&mut self, id: ConnectionId) {
+        self.server.handle_loss(id, self.now);
+        self.forget_on_server(id);
+    }
+
+    fn forget_on_server(&mut self, id: ConnectionId) {
+        self.gate.forget(id);
         if let Some(link) = self.links.get_mut(&id) {
             link.close(Side::Server);
         }
@@ -361,7 +375,7 @@ impl Model {
         if let Some(link) = self.links.get_mut(&id) {
             link.held = VecDeque::new();
         }
-        self.close_on_server(id);
+        self.lose_on_server(id);
         self.reset(id, Side::Client);
     }
 

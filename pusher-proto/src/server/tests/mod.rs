@@ -1,5 +1,6 @@
 //! The server from the point of view of its clients.
 
+mod absences;
 mod api;
 mod connection;
 mod dialects;
