@@ -194,6 +194,7 @@ struct EventBody {
     socket_id: Option<String>,
     info: Option<String>,
     tags: Option<BTreeMap<String, String>>,
+    delta: Option<bool>,
 }
 
 impl EventBody {
@@ -206,6 +207,7 @@ impl EventBody {
         publication.socket_id = self.socket_id.map(SocketId::new).transpose().map_err(Failure::bad_request)?;
         let tags = self.tags.unwrap_or_default().into_iter();
         publication.tags = tags.map(|(key, value)| (key.into(), value.into())).collect();
+        publication.delta = self.delta.unwrap_or(true);
         publication.info = self.info.as_deref().map(Info::from_list).unwrap_or_default();
         Ok(publication)
     }

@@ -33,6 +33,9 @@ pub struct Publication {
     /// What filters of subscriptions judge the event by; none by default. Only clients of Sockudo's protocol version 2
     /// receive them.
     pub tags: BTreeMap<Text, Text>,
+    /// Whether the event may be sent as the difference to an earlier one, to clients of Sockudo's protocol version 2 that
+    /// want this; true by default.
+    pub delta: bool,
     /// What the answer reports about the channels.
     pub info: Info,
 }
@@ -46,6 +49,7 @@ impl Publication {
             data: data.into(),
             socket_id: None,
             tags: BTreeMap::new(),
+            delta: true,
             info: Info::default(),
         }
     }
@@ -139,7 +143,7 @@ impl Server {
     }
 
     fn check(&self, publication: &Publication) -> Result<(), ApiError> {
-        let Publication { name, channels, data, socket_id: _, tags: _, info: _ } = publication;
+        let Publication { name, channels, data, socket_id: _, tags: _, delta: _, info: _ } = publication;
         let max = self.config.max_event_len();
         if data.len() > max {
             return Err(ApiError::DataTooLarge { len: data.len(), max });

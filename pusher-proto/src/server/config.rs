@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::dialect::{Dialect, Limits, Profile};
 use super::recovery::RecoverySupport;
+use crate::Text;
 use crate::signing::App;
 
 /// A checked configuration of a [`Server`](super::Server).
@@ -82,7 +83,7 @@ impl ServerConfig {
 
     fn resolve(app: App, dialect: Dialect, changes: Changes) -> Self {
         let profile = dialect.profile();
-        let options = Options::new(&profile.limits, &changes);
+        let options = Options::new(&profile.limits, changes.clone());
         let app = app.relaxed_channel_names(!profile.names.charset || !options.strict_names);
         Self { app, dialect, changes, options }
     }
@@ -102,7 +103,7 @@ macro_rules! options {
         }
 
         impl Options {
-            fn new($limits: &Limits, changes: &Changes) -> Self {
+            fn new($limits: &Limits, changes: Changes) -> Self {
                 Self { $($name: changes.$name.unwrap_or($default),)+ }
             }
         }
@@ -196,6 +197,12 @@ options! { limits:
     /// Sets how long a member of a presence channel whose connection of version 2 was lost may be absent before the others
     /// are told that it has left; zero means at once. Default 15 s (Sockudo's `presence.v2_ungraceful_timeout_seconds`).
     presence_grace: Duration = Duration::from_secs(15);
+    /// Sets after how many differences to earlier events the next event of the same name is sent as a whole, to clients of
+    /// version 2 that want differences. Default 10 (Sockudo's `full_message_interval`).
+    delta_interval: u32 = 10;
+    /// Sets the field of the data that says what a published event is about, on all channels: each of its values then has
+    /// its own differences. Default none (Sockudo's `conflation_key`, which is set for a pattern of channels).
+    conflation_key: Option<Text> = None;
     /// Sets how many bytes of messages are kept to be replayed, of all channels together; if there are more, the oldest are
     /// dropped. Default 16 MiB.
     recovery_bytes: usize = 16 * 1_024 * 1_024;

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use super::channel::Member;
 use super::config::{Options, ServerConfig};
+use super::deltas::Deltas;
 use super::dialect::Watch;
 use super::filter::Filter;
 use super::handshake::{Protocol, Version2};
@@ -19,6 +20,8 @@ pub(super) struct Connection {
     pub(super) channels: BTreeSet<ChannelName>,
     /// The filters of these channels, in version 2.
     pub(super) filters: BTreeMap<ChannelName, Filter>,
+    /// What can be sent as a difference, in version 2.
+    pub(super) deltas: Deltas,
     /// Who is signed in.
     pub(super) user: Option<User>,
     /// Whether the client has sent a WebSocket ping or pong.
@@ -82,6 +85,7 @@ impl Connection {
             version_2,
             channels: BTreeSet::new(),
             filters: BTreeMap::new(),
+            deltas: Deltas::default(),
             user: None,
             sends_control_frames: false,
             check_at: patience(config, version_2).map(|patience| now + patience),

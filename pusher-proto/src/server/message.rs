@@ -26,6 +26,10 @@ pub(super) enum Message<'a> {
     Resume(Option<&'a str>),
     /// Other information about a member of a presence channel, with its data as JSON.
     PresenceUpdate(Option<&'a str>),
+    /// A wish for events as differences to earlier ones.
+    EnableDeltas,
+    /// A channel whose differences do not fit.
+    DeltaError(String),
 }
 
 #[derive(Debug, Deserialize)]
@@ -40,6 +44,8 @@ pub(super) struct Subscribe {
     pub(super) tags_filter: Option<Box<RawValue>>,
     #[serde(default, deserialize_with = "present")]
     pub(super) rewind: Option<Box<RawValue>>,
+    #[serde(default, deserialize_with = "present")]
+    pub(super) delta: Option<Box<RawValue>>,
     /// Whether all of this was JSON inside a string.
     #[serde(skip)]
     pub(super) in_string: bool,
@@ -93,6 +99,10 @@ pub(super) fn read(text: &str, has_version_2: bool) -> Result<Message<'_>, Refus
         "pusher:signin" => payload(data, "pusher:signin").map(Message::SignIn),
         "pusher:resume" if has_version_2 => Ok(Message::Resume(data)),
         "pusher:presence_update" if has_version_2 => Ok(Message::PresenceUpdate(data)),
+        "pusher:enable_delta_compression" if has_version_2 => Ok(Message::EnableDeltas),
+        DELTA_ERROR if has_version_2 => {
+            payload::<Unsubscribe>(data, DELTA_ERROR).map(|request| Message::DeltaError(request.channel))
+        }
         name if name.starts_with(CLIENT_PREFIX) => {
             let channel = channel.ok_or(Refusal::InvalidData("A client event"))?;
             Ok(Message::ClientEvent(ClientEvent { event, channel, data: data.unwrap_or("null") }))
@@ -119,6 +129,9 @@ const V2_PREFIX: &str = "sockudo:";
 
 /// The event that requests a subscription.
 pub(super) const SUBSCRIBE: &str = "pusher:subscribe";
+
+/// The event that reports a difference which does not fit.
+const DELTA_ERROR: &str = "pusher:delta_sync_error";
 
 /// How much of a client's text an error repeats, in bytes.
 pub(super) const MAX_ECHO_LEN: usize = 200;

@@ -18,6 +18,7 @@ mod cache;
 mod channel;
 mod config;
 mod connection;
+mod deltas;
 mod dialect;
 mod faults;
 mod filter;
@@ -554,6 +555,8 @@ impl Server {
             Message::ClientEvent(event) => self.forward(connection, &event)?,
             Message::Resume(data) => self.resume(connection, data),
             Message::PresenceUpdate(data) => self.update_presence(connection, data),
+            Message::EnableDeltas => self.enable_deltas(connection),
+            Message::DeltaError(channel) => self.handle_delta_error(connection, &channel),
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use super::admission;
 use super::cache;
 use super::channel::{Channel, Count, Member};
 use super::connection::Sign;
+use super::deltas::{self, Series};
 use super::dialect::{Again, Caching, Signins};
 use super::filter::Filter;
 use super::message::{ClientEvent, SUBSCRIBE, Subscribe, Unsubscribe};
@@ -54,7 +55,7 @@ impl Server {
         admission::check_auth(config, &connection.socket_id, &name, request)?;
         let member = member?;
         let is_version_2 = connection.version_2.is_some();
-        let Terms { filter, rewind } = match terms::read(config, is_version_2, &name, request) {
+        let Terms { filter, rewind, deltas } = match terms::read(config, is_version_2, &name, request) {
             Ok(terms) => terms,
             Err((code, message)) => {
                 self.send_refusal(id, code, &message);
@@ -67,6 +68,9 @@ impl Server {
                 return Err(Refusal::MemberWithoutInfo(name));
             }
             connection.set_filter(&name, filter);
+            if let Some(wants) = deltas {
+                connection.deltas.set(&name, wants);
+            }
             // In version 2, a member that is there already gets no answer.
             if !is_version_2 || name.kind() != ChannelKind::Presence {
                 self.confirm(id, &name);
@@ -81,6 +85,9 @@ impl Server {
         }
         connection.channels.insert(name.clone());
         connection.set_filter(&name, filter);
+        if let Some(wants) = deltas {
+            connection.deltas.set(&name, wants);
+        }
         self.join(id, &name, member, rewind)
     }
 
@@ -153,6 +160,7 @@ impl Server {
             return Err(Refusal::NotSubscribed(name));
         }
         connection.set_filter(&name, None);
+        connection.deltas.forget(&name);
         self.leave(id, &name);
         Ok(())
     }
@@ -226,7 +234,8 @@ impl Server {
             let message_id = stamp.as_ref().map(|stamp| stamp.message_id.clone());
             self.cache.put(name, cache::Event { frame: event.frame.clone(), message_id }, self.now);
         }
-        let broadcast = Broadcast::published(event, stamp).except(except);
+        let series = self.series(publication, name);
+        let broadcast = Broadcast { series, ..Broadcast::published(event, stamp).except(except) };
         let Some(connections) = self.connections_of_user(name) else { return self.broadcast(name, &broadcast) };
         let is_version_2 =
             |id: &ConnectionId| self.connections.get(id).is_some_and(|connection| connection.version_2.is_some());
@@ -236,6 +245,17 @@ impl Server {
         }
         // In version 2, signing in is not enough.
         self.broadcast(name, &broadcast.only_version_2());
+    }
+
+    /// The events to which this one can be sent as a difference.
+    fn series(&self, publication: &Publication, channel: &ChannelName) -> Option<Series> {
+        let has_deltas = self.config.profile().has_version_2 && publication.delta;
+        if !has_deltas || channel.kind() == ChannelKind::PrivateEncrypted {
+            return None;
+        }
+        let field = self.config.options().conflation_key.as_deref();
+        let conflation_key = field.and_then(|field| deltas::conflation_key(&publication.data, field));
+        Some(Series { channel: channel.clone(), event: publication.name.clone(), conflation_key })
     }
 
     /// Whether the channel repeats its last event to new subscribers.
@@ -254,18 +274,25 @@ impl Server {
 
     pub(super) fn broadcast(&mut self, name: &ChannelName, broadcast: &Broadcast) {
         let Some(channel) = self.channels.get(name) else { return };
-        let watch = self.config.profile().watch;
+        let (watch, interval) = (self.config.profile().watch, self.config.options().delta_interval);
         let mut in_version_2 = None;
         for subscriber in channel.subscribers().filter(|subscriber| Some(*subscriber) != broadcast.except) {
             let Some(connection) = self.connections.get_mut(&subscriber) else { continue };
             let frame = match connection.version_2 {
                 Some(_) if connection.filters.get(name).is_some_and(|filter| !broadcast.passes(filter)) => continue,
-                Some(_) => in_version_2.get_or_insert_with(|| broadcast.event.in_version_2(broadcast.stamp.as_ref())),
+                Some(_) => {
+                    let event = &broadcast.event;
+                    let full = in_version_2.get_or_insert_with(|| event.in_version_2(broadcast.stamp.as_ref()));
+                    match &broadcast.series {
+                        Some(series) => connection.deltas.encode(series, full, interval, self.now),
+                        None => full.clone(),
+                    }
+                }
                 None if broadcast.only_version_2 => continue,
-                None => &broadcast.event.frame,
+                None => broadcast.event.frame.clone(),
             };
             connection.notice(Sign::Sent, watch, self.now);
-            self.outbox.send(subscriber, frame.clone());
+            self.outbox.send(subscriber, frame);
         }
     }
 
@@ -298,6 +325,8 @@ pub(super) struct Broadcast {
     event: Published,
     /// What version 2 adds.
     stamp: Option<Stamp>,
+    /// In version 2, whether it can be a difference.
+    series: Option<Series>,
     kind: Kind,
     except: Option<ConnectionId>,
     only_version_2: bool,
@@ -318,7 +347,7 @@ impl Broadcast {
     /// One of the server's own events, which has no name to be filtered by.
     fn new(frame: Text, kind: Kind) -> Self {
         let event = Published { name: Text::default(), frame, tags: Tags::new() };
-        Self { event, stamp: None, kind, except: None, only_version_2: false }
+        Self { event, stamp: None, series: None, kind, except: None, only_version_2: false }
     }
 
     pub(super) fn about_members(frame: Text) -> Self {
@@ -326,7 +355,7 @@ impl Broadcast {
     }
 
     fn published(event: Published, stamp: Option<Stamp>) -> Self {
-        Self { event, stamp, kind: Kind::Published, except: None, only_version_2: false }
+        Self { event, stamp, series: None, kind: Kind::Published, except: None, only_version_2: false }
     }
 
     fn except(self, except: Option<ConnectionId>) -> Self {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::config::ServerConfig;
+use super::deltas;
 use super::filter::Filter;
 use super::message::Subscribe;
 use super::recovery::{RecoverySupport, Rewind};
@@ -18,6 +19,8 @@ use crate::ChannelName;
 pub(super) struct Terms {
     pub(super) filter: Option<Filter>,
     pub(super) rewind: Option<Rewind>,
+    /// Whether events are to be sent as differences, if the subscription says anything about that.
+    pub(super) deltas: Option<bool>,
 }
 
 /// Reads the options; an error is a code and a message for the client, whose subscription stays as it is. Version 1 has
@@ -43,7 +46,9 @@ pub(super) fn read(
     }
     let filter = request.filter.as_ref().or(request.tags_filter.as_ref()).filter(|_| is_version_2);
     let filter = filter.map(|raw| Filter::read(raw.get()).map_err(invalid)).transpose()?;
-    Ok(Terms { filter, rewind })
+    let has_deltas = is_version_2 && options.recovery != RecoverySupport::Missing;
+    let deltas = request.delta.as_deref().filter(|_| has_deltas).and_then(deltas::wants);
+    Ok(Terms { filter, rewind, deltas })
 }
 
 /// A count of messages, or an object with a count or a time.

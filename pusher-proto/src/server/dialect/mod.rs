@@ -41,6 +41,10 @@ pub enum Dialect {
     /// Sockudo, in version 1 of its protocol.
     Sockudo,
     /// Sockudo, in version 2 of its protocol with clients that ask for it, and in version 1 with others.
+    ///
+    /// Of version 2, it has recovery from a buffer, rewinds, filters by tags and event names (those with expressions are
+    /// refused), deltas in the format of Fossil, and members who may return. It has no history, mutable messages,
+    /// annotations, wildcards, tokens and binary formats.
     SockudoV2,
 }
 

@@ -3,6 +3,8 @@
 mod absences;
 mod api;
 mod connection;
+#[cfg(feature = "delta")]
+mod deltas;
 mod dialects;
 mod filters;
 mod presence;

@@ -28,7 +28,7 @@ pub(super) fn frames(world: &mut World) -> Vec<String> {
 }
 
 /// Replaces every UUID by `<id>`.
-fn without_ids(frame: &str) -> String {
+pub(super) fn without_ids(frame: &str) -> String {
     let parts: Vec<&str> = frame.split('"').collect();
     let is_uuid = |part: &str| part.trim_end_matches('\\').len() == 36 && part.matches('-').count() == 4;
     let parts = parts.iter().map(|part| {
