@@ -5,6 +5,7 @@
 
 mod polls;
 mod recorded;
+mod recorded_v2;
 mod scenarios;
 mod stage;
 
@@ -15,6 +16,7 @@ use pusher_proto::server::Dialect;
 
 fn main() -> ExitCode {
     let mut trials = recorded::trials();
+    trials.extend(recorded_v2::trials());
     trials.push(polls::trial());
     for (name, scenario) in scenarios::all() {
         for dialect in Dialect::ALL {
@@ -23,6 +25,12 @@ fn main() -> ExitCode {
                 Ok(())
             }));
         }
+    }
+    for (name, scenario) in scenarios::of_version_2() {
+        trials.push(Trial::test(format!("{name}: {}", Dialect::SockudoV2), || {
+            scenario(Dialect::SockudoV2);
+            Ok(())
+        }));
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

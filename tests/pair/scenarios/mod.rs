@@ -11,6 +11,7 @@ mod liveness;
 mod presence;
 mod refusals;
 mod users;
+mod version_2;
 
 use pusher_proto::server::Dialect;
 
@@ -31,4 +32,9 @@ pub(crate) fn all() -> Vec<(&'static str, Scenario)> {
         busy::SCENARIOS,
     ];
     parts.concat()
+}
+
+/// The scenarios of version 2 of Sockudo's protocol.
+pub(crate) fn of_version_2() -> &'static [(&'static str, Scenario)] {
+    version_2::SCENARIOS
 }
