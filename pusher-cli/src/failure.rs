@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use pusher_tokio::{
-    AuthError, ChannelName, CloseReason, ConnectionError, FailReason, InvalidConfig, InvalidName, ServerError,
-    SigninError, SubscriptionError, with_causes,
+    AuthError, ChannelName, CloseReason, ConnectionError, FailReason, InvalidConfig, InvalidName, InvalidSubscribe,
+    ServerError, SigninError, SubscriptionError, with_causes,
 };
 use terminal_size::{Width, terminal_size_of};
 
@@ -153,6 +153,12 @@ impl From<InvalidConfig> for Failure {
 
 impl From<InvalidName> for Failure {
     fn from(error: InvalidName) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+impl From<InvalidSubscribe> for Failure {
+    fn from(error: InvalidSubscribe) -> Self {
         Self::usage(error.to_string())
     }
 }

@@ -3,12 +3,14 @@
 mod args;
 pub(crate) mod describe;
 mod exec;
+mod terms;
 
 use std::pin::pin;
 use std::time::Duration;
 
 use pusher_tokio::{
-    ChannelName, Client, ConnectionError, ConnectionState, Diagnostic, Event, Recovery, Subscription, with_causes,
+    ChannelName, Client, ConnectionError, ConnectionState, Diagnostic, Event, Recovery, Subscribe, Subscription,
+    with_causes,
 };
 use tokio::time::{Instant, sleep_until};
 
@@ -23,8 +25,9 @@ use crate::{authorizer, connect, tapped};
 pub(crate) async fn run(args: ListenArgs) -> Result<(), Failure> {
     let interrupted = interrupted()?;
     let target = args.place.target()?;
+    let options = terms::options(&args)?;
     let client = client(&args, &target)?;
-    let mut listener = Listener::new(target.ws_url(), client.clone(), args);
+    let mut listener = Listener::new(target.ws_url(), client.clone(), args, options);
     let result = listener.listen(interrupted).await;
     client.shutdown(GOODBYE).await;
     let ran = listener.commands.finish().await;
@@ -36,7 +39,7 @@ fn client(args: &ListenArgs, target: &Target) -> Result<Client, Failure> {
     // When to give up is decided here, by what happened before.
     let config = connect::config(&args.credentials.key, target.endpoint())
         .max_attempts(None)
-        .recovery(args.recover.then(Recovery::default))
+        .recovery(terms::needs_version_2(args).then(Recovery::default))
         .build()?;
     let app = args.credentials.app_with_secret("")?;
     let authorizer = authorizer::new(app, &args.auth, &args.channels, args.signin)?;
@@ -48,6 +51,7 @@ struct Listener {
     url: String,
     client: Client,
     args: ListenArgs,
+    options: Subscribe,
     counted: u64,
     /// Whether the client has been connected: then it is worth waiting for the server, however long it is away.
     was_connected: bool,
@@ -57,15 +61,16 @@ struct Listener {
 }
 
 impl Listener {
-    fn new(url: String, client: Client, args: ListenArgs) -> Self {
+    fn new(url: String, client: Client, args: ListenArgs, options: Subscribe) -> Self {
         let commands = Commands::new(args.exec.clone(), args.exec_jobs);
-        Self { url, client, args, counted: 0, was_connected: false, silent_refusals: 0, commands }
+        Self { url, client, args, options, counted: 0, was_connected: false, silent_refusals: 0, commands }
     }
 
     async fn listen(&mut self, interrupted: impl Future<Output = ()>) -> Result<(), Failure> {
         let mut interrupted = pin!(interrupted);
         let mut events = self.client.events();
-        let channels = self.args.channels.iter().map(|channel| self.client.subscribe(channel));
+        let subscribe = |channel| self.client.subscribe_with(channel, self.options.clone());
+        let channels = self.args.channels.iter().map(subscribe);
         let _subscriptions: Vec<Subscription> = channels.collect::<Result<_, _>>()?;
         if self.args.signin {
             self.client.signin();
@@ -124,6 +129,10 @@ impl Listener {
             Event::StateChanged { current: ConnectionState::Connected { .. }, .. } => {
                 self.was_connected = true;
                 self.silent_refusals = 0;
+            }
+            // Without its filter, a subscription brings what the user does not want.
+            Event::Diagnostic(Diagnostic::RecoveryUnsupported) if terms::has_terms(&self.args) => {
+                return Err(Failure::failed(WITHOUT_TERMS));
             }
             _ => {}
         }
@@ -207,6 +216,10 @@ fn is_going_on(error: &ConnectionError) -> bool {
 pub(crate) fn is_about_connection(event: &Event) -> bool {
     matches!(event, Event::StateChanged { .. } | Event::ConnectionError(_) | Event::Unavailable | Event::Diagnostic(_))
 }
+
+/// Why the program ends on a server without version 2.
+const WITHOUT_TERMS: &str =
+    "--rewind and --filter need Sockudo: the server speaks protocol version 1, which has neither";
 
 /// How long the end may take.
 const GOODBYE: Duration = Duration::from_secs(2);

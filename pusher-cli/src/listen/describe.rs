@@ -81,6 +81,10 @@ pub(crate) fn human_at(time: &str, event: &Event) -> String {
                 false => warning(time, Some(channel), &format!("{what}, but those of other nodes may be missing here")),
             }
         }
+        Event::RewindComplete { replayed, is_complete, .. } => {
+            let all = if *is_complete { ", all that the server has" } else { "" };
+            format!("{DIM}{time}  {channel}  rewound: {replayed} earlier messages{all}{DIM:#}")
+        }
         Event::DecryptionError { event, error, .. } => {
             warning(time, Some(channel), &format!("cannot decrypt {event}: {}", with_causes(error)))
         }

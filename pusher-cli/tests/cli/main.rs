@@ -27,5 +27,7 @@ mod signature;
 #[expect(clippy::unwrap_used, reason = "only tests call it")]
 mod support;
 #[expect(clippy::unwrap_used, reason = "only tests call it")]
+mod terms;
+#[expect(clippy::unwrap_used, reason = "only tests call it")]
 mod tls;
 mod trigger;
