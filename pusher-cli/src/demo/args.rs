@@ -35,7 +35,8 @@ pub(crate) struct DemoArgs {
 }
 
 const NOTES: &str = notes!(
-    "Without --url, the tour runs on a development server that the program starts. With --url, the tour takes \
+    "Without --url, the tour runs on a development server that the program starts, and the steps about missed messages on \
+     another one that speaks version 2 of Sockudo's protocol. With --url, the tour takes \
      the same steps on that server, with the credentials of an application there, and reports features that the server \
      lacks as unsupported. The channels of the tour have unique names. PUSHER_URL is ignored.\n\n"
 );

@@ -10,6 +10,7 @@ mod steps_channels;
 mod steps_connection;
 mod steps_encryption;
 mod steps_presence;
+mod steps_recovery;
 mod steps_refusals;
 mod steps_user;
 mod tour;
@@ -58,7 +59,7 @@ async fn walk(tour: &mut Tour, report: &mut Report, steps: &[&Step]) -> Result<(
 const INTERRUPTED: &str = "interrupted before the tour was over";
 
 /// In the order of the tour.
-const GROUPS: [&[Step]; 9] = [
+const GROUPS: [&[Step]; 10] = [
     steps_connection::ARRIVAL,
     steps_channels::STEPS,
     steps_presence::STEPS,
@@ -67,5 +68,6 @@ const GROUPS: [&[Step]; 9] = [
     steps_user::STEPS,
     steps_refusals::STEPS,
     steps_connection::LOSS,
+    steps_recovery::STEPS,
     steps_connection::GOODBYE,
 ];

@@ -12,6 +12,7 @@ use pusher_tokio::{
 use super::args::DemoArgs;
 use super::auth::{MasterKeyCell, TourAuth};
 use super::proxy::Proxy;
+use super::steps_recovery::RecoveryStage;
 use super::wait::{LIMIT, Miss};
 use crate::connect;
 use crate::failure::Failure;
@@ -33,6 +34,8 @@ pub(super) struct Tour {
     pub(super) alice: Guest,
     pub(super) bob: Guest,
     pub(super) carol: Guest,
+    /// What the steps about recovery have started.
+    pub(super) recovery: Option<RecoveryStage>,
 }
 
 /// One client.
@@ -57,6 +60,8 @@ pub(super) struct Names {
     pub(super) forbidden: ChannelName,
     /// Its signature is wrong.
     pub(super) forged: ChannelName,
+    /// Its messages are numbered.
+    pub(super) numbered: ChannelName,
 }
 
 impl Tour {
@@ -76,7 +81,7 @@ impl Tour {
         let bob = guest("bob", "Bob", target.endpoint())?;
         let carol = guest("carol", "Carol", target.endpoint())?;
         let api = HttpApi::new(app, target.clone())?;
-        Ok(Self { target, server, is_lenient, api, master_key, proxy, names, alice, bob, carol })
+        Ok(Self { target, server, is_lenient, api, master_key, proxy, names, alice, bob, carol, recovery: None })
     }
 
     /// Publishes an event on one channel.
@@ -110,6 +115,9 @@ impl Tour {
     pub(super) async fn end(self) {
         for guest in [&self.alice, &self.bob, &self.carol] {
             guest.client.shutdown(GOODBYE).await;
+        }
+        if let Some(stage) = self.recovery {
+            stage.end().await;
         }
         if let Some(server) = self.server {
             server.shutdown().await;
@@ -168,6 +176,7 @@ impl Names {
             encrypted: name("private-encrypted-")?,
             forbidden: name("private-forbidden-")?,
             forged: name("private-forged-")?,
+            numbered: name("numbered-")?,
         })
     }
 }

@@ -16,10 +16,29 @@ async fn shows_every_step_on_a_server_of_its_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shows_every_step_on_a_foreign_server() {
-    let server = server().await;
+    let server = Server::start(Options::default().dialect(Dialect::SockudoV2)).await.unwrap();
     let run = demo(&server.ws_url(), ["1", "app-key", "app-secret"], &["--json"]).await;
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
-    expect_all_ok(&run);
+    let missing = unsupported(&run);
+    assert_eq!(
+        missing,
+        ["subscription count", "stream reset"],
+        "Sockudo has no count, and nobody resets a foreign server"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proves_that_nothing_was_missed_and_shows_what_a_reset_means() {
+    let run = pusher(&["demo", "--json"]).await;
+    let detail = |name: &str| {
+        let step = run.json().into_iter().find(|step| step["name"] == name);
+        step.and_then(|step| step["detail"].as_str().map(str::to_owned)).unwrap_or_default()
+    };
+    assert_eq!(detail("numbered messages"), "protocol version 2: the first message has number 1");
+    assert_eq!(detail("missed messages"), "socket lost; 3 messages are published meanwhile");
+    let proof = "proven; 3 messages replayed from the server's memory, each once and in order";
+    assert_eq!(detail("nothing was missed"), proof);
+    assert_eq!(detail("stream reset"), "reported as a gap: the server has started to count again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,9 +64,7 @@ async fn says_what_a_server_does_not_support() {
     let server = Server::start(config.build().unwrap()).await.unwrap();
     let run = demo(&server.ws_url(), ["1", "k", "s"], &["--json"]).await;
     assert_eq!(run.code, Some(0), "{run:?}");
-    let unsupported: Vec<_> = run.json().into_iter().filter(|step| step["status"] == "unsupported").collect();
-    let names: Vec<_> = unsupported.iter().map(|step| step["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["client event", "subscription count"], "{run:?}");
+    assert_eq!(unsupported(&run), [&["client event", "subscription count"], RECOVERY].concat(), "{run:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,6 +119,15 @@ async fn demo(url: &str, [id, key, secret]: [&str; 3], more: &[&str]) -> Run {
     let args = ["demo", "--url", url, "--app-id", id, "--key", key, "--secret", secret];
     pusher(&[&args, more].concat()).await
 }
+
+/// The names of the steps that the server does not support.
+fn unsupported(run: &Run) -> Vec<String> {
+    let steps = run.json().into_iter().filter(|step| step["status"] == "unsupported");
+    steps.filter_map(|step| step["name"].as_str().map(str::to_owned)).collect()
+}
+
+/// The steps that only version 2 of Sockudo's protocol supports.
+const RECOVERY: &[&str] = &["numbered messages", "missed messages", "nothing was missed", "stream reset"];
 
 fn expect_all_ok(run: &Run) {
     let steps = run.json();
