@@ -18,6 +18,10 @@ use crate::{ChannelKind, ChannelName, Instant, SocketId, Text};
 /// let channel = ChannelName::new("chat")?;
 /// let publication = Publication::new("message", [channel], r#"{"text":"hi"}"#);
 /// assert_eq!(publication.socket_id, None);
+///
+/// // Only subscribers whose filters want it receive this one.
+/// let tagged = Publication { tags: [("lang".into(), "en".into())].into(), ..publication };
+/// assert_eq!(tagged.tags["lang"], "en");
 /// # Ok::<(), pusher_proto::InvalidName>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -131,6 +131,10 @@ macro_rules! options {
 /// let app = App::new("1", "key", "secret")?;
 /// let builder = ServerConfig::builder(app).dialect(Dialect::Reverb).activity_timeout(Duration::from_secs(5));
 /// assert_eq!(builder.build()?.dialect(), Dialect::Reverb);
+///
+/// // Version 2 of Sockudo's protocol: members may be away for 3 s, and prices of different assets have their own deltas.
+/// let builder = ServerConfig::builder(App::new("1", "key", "secret")?).dialect(Dialect::SockudoV2);
+/// builder.presence_grace(Duration::from_secs(3)).conflation_key(Some("asset".into())).build()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ mod connection;
 mod deltas;
 mod dialects;
 mod filters;
+mod hostile;
 mod presence;
 mod rewinds;
 mod subscription;
