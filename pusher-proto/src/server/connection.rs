@@ -137,12 +137,15 @@ impl Connection {
         self.user.is_some() || self.channels.iter().any(|channel| channel.kind().needs_auth())
     }
 
-    /// Replaces the filter of a channel.
-    pub(super) fn set_filter(&mut self, channel: &ChannelName, filter: Option<Filter>) {
+    /// Adopts what a subscription says about the events of its channel, also if that is subscribed already.
+    pub(super) fn adopt(&mut self, channel: &ChannelName, filter: Option<Filter>, deltas: Option<bool>) {
         match filter {
             Some(filter) => self.filters.insert(channel.clone(), filter),
             None => self.filters.remove(channel),
         };
+        if let Some(wants) = deltas {
+            self.deltas.set(channel, wants);
+        }
     }
 
     /// Whether one more client event is allowed now.

@@ -14,6 +14,7 @@
 
 mod admission;
 mod api;
+mod broadcast;
 mod cache;
 mod channel;
 mod config;

@@ -7,7 +7,7 @@ use alloc::string::String;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::subscriptions::Broadcast;
+use super::broadcast::Broadcast;
 use super::timers::Timer;
 use super::{ConnectionId, Server};
 use crate::{ChannelKind, ChannelName, Instant, Text};

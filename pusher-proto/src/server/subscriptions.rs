@@ -5,20 +5,19 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::admission;
+use super::broadcast::{Broadcast, Kind};
 use super::cache;
 use super::channel::{Channel, Count, Member};
-use super::connection::Sign;
 use super::deltas::{self, Series};
 use super::dialect::{Again, Caching, Signins};
-use super::filter::Filter;
 use super::message::{ClientEvent, SUBSCRIBE, Subscribe, Unsubscribe};
-use super::recovery::{Published, Rewind, Stamp, Tags, stamped};
+use super::recovery::{Published, Rewind, Tags, stamped};
 use super::refusal::Refusal;
 use super::terms::{self, Terms};
 use super::timers::Timer;
 use super::{ConnectionId, Publication, Server};
 use crate::wire::read::SERVER_TO_USER;
-use crate::{ChannelKind, ChannelName, ClientEventName, Text};
+use crate::{ChannelKind, ChannelName, ClientEventName};
 
 impl Server {
     pub(super) fn subscribe(&mut self, id: ConnectionId, request: &Subscribe) -> Result<(), Refusal> {
@@ -67,10 +66,7 @@ impl Server {
             if !profile.members.lists_without_info && channel.is_some_and(Channel::has_member_without_info) {
                 return Err(Refusal::MemberWithoutInfo(name));
             }
-            connection.set_filter(&name, filter);
-            if let Some(wants) = deltas {
-                connection.deltas.set(&name, wants);
-            }
+            connection.adopt(&name, filter, deltas);
             // In version 2, a member that is there already gets no answer.
             if !is_version_2 || name.kind() != ChannelKind::Presence {
                 self.confirm(id, &name);
@@ -84,10 +80,7 @@ impl Server {
             return Err(Refusal::ChannelFull { channel: name, max });
         }
         connection.channels.insert(name.clone());
-        connection.set_filter(&name, filter);
-        if let Some(wants) = deltas {
-            connection.deltas.set(&name, wants);
-        }
+        connection.adopt(&name, filter, deltas);
         self.join(id, &name, member, rewind)
     }
 
@@ -159,7 +152,7 @@ impl Server {
         if !connection.channels.remove(&name) {
             return Err(Refusal::NotSubscribed(name));
         }
-        connection.set_filter(&name, None);
+        connection.filters.remove(&name);
         connection.deltas.forget(&name);
         self.leave(id, &name);
         Ok(())
@@ -235,7 +228,7 @@ impl Server {
             self.cache.put(name, cache::Event { frame: event.frame.clone(), message_id }, self.now);
         }
         let series = self.series(publication, name);
-        let broadcast = Broadcast { series, ..Broadcast::published(event, stamp).except(except) };
+        let broadcast = Broadcast::published(event, stamp).in_series(series).except(except);
         let Some(connections) = self.connections_of_user(name) else { return self.broadcast(name, &broadcast) };
         let is_version_2 =
             |id: &ConnectionId| self.connections.get(id).is_some_and(|connection| connection.version_2.is_some());
@@ -272,30 +265,6 @@ impl Server {
         self.config.profile().cache != Caching::WhileOccupied || self.channels.contains_key(name)
     }
 
-    pub(super) fn broadcast(&mut self, name: &ChannelName, broadcast: &Broadcast) {
-        let Some(channel) = self.channels.get(name) else { return };
-        let (watch, interval) = (self.config.profile().watch, self.config.options().delta_interval);
-        let mut in_version_2 = None;
-        for subscriber in channel.subscribers().filter(|subscriber| Some(*subscriber) != broadcast.except) {
-            let Some(connection) = self.connections.get_mut(&subscriber) else { continue };
-            let frame = match connection.version_2 {
-                Some(_) if connection.filters.get(name).is_some_and(|filter| !broadcast.passes(filter)) => continue,
-                Some(_) => {
-                    let event = &broadcast.event;
-                    let full = in_version_2.get_or_insert_with(|| event.in_version_2(broadcast.stamp.as_ref()));
-                    match &broadcast.series {
-                        Some(series) => connection.deltas.encode(series, full, interval, self.now),
-                        None => full.clone(),
-                    }
-                }
-                None if broadcast.only_version_2 => continue,
-                None => broadcast.event.frame.clone(),
-            };
-            connection.notice(Sign::Sent, watch, self.now);
-            self.outbox.send(subscriber, frame);
-        }
-    }
-
     fn count_changed(&mut self, name: &ChannelName) {
         let counts = self.counts() && name.kind() != ChannelKind::Presence && !name.starts_with('#');
         let Some(channel) = self.channels.get_mut(name).filter(|_| counts) else { return };
@@ -317,61 +286,6 @@ impl Server {
         let count = self.channels.get(name).map_or(0, |channel| channel.subscribers().len());
         let frame = self.config.profile().subscription_count(name, count);
         self.broadcast(name, &Broadcast::new(frame, Kind::Other));
-    }
-}
-
-/// An event for the subscribers of a channel.
-pub(super) struct Broadcast {
-    event: Published,
-    /// What version 2 adds.
-    stamp: Option<Stamp>,
-    /// In version 2, whether it can be a difference.
-    series: Option<Series>,
-    kind: Kind,
-    except: Option<ConnectionId>,
-    only_version_2: bool,
-}
-
-/// What an event is about, and so what a filter does to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// The filter judges it.
-    Published,
-    /// Any filter hides it, whatever it says (Sockudo 5.2.0).
-    Members,
-    /// No filter hides it.
-    Other,
-}
-
-impl Broadcast {
-    /// One of the server's own events, which has no name to be filtered by.
-    fn new(frame: Text, kind: Kind) -> Self {
-        let event = Published { name: Text::default(), frame, tags: Tags::new() };
-        Self { event, stamp: None, series: None, kind, except: None, only_version_2: false }
-    }
-
-    pub(super) fn about_members(frame: Text) -> Self {
-        Self::new(frame, Kind::Members)
-    }
-
-    fn published(event: Published, stamp: Option<Stamp>) -> Self {
-        Self { event, stamp, series: None, kind: Kind::Published, except: None, only_version_2: false }
-    }
-
-    fn except(self, except: Option<ConnectionId>) -> Self {
-        Self { except, ..self }
-    }
-
-    pub(super) fn only_version_2(self) -> Self {
-        Self { only_version_2: true, ..self }
-    }
-
-    fn passes(&self, filter: &Filter) -> bool {
-        match self.kind {
-            Kind::Published => filter.passes(&self.event),
-            Kind::Members => false,
-            Kind::Other => true,
-        }
     }
 }
 
