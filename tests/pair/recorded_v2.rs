@@ -67,7 +67,7 @@ struct Replay {
     has_publications: bool,
     /// The ids of the messages that were taken so.
     published: BTreeSet<String>,
-    /// The ids of those to which there are differences.
+    /// The ids of the messages that deltas refer to.
     bases: BTreeSet<String>,
 }
 
@@ -225,7 +225,7 @@ impl Replay {
 }
 
 impl Client {
-    /// The event that was published, if the frame is one, and whether it is the difference to another.
+    /// The published event, if the frame has one, and whether it was sent as a delta.
     fn event(&mut self, text: &str) -> Option<(Value, bool)> {
         let frame: Value = serde_json::from_str(text).expect("a server sends JSON");
         let (channel, event) = (frame["channel"].as_str()?, frame["event"].as_str()?);
@@ -285,7 +285,7 @@ fn shape(frame: &Value) -> Value {
         frame["data"]["message"] = json!(start);
     }
     if frame["event"] == "sockudo:delta" {
-        // There are many deltas to the same event.
+        // Many deltas describe the same event.
         frame["data"]["delta"] = json!("…");
     }
     if let Some(fields) = frame.as_object_mut() {

@@ -42,11 +42,11 @@ pub(crate) struct ListenArgs {
     /// its reason
     #[arg(long)]
     pub(super) recover: bool,
-    /// Print the last events of each channel first, this many at most, as Sockudo can with its history; includes --recover
+    /// First print up to N earlier events of each channel; needs Sockudo with history, and implies --recover
     #[arg(long, value_name = "N", requires = "channels", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) rewind: Option<u32>,
-    /// Have the server send only events whose tags match, as Sockudo can: KEY=VALUE, KEY!=VALUE, or a filter as JSON. All have
-    /// to match if repeated; includes --recover
+    /// Receive only events whose tags match KEY=VALUE, KEY!=VALUE or a filter as JSON; may be repeated, and then all must
+    /// match. Needs Sockudo with tag filtering, and implies --recover
     #[arg(long = "filter", value_name = "EXPR", requires = "channels", value_parser = filter)]
     pub(super) filters: Vec<Filter>,
     /// Keep trying to reach the server; by default, the program ends after three failed attempts before the first connection
@@ -73,9 +73,9 @@ const NOTES: &str = notes!(
      with --json, to standard output as well.\n\n"
     "A lost connection is reestablished, however long the server is unavailable; a notice shows where events may be missing. \
      With --recover, a server that numbers its messages (Sockudo, with connection recovery turned on) replays them, so that \
-     none is missing and none is printed twice; a notice that names the reason appears only if it cannot. --rewind and --filter need such a server and end the program on \
-     another, but a Sockudo whose tag filtering is off ignores filters; those as JSON can also name events and have an \
-     expression. Private and presence channels need --secret or --auth-url. The program ends when a channel is refused, and on \
+     none is missing and none is printed twice; a notice that names the reason appears only if it cannot. --rewind and --filter need Sockudo, and \
+     the program ends on any other server; a Sockudo whose tag filtering is turned off ignores the filter. A filter as JSON can \
+     also contain event names and an expression. Private and presence channels need --secret or --auth-url. The program ends when a channel is refused, and on \
      Ctrl-C or SIGTERM. Connections to other machines use the proxies in HTTPS_PROXY, HTTP_PROXY and ALL_PROXY.\n\n"
     "--exec runs the command directly, without a shell. The command reads the event from standard input, as --json prints \
      it, and from PUSHER_EVENT_NAME, PUSHER_EVENT_CHANNEL, PUSHER_EVENT_DATA and PUSHER_EVENT_USER_ID. If a command \

@@ -23,7 +23,7 @@ async fn shows_every_step_on_a_foreign_server() {
     assert_eq!(
         missing,
         ["subscription count", "stream reset"],
-        "Sockudo has no count, and nobody resets a foreign server"
+        "Sockudo sends no count, and a foreign server cannot be reset"
     );
 }
 

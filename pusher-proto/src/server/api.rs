@@ -37,8 +37,8 @@ pub struct Publication {
     /// What filters of subscriptions judge the event by; none by default. Only clients of Sockudo's protocol version 2
     /// receive them.
     pub tags: BTreeMap<Text, Text>,
-    /// Whether the event may be sent as the difference to an earlier one, to clients of Sockudo's protocol version 2 that
-    /// want this; true by default.
+    /// Whether the event may be sent as a delta to an earlier one, to clients of Sockudo's protocol version 2 that ask for
+    /// deltas; true by default.
     pub delta: bool,
     /// What the answer reports about the channels.
     pub info: Info,

@@ -12,7 +12,7 @@ pub(super) struct Broadcast {
     pub(super) event: Published,
     /// What version 2 adds.
     stamp: Option<Stamp>,
-    /// The events to which it can be sent as a difference, in version 2.
+    /// The earlier events that deltas can refer to, in version 2.
     series: Option<Series>,
     kind: Kind,
     except: Option<ConnectionId>,
@@ -24,7 +24,7 @@ pub(super) struct Broadcast {
 pub(super) enum Kind {
     /// The filter judges it.
     Published,
-    /// Any filter hides it, whatever it says (Sockudo 5.2.0).
+    /// Every filter hides it, even one that would match (Sockudo 5.2.0).
     Members,
     /// No filter hides it.
     Other,
@@ -45,7 +45,7 @@ impl Broadcast {
         Self { event, stamp, series: None, kind: Kind::Published, except: None, only_version_2: false }
     }
 
-    /// In version 2, it can be sent as a difference to events of this series.
+    /// Allows deltas to earlier events of this series, in version 2.
     pub(super) fn in_series(self, series: Option<Series>) -> Self {
         Self { series, ..self }
     }

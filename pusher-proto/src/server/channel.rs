@@ -76,7 +76,7 @@ impl Channel {
         }
     }
 
-    /// Adds a subscriber; returns whether it is the first one of its user. A user who was absent has returned.
+    /// Adds a subscriber; returns whether it is the first one of its user. It is not if the user was absent and returns.
     pub(super) fn join(&mut self, connection: ConnectionId, member: Option<Member>) -> bool {
         let Some(member) = member else {
             self.subscribers.insert(connection, None);
@@ -103,7 +103,7 @@ impl Channel {
         self.users.shift_remove(&id).map(|user| user.member)
     }
 
-    /// Removes a subscriber, but not its user, who may return; returns the user if nobody else is there for it.
+    /// Removes a subscriber but keeps its user, who may return; returns the user if it has no other connection.
     pub(super) fn lose(&mut self, connection: ConnectionId) -> Option<Text> {
         let id = self.subscribers.remove(&connection)??;
         let user = self.users.get_mut(&id)?;

@@ -198,14 +198,14 @@ options! { limits:
     /// Sets whether a subscription of version 2 can begin with the last messages of its channel, which are those that can be
     /// replayed. Default true; Sockudo's `history` is off by default.
     rewind: bool = true;
-    /// Sets how long a member of a presence channel whose connection of version 2 was lost may be absent before the others
-    /// are told that it has left; zero means at once. Default 15 s (Sockudo's `presence.v2_ungraceful_timeout_seconds`).
+    /// Sets how long a member of a presence channel whose connection of version 2 was lost may be absent before
+    /// `member_removed` is sent; zero means at once. Default 15 s (Sockudo's `presence.v2_ungraceful_timeout_seconds`).
     presence_grace: Duration = Duration::from_secs(15);
-    /// Sets after how many differences to earlier events the next event of the same name is sent as a whole, to clients of
-    /// version 2 that want differences. Default 10 (Sockudo's `full_message_interval`).
+    /// Sets after how many deltas the next event of the same name is sent in full, to clients of version 2 that ask for
+    /// deltas. Default 10 (Sockudo's `full_message_interval`).
     delta_interval: u32 = 10;
-    /// Sets the field of the data that says what a published event is about, on all channels: each of its values then has
-    /// its own differences. Default none (Sockudo's `conflation_key`, which is set for a pattern of channels).
+    /// Sets a field of the data of published events: deltas refer only to events with the same value of that field. It
+    /// applies to all channels. Default none (Sockudo's `conflation_key`, which is set for a pattern of channels).
     conflation_key: Option<Text> = None;
     /// Sets how many bytes of messages are kept to be replayed, of all channels together; if there are more, the oldest are
     /// dropped. Default 16 MiB.

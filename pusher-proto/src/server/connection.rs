@@ -20,7 +20,7 @@ pub(super) struct Connection {
     pub(super) channels: BTreeSet<ChannelName>,
     /// The filters of these channels, in version 2.
     pub(super) filters: BTreeMap<ChannelName, Filter>,
-    /// What can be sent as a difference, in version 2.
+    /// The events that deltas can refer to, in version 2.
     pub(super) deltas: Deltas,
     /// Who is signed in.
     pub(super) user: Option<User>,
@@ -137,7 +137,7 @@ impl Connection {
         self.user.is_some() || self.channels.iter().any(|channel| channel.kind().needs_auth())
     }
 
-    /// Adopts what a subscription says about the events of its channel, also if that is subscribed already.
+    /// Applies the filter and the wish for deltas of a subscription. A second subscription replaces the filter.
     pub(super) fn adopt(&mut self, channel: &ChannelName, filter: Option<Filter>, deltas: Option<bool>) {
         match filter {
             Some(filter) => self.filters.insert(channel.clone(), filter),

@@ -1,5 +1,5 @@
-//! Filters of subscriptions, as Sockudo reads and refuses them. The filters that a client writes are read here by other code
-//! than its own, so that a test with both finds what one of them misunderstands.
+//! Filters of subscriptions, as Sockudo reads and refuses them. This code is independent of the client's filters, so that a
+//! test of both finds a mistake in either.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -79,7 +79,7 @@ impl Node {
 }
 
 impl Test {
-    /// What is missing is equal to nothing and contains nothing.
+    /// A missing tag is not equal to any value and contains none.
     fn is_true(&self, tag: Option<&str>) -> bool {
         match self {
             Self::Is { value, is_equal } => (tag == Some(value)) == *is_equal,
@@ -217,7 +217,7 @@ fn events(raw: &RawValue) -> Result<Vec<String>, String> {
     }
 }
 
-/// Sockudo evaluates expressions. This model does not, and says so instead of sending what is not wanted.
+/// Sockudo evaluates expressions. This model cannot, and refuses them instead of sending unwanted events.
 fn expression(value: &Value) -> Result<(), String> {
     let language = value.get("language").and_then(Value::as_str).unwrap_or("jmespath");
     if language != "jmespath" {

@@ -24,11 +24,11 @@ pub(super) enum Message<'a> {
     ClientEvent(ClientEvent<'a>),
     /// A request to replay messages, with its data as JSON.
     Resume(Option<&'a str>),
-    /// Other information about a member of a presence channel, with its data as JSON.
+    /// New information about a member of a presence channel, with its data as JSON.
     PresenceUpdate(Option<&'a str>),
-    /// A wish for events as differences to earlier ones.
+    /// A request for deltas.
     EnableDeltas,
-    /// A channel whose differences do not fit.
+    /// A channel whose deltas cannot be applied.
     DeltaError(String),
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Subscribe {
     pub(super) channel: String,
     pub(super) auth: Option<String>,
     pub(super) channel_data: Option<String>,
-    /// What only version 2 has, as JSON; null is not the same as nothing.
+    /// Options of version 2, as JSON. A null is not the same as a missing field.
     #[serde(default, deserialize_with = "present")]
     pub(super) filter: Option<Box<RawValue>>,
     #[serde(default, deserialize_with = "present")]
@@ -130,7 +130,7 @@ const V2_PREFIX: &str = "sockudo:";
 /// The event that requests a subscription.
 pub(super) const SUBSCRIBE: &str = "pusher:subscribe";
 
-/// The event that reports a difference which does not fit.
+/// The event that reports a delta that cannot be applied.
 const DELTA_ERROR: &str = "pusher:delta_sync_error";
 
 /// How much of a client's text an error repeats, in bytes.

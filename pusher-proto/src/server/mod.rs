@@ -254,7 +254,7 @@ impl Server {
         }
     }
 
-    /// A socket ended: the client closed it, or it does not matter how it ended.
+    /// A socket ended because the client closed it, or for an unknown reason.
     pub fn handle_close(&mut self, connection: ConnectionId, now: Instant) {
         self.advance(now);
         self.forget(connection);
@@ -479,7 +479,7 @@ impl Server {
         self.connections.insert(id, connection);
     }
 
-    /// A connection has ended, and its user is gone.
+    /// Removes a connection, its subscriptions and its user.
     fn forget(&mut self, id: ConnectionId) {
         let Some(connection) = self.remove(id) else { return };
         for channel in &connection.channels {
@@ -526,7 +526,7 @@ impl Server {
                 // In version 2, this is the only close without an error before it.
                 let says_error = stale.says_error && connection.version_2.is_none();
                 let (protocol, ending) = (Some(connection.protocol), Ending { says_error, ..stale });
-                // Nobody has closed it.
+                // No close frame has arrived, so its members may return.
                 self.lose(id);
                 self.end_with(id, protocol, frame, ending);
             }

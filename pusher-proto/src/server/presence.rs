@@ -1,5 +1,4 @@
-//! Members of presence channels in version 2, who may lose their connection and return, and change what they say about
-//! themselves.
+//! Members of presence channels in version 2: a grace period after a lost connection, and updates of their information.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -12,11 +11,11 @@ use super::timers::Timer;
 use super::{ConnectionId, Server};
 use crate::{ChannelKind, ChannelName, Instant, Text};
 
-/// When the absence of each user ends who is still a member, though it has no connection to the channel.
+/// The deadlines of users who are still members of a channel, but have lost their last connection to it.
 pub(super) type Absences = BTreeMap<(ChannelName, Text), Instant>;
 
 impl Server {
-    /// A connection broke. Its members may return.
+    /// Removes a connection that has broken. Its members may return.
     pub(super) fn lose(&mut self, id: ConnectionId) {
         let is_version_2 = self.connections.get(&id).is_some_and(|connection| connection.version_2.is_some());
         let grace = self.config.options().presence_grace;
@@ -38,7 +37,7 @@ impl Server {
         }
     }
 
-    /// A user subscribes a channel, so that it is no longer absent.
+    /// Ends the absence of a user who subscribes the channel again.
     pub(super) fn end_absence(&mut self, channel: &ChannelName, user: &Text) {
         let key = (channel.clone(), user.clone());
         if let Some(until) = self.absences.remove(&key) {
@@ -46,7 +45,7 @@ impl Server {
         }
     }
 
-    /// A user has not returned in time.
+    /// Removes a user who has not returned in time.
     pub(super) fn absence_ended(&mut self, channel: &ChannelName, user: &Text) {
         let key = (channel.clone(), user.clone());
         // After a crash, the deadline may be that of an earlier absence.
@@ -58,13 +57,13 @@ impl Server {
         self.left(channel, gone);
     }
 
-    /// Tells everybody what a member says about itself now, also the member. As on Sockudo 5.2.0, those who come later still
-    /// see what it said when it came. Clients of version 1 can neither send nor receive it.
+    /// Sends the new information about a member to all subscribers, including the member. As on Sockudo 5.2.0, later
+    /// subscribers still get the information from its subscription. Clients of version 1 can neither send nor receive updates.
     pub(super) fn update_presence(&mut self, id: ConnectionId, data: Option<&str>) {
         let Some(connection) = self.connections.get(&id).filter(|connection| connection.version_2.is_some()) else {
             return;
         };
-        // Sockudo reads JSON inside a string, and no object.
+        // Sockudo accepts JSON inside a string, but not an object.
         let update = data.and_then(|data| serde_json::from_str::<String>(data).ok());
         let update = update.as_deref().and_then(|json| serde_json::from_str::<Update<'_>>(json).ok());
         let Some(Update { channel, data }) = update else {
@@ -85,7 +84,7 @@ impl Server {
     }
 }
 
-/// What a member sends about itself.
+/// The data of an update.
 #[derive(Deserialize)]
 struct Update<'a> {
     channel: String,

@@ -240,7 +240,7 @@ impl Server {
         self.broadcast(name, &broadcast.only_version_2());
     }
 
-    /// The events to which this one can be sent as a difference.
+    /// The series in which an event can be sent as a delta.
     fn series(&self, publication: &Publication, channel: &ChannelName) -> Option<Series> {
         let has_deltas = self.config.profile().has_version_2 && publication.delta;
         if !has_deltas || channel.kind() == ChannelKind::PrivateEncrypted {

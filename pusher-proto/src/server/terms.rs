@@ -19,12 +19,12 @@ use crate::ChannelName;
 pub(super) struct Terms {
     pub(super) filter: Option<Filter>,
     pub(super) rewind: Option<Rewind>,
-    /// Whether events are to be sent as differences, if the subscription says anything about that.
+    /// Whether events may be sent as deltas, if the subscription says so.
     pub(super) deltas: Option<bool>,
 }
 
-/// Reads the options; an error is a code and a message for the client, whose subscription stays as it is. Version 1 has
-/// none: a filter is ignored, and a rewind is refused.
+/// Reads the options. An error is a code and a message for the client, and leaves its subscription unchanged. In version 1,
+/// filters are ignored and rewinds are refused.
 pub(super) fn read(
     config: &ServerConfig,
     is_version_2: bool,

@@ -1,4 +1,4 @@
-//! Sockudo's protocol version 2: what a client asks for beyond its channels, and what the server does without being asked.
+//! Sockudo's protocol version 2: rewinds, filters, deltas, and members who return.
 
 use pusher_proto::filter::Filter;
 use pusher_proto::server::{Dialect, Publication, ServerConfigBuilder};
@@ -11,7 +11,7 @@ use crate::stage::*;
 /// Only with a server that speaks version 2.
 pub(super) const SCENARIOS: &[(&str, Scenario)] = &[
     ("a subscription begins with the last messages, and a loss is recovered without them", rewind),
-    ("a rewind that nobody can serve is refused once", refused_rewind),
+    ("a rewind that the server does not offer is refused once", refused_rewind),
     ("a filter hides events, live and replayed", filter),
     ("a replaced filter applies at once and after a loss", replaced_filter),
     ("a member who returns in time is not noticed", return_in_time),

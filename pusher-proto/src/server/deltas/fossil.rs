@@ -1,4 +1,4 @@
-//! Differences in the format of the version control system Fossil.
+//! Deltas in the format of the version control system Fossil.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -11,7 +11,7 @@ pub(super) fn encode(base: &[u8], target: &[u8]) -> Vec<u8> {
     let mut delta = Vec::new();
     write_number(&mut delta, target.len());
     delta.push(b'\n');
-    // What is before `written` has been written, and there is nothing to copy between that and `at`.
+    // Everything before `written` is in the delta, and no block of the base begins between `written` and `at`.
     let (mut written, mut at) = (0, 0);
     while let Some(block) = target.get(at..at + BLOCK_LEN) {
         let Some(&found) = blocks.get(block) else {

@@ -1,4 +1,4 @@
-//! Events that are sent as the difference to an earlier one, to a connection that has asked for that (Sockudo, Protocol V2).
+//! Events that are sent as a delta to an earlier one, on connections that ask for it (Sockudo, Protocol V2).
 
 mod fossil;
 
@@ -19,11 +19,11 @@ use crate::data::json_string;
 use crate::wire::object;
 use crate::{ChannelName, Instant, Text};
 
-/// What one connection can be sent differences to.
+/// The events of one connection that deltas can refer to.
 #[derive(Debug, Default)]
 pub(super) struct Deltas {
     is_on: bool,
-    /// Channels that receive whole events all the same.
+    /// Channels whose events are always sent in full.
     exempt: BTreeSet<ChannelName>,
     bases: BTreeMap<Series, Base>,
     /// All bases in the order of their last use.
@@ -33,12 +33,12 @@ pub(super) struct Deltas {
     bytes: usize,
 }
 
-/// Events of which each is sent as the difference to the one before.
+/// Events of which each can be sent as a delta to the previous one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Series {
     pub(super) channel: ChannelName,
     pub(super) event: Text,
-    /// What the event is about, if the server looks for that.
+    /// The value of the configured field of the data, if there is one.
     pub(super) conflation_key: Option<Text>,
 }
 
@@ -47,20 +47,20 @@ struct Base {
     seq: u64,
     /// In version 2, without marks.
     frame: Text,
-    /// Differences that were sent since the last whole event.
+    /// Deltas that were sent since the last full event.
     deltas: u32,
-    /// When that was sent.
+    /// When the last full event was sent.
     full_at: Instant,
     last_use: u64,
 }
 
 impl Deltas {
-    /// Sends differences from now on, and begins anew in every series.
+    /// Turns deltas on, and restarts every series.
     fn enable(&mut self) {
         *self = Self { is_on: true, exempt: core::mem::take(&mut self.exempt), ..Self::default() };
     }
 
-    /// A subscription says whether it wants differences. Whatever it says, the other channels get them (Sockudo 5.2.0).
+    /// Turns deltas on or off for one channel. In both cases, all other channels get deltas from now on (Sockudo 5.2.0).
     pub(super) fn set(&mut self, channel: &ChannelName, wants: bool) {
         self.is_on = true;
         if wants {
@@ -71,7 +71,7 @@ impl Deltas {
         }
     }
 
-    /// Begins anew in every series of a channel, and forgets what its subscription said.
+    /// Restarts every series of a channel, and drops its setting.
     pub(super) fn forget(&mut self, channel: &ChannelName) {
         self.exempt.remove(channel);
         let series: Vec<Series> = self.bases.keys().filter(|series| series.channel == *channel).cloned().collect();
@@ -80,8 +80,8 @@ impl Deltas {
         }
     }
 
-    /// Returns what is sent instead of a whole event, and keeps the event. Every series begins with two whole events, and has
-    /// one after `interval` differences.
+    /// Returns the frame that is sent for an event, and keeps the event. Each series starts with two full events, and has
+    /// another one after `interval` deltas.
     pub(super) fn encode(&mut self, series: &Series, full: &Text, interval: u32, now: Instant) -> Text {
         if !self.is_on || self.exempt.contains(&series.channel) {
             return full.clone();
@@ -91,7 +91,7 @@ impl Deltas {
         let fits =
             |base: &Base| base.seq > 0 && base.deltas < interval && now.since(base.full_at) < MAX_TIME_WITHOUT_FULL;
         let (sent, deltas, full_at) = match base.filter(fits) {
-            Some(base) => (difference(series, &base, full), base.deltas + 1, base.full_at),
+            Some(base) => (delta(series, &base, full), base.deltas + 1, base.full_at),
             None => (marked(series, seq, full), 0, now),
         };
         self.keep(series, Base { seq, frame: full.clone(), deltas, full_at, last_use: self.next_use });
@@ -121,7 +121,7 @@ impl Deltas {
     }
 }
 
-/// A whole event, marked as one that differences refer to.
+/// A full event, marked as one that deltas refer to.
 fn marked(series: &Series, seq: u64, full: &Text) -> Text {
     let Some(body) = full.strip_suffix('}') else { return full.clone() };
     let key = series.conflation_key.as_deref();
@@ -129,19 +129,19 @@ fn marked(series: &Series, seq: u64, full: &Text) -> Text {
     format!(r#"{body},"__delta_seq":{seq}{key}}}"#).into()
 }
 
-fn difference(series: &Series, base: &Base, full: &Text) -> Text {
+fn delta(series: &Series, base: &Base, full: &Text) -> Text {
     let (seq, base_index) = (base.seq + 1, base.seq);
     let [channel, event] = [series.channel.as_str(), &series.event].map(json_string);
     let key = series.conflation_key.as_deref();
     let key = key.map_or_else(String::new, |key| format!(r#""conflation_key":{},"#, json_string(key)));
-    let delta = STANDARD.encode(fossil::encode(base.frame.as_bytes(), full.as_bytes()));
+    let encoded = STANDARD.encode(fossil::encode(base.frame.as_bytes(), full.as_bytes()));
     format!(
-        r#"{{"event":"sockudo:delta","channel":{channel},"data":{{"event":{event},"seq":{seq},"base_index":{base_index},"algorithm":"fossil",{key}"delta":"{delta}"}}}}"#
+        r#"{{"event":"sockudo:delta","channel":{channel},"data":{{"event":{event},"seq":{seq},"base_index":{base_index},"algorithm":"fossil",{key}"delta":"{encoded}"}}}}"#
     )
     .into()
 }
 
-/// Reads what a subscription says about differences; `None` if it says nothing.
+/// Reads whether a subscription asks for deltas; `None` if it does not say so in a known form.
 pub(super) fn wants(raw: &RawValue) -> Option<bool> {
     match serde_json::from_str::<Value>(raw.get()).ok()? {
         Value::Bool(wants) => Some(wants),
@@ -151,7 +151,7 @@ pub(super) fn wants(raw: &RawValue) -> Option<bool> {
     }
 }
 
-/// What the data of an event is about: the text of one of its fields.
+/// The value of a field of the data, as text.
 pub(super) fn conflation_key(data: &str, field: &str) -> Option<Text> {
     let [value] = object::fields(data, [field])?;
     let value = value.filter(|value| value.get() != "null")?;
@@ -159,7 +159,7 @@ pub(super) fn conflation_key(data: &str, field: &str) -> Option<Text> {
 }
 
 impl Server {
-    /// A client wants events as differences. Sockudo also tells those of version 1 that it sends some, but does not.
+    /// Turns deltas on for a client. Sockudo confirms this to clients of version 1 too, and sends them no deltas.
     pub(super) fn enable_deltas(&mut self, id: ConnectionId) {
         if self.config.options().recovery == RecoverySupport::Missing {
             return;
@@ -171,7 +171,7 @@ impl Server {
         self.send(id, format!(r#"{{"event":"pusher:delta_compression_enabled","data":{data}}}"#).into());
     }
 
-    /// A client cannot rebuild an event, and needs whole ones of that channel.
+    /// A client cannot rebuild an event: the next events of that channel are sent in full.
     pub(super) fn handle_delta_error(&mut self, id: ConnectionId, channel: &str) {
         let connection = self.connections.get_mut(&id);
         if let (Some(connection), Ok(channel)) = (connection, ChannelName::internal(channel)) {
@@ -180,11 +180,11 @@ impl Server {
     }
 }
 
-/// After this time, the next event is whole (Sockudo 5.2.0).
+/// After this time, the next event is sent in full (Sockudo 5.2.0).
 const MAX_TIME_WITHOUT_FULL: Duration = Duration::from_secs(300);
 
-/// Bases of one connection. If there are more, the one that was not used for the longest time begins anew.
+/// Bases of one connection. If there are more, the series that was not used for the longest time restarts.
 const MAX_BASES: usize = 1_000;
 
-/// Bytes of all bases of one connection, which many connections share.
+/// Bytes of all bases of one connection. Connections share the frames.
 const MAX_BYTES: usize = 4 * 1_024 * 1_024;

@@ -31,7 +31,7 @@ pub(in crate::server) struct Rewound<'a> {
 }
 
 impl Server {
-    /// Sends the messages that a new subscription wants, and that these are all. Live messages cannot come between them.
+    /// Sends the messages that a new subscription asks for, and `rewind_complete`. No live message can come in between.
     pub(in crate::server) fn rewind(&mut self, id: ConnectionId, channel: &ChannelName, wanted: Option<Rewind>) {
         let (Some(wanted), Some(connection)) = (wanted, self.connections.get(&id)) else { return };
         let filter = connection.filters.get(channel);

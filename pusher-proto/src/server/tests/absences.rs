@@ -56,7 +56,7 @@ fn a_member_who_does_not_return_has_left_after_the_grace() {
 }
 
 #[test]
-fn a_clean_end_an_unsubscription_and_version_1_are_told_at_once() {
+fn a_clean_end_an_unsubscription_and_version_1_are_reported_at_once() {
     let mut world = room(|builder| builder);
     assert_eq!(world.unsubscribe(1, "presence-room").len(), 1);
     world.enter(1, "presence-room", ALICE);
@@ -111,13 +111,13 @@ fn a_channel_whose_members_are_all_absent_ends_with_the_last_absence() {
 }
 
 #[test]
-fn everybody_is_told_what_a_member_says_about_itself() {
+fn an_update_reaches_all_members_including_its_sender() {
     let mut world = room(|builder| builder);
     world.server.handle_open(ConnectionId::new(3), "/app/key?protocol=7", world.now);
     world.enter(3, "presence-room", r#"{"user_id":"carol"}"#);
     let update = r#"{"event":"sockudo:presence_update","data":"{\"channel\":\"presence-room\",\"data\":{\"status\":\"busy\"}}"}"#;
-    let told = r#"{"event":"sockudo_internal:presence_update","channel":"presence-room","data":"{\"user_id\":\"alice\",\"user_info\":{\"status\":\"busy\"}}"}"#;
-    assert_eq!(say(&mut world, 1, update), [told, told]);
+    let updated = r#"{"event":"sockudo_internal:presence_update","channel":"presence-room","data":"{\"user_id\":\"alice\",\"user_info\":{\"status\":\"busy\"}}"}"#;
+    assert_eq!(say(&mut world, 1, update), [updated, updated]);
     connect(&mut world, 4, "protocol=2");
     let answer = world.enter(4, "presence-room", r#"{"user_id":"dora"}"#).remove(0);
     assert!(answer.contains(r#""alice":{"name":"alice"}"#), "later members see the older information: {answer}");

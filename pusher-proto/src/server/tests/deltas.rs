@@ -1,4 +1,4 @@
-//! Events as differences to earlier ones.
+//! Events as deltas to earlier ones.
 
 use super::version_2::{connect, connected, say, subscribe, without_ids};
 use super::*;
@@ -10,7 +10,7 @@ const ENABLED: &str =
     r#"{"event":"sockudo:delta_compression_enabled","data":{"enabled":true,"algorithm":"fossil"},"message_id":"<id>"}"#;
 const SYNC_ERROR: &str = r#"{"event":"sockudo:delta_sync_error","data":{"channel":"doc"}}"#;
 
-/// A client (1) that wants differences, on the channel `doc`.
+/// A client (1) that asks for deltas, on the channel `doc`.
 fn reader(build: impl FnOnce(ServerConfigBuilder) -> ServerConfigBuilder) -> World {
     let mut world = connected(build);
     assert_eq!(say(&mut world, 1, ENABLE), [ENABLED]);
@@ -52,7 +52,7 @@ fn forms(world: &mut World, name: &str, count: usize) -> Vec<String> {
 }
 
 #[test]
-fn two_whole_events_begin_a_series_and_one_follows_each_interval() {
+fn a_series_starts_with_two_full_events_and_has_another_after_each_interval() {
     let mut world = reader(|builder| builder.delta_interval(4));
     let series = ["full 0", "full 1", "delta 2 of 1", "delta 3 of 2", "delta 4 of 3", "delta 5 of 4", "full 6"];
     assert_eq!(forms(&mut world, "update", 7), series);
@@ -84,7 +84,7 @@ fn what_is_rebuilt_is_the_frame_that_others_receive() {
 }
 
 #[test]
-fn whole_frames_show_their_place_in_the_series() {
+fn full_frames_show_their_place_in_the_series() {
     let mut world = reader(|builder| builder.conflation_key(Some("symbol".into())));
     let data = r#"{"symbol":"ETH \"x\""}"#;
     let full = publish(&mut world, "doc", "u", data).remove(0);
@@ -110,7 +110,7 @@ fn each_conflation_key_has_its_own_series() {
 }
 
 #[test]
-fn a_client_that_reports_an_error_gets_whole_events_again() {
+fn a_client_that_reports_an_error_gets_full_events_again() {
     let mut world = reader(|builder| builder);
     assert_eq!(forms(&mut world, "u", 3)[2], "delta 2 of 1");
     subscribe(&mut world, 1, "other");
@@ -126,7 +126,7 @@ fn a_client_that_reports_an_error_gets_whole_events_again() {
 }
 
 #[test]
-fn the_field_of_a_subscription_turns_differences_on_for_the_socket_and_off_for_the_channel() {
+fn the_field_of_a_subscription_turns_deltas_on_for_the_socket_and_off_for_the_channel() {
     for (field, here, elsewhere) in [
         ("true", "full 0", "full 0"),
         (r#""xdelta3""#, "full 0", "full 0"),
@@ -148,11 +148,11 @@ fn the_field_of_a_subscription_turns_differences_on_for_the_socket_and_off_for_t
 }
 
 #[test]
-fn some_events_are_never_differences() {
+fn some_events_are_never_sent_as_deltas() {
     let mut world = reader(|builder| builder);
     forms(&mut world, "u", 2);
-    let whole = Publication { delta: false, ..Publication::new("u", [channel_name("doc")], "1") };
-    world.server.trigger(&whole, world.now).unwrap();
+    let exempt = Publication { delta: false, ..Publication::new("u", [channel_name("doc")], "1") };
+    world.server.trigger(&exempt, world.now).unwrap();
     assert_eq!(form(&received(&mut world)[0]), "plain");
     assert_eq!(forms(&mut world, "u", 1), ["delta 2 of 1"]);
     for channel in ["private-encrypted-d", "private-d"] {
@@ -168,7 +168,7 @@ fn some_events_are_never_differences() {
 }
 
 #[test]
-fn version_1_is_told_about_differences_that_it_never_gets() {
+fn version_1_gets_a_confirmation_but_no_deltas() {
     let mut world = connected(|builder| builder);
     connect(&mut world, 2, "protocol=7");
     let enabled = r#"{"event":"pusher:delta_compression_enabled","data":{"enabled":true,"algorithm":"fossil"}}"#;
@@ -180,7 +180,7 @@ fn version_1_is_told_about_differences_that_it_never_gets() {
 }
 
 #[test]
-fn a_whole_event_follows_after_five_minutes() {
+fn a_full_event_follows_after_five_minutes() {
     let mut world = reader(|builder| builder);
     forms(&mut world, "u", 2);
     world.now = world.now + secs(299);

@@ -1,4 +1,4 @@
-//! Clients of version 2 that send anything: the server answers with JSON, and nothing is left of them in the end.
+//! Clients of version 2 that send random messages: the server answers with JSON, and keeps no state after they have gone.
 
 use fastrand::Rng;
 use serde_json::{Map, json};
@@ -6,7 +6,7 @@ use serde_json::{Map, json};
 use super::*;
 
 #[test]
-fn whatever_clients_send_the_server_goes_on_and_forgets_them() {
+fn the_server_survives_random_messages_and_keeps_nothing_afterwards() {
     let mut seen = BTreeSet::new();
     for seed in 0..40 {
         let mut random = Rng::with_seed(seed);
@@ -29,7 +29,7 @@ fn whatever_clients_send_the_server_goes_on_and_forgets_them() {
                 _ => say(&mut world, &mut random, id),
             }
             world.server.handle_timeout(world.now);
-            // The helper checks that it is JSON.
+            // `sent` checks that every frame is JSON.
             seen.extend(world.sent().iter().filter_map(|line| line.split(' ').nth(1).map(ToString::to_string)));
         }
         for client in 1..=4 {
@@ -37,7 +37,7 @@ fn whatever_clients_send_the_server_goes_on_and_forgets_them() {
         }
         world.advance(secs(15));
         assert!(world.server.channels.is_empty() && world.server.absences.is_empty(), "seed {seed}");
-        assert_eq!(world.server.poll_timeout(), None, "seed {seed}: a deadline of nobody");
+        assert_eq!(world.server.poll_timeout(), None, "seed {seed}: a deadline is left");
     }
     let missing: Vec<_> = ANSWERS.iter().filter(|answer| !seen.contains(**answer)).collect();
     assert!(missing.is_empty(), "{missing:?} is missing in {seen:?}");
