@@ -12,6 +12,18 @@ use crate::wire::names;
 use crate::{Data, Text};
 
 /// A single annotation of a message ([`ChannelEvent::annotation`]).
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{ChannelEvent, ChannelName, Data};
+///
+/// let data = r#"{"action":"annotation.create","serial":"a1","messageSerial":"m1","type":"reaction:flag.v1","clientId":"ann"}"#;
+/// let event = ChannelEvent::new(ChannelName::new("chat")?, "sockudo_internal:annotation", Data::from_json(data)?);
+/// let annotation = event.annotation().expect("an annotation");
+/// assert_eq!((&*annotation.message_serial, annotation.client_id.as_deref()), ("m1", Some("ann")));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Annotation {
@@ -67,6 +79,19 @@ pub struct AnnotationSummary {
 }
 
 /// A count in an [`AnnotationSummary`].
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{ChannelEvent, ChannelName, Data};
+///
+/// let data = r#"{"action":"message.summary","serial":"m1","annotations":{"summary":{"reaction:distinct.v1":
+///     {"like":{"total":2,"clientIds":["ann","bob"]}}}}}"#;
+/// let event = ChannelEvent::new(ChannelName::new("chat")?, "sockudo_internal:message", Data::from_json(data)?);
+/// let count = event.annotation_summaries().remove(0).counts.remove(0);
+/// assert_eq!((count.name.as_deref(), count.total, count.client_ids.len()), (Some("like"), 2, 2));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AnnotationCount {
