@@ -7,4 +7,6 @@ mod ends;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
+mod recovery;
+#[cfg(test)]
 mod support;

@@ -1,24 +1,29 @@
 //! Reading and writing the frames that pass between the two machines.
 
-use pusher_proto::Text;
+use pusher_proto::{ChannelName, Frame, Text};
 use serde_json::{Value, json};
 
 /// A frame as the harness understands it.
 pub(crate) struct Seen {
+    /// With the prefix of version 1.
     pub(crate) event: String,
     pub(crate) channel: Option<String>,
     /// Unwrapped from one level of string, if the result is JSON.
     pub(crate) data: Value,
+    /// The stream and the number in it, in version 2.
+    pub(crate) position: Option<(String, u64)>,
 }
 
 impl Seen {
     pub(crate) fn read(text: &str) -> Option<Self> {
         let mut frame: Value = serde_json::from_str(text).ok()?;
-        let event = frame.get("event")?.as_str()?.to_owned();
+        let event = canonical(frame.get("event")?.as_str()?);
+        let position = frame.get("stream_id").zip(frame.get("serial"));
+        let position = position.and_then(|(stream, serial)| Some((stream.as_str()?.to_owned(), serial.as_u64()?)));
         let channel = frame.get("channel").and_then(Value::as_str).map(str::to_owned);
         let data = frame.get_mut("data").map(Value::take).unwrap_or_default();
         let inner = data.as_str().and_then(|text| serde_json::from_str(text).ok());
-        Some(Self { event, channel, data: inner.unwrap_or(data) })
+        Some(Self { event, channel, data: inner.unwrap_or(data), position })
     }
 
     pub(crate) fn is(&self, event: &str) -> bool {
@@ -32,6 +37,28 @@ impl Seen {
 
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.data.get(name).and_then(Value::as_str)
+    }
+}
+
+/// An event of a client, as it reaches a server.
+pub(crate) struct ClientEvent {
+    pub(crate) channel: ChannelName,
+    pub(crate) number: u64,
+}
+
+impl ClientEvent {
+    pub(crate) fn read(frame: &Frame) -> Option<Self> {
+        let Frame::Text(text) = frame else { return None };
+        let seen = Seen::read(text).filter(|seen| seen.event.starts_with("client-"))?;
+        Some(Self { channel: ChannelName::new(seen.channel?).ok()?, number: number_of(&seen.event)? })
+    }
+}
+
+/// The name of an event in version 1.
+fn canonical(event: &str) -> String {
+    match event.strip_prefix("sockudo") {
+        Some(rest) if rest.starts_with(':') || rest.starts_with("_internal:") => format!("pusher{rest}"),
+        Some(_) | None => event.to_owned(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use pusher_proto::Instant;
 
+use super::published::Published;
 use super::reached::Rare;
 
 /// Records what happens.
@@ -14,6 +15,8 @@ pub(crate) struct Journal {
     lines: Option<Vec<Line>>,
     reached: BTreeMap<Rare, u64>,
     violation: Option<Violation>,
+    /// The messages that have positions.
+    pub(crate) published: Published,
     now: Instant,
 }
 

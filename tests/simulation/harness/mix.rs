@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use pusher_proto::server::Dialect;
-use pusher_proto::{Config, Endpoint, Endpoints};
+use pusher_proto::server::{Dialect, RecoverySupport};
+use pusher_proto::{Config, Endpoint, Endpoints, Recovery};
 
 use super::Choices;
 use super::busy::{MessageLimit, RequestLimit};
@@ -50,6 +50,20 @@ pub(crate) struct SiteMix {
     pub(crate) scarcity: Option<Scarcity>,
     /// How many messages of a connection it accepts.
     pub(crate) message_limit: Option<MessageLimit>,
+    /// How it replays messages, in version 2.
+    pub(crate) replay: Option<ReplayMix>,
+}
+
+/// How servers replay messages.
+#[derive(Clone)]
+pub(crate) struct ReplayMix {
+    pub(crate) support: RecoverySupport,
+    pub(crate) messages: usize,
+    pub(crate) ttl: Duration,
+    /// Chance in 256 that a request is not answered.
+    pub(crate) silences: u8,
+    /// Chance in 256 that live messages that waited for the answer are sent once more after it.
+    pub(crate) repeats: u8,
 }
 
 /// A limit of the server that is so low that it leads to refusals.
@@ -107,6 +121,10 @@ pub(crate) struct Limits {
     max_attempts: Option<u32>,
     pub(crate) auth_retries: Option<u32>,
     presence_by_signin: bool,
+    /// Whether and how the client recovers, with version 2 of the protocol.
+    pub(crate) recovery: Option<Recovery>,
+    /// Whether servers number messages and replay them.
+    pub(crate) has_positions: bool,
 }
 
 /// What happens in a step.
@@ -228,6 +246,17 @@ impl Mix {
         }
     }
 
+    /// Makes servers and clients speak version 2 of Sockudo's protocol.
+    pub(crate) fn speak_version_2(&mut self, choices: &mut Choices) {
+        self.site.dialect = Dialect::SockudoV2;
+        let replay = ReplayMix::draw(choices);
+        self.limits.has_positions = replay.support == RecoverySupport::Enabled;
+        self.site.replay = Some(replay);
+        let timeout = Duration::from_secs(*choices.pick(&[10, 2]));
+        let held_messages = *choices.pick(&[1_000, 1_000, 5]);
+        self.limits.recovery = Some(Recovery::default().resume_timeout(timeout).held_messages(held_messages));
+    }
+
     pub(crate) fn op(&self, choices: &mut Choices) -> Op {
         let at = choices.weighted(self.weights.iter().copied());
         at.map_or(Op::Publish, |at| OPS[at].0)
@@ -253,6 +282,10 @@ impl Mix {
             .max_attempts(self.limits.max_attempts)
             .auth_retries(self.limits.auth_retries)
             .presence_by_signin(self.limits.presence_by_signin);
+        let builder = match self.limits.recovery {
+            Some(recovery) => builder.recovery(recovery),
+            None => builder,
+        };
         builder.build().expect("every mix is a configuration")
     }
 
@@ -279,6 +312,9 @@ impl Mix {
         }
         if let Some(retries) = limits.auth_retries {
             text += &format!("= auth_retries {retries}\n");
+        }
+        if let Some(recovery) = &limits.recovery {
+            text += &format!("# {recovery:?}\n= recovery default\n");
         }
         if let Some(attempts) = limits.max_attempts {
             text += &format!("= max_attempts {attempts}\n");
@@ -313,6 +349,7 @@ impl SiteMix {
             holds: *choices.pick(&[0, 0, 60]),
             scarcity: if choices.chance(60) { Some(*choices.pick(&SCARCITIES)) } else { None },
             message_limit: MessageLimit::draw(choices),
+            replay: None,
         }
     }
 
@@ -322,6 +359,9 @@ impl SiteMix {
         (self.mischief, self.duplicates, self.holds) = (0, 0, 0);
         self.scarcity = None;
         self.message_limit = None;
+        if let Some(replay) = &mut self.replay {
+            (replay.silences, replay.repeats) = (0, 0);
+        }
     }
 }
 
@@ -339,6 +379,30 @@ impl Limits {
             max_attempts: *choices.pick(&[None, None, None, Some(3)]),
             auth_retries: *choices.pick(&[None, None, Some(3), Some(0)]),
             presence_by_signin: choices.chance(128),
+            recovery: None,
+            has_positions: false,
+        }
+    }
+}
+
+impl ReplayMix {
+    fn draw(choices: &mut Choices) -> Self {
+        let supports = [
+            RecoverySupport::Enabled,
+            RecoverySupport::Enabled,
+            RecoverySupport::Enabled,
+            RecoverySupport::Enabled,
+            RecoverySupport::Enabled,
+            RecoverySupport::Enabled,
+            RecoverySupport::Disabled,
+            RecoverySupport::Missing,
+        ];
+        Self {
+            support: *choices.pick(&supports),
+            messages: *choices.pick(&[100, 100, 10, 2]),
+            ttl: Duration::from_secs(*choices.pick(&[3_600, 120, 120, 10])),
+            silences: *choices.pick(&[0, 0, 60]),
+            repeats: *choices.pick(&[0, 100]),
         }
     }
 }

@@ -11,6 +11,7 @@ mod journal;
 mod ledger;
 mod mix;
 mod network;
+mod published;
 mod reached;
 mod settle;
 mod shrink;

@@ -10,7 +10,7 @@ use pusher_proto::{ChannelKind, ChannelName, CloseFrame, CloseReason, Frame, Ins
 use super::Choices;
 use super::authority::app;
 use super::frame::{self, SERVER_TO_USER, SUCCEEDED, Seen};
-use super::mix::{Scarcity, SiteMix, Style};
+use super::mix::{ReplayMix, Scarcity, SiteMix, Style};
 use super::network::LinkId;
 use crate::network::{Excess, Limit};
 
@@ -132,6 +132,7 @@ impl Site {
                 }
                 outputs
             }
+            "pusher:resume" => self.resume(link, frame, choices, now),
             "pusher:signin" if self.mix.scarcity != Some(Scarcity::Signin) => self.signin(link, &seen, choices),
             _ => self.pass(link, frame, choices, now),
         }
@@ -222,6 +223,26 @@ impl Site {
                 outputs
             }
         }
+    }
+
+    /// Live messages that waited for the answer were replayed as well, and follow once more.
+    fn resume(&mut self, link: LinkId, frame: Frame, choices: &mut Choices, now: Instant) -> Vec<Output> {
+        let (silences, repeats) = self.mix.replay.as_ref().map_or((0, 0), |replay| (replay.silences, replay.repeats));
+        if choices.chance(silences) {
+            return Vec::new();
+        }
+        let mut outputs = self.pass(link, frame, choices, now);
+        if choices.chance(repeats) {
+            let is_message = |text: &Text| Seen::read(text).is_some_and(|seen| seen.position.is_some());
+            let replayed = outputs.iter().filter_map(|output| match output {
+                Output::Send(link, text) if is_message(text) => Some(Output::Send(*link, text.clone())),
+                _ => None,
+            });
+            let mut repeated: Vec<Output> = replayed.collect();
+            let kept = repeated.len().saturating_sub(1 + choices.below(3));
+            outputs.extend(repeated.drain(kept..));
+        }
+        outputs
     }
 
     fn signin(&mut self, link: LinkId, seen: &Seen, choices: &mut Choices) -> Vec<Output> {
@@ -330,6 +351,12 @@ fn server(mix: &SiteMix, seed: u64) -> Server {
         Some(Scarcity::Subscriptions) => builder.max_subscriptions(2),
         Some(Scarcity::CacheTtl) => builder.cache_ttl(Duration::from_secs(5)),
         Some(Scarcity::CachedEvents) => builder.max_cached_events(1),
+    };
+    let builder = match &mix.replay {
+        None => builder,
+        Some(ReplayMix { support, messages, ttl, silences: _, repeats: _ }) => {
+            builder.recovery(*support).recovery_messages(*messages).recovery_ttl(*ttl)
+        }
     };
     Server::new(builder.build().expect("every mix is a configuration"), seed)
 }

@@ -205,6 +205,7 @@ impl World {
             return number;
         }
         let outputs = self.sites[site].publish(channel, number, &keys, &mut self.choices, self.now);
+        self.journal.published.add(&self.sites[site].server, channel, number);
         self.put_out(site, outputs);
         number
     }

@@ -6,6 +6,7 @@ use super::facts::{Channel, Facts, Request};
 use super::inputs::{AppCall, Incoming};
 use super::outputs::Message;
 use crate::simulation::journal::Journal;
+use crate::simulation::published::Published;
 use crate::simulation::reached::Rare;
 
 /// A checker that observes everything that happens to one client.
@@ -75,6 +76,11 @@ pub(crate) struct Scene<'a> {
 impl<'a> Scene<'a> {
     pub(crate) fn new(who: usize, facts: &'a Facts, client: &'a Client, journal: &'a mut Journal) -> Self {
         Self { facts, client, who, journal }
+    }
+
+    /// The messages that have positions.
+    pub(crate) fn published(&self) -> &Published {
+        &self.journal.published
     }
 
     /// Reports that the client violated an invariant.

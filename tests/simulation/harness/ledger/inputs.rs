@@ -30,6 +30,8 @@ pub(crate) enum Incoming<'a> {
     SecondGreeting,
     Success {
         channel: &'a str,
+        /// The newest message of the channel, in version 2.
+        position: Option<&'a (String, u64)>,
     },
     Error {
         code: Option<u64>,
@@ -40,6 +42,8 @@ pub(crate) enum Incoming<'a> {
     Event {
         channel: &'a str,
         number: u64,
+        /// The stream and the number in it, in version 2.
+        position: Option<&'a (String, u64)>,
     },
     /// Anything from which the ledger draws no conclusions.
     Other,
@@ -49,15 +53,16 @@ impl<'a> Incoming<'a> {
     pub(crate) fn read(seen: Option<&'a Seen>, is_connected: bool) -> Self {
         let Some(seen) = seen else { return Self::Other };
         let channel = seen.channel.as_deref().unwrap_or_default();
+        let position = seen.position.as_ref();
         let number = |name: &str| seen.data.get(name).and_then(serde_json::Value::as_u64);
         match seen.event.as_str() {
             "pusher:connection_established" if is_connected => Self::SecondGreeting,
             "pusher:connection_established" => Self::Greeting { activity_timeout: number("activity_timeout") },
-            SUCCEEDED if is_connected => Self::Success { channel },
+            SUCCEEDED if is_connected => Self::Success { channel, position },
             "pusher:error" | "pusher:subscription_error" => Self::Error { code: number("code") },
             "pusher:signin_success" => Self::SigninSuccess,
             "pusher_internal:watchlist_events" => Self::Watchlist,
-            event => number_of(event).map_or(Self::Other, |number| Self::Event { channel, number }),
+            event => number_of(event).map_or(Self::Other, |number| Self::Event { channel, number, position }),
         }
     }
 }

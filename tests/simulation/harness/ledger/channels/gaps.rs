@@ -1,11 +1,14 @@
 //! *A gap is reported once*, and *a gap is reported before new events*: when a subscribed channel has lost its
 //! connection, or is subscribed again because its subscription is in doubt, `ContinuityLost` comes before anything else
-//! of that channel, however many connections are lost in the meantime.
+//! of that channel, however many connections are lost in the meantime. With recovery, `Recovered` may come instead, and it
+//! comes before events of the channel, at the latest when the server has not answered in time (*every gap is settled*).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use pusher_proto::{ChannelName, Event};
+use pusher_proto::{ChannelName, ConnectionState, Event, Instant};
 
+use super::super::EPSILON;
 use super::super::facts::Reported;
 use super::super::inputs::Input;
 use super::super::outputs::Outgoing;
@@ -16,11 +19,14 @@ use crate::simulation::reached::Rare;
 pub(crate) struct Gaps {
     /// How many losses an unreported gap consists of.
     losses: BTreeMap<ChannelName, u32>,
+    /// Since when a channel is subscribed again and does not know yet what it has missed.
+    settling: BTreeMap<ChannelName, Instant>,
 }
 
 impl Checker for Gaps {
     fn dropped(&mut self, name: &ChannelName) {
         self.losses.remove(name);
+        self.settling.remove(name);
     }
 
     fn sent(&mut self, message: &Message<'_>, scene: &mut Scene<'_>) {
@@ -33,9 +39,37 @@ impl Checker for Gaps {
         }
     }
 
+    fn resumed(&mut self, scene: &mut Scene<'_>) {
+        self.settling.values_mut().for_each(|since| *since = scene.facts.now);
+    }
+
+    fn moved(&mut self, from: &ConnectionState, _: &ConnectionState, _: &mut Scene<'_>) {
+        if from.is_connected() {
+            self.settling.clear();
+        }
+    }
+
+    fn ticked(&mut self, scene: &mut Scene<'_>) {
+        for (name, since) in &self.settling {
+            if scene.facts.now > *since + RESUME_TIMEOUT + EPSILON {
+                return scene.violated("every gap is settled", format!("{name} is subscribed since {since}"));
+            }
+        }
+    }
+
+    fn drained(&mut self, _: &mut Scene<'_>) {
+        self.settling.retain(|name, _| self.losses.contains_key(name));
+    }
+
     fn emitted(&mut self, event: &Event, scene: &mut Scene<'_>) {
+        // Then it may take some time until it is known whether something was missed.
+        let has_recovery = scene.facts.limits.recovery.is_some();
         match event {
-            Event::StateChanged { previous, .. } if previous.is_connected() => self.disconnected(scene),
+            Event::StateChanged { previous, .. } if previous.is_connected() => {
+                // A client that does not poll learns of a success when the connection is already lost.
+                self.settling.clear();
+                self.disconnected(scene);
+            }
             Event::ContinuityLost { channel, since, .. } => {
                 let losses = self.losses.remove(channel).unwrap_or_default();
                 if losses == 0 || *since > scene.facts.now {
@@ -48,7 +82,19 @@ impl Checker for Gaps {
                     scene.reach(Rare::EventBeforeSuccess);
                 }
             }
+            Event::Recovered { channel, .. } => {
+                if self.losses.remove(channel).is_none() {
+                    scene.violated("a gap is reported once", format!("{channel} has recovered from nothing"));
+                }
+            }
+            Event::SubscriptionSucceeded { channel, .. } if has_recovery => {
+                if self.losses.contains_key(channel) {
+                    self.settling.insert(channel.clone(), scene.facts.now);
+                }
+            }
             Event::SubscriptionError { .. } | Event::Diagnostic(_) => {}
+            // The list of members is new with every subscription.
+            event if has_recovery && !matches!(event, Event::Channel(_) | Event::DecryptionError { .. }) => {}
             event => {
                 if let Some(channel) = event.channel().filter(|channel| self.losses.contains_key(*channel)) {
                     scene.violated("a gap is reported before new events", format!("{} of {channel}", event.name()));
@@ -65,3 +111,6 @@ impl Gaps {
         }
     }
 }
+
+/// The longest time for an answer in any mix, and that for which a request waits for other channels.
+const RESUME_TIMEOUT: Duration = Duration::from_millis(10_050);

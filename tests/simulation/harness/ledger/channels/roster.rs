@@ -28,7 +28,7 @@ type Infos = BTreeMap<String, String>;
 
 impl Checker for Rosters {
     fn handed(&mut self, frame: &Incoming<'_>, scene: &mut Scene<'_>) {
-        let Incoming::Success { channel } = frame else { return };
+        let Incoming::Success { channel, position: _ } = frame else { return };
         if let Some((name, _)) = scene.facts.channels.find(channel) {
             // A list for a channel that is subscribed replaces the one before, and no event reports that.
             self.of_channels.entry(name.clone()).or_default().is_replaced = true;

@@ -42,8 +42,12 @@ struct Debt {
 
 impl Checker for Debts {
     fn handed(&mut self, frame: &Incoming<'_>, scene: &mut Scene<'_>) {
-        let Incoming::Event { channel, number } = frame else { return };
+        let Incoming::Event { channel, number, position: _ } = frame else { return };
         let facts = scene.facts;
+        // The order of messages with positions is that of their positions, and some may arrive twice.
+        if facts.limits.has_positions {
+            return;
+        }
         let Some((name, channel)) = facts.channels.find(channel) else { return };
         // Only the getters show what was not emitted yet.
         let is_listening = if facts.was_unpolled {
@@ -108,7 +112,7 @@ impl Checker for Debts {
 impl Debts {
     /// This event was passed on: it must be the oldest owed event, except for those that were counted as missed.
     fn pay(&mut self, name: &ChannelName, event: &str, is_readable: bool, scene: &mut Scene<'_>) {
-        let Some(number) = number_of(event) else { return };
+        let Some(number) = number_of(event).filter(|_| !scene.facts.limits.has_positions) else { return };
         let debt = self.of_channels.entry(name.clone()).or_default();
         if debt.sealed == Some(number) {
             debt.sealed = None;

@@ -1,6 +1,7 @@
 //! Events on their way to the application, and client events on theirs to the server.
 
 mod client_events;
+mod continuity;
 mod debts;
 mod queue;
 
@@ -16,5 +17,6 @@ checkers! {
         queue: queue::Queue,
         client_events: client_events::ClientEvents,
         debts: debts::Debts,
+        continuity: continuity::Continuity,
     }
 }

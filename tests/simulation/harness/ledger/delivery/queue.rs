@@ -25,6 +25,7 @@ impl Checker for Queue {
                 | Event::SubscriptionSucceeded { .. }
                 | Event::SubscriptionError { .. }
                 | Event::ContinuityLost { .. }
+                | Event::Recovered { .. }
                 | Event::SignedIn { .. }
                 | Event::SigninError { .. }
                 | Event::UserContinuityLost { .. }

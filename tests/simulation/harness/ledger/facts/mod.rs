@@ -103,7 +103,7 @@ impl Facts {
     pub(crate) fn handed(&mut self, frame: &Incoming<'_>) {
         self.input = Input::from(frame);
         match frame {
-            Incoming::Success { channel } => {
+            Incoming::Success { channel, position: _ } => {
                 self.channels.doubt_abandoned(Some(channel));
                 self.channels.succeeded(channel);
             }

@@ -13,7 +13,7 @@ pub(crate) struct RareOfChannels;
 
 impl Checker for RareOfChannels {
     fn handed(&mut self, frame: &Incoming<'_>, scene: &mut Scene<'_>) {
-        let Incoming::Success { channel } = frame else { return };
+        let Incoming::Success { channel, position: _ } = frame else { return };
         let channel = scene.facts.channels.find(channel).map(|(_, channel)| channel);
         if let Some(rare) = channel.map_or(Some(Rare::StraySuccess), succeeded) {
             scene.reach(rare);

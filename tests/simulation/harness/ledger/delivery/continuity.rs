@@ -1,0 +1,211 @@
+//! *Every message is delivered once and in order, or a loss covers it*, in worlds whose servers number messages.
+//!
+//! The messages of a channel have the numbers 1, 2, 3, … in a stream. Each one that is emitted must follow the last one.
+//! What is skipped was covered by a loss, was counted by `Lagged`, is an own client event, which is not sent live, or is not
+//! readable. What comes late was covered by a loss, which does not say that it will not come. Nothing is emitted twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pusher_proto::{ChannelEvent, ChannelKind, ChannelName, ConnectionState, Event, LossReason, RecoverySource};
+
+use super::{AppCall, Checker, Incoming, Scene};
+use crate::simulation::frame::number_of;
+use crate::simulation::reached::Rare;
+
+#[derive(Default)]
+pub(crate) struct Continuity {
+    of_channels: BTreeMap<ChannelName, Past>,
+    /// Client events that this client has triggered.
+    own: BTreeSet<u64>,
+    /// Events that were counted as missed, and have not been found missing yet.
+    lagged: u64,
+}
+
+type Position = (String, u64);
+
+/// What the application knows of a channel.
+#[derive(Default)]
+struct Past {
+    /// Everything up to here was delivered, or is explained. Nothing is owed as long as there is none.
+    cursor: Option<Position>,
+    /// The position in the last success on this socket.
+    success: Option<Position>,
+    emitted: BTreeSet<Position>,
+    /// Reported, and not readable. They may be replayed.
+    unreadable: BTreeSet<Position>,
+    /// How far losses reach in each stream.
+    covered: BTreeMap<String, u64>,
+    /// The newest message of this socket that has arrived.
+    arrived: Option<Position>,
+    losses: u32,
+}
+
+impl Checker for Continuity {
+    fn called(&mut self, call: &AppCall<'_>, _: &mut Scene<'_>) {
+        if let AppCall::Triggered(_, event) = call {
+            self.own.extend(number_of(event));
+        }
+    }
+
+    fn handed(&mut self, frame: &Incoming<'_>, scene: &mut Scene<'_>) {
+        match frame {
+            Incoming::Success { channel, position: Some(position) } => {
+                let Some((name, _)) = scene.facts.channels.find(channel) else { return };
+                self.of_channels.entry(name.clone()).or_default().success = Some((*position).clone());
+            }
+            Incoming::Event { channel, position: Some(position), .. } => {
+                let Some((name, _)) = scene.facts.channels.find(channel) else { return };
+                let past = self.of_channels.entry(name.clone()).or_default();
+                if past.emitted.contains(*position) {
+                    scene.reach(Rare::SentTwice);
+                }
+                if past.arrived.as_ref().is_some_and(|last| last.0 == position.0 && last.1 > position.1) {
+                    scene.reach(Rare::LiveBeforeReplay);
+                }
+                past.arrived = Some((*position).clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn moved(&mut self, from: &ConnectionState, _: &ConnectionState, _: &mut Scene<'_>) {
+        if from.is_connected() {
+            for past in self.of_channels.values_mut() {
+                (past.success, past.arrived) = (None, None);
+                past.losses += 1;
+            }
+        }
+    }
+
+    fn dropped(&mut self, name: &ChannelName) {
+        self.of_channels.remove(name);
+    }
+
+    fn emitted(&mut self, event: &Event, scene: &mut Scene<'_>) {
+        if !scene.facts.limits.has_positions {
+            if let Event::ContinuityLost { reason: LossReason::NotEnabled, .. } = event {
+                scene.reach(Rare::ReplayNotEnabled);
+            }
+            return;
+        }
+        match event {
+            Event::Lagged { missed } => self.lagged += missed,
+            Event::SubscriptionSucceeded { channel, again: false, .. } => self.begin(channel, scene),
+            Event::ContinuityLost { channel, reason, .. } => {
+                self.begin(channel, scene);
+                match reason {
+                    LossReason::StreamReset => scene.reach(Rare::StreamReset),
+                    LossReason::Expired => scene.reach(Rare::PositionExpired),
+                    LossReason::Timeout => scene.reach(Rare::ResumeTimeout),
+                    LossReason::Overflow => scene.reach(Rare::ResumeOverflow),
+                    _ => {}
+                }
+            }
+            Event::Recovered { channel, source, .. } => {
+                let past = self.of_channels.entry(channel.clone()).or_default();
+                scene.reach(match std::mem::take(&mut past.losses) {
+                    _ if *source == RecoverySource::Equal => Rare::RecoveredSame,
+                    0 => Rare::RecoveredOnSocket,
+                    1 => Rare::RecoveredReplay,
+                    _ => Rare::RecoveredOverLosses,
+                });
+            }
+            Event::Channel(event) if has_position(event) => {
+                let Some(position) = position(event.event(), scene) else { return };
+                let is_own = number_of(event.event()).is_some_and(|number| self.own.contains(&number));
+                if is_own {
+                    scene.reach(Rare::OwnReplayed);
+                }
+                self.deliver(event.channel(), position, scene);
+            }
+            Event::DecryptionError { channel, event, .. } if !channel.is_cache() => {
+                let past = self.of_channels.entry(channel.clone()).or_default();
+                past.unreadable.extend(position(event, scene));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Continuity {
+    /// From now on messages are owed: those that follow the success. What was published before is covered.
+    fn begin(&mut self, name: &ChannelName, scene: &Scene<'_>) {
+        let past = self.of_channels.entry(name.clone()).or_default();
+        past.losses = 0;
+        for (stream, newest) in scene.published().all_newest() {
+            let is_current = past.success.as_ref().is_some_and(|(current, _)| current == stream);
+            if !is_current {
+                past.covered.insert(stream.clone(), *newest);
+            }
+        }
+        if let Some((stream, serial)) = &past.success {
+            let covered = past.covered.entry(stream.clone()).or_default();
+            *covered = (*covered).max(*serial);
+        }
+        past.cursor = past.success.clone();
+    }
+
+    fn deliver(&mut self, name: &ChannelName, position: Position, scene: &mut Scene<'_>) {
+        let past = self.of_channels.entry(name.clone()).or_default();
+        let (stream, serial) = &position;
+        if !past.emitted.insert(position.clone()) {
+            return scene.violated(COVERED, format!("{name}: {stream}:{serial} is emitted twice"));
+        }
+        let Some((last_stream, last)) = past.cursor.clone() else {
+            past.cursor = Some(position);
+            return;
+        };
+        if last_stream == *stream && *serial <= last {
+            if !past.is_explained(&position) {
+                scene.violated(COVERED, format!("{name}: {stream}:{serial} is emitted after {last}"));
+            }
+            return;
+        }
+        let first = if last_stream == *stream { last + 1 } else { 1 };
+        let mut skipped: Vec<Position> = (first..*serial).map(|serial| (stream.clone(), serial)).collect();
+        if last_stream != *stream {
+            let newest = scene.published().newest(&last_stream);
+            skipped.extend((last + 1..=newest).map(|serial| (last_stream.clone(), serial)));
+            if past.covered.get(&last_stream).is_none_or(|covered| *covered < last) {
+                scene.reach(Rare::StreamChanged);
+            }
+        }
+        skipped.retain(|position| !past.emitted.contains(position) && !past.is_explained(position));
+        let is_own = |(stream, serial): &Position| {
+            scene.published().number(stream, *serial).is_some_and(|number| self.own.contains(&number))
+        };
+        skipped.retain(|position| !is_own(position));
+        past.cursor = Some(position.clone());
+        let missing = skipped.len() as u64;
+        if missing > self.lagged {
+            let details = format!("{name}: {skipped:?} are missing before {position:?}, {} were counted", self.lagged);
+            scene.violated(COVERED, details);
+        }
+        self.lagged = self.lagged.saturating_sub(missing);
+    }
+}
+
+impl Past {
+    /// Whether this message may be missing, or late.
+    fn is_explained(&self, position: &Position) -> bool {
+        let (stream, serial) = position;
+        self.unreadable.contains(position) || self.covered.get(stream).is_some_and(|covered| serial <= covered)
+    }
+}
+
+/// The position of the event with this name.
+fn position(event: &str, scene: &Scene<'_>) -> Option<Position> {
+    let position = scene.published().position(number_of(event)?)?;
+    Some((position.stream_id().to_owned(), position.serial()))
+}
+
+/// Whether the event has a position. A cache repeats its last event without one, which cannot be seen on an encrypted
+/// channel.
+fn has_position(event: &ChannelEvent) -> bool {
+    match event.channel().kind() {
+        ChannelKind::PrivateEncrypted => !event.channel().is_cache(),
+        ChannelKind::Public | ChannelKind::Private | ChannelKind::Presence => event.field("serial").is_some(),
+    }
+}
+
+const COVERED: &str = "every message is delivered once and in order, or a loss covers it";
