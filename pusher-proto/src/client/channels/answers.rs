@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::{Channels, Entry, Failure, Phase, Signer};
 use crate::client::authorizations::{Authorizations, Outcome};
 use crate::client::outbox::Outbox;
+use crate::client::recovery::Track;
 use crate::client::signin::UserStatus;
 use crate::client::unanswered::Unanswered;
 use crate::event::{Diagnostic, Event};
@@ -305,6 +306,7 @@ impl Channels {
         outbox: &mut Outbox,
     ) {
         self.cancel_refresh(channel, requests, outbox);
+        self.free_held(channel, Track::give_up);
         let Some(entry) = self.table.get_mut(channel) else { return };
         entry.phase = Phase::Unanswered;
         entry.tries.failures = entry.tries.failures.saturating_add(1);

@@ -373,6 +373,7 @@ impl Channels {
     /// Starts a subscription again, to a channel that the server may consider subscribed.
     fn start_anew(&mut self, channel: &ChannelName, requests: &mut Authorizations, outbox: &mut Outbox) {
         self.strays.give_up(channel);
+        self.free_held(channel, Track::give_up);
         outbox.send(write::unsubscribe(channel));
         self.start(channel, requests, outbox);
     }
@@ -387,7 +388,7 @@ impl Channels {
     ) {
         self.disarm(channel);
         self.cancel_refresh(channel, requests, outbox);
-        self.free_held(channel, Track::handle_refused);
+        self.free_held(channel, Track::give_up);
         let Some(entry) = self.table.get_mut(channel) else { return };
         if !entry.is_wanted() {
             return self.remove(channel, requests, outbox);

@@ -24,6 +24,8 @@ pub(crate) struct Track {
     unanswered: u32,
     /// Whether the server has to be told that a delta did not fit.
     is_damage_untold: bool,
+    /// Whether events of the current socket may have been ignored.
+    may_be_behind: bool,
 }
 
 /// What a delta that does not fit leads to.
@@ -55,6 +57,7 @@ impl Track {
             gate: None,
             unanswered: 0,
             is_damage_untold: false,
+            may_be_behind: false,
         }
     }
 
@@ -77,8 +80,11 @@ impl Track {
         }
     }
 
-    /// The subscription was refused. If the server accepts it after all, the channel still has to ask for what it missed.
-    pub(crate) fn handle_refused(&mut self) {
+    /// An attempt to subscribe was refused, or is given up. The server may have accepted it, and then it has sent events that
+    /// are ignored until the next attempt. A late success does not count them, so the channel has to ask for what it missed
+    /// even if the success has the known position.
+    pub(crate) fn give_up(&mut self) {
+        self.may_be_behind = true;
         if let Some(gate) = &mut self.gate {
             *gate = Gate::new(Stage::Success);
         }
@@ -89,6 +95,7 @@ impl Track {
         self.gate = None;
         self.unanswered = 0;
         self.is_damage_untold = false;
+        self.may_be_behind = false;
     }
 
     /// The application no longer wants the channel, and may want it anew on the same socket.
@@ -137,7 +144,8 @@ impl Track {
             return Verdict::Lost(unknown);
         };
         let Some(success) = success else { return Verdict::Lost(unknown) };
-        if !gate.is_damaged && success.serial() == position.serial() && success.stream_id() == position.stream_id() {
+        let is_sure = !gate.is_damaged && !self.may_be_behind;
+        if is_sure && success.serial() == position.serial() && success.stream_id() == position.stream_id() {
             return Verdict::Same;
         }
         gate.success = Some(success);
@@ -217,12 +225,14 @@ impl Track {
 
     /// Everything that was missed was replayed. Returns the events in the order in which they were sent.
     pub(crate) fn recover(&mut self) -> Vec<Envelope> {
+        self.may_be_behind = false;
         let stream = self.position.as_ref().map(Position::stream_id).unwrap_or_default();
         self.gate.take().map_or_else(Vec::new, |gate| gate.into_sent(stream))
     }
 
     /// Nothing can be proven: the channel begins where the subscription has begun. Returns the events as they have arrived.
     pub(crate) fn lose(&mut self) -> Vec<Envelope> {
+        self.may_be_behind = false;
         let Some(gate) = self.gate.take() else { return Vec::new() };
         self.position = gate.success.clone().map(Position::unconfirmed);
         gate.into_arrived()
@@ -261,7 +271,8 @@ impl Track {
     /// stream that have not arrived in the meantime.
     pub(crate) fn missed(&self, newest: Option<u64>) -> Option<u64> {
         let (gate, position) = (self.gate.as_ref()?, self.position.as_ref()?);
-        let success = gate.success.as_ref().filter(|success| success.stream_id() == position.stream_id());
+        let is_counted = |success: &&Position| !self.may_be_behind && success.stream_id() == position.stream_id();
+        let success = gate.success.as_ref().filter(is_counted);
         let newest = newest.max(success.map(Position::serial))?;
         // A position that is ahead of its stream belongs to another one, whatever its name.
         let sent = newest.checked_sub(position.serial())?;
