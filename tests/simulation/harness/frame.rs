@@ -76,6 +76,23 @@ pub(crate) fn succeeded(channel: &str) -> Text {
     json!({"event": SUCCEEDED, "channel": channel, "data": "{}"}).to_string().into()
 }
 
+pub(crate) fn deltas_enabled() -> Text {
+    json!({"event": "sockudo:delta_compression_enabled", "data": {"enabled": true, "algorithm": "fossil"}})
+        .to_string()
+        .into()
+}
+
+/// The event with this number as a difference to an earlier one, which no client has.
+pub(crate) fn unfit_delta(channel: &ChannelName, number: u64) -> Text {
+    let data = json!({"event": numbered(number), "seq": 2, "base_index": 1, "algorithm": "fossil", "delta": "MAo="});
+    json!({"event": "sockudo:delta", "channel": channel.as_str(), "data": data}).to_string().into()
+}
+
+/// A message to which deltas may refer.
+pub(crate) fn base(text: &str) -> Text {
+    format!(r#"{},"__delta_seq":0}}"#, text.trim_end().trim_end_matches('}')).into()
+}
+
 pub(crate) fn error(code: Option<u16>, message: &str, channel: Option<&str>) -> Text {
     let data = json!({"code": code, "message": message});
     let frame = match channel {

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use pusher_proto::server::{Dialect, RecoverySupport};
+use pusher_proto::server::Dialect;
 use pusher_proto::{Config, Endpoint, Endpoints, Recovery};
 
 use super::Choices;
 use super::busy::{MessageLimit, RequestLimit};
+use super::replay::ReplayMix;
 
 /// The parameters of one run.
 pub(crate) struct Mix {
@@ -52,18 +53,6 @@ pub(crate) struct SiteMix {
     pub(crate) message_limit: Option<MessageLimit>,
     /// How it replays messages, in version 2.
     pub(crate) replay: Option<ReplayMix>,
-}
-
-/// How servers replay messages.
-#[derive(Clone)]
-pub(crate) struct ReplayMix {
-    pub(crate) support: RecoverySupport,
-    pub(crate) messages: usize,
-    pub(crate) ttl: Duration,
-    /// Chance in 256 that a request is not answered.
-    pub(crate) silences: u8,
-    /// Chance in 256 that live messages that waited for the answer are sent once more after it.
-    pub(crate) repeats: u8,
 }
 
 /// A limit of the server that is so low that it leads to refusals.
@@ -217,6 +206,9 @@ const OPS: [(Op, usize); 30] = [
     (Op::Swallow, 1),
 ];
 
+/// The place of [`Op::Publish`] among the operations.
+const PUBLISH: usize = 0;
+
 /// The first few operations are never absent: without them nothing else matters.
 const INDISPENSABLE: usize = 3;
 
@@ -246,15 +238,21 @@ impl Mix {
         }
     }
 
-    /// Makes servers and clients speak version 2 of Sockudo's protocol.
-    pub(crate) fn speak_version_2(&mut self, choices: &mut Choices) {
-        self.site.dialect = Dialect::SockudoV2;
-        let replay = ReplayMix::draw(choices);
-        self.limits.has_positions = replay.support == RecoverySupport::Enabled;
-        self.site.replay = Some(replay);
+    /// Makes clients ask for version 2 of Sockudo's protocol. Most servers speak it.
+    pub(crate) fn ask_for_version_2(&mut self, choices: &mut Choices) {
         let timeout = Duration::from_secs(*choices.pick(&[10, 2]));
-        let held_messages = *choices.pick(&[1_000, 1_000, 5]);
-        self.limits.recovery = Some(Recovery::default().resume_timeout(timeout).held_messages(held_messages));
+        let held_messages = *choices.pick(&[1_000, 1_000, 3]);
+        let recovery = Recovery::default().resume_timeout(timeout).held_messages(held_messages);
+        self.limits.recovery = Some(recovery);
+        if choices.chance(VERSION_1_SERVERS) {
+            return;
+        }
+        let replay = ReplayMix::draw(choices);
+        self.site.dialect = Dialect::SockudoV2;
+        self.limits.has_positions = replay.has_positions();
+        self.limits.recovery = Some(recovery.deltas(replay.has_deltas()));
+        self.site.replay = Some(replay);
+        self.weights[PUBLISH] *= 3;
     }
 
     pub(crate) fn op(&self, choices: &mut Choices) -> Op {
@@ -360,7 +358,7 @@ impl SiteMix {
         self.scarcity = None;
         self.message_limit = None;
         if let Some(replay) = &mut self.replay {
-            (replay.silences, replay.repeats) = (0, 0);
+            replay.be_good();
         }
     }
 }
@@ -385,28 +383,6 @@ impl Limits {
     }
 }
 
-impl ReplayMix {
-    fn draw(choices: &mut Choices) -> Self {
-        let supports = [
-            RecoverySupport::Enabled,
-            RecoverySupport::Enabled,
-            RecoverySupport::Enabled,
-            RecoverySupport::Enabled,
-            RecoverySupport::Enabled,
-            RecoverySupport::Enabled,
-            RecoverySupport::Disabled,
-            RecoverySupport::Missing,
-        ];
-        Self {
-            support: *choices.pick(&supports),
-            messages: *choices.pick(&[100, 100, 10, 2]),
-            ttl: Duration::from_secs(*choices.pick(&[3_600, 120, 120, 10])),
-            silences: *choices.pick(&[0, 0, 60]),
-            repeats: *choices.pick(&[0, 100]),
-        }
-    }
-}
-
 fn endpoints(choices: &mut Choices) -> Endpoints {
     if choices.chance(128) { Endpoints::new([endpoint(0), endpoint(1)]) } else { endpoint(0).into() }
 }
@@ -415,6 +391,9 @@ fn endpoints(choices: &mut Choices) -> Endpoints {
 pub(crate) fn endpoint(site: usize) -> Endpoint {
     Endpoint::host(HOSTS[site]).tls(false).ws_port(80).wss_port(443)
 }
+
+/// Chance in 256 that the servers speak only version 1 although the clients ask for version 2.
+const VERSION_1_SERVERS: u8 = 32;
 
 /// The application that every site serves.
 pub(crate) const KEY: &str = "KEY";

@@ -13,6 +13,7 @@ mod mix;
 mod network;
 mod published;
 mod reached;
+mod replay;
 mod settle;
 mod shrink;
 mod site;

@@ -38,6 +38,11 @@ impl Published {
         self.numbers.get(&(stream.to_owned(), serial)).copied()
     }
 
+    /// The first event of a stream. A stream without one is newer than all others of its channel.
+    pub(crate) fn first(&self, stream: &str) -> u64 {
+        self.number(stream, 1).unwrap_or(u64::MAX)
+    }
+
     /// The newest message of a stream; 0 if it has none.
     pub(crate) fn newest(&self, stream: &str) -> u64 {
         self.newest.get(stream).copied().unwrap_or_default()

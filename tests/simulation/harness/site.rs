@@ -10,7 +10,7 @@ use pusher_proto::{ChannelKind, ChannelName, CloseFrame, CloseReason, Frame, Ins
 use super::Choices;
 use super::authority::app;
 use super::frame::{self, SERVER_TO_USER, SUCCEEDED, Seen};
-use super::mix::{ReplayMix, Scarcity, SiteMix, Style};
+use super::mix::{Scarcity, SiteMix, Style};
 use super::network::LinkId;
 use crate::network::{Excess, Limit};
 
@@ -37,6 +37,8 @@ pub(crate) struct Site {
     pub(super) succeeded: BTreeSet<(LinkId, String)>,
     /// Subscriptions that were made twice.
     doubled: BTreeSet<(LinkId, String)>,
+    /// Subscriptions with a message to which deltas may refer.
+    pub(super) based: BTreeSet<(LinkId, String)>,
     /// Links on which client and server may rightly disagree.
     pub(crate) soiled: BTreeSet<LinkId>,
 }
@@ -70,6 +72,7 @@ impl Site {
             suppressed: BTreeSet::new(),
             succeeded: BTreeSet::new(),
             doubled: BTreeSet::new(),
+            based: BTreeSet::new(),
             soiled: BTreeSet::new(),
         }
     }
@@ -114,6 +117,9 @@ impl Site {
             return outputs;
         }
         let Some(seen) = seen else { return self.pass(link, frame, choices, now) };
+        if matches!(seen.event.as_str(), "pusher:subscribe" | "pusher:unsubscribe" | "pusher:delta_sync_error") {
+            self.based.remove(&(link, seen.target().to_owned()));
+        }
         match seen.event.as_str() {
             "pusher:subscribe" if seen.target().starts_with(SERVER_TO_USER) => {
                 vec![Output::Send(link, frame::succeeded(seen.target()))]
@@ -133,6 +139,8 @@ impl Site {
                 outputs
             }
             "pusher:resume" => self.resume(link, frame, choices, now),
+            "pusher:enable_delta_compression" => vec![Output::Send(link, frame::deltas_enabled())],
+            "pusher:delta_sync_error" => Vec::new(),
             "pusher:signin" if self.mix.scarcity != Some(Scarcity::Signin) => self.signin(link, &seen, choices),
             _ => self.pass(link, frame, choices, now),
         }
@@ -177,7 +185,8 @@ impl Site {
         };
         let publication = Publication::new(frame::numbered(number), [channel.clone()], data);
         self.server.trigger(&publication, now).expect("an event for one channel is within every limit");
-        self.drain(choices, now)
+        let outputs = self.drain(choices, now);
+        self.with_deltas(channel, outputs, choices)
     }
 
     /// Sends an event to every user who is signed in here.
@@ -225,26 +234,6 @@ impl Site {
         }
     }
 
-    /// Live messages that waited for the answer were replayed as well, and follow once more.
-    fn resume(&mut self, link: LinkId, frame: Frame, choices: &mut Choices, now: Instant) -> Vec<Output> {
-        let (silences, repeats) = self.mix.replay.as_ref().map_or((0, 0), |replay| (replay.silences, replay.repeats));
-        if choices.chance(silences) {
-            return Vec::new();
-        }
-        let mut outputs = self.pass(link, frame, choices, now);
-        if choices.chance(repeats) {
-            let is_message = |text: &Text| Seen::read(text).is_some_and(|seen| seen.position.is_some());
-            let replayed = outputs.iter().filter_map(|output| match output {
-                Output::Send(link, text) if is_message(text) => Some(Output::Send(*link, text.clone())),
-                _ => None,
-            });
-            let mut repeated: Vec<Output> = replayed.collect();
-            let kept = repeated.len().saturating_sub(1 + choices.below(3));
-            outputs.extend(repeated.drain(kept..));
-        }
-        outputs
-    }
-
     fn signin(&mut self, link: LinkId, seen: &Seen, choices: &mut Choices) -> Vec<Output> {
         let user_data = seen.field("user_data").unwrap_or("{}");
         let user = serde_json::from_str::<serde_json::Value>(user_data).ok();
@@ -262,7 +251,7 @@ impl Site {
         outputs
     }
 
-    fn pass(&mut self, link: LinkId, frame: Frame, choices: &mut Choices, now: Instant) -> Vec<Output> {
+    pub(super) fn pass(&mut self, link: LinkId, frame: Frame, choices: &mut Choices, now: Instant) -> Vec<Output> {
         self.server.handle_frame(link.connection(), frame, now);
         self.drain(choices, now)
     }
@@ -354,9 +343,7 @@ fn server(mix: &SiteMix, seed: u64) -> Server {
     };
     let builder = match &mix.replay {
         None => builder,
-        Some(ReplayMix { support, messages, ttl, silences: _, repeats: _ }) => {
-            builder.recovery(*support).recovery_messages(*messages).recovery_ttl(*ttl)
-        }
+        Some(replay) => replay.configure(builder),
     };
     Server::new(builder.build().expect("every mix is a configuration"), seed)
 }

@@ -38,7 +38,7 @@ impl World {
         let seed = choices.below(65_536) as u64;
         // The other worlds draw the same as before there was a version 2.
         if seed % VERSION_2_SHARE == VERSION_2_SHARE - 1 {
-            mix.speak_version_2(&mut choices);
+            mix.ask_for_version_2(&mut choices);
         }
         let config = mix.config();
         let actors = (0..mix.clients).map(|who| {
@@ -360,5 +360,5 @@ impl World {
     }
 }
 
-/// One of so many worlds speaks version 2 of Sockudo's protocol.
+/// In one of so many worlds, clients ask for version 2 of Sockudo's protocol.
 const VERSION_2_SHARE: u64 = 4;

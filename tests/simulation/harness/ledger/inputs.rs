@@ -45,6 +45,11 @@ pub(crate) enum Incoming<'a> {
         /// The stream and the number in it, in version 2.
         position: Option<&'a (String, u64)>,
     },
+    /// An event in a form that the client cannot read.
+    UnfitDelta {
+        channel: &'a str,
+        number: Option<u64>,
+    },
     /// Anything from which the ledger draws no conclusions.
     Other,
 }
@@ -60,6 +65,10 @@ impl<'a> Incoming<'a> {
             "pusher:connection_established" => Self::Greeting { activity_timeout: number("activity_timeout") },
             SUCCEEDED if is_connected => Self::Success { channel, position },
             "pusher:error" | "pusher:subscription_error" => Self::Error { code: number("code") },
+            "pusher:delta" => {
+                let event = seen.data.get("event").and_then(serde_json::Value::as_str);
+                Self::UnfitDelta { channel, number: event.and_then(number_of) }
+            }
             "pusher:signin_success" => Self::SigninSuccess,
             "pusher_internal:watchlist_events" => Self::Watchlist,
             event => number_of(event).map_or(Self::Other, |number| Self::Event { channel, number, position }),
@@ -86,6 +95,7 @@ impl From<&Incoming<'_>> for Input {
             | Incoming::SigninSuccess
             | Incoming::Watchlist
             | Incoming::Event { .. }
+            | Incoming::UnfitDelta { .. }
             | Incoming::Other => Self::Other,
         }
     }

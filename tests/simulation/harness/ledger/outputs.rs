@@ -20,6 +20,10 @@ pub(crate) enum Outgoing<'a> {
     Unsubscribe {
         channel: &'a str,
     },
+    /// A delta of this channel does not fit.
+    DeltaError {
+        channel: &'a str,
+    },
     Signin,
     Ping,
     Pong,
@@ -37,6 +41,7 @@ impl<'a> Message<'a> {
             "pusher:subscribe" if channel.starts_with(SERVER_TO_USER) => Outgoing::SubscribeUser,
             "pusher:subscribe" => Outgoing::Subscribe { channel },
             "pusher:unsubscribe" => Outgoing::Unsubscribe { channel },
+            "pusher:delta_sync_error" => Outgoing::DeltaError { channel },
             "pusher:signin" => Outgoing::Signin,
             "pusher:ping" => Outgoing::Ping,
             "pusher:pong" => Outgoing::Pong,

@@ -1,16 +1,17 @@
 //! *A gap is reported once*, and *a gap is reported before new events*: when a subscribed channel has lost its
-//! connection, or is subscribed again because its subscription is in doubt, `ContinuityLost` comes before anything else
-//! of that channel, however many connections are lost in the meantime. With recovery, `Recovered` may come instead, and it
-//! comes before events of the channel, at the latest when the server has not answered in time (*every gap is settled*).
+//! connection, is subscribed again because its subscription is in doubt, or has received a delta that does not fit,
+//! `ContinuityLost` comes before anything else of that channel, however many connections are lost in the meantime. With
+//! recovery, `Recovered` may come instead, and it comes before events of the channel, at the latest when the server has not
+//! answered in time (*every gap is settled*).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use pusher_proto::{ChannelName, ConnectionState, Event, Instant};
+use pusher_proto::{ChannelName, ConnectionState, Event, Instant, LossReason};
 
 use super::super::EPSILON;
 use super::super::facts::Reported;
-use super::super::inputs::Input;
+use super::super::inputs::{Incoming, Input};
 use super::super::outputs::Outgoing;
 use super::{Checker, Message, Scene};
 use crate::simulation::reached::Rare;
@@ -19,28 +20,47 @@ use crate::simulation::reached::Rare;
 pub(crate) struct Gaps {
     /// How many losses an unreported gap consists of.
     losses: BTreeMap<ChannelName, u32>,
-    /// Since when a channel is subscribed again and does not know yet what it has missed.
+    /// Until when a subscribed channel has to know what it has missed.
     settling: BTreeMap<ChannelName, Instant>,
+    /// Channels of which an event could not be read, even if that is not yet reported.
+    damaged: BTreeSet<ChannelName>,
 }
 
 impl Checker for Gaps {
     fn dropped(&mut self, name: &ChannelName) {
         self.losses.remove(name);
         self.settling.remove(name);
+        self.damaged.remove(name);
+    }
+
+    fn handed(&mut self, frame: &Incoming<'_>, scene: &mut Scene<'_>) {
+        let Incoming::UnfitDelta { channel, number: _ } = frame else { return };
+        if let Some((name, _)) = scene.facts.channels.find(channel) {
+            self.damaged.insert(name.clone());
+        }
     }
 
     fn sent(&mut self, message: &Message<'_>, scene: &mut Scene<'_>) {
-        let Outgoing::Unsubscribe { channel } = message.kind else { return };
-        let found = scene.facts.channels.find(channel);
-        if let Some((name, _)) = found
-            .filter(|(_, channel)| channel.wanted && channel.is_doubtful && channel.reported == Reported::Subscribed)
-        {
+        let (Outgoing::Unsubscribe { channel } | Outgoing::DeltaError { channel }) = message.kind else { return };
+        let found = scene.facts.channels.find(channel).filter(|(_, channel)| channel.wanted);
+        let Some((name, channel)) = found.filter(|(_, channel)| channel.reported == Reported::Subscribed) else {
+            return;
+        };
+        if let Outgoing::Unsubscribe { .. } = message.kind {
+            self.settling.remove(name);
+            if channel.is_doubtful {
+                *self.losses.entry(name.clone()).or_default() += 1;
+            }
+        } else if self.damaged.contains(name) && !scene.facts.was_unpolled {
+            // Without a position, or in a pause in polling, the gap may already be reported. If the answer to an earlier
+            // request comes first, another one follows.
+            self.settling.insert(name.clone(), scene.facts.now + 2 * RESUME_TIMEOUT);
             *self.losses.entry(name.clone()).or_default() += 1;
         }
     }
 
     fn resumed(&mut self, scene: &mut Scene<'_>) {
-        self.settling.values_mut().for_each(|since| *since = scene.facts.now);
+        self.settling.values_mut().for_each(|until| *until = scene.facts.now + 2 * RESUME_TIMEOUT);
     }
 
     fn moved(&mut self, from: &ConnectionState, _: &ConnectionState, _: &mut Scene<'_>) {
@@ -50,9 +70,10 @@ impl Checker for Gaps {
     }
 
     fn ticked(&mut self, scene: &mut Scene<'_>) {
-        for (name, since) in &self.settling {
-            if scene.facts.now > *since + RESUME_TIMEOUT + EPSILON {
-                return scene.violated("every gap is settled", format!("{name} is subscribed since {since}"));
+        for (name, until) in &self.settling {
+            if scene.facts.now > *until + EPSILON {
+                return scene
+                    .violated("every gap is settled", format!("{name} does not know at {until} what it missed"));
             }
         }
     }
@@ -70,12 +91,15 @@ impl Checker for Gaps {
                 self.settling.clear();
                 self.disconnected(scene);
             }
-            Event::ContinuityLost { channel, since, .. } => {
-                let losses = self.losses.remove(channel).unwrap_or_default();
-                if losses == 0 || *since > scene.facts.now {
-                    scene.violated("a gap is reported once", format!("{channel} since {since}, {losses} losses"));
+            Event::ContinuityLost { channel, since, reason, .. } => {
+                let losses = self.close(channel, scene);
+                if *reason == LossReason::NoPosition {
+                    self.damaged.remove(channel);
                 }
-                if losses > 1 {
+                if losses.is_none() || *since > scene.facts.now {
+                    scene.violated("a gap is reported once", format!("{channel} since {since}, {losses:?} losses"));
+                }
+                if losses > Some(1) {
                     scene.reach(Rare::LongGap);
                 }
                 if scene.facts.input == Input::Other {
@@ -83,13 +107,13 @@ impl Checker for Gaps {
                 }
             }
             Event::Recovered { channel, .. } => {
-                if self.losses.remove(channel).is_none() {
+                if self.close(channel, scene).is_none() {
                     scene.violated("a gap is reported once", format!("{channel} has recovered from nothing"));
                 }
             }
             Event::SubscriptionSucceeded { channel, .. } if has_recovery => {
                 if self.losses.contains_key(channel) {
-                    self.settling.insert(channel.clone(), scene.facts.now);
+                    self.settling.insert(channel.clone(), scene.facts.now + RESUME_TIMEOUT);
                 }
             }
             Event::SubscriptionError { .. } | Event::Diagnostic(_) => {}
@@ -109,6 +133,16 @@ impl Gaps {
         for (name, _) in scene.facts.channels.iter().filter(|(_, channel)| channel.was_subscribed) {
             *self.losses.entry(name.clone()).or_default() += 1;
         }
+    }
+
+    /// A gap is reported. Returns how many losses it consists of; `None` if there was no gap.
+    fn close(&mut self, name: &ChannelName, scene: &Scene<'_>) -> Option<u32> {
+        let (losses, is_damaged) = (self.losses.remove(name), self.damaged.contains(name));
+        // After a pause in polling, this may be an earlier gap than that of a delta which arrived in the pause.
+        if !scene.facts.was_unpolled {
+            self.damaged.remove(name);
+        }
+        losses.or(is_damaged.then_some(0))
     }
 }
 

@@ -37,6 +37,7 @@ impl Checker for ChannelWishes {
             | Outgoing::Ping
             | Outgoing::Pong
             | Outgoing::ClientEvent { .. }
+            | Outgoing::DeltaError { .. }
             | Outgoing::Other => {}
         }
     }

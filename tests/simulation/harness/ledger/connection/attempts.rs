@@ -21,6 +21,8 @@ pub(crate) struct Attempts {
     last: Option<(Instant, String)>,
     credit: Credit,
     wants_tls: bool,
+    /// The server does not speak the version of the protocol.
+    refuses_version: bool,
     /// Retries within a minute that the client made on its own.
     retries: VecDeque<Instant>,
 }
@@ -68,8 +70,11 @@ impl Checker for Attempts {
     }
 
     fn handed(&mut self, frame: &Incoming<'_>, scene: &mut Scene<'_>) {
-        let is_refusal = matches!(frame, Incoming::Error { code: Some(USE_TLS) }) && !scene.facts.is_connected();
-        self.wants_tls |= is_refusal;
+        let Incoming::Error { code: Some(code) } = frame else { return };
+        if !scene.facts.is_connected() {
+            self.wants_tls |= *code == USE_TLS;
+            self.refuses_version |= *code == UNSUPPORTED_VERSION;
+        }
     }
 
     fn ended(&mut self, reason: &CloseReason, scene: &mut Scene<'_>) {
@@ -79,6 +84,7 @@ impl Checker for Attempts {
             scene.reach(Rare::CreditMissing);
         }
         self.wants_tls |= code == Some(USE_TLS);
+        self.refuses_version |= code == Some(UNSUPPORTED_VERSION);
     }
 
     fn moved(&mut self, from: &ConnectionState, to: &ConnectionState, scene: &mut Scene<'_>) {
@@ -127,9 +133,10 @@ impl Attempts {
         let at = self.begun_at.take().unwrap_or(scene.facts.now);
         let cause = std::mem::replace(&mut self.cause, Cause::Retry);
         let wants_tls = std::mem::take(&mut self.wants_tls);
+        let wants_version_1 = std::mem::take(&mut self.refuses_version) && !asks_for_version_2(request);
         let last = self.last.replace((at, request.host.to_string()));
         if self.is_quick(cause, last.as_ref().map(|(at, _)| *at), at) {
-            self.excuse(wants_tls && request.tls, scene);
+            self.excuse(wants_tls && request.tls, wants_version_1, scene);
         }
         match cause {
             Cause::Fresh => {
@@ -153,10 +160,12 @@ impl Attempts {
         }
     }
 
-    /// A quick retry is for TLS, or uses the credit.
-    fn excuse(&mut self, is_for_tls: bool, scene: &mut Scene<'_>) {
+    /// A quick retry is for TLS or for version 1, or uses the credit.
+    fn excuse(&mut self, is_for_tls: bool, is_for_version_1: bool, scene: &mut Scene<'_>) {
         if is_for_tls {
             scene.reach(Rare::OverTls);
+        } else if is_for_version_1 {
+            scene.reach(Rare::Version2Refused);
         } else if std::mem::take(&mut self.credit.is_left) {
             self.credit.used += 1;
             scene.reach(if self.credit.used > 1 { Rare::CreditUsedTwice } else { Rare::CreditUsed });
@@ -174,10 +183,17 @@ impl Attempts {
     }
 }
 
+pub(super) fn asks_for_version_2(request: &ConnectRequest) -> bool {
+    request.target.contains("protocol=2&")
+}
+
 const BOUNDED: &str = "attempts are bounded";
 
 /// The code with which a server asks for TLS.
 const USE_TLS: u64 = 4000;
+
+/// The code of a server that does not speak the version of the protocol that it is asked for.
+pub(super) const UNSUPPORTED_VERSION: u64 = 4007;
 
 /// The base delay between attempts.
 const BASE_DELAY: Duration = Duration::from_secs(1);

@@ -19,6 +19,7 @@ impl Checker for Signatures {
             | Outgoing::Ping
             | Outgoing::Pong
             | Outgoing::ClientEvent { .. }
+            | Outgoing::DeltaError { .. }
             | Outgoing::Other => return,
         };
         let needs_auth = |name| ChannelName::new(name).is_ok_and(|channel| channel.kind().needs_auth());

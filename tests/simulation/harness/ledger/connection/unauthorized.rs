@@ -1,9 +1,11 @@
 //! *4009 is retried while an authorization is pending*: some servers close connections on which nothing is authorized
-//! in time, and a backend that is down must not end the client permanently. Otherwise, *4001-4099 are never retried*.
+//! in time, and a backend that is down must not end the client permanently. *4007 is answered with version 1* if the client
+//! has asked for version 2. Otherwise, *4001-4099 are never retried*.
 
-use pusher_proto::{CloseReason, ConnectionState, FailReason};
+use pusher_proto::{Action, CloseReason, ConnectionState, FailReason};
 
 use super::super::facts::{Facts, Reported, close_code};
+use super::attempts::{UNSUPPORTED_VERSION, asks_for_version_2};
 use super::{Checker, Incoming, Scene};
 use crate::simulation::reached::Rare;
 
@@ -11,6 +13,8 @@ use crate::simulation::reached::Rare;
 pub(crate) struct Unauthorized {
     /// What must happen after the reported end of the connection.
     due: Due,
+    /// Whether the last request was for version 2 of the protocol.
+    is_version_2: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +36,12 @@ impl Checker for Unauthorized {
         self.due = if is_unauthorized { due(scene.facts) } else { Due::Failure };
     }
 
+    fn acted(&mut self, action: &Action, _: &mut Scene<'_>) {
+        if let Action::Connect(_, request) = action {
+            self.is_version_2 = asks_for_version_2(request);
+        }
+    }
+
     fn ended_with(&mut self, code: u64, scene: &mut Scene<'_>) {
         if !(4001..4100).contains(&code) {
             return;
@@ -39,6 +49,12 @@ impl Checker for Unauthorized {
         let state = scene.client.state();
         let has_failed = matches!(state, ConnectionState::Failed { .. });
         let gave_up = matches!(state, ConnectionState::Failed { reason: FailReason::GaveUp { .. } });
+        if code == UNSUPPORTED_VERSION && self.is_version_2 {
+            if has_failed && !gave_up {
+                return scene.violated("4007 is answered with version 1", format!("{state:?}"));
+            }
+            return;
+        }
         match self.due {
             Due::Failure if !has_failed => {
                 scene.violated("4001-4099 are never retried", format!("{code} and no failure"));

@@ -120,6 +120,7 @@ impl Facts {
             | Incoming::SecondGreeting
             | Incoming::Watchlist
             | Incoming::Event { .. }
+            | Incoming::UnfitDelta { .. }
             | Incoming::Other => {}
         }
     }
@@ -208,6 +209,7 @@ impl Facts {
             | Outgoing::Ping
             | Outgoing::Pong
             | Outgoing::ClientEvent { .. }
+            | Outgoing::DeltaError { .. }
             | Outgoing::Other => {}
         }
     }

@@ -44,6 +44,7 @@ impl Checker for RareOfConnection {
             | Incoming::Error { .. }
             | Incoming::SigninSuccess
             | Incoming::Event { .. }
+            | Incoming::UnfitDelta { .. }
             | Incoming::Other => {}
         }
     }
