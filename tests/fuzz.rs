@@ -121,6 +121,7 @@ const REACHED: [&str; 10] = [
 
 const MIXTURES: usize = 500;
 
-/// Bytes that a body may hold at a time: connected clients and a server, and a few events for every byte of the input.
-const FIXED: u64 = 64 * 1_024;
+/// Bytes that a body may hold at a time: connected clients, a server, and what a ledger notes about them; and a few events for
+/// every byte of the input.
+const FIXED: u64 = 192 * 1_024;
 const PER_BYTE: u64 = 256;
