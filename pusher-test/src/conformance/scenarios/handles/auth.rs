@@ -46,6 +46,32 @@ pub(super) fn many_channels_are_authorized_by_one_request<H: WithHandles>(stage:
     }
 }
 
+pub(super) fn a_channel_of_a_batch_can_be_left_while_it_is_on_its_way<H: WithHandles>(stage: &mut Stage<H>) {
+    let names = ["private-a", "private-b", "private-c"];
+    for left in names {
+        stage.auth_proxy().set(Flow::Silence);
+        let asked = stage.auth_proxy().request_count();
+        let auth = stage.auth().batch_endpoint(format!("{}/batch", stage.auth_url()));
+        let mut user = stage.handles(stage.config(), auth, &options());
+        let channels = names.map(|channel| (channel, user.subscribe(channel)));
+        user.connect();
+        stage.await_auth_requests(asked + 1);
+        user.unsubscribe(left);
+        // The client has handled this when it has an answer to something later.
+        let _public = user.subscribed("chat");
+        stage.auth_proxy().set(Flow::Pass);
+        for (channel, mut subscription) in channels {
+            if channel == left {
+                subscription.expect_end();
+            } else {
+                subscription.expect_success();
+            }
+        }
+        let requests = stage.auth_proxy().request_count() - asked;
+        assert_eq!(requests, 1, "requests to the auth endpoint after {left} was left");
+    }
+}
+
 pub(super) fn a_refused_connection_names_its_address<H: WithHandles>(stage: &mut Stage<H>) {
     let setup = stage.setup(stage.direct_config());
     stage.stop_server();

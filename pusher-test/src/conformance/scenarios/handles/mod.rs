@@ -17,6 +17,9 @@ list! {
     any auth::many_channels_are_authorized_by_one_request:
         "With a batch endpoint, the channels that wait are authorized by one request"
         from "pusher_driver::HttpAuth::batch_endpoint";
+    any auth::a_channel_of_a_batch_can_be_left_while_it_is_on_its_way:
+        "Whichever channel of a batch is left while the request is on its way, the others are authorized by it"
+        from "pusher_driver::HttpAuth::batch_endpoint";
     any auth::a_refused_connection_names_its_address:
         "The error of a refused connection names the address and the system's reason"
         from "pusher_proto::TransportError::Io";
