@@ -196,6 +196,27 @@ fn an_error_is_an_error_whatever_its_status() {
     assert!(matches!(channels.answer(200, b"{}"), Err(ApiFailure::Unreadable { .. })));
 }
 
+/// The status says what a failure means; only that of a success leaves it to the body.
+#[test]
+fn every_status_has_one_meaning_wherever_it_stands() {
+    let call = app().terminate("ann", NOW).unwrap();
+    let meaning = |status: u16| {
+        let is_refusal = [401, 403, 404].contains(&status);
+        (is_refusal, [408, 429].contains(&status) || (500..=599).contains(&status))
+    };
+    for status in 100..=999 {
+        let is_success = (200..=299).contains(&status);
+        assert_eq!(call.answer(status, b"{}").is_ok(), is_success, "{status}");
+        for code in 100..=999 {
+            let answer = call.answer(status, format!(r#"{{"error":"no","code":{code}}}"#).as_bytes());
+            let failure = answer.unwrap_err();
+            let expected = if is_success { code } else { status };
+            assert_eq!((failure.is_refusal(), failure.is_retryable()), meaning(expected), "{status} {code}");
+            assert!(failure.to_string().contains(&format!(" {expected}: no")), "{status} {code}: {failure}");
+        }
+    }
+}
+
 #[test]
 fn the_signature_of_a_call_does_not_print() {
     let call = app().publish(["a"], "e", "1").sign(NOW).unwrap();
