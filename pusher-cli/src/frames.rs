@@ -83,6 +83,10 @@ mod tests {
             (r#"{"auth":"k:\"5a","x":1}"#, r#"{"auth":"…","x":1}"#),
             (r#"{"data":"{\"auth\":1}"}"#, r#"{"data":"{\"auth\":1}"}"#),
             (r#"{"auth":"5a"#, r#"{"auth":"…"#),
+            (
+                r#"{"shared_secret":"5a","x":"auth","auth":"5a","token":"5a","auth":"5a"}"#,
+                r#"{"shared_secret":"…","x":"auth","auth":"…","token":"…","auth":"…"}"#,
+            ),
             ("", ""),
         ];
         for (message, expected) in table {

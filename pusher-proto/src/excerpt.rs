@@ -102,6 +102,27 @@ mod tests {
     }
 
     #[test]
+    fn no_secret_is_shown_because_there_is_another_one_before_or_behind_it() {
+        let forms = [
+            r#""auth":"short""#,
+            r#"\"auth\":\"short\""#,
+            "'auth' => 'short'",
+            "shared_secret=short",
+            "Bearer short",
+            "AUTHORIZATION: short",
+            r#""Authorization":"short""#,
+            "0123456789abcdef0123456789abcdef",
+        ];
+        for first in forms {
+            for second in forms {
+                let shown = safe_excerpt(&alloc::format!("so: {first}, {second}."));
+                assert!(shown.starts_with("so: ") && shown.contains('…'), "{shown}");
+                assert!(!shown.contains("short") && !shown.contains("abcdef"), "{first} and {second}: {shown}");
+            }
+        }
+    }
+
+    #[test]
     fn an_excerpt_ends_at_a_character() {
         assert_eq!(excerpt("aé", 2), "a");
         assert_eq!(excerpt("aé", 9), "aé");

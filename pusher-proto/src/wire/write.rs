@@ -120,6 +120,8 @@ mod tests {
         let auth = AuthResponse::new("k:3").user_data("{}");
         assert_eq!(masked(&signin(&auth)), r#"{"event":"pusher:signin","data":{"auth":"…","user_data":"{}"}}"#);
         assert_eq!(masked(&token(&Secret::from(r#"a"b"#))), r#"{"event":"pusher:auth","data":{"token":"…"}}"#);
+        let twice = r#"{"token":"1","auth":"2","x":"auth","auth":"3","token":"4"}"#;
+        assert_eq!(masked(twice), r#"{"token":"…","auth":"…","x":"auth","auth":"…","token":"…"}"#);
         assert_eq!(masked(&PING), PING.as_str());
     }
 
