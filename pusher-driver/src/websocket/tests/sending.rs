@@ -65,6 +65,90 @@ fn what_the_stream_does_not_take_waits_up_to_a_bound() {
     assert_eq!(socket.send(&text), Err(error));
 }
 
+/// A stream that keeps what was written until it is flushed, as those with TLS do.
+struct Holding {
+    pipe: Pipe,
+    held: Vec<u8>,
+    /// The most bytes of one call.
+    most: usize,
+    /// How often a call is refused before one succeeds.
+    refusals: usize,
+    refused: usize,
+}
+
+impl Holding {
+    fn is_ready(&mut self) -> io::Result<()> {
+        if self.refused < self.refusals {
+            self.refused += 1;
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.refused = 0;
+        Ok(())
+    }
+}
+
+impl NonBlocking for Holding {
+    fn set_waker(&mut self, waker: &Waker) {
+        self.pipe.set_waker(waker);
+    }
+}
+
+impl Read for Holding {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.pipe.read(buffer)
+    }
+}
+
+impl Write for Holding {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.is_ready()?;
+        let len = bytes.len().min(self.most);
+        self.held.extend(&bytes[..len]);
+        Ok(len)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        while !self.held.is_empty() {
+            self.is_ready()?;
+            let len = self.held.len().min(self.most);
+            self.pipe.write_all(&self.held[..len])?;
+            self.held.drain(..len);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn what_a_stream_keeps_until_it_is_flushed_is_sent_however_often_it_refuses() {
+    for (most, refusals) in [(1, 0), (1, 2), (7, 1), (1_000, 3), (usize::MAX, 0), (usize::MAX, 1)] {
+        let pipe = Pipe::default();
+        let holding = Holding { pipe: pipe.clone(), held: Vec::new(), most, refusals, refused: 0 };
+        let mut handshake = Handshake::new(holding, &request(), limits());
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            assert!(handshake.poll(Waker::noop()).is_pending());
+            request.append(&mut pipe.sent());
+        }
+        pipe.give(switching_protocols(&String::from_utf8(request).unwrap()).as_bytes());
+        let Poll::Ready(Ok(mut socket)) = handshake.poll(Waker::noop()) else { panic!("the handshake is complete") };
+        for len in [1, 100, 5, 2 * WRITE_BUFFER_LEN, 1] {
+            assert_eq!(socket.send(&"x".repeat(len).into()), Ok(()));
+            let mut flushes = 0;
+            while socket.flush() == Poll::Pending {
+                flushes += 1;
+                assert!(flushes < 1_000_000, "it never ends");
+            }
+            let header = if len > 125 { 8 } else { 6 };
+            assert_eq!(pipe.sent().len(), header + len, "{most} bytes at a time, {refusals} refusals");
+        }
+        socket.close(&CloseFrame { code: 1000, reason: Text::default() });
+        for _ in 0..100 * (refusals + 1) {
+            assert_eq!(socket.poll_close(Waker::noop()), Poll::Pending);
+        }
+        assert_eq!(pipe.sent()[0], CLOSE);
+    }
+}
+
 #[test]
 fn what_the_stream_does_not_take_is_sent_before_the_close_ends() {
     let pipe = Pipe::default();
