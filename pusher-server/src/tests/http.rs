@@ -1,3 +1,4 @@
+use reqwest::header::HeaderValue;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
@@ -208,6 +209,50 @@ async fn refuses_hosts_and_origins_that_are_not_this_machine_unless_asked() {
             let (status, answer) = super::answer(request).await;
             let is_refused = answer["error"].as_str().unwrap().contains("this machine");
             assert_eq!((status, is_refused), (403, !is_local && !any), "{name} {value}: {answer}");
+        }
+    }
+}
+
+/// Whoever can have a page call this machine must not reach anything of the server.
+#[tokio::test]
+async fn refuses_foreign_pages_on_every_route_whatever_else_they_send() {
+    let server = start().await;
+    let routes = [
+        ("GET", "/app/app-key"),
+        ("GET", "/elsewhere"),
+        ("POST", "/apps/1/events"),
+        ("POST", "/apps/1/batch_events"),
+        ("GET", "/apps/1/channels"),
+        ("GET", "/apps/1/channels/a"),
+        ("GET", "/apps/1/channels/presence-a/users"),
+        ("POST", "/apps/1/users/ann/terminate_connections"),
+        ("POST", "/pusher/auth"),
+        ("POST", "/pusher/auth/batch"),
+        ("POST", "/pusher/user-auth"),
+        ("OPTIONS", "/pusher/auth"),
+    ];
+    let foreign: [&[(&str, &[u8])]; 10] = [
+        &[("Origin", b"https://evil.example")],
+        &[("Origin", b"http://192.0.2.1")],
+        &[("Origin", b"http://[2001:db8::1]:6001")],
+        &[("Origin", b"127.0.0.1")],
+        &[("Origin", b"")],
+        &[("Origin", b"http://localhost\xff")],
+        &[("Host", b"evil.example"), ("Origin", b"http://localhost")],
+        &[("Host", b"localhost:6001"), ("Origin", b"http://evil.example")],
+        &[("Host", b"192.0.2.1:6001"), ("Origin", b"http://192.0.2.1:6001")],
+        &[("Host", b"localhost.evil.example")],
+    ];
+    for (method, path) in routes {
+        for headers in foreign {
+            let url = format!("{}{path}", server.http_url());
+            let mut request = http_client().request(method.parse().unwrap(), url);
+            for (name, value) in headers {
+                request = request.header(*name, HeaderValue::from_bytes(value).unwrap());
+            }
+            let answer = request.send().await.unwrap();
+            let (status, body) = (answer.status().as_u16(), answer.text().await.unwrap());
+            assert!(status == 403 && body.contains("this machine"), "{method} {path} {headers:?}: {status} {body}");
         }
     }
 }
