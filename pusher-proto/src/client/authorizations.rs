@@ -168,6 +168,7 @@ impl Authorizations {
 
     /// The connection is lost, and no answer is valid for the next one. What is known about the servers stays.
     pub(crate) fn leave(&mut self, outbox: &mut Outbox) {
+        debug_assert!(self.is_balanced(), "requests in progress were counted wrongly");
         self.socket_id = None;
         self.jobs.clear();
         self.ready.clear();
@@ -177,6 +178,17 @@ impl Authorizations {
         }
         self.channels_endpoint.asked = 0;
         self.user_endpoint.asked = 0;
+    }
+
+    /// Whether the counts are those of the requests.
+    fn is_balanced(&self) -> bool {
+        let users = self.asked.values().filter(|job| matches!(job, Job::Token | Job::Signin)).count();
+        let is_asked = |request: &&Request| matches!(request.phase, Phase::Asked(_));
+        let is_timed = |request: &&Request| request.timer.is_some();
+        self.user_endpoint.asked == users
+            && self.channels_endpoint.asked == self.asked.len() - users
+            && self.jobs.values().filter(is_asked).count() == self.asked.len()
+            && self.jobs.values().filter(is_timed).count() == self.timers.len()
     }
 
     pub(crate) fn ask_for_channel(&mut self, order: u64, channel: &ChannelName, purpose: AuthPurpose) {

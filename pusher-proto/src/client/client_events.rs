@@ -99,6 +99,8 @@ impl ClientEvents {
 
     /// The connection is lost; waiting events are dropped unless they are to be kept.
     pub(crate) fn leave(&mut self, outbox: &mut Outbox) {
+        let waiting = self.waiting.values().map(VecDeque::len).sum::<usize>();
+        debug_assert_eq!(self.waiting_count, waiting, "events that wait were counted wrongly");
         self.sent_at.clear();
         if !self.options.keep_client_events {
             self.retain(|_| false, outbox);

@@ -94,6 +94,10 @@ impl Outbox {
         let Waiting { event, offered } = self.events.pop_front()?;
         self.offered -= usize::from(offered > 0);
         self.offered_bytes -= offered;
+        debug_assert!(
+            !self.events.is_empty() || (self.offered, self.offered_bytes) == (0, 0),
+            "events that wait were counted wrongly"
+        );
         Some(event)
     }
 

@@ -162,6 +162,7 @@ impl Channels {
     /// The connection is lost, and with it every subscription. `unanswered` is how many had no answer.
     pub(crate) fn leave(&mut self, unanswered: usize, now: Instant, outbox: &mut Outbox) {
         self.is_connected = false;
+        debug_assert!(self.is_balanced(), "bytes that are held were counted wrongly");
         self.sending.leave(unanswered > 0, now);
         self.timers.clear();
         self.strays.clear();
@@ -180,6 +181,14 @@ impl Channels {
             }
             true
         });
+    }
+
+    /// Whether the sums over all channels are what they should be.
+    fn is_balanced(&self) -> bool {
+        let sum = |bytes: fn(&Entry) -> usize| self.table.values().map(bytes).sum::<usize>();
+        let sealed = sum(|entry| entry.vault.as_ref().map_or(0, |vault| vault.held_bytes()));
+        let gated = sum(|entry| entry.past.track.as_ref().map_or(0, |track| track.held_bytes()));
+        self.held_bytes == sealed && self.recovery.as_ref().map_or(0, |recovery| recovery.held_bytes) == gated
     }
 
     /// Handles an event of the application. Returns whether it was accepted.
