@@ -470,7 +470,11 @@ impl Connection {
     fn delay(&mut self, retry: Retry) -> Duration {
         match retry {
             Retry::OverTls | Retry::InVersion1 => Duration::ZERO,
-            Retry::Delayed { at_least } => self.tries.backoff.delay(self.tries.attempt).max(at_least),
+            Retry::Delayed { at_least } => {
+                let delay = self.tries.backoff.delay(self.tries.attempt);
+                // A server that names a time names it to all clients.
+                if delay < at_least { at_least + self.tries.backoff.spread() } else { delay }
+            }
             Retry::Spread | Retry::Prompt if !core::mem::take(&mut self.tries.credit) => {
                 self.tries.backoff.delay(self.tries.attempt)
             }

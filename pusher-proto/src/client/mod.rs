@@ -11,6 +11,8 @@ mod client_events;
 mod connection;
 mod encryption;
 mod frames;
+#[cfg(test)]
+mod herds;
 mod history;
 mod online;
 mod outbox;

@@ -199,7 +199,7 @@ pub(super) const UNSUPPORTED_VERSION: u64 = 4007;
 const BASE_DELAY: Duration = Duration::from_secs(1);
 
 /// The longest delay between attempts.
-const LONGEST_DELAY: Duration = Duration::from_secs(30);
+const LONGEST_DELAY: Duration = Duration::from_secs(31);
 
 /// How long a connection must last to renew the credit.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
