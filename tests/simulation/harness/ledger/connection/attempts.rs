@@ -198,7 +198,7 @@ pub(super) const UNSUPPORTED_VERSION: u64 = 4007;
 /// The base delay between attempts.
 const BASE_DELAY: Duration = Duration::from_secs(1);
 
-/// The longest delay between attempts.
+/// The longest delay between attempts, with the random part that is added where a server names a time.
 const LONGEST_DELAY: Duration = Duration::from_secs(31);
 
 /// How long a connection must last to renew the credit.
