@@ -1,7 +1,7 @@
 //! The content of the log, and its spans.
 
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use pusher_driver::{NoAuth, Options};
 use tracing::field::{Field, Visit};
@@ -49,6 +49,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Log {
 
 /// What is logged at this level and above while a function runs.
 fn logged(level: LevelFilter, run: impl FnOnce()) -> Vec<String> {
+    // Otherwise a line that another test reaches first, without a subscriber, may count as one that is wanted by none.
+    static EVERYTHING_IS_WANTED: Once = Once::new();
+    EVERYTHING_IS_WANTED.call_once(|| tracing::subscriber::set_global_default(Registry::default()).unwrap());
     let log = Log::default();
     tracing::subscriber::with_default(Registry::default().with(log.clone()).with(level), run);
     log.0.lock().unwrap().clone()
