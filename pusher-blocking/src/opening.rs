@@ -258,3 +258,68 @@ fn is_connected(stream: &TcpStream) -> io::Result<bool> {
 fn failed(error: &dyn std::error::Error) -> CloseReason {
     CloseReason::Failed(TransportError::Io(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// Races to a result, waking up as the loop does.
+    fn race(addresses: &[SocketAddr]) -> Result<SocketAddr, CloseReason> {
+        let mut poller = mio::Poll::new().unwrap();
+        let registry = poller.registry().try_clone().unwrap();
+        let mut race = Race::new(addresses.to_vec());
+        loop {
+            if let Poll::Ready(result) = race.poll(&registry) {
+                return result.map(|stream| stream.peer_addr().unwrap());
+            }
+            let timeout = race.deadline().map(|at| at.saturating_duration_since(Instant::now()));
+            poller.poll(&mut mio::Events::with_capacity(8), timeout).unwrap();
+        }
+    }
+
+    fn live() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    /// An address where nothing listens any more.
+    fn refusing() -> SocketAddr {
+        live().1
+    }
+
+    #[test]
+    fn a_live_address_is_found_wherever_it_stands_among_dead_ones() {
+        let (_listener, live) = live();
+        for len in 1..=5 {
+            for place in 0..len {
+                let mut addresses: Vec<_> = (0..len).map(|_| refusing()).collect();
+                addresses[place] = live;
+                assert_eq!(race(&addresses), Ok(live), "place {place} of {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_that_does_not_answer_does_not_keep_others_from_being_tried() {
+        let (_listener, live) = live();
+        // An address for documentation (RFC 5737): no answer, or no way to it.
+        let silent = SocketAddr::from(([192, 0, 2, 1], 9));
+        for addresses in [&[silent, live][..], &[silent, refusing(), live], &[silent, silent, live]] {
+            assert_eq!(race(addresses), Ok(live), "{addresses:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_failure_is_reported_if_no_address_lives() {
+        for addresses in [&[refusing()][..], &[refusing(), refusing()], &[refusing(), refusing(), refusing()]] {
+            let error = race(addresses).unwrap_err();
+            let CloseReason::Failed(TransportError::Io(text)) = &error else { panic!("{error:?}") };
+            assert!(text.contains("refused"), "{text}");
+        }
+        let nowhere = CloseReason::Failed(TransportError::Dns("the name has no addresses".into()));
+        assert_eq!(race(&[]), Err(nowhere));
+    }
+}
