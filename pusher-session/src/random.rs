@@ -78,6 +78,24 @@ mod tests {
     }
 
     #[test]
+    fn no_two_sockets_have_a_mask_in_common_whatever_was_drawn_between_them() {
+        let mut random = Random::new([7; SEED_LEN]);
+        let mut drawn = BTreeSet::new();
+        let mut count = 0;
+        for between in 0..50 {
+            for _ in 0..between {
+                drawn.insert(random.next_mask());
+            }
+            let mut socket = random.fork();
+            // More than a byte of the counter can count.
+            drawn.extend((0..2_000).map(|_| socket.next_mask()));
+            count += between + 2_000;
+        }
+        // Some are equal by chance: one in ten of these runs has more than this.
+        assert!(drawn.len() + 5 >= count, "{} of {count}", drawn.len());
+    }
+
+    #[test]
     fn one_seed_gives_the_same_bytes_however_they_are_drawn() {
         let [mut whole, mut parts] = [Random::new([7; SEED_LEN]), Random::new([7; SEED_LEN])];
         let [first, second] = [parts.draw::<30>(), parts.draw::<30>()];

@@ -112,6 +112,61 @@ fn time_that_runs_backwards_stands_still() {
 }
 
 #[test]
+fn a_new_list_of_servers_begins_with_its_first_one_whatever_the_client_does() {
+    let endpoints = |hosts: [&'static str; 3]| Endpoints::new(hosts.map(Endpoint::host));
+    let host = |end: &mut ClientEnd| {
+        let actions = core::iter::from_fn(|| end.client.poll_action(end.now));
+        let connects = actions.filter_map(|action| match action {
+            Action::Connect(socket, request) => Some((socket, request.host)),
+            _ => None,
+        });
+        let (socket, host) = connects.last()?;
+        end.socket = socket;
+        Some(host.to_string())
+    };
+    let fail = |end: &mut ClientEnd| {
+        end.client.handle_close(end.socket, CloseReason::Dropped, end.now);
+        while end.client.poll_action(end.now).is_some() {}
+        end.now = end.client.poll_timeout().unwrap_or(end.now);
+    };
+    let wait = |end: &mut ClientEnd| {
+        while matches!(end.client.state(), crate::ConnectionState::Waiting { .. }) {
+            end.now = end.client.poll_timeout().expect("a retry");
+            end.client.handle_timeout(end.now);
+        }
+    };
+    for failures in 0..5 {
+        for state in ["waiting", "connecting", "connected", "disconnected"] {
+            let config = Config::new("key", endpoints(["a", "b", "c"])).unwrap();
+            let mut end =
+                ClientEnd { client: Client::new(config, 1), socket: SocketEpoch::default(), now: Instant::ZERO };
+            end.client.connect();
+            assert_eq!(host(&mut end).as_deref(), Some("a"));
+            for failure in 0..failures {
+                fail(&mut end);
+                if failure + 1 < failures || state != "waiting" {
+                    wait(&mut end);
+                    assert!(host(&mut end).is_some());
+                }
+            }
+            match state {
+                "connected" => end.receive(GREETING),
+                "disconnected" => end.client.disconnect(),
+                _ => {}
+            }
+            while end.client.poll_action(end.now).is_some() {}
+            end.client.switch(AppKey::new("other").unwrap(), endpoints(["d", "e", "f"]));
+            end.client.connect();
+            for expected in ["d", "e", "f", "d"] {
+                wait(&mut end);
+                assert_eq!(host(&mut end).as_deref(), Some(expected), "{state} after {failures} failures");
+                fail(&mut end);
+            }
+        }
+    }
+}
+
+#[test]
 fn counts_what_happened() {
     let mut end = ClientEnd::connected();
     end.client.handle_open(end.socket, end.now);
