@@ -262,6 +262,7 @@ fn failed(error: &dyn std::error::Error) -> CloseReason {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
+    use std::time::Duration;
 
     use super::*;
 
@@ -270,14 +271,18 @@ mod tests {
         let mut poller = mio::Poll::new().unwrap();
         let registry = poller.registry().try_clone().unwrap();
         let mut race = Race::new(addresses.to_vec());
-        loop {
+        let begin = Instant::now();
+        while begin.elapsed() < PATIENCE {
             if let Poll::Ready(result) = race.poll(&registry) {
                 return result.map(|stream| stream.peer_addr().unwrap());
             }
-            let timeout = race.deadline().map(|at| at.saturating_duration_since(Instant::now()));
-            poller.poll(&mut mio::Events::with_capacity(8), timeout).unwrap();
+            let timeout = race.deadline().map_or(PATIENCE, |at| at.saturating_duration_since(Instant::now()));
+            poller.poll(&mut mio::Events::with_capacity(8), Some(timeout)).unwrap();
         }
+        panic!("no result for {addresses:?}");
     }
+
+    const PATIENCE: Duration = Duration::from_secs(20);
 
     fn live() -> (TcpListener, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
