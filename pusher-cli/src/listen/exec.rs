@@ -135,3 +135,44 @@ const MAX_VARIABLE_LEN: usize = 64 * 1_024;
 
 /// How long commands may keep running when the program ends.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use pusher_tokio::{ChannelEvent, Data};
+
+    use super::*;
+
+    fn commands(script: &str) -> Commands {
+        Commands::new(["sh", "-c", script].map(OsString::from).to_vec(), 8)
+    }
+
+    fn event(data: &str) -> Event {
+        Event::Channel(ChannelEvent::new("chat".parse().expect("a name"), "e", Data::string(data)))
+    }
+
+    /// Time is virtual: it passes when nothing is left to do but to wait for the limit.
+    #[tokio::test(start_paused = true)]
+    async fn commands_that_do_not_end_are_stopped_and_count_as_failed() {
+        let script = r#"case "$PUSHER_EVENT_DATA" in good) ;; bad) exit 3 ;; *) exec sleep 600 ;; esac"#;
+        for (ended, endless, expected) in [
+            (&[][..], 0, None),
+            (&["good"], 0, None),
+            (&["good", "bad"], 0, Some("1 of 2 commands failed")),
+            (&[], 1, Some("1 of 1 commands failed")),
+            (&["good"], 2, Some("2 of 3 commands failed")),
+            (&["bad", "good", "bad"], 2, Some("4 of 5 commands failed")),
+        ] {
+            let mut commands = commands(script);
+            for data in ended {
+                commands.start(&event(data)).expect("a command");
+                commands.next().await;
+            }
+            for _ in 0..endless {
+                assert!(commands.has_room());
+                commands.start(&event("endless")).expect("a command");
+            }
+            let result = commands.finish().await.map_err(|failure| failure.message().to_owned());
+            assert_eq!(result.err().as_deref(), expected, "{ended:?} and {endless} without end");
+        }
+    }
+}
