@@ -66,6 +66,8 @@ impl Server {
             .replace("PORT", &port.to_string())
             .replace("ADAPTER", adapter)
             .replace("STORE", store)
+            // An application with annotations on a server without them cannot publish anything.
+            .replace("ANNOTATIONS", &tables.contains("[annotations]").to_string())
             + tables;
         let path = scratch.path("sockudo.toml");
         fs::write(&path, config).unwrap();
