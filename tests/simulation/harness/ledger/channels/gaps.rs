@@ -93,7 +93,8 @@ impl Checker for Gaps {
             }
             Event::ContinuityLost { channel, since, reason, .. } => {
                 let losses = self.close(channel, scene);
-                if *reason == LossReason::NoPosition {
+                // In a pause in polling, further deltas may have arrived, each of which is a gap.
+                if *reason == LossReason::NoPosition && !scene.facts.was_unpolled {
                     self.damaged.remove(channel);
                 }
                 if losses.is_none() || *since > scene.facts.now {
