@@ -127,6 +127,14 @@ impl Guest {
         wait_for("a client is subscribed", PATIENCE, || self.is_ready());
     }
 
+    /// What is known about a client whose events do not come.
+    pub(crate) fn describe(&self) -> String {
+        let (state, positions, stats) = (self.client.state(), self.client.positions(), self.client.stats());
+        let (is_ready, ends) = (self.is_ready(), self.ends());
+        let last = ends.last();
+        format!("{state:?}, subscribed: {is_ready}, at {positions:?}, last gap {last:?}, {stats:?}")
+    }
+
     /// The ends of all gaps so far.
     fn ends(&self) -> Vec<End> {
         self.gaps.lock().unwrap().ended.iter().map(|(end, _)| end.clone()).collect()

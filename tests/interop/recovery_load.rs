@@ -91,9 +91,15 @@ fn play(programs: &Programs, count: usize, tables: &str, time: Duration) -> (Str
     let outcomes: Vec<_> = publishers.into_iter().map(Publisher::stop).collect();
     let lasts: Vec<_> = outcomes.iter().map(|outcome| outcome.last.expect("the node took events")).collect();
     let has_last = |(number, guest): (usize, &Guest)| guest.ledgers[0].has(lasts[number % ROOMS.len()]);
-    wait_for("the last events reach all", LIMIT, || {
-        guests.iter().enumerate().all(has_last)
-            && control.ledgers.iter().zip(&lasts).all(|(ledger, last)| ledger.has(*last))
+    let missing = || guests.iter().enumerate().filter(|guest| !has_last(*guest));
+    let begin = Instant::now();
+    while begin.elapsed() < LIMIT && missing().next().is_some() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let unreached: Vec<_> = missing().map(|(_, guest)| guest.describe()).collect();
+    assert!(unreached.is_empty(), "the last events {lasts:?} have not reached {unreached:?}");
+    wait_for("the last events reach the control", LIMIT, || {
+        control.ledgers.iter().zip(&lasts).all(|(ledger, last)| ledger.has(*last))
     });
 
     let published: Vec<_> = outcomes.into_iter().map(|outcome| outcome.starts).collect();
