@@ -214,7 +214,10 @@ impl Continuity {
             let covered = past.covered.entry(stream.clone()).or_default();
             *covered = (*covered).max(*serial);
         }
-        past.cursor = past.success.clone();
+        // While another attempt is unanswered, this success may be that of one that was given up, between which and the other
+        // the channel was not subscribed. The client cannot tell yet, so the channel begins with its first message.
+        let is_clear = scene.facts.channels.get(name).is_none_or(|channel| channel.unconfirmed == 0);
+        past.cursor = past.success.clone().filter(|_| is_clear);
     }
 
     fn deliver(&mut self, name: &ChannelName, position: Position, scene: &mut Scene<'_>) {

@@ -18,7 +18,7 @@ pub(crate) struct Channel {
     pub(crate) wanted: bool,
     pub(crate) on_socket: OnSocket,
     /// Subscriptions on this socket that were not confirmed.
-    unconfirmed: u32,
+    pub(crate) unconfirmed: u32,
     /// Whether an error arrived while the channel was subscribed by one of several attempts; it may have refused the
     /// latest.
     pub(crate) is_doubtful: bool,
