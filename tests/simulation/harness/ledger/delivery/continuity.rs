@@ -228,7 +228,9 @@ impl Continuity {
         if !past.emitted.insert(position.clone()) {
             return scene.violated(COVERED, format!("{name}: {stream}:{serial} is emitted twice"));
         }
-        let Some((last_stream, last)) = past.cursor.clone() else {
+        // Before its first success, which is a gap itself, nothing is promised.
+        let has_begun = scene.facts.channels.get(name).is_none_or(|channel| channel.was_subscribed);
+        let Some((last_stream, last)) = past.cursor.clone().filter(|_| has_begun) else {
             past.cursor = Some(position);
             return;
         };
