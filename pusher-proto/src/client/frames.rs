@@ -76,7 +76,7 @@ impl Client {
                 self.authorizations.enter(socket_id);
                 self.channels.enter(protocol, &mut self.authorizations, &mut self.outbox);
                 self.signin.enter();
-                self.token.enter(protocol, &mut self.authorizations);
+                self.token.enter(protocol, &mut self.authorizations, now);
                 self.agenda.is_dirty = true;
             }
             Message::Established(Established { socket_id: None, .. }) => {
@@ -130,7 +130,7 @@ impl Client {
                 channels.handle_resume_failed(channel, &failure, authorizations, now, outbox);
             }
             Message::TokenAccepted => self.token.handle_success(),
-            Message::TokenExpired => self.token.handle_expired(authorizations),
+            Message::TokenExpired => self.token.handle_expired(authorizations, now),
             Message::DeltasEnabled(data) => channels.handle_deltas_enabled(data),
             Message::Delta { channel, data } => {
                 if let Some(envelope) = channels.handle_delta(channel, data, now, outbox) {

@@ -27,12 +27,14 @@ pub(crate) struct Token {
     phase: Phase,
     /// Whether channels wait for the first token of the socket.
     is_first: bool,
-    /// Whether the server has said on this socket that the token is no longer valid.
+    /// Whether the server has said on this socket that the token has expired.
     has_expired: bool,
+    /// When the last one was requested.
+    asked_at: Instant,
 }
 
 enum Phase {
-    /// There is no token, and none is needed now.
+    /// None is needed now.
     None,
     /// A request to the application's server is in progress, or waits to be sent.
     Asking,
@@ -40,21 +42,21 @@ enum Phase {
     Authorized { token: Secret, expires_in: Option<Duration> },
     /// Waits to be confirmed until `deadline`.
     Sent { sent_at: Instant, deadline: Instant, expires_in: Option<Duration> },
-    /// It was confirmed, and another one is needed at this time, if that is known.
+    /// Another one is needed at this time, if that is known.
     Held { renew_at: Option<Instant> },
 }
 
 impl Token {
     pub(crate) fn new(options: &Options) -> Self {
         let timeout = options.recovery.filter(|recovery| recovery.tokens).map(|_| options.signin_timeout);
-        Self { timeout, phase: Phase::None, is_first: false, has_expired: false }
+        Self { timeout, phase: Phase::None, is_first: false, has_expired: false, asked_at: Instant::ZERO }
     }
 
     /// There is a connection. Only version 2 has tokens.
-    pub(crate) fn enter(&mut self, protocol: Protocol, requests: &mut Authorizations) {
+    pub(crate) fn enter(&mut self, protocol: Protocol, requests: &mut Authorizations, now: Instant) {
         if self.timeout.is_some() && protocol == Protocol::V2 {
             self.is_first = true;
-            self.ask(requests);
+            self.ask(requests, now);
         }
     }
 
@@ -115,36 +117,47 @@ impl Token {
         is_refused
     }
 
-    /// The token is no longer valid. The server ends the connection if it does not get another one soon.
-    pub(crate) fn handle_expired(&mut self, requests: &mut Authorizations) {
+    /// The token has expired. The server ends the connection if it does not get another one soon.
+    pub(crate) fn handle_expired(&mut self, requests: &mut Authorizations, now: Instant) {
         if self.timeout.is_none() {
             return;
         }
         self.has_expired = true;
         match self.phase {
-            Phase::None | Phase::Held { .. } => self.ask(requests),
+            Phase::None | Phase::Held { .. } => {
+                self.phase = Phase::Held { renew_at: Some(now) };
+                self.renew(requests, now);
+            }
             Phase::Asking | Phase::Authorized { .. } | Phase::Sent { .. } => {}
         }
     }
 
     pub(crate) fn handle_timeout(&mut self, requests: &mut Authorizations, now: Instant, outbox: &mut Outbox) {
         match self.phase {
-            Phase::Held { renew_at: Some(renew_at) } if renew_at <= now => self.ask(requests),
+            Phase::Held { .. } => self.renew(requests, now),
             Phase::Sent { deadline, .. } if deadline <= now => self.fail(TokenError::Timeout, outbox),
-            Phase::None | Phase::Asking | Phase::Authorized { .. } | Phase::Sent { .. } | Phase::Held { .. } => {}
+            Phase::None | Phase::Asking | Phase::Authorized { .. } | Phase::Sent { .. } => {}
         }
     }
 
-    pub(crate) const fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Held { renew_at } => renew_at,
+            Phase::Held { renew_at } => renew_at.map(|at| at.max(self.asked_at + PAUSE)),
             Phase::Sent { deadline, .. } => Some(deadline),
             Phase::None | Phase::Asking | Phase::Authorized { .. } => None,
         }
     }
 
-    fn ask(&mut self, requests: &mut Authorizations) {
+    /// Asks for another token if it is time.
+    fn renew(&mut self, requests: &mut Authorizations, now: Instant) {
+        if self.deadline().is_some_and(|at| at <= now) {
+            self.ask(requests, now);
+        }
+    }
+
+    fn ask(&mut self, requests: &mut Authorizations, now: Instant) {
         self.phase = Phase::Asking;
+        self.asked_at = now;
         requests.ask_for_token();
     }
 
@@ -158,6 +171,9 @@ impl Token {
 
 /// How long before its end a token is replaced, unless that is more than half of its time.
 const MARGIN: Duration = Duration::from_secs(60);
+
+/// Between two requests for a token there is at least this time, however short-lived tokens are and whatever the server says.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What every error of Sockudo about a token contains.
 const WORDS: &str = "capability token";
