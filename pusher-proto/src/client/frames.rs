@@ -290,7 +290,7 @@ impl Client {
             blamed = match asked {
                 Asked::Channel(channel) => {
                     let Self { channels, authorizations, outbox, .. } = self;
-                    let number = channels.handle_refused(&channel, error, authorizations, outbox);
+                    let number = channels.handle_blamed(&channel, error, authorizations, outbox);
                     number.and_then(|number| self.unanswered.answered(number))
                 }
                 Asked::Signin => {

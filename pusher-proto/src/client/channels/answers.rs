@@ -80,13 +80,21 @@ impl Channels {
                 Answered { number: Some(number), subscribed: None }
             }
             // Late, or the failure was not this channel's.
-            Phase::Unanswered | Phase::Ready { was_sent: true, .. } | Phase::Failed(Failure::Refused) => {
+            Phase::Unanswered
+            | Phase::Ready { was_sent: true, .. }
+            | Phase::Failed(Failure::Refused | Failure::Blamed) => {
                 self.sending.remove(entry.turn());
                 self.become_subscribed(&name, success, requests, now, outbox);
                 Answered { number: None, subscribed: Some(name) }
             }
             // Sockudo confirms a second subscription, with the current members.
             Phase::Subscribed => {
+                // The success before was that of an attempt that was given up and unsubscribed: between the two, the server
+                // has sent nothing. A channel that recovers asks for that too.
+                if self.strays.is_repeated(&name) && entry.is_recoverable() {
+                    entry.past.lost_at.get_or_insert(now);
+                    entry.close_gap(&name, outbox);
+                }
                 self.strays.handle_succeeded(&name, false);
                 if let (Some(roster), Some(members)) =
                     (&mut entry.roster, presence::members(success.data, Members::new(self.seed)))
@@ -118,17 +126,40 @@ impl Channels {
         requests: &mut Authorizations,
         outbox: &mut Outbox,
     ) -> Option<u64> {
+        self.refuse(channel, Failure::Refused, error, requests, outbox)
+    }
+
+    /// An error that names no channel is most likely the refusal of this one. Returns the number of the subscription that it
+    /// answers.
+    pub(crate) fn handle_blamed(
+        &mut self,
+        channel: &str,
+        error: ServerError,
+        requests: &mut Authorizations,
+        outbox: &mut Outbox,
+    ) -> Option<u64> {
+        self.refuse(channel, Failure::Blamed, error, requests, outbox)
+    }
+
+    fn refuse(
+        &mut self,
+        channel: &str,
+        failure: Failure,
+        error: ServerError,
+        requests: &mut Authorizations,
+        outbox: &mut Outbox,
+    ) -> Option<u64> {
         let (_, name, entry) = self.table.get_full(channel)?;
         let (name, error) = (name.clone(), SubscriptionError::Refused(error));
         match entry.phase {
             Phase::Sent { number, .. } => {
                 self.strays.forget(&name);
-                self.fail(&name, Failure::Refused, error, requests, outbox);
+                self.fail(&name, failure, error, requests, outbox);
                 Some(number)
             }
             // Late.
             Phase::Unanswered | Phase::Ready { was_sent: true, .. } => {
-                self.fail(&name, Failure::Refused, error, requests, outbox);
+                self.fail(&name, failure, error, requests, outbox);
                 None
             }
             Phase::Subscribed | Phase::Failed(_) | Phase::Idle => {

@@ -102,7 +102,7 @@ impl Phase {
 
     /// Whether a subscription was sent on this socket, but the channel is not known to be subscribed.
     pub(super) fn may_be_subscribed(&self) -> bool {
-        self.is_unanswered() || matches!(self, Self::Failed(Failure::Refused))
+        self.is_unanswered() || matches!(self, Self::Failed(Failure::Refused | Failure::Blamed))
     }
 
     /// Whether a subscription was sent on this socket and not answered, however long ago.
@@ -123,7 +123,10 @@ impl Phase {
 pub(super) enum Failure {
     /// No subscription was sent on this socket.
     Unsent,
+    /// The server has refused the channel by name.
     Refused,
+    /// An error that names no channel was taken for a refusal, so the server may have accepted the subscription.
+    Blamed,
 }
 
 impl Entry {

@@ -335,15 +335,19 @@ impl Channels {
                 self.cancel_refresh(channel, requests, outbox);
                 return outbox.forget(channel);
             }
-            // Without an answer, it is not known whether the channel is subscribed, so it is unsubscribed to be safe.
-            Phase::Subscribed | Phase::Unanswered | Phase::Ready { was_sent: true, .. } => {
+            // Without an answer that names it, it is not known whether the channel is subscribed, so it is unsubscribed to be
+            // safe.
+            Phase::Subscribed
+            | Phase::Unanswered
+            | Phase::Ready { was_sent: true, .. }
+            | Phase::Failed(Failure::Blamed) => {
                 outbox.send(write::unsubscribe(channel));
             }
             Phase::Idle
             | Phase::Authorizing
             | Phase::AwaitingUser(_)
             | Phase::Ready { was_sent: false, .. }
-            | Phase::Failed(_) => {}
+            | Phase::Failed(Failure::Unsent | Failure::Refused) => {}
         }
         self.remove(channel, requests, outbox);
     }
@@ -400,6 +404,9 @@ impl Channels {
         self.free_held(channel, Track::give_up);
         let Some(entry) = self.table.get_mut(channel) else { return };
         if !entry.is_wanted() {
+            if failure == Failure::Blamed {
+                outbox.send(write::unsubscribe(channel));
+            }
             return self.remove(channel, requests, outbox);
         }
         self.sending.remove(entry.turn());

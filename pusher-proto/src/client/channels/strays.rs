@@ -56,6 +56,11 @@ impl Strays {
         }
     }
 
+    /// Whether a success of this channel may be that of an attempt which was given up.
+    pub(super) fn is_repeated(&self, channel: &ChannelName) -> bool {
+        self.repeated.contains_key(channel)
+    }
+
     /// The server has confirmed one of the attempts, and thereby the channel, unless the attempt `is_late`: abandoned
     /// and not repeated yet.
     pub(super) fn handle_succeeded(&mut self, channel: &ChannelName, is_late: bool) {

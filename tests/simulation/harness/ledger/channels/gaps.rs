@@ -22,7 +22,7 @@ pub(crate) struct Gaps {
     losses: BTreeMap<ChannelName, u32>,
     /// Until when a subscribed channel has to know what it has missed.
     settling: BTreeMap<ChannelName, Instant>,
-    /// Channels of which an event could not be read, even if that is not yet reported.
+    /// Channels that may have a gap on a live connection, even if it is not yet reported.
     damaged: BTreeSet<ChannelName>,
 }
 
@@ -34,7 +34,12 @@ impl Checker for Gaps {
     }
 
     fn handed(&mut self, frame: &Incoming<'_>, scene: &mut Scene<'_>) {
-        let Incoming::UnfitDelta { channel, number: _ } = frame else { return };
+        let channel = match frame {
+            Incoming::UnfitDelta { channel, number: _ } => channel,
+            // The success before was that of an attempt that was given up, so there is a hole between the two.
+            Incoming::Success { channel, .. } if is_confirmed_again(channel, scene) => channel,
+            _ => return,
+        };
         if let Some((name, _)) = scene.facts.channels.find(channel) {
             self.damaged.insert(name.clone());
         }
@@ -145,6 +150,12 @@ impl Gaps {
         }
         losses.or(is_damaged.then_some(0))
     }
+}
+
+/// Whether a success of a channel follows another one.
+fn is_confirmed_again(channel: &str, scene: &Scene<'_>) -> bool {
+    let found = scene.facts.channels.find(channel).filter(|_| scene.facts.limits.recovery.is_some());
+    found.is_some_and(|(_, channel)| channel.reported == Reported::Subscribed || scene.facts.was_unpolled)
 }
 
 /// The longest time for an answer in any mix, and that for which a request waits for other channels.

@@ -215,7 +215,7 @@ impl Continuity {
             *covered = (*covered).max(*serial);
         }
         // While another attempt is unanswered, this success may be that of one that was given up, between which and the other
-        // the channel was not subscribed. The client cannot tell yet, so the channel begins with its first message.
+        // the channel was not subscribed. The client cannot tell yet, and reports the hole when the other one succeeds.
         let is_clear = scene.facts.channels.get(name).is_none_or(|channel| channel.unconfirmed == 0);
         past.cursor = past.success.clone().filter(|_| is_clear);
     }
