@@ -290,13 +290,13 @@ pub enum SigninError {
 /// use pusher_proto::{AuthError, TokenError, with_causes};
 ///
 /// let error = TokenError::Auth(AuthError::Timeout);
-/// assert_eq!(with_causes(&error).to_string(), "there is no token: authorization timed out");
+/// assert_eq!(with_causes(&error).to_string(), "the application's server gave no token: authorization timed out");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
     /// The application's server gave none.
-    #[error("there is no token")]
+    #[error("the application's server gave no token")]
     Auth(#[source] AuthError),
     /// The server refused it.
     #[error("the server refused the token")]

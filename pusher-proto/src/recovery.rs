@@ -103,8 +103,8 @@ impl Recovery {
     /// The client asks for a token on each connection, and sends it before it subscribes to anything. It asks for another one a
     /// minute before the token expires, or when half of its time has passed, if that is later
     /// ([`AuthResponse::expires_in`](crate::AuthResponse::expires_in)), and when the server says that it has expired,
-    /// but not more than once a second. If there is none, [`Event::TokenError`](crate::Event::TokenError) says why, and the server decides what the connection
-    /// may do without one. Tokens and sign-in exclude each other on Sockudo.
+    /// but not more than once a second. If it gets none, [`Event::TokenError`](crate::Event::TokenError) says why, and the server
+    /// decides what the connection may do. Tokens and sign-in exclude each other on Sockudo.
     #[must_use]
     pub const fn tokens(mut self, tokens: bool) -> Self {
         self.tokens = tokens;

@@ -68,8 +68,9 @@ impl HttpAuth {
     }
 
     /// Uses the endpoint at this URL for capability tokens ([`Recovery::tokens`](pusher_proto::Recovery::tokens)). It answers
-    /// `{"auth": TOKEN, "expires_in": SECONDS}`. Without it, there is no token, and
-    /// [`TokenError`](pusher_proto::Event::TokenError) says [`AuthError::NotConfigured`].
+    /// `{"auth": TOKEN, "expires_in": SECONDS}`. Without this
+    /// endpoint, each request for a token ends with a [`TokenError`](pusher_proto::Event::TokenError) that says
+    /// [`AuthError::NotConfigured`].
     pub fn token_endpoint(mut self, url: impl Into<Text>) -> Self {
         self.token_url = Some(url.into());
         self

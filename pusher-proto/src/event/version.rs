@@ -63,7 +63,7 @@ pub enum MessageAction {
     Update,
     /// Text was added: the payload is the whole text, since the client asks for that.
     Append,
-    /// It was deleted: there is no payload if the deletion clears it; otherwise it is the last one.
+    /// It was deleted: the payload is empty if the deletion clears it, otherwise the last one.
     Delete,
 }
 

@@ -63,7 +63,7 @@ pub(crate) enum Message<'a> {
     },
     /// The server has accepted the token of the connection.
     TokenAccepted,
-    /// The token of the connection is no longer valid.
+    /// The token of the connection has expired or was revoked.
     TokenExpired,
     /// The server sends deltas from now on.
     DeltasEnabled(&'a Data),

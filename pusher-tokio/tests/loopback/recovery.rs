@@ -1,4 +1,4 @@
-//! Messages that are published while there is no connection.
+//! Messages that are published while the client is disconnected.
 
 use pusher_server::pusher_proto::server::Dialect;
 use pusher_server::{Options, Server};
