@@ -11,7 +11,9 @@ use core::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
+use super::{MAX_LEN, Members};
 use crate::Text;
 
 /// Ids and infos, each id once.
@@ -21,6 +23,15 @@ pub(super) struct List {
     pages: Vec<Arc<Page>>,
     /// Positions of members, each in the part that the hash of its id selects. The number of parts is a power of two.
     index: Vec<Arc<HashTable<u32>>>,
+    len: usize,
+    bytes: usize,
+    seed: u64,
+}
+
+/// Members in the order of their arrival, which become a list when all have arrived. Only then is the index built, for a
+/// number of members that is known, and until then, nothing is shared: both cost much in a list that grows.
+pub(crate) struct Listing {
+    pages: Vec<Page>,
     len: usize,
     bytes: usize,
     seed: u64,
@@ -80,7 +91,7 @@ impl List {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.pages.iter().flat_map(|page| (0..page.slots.len()).map(|at| page.get(at)))
+        self.pages.iter().flat_map(|page| page.iter())
     }
 
     /// Adds a member that is not in the list yet, with its [`hash`](Self::hash).
@@ -131,12 +142,11 @@ impl List {
     }
 
     pub(super) fn hash(&self, id: &str) -> u64 {
-        FixedState::with_seed(self.seed).hash_one(id)
+        hash(self.seed, id)
     }
 
-    /// The tables use the bits at both ends of a hash.
     fn part(&self, hash: u64) -> usize {
-        (hash >> 24) as usize & self.index.len().wrapping_sub(1)
+        part_of(hash, self.index.len())
     }
 
     fn add_to_index(&mut self, hash: u64, at: usize) {
@@ -144,7 +154,7 @@ impl List {
         let Self { pages, index, seed, .. } = self;
         let hash_at = |&at: &u32| {
             let (page, at) = (at as usize / PAGE_LEN, at as usize % PAGE_LEN);
-            FixedState::with_seed(*seed).hash_one(pages[page].get(at).0)
+            self::hash(*seed, pages[page].get(at).0)
         };
         Arc::make_mut(&mut index[part]).insert_unique(hash, at as u32, hash_at);
     }
@@ -157,17 +167,88 @@ impl List {
     }
 
     fn rebuild_index(&mut self, parts: usize) {
-        self.index.clear();
-        // A short list takes no more memory than it needs.
-        let capacity = if parts == 1 { self.len } else { PART_CAPACITY };
-        self.index.resize_with(parts, || Arc::new(HashTable::with_capacity(capacity)));
+        self.index = tables(parts, self.len).into_iter().map(Arc::new).collect();
         for at in 0..self.len {
             self.add_to_index(self.hash(self.get(at).0), at);
         }
     }
 }
 
+impl Listing {
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self { pages: Vec::new(), len: 0, bytes: 0, seed }
+    }
+
+    /// Adds a member, unless the list is full. `info` is JSON.
+    pub(crate) fn push(&mut self, id: &str, info: &str) {
+        let bytes = self.bytes + id.len() + info.len() + MEMBER_LEN;
+        if bytes > MAX_LEN {
+            return;
+        }
+        if self.len % PAGE_LEN == 0 {
+            self.pages.push(Page::default());
+        }
+        if let Some(page) = self.pages.last_mut() {
+            page.push(id, info);
+        }
+        (self.len, self.bytes) = (self.len + 1, bytes);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new(self.seed);
+    }
+
+    /// Returns the list. If an id is repeated, its first place and its last info count.
+    pub(crate) fn finish(self) -> Members {
+        let Some(index) = self.index() else {
+            let mut members = Members::new(self.seed);
+            for (id, info) in self.pages.iter().flat_map(Page::iter) {
+                members.insert(id, info);
+            }
+            return members;
+        };
+        let Self { pages, len, bytes, seed } = self;
+        let index = index.into_iter().map(Arc::new).collect();
+        Members(Arc::new(List { pages: pages.into_iter().map(Arc::new).collect(), index, len, bytes, seed }))
+    }
+
+    /// `None` if an id is repeated.
+    fn index(&self) -> Option<Vec<HashTable<u32>>> {
+        let mut index = tables(self.len.div_ceil(PART_LEN).next_power_of_two(), self.len);
+        let id = |at: u32| self.pages[at as usize / PAGE_LEN].get(at as usize % PAGE_LEN).0;
+        let parts = index.len();
+        for (at, (own, _)) in (0..).zip(self.pages.iter().flat_map(Page::iter)) {
+            let hash = hash(self.seed, own);
+            let part = &mut index[part_of(hash, parts)];
+            match part.entry(hash, |&at| id(at) == own, |&at| self::hash(self.seed, id(at))) {
+                Entry::Occupied(_) => return None,
+                Entry::Vacant(entry) => _ = entry.insert(at),
+            }
+        }
+        Some(index)
+    }
+}
+
+fn hash(seed: u64, id: &str) -> u64 {
+    FixedState::with_seed(seed).hash_one(id)
+}
+
+/// The part of the index that a hash selects. The tables use the bits at both ends of a hash.
+const fn part_of(hash: u64, parts: usize) -> usize {
+    (hash >> 24) as usize & parts.wrapping_sub(1)
+}
+
+/// The empty parts of an index of `len` members. A short list takes no more memory than it needs.
+fn tables(parts: usize, len: usize) -> Vec<HashTable<u32>> {
+    let capacity = if parts == 1 { len } else { PART_CAPACITY };
+    (0..parts).map(|_| HashTable::with_capacity(capacity)).collect()
+}
+
 impl Page {
+    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        (0..self.slots.len()).map(|at| self.get(at))
+    }
+
     fn get(&self, at: usize) -> (&str, &str) {
         let slot = self.slots[at];
         let text = match self.long(at) {
@@ -276,3 +357,48 @@ const MAX_SHORT_LEN: usize = 256;
 
 /// Bytes that a member takes in addition to its text: 12 in the page, and about as many in the index.
 pub(super) const MEMBER_LEN: usize = 24;
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    #[test]
+    fn a_list_that_arrives_at_once_is_one_that_grew_and_changes_like_it() {
+        for len in [0, 1, PART_LEN - 1, PART_LEN, PART_LEN + 1, PAGE_LEN, PAGE_LEN + 1, 2 * PART_LEN + 1, 3_000] {
+            for repeated in [None, Some(0), Some(len / 2), len.checked_sub(1)] {
+                let mut listing = Listing::new(1);
+                let mut grown = Members::new(1);
+                let again = repeated.filter(|at| *at < len).map(|at| (at, format!("{at} again")));
+                for (at, info) in (0..len).map(|at| (at, "{}".repeat(at % 200))).chain(again) {
+                    listing.push(&format!("user-{at}"), &info);
+                    grown.insert(&format!("user-{at}"), &info);
+                }
+                let mut listed = listing.finish();
+                for change in 0..3 {
+                    assert_eq!(listed.entries().collect::<Vec<_>>(), grown.entries().collect::<Vec<_>>());
+                    assert_eq!((listed.len(), listed.weight()), (grown.len(), grown.weight()));
+                    assert!(
+                        (0..len)
+                            .all(|at| listed.contains(&format!("user-{at}")) == grown.contains(&format!("user-{at}")))
+                    );
+                    for members in [&mut listed, &mut grown] {
+                        members.remove(&format!("user-{change}"));
+                        members.insert(&format!("new-{change}"), "7");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_in_a_list_is_left_out() {
+        let mut listing = Listing::new(1);
+        let half = "x".repeat(MAX_LEN / 2);
+        for (id, info) in [("1", &*half), ("2", &half), ("3", "7")] {
+            listing.push(id, info);
+        }
+        assert_eq!(listing.finish().ids().collect::<Vec<_>>(), ["1", "3"]);
+    }
+}

@@ -8,6 +8,8 @@ use core::fmt;
 
 use list::{List, MEMBER_LEN};
 
+pub(crate) use list::Listing;
+
 use crate::{Data, Text};
 
 /// A member of a presence channel.

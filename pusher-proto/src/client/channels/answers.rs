@@ -96,9 +96,7 @@ impl Channels {
                     entry.close_gap(&name, outbox);
                 }
                 self.strays.handle_succeeded(&name, false);
-                if let (Some(roster), Some(members)) =
-                    (&mut entry.roster, presence::members(success.data, Members::new(self.seed)))
-                {
+                if let (Some(roster), Some(members)) = (&mut entry.roster, presence::members(success.data, self.seed)) {
                     roster.refresh(members);
                 }
                 Answered::default()
@@ -419,7 +417,7 @@ impl Channels {
             entry.close_gap(channel, outbox);
         }
         let presence = (channel.kind() == ChannelKind::Presence).then(|| {
-            let members = presence::members(success.data, Members::new(seed)).unwrap_or_else(|| {
+            let members = presence::members(success.data, seed).unwrap_or_else(|| {
                 outbox.offer(Event::Diagnostic(Diagnostic::NoMembers { channel: channel.clone() }));
                 Members::new(seed)
             });
