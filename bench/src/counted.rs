@@ -26,9 +26,11 @@ enum Subject {
     Allocations(&'static str),
     /// Bytes of one more channel, whose name has 14.
     Channel,
+    /// Bytes of one more idle client with one channel.
+    Client,
 }
 
-const FIGURES: [Figure; 10] = [
+const FIGURES: [Figure; 11] = [
     figure("instructions, core, 100 B", Subject::Core(168), Some(1_300.0), Some(1_350.0)),
     figure("instructions, core, 1 KB", Subject::Core(1_193), Some(2_200.0), Some(2_020.0)),
     figure("instructions, core, 10 KB", Subject::Core(11_446), Some(10_500.0), Some(8_800.0)),
@@ -43,7 +45,8 @@ const FIGURES: [Figure; 10] = [
     figure("instructions, tokio, stream, 100 B", Subject::Instructions("tokio-stream"), None, Some(3_320.0)),
     figure("allocations, tokio, callback, 1,000 events", Subject::Allocations("tokio-callback"), None, Some(20.0)),
     figure("allocations, tokio, stream, 1,000 events", Subject::Allocations("tokio-stream"), None, Some(1_020.0)),
-    figure("bytes, one more channel with its handle", Subject::Channel, Some(514.0), Some(1_210.0)),
+    figure("bytes, one more channel with its handle", Subject::Channel, Some(514.0), Some(640.0)),
+    figure("bytes, one more idle client", Subject::Client, None, Some(9_000.0)),
 ];
 
 const fn figure(name: &'static str, subject: Subject, target: Option<f64>, limit: Option<f64>) -> Figure {
@@ -93,16 +96,19 @@ impl Figure {
                 let report = |events| read(host, &MEMCHECK, reader, events);
                 Ok(1_000.0 * each(5_000, 45_000, |events| after(&report(events)?, "total heap usage: "))?)
             }
-            Subject::Channel => {
-                let feeder = host.serve(Plan::Answer, false)?;
-                // Tables double, so they are as full with twice as many.
-                each(6_000, 12_000, |channels| {
-                    let subject = ["channels", &feeder.url, &channels.to_string()];
-                    after(&under_valgrind(&MEMCHECK, &subject, Some(&feeder))?, "in use at exit: ")
-                })
-            }
+            // Tables double, so they are as full with twice as many.
+            Subject::Channel => each(6_000, 12_000, |channels| held(host, &["channels"], channels)),
+            Subject::Client => each(100, 200, |clients| held(host, &["idle", "tokio"], clients)),
         }
     }
+}
+
+/// Bytes that a subject holds at its end, which holds so many of something.
+fn held(host: &Host, subject: &[&str], count: usize) -> Result<f64> {
+    let feeder = host.serve(Plan::Answer, false)?;
+    let count = count.to_string();
+    let subject = [subject, &[&feeder.url, &count]].concat();
+    after(&under_valgrind(&MEMCHECK, &subject, Some(&feeder))?, "in use at exit: ")
 }
 
 fn core(frame_len: usize, others: usize) -> Result<f64> {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Waker};
 
@@ -253,6 +254,9 @@ impl Mailbox {
     }
 
     fn push(&self, inner: &mut Inner, event: Event, weight: usize) {
+        if inner.intake == Intake::Unread && inner.queue.capacity() == 0 {
+            inner.queue.reserve_exact(FIRST_CAPACITY);
+        }
         inner.queue.push_back(event);
         inner.bytes += weight;
         self.budget.used.fetch_add(weight, Ordering::Relaxed);
@@ -263,7 +267,7 @@ impl Mailbox {
         let weight = event.weight().min(inner.bytes);
         inner.bytes -= weight;
         self.budget.used.fetch_sub(weight, Ordering::Relaxed);
-        if inner.queue.is_empty() && inner.queue.capacity() > IDLE_CAPACITY {
+        if inner.queue.is_empty() && !KEPT_CAPACITY.contains(&inner.queue.capacity()) {
             inner.queue = VecDeque::new();
         }
         Some(event)
@@ -300,8 +304,12 @@ pub(crate) fn replace_waker(place: &mut Option<Waker>, waker: &Waker) -> Option<
 
 const LAGGED_WEIGHT: usize = size_of::<Event>();
 
-/// The capacity that an empty mailbox keeps; memory beyond it, from a burst, is freed.
-const IDLE_CAPACITY: usize = 256;
+/// Capacity for the success of a subscription. For many channels, it is the only event, and a queue that grows on its own
+/// begins with room for four.
+const FIRST_CAPACITY: usize = 1;
+
+/// The capacity that an empty mailbox keeps. Less is that of a channel that had only its first event; more is that of a burst.
+const KEPT_CAPACITY: RangeInclusive<usize> = FIRST_CAPACITY + 1..=256;
 
 #[cfg(test)]
 mod tests {

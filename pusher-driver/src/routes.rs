@@ -47,7 +47,7 @@ pub(crate) struct Route {
     pub(crate) bindings: Bindings,
     streams: Vec<Arc<Mailbox>>,
     /// Why the last subscription failed, until the next attempt.
-    pub(crate) failure: Option<SubscriptionError>,
+    pub(crate) failure: Option<Box<SubscriptionError>>,
     /// Calls that wait until the subscription succeeds or fails.
     pub(crate) waiters: Waiters,
     /// Whether the channel stays subscribed without handles and callbacks.
@@ -104,6 +104,10 @@ impl Routes {
     pub(crate) fn join(&mut self, channel: &ChannelName, new_id: RouteId, mailbox: &Arc<Mailbox>) -> RouteId {
         let route = self.channels.entry(channel.clone()).or_insert_with(|| Route::new(new_id));
         route.handles += 1;
+        if route.streams.is_empty() {
+            // Most channels have one handle, and a vector begins with room for four.
+            route.streams.reserve_exact(1);
+        }
         route.streams.push(Arc::clone(mailbox));
         route.id
     }
@@ -164,7 +168,7 @@ impl Routes {
             // The server may also report an error about a subscribed channel. Temporary failures do not end the wait.
             Event::SubscriptionError { channel, error, retry_at: None } if !is_subscribed(channel) => {
                 let Some(route) = self.channels.get_mut(channel) else { return };
-                route.failure = Some(error.clone());
+                route.failure = Some(Box::new(error.clone()));
                 out.wakers.extend(route.waiters.take());
             }
             Event::StateChanged { current, .. } => {

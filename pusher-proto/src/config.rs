@@ -1,6 +1,7 @@
 //! Everything that can be set, with its default.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -25,7 +26,7 @@ use crate::{AppKey, Endpoints, InvalidName, Recovery, Text};
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) key: AppKey,
-    pub(crate) options: Options,
+    pub(crate) options: Arc<Options>,
 }
 
 impl Config {
@@ -313,7 +314,7 @@ impl ConfigBuilder {
         if let Some(&code) = options.fatal_codes.iter().find(|code| options.retry_codes.contains(code)) {
             return Err(InvalidConfig::CodeTwice(code));
         }
-        Ok(Config { key, options })
+        Ok(Config { key, options: Arc::new(options) })
     }
 }
 

@@ -108,6 +108,15 @@ impl Buffer {
         self.unread.start = self.unread.end;
     }
 
+    /// Frees the memory of a buffer of the smallest size if everything in it has been read. A larger one stays until it has been
+    /// too large for a while, because more is likely to come.
+    pub(crate) fn rest(&mut self) {
+        if self.size == 0 && self.unread.is_empty() {
+            self.store = Store::Shared(Bytes::new());
+            self.unread = 0..0;
+        }
+    }
+
     /// Length in bytes of the allocation that slices are part of.
     pub(crate) fn len(&self) -> usize {
         match &self.store {

@@ -103,6 +103,23 @@ impl<M: Masks> WebSocket<M> {
         self.buffer.fill(len);
     }
 
+    /// The stream has no more for now: frees the [read buffer](Self::read_buffer) if it has its smallest size and is empty, so
+    /// that idle connections have none. The next call of `read_buffer` allocates it again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pusher_websocket::{Limits, WebSocket};
+    ///
+    /// let mut socket = WebSocket::new(Limits::new(), b"", || [1, 2, 3, 4]);
+    /// assert_eq!(socket.read_buffer().len(), 4_096);
+    /// socket.rest();
+    /// assert_eq!(socket.read_buffer_len(), 0);
+    /// ```
+    pub fn rest(&mut self) {
+        self.buffer.rest();
+    }
+
     /// Returns the next received message.
     ///
     /// One call handles at most 64 frames, and only what has been read, so a peer cannot keep the caller busy with

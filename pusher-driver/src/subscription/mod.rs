@@ -222,7 +222,7 @@ impl Subscription {
             None => {}
         }
         if let Some(error) = &route.failure {
-            return Poll::Ready(Err(SubscribeError::Channel(error.clone())));
+            return Poll::Ready(Err(SubscribeError::Channel((**error).clone())));
         }
         _replaced = route.waiters.add(id, context.waker());
         Poll::Pending

@@ -157,6 +157,7 @@ impl<S: NonBlocking> WebSocket<S> {
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.pace.rest();
+                self.socket.rest();
                 Ok(Fill::Nothing)
             }
             Err(error) => Err(close_reason(&error)),

@@ -120,7 +120,7 @@ impl Client {
     /// Returns a client that does nothing yet. The `seed` determines the random delays, so choose it at random.
     #[must_use]
     pub fn new(config: Config, seed: u64) -> Self {
-        let options = Arc::new(config.options.clone());
+        let options = Arc::clone(&config.options);
         Self {
             agenda: Agenda::default(),
             connection: Connection::new(&config, options.clone(), seed),

@@ -133,9 +133,7 @@ impl Unanswered {
     /// the answer to that one.
     pub(crate) fn answered(&mut self, order: u64) -> Option<(Asked, ServerError)> {
         self.sent.remove(&order)?;
-        if self.sent.is_empty() {
-            self.held = None;
-        }
+        self.settle();
         let held = self.held.as_ref().filter(|held| held.is_answer)?;
         let mut earlier = self.sent.range(..order.min(held.up_to.saturating_add(1)));
         let (Some((_, asked)), None) = (earlier.next(), earlier.next()) else { return None };
@@ -153,9 +151,7 @@ impl Unanswered {
     pub(crate) fn expired(&mut self, order: u64) -> Option<ServerError> {
         self.sent.remove(&order);
         let cause = self.held.as_ref().filter(|held| order <= held.up_to).map(|held| held.error.clone());
-        if self.sent.is_empty() {
-            self.held = None;
-        }
+        self.settle();
         cause
     }
 
@@ -172,6 +168,14 @@ impl Unanswered {
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.signin.map(|(_, deadline)| deadline)
+    }
+
+    fn settle(&mut self) {
+        if self.sent.is_empty() {
+            self.held = None;
+            // An empty tree keeps half a kilobyte until it is cleared.
+            self.sent.clear();
+        }
     }
 
     fn push(&mut self, asked: Asked) -> u64 {

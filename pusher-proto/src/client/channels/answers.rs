@@ -258,6 +258,9 @@ impl Channels {
     /// Everything that was sent has been answered.
     pub(crate) fn handle_all_answered(&mut self) {
         self.sending.handle_all_answered();
+        if self.timers.is_empty() {
+            self.timers.clear();
+        }
     }
 
     /// The sign-in has ended: presence channels that rely on the user continue or fail.

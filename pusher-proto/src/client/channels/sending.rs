@@ -107,7 +107,12 @@ impl Sending {
 
     /// Everything that was sent has been answered, and nothing waits: the pace was not too fast.
     pub(super) fn handle_all_answered(&mut self) {
-        if self.is_cautious && self.waiting.is_empty() {
+        if !self.waiting.is_empty() {
+            return;
+        }
+        // An empty tree keeps half a kilobyte until it is cleared.
+        self.waiting.clear();
+        if self.is_cautious {
             self.is_cautious = false;
             self.interval = Duration::ZERO;
             self.recover_at = None;
