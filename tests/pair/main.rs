@@ -8,6 +8,7 @@ mod recorded;
 mod recorded_v2;
 mod scenarios;
 mod stage;
+mod tokens;
 
 use std::process::ExitCode;
 
@@ -17,7 +18,7 @@ use pusher_proto::server::Dialect;
 fn main() -> ExitCode {
     let mut trials = recorded::trials();
     trials.extend(recorded_v2::trials());
-    trials.push(polls::trial());
+    trials.extend([polls::trial(), tokens::trial()]);
     for (name, scenario) in scenarios::all() {
         for dialect in Dialect::ALL {
             trials.push(Trial::test(format!("{name}: {dialect}"), move || {

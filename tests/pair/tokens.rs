@@ -1,0 +1,347 @@
+//! Capability tokens: in every order of events, the client does what a reference of a few lines does.
+
+use std::time::Duration;
+
+use libtest_mimic::{Failed, Trial};
+use pusher_proto::{
+    Action, AuthError, AuthId, AuthResponse, AuthSubject, ChannelName, Client, CloseFrame, CloseReason, Config,
+    ConnectionState, Endpoint, Event, Frame, Instant, Recovery, SocketEpoch, TokenError,
+};
+use pusher_test::Choices;
+
+use crate::stage::secs;
+
+pub(crate) fn trial() -> Trial {
+    Trial::test("a connection has a valid token, in every order of answers, expiries, losses and refusals", || {
+        for seed in 0..STORIES {
+            let mut choices = Choices::from_seed(seed);
+            let mut client = Subject::new();
+            let mut reference = Reference::new();
+            let mut story = Vec::new();
+            for _ in 0..STEPS {
+                let step = Step::draw(&mut choices);
+                let (expected, seen) = (reference.take(step), client.take(step));
+                story.push(step);
+                if seen != expected {
+                    return Err(Failed::from(format!("seed {seed}: {seen:?} instead of {expected:?} after {story:?}")));
+                }
+                if seen.contains(&Seen::Failed) {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// The backend gives a token that lasts for so many seconds, if it says so.
+    Answer(Option<u64>),
+    /// The backend refuses.
+    Refuse,
+    Success,
+    /// The server refuses the token.
+    Error,
+    Expired,
+    /// The server ends the connection because it is not authorized.
+    Unauthorized,
+    Dropped,
+    Pass(Duration),
+}
+
+/// What a step leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    Asks,
+    Sends,
+    /// The channel is subscribed, for the first time on this socket.
+    Subscribes,
+    Reports(Cause),
+    /// The connection was lost and there is another one.
+    Reconnects,
+    Failed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    Backend,
+    Refused,
+    Timeout,
+}
+
+impl Step {
+    fn draw(choices: &mut Choices) -> Self {
+        match choices.below(16) {
+            0 | 1 => Self::Answer(None),
+            2 | 3 => Self::Answer(Some(*choices.pick(&[0, 1, 50, 119, 120, 121, 300]))),
+            4 => Self::Refuse,
+            5..=7 => Self::Success,
+            8 => Self::Error,
+            9 | 10 => Self::Expired,
+            11 => Self::Unauthorized,
+            12 => Self::Dropped,
+            _ => Self::Pass(*choices.pick(&[Duration::from_millis(500), secs(1), secs(29), secs(60), secs(240)])),
+        }
+    }
+}
+
+/// The rules. Times are since the start.
+struct Reference {
+    now: Duration,
+    phase: Phase,
+    asked_at: Duration,
+    /// Whether the server has said that the token has expired, and has accepted none since.
+    has_expired: bool,
+    is_subscribed: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Phase {
+    /// The server decides what a connection without a token may do.
+    None,
+    Asking,
+    Sent {
+        at: Duration,
+        lasts: Option<Duration>,
+    },
+    Held {
+        renew_at: Option<Duration>,
+    },
+}
+
+impl Reference {
+    /// After the greeting.
+    fn new() -> Self {
+        let now = Duration::ZERO;
+        Self { now, phase: Phase::Asking, asked_at: now, has_expired: false, is_subscribed: false }
+    }
+
+    fn take(&mut self, step: Step) -> Vec<Seen> {
+        match (step, self.phase) {
+            (Step::Answer(lasts), Phase::Asking) => {
+                self.phase = Phase::Sent { at: self.now, lasts: lasts.map(secs) };
+                vec![Seen::Sends]
+            }
+            (Step::Refuse, Phase::Asking) => self.lose_token(Cause::Backend),
+            (Step::Success, Phase::Sent { at, lasts }) => {
+                // A minute before its end, or in the middle of a shorter time.
+                let renew_at = lasts.map(|lasts| at + lasts.saturating_sub(secs(60)).max(lasts / 2));
+                self.phase = Phase::Held { renew_at };
+                self.has_expired = false;
+                let mut seen = self.subscribe();
+                seen.extend(self.renew());
+                seen
+            }
+            (Step::Error, Phase::Sent { .. }) => self.lose_token(Cause::Refused),
+            (Step::Expired, phase) => {
+                self.has_expired = true;
+                if let Phase::None | Phase::Held { .. } = phase {
+                    self.phase = Phase::Held { renew_at: Some(self.now) };
+                }
+                self.renew().into_iter().collect()
+            }
+            // A client that is about to be authorized is not to blame.
+            (Step::Unauthorized, phase) if !self.has_expired && !matches!(phase, Phase::Asking) => vec![Seen::Failed],
+            (Step::Unauthorized | Step::Dropped, _) => {
+                *self = Self { now: self.now, asked_at: self.now, ..Self::new() };
+                vec![Seen::Reconnects, Seen::Asks]
+            }
+            // How long a request may take is not the subject here.
+            (Step::Pass(_), Phase::Asking) => Vec::new(),
+            (Step::Pass(time), _) => self.pass(time),
+            (Step::Answer(_) | Step::Refuse | Step::Success | Step::Error, _) => Vec::new(),
+        }
+    }
+
+    fn pass(&mut self, time: Duration) -> Vec<Seen> {
+        let end = self.now + time;
+        match self.phase {
+            Phase::Sent { at, .. } if at + ANSWER_TIMEOUT <= end => {
+                self.now = end;
+                self.lose_token(Cause::Timeout)
+            }
+            Phase::Held { renew_at: Some(at) } if at.max(self.asked_at + PAUSE) <= end => {
+                // The story continues when it is asked for.
+                self.now = self.now.max(at).max(self.asked_at + PAUSE);
+                self.renew().into_iter().collect()
+            }
+            _ => {
+                self.now = end;
+                Vec::new()
+            }
+        }
+    }
+
+    /// Asks for another token if it is time, but not twice in a second.
+    fn renew(&mut self) -> Option<Seen> {
+        let Phase::Held { renew_at: Some(at) } = self.phase else { return None };
+        if at.max(self.asked_at + PAUSE) > self.now {
+            return None;
+        }
+        self.phase = Phase::Asking;
+        self.asked_at = self.now;
+        Some(Seen::Asks)
+    }
+
+    fn lose_token(&mut self, cause: Cause) -> Vec<Seen> {
+        self.phase = Phase::None;
+        [vec![Seen::Reports(cause)], self.subscribe()].concat()
+    }
+
+    /// Channels wait for the first token of a socket, or for the end of the attempt to get one.
+    fn subscribe(&mut self) -> Vec<Seen> {
+        if std::mem::replace(&mut self.is_subscribed, true) { Vec::new() } else { vec![Seen::Subscribes] }
+    }
+}
+
+/// The real client with its socket.
+struct Subject {
+    client: Client,
+    now: Instant,
+    socket: Option<SocketEpoch>,
+    request: Option<AuthId>,
+}
+
+impl Subject {
+    fn new() -> Self {
+        let config =
+            Config::builder("app-key", Endpoint::sockudo("localhost")).recovery(Recovery::default().tokens(true));
+        let mut client = Client::new(config.build().expect("a valid configuration"), 1);
+        client.connect();
+        client.subscribe(ChannelName::new("chat").expect("a valid name"));
+        let mut subject = Self { client, now: Instant::ZERO, socket: None, request: None };
+        assert_eq!(subject.poll(), [Seen::Asks]);
+        subject
+    }
+
+    fn take(&mut self, step: Step) -> Vec<Seen> {
+        match step {
+            Step::Answer(lasts) => {
+                let answer = AuthResponse::new("token");
+                self.answer(Ok(match lasts {
+                    Some(lasts) => answer.expires_in(secs(lasts)),
+                    None => answer,
+                }));
+            }
+            Step::Refuse => self.answer(Err(AuthError::Http { status: 403, excerpt: "no".into(), retry_after: None })),
+            Step::Success => self.receive(r#"{"event":"sockudo:auth_success","data":{}}"#),
+            Step::Error => self.receive(
+                r#"{"event":"sockudo:error","data":{"code":4009,"message":"Authentication error: capability token"}}"#,
+            ),
+            Step::Expired => self.receive(r#"{"event":"sockudo:token_expired","data":{"code":40142}}"#),
+            Step::Unauthorized => self.close(CloseReason::Closed(Some(CloseFrame::new(4009, "")))),
+            Step::Dropped => self.close(CloseReason::Dropped),
+            Step::Pass(_) if self.request.is_some() => {}
+            Step::Pass(time) => return self.pass(self.now + time),
+        }
+        let mut seen = self.poll();
+        seen.extend(self.pass(self.now));
+        seen
+    }
+}
+
+impl Subject {
+    fn answer(&mut self, answer: Result<AuthResponse, AuthError>) {
+        if let Some(request) = self.request.take() {
+            self.client.handle_auth(request, answer, self.now);
+        }
+    }
+
+    fn receive(&mut self, frame: &str) {
+        if let Some(socket) = self.socket {
+            self.client.handle_frame(socket, Frame::Text(frame.into()), self.now);
+        }
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        if let Some(socket) = self.socket.take() {
+            self.client.handle_close(socket, reason, self.now);
+        }
+    }
+
+    /// Passes time, until a token is asked for.
+    fn pass(&mut self, end: Instant) -> Vec<Seen> {
+        let mut seen = Vec::new();
+        while let Some(at) = self.client.poll_timeout().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.client.handle_timeout(self.now);
+            seen.extend(self.poll());
+            if seen.contains(&Seen::Asks) {
+                return seen;
+            }
+        }
+        self.now = end;
+        seen
+    }
+
+    /// What the client does now. Everything but tokens goes well: sockets open, pings and subscriptions are answered.
+    fn poll(&mut self) -> Vec<Seen> {
+        let mut seen = Vec::new();
+        loop {
+            match self.client.poll_action(self.now) {
+                Some(action) => seen.extend(self.act(action)),
+                None if self.is_waiting() => {
+                    self.now = self.client.poll_timeout().expect("a client that waits has a deadline");
+                    self.client.handle_timeout(self.now);
+                }
+                None => return seen,
+            }
+        }
+    }
+
+    fn is_waiting(&self) -> bool {
+        matches!(self.client.state(), ConnectionState::Waiting { .. })
+    }
+
+    fn act(&mut self, action: Action) -> Option<Seen> {
+        match action {
+            Action::Connect(socket, _) => {
+                let is_first = self.socket.replace(socket).is_none() && self.now == Instant::ZERO;
+                self.client.handle_open(socket, self.now);
+                self.receive(GREETING);
+                return (!is_first).then_some(Seen::Reconnects);
+            }
+            Action::Send(_, text) if text.contains("sockudo:auth") => return Some(Seen::Sends),
+            Action::Send(_, text) if text.contains("sockudo:subscribe") => {
+                self.receive(SUBSCRIBED);
+                return Some(Seen::Subscribes);
+            }
+            Action::Send(_, text) => {
+                assert!(text.contains(":ping"), "{text}");
+                self.receive(r#"{"event":"sockudo:pong","data":{}}"#);
+            }
+            Action::RequestAuth(request) => {
+                assert_eq!(request.subject, AuthSubject::Token);
+                assert_eq!(self.request.replace(request.id), None, "one request at a time");
+                return Some(Seen::Asks);
+            }
+            Action::CancelAuth(id) => assert_eq!(self.request.take(), Some(id)),
+            Action::Emit(Event::TokenError { error, .. }) => {
+                return Some(Seen::Reports(match error {
+                    TokenError::Auth(_) => Cause::Backend,
+                    TokenError::Refused(_) => Cause::Refused,
+                    TokenError::Timeout => Cause::Timeout,
+                    error => panic!("{error}"),
+                }));
+            }
+            Action::Emit(Event::StateChanged { current: ConnectionState::Failed { .. }, .. }) => {
+                return Some(Seen::Failed);
+            }
+            Action::Emit(_) | Action::Close(..) | Action::Schedule(_) => {}
+        }
+        None
+    }
+}
+
+const GREETING: &str =
+    r#"{"event":"sockudo:connection_established","data":"{\"socket_id\":\"1.1\",\"activity_timeout\":120}"}"#;
+const SUBSCRIBED: &str =
+    r#"{"event":"sockudo_internal:subscription_succeeded","channel":"chat","data":"{}","stream_id":"s","serial":0}"#;
+
+/// How long a server may take to accept a token, and the least time between two requests for one.
+const ANSWER_TIMEOUT: Duration = secs(30);
+const PAUSE: Duration = secs(1);
+
+const STORIES: u64 = 10_000;
+const STEPS: usize = 16;
