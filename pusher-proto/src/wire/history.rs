@@ -202,6 +202,29 @@ mod tests {
     }
 
     #[test]
+    fn every_message_has_its_own_position_whatever_the_one_before_has() {
+        let places: Vec<(&str, u64)> = ["a", "b", "\u{e9}"]
+            .into_iter()
+            .flat_map(|stream| [0, 1, u64::MAX].map(|serial| (stream, serial)))
+            .collect();
+        for first in &places {
+            for second in &places {
+                for third in &places {
+                    let sent = [first, second, third];
+                    let items = sent.map(|(stream, serial)| {
+                        format!(
+                            r#"{{"stream_id":"{stream}","serial":{serial},"published_at_ms":1,"message":{{"event":"e"}}}}"#
+                        )
+                    });
+                    let page = page_of(&format!(r#"{{"items":[{}]}}"#, items.join(","))).unwrap();
+                    let positions = page.items.iter().map(|item| (item.position.stream_id(), item.position.serial()));
+                    assert!(positions.eq(sent.into_iter().copied()), "{page:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn the_last_page_has_no_cursor() {
         let page =
             page_of(r#"{"items":[],"next_cursor":null,"has_more":false,"continuity":{"complete":false}}"#).unwrap();

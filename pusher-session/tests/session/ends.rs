@@ -273,6 +273,24 @@ fn the_end_of_a_stream_counts_behind_its_last_bytes() {
 }
 
 #[test]
+fn an_answer_that_was_read_counts_however_late_the_session_is_polled() {
+    let late = Duration::from_secs(3_600);
+    // The answers to the upgrade, to a subscription, and to a ping.
+    let mut stage = Stage::new();
+    stage.session.connect();
+    stage.sleep(late);
+    assert_eq!((is_connected(&stage), stage.last_error()), (true, String::new()));
+    stage.session.subscribe(channel("news"));
+    stage.sleep(late);
+    assert_eq!(stage.events(), ["pusher:subscription_succeeded"]);
+    stage.actions.clear();
+    stage.now = stage.session.poll_timeout().unwrap();
+    stage.sleep(late);
+    assert_eq!(stage.session.client().stats().pings, 1);
+    assert_eq!((is_connected(&stage), stage.events(), stage.lines.len()), (true, vec![], 1));
+}
+
+#[test]
 fn wishes_of_an_event_count_for_the_next_message() {
     let mut stage = Stage::connected();
     for number in 1..=3 {

@@ -114,6 +114,16 @@ impl Stage {
         self.settle();
     }
 
+    /// The program stops when the session has written, and continues after a time in which the server's answer arrives.
+    pub(crate) fn sleep(&mut self, time: Duration) {
+        self.drain();
+        self.write();
+        while self.serve() {}
+        self.now = self.now + time;
+        while self.read() {}
+        self.settle();
+    }
+
     pub(crate) fn publish(&mut self, to: &str, data: &str) {
         self.server.trigger(&Publication::new("published", [channel(to)], data), self.now).unwrap();
         self.settle();
