@@ -339,3 +339,6 @@ fn remove_stream(streams: &mut Vec<Arc<Mailbox>>, mailbox: &Arc<Mailbox>) {
         streams.swap_remove(at);
     }
 }
+
+#[cfg(test)]
+mod tests;
