@@ -1,8 +1,11 @@
 //! Sockudo's protocol version 2: rewinds, filters, deltas, and members who return.
 
+use std::time::Duration;
+
 use pusher_proto::filter::Filter;
 use pusher_proto::server::{Dialect, Publication, ServerConfigBuilder};
 use pusher_proto::{Data, Recovery, Subscribe};
+use pusher_test::Choices;
 use pusher_tests::network::{Fault, Side, Who};
 
 use super::Scenario;
@@ -14,6 +17,7 @@ pub(super) const SCENARIOS: &[(&str, Scenario)] = &[
     ("a rewind that the server does not offer is refused once", refused_rewind),
     ("a filter hides events, live and replayed", filter),
     ("a replaced filter applies at once and after a loss", replaced_filter),
+    ("the last of many filters counts, whatever happens in between", many_filters),
     ("a member who returns in time is not noticed", return_in_time),
     ("a member who returns too late has left and joins", return_too_late),
     ("a member changes what it says about itself", presence_update),
@@ -237,4 +241,44 @@ fn filtered(filter: Filter) -> Subscribe {
 fn publish(stage: &mut Stage, data: &str, tags: &[(&str, &str)]) {
     let tags = tags.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
     stage.publish(&Publication { tags, ..Publication::new("e", [channel("mkt")], data.to_owned()) });
+}
+
+/// Filters that are set in quick succession, while sockets are lost and the channel comes and goes: in the end, the last one counts.
+fn many_filters(dialect: Dialect) {
+    const ASSETS: [&str; 3] = ["BTC", "ETH", "SOL"];
+    for seed in 0..2_000 {
+        let mut choices = Choices::from_seed(seed);
+        let mut stage = Stage::new(dialect);
+        connected(&mut stage, &["a"], Recovery::default());
+        // `None` while the channel is not wanted, `Some(None)` while all events are.
+        let mut wanted = None;
+        let mut story = Vec::new();
+        for _ in 0..1 + choices.below(8) {
+            match choices.below(8) {
+                0 => {
+                    wanted = None;
+                    stage.client(A).unsubscribe(&channel("mkt"));
+                }
+                1 => stage.world.fault(A, Fault::Cut),
+                _ => {
+                    let asset = ASSETS.get(choices.below(4)).copied();
+                    wanted = Some(asset);
+                    let options = asset.map_or_else(Subscribe::default, |asset| filtered(Filter::eq("asset", asset)));
+                    stage.client(A).subscribe_with(channel("mkt"), options).expect("recovery is on");
+                }
+            }
+            let pause = *choices.pick(&[0, 5, 20, 45, 3_000]);
+            stage.pass(Duration::from_millis(pause));
+            story.push((wanted, pause));
+        }
+        stage.pass(secs(60));
+        stage.heard(A);
+        for asset in ASSETS {
+            publish(&mut stage, asset, &[("asset", asset)]);
+        }
+        let expected =
+            ASSETS.iter().filter(|asset| wanted.is_some_and(|wanted| wanted.is_none_or(|own| own == **asset)));
+        let expected: Vec<_> = expected.map(|asset| format!("event mkt e \"{asset}\"")).collect();
+        assert_eq!(stage.heard(A), expected, "seed {seed}: {story:?}");
+    }
 }
