@@ -19,6 +19,8 @@ use super::stage::{PATIENCE, SERVERS};
 pub(crate) struct Backend {
     address: SocketAddr,
     requests: Receiver<String>,
+    /// How many connections there were.
+    connections: Arc<AtomicUsize>,
     accepting: JoinHandle<()>,
 }
 
@@ -50,10 +52,13 @@ impl Backend {
         let address = listener.local_addr().expect("the auth endpoint's port");
         let (sender, requests) = mpsc::channel();
         let answers: Vec<Answer> = answers.into_iter().collect();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let accepted = Arc::clone(&connections);
         let accepting = SERVERS.spawn(async move {
             let count = Arc::new(AtomicUsize::new(0));
             loop {
                 let (stream, _) = next_connection(|| listener.accept()).await;
+                accepted.fetch_add(1, Ordering::SeqCst);
                 let (answers, sender, count) = (answers.clone(), sender.clone(), Arc::clone(&count));
                 tokio::spawn(async move {
                     // The client may abandon the request.
@@ -61,7 +66,7 @@ impl Backend {
                 });
             }
         });
-        Self { address, requests, accepting }
+        Self { address, requests, connections, accepting }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -74,6 +79,10 @@ impl Backend {
 
     pub(crate) fn auth(&self) -> HttpAuth {
         HttpAuth::new(format!("{}?token=t0ken", self.url()))
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// The next request: its head, an empty line, its body.

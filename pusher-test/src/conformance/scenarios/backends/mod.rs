@@ -34,6 +34,9 @@ list! {
     ours requests::a_request_ends_with_its_time:
         "However many requests hang, each one ends after `auth_timeout`"
         from "docs/protocol.md: An authorization has a deadline";
+    ours requests::a_kept_connection_brings_any_number_of_large_answers:
+        "The bounds of an answer count for each answer, and not for the connection that brings several"
+        from "pusher_driver::HttpResponse::MAX_LEN";
     ours requests::a_kept_connection_that_the_server_closed_is_no_failure:
         "A request on a kept connection that the server has closed is sent again on a new one"
         from "RFC 9112, section 9.3.1";

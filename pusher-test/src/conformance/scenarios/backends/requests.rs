@@ -3,7 +3,7 @@
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use pusher_driver::HttpAuth;
+use pusher_driver::{HttpAuth, HttpResponse};
 use pusher_proto::{AuthError, ConfigBuilder, InvalidConfig};
 
 use crate::conformance::backend::{Answer, Backend};
@@ -243,4 +243,19 @@ pub(super) fn a_kept_connection_that_the_server_closed_is_no_failure<H: WithHand
     }
     let requests = [backend.request(), backend.request(), backend.request()];
     assert_eq!(requests[1], requests[2], "the request that was not answered is sent once more");
+}
+
+pub(super) fn a_kept_connection_brings_any_number_of_large_answers<H: WithHandles>(stage: &mut Stage<H>) {
+    let backend = Backend::new([Answer::new("403 Forbidden", "", &"no".repeat(HttpResponse::MAX_LEN / 2))]);
+    let mut user = asking(stage, &backend);
+    for _ in 0..5 {
+        let AuthError::At { error, .. } = user.subscribe("private-orders").expect_refused_auth() else {
+            panic!("expected an error with the URL")
+        };
+        assert!(
+            matches!(&*error, AuthError::Http { status: 403, .. }),
+            "expected the refusal of the auth endpoint, but the error is {error:?}"
+        );
+    }
+    assert_eq!(backend.connections(), 1, "connections to the auth endpoint");
 }
