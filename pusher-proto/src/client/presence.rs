@@ -75,3 +75,118 @@ impl Roster {
         listed.or_else(|| Some(Member { id: id.clone(), info: Data::in_frame(info.clone(), 0..info.len()) }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeMap;
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Me(&'static str, &'static str),
+        Replace(&'static [(&'static str, &'static str)]),
+        Refresh(&'static [(&'static str, &'static str)]),
+        Add(&'static str, &'static str),
+        Remove(&'static str),
+        Forget,
+    }
+
+    const STEPS: [Step; 11] = [
+        Step::Me("a", "1"),
+        Step::Me("b", "2"),
+        Step::Me("a", "3"),
+        Step::Replace(&[]),
+        Step::Replace(&[("a", "4"), ("b", "5")]),
+        Step::Refresh(&[("b", "6")]),
+        Step::Add("a", "7"),
+        Step::Add("b", "5"),
+        Step::Remove("a"),
+        Step::Remove("b"),
+        Step::Forget,
+    ];
+
+    /// The members and our own one, as sets.
+    #[derive(Default)]
+    struct Reference {
+        members: BTreeMap<&'static str, &'static str>,
+        is_known: bool,
+        me: Option<(&'static str, &'static str)>,
+    }
+
+    impl Reference {
+        /// Returns what the application is told.
+        fn take(&mut self, step: Step) -> Option<(&'static str, Member)> {
+            match step {
+                Step::Me(id, info) => self.me = Some((id, info)),
+                Step::Replace(list) => (self.members, self.is_known) = (list.iter().copied().collect(), true),
+                Step::Refresh(list) => self.members = list.iter().copied().collect(),
+                Step::Forget => (self.members, self.is_known) = (BTreeMap::new(), false),
+                Step::Add(id, info) => {
+                    return match self.members.insert(id, info) {
+                        None => Some(("added", member(id, info))),
+                        Some(before) if before != info => Some(("updated", member(id, info))),
+                        Some(_) => None,
+                    };
+                }
+                Step::Remove(id) => return self.members.remove(id).map(|info| ("removed", member(id, info))),
+            }
+            None
+        }
+
+        /// The server knows best who we are, once it has told.
+        fn me(&self) -> Option<Member> {
+            let (id, info) = self.me?;
+            Some(member(id, self.members.get(id).copied().unwrap_or(info)))
+        }
+    }
+
+    fn member(id: &str, info: &str) -> Member {
+        Member::new(id, Data::from_json(info).unwrap())
+    }
+
+    fn list(entries: &[(&str, &str)]) -> Members {
+        entries.iter().map(|(id, info)| member(id, info)).collect()
+    }
+
+    fn take(roster: &mut Roster, step: Step) -> Option<(&'static str, Member)> {
+        let (channel, mut outbox) = (ChannelName::new("presence-c").unwrap(), Outbox::new(10));
+        match step {
+            Step::Me(id, info) => roster.set_me(id.into(), info.into()),
+            Step::Replace(entries) => {
+                let before = roster.is_known().then(|| roster.members().clone());
+                let presence = roster.replace(list(entries));
+                assert_eq!(presence.members, list(entries));
+                assert_eq!(presence.difference, before.map(|before| Difference::new(before, list(entries))));
+            }
+            Step::Refresh(entries) => roster.refresh(list(entries)),
+            Step::Forget => roster.forget(),
+            Step::Add(id, info) => roster.add(&channel, id, info, &mut outbox),
+            Step::Remove(id) => roster.remove(&channel, id, &mut outbox),
+        }
+        let told = match outbox.poll_event()? {
+            Event::MemberAdded { member, .. } => ("added", member),
+            Event::MemberUpdated { member, .. } => ("updated", member),
+            Event::MemberRemoved { member, .. } => ("removed", member),
+            event => panic!("{event:?}"),
+        };
+        assert_eq!(outbox.poll_event(), None);
+        Some(told)
+    }
+
+    #[test]
+    fn the_members_and_our_own_one_are_known_after_every_sequence_of_steps() {
+        let count = STEPS.len();
+        for sequence in 0..count.pow(4) {
+            let steps: Vec<Step> = (0..4).map(|at| STEPS[sequence / count.pow(at) % count]).collect();
+            let (mut roster, mut reference) = (Roster::new(1), Reference::default());
+            for &step in &steps {
+                assert_eq!(take(&mut roster, step), reference.take(step), "{steps:?}");
+                let members: Members = reference.members.iter().map(|(id, info)| member(id, info)).collect();
+                assert_eq!((roster.members(), roster.is_known()), (&members, reference.is_known), "{steps:?}");
+                assert_eq!(roster.me(), reference.me(), "{steps:?}");
+            }
+        }
+    }
+}
