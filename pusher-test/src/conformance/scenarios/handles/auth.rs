@@ -1,6 +1,8 @@
 //! What the driver's authorization and errors say.
 
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pusher_driver::SubscribeError;
 use pusher_proto::{AuthBody, AuthError, with_causes};
@@ -24,6 +26,29 @@ pub(super) fn an_expired_token_is_renewed_once<H: WithHandles>(stage: &mut Stage
     user.connect();
     let error = user.subscribe("private-orders").expect_refused_auth();
     assert_eq!(error.status(), 401, "expected the second answer of the auth endpoint, but the error is {error:?}");
+}
+
+pub(super) fn functions_of_the_application_that_panic_stop_no_later_request<H: WithHandles>(stage: &mut Stage<H>) {
+    // More than the blocking adapter has helper threads.
+    let panics = Arc::new(AtomicUsize::new(12));
+    let left = Arc::clone(&panics);
+    let auth = stage.auth().headers_with(move |_| {
+        if left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+            panic!("as the scenario wants");
+        }
+        [("X-Tenant", "7")]
+    });
+    let mut user = stage.handles(stage.config(), auth, &options());
+    user.connect();
+    while panics.load(Ordering::SeqCst) > 0 {
+        let error = user.subscribe("private-orders").expect_refused_auth();
+        assert_eq!(
+            error,
+            AuthError::Handler("the authorizer did not answer".into()),
+            "the error of a request without an answer"
+        );
+    }
+    user.subscribe("private-orders").expect_confirmed();
 }
 
 pub(super) fn many_channels_are_authorized_by_one_request<H: WithHandles>(stage: &mut Stage<H>) {

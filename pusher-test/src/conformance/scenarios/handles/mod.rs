@@ -14,6 +14,9 @@ list! {
     any auth::an_expired_token_is_renewed_once:
         "After 401, the credentials are renewed and the request is sent again, once"
         from "pusher_driver::HttpAuth::on_unauthorized";
+    any auth::functions_of_the_application_that_panic_stop_no_later_request:
+        "A function for headers that panics fails one request, however often that happens"
+        from "pusher_driver::guard";
     any auth::many_channels_are_authorized_by_one_request:
         "With a batch endpoint, the channels that wait are authorized by one request"
         from "pusher_driver::HttpAuth::batch_endpoint";

@@ -1,8 +1,8 @@
 //! How clients end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use pusher_proto::ConnectionState;
+use pusher_proto::{Config, ConnectionState};
 
 use crate::conformance::faults::Flow;
 use crate::conformance::runtime::{Next, Runtime};
@@ -25,6 +25,26 @@ pub(super) fn a_goodbye_ends_at_its_deadline<R: Runtime>(stage: &mut Stage<R>) {
     let _chat = user.subscribed("chat");
     stage.proxy().set(Flow::Silence);
     user.shut_down(Duration::from_millis(50));
+    stage.proxy().set(Flow::Pass);
+}
+
+pub(super) fn a_goodbye_during_an_attempt_waits_for_nothing<R: Runtime>(stage: &mut Stage<R>) {
+    // The server accepts streams and says nothing, or does not even accept them.
+    stage.proxy().set(Flow::Silence);
+    for endpoint in [None, Some("ws://192.0.2.1:6001")] {
+        let mut setup = stage.setup(endpoint.map_or_else(|| stage.config(), |at| Config::builder("app-key", at)));
+        setup.close_timeout = 3 * PATIENCE;
+        let mut user = stage.user_with(setup);
+        user.connect();
+        user.until_state("connecting", |state| matches!(state, ConnectionState::Connecting { .. }));
+        let start = Instant::now();
+        user.shut_down(PATIENCE);
+        assert!(
+            start.elapsed() < PATIENCE / 2,
+            "shut_down was expected to end at once, but it took {:?}",
+            start.elapsed()
+        );
+    }
     stage.proxy().set(Flow::Pass);
 }
 

@@ -87,6 +87,9 @@ list! {
     any ends::a_goodbye_ends_at_its_deadline:
         "shut_down returns at its limit, whether the server answers or not"
         from "docs/protocol.md: `disconnect` works in every state and leaves at once";
+    any ends::a_goodbye_during_an_attempt_waits_for_nothing:
+        "shut_down ends an attempt to connect at once, since nothing was opened"
+        from "docs/protocol.md: `disconnect` works in every state and leaves at once";
     any ends::a_client_that_disconnects_leaves_the_server:
         "Disconnecting closes the connection while the client lives on, and connecting again subscribes its channels"
         from "docs/protocol.md: `disconnect` works in every state and leaves at once";
