@@ -137,9 +137,8 @@ impl Options {
     /// # Errors
     ///
     /// If one of them cannot be used as a proxy.
-    pub fn proxy_from_env(mut self) -> Result<Self, InvalidProxy> {
-        self.proxies = Proxies::from_env(|name| std::env::var(name).ok())?;
-        Ok(self)
+    pub fn proxy_from_env(self) -> Result<Self, InvalidProxy> {
+        self.proxies_of(|name| std::env::var(name).ok())
     }
 
     /// Sets which certificates are trusted. Default: those of webpki-roots.
@@ -172,6 +171,15 @@ pub trait OptionsExt: sealed::Sealed {
     #[must_use]
     fn proxy_to(&self, host: &str, port: u16, tls: bool) -> Option<&Proxy>;
 
+    /// Uses the proxies of an environment, like [`proxy_from_env`](Options::proxy_from_env) those of the process.
+    ///
+    /// # Errors
+    ///
+    /// If one of them cannot be used as a proxy.
+    fn proxies_of(self, var: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidProxy>
+    where
+        Self: Sized;
+
     /// Uses this seed unless the application has set one, for platforms where the standard library has no source of
     /// randomness, such as `wasm32-unknown-unknown`.
     fn or_seed(self, seed: u64) -> Self;
@@ -195,6 +203,11 @@ impl OptionsExt for Options {
 
     fn proxy_to(&self, host: &str, port: u16, tls: bool) -> Option<&Proxy> {
         self.proxies.find(host, port, tls)
+    }
+
+    fn proxies_of(mut self, var: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidProxy> {
+        self.proxies = Proxies::from_env(var)?;
+        Ok(self)
     }
 
     fn or_seed(mut self, seed: u64) -> Self {

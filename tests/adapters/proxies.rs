@@ -9,7 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pusher_driver::Proxy;
+use pusher_driver::adapter::OptionsExt as _;
+use pusher_driver::{Options, Proxy};
 use pusher_proto::{ConnectionError, Event, TransportError};
 use pusher_test::conformance::{FaultProxy, Stage, User, WithHandles, options, quick};
 
@@ -23,6 +24,7 @@ pub(crate) fn all<H: WithHandles>() -> Vec<(Option<&'static str>, Scenario<H>)> 
         (TINYPROXY, ("tinyproxy_socket_and_authorization_go_through_http_connect", through_http::<H>)),
         (TINYPROXY, ("tinyproxy_credentials_are_checked", through_http_with_credentials::<H>)),
         (TINYPROXY, ("tinyproxy_tls_goes_through_http_connect", tls_through_http::<H>)),
+        (TINYPROXY, ("tinyproxy_each_scheme_has_its_own_proxy", through_the_proxy_of_the_scheme::<H>)),
         (MICROSOCKS, ("microsocks_tls_goes_through_socks5", tls_through_socks::<H>)),
         (MICROSOCKS, ("microsocks_socket_and_authorization_go_through_socks5", through_socks::<H>)),
         (MICROSOCKS, ("microsocks_credentials_are_checked", through_socks_with_credentials::<H>)),
@@ -68,6 +70,27 @@ fn tls_through_http<H: WithHandles>(stage: &mut Stage<H>) {
 fn tls_through_socks<H: WithHandles>(stage: &mut Stage<H>) {
     let proxy = Running::microsocks(&[]);
     expect_way_with_tls(stage, &proxy, |port| Proxy::socks5("127.0.0.1", port));
+}
+
+fn through_the_proxy_of_the_scheme<H: WithHandles>(stage: &mut Stage<H>) {
+    let proxy = Running::tinyproxy("");
+    // The port of the other proxy was just free.
+    let other = format!("http://127.0.0.1:{}", free_port());
+    let proxies = |options: Options, way: &FaultProxy, scheme: &str| {
+        let variable = format!("{scheme}_proxy");
+        let var = |name: &str| match name {
+            name if name == variable => Some(format!("http://{}", way.address())),
+            "all_proxy" => Some(other.clone()),
+            _ => None,
+        };
+        options.proxies_of(var).unwrap()
+    };
+    let way = FaultProxy::new(proxy.address());
+    let options = proxies(options(), &way, "http");
+    expect_events(stage, stage.handles(stage.config(), stage.auth(), &options), &way);
+    let (way, front) = (FaultProxy::new(proxy.address()), Front::trusted(stage.address()));
+    let options = proxies(front.trusting(), &way, "https");
+    expect_events(stage, stage.handles(quick(front.config()), front.auth(), &options), &way);
 }
 
 fn endless<H: WithHandles>(stage: &mut Stage<H>) {
