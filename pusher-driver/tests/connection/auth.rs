@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use pusher_driver::adapter::{AuthUrl, head};
 use pusher_driver::{AuthCall, Authorizer, Credentials, HttpAuth, HttpResponse, NoAuth, Options, SubscribeError};
 use pusher_proto::{
     AuthBody, AuthError, AuthPurpose, AuthRequest, AuthResponse, Event, Recovery, SubscriptionError, TokenError,
@@ -49,6 +50,42 @@ fn the_endpoint_is_asked_in_json_if_the_options_say_so() {
     let post = world.outside().posts.remove(0);
     assert_eq!(post.content_type, "application/json");
     assert_eq!(post.body.expose(), r#"{"socket_id":"1.1","channel_name":"private-chat","tenant":"7"}"#);
+}
+
+#[test]
+fn the_body_has_the_format_that_the_sent_content_type_says_wherever_that_comes_from() {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    const TYPES: [Option<&str>; 5] =
+        [None, Some(FORM), Some("application/json"), Some("Application/JSON; charset=utf-8"), Some("text/plain")];
+    for body in [AuthBody::Form, AuthBody::Json] {
+        for place in 0..TYPES.len().pow(3) {
+            let [always, made, late] = [0, 1, 2].map(|digit| TYPES[place / TYPES.len().pow(digit) % TYPES.len()]);
+            let with = |name, value: Option<&'static str>| value.map(|value| (name, value));
+            let mut auth = HttpAuth::new("https://example.com/auth").headers_with(move |_| with("content-type", made));
+            if let Some(value) = always {
+                auth = auth.header("CONTENT-TYPE", value);
+            }
+            let auth = auth.credentials_with(move |_: AuthRequest| async move {
+                let credentials = Credentials::new();
+                Ok(late.map_or(credentials.clone(), |value| credentials.header("Content-type", value)))
+            });
+            let mut world = World::connected_with_options(&Options::new().auth_body(body), auth);
+            let _chat = world.client.subscribe("private-chat").unwrap();
+            world.run();
+            let post = world.outside().posts.remove(0);
+            let head = head(&post, &AuthUrl::parse(&post.url).unwrap()).unwrap();
+            let sent: Vec<_> = head.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-type")).collect();
+            let last = late.or(made).or(always);
+            let [(_, sent)] = sent[..] else { panic!("{sent:?}") };
+            assert_eq!(sent.expose(), last.unwrap_or(body.content_type()));
+            let is_json = match last.map(str::to_ascii_lowercase) {
+                Some(value) if value.starts_with("application/json") => true,
+                Some(value) if value == FORM => false,
+                _ => body == AuthBody::Json,
+            };
+            assert_eq!(post.body.expose().starts_with('{'), is_json, "{always:?}, {made:?}, {late:?}");
+        }
+    }
 }
 
 #[test]
