@@ -18,6 +18,7 @@ pub(super) const SCENARIOS: &[(&str, Scenario)] = &[
     ("a filter hides events, live and replayed", filter),
     ("a replaced filter applies at once and after a loss", replaced_filter),
     ("the last of many filters counts, whatever happens in between", many_filters),
+    ("many channels are recovered, each of them once", many_channels),
     ("a member who returns in time is not noticed", return_in_time),
     ("a member who returns too late has left and joins", return_too_late),
     ("a member changes what it says about itself", presence_update),
@@ -280,5 +281,36 @@ fn many_filters(dialect: Dialect) {
             ASSETS.iter().filter(|asset| wanted.is_some_and(|wanted| wanted.is_none_or(|own| own == **asset)));
         let expected: Vec<_> = expected.map(|asset| format!("event mkt e \"{asset}\"")).collect();
         assert_eq!(stage.heard(A), expected, "seed {seed}: {story:?}");
+    }
+}
+
+/// The channels of one request to replay messages have a bound in bytes, so many channels take several requests.
+fn many_channels(dialect: Dialect) {
+    for (count, len) in [(1, 160), (40, 20), (300, 160), (600, 40)] {
+        let mut stage = Stage::new(dialect);
+        connected(&mut stage, &["a"], Recovery::default());
+        let names: Vec<String> = (0..count).map(|number| format!("{number:0len$}")).collect();
+        names.iter().for_each(|name| stage.client(A).subscribe(channel(name)));
+        stage.pass(secs(5));
+        stage.heard(A);
+        // The last loss shows what the one before has left.
+        for round in 0..3 {
+            stage.world.fault(A, Fault::Cut);
+            let now = stage.world.now();
+            for name in &names {
+                let publication = Publication::new("e", [channel(name)], round.to_string());
+                stage.world.server().trigger(&publication, now).expect("the event is within the limits");
+            }
+            stage.pass(secs(10));
+            let mut heard = stage.heard(A);
+            heard.retain(|line| {
+                line.starts_with("recovered") || line.starts_with("event") || line.contains("continuity")
+            });
+            heard.sort_unstable();
+            let recovered = names.iter().map(|name| format!("recovered {name} 1: replayed from the server's memory"));
+            let events = names.iter().map(|name| format!(r#"event {name} e "{round}" replayed"#));
+            let expected: Vec<String> = events.chain(recovered).collect();
+            assert!(heard == expected, "{count} channels, loss {round}: {} of {} lines", heard.len(), expected.len());
+        }
     }
 }
