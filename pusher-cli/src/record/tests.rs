@@ -126,6 +126,37 @@ fn a_signature_stands_for_the_real_one_only_inside_of_the_program() {
     assert_eq!(error, AuthError::Handler("got hidden and hidden".into()).at("http://h/app-key"));
 }
 
+/// The latest 256 signatures may still be sent, or come back in an error.
+#[test]
+fn however_much_was_signed_no_late_signature_is_shown_and_each_can_be_sent_once() {
+    let request = AuthRequest::channel(ChannelName::new("private-a").unwrap(), SocketId::new("1.2").unwrap());
+    for count in [1, 2, 255, 256, 257, 600] {
+        let mut edge = Edge::new(REAL_KEY, [], false);
+        let signature = |number: usize| format!("{:064x}", 0x5af1_0000 + number);
+        let real = |number| format!("{REAL_KEY}:{}", signature(number));
+        let shown: Vec<_> = (0..count)
+            .map(|number| edge.answer(&request, Ok(AuthResponse::new(real(number)))).unwrap().auth.expose().to_owned())
+            .collect();
+        let latest = count.saturating_sub(256)..count;
+        for number in latest.clone() {
+            let (signature, text) = (signature(number), format!("invalid {}", real(number)));
+            let error = format!(r#"{{"event":"pusher:error","data":{{"message":"{text}"}}}}"#);
+            let said = [
+                format!("{:?}", edge.frame(Frame::Text(error.into()))),
+                format!("{:?}", edge.closed(CloseReason::Closed(Some(CloseFrame::new(4009, text.as_str()))))),
+                format!("{:?}", edge.answer(&request, Err(AuthError::Handler(text.clone())))),
+            ];
+            for said in said {
+                assert!(said.contains("invalid ") && !said.contains(&signature), "{number} of {count}: {said}");
+            }
+        }
+        let message = |auth: &str| Text::from(format!(r#"{{"data":{{"auth":"{auth}"}}}}"#));
+        for number in latest {
+            assert_eq!(edge.send(message(&shown[number])), message(&real(number)), "{number} of {count}");
+        }
+    }
+}
+
 #[test]
 fn keys_of_encrypted_channels_are_replaced_and_open_what_the_real_ones_open() {
     let channel = ChannelName::new("private-encrypted-a").unwrap();
