@@ -131,3 +131,97 @@ impl ClientEvents {
 
 /// The time to which the rate refers (Pusher docs, *Triggering client events*: events per second).
 const RATE_WINDOW: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::{Config, Endpoint};
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        /// An event is sent after so many milliseconds.
+        Send(u64),
+        /// So many events have waited for their channel, which is subscribed now.
+        Flush(usize),
+        /// The connection is lost.
+        Leave,
+    }
+
+    const STEPS: [Step; 8] = [
+        Step::Send(0),
+        Step::Send(1),
+        Step::Send(500),
+        Step::Send(999),
+        Step::Send(1_000),
+        Step::Flush(1),
+        Step::Flush(3),
+        Step::Leave,
+    ];
+    const COUNT: usize = 4;
+    const MODES: [Strictness; 3] = [Strictness::Ignore, Strictness::Warn, Strictness::Refuse];
+
+    /// How long to wait, if as many events as are allowed were sent in the last second.
+    fn wait(sent: &[u64], now: u64, rate: usize) -> Option<Duration> {
+        let lately: Vec<u64> = sent.iter().copied().filter(|at| now - at < 1_000).collect();
+        let at = lately.len().checked_sub(rate)?;
+        Some(Duration::from_millis(lately[at] + 1_000 - now))
+    }
+
+    #[test]
+    fn so_many_events_are_sent_in_any_second_of_a_connection_and_not_one_less() {
+        let channel = ChannelName::new("private-c").unwrap();
+        for (rate, strictness) in (1..=3_u32).flat_map(|rate| MODES.map(|strictness| (rate, strictness))) {
+            let builder = Config::builder("key", Endpoint::cluster("eu"));
+            let options = builder.client_event_rate(rate).client_event_rate_limit(strictness).build().unwrap().options;
+            for sequence in 0..STEPS.len().pow(COUNT as u32) {
+                let steps: Vec<Step> =
+                    (0..COUNT as u32).map(|at| STEPS[sequence / STEPS.len().pow(at) % STEPS.len()]).collect();
+                let (mut events, mut outbox) = (ClientEvents::new(options.clone()), Outbox::new(1));
+                let (mut now, mut sent) = (5_000, Vec::new());
+                for &step in &steps {
+                    let told = match step {
+                        Step::Leave => {
+                            sent.clear();
+                            events.leave(&mut outbox);
+                            Vec::new()
+                        }
+                        Step::Flush(count) => {
+                            sent.extend([now].repeat(count));
+                            (0..count).for_each(|_| events.keep(channel.clone(), "e".into()));
+                            events.flush(&channel, Instant::from_elapsed(Duration::from_millis(now)), &mut outbox);
+                            ["e"].repeat(count)
+                        }
+                        Step::Send(gap) => {
+                            now += gap;
+                            let at = Instant::from_elapsed(Duration::from_millis(now));
+                            let retry_in = wait(&sent, now, rate as usize);
+                            let (result, warning) = match (strictness, retry_in) {
+                                (Strictness::Refuse, Some(retry_in)) => {
+                                    (Err(TriggerError::RateLimited { retry_in }), None)
+                                }
+                                (Strictness::Warn, Some(_)) => {
+                                    (Ok(()), Some(Diagnostic::ClientEventRate { max: rate }))
+                                }
+                                (_, _) => (Ok(()), None),
+                            };
+                            sent.extend(result.is_ok().then_some(now));
+                            let told = Vec::from_iter(result.is_ok().then_some("e"));
+                            assert_eq!(events.send("e".into(), at, &mut outbox), result, "{rate} a second: {steps:?}");
+                            let warning = warning.map(Event::Diagnostic);
+                            assert_eq!(outbox.poll_event(), warning, "{rate} a second: {steps:?}");
+                            told
+                        }
+                    };
+                    assert!(core::iter::from_fn(|| outbox.poll_send()).eq(told), "{steps:?}");
+                    for later in [0, 1, 500, 999, 1_000].map(|later| now + later) {
+                        let is_late = sent.last().is_some_and(|sent| later - sent < 1_000);
+                        let later = Instant::from_elapsed(Duration::from_millis(later));
+                        assert_eq!(events.sent_lately(later), is_late, "{steps:?}");
+                    }
+                }
+            }
+        }
+    }
+}
