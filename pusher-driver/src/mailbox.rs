@@ -474,4 +474,98 @@ mod tests {
         assert_eq!(oldest, Some(vec![lost(), numbered(2), numbered(3)]));
         assert_eq!(newest, Some(vec![numbered(1), numbered(2), lost()]));
     }
+
+    /// One of two mailboxes that share a budget, and what has to come out of it.
+    struct Box {
+        mailbox: Arc<Mailbox>,
+        /// Everything that was put into it while somebody wanted it.
+        wanted: Vec<u64>,
+        /// How many of those have come out, as events or as losses.
+        done: usize,
+        is_wanted: bool,
+    }
+
+    impl Box {
+        fn new(budget: &Arc<Budget>) -> Self {
+            Self { mailbox: Mailbox::new(budget), wanted: Vec::new(), done: 0, is_wanted: true }
+        }
+
+        /// Checks that an event is the next one, and that a loss is of the next ones.
+        fn settle(&mut self, event: &Event) {
+            match event {
+                Event::SubscriptionCount { count, .. } => {
+                    assert_eq!(self.wanted.get(self.done), Some(count), "of {:?}", self.wanted);
+                    self.done += 1;
+                }
+                Event::Lagged { missed } => {
+                    self.done += *missed as usize;
+                    assert!(*missed > 0 && self.done <= self.wanted.len(), "{missed} lost of {:?}", self.wanted);
+                }
+                event => panic!("{event:?}"),
+            }
+        }
+
+        fn take(&mut self, overflow: Overflow) -> bool {
+            match self.mailbox.take(&Context::from_waker(Waker::noop())) {
+                Taken::Event(event) => {
+                    self.settle(&event);
+                    // A mailbox that has overflowed ends with its loss.
+                    self.is_wanted &= !(overflow == Overflow::Close && matches!(event, Event::Lagged { .. }));
+                    true
+                }
+                Taken::Nothing | Taken::Ended => {
+                    assert_eq!(self.done, self.wanted.len(), "nothing is left of {:?}", self.wanted);
+                    false
+                }
+                Taken::Paused => false,
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_is_put_in_comes_out_once_and_in_order_or_as_a_loss_in_its_place() {
+        for seed in 0..30_000_u64 {
+            let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+            let mut below = |n: u64| {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (random >> 33) % n
+            };
+            let overflow = [Overflow::DropOldest, Overflow::DropNewest, Overflow::Close][seed as usize % 3];
+            let weight = numbered(0).weight();
+            let bytes = weight * (2 + below(4) as usize);
+            let budget = Budget::new(&Options::new().mailbox_len(3).mailbox_bytes(bytes).overflow(overflow));
+            let mut boxes = [Box::new(&budget), Box::new(&budget)];
+            for number in 0..24 {
+                let own = &mut boxes[below(2) as usize];
+                match below(12) {
+                    0..=5 => {
+                        own.wanted.extend(own.is_wanted.then_some(number));
+                        // Some events have room nowhere.
+                        let weight = if below(6) == 0 { usize::MAX / 2 } else { weight };
+                        own.mailbox.put(weight, || numbered(number));
+                    }
+                    6..=8 => _ = own.take(overflow),
+                    9 => {
+                        if let Some(collected) = own.mailbox.pause() {
+                            collected.iter().for_each(|event| own.settle(event));
+                            assert_eq!(own.done, own.wanted.len(), "everything was collected");
+                            own.is_wanted = false;
+                        }
+                    }
+                    10 => {
+                        own.is_wanted |= matches!(own.mailbox.lock().intake, Intake::Paused);
+                        own.mailbox.resume();
+                    }
+                    _ => _ = own.mailbox.consumer(),
+                }
+                let waiting: usize = boxes.iter().map(|own| own.mailbox.waiting().1).sum();
+                assert_eq!(budget.used.load(Ordering::Relaxed), waiting, "bytes in use");
+            }
+            for mut own in boxes {
+                own.mailbox.end();
+                while own.take(overflow) {}
+            }
+            assert_eq!((budget.used.load(Ordering::Relaxed), budget.mailboxes.load(Ordering::Relaxed)), (0, 0));
+        }
+    }
 }
