@@ -3,10 +3,12 @@
 //! Each scenario is written once. Where servers differ, it lists the behaviour of each of them; what is not listed must
 //! not happen.
 
+mod history;
 mod polls;
 mod recorded;
 mod recorded_v2;
 mod scenarios;
+mod single;
 mod stage;
 mod tokens;
 
@@ -18,7 +20,7 @@ use pusher_proto::server::Dialect;
 fn main() -> ExitCode {
     let mut trials = recorded::trials();
     trials.extend(recorded_v2::trials());
-    trials.extend([polls::trial(), tokens::trial()]);
+    trials.extend([history::trial(), polls::trial(), tokens::trial()]);
     for (name, scenario) in scenarios::all() {
         for dialect in Dialect::ALL {
             trials.push(Trial::test(format!("{name}: {dialect}"), move || {

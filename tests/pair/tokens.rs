@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
 use pusher_proto::{
-    Action, AuthError, AuthId, AuthResponse, AuthSubject, ChannelName, Client, CloseFrame, CloseReason, Config,
-    ConnectionState, Endpoint, Event, Frame, Instant, Recovery, SocketEpoch, TokenError,
+    Action, AuthError, AuthId, AuthResponse, AuthSubject, CloseFrame, CloseReason, Config, ConnectionState, Endpoint,
+    Event, Instant, Recovery, TokenError,
 };
 use pusher_test::Choices;
 
-use crate::stage::secs;
+use crate::single::Single;
+use crate::stage::{channel, secs};
 
 pub(crate) fn trial() -> Trial {
     Trial::test("a connection has a valid token, in every order of answers, expiries, losses and refusals", || {
@@ -58,7 +59,7 @@ enum Seen {
     /// The channel is subscribed, for the first time on this socket.
     Subscribes,
     Reports(Cause),
-    /// The connection was lost and there is another one.
+    /// There is a connection, after a loss if it is not the first one.
     Reconnects,
     Failed,
 }
@@ -195,23 +196,19 @@ impl Reference {
     }
 }
 
-/// The real client with its socket.
+/// The real client.
 struct Subject {
-    client: Client,
-    now: Instant,
-    socket: Option<SocketEpoch>,
+    single: Single,
     request: Option<AuthId>,
 }
 
 impl Subject {
     fn new() -> Self {
-        let config =
-            Config::builder("app-key", Endpoint::sockudo("localhost")).recovery(Recovery::default().tokens(true));
-        let mut client = Client::new(config.build().expect("a valid configuration"), 1);
-        client.connect();
-        client.subscribe(ChannelName::new("chat").expect("a valid name"));
-        let mut subject = Self { client, now: Instant::ZERO, socket: None, request: None };
-        assert_eq!(subject.poll(), [Seen::Asks]);
+        let config = Config::builder("app-key", Endpoint::sockudo("localhost"));
+        let config = config.recovery(Recovery::default().tokens(true)).build().expect("a valid configuration");
+        let mut subject = Self { single: Single::new(config), request: None };
+        subject.single.client.subscribe(channel("chat"));
+        assert_eq!(subject.poll(), [Seen::Reconnects, Seen::Asks]);
         subject
     }
 
@@ -225,123 +222,74 @@ impl Subject {
                 }));
             }
             Step::Refuse => self.answer(Err(AuthError::Http { status: 403, excerpt: "no".into(), retry_after: None })),
-            Step::Success => self.receive(r#"{"event":"sockudo:auth_success","data":{}}"#),
-            Step::Error => self.receive(
+            Step::Success => self.single.receive(r#"{"event":"sockudo:auth_success","data":{}}"#),
+            Step::Error => self.single.receive(
                 r#"{"event":"sockudo:error","data":{"code":4009,"message":"Authentication error: capability token"}}"#,
             ),
-            Step::Expired => self.receive(r#"{"event":"sockudo:token_expired","data":{"code":40142}}"#),
-            Step::Unauthorized => self.close(CloseReason::Closed(Some(CloseFrame::new(4009, "")))),
-            Step::Dropped => self.close(CloseReason::Dropped),
+            Step::Expired => self.single.receive(r#"{"event":"sockudo:token_expired","data":{"code":40142}}"#),
+            Step::Unauthorized => self.single.close(CloseReason::Closed(Some(CloseFrame::new(4009, "")))),
+            Step::Dropped => self.single.close(CloseReason::Dropped),
             Step::Pass(_) if self.request.is_some() => {}
-            Step::Pass(time) => return self.pass(self.now + time),
+            Step::Pass(time) => return self.pass(self.single.now + time),
         }
         let mut seen = self.poll();
-        seen.extend(self.pass(self.now));
+        seen.extend(self.pass(self.single.now));
         seen
     }
-}
 
-impl Subject {
     fn answer(&mut self, answer: Result<AuthResponse, AuthError>) {
         if let Some(request) = self.request.take() {
-            self.client.handle_auth(request, answer, self.now);
-        }
-    }
-
-    fn receive(&mut self, frame: &str) {
-        if let Some(socket) = self.socket {
-            self.client.handle_frame(socket, Frame::Text(frame.into()), self.now);
-        }
-    }
-
-    fn close(&mut self, reason: CloseReason) {
-        if let Some(socket) = self.socket.take() {
-            self.client.handle_close(socket, reason, self.now);
+            self.single.client.handle_auth(request, answer, self.single.now);
         }
     }
 
     /// Passes time, until a token is asked for.
     fn pass(&mut self, end: Instant) -> Vec<Seen> {
         let mut seen = Vec::new();
-        while let Some(at) = self.client.poll_timeout().filter(|at| *at <= end) {
-            self.now = self.now.max(at);
-            self.client.handle_timeout(self.now);
+        while !seen.contains(&Seen::Asks) && self.single.wake(end) {
             seen.extend(self.poll());
-            if seen.contains(&Seen::Asks) {
-                return seen;
-            }
         }
-        self.now = end;
         seen
     }
 
-    /// What the client does now. Everything but tokens goes well: sockets open, pings and subscriptions are answered.
     fn poll(&mut self) -> Vec<Seen> {
         let mut seen = Vec::new();
-        loop {
-            match self.client.poll_action(self.now) {
-                Some(action) => seen.extend(self.act(action)),
-                None if self.is_waiting() => {
-                    self.now = self.client.poll_timeout().expect("a client that waits has a deadline");
-                    self.client.handle_timeout(self.now);
-                }
-                None => return seen,
-            }
+        while let Some(action) = self.single.next() {
+            seen.extend(self.see(action));
         }
+        seen
     }
 
-    fn is_waiting(&self) -> bool {
-        matches!(self.client.state(), ConnectionState::Waiting { .. })
-    }
-
-    fn act(&mut self, action: Action) -> Option<Seen> {
-        match action {
-            Action::Connect(socket, _) => {
-                let is_first = self.socket.replace(socket).is_none() && self.now == Instant::ZERO;
-                self.client.handle_open(socket, self.now);
-                self.receive(GREETING);
-                return (!is_first).then_some(Seen::Reconnects);
-            }
-            Action::Send(_, text) if text.contains("sockudo:auth") => return Some(Seen::Sends),
-            Action::Send(_, text) if text.contains("sockudo:subscribe") => {
-                self.receive(SUBSCRIBED);
-                return Some(Seen::Subscribes);
-            }
-            Action::Send(_, text) => {
-                assert!(text.contains(":ping"), "{text}");
-                self.receive(r#"{"event":"sockudo:pong","data":{}}"#);
-            }
+    fn see(&mut self, action: Action) -> Option<Seen> {
+        Some(match action {
+            Action::Connect(..) => Seen::Reconnects,
+            Action::Send(_, text) if text.contains("sockudo:auth") => Seen::Sends,
+            Action::Send(_, text) if text.contains("sockudo:subscribe") => Seen::Subscribes,
             Action::RequestAuth(request) => {
                 assert_eq!(request.subject, AuthSubject::Token);
                 assert_eq!(self.request.replace(request.id), None, "one request at a time");
-                return Some(Seen::Asks);
+                Seen::Asks
             }
-            Action::CancelAuth(id) => assert_eq!(self.request.take(), Some(id)),
-            Action::Emit(Event::TokenError { error, .. }) => {
-                return Some(Seen::Reports(match error {
-                    TokenError::Auth(_) => Cause::Backend,
-                    TokenError::Refused(_) => Cause::Refused,
-                    TokenError::Timeout => Cause::Timeout,
-                    error => panic!("{error}"),
-                }));
+            Action::CancelAuth(id) => {
+                assert_eq!(self.request.take(), Some(id));
+                return None;
             }
-            Action::Emit(Event::StateChanged { current: ConnectionState::Failed { .. }, .. }) => {
-                return Some(Seen::Failed);
-            }
-            Action::Emit(_) | Action::Close(..) | Action::Schedule(_) => {}
-        }
-        None
+            Action::Emit(Event::TokenError { error, .. }) => Seen::Reports(match error {
+                TokenError::Auth(_) => Cause::Backend,
+                TokenError::Refused(_) => Cause::Refused,
+                TokenError::Timeout => Cause::Timeout,
+                error => panic!("{error}"),
+            }),
+            Action::Emit(Event::StateChanged { current: ConnectionState::Failed { .. }, .. }) => Seen::Failed,
+            Action::Emit(_) | Action::Close(..) | Action::Schedule(_) => return None,
+            Action::Send(_, text) => panic!("{text}"),
+        })
     }
 }
-
-const GREETING: &str =
-    r#"{"event":"sockudo:connection_established","data":"{\"socket_id\":\"1.1\",\"activity_timeout\":120}"}"#;
-const SUBSCRIBED: &str =
-    r#"{"event":"sockudo_internal:subscription_succeeded","channel":"chat","data":"{}","stream_id":"s","serial":0}"#;
 
 /// How long a server may take to accept a token, and the least time between two requests for one.
 const ANSWER_TIMEOUT: Duration = secs(30);
 const PAUSE: Duration = secs(1);
 
-const STORIES: u64 = 10_000;
+const STORIES: u64 = 5_000;
 const STEPS: usize = 16;
