@@ -8,6 +8,7 @@ mod polls;
 mod recorded;
 mod recorded_v2;
 mod scenarios;
+mod signin;
 mod single;
 mod stage;
 mod tokens;
@@ -20,7 +21,7 @@ use pusher_proto::server::Dialect;
 fn main() -> ExitCode {
     let mut trials = recorded::trials();
     trials.extend(recorded_v2::trials());
-    trials.extend([history::trial(), polls::trial(), tokens::trial()]);
+    trials.extend([history::trial(), polls::trial(), signin::trial(), tokens::trial()]);
     for (name, scenario) in scenarios::all() {
         for dialect in Dialect::ALL {
             trials.push(Trial::test(format!("{name}: {dialect}"), move || {

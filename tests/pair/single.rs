@@ -6,13 +6,15 @@ pub(crate) struct Single {
     pub(crate) client: Client,
     pub(crate) now: Instant,
     socket: Option<SocketEpoch>,
+    /// That of the protocol's own events.
+    prefix: &'static str,
 }
 
 impl Single {
     pub(crate) fn new(config: Config) -> Self {
         let mut client = Client::new(config, 1);
         client.connect();
-        Self { client, now: Instant::ZERO, socket: None }
+        Self { client, now: Instant::ZERO, socket: None, prefix: "pusher" }
     }
 
     pub(crate) fn receive(&mut self, frame: &str) {
@@ -25,6 +27,10 @@ impl Single {
         if let Some(socket) = self.socket.take() {
             self.client.handle_close(socket, reason, self.now);
         }
+    }
+
+    fn answer(&mut self, frame: &str, channel: &str) {
+        self.receive(&frame.replace("PREFIX", self.prefix).replace("CHANNEL", channel));
     }
 
     /// The next thing that the client does. Sockets open, pings and subscriptions are answered; a client that waits for the
@@ -40,18 +46,19 @@ impl Single {
                 continue;
             };
             match &action {
-                Action::Connect(socket, _) => {
+                Action::Connect(socket, request) => {
+                    self.prefix = if request.target.contains("protocol=2") { "sockudo" } else { "pusher" };
                     self.socket = Some(*socket);
                     self.client.handle_open(*socket, self.now);
-                    self.receive(GREETING);
+                    self.answer(GREETING, "");
                 }
-                Action::Send(_, text) if text.contains("sockudo:ping") => {
-                    self.receive(r#"{"event":"sockudo:pong","data":{}}"#);
+                Action::Send(_, text) if text.contains(":ping") => {
+                    self.answer(PONG, "");
                     continue;
                 }
-                Action::Send(_, text) if text.contains("sockudo:subscribe") => {
+                Action::Send(_, text) if text.contains(":subscribe") => {
                     let channel = text.rsplit('"').nth(1).expect("the name is the last string");
-                    self.receive(&SUBSCRIBED.replace("CHANNEL", channel));
+                    self.answer(SUBSCRIBED, channel);
                 }
                 Action::Schedule(_) => continue,
                 _ => {}
@@ -77,6 +84,7 @@ impl Single {
 }
 
 const GREETING: &str =
-    r#"{"event":"sockudo:connection_established","data":"{\"socket_id\":\"1.1\",\"activity_timeout\":120}"}"#;
+    r#"{"event":"PREFIX:connection_established","data":"{\"socket_id\":\"1.1\",\"activity_timeout\":120}"}"#;
+const PONG: &str = r#"{"event":"PREFIX:pong","data":{}}"#;
 const SUBSCRIBED: &str =
-    r#"{"event":"sockudo_internal:subscription_succeeded","channel":"CHANNEL","data":"{}","stream_id":"s","serial":0}"#;
+    r#"{"event":"PREFIX_internal:subscription_succeeded","channel":"CHANNEL","data":"{}","stream_id":"s","serial":0}"#;
