@@ -248,6 +248,7 @@ mod tests {
 
     use super::*;
     use crate::ChannelName;
+    use crate::data::json_string;
 
     fn event(name: &str, data: &str) -> ChannelEvent {
         ChannelEvent::new(ChannelName::new("msgs").unwrap(), name, Data::from_json(data).unwrap())
@@ -321,6 +322,38 @@ mod tests {
         let least = r#"{"action":"annotation.create","serial":"a1","messageSerial":"m1","type":"t"}"#;
         let least = event("sockudo_internal:annotation", least).annotation().unwrap();
         assert_eq!((least.name, least.count, least.data), (None, None, Data::ABSENT));
+    }
+
+    #[test]
+    fn every_text_may_be_any_text() {
+        for text in ["", "plain", "\"", "\\", "/", "\n\u{1}", "é", "\u{1f600}", "like \"that\""] {
+            let json = json_string(text);
+            let data = format!(
+                r#"{{"action":"annotation.create","serial":{json},"messageSerial":{json},"type":{json},"name":{json},"clientId":{json}}}"#
+            );
+            let annotation = event("sockudo_internal:annotation", &data).annotation().unwrap();
+            let Annotation { serial, message_serial, annotation_type, name, client_id, .. } = annotation;
+            let texts = [Some(serial), Some(message_serial), Some(annotation_type), name, client_id];
+            assert_eq!(texts, [(); 5].map(|()| Some(Text::from(text))));
+            for (counts, expected) in [
+                (format!(r#"{{"total":1,"clientIds":[{json}]}}"#), count(None, 1, &[text], false)),
+                (format!(r#"{{{json}:{{"total":2,"clientIds":[{json}]}}}}"#), count(Some(text), 2, &[text], false)),
+                (
+                    format!(r#"{{{json}:{{"total":3,"clientCounts":{{{json}:3}}}}}}"#),
+                    count(Some(text), 3, &[text], false),
+                ),
+            ] {
+                let summary = format!(r#"{{"summary":{{{json}:{counts}}}}}"#);
+                let data = format!(r#"{{"action":"message.summary","serial":{json},"annotations":{summary}}}"#);
+                let expected = AnnotationSummary {
+                    message_serial: text.into(),
+                    annotation_type: text.into(),
+                    data: Data::from_json(&counts).unwrap(),
+                    counts: [expected].into(),
+                };
+                assert_eq!(event("sockudo_internal:message", &data).annotation_summaries(), [expected], "{text:?}");
+            }
+        }
     }
 
     #[test]
