@@ -23,6 +23,44 @@ async fn an_event_of_the_http_api_reaches_a_subscriber_that_the_auth_endpoint_le
     assert_eq!(client.event().await, ("c".into(), json!([3])));
 }
 
+/// Each event of a batch gets the answer that it gets alone.
+#[tokio::test]
+async fn a_batch_says_of_each_event_what_a_call_for_it_alone_says() {
+    let server = start().await;
+    let (mut client, socket_id) = Client::connect(&server).await;
+    client.subscribe(&json!({ "channel": "a" })).await;
+    let question = json!({ "socket_id": socket_id, "channel_name": "presence-b", "user_id": 7 });
+    let (_, mut auth) = ask(&server, "application/json", &question.to_string()).await;
+    auth["channel"] = json!("presence-b");
+    client.subscribe(&auth).await;
+    let events = [
+        json!({ "name": "e", "channel": "a", "data": "" }),
+        json!({ "name": "e", "channel": "a", "data": "", "info": "subscription_count" }),
+        json!({ "name": "e", "channel": "presence-b", "data": "", "info": "user_count" }),
+        json!({ "name": "e", "channel": "nobody", "data": "", "info": "subscription_count" }),
+    ];
+    let mut alone = Vec::new();
+    for event in &events {
+        let (status, mut answer) = call(&server, "POST /apps/1/events", &[], &event.to_string(), 0).await;
+        assert_eq!(status, 200);
+        let name = event["channel"].as_str().unwrap_or_default();
+        let counts = answer["channels"][name].take();
+        alone.push(if counts.is_null() { json!({}) } else { counts });
+    }
+    assert_eq!(
+        alone[1..],
+        [json!({ "subscription_count": 1 }), json!({ "user_count": 1 }), json!({ "subscription_count": 0 })]
+    );
+    for subset in 1..1_usize << events.len() {
+        let chosen: Vec<usize> = (0..events.len()).filter(|at| subset >> at & 1 == 1).collect();
+        let batch: Vec<_> = chosen.iter().map(|at| events[*at].clone()).collect();
+        let answer = call(&server, "POST /apps/1/batch_events", &[], &json!({ "batch": batch }).to_string(), 0).await;
+        let expected: Vec<_> = chosen.iter().map(|at| alone[*at].clone()).collect();
+        let is_asked = batch.iter().any(|event| !event["info"].is_null());
+        assert_eq!(answer, (200, if is_asked { json!({ "batch": expected }) } else { json!({}) }), "{batch:?}");
+    }
+}
+
 #[tokio::test]
 async fn tags_of_the_http_api_decide_who_receives_an_event() {
     let server = Server::start(Options::default().dialect(Dialect::SockudoV2)).await.unwrap();
