@@ -10,7 +10,7 @@ use pusher_proto::{CloseReason, HistoryError, HistoryQuery, Recovery};
 use crate::world::{Wakes, World, config, now};
 
 /// Connected in version 2 of the protocol, and subscribed to a channel.
-fn subscribed() -> (World, Subscription) {
+pub(crate) fn subscribed() -> (World, Subscription) {
     let mut world = World::new(config().recovery(Recovery::default()), NoAuth, &Options::new());
     world.run();
     world.receive(r#"{"event":"sockudo:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#);
@@ -21,7 +21,7 @@ fn subscribed() -> (World, Subscription) {
     (world, orders)
 }
 
-fn page(serial: u64) -> String {
+pub(crate) fn page(serial: u64) -> String {
     let message = format!(r#"{{"event":"e","channel":"orders","data":"{serial}"}}"#);
     let item = format!(r#"{{"stream_id":"s","serial":{serial},"published_at_ms":1,"message":{message}}}"#);
     format!(r#"{{"event":"sockudo:channel_history","channel":"orders","data":{{"items":[{item}]}}}}"#)

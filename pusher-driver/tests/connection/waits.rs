@@ -1,14 +1,17 @@
 //! Waiting for other things than events; counters and clocks.
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
-use pusher_driver::{NoAuth, Options, SignedInError, States};
-use pusher_proto::{AuthError, AuthRequest, AuthResponse, CloseReason, ConnectionState, Event, SigninError};
+use pusher_driver::{NoAuth, Options, SignedInError, States, Subscription};
+use pusher_proto::{
+    AuthError, AuthRequest, AuthResponse, CloseReason, ConnectionState, Event, HistoryQuery, SigninError,
+};
 
+use crate::history::{page, subscribed};
 use crate::world::{Wakes, World, config, event, now, succeeded};
 
 /// A world whose backend signs in the user 7.
@@ -25,6 +28,91 @@ fn names(states: &mut States) -> Vec<&'static str> {
         names.push(state.name());
     }
     names
+}
+
+type Wait = Pin<Box<dyn Future<Output = ()>>>;
+
+/// What is awaited, how, and what brings it.
+type Case = (&'static str, fn(&mut World, Subscription) -> Wait, fn(&mut World));
+
+/// A future may move to another task while it waits, which then is the one to wake.
+#[test]
+fn the_task_that_has_polled_last_is_woken_whatever_it_waits_for() {
+    let table: [Case; 7] = [
+        (
+            "an event",
+            |_, mut orders| Box::pin(async move { drop(orders.recv().await) }),
+            |world| {
+                world.receive(&event("orders", "e", "1"));
+            },
+        ),
+        (
+            "an event of the client",
+            |world, _| {
+                let mut events = world.client.events();
+                Box::pin(async move { drop(events.recv().await) })
+            },
+            |world| world.receive(&event("orders", "e", "1")),
+        ),
+        (
+            "a state",
+            |world, _| {
+                let mut states = world.client.states();
+                names(&mut states);
+                Box::pin(async move { drop(states.recv().await) })
+            },
+            |world| world.lose_socket(CloseReason::Dropped),
+        ),
+        (
+            "a subscription",
+            |world, _| {
+                let second = world.client.subscribe("second").unwrap();
+                Box::pin(async move { drop(second.subscribed().await) })
+            },
+            |world| {
+                world.receive(r#"{"event":"sockudo_internal:subscription_succeeded","channel":"second","data":"{}"}"#)
+            },
+        ),
+        (
+            "the user",
+            |world, _| {
+                world.client.signin();
+                let client = world.client.clone();
+                Box::pin(async move { drop(client.signed_in().await) })
+            },
+            |_| {},
+        ),
+        (
+            "a page",
+            |_, orders| Box::pin(async move { drop(orders.history(HistoryQuery::default()).await) }),
+            |world| {
+                world.receive(&page(1));
+            },
+        ),
+        (
+            "the end",
+            |world, _| {
+                let client = world.client.clone();
+                Box::pin(async move { client.shutdown(Duration::from_secs(9)).await })
+            },
+            World::drop_loop,
+        ),
+    ];
+    for (name, wait, cause) in table {
+        let (mut world, mut orders) = subscribed();
+        while now(orders.recv()).is_ready() {}
+        // Keeps the channel when the wait takes the handle.
+        let _other = world.client.subscribe("orders").unwrap();
+        let mut waiting = wait(&mut world, orders);
+        let wakes = [(); 2].map(|()| Arc::new(Wakes::default()));
+        for task in &wakes {
+            let waker = Waker::from(Arc::clone(task));
+            assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending(), "{name}");
+        }
+        world.run();
+        cause(&mut world);
+        assert!(wakes[1].count() > 0, "{name}");
+    }
 }
 
 #[test]
