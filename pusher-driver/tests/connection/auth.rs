@@ -231,6 +231,31 @@ fn a_token_that_has_expired_is_renewed_once() {
 }
 
 #[test]
+fn everything_in_the_request_is_made_anew_after_a_renewal() {
+    let session = Arc::new(AtomicUsize::new(1));
+    let [renewing, header, param, late] = [(); 4].map(|()| Arc::clone(&session));
+    let value = |session: &AtomicUsize| session.load(Ordering::Relaxed).to_string();
+    let auth = HttpAuth::new("https://example.com/auth")
+        .on_unauthorized(move |_| _ = renewing.fetch_add(1, Ordering::Relaxed))
+        .headers_with(move |_| [("X-Made", value(&header))])
+        .params_with(move |_| [("made", value(&param))])
+        .credentials_with(move |_: AuthRequest| {
+            let value = value(&late);
+            async move { Ok(Credentials::new().header("X-Late", value.as_str()).param("late", value)) }
+        });
+    let mut world = World::connected(auth);
+    world.outside().post_answer = answer(401, "");
+    let _chat = world.client.subscribe("private-chat").unwrap();
+    world.run();
+    let posts = std::mem::take(&mut world.outside().posts);
+    assert_eq!(posts.len(), 2);
+    for (post, session) in posts.iter().zip(["1", "2"]) {
+        assert_eq!(post.headers, ["X-Made", "X-Late"].map(|name| (name.into(), session.into())));
+        assert!(post.body.expose().ends_with(&format!("&made={session}&late={session}")), "{}", post.body.expose());
+    }
+}
+
+#[test]
 fn a_call_that_is_no_longer_awaited_is_dropped() {
     let mut world = World::connected(HttpAuth::new("https://example.com/auth"));
     let first = world.client.subscribe("private-a").unwrap();

@@ -70,7 +70,7 @@ fn the_task_that_has_polled_last_is_woken_whatever_it_waits_for() {
                 Box::pin(async move { drop(second.subscribed().await) })
             },
             |world| {
-                world.receive(r#"{"event":"sockudo_internal:subscription_succeeded","channel":"second","data":"{}"}"#)
+                world.receive(r#"{"event":"sockudo_internal:subscription_succeeded","channel":"second","data":"{}"}"#);
             },
         ),
         (

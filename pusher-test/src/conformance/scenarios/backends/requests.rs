@@ -1,6 +1,8 @@
 //! What auth servers get and answer.
 
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pusher_driver::{HttpAuth, HttpResponse};
@@ -98,10 +100,22 @@ pub(super) fn an_expired_session_is_renewed_whatever_the_backend_calls_it<H: Wit
     ];
     for expired in expired {
         let backend = Backend::new([expired, Answer::new("403 Forbidden", "", "asked again")]);
-        let auth = backend.auth().on_unauthorized(|_| {});
+        let session = Arc::new(AtomicUsize::new(1));
+        let (renewing, header, param) = (Arc::clone(&session), Arc::clone(&session), session);
+        let auth = backend
+            .auth()
+            .on_unauthorized(move |_| _ = renewing.fetch_add(1, Ordering::SeqCst))
+            .headers_with(move |_| [("X-Session", header.load(Ordering::SeqCst).to_string())])
+            .params_with(move |_| [("session", param.load(Ordering::SeqCst).to_string())]);
         let user = connecting(stage, stage.config().auth_retries(0), auth);
         let again = AuthError::Http { status: 403, excerpt: "asked again".into(), retry_after: None };
         assert_eq!(refused(user), again.at(backend.url()), "the answer to the second request, after renewing");
+        for session in ["1", "2"] {
+            let request = backend.request();
+            expect_header(&request, "X-Session", session);
+            let param = format!("session={session}");
+            assert!(request.ends_with(&param), "expected the parameter {param} last, but the request is\n{request}");
+        }
     }
     let backend = Backend::new([Answer::new("401 Unauthorized", "", ""), Answer::new("403 Forbidden", "", "again")]);
     let auth = backend.auth().on_unauthorized(|_| {}).unauthorized_statuses([498]);
