@@ -144,3 +144,67 @@ fn a_close_that_we_send_is_always_valid() {
         assert_eq!(write(&mut socket), [(CLOSE, payload)], "{frame:?}");
     }
 }
+
+/// A linear congruential generator: any irregular order will do.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % n
+    }
+}
+
+#[test]
+fn messages_pongs_and_a_close_are_written_in_order_whatever_the_stream_takes_at_a_time() {
+    for seed in 0..5_000 {
+        let mut random = Random(seed);
+        let max_len = [200, 1_500, 5_000][random.below(3)];
+        let mut socket = open(Limits::new().max_output_len(max_len));
+        let (mut written, mut sent, mut pings, mut is_closing) = (Vec::new(), Vec::new(), Vec::new(), false);
+        let mut write = |socket: &mut WebSocket<Masks>, part: usize| {
+            let output = socket.poll_output();
+            let len = output.len() * part / 4;
+            written.extend_from_slice(&output[..len]);
+            socket.handle_written(len);
+        };
+        for number in 0..24 {
+            match random.below(12) {
+                0..=4 => {
+                    let payload = vec![b'0' + number; [0, 3, 100, 126, 700][random.below(5)]];
+                    let waiting = socket.poll_output().len();
+                    // Room for the longest header.
+                    let expected = match waiting + payload.len() + 14 <= max_len {
+                        _ if is_closing => Err(SendError::Closing),
+                        true => Ok(()),
+                        false => Err(SendError::Full),
+                    };
+                    assert_eq!(socket.send_binary(&payload), expected, "seed {seed}: {waiting} of {max_len} wait");
+                    sent.extend(expected.is_ok().then_some((BINARY, payload)));
+                }
+                5 | 6 => {
+                    read(&mut socket, &frame(PING, [number]), &mut Outcome::default());
+                    pings.extend((!is_closing).then_some(number));
+                }
+                7 if random.below(8) == 0 => {
+                    socket.close(Some(&close_frame(1000, "")));
+                    is_closing = true;
+                }
+                _ => write(&mut socket, random.below(5)),
+            }
+        }
+        while !socket.is_flushed() {
+            write(&mut socket, 4);
+        }
+        let mut frames = frames(&written);
+        if is_closing {
+            assert_eq!(frames.pop(), Some((CLOSE, close_payload(1000, ""))), "seed {seed}");
+        }
+        let (pongs, messages): (Vec<_>, Vec<_>) = frames.into_iter().partition(|(first, _)| *first == PONG);
+        assert_eq!(messages, sent, "seed {seed}");
+        let pongs: Vec<u8> = pongs.into_iter().map(|(_, payload)| payload[0]).collect();
+        assert!(pongs.is_sorted_by(|one, next| one < next), "seed {seed}: {pongs:?}");
+        assert!(pongs.iter().all(|pong| pings.contains(pong)), "seed {seed}: {pongs:?} to {pings:?}");
+        assert_eq!(pongs.last(), pings.last(), "seed {seed}: the latest ping is answered");
+    }
+}
