@@ -244,8 +244,13 @@ fn meant_cluster(name: &str) -> Option<Text> {
 
 /// A URL as it may be shown: without anything that may be a password or a token.
 fn shown(url: &str) -> Text {
-    let url = url.split(['?', '#']).next().unwrap_or_default();
-    let Some((credentials, rest)) = url.rsplit_once('@') else { return url.into() };
+    let (url, query) = url.split_at(url.find(['?', '#']).unwrap_or(url.len()));
+    let (credentials, rest) = match url.rsplit_once('@') {
+        // What looks like a query may be the rest of a password.
+        _ if query.contains('@') => (url, ""),
+        Some(parts) => parts,
+        None => return url.into(),
+    };
     match credentials.split_once("://") {
         Some((scheme, _)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
             format!("{scheme}://…@{rest}").into()
@@ -480,6 +485,27 @@ mod tests {
         assert_eq!(Endpoint::host("wss://u:secret@h").validate(), Err(host("wss://…@h".into())));
         let whole = Endpoint::host("h").header("Authorization: Bearer secret", "");
         assert_eq!(whole.validate(), Err(header("Authorization".into())));
+    }
+
+    #[test]
+    fn no_part_of_a_password_or_token_is_shown_whatever_is_in_it() {
+        for special in ["", "@", "@@", ":", ":@", "/", "?", "#", "%40", "//", "://", " ", "é", "\\", "[", "]"] {
+            let secret = format!("one{special}two");
+            for url in [
+                format!("wss://user:{secret}@h"),
+                format!("wss://{secret}@h:9/path"),
+                format!("user:{secret}@h"),
+                format!("wss://user:{secret}@h:port"),
+                format!("wss://h/path?token={secret}"),
+                format!("wss://h?token={secret}@x"),
+                format!("wss://user:{secret}@h?token={secret}"),
+            ] {
+                // A slash ends the host, so what follows is a path.
+                let Err(error) = url.parse::<Endpoint>() else { continue };
+                let shown = format!("{error} {error:?}");
+                assert!(!shown.contains("one") && !shown.contains("two"), "{url}: {shown}");
+            }
+        }
     }
 
     #[test]
