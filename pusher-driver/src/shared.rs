@@ -180,11 +180,11 @@ impl State {
         }
     }
 
-    /// Tells the loop to shut down; a limit that was set before stays.
+    /// Tells the loop to shut down; the shortest limit counts.
     pub(crate) fn leave(&mut self, limit: Option<Duration>) {
         self.life = match self.life {
             Life::Running => Life::Leaving(limit),
-            Life::Leaving(earlier) => Life::Leaving(earlier.or(limit)),
+            Life::Leaving(earlier) => Life::Leaving(earlier.into_iter().chain(limit).min()),
             Life::Ended => Life::Ended,
         };
     }

@@ -54,6 +54,8 @@ pub struct Turns<O: Outside> {
     timer: Option<Instant>,
     /// When a `shutdown` ends that takes too long.
     limit: Option<Instant>,
+    /// How long it may take, as far as `limit` takes that into account.
+    patience: Option<Duration>,
     /// Whether a step started something that has not been polled yet.
     began: bool,
 }
@@ -126,7 +128,16 @@ impl Share {
 impl<O: Outside> Turns<O> {
     /// Returns a loop without a socket.
     pub fn new(engine: Engine, outside: O) -> Self {
-        Self { engine, link: Link::None, closing: Vec::new(), outside, timer: None, limit: None, began: false }
+        Self {
+            engine,
+            link: Link::None,
+            closing: Vec::new(),
+            outside,
+            timer: None,
+            limit: None,
+            patience: None,
+            began: false,
+        }
     }
 
     /// Returns the client's span. Every turn must be taken in it.
@@ -350,8 +361,11 @@ impl<O: Outside> Turns<O> {
         if matches!(self.link, Link::None) && self.closing.is_empty() {
             return true;
         }
-        if self.limit.is_none() {
-            self.limit = self.engine.leave_limit().map(|limit| self.engine.now() + limit);
+        let patience = self.engine.leave_limit();
+        if patience != self.patience {
+            self.patience = patience;
+            let limit = patience.map(|patience| self.engine.now() + patience);
+            self.limit = self.limit.into_iter().chain(limit).min();
         }
         self.is_late()
     }

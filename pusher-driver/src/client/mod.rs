@@ -426,7 +426,8 @@ impl Client {
     }
 
     /// Closes the connection permanently: client events that were triggered before are sent, the connection is closed
-    /// cleanly, and the streams and the loop end. Returns when this is done, or after `limit` in any case.
+    /// cleanly, and the streams and the loop end. Returns when this is done, or after `limit` in any case; of several calls, the
+    /// one whose time is over first ends the loop.
     ///
     /// Shutting down starts when the future is first polled, and continues even if the future is dropped.
     ///
@@ -459,12 +460,8 @@ impl Client {
     pub fn poll_shutdown(&self, limit: Duration, context: &mut Context<'_>) -> Poll<()> {
         self.handle.0.change(|state| match state.life {
             Life::Ended => Poll::Ready(()),
-            Life::Running | Life::Leaving(None) => {
+            Life::Running | Life::Leaving(_) => {
                 state.leave(Some(limit));
-                add_waker(&mut state.shutdown_waiters, context);
-                Poll::Pending
-            }
-            Life::Leaving(Some(_)) => {
                 add_waker(&mut state.shutdown_waiters, context);
                 Poll::Pending
             }

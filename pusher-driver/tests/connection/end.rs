@@ -1,12 +1,13 @@
 //! How a client ends.
 
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pusher_driver::{NoAuth, Options, SubscribeError};
 use pusher_proto::{ConnectionState, Event, TriggerError};
 
-use crate::world::{World, config, now};
+use crate::world::{Wakes, World, config, now};
 
 #[test]
 fn the_last_handle_takes_the_connection_with_it() {
@@ -108,6 +109,32 @@ fn shutdown_does_not_wait_longer_than_it_may() {
     assert!(world.outside().sleeps.contains(&limit));
     assert!(!world.wake_sleepers());
     assert_eq!(world.client.poll_shutdown(limit, context), Poll::Ready(()));
+}
+
+#[test]
+fn each_of_several_calls_of_shutdown_returns_within_its_own_limit() {
+    // Shorter than the time that the socket may take to close.
+    for (first, second, expected) in [(1, 4, 1), (4, 1, 1), (2, 2, 2), (4, 3, 3)] {
+        let mut world = World::connected(NoAuth);
+        world.outside().closes = false;
+        let wakes = [(); 2].map(|()| Arc::new(Wakes::default()));
+        let poll = |world: &World, call: usize| {
+            let limit = Duration::from_secs([first, second][call]);
+            let waker = Waker::from(Arc::clone(&wakes[call]));
+            world.client.poll_shutdown(limit, &mut Context::from_waker(&waker))
+        };
+        for call in 0..2 {
+            assert!(poll(&world, call).is_pending());
+            assert!(world.run());
+            assert!(poll(&world, call).is_pending(), "polled again, it waits for as long as before");
+            assert!(world.run());
+        }
+        let start = world.outside().now;
+        assert!(!world.wake_sleepers(), "the loop ends");
+        assert_eq!(world.outside().now - start, Duration::from_secs(expected), "{first} and {second}");
+        assert_eq!([0, 1].map(|call| poll(&world, call)), [Poll::Ready(()); 2]);
+        assert_eq!(wakes.map(|wakes| wakes.count().min(1)), [1, 1], "{first} and {second}");
+    }
 }
 
 #[test]
