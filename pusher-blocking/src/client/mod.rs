@@ -186,7 +186,8 @@ impl Client {
     }
 
     /// Closes the connection permanently: client events that were triggered before are sent, the connection is closed
-    /// cleanly, and the streams and the thread end. Returns when this is done, or after `limit` in any case.
+    /// cleanly, and the streams and the thread end. Returns when this is done, or after `limit` in any case; of
+    /// several calls, the one whose time is over first ends the thread.
     ///
     /// # Examples
     ///
