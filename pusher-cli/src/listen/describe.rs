@@ -172,3 +172,88 @@ fn state(state: &ConnectionState) -> String {
 
 /// Names in one line.
 const MAX_NAMES: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use pusher_tokio::pusher_proto::{Action, AuthResponse, Client, CloseFrame, CloseReason, Frame, Instant};
+    use pusher_tokio::{Config, Endpoint};
+
+    use super::*;
+
+    /// The lines for everything that a server can make the client say, with this text wherever the server chooses it.
+    fn lines(text: &str) -> Vec<String> {
+        let json = |text: &str| serde_json::Value::from(text).to_string();
+        let (text, inner) = (json(text), json(&format!(r#"{{"user_data":{{"id":{}}}}}"#, json(text))));
+        let object = format!(r#"{{{text}:{text}}}"#);
+        let frames = [
+            format!(
+                r#"{{"event":"pusher_internal:subscription_succeeded","channel":"presence-a","data":{{"presence":{{"ids":[{text}],"hash":{object}}}}}}}"#
+            ),
+            format!(r#"{{"event":{text},"channel":"presence-a","data":{text},"user_id":{text}}}"#),
+            format!(
+                r#"{{"event":"pusher_internal:member_added","channel":"presence-a","data":{{"user_id":{text},"user_info":[{text}]}}}}"#
+            ),
+            format!(
+                r#"{{"event":"pusher_internal:member_added","channel":"presence-a","data":{{"user_id":{text},"user_info":{object}}}}}"#
+            ),
+            format!(
+                r#"{{"event":"pusher_internal:member_removed","channel":"presence-a","data":{{"user_id":{text}}}}}"#
+            ),
+            format!(r#"{{"event":{text},"channel":{text},"data":{text}}}"#),
+            format!(r#"{{"event":{text},"data":{text}}}"#),
+            format!(r#"{{"event":"pusher:signin_success","data":{inner}}}"#),
+            format!(
+                r#"{{"event":"pusher_internal:watchlist_events","data":{{"events":[{{"name":{text},"user_ids":[{text}]}}]}}}}"#
+            ),
+            format!(r#"{{"event":"pusher:error","data":{{"message":{text}}}}}"#),
+            format!(
+                r#"{{"event":"pusher:subscription_error","channel":"presence-a","data":{{"type":{text},"error":{text},"status":403}}}}"#
+            ),
+            text.clone(),
+        ];
+        let id = serde_json::from_str::<String>(&text).unwrap();
+        let mut client = Client::new(Config::new("key", Endpoint::host("h")).unwrap(), 1);
+        client.connect();
+        client.subscribe(ChannelName::new("presence-a").unwrap());
+        client.signin();
+        let (now, mut socket, mut lines) = (Instant::ZERO, None, Vec::new());
+        let greeting = r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.1\"}"}"#.to_owned();
+        for frame in [greeting].into_iter().chain(frames) {
+            while let Some(action) = client.poll_action(now) {
+                match action {
+                    Action::Connect(opened, _) => socket = Some(opened),
+                    Action::RequestAuth(request) => {
+                        let user = serde_json::json!({ "id": id, "user_id": id }).to_string();
+                        let answer = AuthResponse::new("key:5a").channel_data(user.as_str()).user_data(user);
+                        client.handle_auth(request.id, Ok(answer), now);
+                    }
+                    Action::Emit(event) => lines.push(human_at("time", &event)),
+                    _ => {}
+                }
+            }
+            client.handle_frame(socket.unwrap(), Frame::Text(frame.into()), now);
+        }
+        let reason = CloseReason::Closed(Some(CloseFrame::new(4200, id)));
+        client.handle_close(socket.unwrap(), reason, now);
+        while let Some(action) = client.poll_action(now) {
+            if let Action::Emit(event) = action {
+                lines.push(human_at("time", &event));
+            }
+        }
+        lines
+    }
+
+    #[test]
+    fn no_server_and_no_other_client_controls_the_terminal() {
+        let controls = |line: &String| line.chars().filter(|c| c.is_control()).count();
+        let plain = lines("x");
+        assert!(plain.len() > 14, "{plain:#?}");
+        for text in ["\u{1b}[2J", "\u{1b}]0;title\u{7}", "\r", "\n", "\u{9b}31m", "\u{0}", "\u{7f}"] {
+            let hostile = lines(text);
+            assert_eq!(hostile.len(), plain.len(), "{hostile:#?}");
+            for (plain, hostile) in plain.iter().zip(&hostile) {
+                assert_eq!(controls(hostile), controls(plain), "{hostile:?} beside {plain:?}");
+            }
+        }
+    }
+}
