@@ -132,7 +132,7 @@ impl<T> fmt::Debug for Decoder<T> {
 
 #[cfg(test)]
 mod tests {
-    use pusher_proto::DecryptionError;
+    use pusher_proto::{DecryptionError, Instant, LossReason, RecoverySource};
 
     use super::*;
 
@@ -148,6 +148,33 @@ mod tests {
         let expected = TypedError::Gap { channel: channel.clone(), event: Box::new(lost("order.created")) };
         assert_eq!(decoder.decode(&lost("order.created")), Some(Err(expected)));
         assert_eq!(decoder.decode(&lost("other")), None);
+    }
+
+    #[test]
+    fn whatever_is_a_gap_of_the_channel_is_an_error_and_nothing_else_is() {
+        let channel = ChannelName::new("orders").unwrap();
+        let decoder = Decoder::new(channel.clone()).on("order.created", |id: u64| id);
+        let mut events = vec![
+            Event::Lagged { missed: 1 },
+            Event::Unavailable,
+            Event::CacheMiss { channel: channel.clone() },
+            Event::SubscriptionSucceeded { channel: channel.clone(), again: true, presence: None },
+            Event::RewindComplete { channel: channel.clone(), replayed: 1, is_complete: false },
+        ];
+        for (replayed, is_proven) in [(0, true), (3, true), (0, false), (3, false)] {
+            let source = RecoverySource::Equal;
+            events.push(Event::Recovered { channel: channel.clone(), replayed, source, is_proven });
+        }
+        for reason in [LossReason::NotRequested, LossReason::StreamReset, LossReason::Timeout] {
+            for missed in [None, Some(0), Some(1)] {
+                let (channel, since) = (channel.clone(), Instant::ZERO);
+                events.push(Event::ContinuityLost { channel, since, reason, missed });
+            }
+        }
+        for event in events {
+            let gap = TypedError::Gap { channel: channel.clone(), event: Box::new(event.clone()) };
+            assert_eq!(decoder.decode(&event), event.is_gap().then_some(Err(gap)), "{event:?}");
+        }
     }
 
     #[test]

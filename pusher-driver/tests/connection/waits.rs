@@ -145,8 +145,11 @@ fn a_state_comes_again_when_the_client_becomes_unavailable() {
     world.run();
     let mut states = world.client.states();
     assert_eq!((names(&mut states), world.client.is_unavailable()), (vec!["connecting"], false));
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    assert!(states.poll_recv(&mut Context::from_waker(&waker)).is_pending());
     world.wake_sleepers();
-    assert_eq!((names(&mut states), world.client.is_unavailable()), (vec!["connecting"], true));
+    assert_eq!((wakes.count(), names(&mut states), world.client.is_unavailable()), (1, vec!["connecting"], true));
 }
 
 #[test]

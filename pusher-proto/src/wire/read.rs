@@ -203,6 +203,30 @@ mod tests {
     }
 
     #[test]
+    fn a_list_of_users_of_any_length_is_passed_on_whole_and_in_order() {
+        for len in [0, 1, MAX_USER_IDS - 1, MAX_USER_IDS, MAX_USER_IDS + 1, 2 * MAX_USER_IDS, 2 * MAX_USER_IDS + 1] {
+            let ids: Vec<String> = (0..len).map(|id| alloc::format!("user-{id}")).collect();
+            let quoted: Vec<String> = ids.iter().map(|id| alloc::format!("{id:?}")).collect();
+            let list = alloc::format!(r#"{{"name":"online","user_ids":[{}]}}"#, quoted.join(","));
+            let mut passed = Vec::new();
+            let mut largest = 0;
+            assert!(user_ids(&Data::from_json(&list).unwrap(), |ids| {
+                largest = largest.max(ids.len());
+                passed.extend(ids.iter().map(ToString::to_string));
+            }));
+            assert_eq!(passed, ids);
+            let mut noticed = Vec::new();
+            let notice = alloc::format!(r#"{{"events":[{list},{list}]}}"#);
+            watchlist(&Data::from_json(&notice).unwrap(), |name, ids, entry| {
+                assert_eq!((name.as_str(), entry.raw()), ("online", list.as_str()));
+                noticed.extend(ids.iter().map(ToString::to_string));
+            });
+            assert_eq!(noticed, [ids.clone(), ids].concat());
+            assert!(largest <= MAX_USER_IDS);
+        }
+    }
+
+    #[test]
     fn takes_the_greeting_in_every_form() {
         let established = |id: Option<&str>, millis: Option<u64>| Established {
             socket_id: id.map(|id| SocketId::new(id).unwrap()),
