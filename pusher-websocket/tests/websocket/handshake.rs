@@ -64,6 +64,31 @@ fn headers_of_the_application_replace_defaults_and_the_host() {
 }
 
 #[test]
+fn no_header_is_sent_twice_in_whatever_case_the_application_writes_it() {
+    let names = ["Host", "User-Agent", "Origin", "Sec-WebSocket-Protocol", "X-App"];
+    let reserved = ["Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version", "Content-Length"];
+    for name in names.iter().chain(&reserved) {
+        for written in [(*name).to_owned(), name.to_lowercase(), name.to_uppercase(), name.replace('s', "S")] {
+            for default in [(*name).to_owned(), name.to_lowercase(), "X-Other".into()] {
+                let request = Request::new("h", "/").header(&written, "own").default_header(&default, "default");
+                let handshake = Handshake::new(&request, KEY);
+                if reserved.contains(name) {
+                    assert!(matches!(handshake, Err(InvalidRequest::ReservedHeader(_))), "{written}");
+                    continue;
+                }
+                let handshake = handshake.unwrap();
+                let text = str::from_utf8(handshake.request()).unwrap();
+                let mut fields: Vec<_> = text.lines().skip(1).filter_map(|line| line.split_once(": ")).collect();
+                let own = fields.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+                assert!(own.map(|(_, value)| *value).eq(["own"]), "{written} beside {default}: {text}");
+                fields.sort_by_key(|(name, _)| name.to_lowercase());
+                assert!(fields.is_sorted_by(|one, next| !one.0.eq_ignore_ascii_case(next.0)), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_request_that_would_say_something_else_is_not_sent() {
     let request = |host, target| Request::new(host, target);
     let header = |name, value| Request::new("h", "/").header(name, value);
