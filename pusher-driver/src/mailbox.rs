@@ -478,7 +478,7 @@ mod tests {
     /// One of two mailboxes that share a budget, and what has to come out of it.
     struct Box {
         mailbox: Arc<Mailbox>,
-        /// Everything that was put into it while somebody wanted it.
+        /// Everything that was put into it while it accepted events.
         wanted: Vec<u64>,
         /// How many of those have come out, as events or as losses.
         done: usize,

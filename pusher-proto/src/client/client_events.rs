@@ -181,7 +181,7 @@ mod tests {
                 let (mut events, mut outbox) = (ClientEvents::new(options.clone()), Outbox::new(1));
                 let (mut now, mut sent) = (5_000, Vec::new());
                 for &step in &steps {
-                    let told = match step {
+                    let outcome = match step {
                         Step::Leave => {
                             sent.clear();
                             events.leave(&mut outbox);
@@ -207,14 +207,14 @@ mod tests {
                                 (_, _) => (Ok(()), None),
                             };
                             sent.extend(result.is_ok().then_some(now));
-                            let told = Vec::from_iter(result.is_ok().then_some("e"));
+                            let outcome = Vec::from_iter(result.is_ok().then_some("e"));
                             assert_eq!(events.send("e".into(), at, &mut outbox), result, "{rate} a second: {steps:?}");
                             let warning = warning.map(Event::Diagnostic);
                             assert_eq!(outbox.poll_event(), warning, "{rate} a second: {steps:?}");
-                            told
+                            outcome
                         }
                     };
-                    assert!(core::iter::from_fn(|| outbox.poll_send()).eq(told), "{steps:?}");
+                    assert!(core::iter::from_fn(|| outbox.poll_send()).eq(outcome), "{steps:?}");
                     for later in [0, 1, 500, 999, 1_000].map(|later| now + later) {
                         let is_late = sent.last().is_some_and(|sent| later - sent < 1_000);
                         let later = Instant::from_elapsed(Duration::from_millis(later));

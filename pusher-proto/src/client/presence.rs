@@ -116,7 +116,7 @@ mod tests {
     }
 
     impl Reference {
-        /// Returns what the application is told.
+        /// Returns what is reported to the application.
         fn take(&mut self, step: Step) -> Option<(&'static str, Member)> {
             match step {
                 Step::Me(id, info) => self.me = Some((id, info)),
@@ -135,7 +135,7 @@ mod tests {
             None
         }
 
-        /// The server knows best who we are, once it has told.
+        /// The info of the server's list replaces that of the authorization.
         fn me(&self) -> Option<Member> {
             let (id, info) = self.me?;
             Some(member(id, self.members.get(id).copied().unwrap_or(info)))
@@ -165,14 +165,14 @@ mod tests {
             Step::Add(id, info) => roster.add(&channel, id, info, &mut outbox),
             Step::Remove(id) => roster.remove(&channel, id, &mut outbox),
         }
-        let told = match outbox.poll_event()? {
+        let reported = match outbox.poll_event()? {
             Event::MemberAdded { member, .. } => ("added", member),
             Event::MemberUpdated { member, .. } => ("updated", member),
             Event::MemberRemoved { member, .. } => ("removed", member),
             event => panic!("{event:?}"),
         };
         assert_eq!(outbox.poll_event(), None);
-        Some(told)
+        Some(reported)
     }
 
     #[test]

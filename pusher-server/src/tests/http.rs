@@ -37,7 +37,7 @@ async fn a_batch_says_of_each_event_what_a_call_for_it_alone_says() {
         json!({ "name": "e", "channel": "a", "data": "" }),
         json!({ "name": "e", "channel": "a", "data": "", "info": "subscription_count" }),
         json!({ "name": "e", "channel": "presence-b", "data": "", "info": "user_count" }),
-        json!({ "name": "e", "channel": "nobody", "data": "", "info": "subscription_count" }),
+        json!({ "name": "e", "channel": "empty", "data": "", "info": "subscription_count" }),
     ];
     let mut alone = Vec::new();
     for event in &events {
