@@ -202,6 +202,8 @@ impl Waits {
 impl State {
     fn begin(&mut self, is_condition: bool) -> u64 {
         self.last += 1;
+        // The thread may have done something before it waits.
+        self.news += 1;
         let seen = is_condition.then_some(self.news);
         self.waits.insert(self.last, Wait { is_running: true, is_woken: false, seen });
         self.last

@@ -110,6 +110,29 @@ fn threads_that_hand_over_to_each_other_need_no_time() {
 }
 
 #[test]
+fn what_a_thread_does_before_it_waits_is_seen_by_one_that_waits_already() {
+    let threads = started();
+    let (jobs, results, looks) =
+        (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (time, worker_jobs, worker_results, worker_looks) =
+        (threads.clone(), jobs.clone(), results.clone(), looks.clone());
+    let worker = threads.spawn(move || {
+        time.wait_until(|| {
+            worker_looks.fetch_add(1, Ordering::SeqCst);
+            (worker_jobs.load(Ordering::SeqCst) > 0).then_some(())
+        });
+        worker_results.store(1, Ordering::SeqCst);
+    });
+    while looks.load(Ordering::SeqCst) == 0 {
+        thread::yield_now();
+    }
+    jobs.store(1, Ordering::SeqCst);
+    threads.wait_until(|| (results.load(Ordering::SeqCst) > 0).then_some(()));
+    worker.join().unwrap();
+    assert_eq!(threads.network().now(), Duration::ZERO);
+}
+
+#[test]
 fn a_thread_of_the_application_counts_from_its_first_wait() {
     let threads = started();
     let client = client(&threads, "alice");
