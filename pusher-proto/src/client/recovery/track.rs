@@ -26,6 +26,9 @@ pub(crate) struct Track {
     is_damage_untold: bool,
     /// Whether events of the current socket may have been ignored.
     may_be_behind: bool,
+    /// Whether the channel had another stream than that of the position on an earlier socket, which was lost before anything was
+    /// proven: what was sent there is missing, even if the server replays everything of the position's stream.
+    has_strayed: bool,
 }
 
 /// What a delta that does not fit leads to.
@@ -58,11 +61,13 @@ impl Track {
             unanswered: 0,
             is_damage_untold: false,
             may_be_behind: false,
+            has_strayed: false,
         }
     }
 
     /// Continues where another client has stopped.
     pub(crate) fn import(&mut self, position: Position) {
+        self.has_strayed = false;
         self.seen.insert(position.stream_id(), position.serial(), self.max_runs);
         self.position = Some(position);
     }
@@ -92,7 +97,9 @@ impl Track {
 
     /// The socket is lost. What was held back was not emitted, so it will be replayed.
     pub(crate) fn leave(&mut self) {
-        self.gate = None;
+        let gate = self.gate.take();
+        let other = gate.as_ref().and_then(|gate| gate.success.as_ref()).map(Position::stream_id);
+        self.has_strayed |= other.is_some() && other != self.position.as_ref().map(Position::stream_id);
         self.unanswered = 0;
         self.is_damage_untold = false;
         self.may_be_behind = false;
@@ -100,9 +107,14 @@ impl Track {
 
     /// The application no longer wants the channel, and may want it anew on the same socket.
     pub(crate) fn forget(&mut self) {
-        self.position = None;
+        self.forget_position();
         self.seen = Seen::default();
         self.gate = None;
+    }
+
+    fn forget_position(&mut self) {
+        self.position = None;
+        self.has_strayed = false;
     }
 
     pub(crate) fn position(&self) -> Option<&Position> {
@@ -144,11 +156,15 @@ impl Track {
             return Verdict::Lost(unknown);
         };
         let Some(success) = success else { return Verdict::Lost(unknown) };
-        let is_sure = !gate.is_damaged && !self.may_be_behind;
+        let is_sure = !gate.is_damaged && !self.may_be_behind && !self.has_strayed;
         if is_sure && success.serial() == position.serial() && success.stream_id() == position.stream_id() {
             return Verdict::Same;
         }
+        let has_returned = self.has_strayed && success.stream_id() == position.stream_id();
         gate.success = Some(success);
+        if has_returned {
+            return Verdict::Lost(LossReason::StreamReset);
+        }
         gate.stage = Stage::Request;
         Verdict::Ask
     }
@@ -226,6 +242,7 @@ impl Track {
     /// Everything that was missed was replayed. Returns the events in the order in which they were sent.
     pub(crate) fn recover(&mut self) -> Vec<Envelope> {
         self.may_be_behind = false;
+        self.has_strayed = false;
         let stream = self.position.as_ref().map(Position::stream_id).unwrap_or_default();
         self.gate.take().map_or_else(Vec::new, |gate| gate.into_sent(stream))
     }
@@ -233,6 +250,7 @@ impl Track {
     /// Nothing can be proven: the channel begins where the subscription has begun. Returns the events as they have arrived.
     pub(crate) fn lose(&mut self) -> Vec<Envelope> {
         self.may_be_behind = false;
+        self.has_strayed = false;
         let Some(gate) = self.gate.take() else { return Vec::new() };
         self.position = gate.success.clone().map(Position::unconfirmed);
         gate.into_arrived()
@@ -245,7 +263,7 @@ impl Track {
             (Protocol::V2, None) => Some(LossReason::NoPosition),
             (Protocol::V1, _) => {
                 // What follows has no positions, so a later server must not replay it.
-                self.position = None;
+                self.forget_position();
                 Some(LossReason::Unsupported)
             }
         }
