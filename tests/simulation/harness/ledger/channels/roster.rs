@@ -20,7 +20,7 @@ pub(crate) struct Rosters {
 struct Roster {
     /// Ids and infos; nothing before the first list.
     members: Option<Infos>,
-    /// The client received a list that it need not report.
+    /// The client received a list in this drain that it need not report: what comes and leaves after it is not known.
     is_replaced: bool,
 }
 
@@ -90,22 +90,21 @@ impl Roster {
 
     fn add(&mut self, name: &ChannelName, member: &Member, scene: &mut Scene<'_>) {
         let before = self.put(member);
-        if self.members.is_some() && before.is_some() {
+        if self.is_known() && before.is_some() {
             scene.violated("members come once", format!("{member:?} came to {name} and was {before:?}"));
         }
     }
 
     fn update(&mut self, name: &ChannelName, member: &Member, scene: &mut Scene<'_>) {
         let before = self.put(member);
-        if self.members.is_some() && before.as_deref().is_none_or(|before| before == member.info.raw()) {
+        if self.is_known() && before.as_deref().is_none_or(|before| before == member.info.raw()) {
             scene.violated("members change", format!("{member:?} of {name} was {before:?}"));
         }
     }
 
     fn remove(&mut self, name: &ChannelName, member: &Member, scene: &mut Scene<'_>) {
-        let Some(members) = &mut self.members else { return };
-        let before = members.remove(&*member.id);
-        if before.as_deref() != Some(member.info.raw()) {
+        let before = self.members.as_mut().and_then(|members| members.remove(&*member.id));
+        if self.is_known() && before.as_deref() != Some(member.info.raw()) {
             scene.violated("members leave once", format!("{member:?} left {name} and was {before:?}"));
         }
     }
@@ -125,6 +124,10 @@ impl Roster {
         if self.members.is_some() {
             self.members = Some(shown);
         }
+    }
+
+    fn is_known(&self) -> bool {
+        self.members.is_some() && !self.is_replaced
     }
 
     fn put(&mut self, member: &Member) -> Option<String> {
