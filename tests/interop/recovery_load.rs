@@ -88,9 +88,18 @@ fn play(programs: &Programs, count: usize, tables: &str, time: Duration) -> (Str
 
     let cuts = disturb(&proxies, time);
     wait_for("all gaps end", LIMIT, || guests.iter().all(Guest::is_settled));
+    let ended = |guest: &Guest| guest.gaps.lock().unwrap().ended.len();
+    let ended_before: Vec<_> = guests.iter().map(ended).collect();
     let outcomes: Vec<_> = publishers.into_iter().map(Publisher::stop).collect();
     let lasts: Vec<_> = outcomes.iter().map(|outcome| outcome.last.expect("the node took events")).collect();
-    let has_last = |(number, guest): (usize, &Guest)| guest.ledgers[0].has(lasts[number % ROOMS.len()]);
+    // A client that notices only now that its socket is dead may have lost them, and says so.
+    let has_lost = |(number, guest): (usize, &Guest)| {
+        let ends = &guest.gaps.lock().unwrap().ended[ended_before[number]..];
+        ends.iter().any(|(end, _)| matches!(end, End::Lost { .. }))
+    };
+    let has_last = |(number, guest): (usize, &Guest)| {
+        guest.ledgers[0].has(lasts[number % ROOMS.len()]) || has_lost((number, guest))
+    };
     let missing = || guests.iter().enumerate().filter(|guest| !has_last(*guest));
     let begin = Instant::now();
     while begin.elapsed() < LIMIT && missing().next().is_some() {
