@@ -3,35 +3,23 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Trial;
 use pusher_proto::{
-    Action, CloseReason, Config, Endpoint, Event, HistoryError, HistoryId, HistoryPage, HistoryQuery, Instant, Recovery,
+    Action, CloseReason, Config, Endpoint, Event, HistoryError, HistoryId, HistoryPage, HistoryQuery, Recovery,
 };
 use pusher_test::Choices;
 
+use crate::reference;
 use crate::single::Single;
 use crate::stage::{channel, secs};
 
 pub(crate) fn trial() -> Trial {
-    Trial::test(
+    reference::trial(
         "each request for history has its own outcome, in every order of pages, errors, losses and waits",
+        Step::draw,
         || {
-            for seed in 0..STORIES {
-                let mut choices = Choices::from_seed(seed);
-                let (mut client, mut reference) = (Subject::new(), Reference::default());
-                let mut story = Vec::new();
-                for _ in 0..STEPS {
-                    let step = Step::draw(&mut choices);
-                    story.push(step);
-                    let (expected, seen) = (reference.take(step), client.take(step));
-                    if seen != expected {
-                        return Err(Failed::from(format!(
-                            "seed {seed}: {seen:?} instead of {expected:?} after {story:?}"
-                        )));
-                    }
-                }
-            }
-            Ok(())
+            let (mut reference, mut client) = (Reference::default(), Subject::new());
+            move |step| (reference.take(step), client.take(step))
         },
     )
 }
@@ -190,7 +178,7 @@ impl Subject {
         let config = Config::builder("app-key", Endpoint::sockudo("localhost")).recovery(Recovery::default());
         let mut subject = Self { single: Single::new(config.build().expect("a valid configuration")), ids: Vec::new() };
         NAMES.iter().for_each(|name| subject.single.client.subscribe(channel(name)));
-        subject.poll();
+        subject.single.poll(|_, _| None::<Seen>);
         subject
     }
 
@@ -210,36 +198,24 @@ impl Subject {
             Step::Unsubscribe(name) => self.single.client.unsubscribe(&channel(name)),
             Step::Subscribe(name) => self.single.client.subscribe(channel(name)),
             Step::Dropped => self.single.close(CloseReason::Dropped),
-            Step::Pass(time) => seen.extend(self.pass(self.single.now + time)),
+            Step::Pass(time) => seen.extend(self.single.pass(time, |_, action| see(&self.ids, action))),
         }
-        seen.extend(self.poll());
+        seen.extend(self.single.poll(|_, action| see(&self.ids, action)));
         seen
     }
+}
 
-    fn pass(&mut self, end: Instant) -> Vec<Seen> {
-        let mut seen = Vec::new();
-        while self.single.wake(end) {
-            seen.extend(self.poll());
+fn see(ids: &[HistoryId], action: Action) -> Option<Seen> {
+    match action {
+        Action::Send(_, text) if text.contains("channel_history") => {
+            let name = NAMES.into_iter().find(|name| text.contains(&format!(r#":\"{name}\""#)));
+            Some(Seen::Sends(name.expect("one of the channels")))
         }
-        seen
-    }
-
-    fn poll(&mut self) -> Vec<Seen> {
-        let mut seen = Vec::new();
-        while let Some(action) = self.single.next() {
-            match action {
-                Action::Send(_, text) if text.contains("channel_history") => {
-                    let name = NAMES.into_iter().find(|name| text.contains(&format!(r#":\"{name}\""#)));
-                    seen.push(Seen::Sends(name.expect("one of the channels")));
-                }
-                Action::Emit(Event::History { id, result, .. }) => {
-                    let number = self.ids.iter().position(|other| *other == id).expect("a request") as u64 + 1;
-                    seen.push(Seen::Outcome(number, outcome(&result)));
-                }
-                _ => {}
-            }
+        Action::Emit(Event::History { id, result, .. }) => {
+            let number = ids.iter().position(|other| *other == id).expect("a request") as u64 + 1;
+            Some(Seen::Outcome(number, outcome(&result)))
         }
-        seen
+        _ => None,
     }
 }
 
@@ -259,6 +235,3 @@ const ERROR: &str = r#"{"event":"sockudo:error","data":{"code":4000,"message":"M
 
 /// How long the server may take to answer, and how long a request without an answer keeps its place.
 const ANSWER_TIMEOUT: Duration = secs(10);
-
-const STORIES: u64 = 5_000;
-const STEPS: usize = 16;

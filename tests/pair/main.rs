@@ -7,6 +7,7 @@ mod history;
 mod polls;
 mod recorded;
 mod recorded_v2;
+mod reference;
 mod scenarios;
 mod signin;
 mod single;

@@ -2,32 +2,23 @@
 
 use std::time::Duration;
 
-use libtest_mimic::{Failed, Trial};
-use pusher_proto::{
-    Action, AuthError, AuthId, AuthResponse, AuthSubject, CloseReason, Config, Endpoint, Event, Instant,
-};
+use libtest_mimic::Trial;
+use pusher_proto::{Action, AuthError, AuthResponse, AuthSubject, Client, CloseReason, Config, Endpoint, Event};
 use pusher_test::Choices;
 
+use crate::reference;
 use crate::single::Single;
 use crate::stage::secs;
 
 pub(crate) fn trial() -> Trial {
-    Trial::test("a user is signed in as the application wants, in every order of answers, losses and waits", || {
-        for seed in 0..STORIES {
-            let mut choices = Choices::from_seed(seed);
-            let (mut client, mut reference) = (Subject::new(), Reference::default());
-            let mut story = Vec::new();
-            for _ in 0..STEPS {
-                let step = Step::draw(&mut choices);
-                story.push(step);
-                let (expected, seen) = (reference.take(step), client.take(step));
-                if seen != expected {
-                    return Err(Failed::from(format!("seed {seed}: {seen:?} instead of {expected:?} after {story:?}")));
-                }
-            }
-        }
-        Ok(())
-    })
+    reference::trial(
+        "a user is signed in as the application wants, in every order of answers, losses and waits",
+        Step::draw,
+        || {
+            let (mut reference, mut client) = (Reference::default(), Subject::new());
+            move |step| (reference.take(step), client.take(step))
+        },
+    )
 }
 
 /// Users by their ids.
@@ -190,14 +181,13 @@ impl Reference {
 /// The real client.
 struct Subject {
     single: Single,
-    request: Option<AuthId>,
 }
 
 impl Subject {
     fn new() -> Self {
         let config = Config::new("app-key", Endpoint::sockudo("localhost")).expect("a valid configuration");
-        let mut subject = Self { single: Single::new(config), request: None };
-        assert_eq!(subject.poll(), [Seen::Reconnects]);
+        let mut subject = Self { single: Single::new(config) };
+        assert_eq!(subject.single.poll(see), [Seen::Reconnects]);
         subject
     }
 
@@ -207,12 +197,14 @@ impl Subject {
             Step::Signout => self.single.client.signout(),
             Step::Answer(user) => {
                 let answer = AuthResponse::new("key:5a");
-                self.answer(Ok(match user {
+                self.single.answer(Ok(match user {
                     Some(user) => answer.user_data(user_data(user)),
                     None => answer,
                 }));
             }
-            Step::Denied => self.answer(Err(AuthError::Http { status: 403, excerpt: "no".into(), retry_after: None })),
+            Step::Denied => {
+                self.single.answer(Err(AuthError::Http { status: 403, excerpt: "no".into(), retry_after: None }))
+            }
             Step::Success(user) => {
                 let data = user.map_or_else(|| "7".into(), user_data);
                 let data = serde_json::json!({ "user_data": data }).to_string();
@@ -225,70 +217,37 @@ impl Subject {
                 self.single.receive(&serde_json::json!({ "event": "e", "channel": channel, "data": "" }).to_string());
             }
             Step::Dropped => self.single.close(CloseReason::Dropped),
-            // How long a request may take is not the subject here.
-            Step::Moment | Step::Long if self.request.is_some() => {}
-            Step::Moment => return self.pass(self.single.now + Duration::from_millis(500)),
-            Step::Long => return self.pass(self.single.now + secs(90)),
+            Step::Moment => return self.single.pass(Duration::from_millis(500), see),
+            Step::Long => return self.single.pass(secs(90), see),
         }
-        self.poll()
+        self.single.poll(see)
     }
+}
 
-    fn answer(&mut self, answer: Result<AuthResponse, AuthError>) {
-        if let Some(request) = self.request.take() {
-            self.single.client.handle_auth(request, answer, self.single.now);
+fn see(client: &Client, action: Action) -> Option<Seen> {
+    let known = |id: &str| USERS.into_iter().find(|user| *user == id).expect("one of the users");
+    Some(match action {
+        Action::Connect(..) => Seen::Reconnects,
+        Action::Send(_, text) if text.contains("pusher:signin") => Seen::Sends,
+        Action::Send(_, text) => {
+            Seen::Subscribes(USERS.into_iter().find(|user| text.contains(user)).expect("the channel of a user"))
         }
-    }
-
-    /// Passes time, until the backend is asked.
-    fn pass(&mut self, end: Instant) -> Vec<Seen> {
-        let mut seen = Vec::new();
-        while self.request.is_none() && self.single.wake(end) {
-            seen.extend(self.poll());
+        Action::RequestAuth(request) => {
+            assert_eq!(request.subject, AuthSubject::User);
+            Seen::Asks
         }
-        seen
-    }
-
-    fn poll(&mut self) -> Vec<Seen> {
-        let mut seen = Vec::new();
-        while let Some(action) = self.single.next() {
-            seen.extend(self.see(action));
+        Action::Emit(Event::SignedIn { id, .. }) => {
+            assert_eq!(client.user().map(|user| user.id), Some(id.as_str()));
+            Seen::SignedIn(known(&id))
         }
-        seen
-    }
-
-    fn see(&mut self, action: Action) -> Option<Seen> {
-        let known = |id: &str| USERS.into_iter().find(|user| *user == id).expect("one of the users");
-        Some(match action {
-            Action::Connect(..) => Seen::Reconnects,
-            Action::Send(_, text) if text.contains("pusher:signin") => Seen::Sends,
-            Action::Send(_, text) => {
-                Seen::Subscribes(USERS.into_iter().find(|user| text.contains(user)).expect("the channel of a user"))
-            }
-            Action::RequestAuth(request) => {
-                assert_eq!(request.subject, AuthSubject::User);
-                assert_eq!(self.request.replace(request.id), None, "one request at a time");
-                Seen::Asks
-            }
-            Action::CancelAuth(id) => {
-                assert_eq!(self.request.take(), Some(id));
-                return None;
-            }
-            Action::Emit(Event::SignedIn { id, .. }) => {
-                assert_eq!(self.single.client.user().map(|user| user.id), Some(id.as_str()));
-                Seen::SignedIn(known(&id))
-            }
-            Action::Emit(Event::SigninError { retry_at: None, .. }) => Seen::Fails,
-            Action::Emit(Event::SigninError { .. }) => Seen::Delays,
-            Action::Emit(Event::UserContinuityLost { .. }) => Seen::Gap,
-            Action::Emit(Event::User(_)) => Seen::Event,
-            Action::Emit(_) | Action::Close(..) | Action::Schedule(_) => return None,
-        })
-    }
+        Action::Emit(Event::SigninError { retry_at: None, .. }) => Seen::Fails,
+        Action::Emit(Event::SigninError { .. }) => Seen::Delays,
+        Action::Emit(Event::UserContinuityLost { .. }) => Seen::Gap,
+        Action::Emit(Event::User(_)) => Seen::Event,
+        _ => return None,
+    })
 }
 
 fn user_data(user: User) -> String {
     serde_json::json!({ "id": user }).to_string()
 }
-
-const STORIES: u64 = 3_000;
-const STEPS: usize = 16;

@@ -2,37 +2,26 @@
 
 use std::time::Duration;
 
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Trial;
 use pusher_proto::{
-    Action, AuthError, AuthId, AuthResponse, AuthSubject, CloseFrame, CloseReason, Config, ConnectionState, Endpoint,
-    Event, Instant, Recovery, TokenError,
+    Action, AuthError, AuthResponse, AuthSubject, Client, CloseFrame, CloseReason, Config, ConnectionState, Endpoint,
+    Event, Recovery, TokenError,
 };
 use pusher_test::Choices;
 
+use crate::reference;
 use crate::single::Single;
 use crate::stage::{channel, secs};
 
 pub(crate) fn trial() -> Trial {
-    Trial::test("a connection has a valid token, in every order of answers, expiries, losses and refusals", || {
-        for seed in 0..STORIES {
-            let mut choices = Choices::from_seed(seed);
-            let mut client = Subject::new();
-            let mut reference = Reference::new();
-            let mut story = Vec::new();
-            for _ in 0..STEPS {
-                let step = Step::draw(&mut choices);
-                let (expected, seen) = (reference.take(step), client.take(step));
-                story.push(step);
-                if seen != expected {
-                    return Err(Failed::from(format!("seed {seed}: {seen:?} instead of {expected:?} after {story:?}")));
-                }
-                if seen.contains(&Seen::Failed) {
-                    break;
-                }
-            }
-        }
-        Ok(())
-    })
+    reference::trial(
+        "a connection has a valid token, in every order of answers, expiries, losses and refusals",
+        Step::draw,
+        || {
+            let (mut reference, mut client) = (Reference::new(), Subject::new());
+            move |step| (reference.take(step), client.take(step))
+        },
+    )
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +98,8 @@ enum Phase {
     Held {
         renew_at: Option<Duration>,
     },
+    /// The connection has ended for good.
+    Failed,
 }
 
 impl Reference {
@@ -120,6 +111,7 @@ impl Reference {
 
     fn take(&mut self, step: Step) -> Vec<Seen> {
         match (step, self.phase) {
+            (_, Phase::Failed) => Vec::new(),
             (Step::Answer(lasts), Phase::Asking) => {
                 self.phase = Phase::Sent { at: self.now, lasts: lasts.map(secs) };
                 vec![Seen::Sends]
@@ -143,7 +135,10 @@ impl Reference {
                 self.renew().into_iter().collect()
             }
             // A client that is about to be authorized is not to blame.
-            (Step::Unauthorized, phase) if !self.has_expired && !matches!(phase, Phase::Asking) => vec![Seen::Failed],
+            (Step::Unauthorized, phase) if !self.has_expired && !matches!(phase, Phase::Asking) => {
+                self.phase = Phase::Failed;
+                vec![Seen::Failed]
+            }
             (Step::Unauthorized | Step::Dropped, _) => {
                 *self = Self { now: self.now, asked_at: self.now, ..Self::new() };
                 vec![Seen::Reconnects, Seen::Asks]
@@ -199,16 +194,15 @@ impl Reference {
 /// The real client.
 struct Subject {
     single: Single,
-    request: Option<AuthId>,
 }
 
 impl Subject {
     fn new() -> Self {
         let config = Config::builder("app-key", Endpoint::sockudo("localhost"));
         let config = config.recovery(Recovery::default().tokens(true)).build().expect("a valid configuration");
-        let mut subject = Self { single: Single::new(config), request: None };
+        let mut subject = Self { single: Single::new(config) };
         subject.single.client.subscribe(channel("chat"));
-        assert_eq!(subject.poll(), [Seen::Reconnects, Seen::Asks]);
+        assert_eq!(subject.single.poll(see), [Seen::Reconnects, Seen::Asks]);
         subject
     }
 
@@ -216,12 +210,14 @@ impl Subject {
         match step {
             Step::Answer(lasts) => {
                 let answer = AuthResponse::new("token");
-                self.answer(Ok(match lasts {
+                self.single.answer(Ok(match lasts {
                     Some(lasts) => answer.expires_in(secs(lasts)),
                     None => answer,
                 }));
             }
-            Step::Refuse => self.answer(Err(AuthError::Http { status: 403, excerpt: "no".into(), retry_after: None })),
+            Step::Refuse => {
+                self.single.answer(Err(AuthError::Http { status: 403, excerpt: "no".into(), retry_after: None }))
+            }
             Step::Success => self.single.receive(r#"{"event":"sockudo:auth_success","data":{}}"#),
             Step::Error => self.single.receive(
                 r#"{"event":"sockudo:error","data":{"code":4009,"message":"Authentication error: capability token"}}"#,
@@ -229,67 +225,35 @@ impl Subject {
             Step::Expired => self.single.receive(r#"{"event":"sockudo:token_expired","data":{"code":40142}}"#),
             Step::Unauthorized => self.single.close(CloseReason::Closed(Some(CloseFrame::new(4009, "")))),
             Step::Dropped => self.single.close(CloseReason::Dropped),
-            Step::Pass(_) if self.request.is_some() => {}
-            Step::Pass(time) => return self.pass(self.single.now + time),
+            Step::Pass(time) => return self.single.pass(time, see),
         }
-        let mut seen = self.poll();
-        seen.extend(self.pass(self.single.now));
+        let mut seen = self.single.poll(see);
+        seen.extend(self.single.pass(Duration::ZERO, see));
         seen
     }
+}
 
-    fn answer(&mut self, answer: Result<AuthResponse, AuthError>) {
-        if let Some(request) = self.request.take() {
-            self.single.client.handle_auth(request, answer, self.single.now);
+fn see(_: &Client, action: Action) -> Option<Seen> {
+    Some(match action {
+        Action::Connect(..) => Seen::Reconnects,
+        Action::Send(_, text) if text.contains("sockudo:auth") => Seen::Sends,
+        Action::Send(_, text) if text.contains("sockudo:subscribe") => Seen::Subscribes,
+        Action::RequestAuth(request) => {
+            assert_eq!(request.subject, AuthSubject::Token);
+            Seen::Asks
         }
-    }
-
-    /// Passes time, until a token is asked for.
-    fn pass(&mut self, end: Instant) -> Vec<Seen> {
-        let mut seen = Vec::new();
-        while !seen.contains(&Seen::Asks) && self.single.wake(end) {
-            seen.extend(self.poll());
-        }
-        seen
-    }
-
-    fn poll(&mut self) -> Vec<Seen> {
-        let mut seen = Vec::new();
-        while let Some(action) = self.single.next() {
-            seen.extend(self.see(action));
-        }
-        seen
-    }
-
-    fn see(&mut self, action: Action) -> Option<Seen> {
-        Some(match action {
-            Action::Connect(..) => Seen::Reconnects,
-            Action::Send(_, text) if text.contains("sockudo:auth") => Seen::Sends,
-            Action::Send(_, text) if text.contains("sockudo:subscribe") => Seen::Subscribes,
-            Action::RequestAuth(request) => {
-                assert_eq!(request.subject, AuthSubject::Token);
-                assert_eq!(self.request.replace(request.id), None, "one request at a time");
-                Seen::Asks
-            }
-            Action::CancelAuth(id) => {
-                assert_eq!(self.request.take(), Some(id));
-                return None;
-            }
-            Action::Emit(Event::TokenError { error, .. }) => Seen::Reports(match error {
-                TokenError::Auth(_) => Cause::Backend,
-                TokenError::Refused(_) => Cause::Refused,
-                TokenError::Timeout => Cause::Timeout,
-                error => panic!("{error}"),
-            }),
-            Action::Emit(Event::StateChanged { current: ConnectionState::Failed { .. }, .. }) => Seen::Failed,
-            Action::Emit(_) | Action::Close(..) | Action::Schedule(_) => return None,
-            Action::Send(_, text) => panic!("{text}"),
-        })
-    }
+        Action::Emit(Event::TokenError { error, .. }) => Seen::Reports(match error {
+            TokenError::Auth(_) => Cause::Backend,
+            TokenError::Refused(_) => Cause::Refused,
+            TokenError::Timeout => Cause::Timeout,
+            error => panic!("{error}"),
+        }),
+        Action::Emit(Event::StateChanged { current: ConnectionState::Failed { .. }, .. }) => Seen::Failed,
+        Action::Send(_, text) => panic!("{text}"),
+        _ => return None,
+    })
 }
 
 /// How long a server may take to accept a token, and the least time between two requests for one.
 const ANSWER_TIMEOUT: Duration = secs(30);
 const PAUSE: Duration = secs(1);
-
-const STORIES: u64 = 5_000;
-const STEPS: usize = 16;
