@@ -2,7 +2,7 @@
 #![cfg(feature = "async")]
 
 #[cfg(test)]
-mod auth;
+mod authorizers;
 #[cfg(test)]
 mod callbacks;
 #[cfg(test)]
@@ -11,6 +11,8 @@ mod end;
 mod handles;
 #[cfg(test)]
 mod history;
+#[cfg(test)]
+mod http_auth;
 #[cfg(test)]
 mod logging;
 #[cfg(test)]
