@@ -476,7 +476,7 @@ mod tests {
     }
 
     /// One of two mailboxes that share a budget, and what has to come out of it.
-    struct Box {
+    struct Outlet {
         mailbox: Arc<Mailbox>,
         /// Everything that was put into it while it accepted events.
         wanted: Vec<u64>,
@@ -485,7 +485,7 @@ mod tests {
         is_wanted: bool,
     }
 
-    impl Box {
+    impl Outlet {
         fn new(budget: &Arc<Budget>) -> Self {
             Self { mailbox: Mailbox::new(budget), wanted: Vec::new(), done: 0, is_wanted: true }
         }
@@ -534,9 +534,9 @@ mod tests {
             let weight = numbered(0).weight();
             let bytes = weight * (2 + below(4) as usize);
             let budget = Budget::new(&Options::new().mailbox_len(3).mailbox_bytes(bytes).overflow(overflow));
-            let mut boxes = [Box::new(&budget), Box::new(&budget)];
+            let mut outlets = [Outlet::new(&budget), Outlet::new(&budget)];
             for number in 0..24 {
-                let own = &mut boxes[below(2) as usize];
+                let own = &mut outlets[below(2) as usize];
                 match below(12) {
                     0..=5 => {
                         own.wanted.extend(own.is_wanted.then_some(number));
@@ -558,10 +558,10 @@ mod tests {
                     }
                     _ => _ = own.mailbox.consumer(),
                 }
-                let waiting: usize = boxes.iter().map(|own| own.mailbox.waiting().1).sum();
+                let waiting: usize = outlets.iter().map(|own| own.mailbox.waiting().1).sum();
                 assert_eq!(budget.used.load(Ordering::Relaxed), waiting, "bytes in use");
             }
-            for mut own in boxes {
+            for mut own in outlets {
                 own.mailbox.end();
                 while own.take(overflow) {}
             }

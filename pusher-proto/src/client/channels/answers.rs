@@ -258,6 +258,7 @@ impl Channels {
     /// Everything that was sent has been answered.
     pub(crate) fn handle_all_answered(&mut self) {
         self.sending.handle_all_answered();
+        // An empty tree keeps half a kilobyte until it is cleared.
         if self.timers.is_empty() {
             self.timers.clear();
         }
