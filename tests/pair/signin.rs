@@ -203,7 +203,7 @@ impl Subject {
                 }));
             }
             Step::Denied => {
-                self.single.answer(Err(AuthError::Http { status: 403, excerpt: "no".into(), retry_after: None }))
+                self.single.answer(Err(AuthError::Http { status: 403, excerpt: "no".into(), retry_after: None }));
             }
             Step::Success(user) => {
                 let data = user.map_or_else(|| "7".into(), user_data);

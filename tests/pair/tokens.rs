@@ -216,7 +216,7 @@ impl Subject {
                 }));
             }
             Step::Refuse => {
-                self.single.answer(Err(AuthError::Http { status: 403, excerpt: "no".into(), retry_after: None }))
+                self.single.answer(Err(AuthError::Http { status: 403, excerpt: "no".into(), retry_after: None }));
             }
             Step::Success => self.single.receive(r#"{"event":"sockudo:auth_success","data":{}}"#),
             Step::Error => self.single.receive(
