@@ -1,9 +1,9 @@
 //! Names of channels, events, applications and sockets.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use core::borrow::Borrow;
 use core::fmt;
-use core::hash::{Hash, Hasher};
 use core::ops::Deref;
 use core::str::FromStr;
 
@@ -60,8 +60,8 @@ impl ChannelKind {
 /// assert!(ChannelName::new("").is_err());
 /// # Ok::<(), pusher_proto::InvalidName>(())
 /// ```
-#[derive(Clone)]
-pub struct ChannelName(Text);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChannelName(Arc<str>);
 
 impl ChannelName {
     /// Length of the longest name, in bytes. Servers allow 164 to 200 characters, self-hosted ones sometimes more.
@@ -78,13 +78,19 @@ impl ChannelName {
         if text.starts_with('#') {
             return Err(InvalidName::Reserved);
         }
-        Ok(Self(text))
+        Ok(Self::of(&text))
     }
 
     /// Checks a name that a server uses, which may start with `#`.
     #[cfg(feature = "server")]
     pub(crate) fn internal(name: impl Into<Text>) -> Result<Self, InvalidName> {
-        check(name.into(), Self::MAX_LEN).map(Self)
+        check(name.into(), Self::MAX_LEN).map(|name| Self::of(&name))
+    }
+
+    /// Wraps a name that has been checked. Each event and several tables hold a name, and an `Arc` is half as large as a
+    /// [`Text`].
+    fn of(name: &str) -> Self {
+        Self(name.into())
     }
 
     /// Returns the kind of the channel, from its prefix.
@@ -135,7 +141,7 @@ pub fn user_channel(user_id: &str) -> Result<ChannelName, InvalidName> {
     if user_id.is_empty() {
         return Err(InvalidName::Empty);
     }
-    check(read::server_to_user(user_id).into(), ChannelName::MAX_LEN).map(ChannelName)
+    check(read::server_to_user(user_id).into(), ChannelName::MAX_LEN).map(|name| ChannelName::of(&name))
 }
 
 /// The name of an event that a client may send: it starts with `client-`, has at most 200 bytes, and contains no
@@ -334,32 +340,6 @@ macro_rules! conversions {
 
 conversions!(ChannelName: &str String &String Text);
 conversions!(ClientEventName: &str String &String Text);
-
-impl PartialEq for ChannelName {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-
-impl Eq for ChannelName {}
-
-impl PartialOrd for ChannelName {
-    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for ChannelName {
-    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
-        self.0.cmp(&other.0)
-    }
-}
-
-impl Hash for ChannelName {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-    }
-}
 
 impl Borrow<str> for ChannelName {
     fn borrow(&self) -> &str {
