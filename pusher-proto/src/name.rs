@@ -243,7 +243,7 @@ impl AppKey {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SocketId(Text);
+pub struct SocketId(Arc<str>);
 
 impl SocketId {
     /// Checks an id that a server assigned.
@@ -252,7 +252,7 @@ impl SocketId {
     ///
     /// If the id is empty or blank, is longer than 1,024 bytes, or contains a control character.
     pub fn new(id: impl Into<Text>) -> Result<Self, InvalidName> {
-        check(id.into(), ChannelName::MAX_LEN).map(Self)
+        check(id.into(), ChannelName::MAX_LEN).map(|id| Self(id.as_str().into()))
     }
 
     /// Returns the name.
