@@ -68,7 +68,7 @@ fn describe(event: &Event) -> Value {
         Event::Channel(event) => json_of(event.data()),
         Event::Connection(event) => json_of(event.data()),
         Event::User(event) => json_of(event.data()),
-        Event::Watchlist { user_ids, .. } => user_ids.iter().map(pusher_tokio::Text::as_str).collect(),
+        Event::Watchlist(event) => event.user_ids.iter().map(pusher_tokio::Text::as_str).collect(),
         Event::SignedIn { id, .. } => json!(id.as_str()),
         Event::StateChanged { current, .. } => json!(format!("{current:?}")),
         Event::SubscriptionSucceeded { presence: Some(presence), .. } => presence

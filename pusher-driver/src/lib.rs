@@ -72,7 +72,7 @@ pub mod exports {
         Instant, InvalidConfig, InvalidName, InvalidSubscribe, LossReason, Member, Members, MessageAction,
         MessageVersion, NetworkHint, Position, Presence, ProtocolError, Recovery, RecoverySource, Secret, ServerError,
         SigninError, SocketId, Stats, Strictness, Subscribe, SubscriptionError, Text, TokenError, TransportError,
-        TriggerError, UserEvent, WithCauses, with_causes,
+        TriggerError, UserEvent, WatchlistEvent, WithCauses, with_causes,
     };
 
     pub use pusher_proto::filter;

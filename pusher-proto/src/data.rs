@@ -1,17 +1,18 @@
 //! The payload of an event, which is unwrapped only on request.
 
 use alloc::borrow::Cow;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::ser::Error;
+use serde::ser::Error as _;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::Text;
+use crate::span::Span;
 
 /// The `data` of an event.
 ///
@@ -36,73 +37,70 @@ use crate::Text;
 #[derive(Clone)]
 pub struct Data {
     source: Text,
-    /// The range of the JSON, which is empty if the payload is absent.
-    start: usize,
-    end: usize,
+    /// Where the JSON is, unless the payload is absent.
+    json: Option<Span>,
 }
 
 impl Data {
     /// No payload.
-    pub const ABSENT: Self = Self { source: Text::from_static(""), start: 0, end: 0 };
+    pub const ABSENT: Self = Self { source: Text::from_static(""), json: None };
 
     /// Returns `text` as a JSON string.
+    ///
+    /// # Panics
+    ///
+    /// If the string is longer than 4 GiB.
     #[must_use]
     pub fn string(text: &str) -> Self {
-        Self::whole(json_string(text))
+        Self::whole(json_string(text).into())
     }
 
     /// Returns `value` as JSON.
     ///
     /// # Errors
     ///
-    /// If the value cannot be serialised as JSON, such as a map whose keys are not strings.
+    /// If the value cannot be serialised as JSON, such as a map whose keys are not strings, or the JSON is longer than
+    /// 4 GiB.
     pub fn from_serialize<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
-        serde_json::to_string(value).map(Self::whole)
+        checked(serde_json::to_string(value)?.into())
     }
 
     /// Takes JSON that is already serialised.
     ///
     /// # Errors
     ///
-    /// If the text is not a single JSON value.
+    /// If the text is not a single JSON value, or is longer than 4 GiB.
     pub fn from_json(json: impl Into<String>) -> Result<Self, serde_json::Error> {
         let json = json.into();
         serde_json::from_str::<IgnoredAny>(&json)?;
-        Ok(Self::whole(json.trim().to_string()))
+        checked(json.trim().into())
     }
 
-    /// A payload that is part of a frame; an empty range means that the payload is absent.
-    pub(crate) fn in_frame(source: Text, span: Range<usize>) -> Self {
-        let Range { start, end } = span;
-        let is_null = source.as_bytes().get(start..end) == Some(b"null");
-        Self { source, start, end: if is_null { start } else { end } }
+    /// A payload that is part of a frame: see [`json_at`].
+    pub(crate) const fn in_frame(source: Text, json: Option<Span>) -> Self {
+        Self { source, json }
     }
 
     /// The same payload in a longer text, which begins with that of its frame.
     pub(crate) fn moved(&self, source: Text) -> Self {
-        Self { source, start: self.start, end: self.end }
+        Self { source, json: self.json }
     }
 
     /// JSON that was read before, such as an object in a string.
-    pub(crate) fn from_object(json: impl Into<String>) -> Self {
-        Self::whole(json.into())
-    }
-
-    fn whole(json: String) -> Self {
-        let end = json.len();
-        Self::in_frame(Text::from(json), 0..end)
+    pub(crate) fn whole(json: Text) -> Self {
+        checked(json).expect("JSON that was read is shorter than 4 GiB")
     }
 
     /// Whether there is no payload: the field is missing or `null`.
     #[must_use]
     pub fn is_absent(&self) -> bool {
-        self.start == self.end
+        self.json.is_none()
     }
 
     /// Returns the JSON as it was sent, with the quotes and escapes of a string; empty if there is no payload.
     #[must_use]
     pub fn raw(&self) -> &str {
-        &self.source[self.start..self.end]
+        self.json.map_or("", |json| json.of(&self.source))
     }
 
     /// Returns the content of a string, or any other JSON as it was sent; empty if there is no payload.
@@ -178,7 +176,7 @@ impl Data {
 
     /// The same payload in a copy of its frame.
     pub(crate) fn detached(&self) -> Self {
-        Self { source: self.source.detached(), ..*self }
+        Self { source: self.source.detached(), json: self.json }
     }
 }
 
@@ -205,6 +203,23 @@ impl Eq for Data {}
 impl fmt::Debug for Data {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.is_absent() { "absent" } else { self.raw() })
+    }
+}
+
+/// A payload that is a whole text.
+fn checked(json: Text) -> Result<Data, serde_json::Error> {
+    if u32::try_from(json.len()).is_err() {
+        return Err(serde_json::Error::custom("the payload is longer than 4 GiB"));
+    }
+    let span = json_at(&json, 0..json.len());
+    Ok(Data::in_frame(json, span))
+}
+
+/// The place of a payload in a frame; `None` if it is absent, that is, empty or `null`.
+pub(crate) fn json_at(frame: &str, range: Range<usize>) -> Option<Span> {
+    match frame.as_bytes().get(range.clone())? {
+        b"" | b"null" => None,
+        _ => Span::new(range),
     }
 }
 
@@ -296,12 +311,13 @@ pub(crate) fn json_string(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
     use alloc::vec::Vec;
 
     use super::*;
 
     fn data(json: &str) -> Data {
-        Data::in_frame(Text::from(json), 0..json.len())
+        Data::whole(json.into())
     }
 
     #[test]

@@ -349,7 +349,7 @@ pub enum DecryptionError {
     WrongKey,
     /// The key does not open the payload, and the application's server did not provide a newer one.
     #[error("the key does not open the payload, and there is no newer one")]
-    KeyRefresh(#[source] AuthError),
+    KeyRefresh(#[source] Box<AuthError>),
     /// The decrypted payload is not UTF-8.
     #[error("the decrypted payload is not UTF-8")]
     NotUtf8,
@@ -463,7 +463,7 @@ mod tests {
             (&SigninError::Auth(auth()), &auth()),
             (&SigninError::Refused(server()), &server()),
             (&SigninError::Timeout { probable_cause: Some(server()) }, &server()),
-            (&DecryptionError::KeyRefresh(auth()), &auth()),
+            (&DecryptionError::KeyRefresh(auth().into()), &auth()),
             (&crate::InvalidConfig::Key(InvalidName::Empty), &InvalidName::Empty),
             (&TriggerError::Name(InvalidName::Empty), &InvalidName::Empty),
             (&failed(), &transport()),

@@ -56,7 +56,7 @@ pub use error::{
 };
 pub use event::{
     Annotation, AnnotationCount, AnnotationSummary, ChannelEvent, ConnectionEvent, ConnectionState, Diagnostic, Event,
-    LossReason, MessageAction, MessageVersion, Presence, RecoverySource, UserEvent,
+    LossReason, MessageAction, MessageVersion, Presence, RecoverySource, UserEvent, WatchlistEvent,
 };
 pub use history::{HistoryError, HistoryId, HistoryItem, HistoryPage, HistoryQuery};
 pub use members::{Difference, Member, Members};

@@ -152,7 +152,7 @@ fn pass_on(host: &Host, client: &WeakClient, event: &Event) {
         Event::Channel(event) => ("channel", parsed(event.data()), event.user_id().into()),
         Event::Connection(event) => ("client", parsed(event.data()), nothing),
         Event::User(event) => ("user", parsed(event.data()), nothing),
-        Event::Watchlist { data, .. } => ("watchlist", parsed(data), nothing),
+        Event::Watchlist(event) => ("watchlist", parsed(&event.data), nothing),
         Event::StateChanged { current: ConnectionState::Waiting { retry_at, .. }, .. } => {
             let client = client.upgrade();
             ("state", "waiting".into(), client.map(|client| client.duration_until(*retry_at).as_secs_f64()).into())

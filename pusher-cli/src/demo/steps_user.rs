@@ -42,9 +42,7 @@ async fn watchlist(tour: &mut Tour) -> Outcome {
     sign_in_as(&mut tour.bob, is_lenient).await?;
     let limit = tour.optional_limit();
     let notice = next(&mut tour.alice.events, limit, "watchlist notice", |event| match event {
-        Event::Watchlist { name, user_ids, .. } if name == "online" && user_ids.iter().any(|id| id == "bob") => {
-            Some(())
-        }
+        Event::Watchlist(event) if event.name == *"online" && event.user_ids.iter().any(|id| id == "bob") => Some(()),
         _ => None,
     });
     notice.await.map_err(|miss| tour.optional(miss))?;

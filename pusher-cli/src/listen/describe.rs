@@ -59,8 +59,8 @@ pub(crate) fn human_at(time: &str, event: &Event) -> String {
         Event::UserContinuityLost { .. } => {
             warning(time, None, "the connection was lost: events for the user may be missing here")
         }
-        Event::Watchlist { user_ids, .. } => {
-            let users = list(user_ids.iter().map(Text::as_str), user_ids.len());
+        Event::Watchlist(event) => {
+            let users = list(event.user_ids.iter().map(Text::as_str), event.user_ids.len());
             format!("{DIM}{time}{DIM:#}  {BOLD}{name}{BOLD:#}  {users}")
         }
         Event::ContinuityLost { reason: LossReason::NotRequested, .. } => {

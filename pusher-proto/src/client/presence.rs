@@ -72,7 +72,7 @@ impl Roster {
     pub(crate) fn me(&self) -> Option<Member> {
         let (id, info) = self.me.as_ref()?;
         let listed = self.members.get(id);
-        listed.or_else(|| Some(Member { id: id.clone(), info: Data::in_frame(info.clone(), 0..info.len()) }))
+        listed.or_else(|| Some(Member { id: id.clone(), info: Data::whole(info.clone()) }))
     }
 }
 

@@ -7,6 +7,7 @@
 //!                         (everywhere)                                            a definite "no" leads to Failed
 //! ```
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -16,7 +17,7 @@ use super::backoff::Backoff;
 use super::online::Online;
 use super::outbox::{MAX_HELD_BYTES, Outbox};
 use crate::config::Options;
-use crate::event::{Diagnostic, Event, UserEvent};
+use crate::event::{Diagnostic, Event, UserEvent, WatchlistEvent};
 use crate::excerpt::excerpt;
 use crate::wire::envelope::Envelope;
 use crate::wire::message::UserNotice;
@@ -195,7 +196,7 @@ impl Signin {
             return self.fail(SigninError::AnotherUser { id: excerpt(&id, MAX_ID_LEN).into() }, outbox);
         }
         self.failures = 0;
-        let (id, data) = (Text::from(id), Data::from_object(user_data));
+        let (id, data) = (Text::from(id), Data::whole(user_data.into()));
         outbox.send(write::subscribe_name(&read::server_to_user(&id)));
         if let Some(since) = self.lost_at.take() {
             outbox.emit(Event::UserContinuityLost { since });
@@ -335,7 +336,7 @@ impl Signin {
         // The event may be lost, since a server can send any number of them; the set of users is correct nevertheless.
         let mut notice_of = |name: Text, user_ids: Vec<Text>, data: Data| {
             self.online.handle_notice(&name, &user_ids);
-            outbox.offer(Event::Watchlist { name, user_ids, data });
+            outbox.offer(Event::Watchlist(Box::new(WatchlistEvent { name, user_ids, data })));
         };
         match notice {
             UserNotice::Event { .. } => outbox.offer(Event::User(UserEvent { event, data: data.clone() })),

@@ -239,7 +239,7 @@ fn text(text: Cow<'_, str>) -> Text {
 }
 
 fn data(raw: &RawValue) -> Data {
-    Data::from_object(raw.get())
+    Data::whole(raw.get().into())
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ impl ChannelEvent {
     ///
     /// # Panics
     ///
-    /// If the name is longer than 4 GiB.
+    /// If the name and the payload are longer than 4 GiB.
     #[expect(clippy::needless_pass_by_value, reason = "like the constructors of other events, which keep the payload")]
     #[must_use]
     pub fn new(channel: ChannelName, event: &str, data: Data) -> Self {
@@ -54,7 +54,7 @@ impl ChannelEvent {
     ///
     /// # Panics
     ///
-    /// If the name of the event and the id together are longer than 4 GiB.
+    /// If the name of the event, the id and the payload are longer than 4 GiB.
     #[must_use]
     pub fn with_user_id(self, id: &str) -> Self {
         Self::made(self.channel.clone(), self.event(), Some(id), &self.data)
@@ -72,13 +72,14 @@ impl ChannelEvent {
     fn made(channel: ChannelName, event: &str, user_id: Option<&str>, data: &Data) -> Self {
         let source = format!("-{event}{}{}", user_id.unwrap_or_default(), data.raw());
         let (user_start, data_start) = (1 + event.len(), source.len() - data.raw().len());
-        let span = |range| Span::new(range).expect("a name and an id are shorter than 4 GiB");
+        let span = |range| Span::new(range).expect("a name, an id and a payload are shorter than 4 GiB");
+        let json = (!data.is_absent()).then(|| span(data_start..source.len()));
         Self {
             channel,
             event: span(1..user_start),
             user_id: user_id.map(|_| span(user_start..data_start)),
             is_replayed: false,
-            data: Data::in_frame(source.as_str().into(), data_start..source.len()),
+            data: Data::in_frame(source.as_str().into(), json),
         }
     }
 

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::ChannelEvent;
 use crate::Data;
+use crate::data::json_at;
 use crate::wire::object;
 
 /// The fields that Sockudo adds to events in its protocol version 2, for which the client asks with
@@ -82,7 +83,7 @@ impl ChannelEvent {
         let [value] = object::leading_fields(source, [name])?;
         let value = value.map(RawValue::get)?;
         let start = (value.as_ptr() as usize).checked_sub(source.as_ptr() as usize)?;
-        Some(Data::in_frame(source.clone(), start..start + value.len()))
+        Some(Data::in_frame(source.clone(), json_at(source, start..start + value.len())))
     }
 }
 

@@ -236,7 +236,7 @@ fn data(event: &Event) -> Result<Option<Cow<'_, str>>, serde_json::Error> {
         Event::Channel(event) => return Ok(text(event.data())),
         Event::Connection(event) => return Ok(text(event.data())),
         Event::User(event) => return Ok(text(event.data())),
-        Event::Watchlist { data, .. } => return Ok(text(data)),
+        Event::Watchlist(event) => return Ok(text(&event.data)),
         Event::StateChanged { previous, current } => Own::state(previous, current),
         Event::ConnectionError(error) => Own::message(error),
         Event::Diagnostic(diagnostic) => Own::message(diagnostic),
@@ -278,9 +278,11 @@ fn text(data: &Data) -> Option<Cow<'_, str>> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::boxed::Box;
     use alloc::vec;
 
     use super::*;
+    use crate::event::WatchlistEvent;
     use crate::{
         AuthError, ConnectionError, DecryptionError, Diagnostic, FailReason, Instant, RecoverySource, SigninError,
         SocketId, SubscriptionError,
@@ -301,15 +303,13 @@ mod tests {
         let on_channel = |event: &str, data: &str| (Some("presence-c"), String::from(event), Some(String::from(data)));
         let on_none = |event: &str, data: &str| (None, String::from(event), Some(String::from(data)));
         let without = |channel, event: &str| (channel, String::from(event), None);
+        let notice = WatchlistEvent { name: "online".into(), user_ids: vec!["7".into()], data: json("{}") };
         let table = [
             (Event::Channel(ChannelEvent::new(channel(), "e", Data::string("a\"b"))), on_channel("e", "a\"b")),
             (Event::Channel(ChannelEvent::new(channel(), "e", Data::ABSENT)), without(Some("presence-c"), "e")),
             (Event::Connection(ConnectionEvent::new("e", json("[1]"))), on_none("e", "[1]")),
             (Event::User(UserEvent::new("e", json("[1]"))), on_none("e", "[1]")),
-            (
-                Event::Watchlist { name: "online".into(), user_ids: vec!["7".into()], data: json("{}") },
-                on_none("online", "{}"),
-            ),
+            (Event::Watchlist(Box::new(notice)), on_none("online", "{}")),
             (
                 Event::StateChanged { previous: initial.clone(), current: connected },
                 on_none("state_change", r#"{"previous":"initialized","current":"connected","socket_id":"1.2"}"#),

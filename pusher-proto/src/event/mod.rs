@@ -240,14 +240,7 @@ pub enum Event {
     },
     /// Users on the watchlist of the signed-in user came online or went offline. The first notice after the sign-in
     /// lists those who are online. A notice about more than 1,000 users is split into several events.
-    Watchlist {
-        /// What happened: `online`, `offline`, or another word of the server.
-        name: Text,
-        /// The ids of these users.
-        user_ids: Vec<Text>,
-        /// The notice as it was sent.
-        data: Data,
-    },
+    Watchlist(Box<WatchlistEvent>),
     /// How many connections are subscribed to a channel.
     SubscriptionCount {
         /// The channel.
@@ -331,7 +324,7 @@ impl Event {
             | Self::TokenError { .. }
             | Self::User(_)
             | Self::UserContinuityLost { .. }
-            | Self::Watchlist { .. }
+            | Self::Watchlist(_)
             | Self::Lagged { .. } => None,
         }
     }
@@ -374,7 +367,7 @@ impl Event {
             | Self::SigninError { .. }
             | Self::TokenError { .. }
             | Self::User(_)
-            | Self::Watchlist { .. }
+            | Self::Watchlist(_)
             | Self::SubscriptionCount { .. }
             | Self::CacheMiss { .. }
             | Self::MemberAdded { .. }
@@ -406,7 +399,7 @@ impl Event {
             Self::TokenError { .. } => "pusher:token_error",
             Self::User(event) => &event.event,
             Self::UserContinuityLost { .. } => "pusher:continuity_lost",
-            Self::Watchlist { name, .. } => name,
+            Self::Watchlist(event) => &event.name,
             Self::DecryptionError { .. } => "pusher:decryption_error",
             Self::SubscriptionCount { .. } => "pusher:subscription_count",
             Self::CacheMiss { .. } => "pusher:cache_miss",
@@ -491,6 +484,28 @@ pub struct ConnectionEvent {
 pub struct UserEvent {
     pub(crate) event: Text,
     pub(crate) data: Data,
+}
+
+/// A notice about users on the watchlist of the signed-in user (Pusher docs, *Watchlist events*).
+///
+/// # Examples
+///
+/// ```
+/// use pusher_proto::{Data, Event, WatchlistEvent};
+///
+/// let data = Data::from_json(r#"{"name":"online","user_ids":["7"]}"#)?;
+/// let event = WatchlistEvent { name: "online".into(), user_ids: vec!["7".into()], data };
+/// assert_eq!(Event::Watchlist(event.into()).name(), "online");
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchlistEvent {
+    /// What happened: `online`, `offline`, or another word of the server.
+    pub name: Text,
+    /// The ids of these users.
+    pub user_ids: Vec<Text>,
+    /// The notice as it was sent.
+    pub data: Data,
 }
 
 /// The methods that both have in common with [`ChannelEvent`].

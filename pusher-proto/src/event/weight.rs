@@ -1,9 +1,10 @@
 //! How much memory an event holds while it waits, and how to reduce it.
 
+use alloc::boxed::Box;
 use core::error::Error;
 use core::fmt::{self, Write};
 
-use super::{ConnectionEvent, ConnectionState, Event, Presence, UserEvent};
+use super::{ConnectionEvent, ConnectionState, Event, Presence, UserEvent, WatchlistEvent};
 use crate::members::{Difference, Members};
 use crate::{Text, with_causes};
 
@@ -44,8 +45,10 @@ impl Event {
             Self::User(UserEvent { event, data }) => {
                 Self::User(UserEvent { event: event.clone(), data: data.detached() })
             }
-            Self::Watchlist { name, user_ids, data } => {
-                Self::Watchlist { name: name.clone(), user_ids: user_ids.clone(), data: data.detached() }
+            Self::Watchlist(event) => {
+                let WatchlistEvent { name, user_ids, data } = &**event;
+                let (name, user_ids, data) = (name.clone(), user_ids.clone(), data.detached());
+                Self::Watchlist(Box::new(WatchlistEvent { name, user_ids, data }))
             }
             other => other.clone(),
         }
@@ -59,9 +62,10 @@ fn owned(event: &Event) -> usize {
         Event::Connection(ConnectionEvent { event, data }) | Event::User(UserEvent { event, data }) => {
             event.len() + data.source().len()
         }
-        Event::Watchlist { name, user_ids, data } => {
+        Event::Watchlist(event) => {
+            let WatchlistEvent { name, user_ids, data } = &**event;
             let ids = user_ids.iter().map(|id| size_of::<Text>() + id.len());
-            name.len() + ids.sum::<usize>() + data.source().len()
+            size_of::<WatchlistEvent>() + name.len() + ids.sum::<usize>() + data.source().len()
         }
         Event::MemberAdded { member, .. }
         | Event::MemberRemoved { member, .. }
@@ -139,6 +143,7 @@ mod tests {
         let channel = ChannelName::new("presence-c").unwrap();
         let member = Member { id: "seven".into(), info: json("[1,2]") };
         let user_ids = vec!["1".into(), "23".into()];
+        let notice = WatchlistEvent { name: "online".into(), user_ids, data: json("{}") };
         let refused = || ServerError { code: Some(4009), message: "no".into() };
         let cause = ConnectionError::Server(refused());
         let events = [
@@ -147,7 +152,7 @@ mod tests {
             (Event::MemberUpdated { channel: channel.clone(), member }, 10),
             (Event::Connection(ConnectionEvent { event: "hello".into(), data: json("[1,2,3]") }), 12),
             (Event::User(UserEvent { event: "hello".into(), data: json("[1,2,3]") }), 12),
-            (Event::Watchlist { name: "online".into(), user_ids, data: json("{}") }, 11 + 2 * size_of::<Text>()),
+            (Event::Watchlist(Box::new(notice)), size_of::<WatchlistEvent>() + 11 + 2 * size_of::<Text>()),
             (
                 Event::DecryptionError {
                     channel: channel.clone(),

@@ -189,7 +189,7 @@ impl Extend<Member> for Members {
 /// `info` is JSON.
 impl From<(&str, &str)> for Member {
     fn from((id, info): (&str, &str)) -> Self {
-        Self { id: id.into(), info: Data::in_frame(info.into(), 0..info.len()) }
+        Self { id: id.into(), info: Data::whole(info.into()) }
     }
 }
 

@@ -10,7 +10,7 @@ use core::ops::Range;
 use serde_json::value::RawValue;
 
 use super::{names, object, read};
-use crate::data::json_string;
+use crate::data::{json_at, json_string};
 use crate::span::Span;
 use crate::{Data, Text};
 
@@ -55,7 +55,7 @@ impl Envelope {
         // A name is never at the very start, because the payload has at least two bytes.
         let event = Span::new(event).unwrap_or(self.event);
         let user_id = user_id.and(Span::new(user));
-        let data = Data::in_frame(source.into(), 0..data.len());
+        let data = Data::in_frame(source.into(), Span::new(0..data.len()));
         Self { event, channel: None, user_id, is_replayed: self.is_replayed, data }
     }
 
@@ -116,7 +116,7 @@ struct Fields {
     event: Span,
     channel: Option<Span>,
     user_id: Option<Span>,
-    data: Range<usize>,
+    data: Option<Span>,
 }
 
 impl Fields {
@@ -141,7 +141,7 @@ fn scan(frame: &str) -> Option<Fields> {
             // In an event of a channel, nothing follows after the other two.
             let is_last = event.is_some() && channel.is_some();
             let (start, len) = (bytes.len() - quoted.len(), string_end(quoted, is_last)? + 1);
-            data = Some(start..start + len);
+            data = Some(Span::new(start..start + len)?);
             rest = &quoted[len..];
         } else if let Some(value) = rest.strip_prefix(b"\"user_id\":").filter(|_| user_id.is_none()) {
             (user_id, rest) = name(bytes, value)?;
@@ -150,7 +150,7 @@ fn scan(frame: &str) -> Option<Fields> {
         }
         rest = match rest.split_first()? {
             (b',', rest) => skip_spaces(rest),
-            (b'}', []) => return Some(Fields { event: event?, channel, user_id, data: data.unwrap_or(0..0) }),
+            (b'}', []) => return Some(Fields { event: event?, channel, user_id, data }),
             _ => return None,
         };
     }
@@ -270,7 +270,7 @@ fn read_any(frame: &Text) -> Option<Envelope> {
             event: place(event).and_then(Span::new)?,
             channel: channel.as_deref().and_then(place).and_then(Span::new),
             user_id: user_id.as_deref().and_then(place).and_then(Span::new),
-            data: data.and_then(place).unwrap_or_default(),
+            data: data.and_then(place).and_then(|data| json_at(frame, data)),
         };
         return Some(fields.into_envelope(frame.clone()));
     }
@@ -289,7 +289,7 @@ fn read_any(frame: &Text) -> Option<Envelope> {
         event: push(&event)?,
         channel: channel.as_deref().and_then(&mut push),
         user_id: user_id.as_deref().and_then(&mut push),
-        data: data.and_then(place).unwrap_or_default(),
+        data: data.and_then(place).and_then(|data| json_at(frame, data)),
     };
     Some(fields.into_envelope(Text::from(joined)))
 }

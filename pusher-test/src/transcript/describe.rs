@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use pusher_proto::{
     Action, Annotation, AnnotationSummary, ChannelEvent, ConnectionError, ConnectionState, Diagnostic, Event, Instant,
-    LossReason, Member, MessageVersion, Presence, SigninError, SubscriptionError, with_causes,
+    LossReason, Member, MessageVersion, Presence, SigninError, SubscriptionError, WatchlistEvent, with_causes,
 };
 
 use super::history;
@@ -81,7 +81,10 @@ fn event(event: &Event, now: Instant) -> String {
         }
         Event::User(event) => format!("user_event {} {}", event.event(), data(event.data().raw())),
         Event::UserContinuityLost { since } => format!("user_continuity_lost since {since}"),
-        Event::Watchlist { name, user_ids, data } => format!("watchlist {name} {user_ids:?} {}", data.raw()),
+        Event::Watchlist(event) => {
+            let WatchlistEvent { name, user_ids, data } = &**event;
+            format!("watchlist {name} {user_ids:?} {}", data.raw())
+        }
         Event::SubscriptionCount { channel, count } => format!("subscription_count {channel} {count}"),
         Event::CacheMiss { channel } => format!("cache_miss {channel}"),
         Event::MemberAdded { channel, member } => format!("member_added {channel} {}", self::member(member)),

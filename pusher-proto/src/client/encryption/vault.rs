@@ -102,7 +102,7 @@ impl Vault {
         let held = self.take_held();
         held.into_iter().map(move |envelope| match self.open(envelope, None) {
             Opened::Failed(envelope, DecryptionError::WrongKey) => {
-                Opened::Failed(envelope, DecryptionError::KeyRefresh(error.clone()))
+                Opened::Failed(envelope, DecryptionError::KeyRefresh(error.clone().into()))
             }
             opened => opened,
         })

@@ -78,7 +78,7 @@ pub(super) fn a_signed_in_user_is_waited_for_and_sees_who_is_online<H: WithHandl
     // Sockudo reports that a user came online only if they have a watchlist, too.
     let (mut bob, id) = sign_in(stage.auth().param("user_id", "bob").param("watchlist", "ann"));
     assert_eq!(id, Ok("bob".into()), "what `signed_in` returns");
-    ann.until("the other user is online", |event| matches!(event, Event::Watchlist { name, .. } if name == "online"));
+    ann.until("the other user is online", |event| matches!(event, Event::Watchlist(event) if event.name == "online"));
     let online = ann.handle().online();
     assert!(online.iter().eq(["bob"]), "expected that bob is online, but these are: {online:?}");
     bob.shut_down(PATIENCE);
