@@ -43,7 +43,7 @@ struct Replay {
 #[derive(Debug)]
 pub(crate) struct Route {
     id: RouteId,
-    handles: usize,
+    handles: u32,
     pub(crate) bindings: Bindings,
     streams: Vec<Arc<Mailbox>>,
     /// Why the last subscription failed, until the next attempt.
@@ -81,16 +81,15 @@ impl Callbacks {
     /// Calls the client-wide callbacks, then those of the channel, including callbacks that are unbound in the
     /// meantime.
     pub(crate) fn call(&self, event: &Event) {
-        if self.lists().all(Bindings::are_bound) {
-            self.lists().for_each(|bindings| bindings.call(event));
+        let Self { client, channel, channels } = self;
+        if client.are_bound() && channel.are_bound() && channels.iter().all(Bindings::are_bound) {
+            client.call(event);
+            channel.call(event);
+            channels.iter().for_each(|bindings| bindings.call(event));
         } else {
-            let bound: Vec<_> = self.lists().map(Bindings::still_bound).collect();
+            let bound: Vec<_> = [client, channel].into_iter().chain(channels).map(Bindings::still_bound).collect();
             bound.iter().for_each(|bindings| bindings.call(event));
         }
-    }
-
-    fn lists(&self) -> impl Iterator<Item = &Bindings> {
-        [&self.client, &self.channel].into_iter().chain(&self.channels)
     }
 }
 

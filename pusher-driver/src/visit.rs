@@ -105,17 +105,17 @@ impl<'a> Visit<'a> {
 
     fn deliver(&mut self, event: Event) {
         trace_event(&event, self.now);
-        // A page is for the call that asked for it, and not for streams and callbacks.
-        let event = match event {
-            Event::History { id, result, .. } => {
-                return self.state.history.complete(id, result, &mut self.deferred.wakers);
+        let State { core, routes, history, .. } = &mut *self.state;
+        let callbacks = match event {
+            Event::Channel(_) => routes.deliver(&event, self.deferred),
+            // A page is for the call that asked for it, and not for streams and callbacks.
+            Event::History { id, result, .. } => return history.complete(id, result, &mut self.deferred.wakers),
+            _ => {
+                let is_subscribed = |channel: &_| core.channel(channel).is_some_and(|channel| channel.is_subscribed());
+                routes.observe(&event, self.now, is_subscribed, self.deferred);
+                routes.deliver(&event, self.deferred)
             }
-            event => event,
         };
-        let State { core, routes, .. } = &mut *self.state;
-        let is_subscribed = |channel: &_| core.channel(channel).is_some_and(|channel| channel.is_subscribed());
-        routes.observe(&event, self.now, is_subscribed, self.deferred);
-        let callbacks = routes.deliver(&event, self.deferred);
         if !callbacks.is_empty() {
             self.deferred.calls.push((event, callbacks));
         }

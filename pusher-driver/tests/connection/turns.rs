@@ -1,5 +1,6 @@
 //! How the loop divides its time, and how it handles sockets and timers that fail.
 
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -94,6 +95,30 @@ fn slow_callbacks_do_not_hold_up_deadlines() {
     }
     assert!(world.turn());
     assert_eq!(world.sent(), [PING]);
+}
+
+#[test]
+fn callbacks_that_become_slow_are_noticed_after_few_messages() {
+    let mut world = World::connected(NoAuth);
+    let _chat = world.client.subscribe("chat").unwrap();
+    world.run();
+    world.receive(&succeeded("chat"));
+    let (clock, takes) = (world.clock(), Arc::new(Mutex::new(Duration::ZERO)));
+    let slow = Arc::clone(&takes);
+    world.client.bind_all(move |_| clock.lock().unwrap().now += *slow.lock().unwrap());
+    world.run();
+    let text = Text::from(event("chat", "message", ""));
+    let mut handled_of = |messages, callbacks_take| {
+        *takes.lock().unwrap() = callbacks_take;
+        world.outside().incoming.extend(std::iter::repeat_n(Received::Frame(Frame::Text(text.clone())), messages));
+        let before = world.outside().incoming.len();
+        world.turn();
+        before - world.outside().incoming.len()
+    };
+    assert_eq!(handled_of(50, Duration::from_micros(100)), 50);
+    assert_eq!(handled_of(50, Duration::from_secs(1)), 4, "nothing shows yet that they are slow");
+    assert_eq!(handled_of(0, Duration::from_secs(1)), 1);
+    assert_eq!(handled_of(0, Duration::from_millis(2)), 10, "a turn takes 20 ms");
 }
 
 #[test]
