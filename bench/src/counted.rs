@@ -31,22 +31,22 @@ enum Subject {
 }
 
 const FIGURES: [Figure; 11] = [
-    figure("instructions, core, 100 B", Subject::Core(168), Some(1_300.0), Some(1_350.0)),
-    figure("instructions, core, 1 KB", Subject::Core(1_193), Some(2_200.0), Some(2_020.0)),
-    figure("instructions, core, 10 KB", Subject::Core(11_446), Some(10_500.0), Some(8_800.0)),
+    figure("instructions, core, 100 B", Subject::Core(168), Some(1_300.0), Some(1_290.0)),
+    figure("instructions, core, 1 KB", Subject::Core(1_193), Some(2_200.0), Some(1_970.0)),
+    figure("instructions, core, 10 KB", Subject::Core(11_446), Some(10_500.0), Some(8_750.0)),
     figure("with 100,000 more channels, percent", Subject::Channels, Some(105.0), Some(107.0)),
     figure("instructions, bare reader, 100 B", Subject::Instructions("bare"), None, None),
     figure(
         "instructions, tokio, callback, 100 B",
         Subject::Instructions("tokio-callback"),
         Some(1_900.0),
-        Some(3_050.0),
+        Some(2_710.0),
     ),
-    figure("instructions, tokio, stream, 100 B", Subject::Instructions("tokio-stream"), None, Some(3_320.0)),
+    figure("instructions, tokio, stream, 100 B", Subject::Instructions("tokio-stream"), None, Some(3_160.0)),
     figure("allocations, tokio, callback, 1,000 events", Subject::Allocations("tokio-callback"), None, Some(20.0)),
     figure("allocations, tokio, stream, 1,000 events", Subject::Allocations("tokio-stream"), None, Some(1_020.0)),
-    figure("bytes, one more channel with its handle", Subject::Channel, Some(514.0), Some(640.0)),
-    figure("bytes, one more idle client", Subject::Client, None, Some(9_000.0)),
+    figure("bytes, one more channel with its handle", Subject::Channel, Some(514.0), Some(530.0)),
+    figure("bytes, one more idle client", Subject::Client, None, Some(8_300.0)),
 ];
 
 const fn figure(name: &'static str, subject: Subject, target: Option<f64>, limit: Option<f64>) -> Figure {
