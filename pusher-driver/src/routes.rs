@@ -74,10 +74,6 @@ pub(crate) struct Callbacks {
 }
 
 impl Callbacks {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.client.is_empty() && self.channel.is_empty() && self.channels.is_empty()
-    }
-
     /// Calls the client-wide callbacks, then those of the channel, including callbacks that are unbound in the
     /// meantime.
     pub(crate) fn call(&self, event: &Event) {
@@ -195,17 +191,23 @@ impl Routes {
         }
     }
 
-    /// Puts an event into the mailboxes; the callbacks are left to the caller.
-    pub(crate) fn deliver(&self, event: &Event, out: &mut Deferred) -> Callbacks {
+    /// Puts an event into the mailboxes, and defers its callbacks.
+    pub(crate) fn deliver(&self, event: Event, out: &mut Deferred) {
         let route = event.channel().and_then(|channel| self.channels.get(channel));
         let streams = route.map_or(&[][..], |route| &route.streams);
+        let is_called = !self.bindings.is_empty() || route.is_some_and(|route| !route.bindings.is_empty());
+        let is_for_all = concerns_every_channel(&event);
+        if let ([], [mailbox], false) = (&self.streams[..], streams, is_called || is_for_all) {
+            // Most events have one recipient, which gets the event itself.
+            return put_into(mailbox, event.weight(), || event.detached(), out);
+        }
         let takers = self.streams.len() + streams.len();
-        let mut copies = Copies { event, weight: event.weight(), takers, copy: None };
+        let mut copies = Copies { event: &event, takers, copy: None };
         for mailbox in self.streams.iter().chain(streams) {
             copies.put_into(mailbox, out);
         }
         let mut channels = Vec::new();
-        if concerns_every_channel(event) {
+        if is_for_all {
             for route in self.channels.values() {
                 for mailbox in &route.streams {
                     copies.put_into(mailbox, out);
@@ -215,8 +217,10 @@ impl Routes {
                 }
             }
         }
-        let channel = route.map_or_else(Bindings::default, |route| route.bindings.clone());
-        Callbacks { client: self.bindings.clone(), channel, channels }
+        if is_called || !channels.is_empty() {
+            let channel = route.map_or_else(Bindings::default, |route| route.bindings.clone());
+            out.calls.push((event, Callbacks { client: self.bindings.clone(), channel, channels }));
+        }
     }
 
     /// A callback was bound to a handle of a channel. It receives what the handle has collected, and so do callbacks
@@ -300,7 +304,6 @@ impl Route {
 /// The copies of one event for mailboxes: its bytes are copied at most once, and only if a mailbox accepts the event.
 struct Copies<'a> {
     event: &'a Event,
-    weight: usize,
     /// The number of remaining mailboxes.
     takers: usize,
     copy: Option<Event>,
@@ -309,21 +312,24 @@ struct Copies<'a> {
 impl Copies<'_> {
     fn put_into(&mut self, mailbox: &Arc<Mailbox>, out: &mut Deferred) {
         self.takers = self.takers.saturating_sub(1);
-        let weight = self.weight;
-        match mailbox.put(weight, || self.take()) {
-            Put::Quiet => {}
-            Put::Wakes => out.filled.push(Arc::clone(mailbox)),
-        }
+        put_into(mailbox, self.event.weight(), || self.take(), out);
     }
 
     fn take(&mut self) -> Event {
         // The size of the buffer that an event is part of is unknown: a WebSocket may have allocated it for an earlier
         // message of megabytes. Therefore waiting events have their own buffers.
-        let copy = self.copy.take().unwrap_or_else(|| self.event.detached());
+        let copy = self.copy.take().unwrap_or_else(|| self.event.clone().detached());
         if self.takers > 0 {
             self.copy = Some(copy.clone());
         }
         copy
+    }
+}
+
+fn put_into(mailbox: &Arc<Mailbox>, weight: usize, event: impl FnOnce() -> Event, out: &mut Deferred) {
+    match mailbox.put(weight, event) {
+        Put::Quiet => {}
+        Put::Wakes => out.filled.push(Arc::clone(mailbox)),
     }
 }
 

@@ -106,18 +106,15 @@ impl<'a> Visit<'a> {
     fn deliver(&mut self, event: Event) {
         trace_event(&event, self.now);
         let State { core, routes, history, .. } = &mut *self.state;
-        let callbacks = match event {
-            Event::Channel(_) => routes.deliver(&event, self.deferred),
+        match event {
+            Event::Channel(_) => routes.deliver(event, self.deferred),
             // A page is for the call that asked for it, and not for streams and callbacks.
-            Event::History { id, result, .. } => return history.complete(id, result, &mut self.deferred.wakers),
+            Event::History { id, result, .. } => history.complete(id, result, &mut self.deferred.wakers),
             _ => {
                 let is_subscribed = |channel: &_| core.channel(channel).is_some_and(|channel| channel.is_subscribed());
                 routes.observe(&event, self.now, is_subscribed, self.deferred);
-                routes.deliver(&event, self.deferred)
+                routes.deliver(event, self.deferred);
             }
-        };
-        if !callbacks.is_empty() {
-            self.deferred.calls.push((event, callbacks));
         }
     }
 }

@@ -139,10 +139,8 @@ impl ChannelEvent {
     /// Returns the same event in its own buffer (one allocation), so that the read buffer that it came in can be
     /// reused.
     #[must_use]
-    pub fn detached(&self) -> Self {
-        let Self { channel, event, user_id, is_replayed, data } = self;
-        let (event, user_id, is_replayed) = (*event, *user_id, *is_replayed);
-        Self { channel: channel.clone(), event, user_id, is_replayed, data: data.detached() }
+    pub fn detached(self) -> Self {
+        Self { data: self.data.detached(), ..self }
     }
 
     /// Length in bytes of the frame that it came in.

@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(event.message_id().as_deref(), Some("a\"b"));
         assert_eq!((event.stream_id().as_deref(), event.serial()), (Some("9aa8"), Some(5)));
         assert_eq!(event.tags().unwrap().raw(), r#"{"asset":"BTC"}"#);
-        let extras = event.detached().extras().unwrap();
+        let extras = event.clone().detached().extras().unwrap();
         assert_eq!(extras.raw(), r#"{"headers":{"prio":3.0,"hot":true},"idempotencyKey":"k-1"}"#);
         assert!(!event.is_replayed());
     }

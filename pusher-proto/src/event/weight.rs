@@ -36,21 +36,18 @@ impl Event {
     /// Returns the same event in its own buffers (one allocation for a payload), so that the read buffer that it came
     /// in can be reused.
     #[must_use]
-    pub fn detached(&self) -> Self {
+    pub fn detached(self) -> Self {
         match self {
             Self::Channel(event) => Self::Channel(event.detached()),
             Self::Connection(ConnectionEvent { event, data }) => {
-                Self::Connection(ConnectionEvent { event: event.clone(), data: data.detached() })
+                Self::Connection(ConnectionEvent { event, data: data.detached() })
             }
-            Self::User(UserEvent { event, data }) => {
-                Self::User(UserEvent { event: event.clone(), data: data.detached() })
-            }
+            Self::User(UserEvent { event, data }) => Self::User(UserEvent { event, data: data.detached() }),
             Self::Watchlist(event) => {
-                let WatchlistEvent { name, user_ids, data } = &**event;
-                let (name, user_ids, data) = (name.clone(), user_ids.clone(), data.detached());
-                Self::Watchlist(Box::new(WatchlistEvent { name, user_ids, data }))
+                let WatchlistEvent { name, user_ids, data } = *event;
+                Self::Watchlist(Box::new(WatchlistEvent { name, user_ids, data: data.detached() }))
             }
-            other => other.clone(),
+            other => other,
         }
     }
 }
