@@ -8,22 +8,22 @@ use pusher_tokio::{ClientEventName, Data, Event, LocalAuth};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::bare::Bare;
-use super::{Echo, config, nanos, options, print, runtime};
+use super::{Echo, config, nanos, options, print, run_task};
 use crate::Result;
 
 pub(super) fn run(kind: Echo, url: &str, count: usize) -> Result<()> {
-    let mut times = Vec::with_capacity(count);
-    match kind {
-        Echo::Bare => runtime()?.block_on(bare(url, count, &mut times)),
-        Echo::Tokio => runtime()?.block_on(tokio(url, count, &mut times)),
-        Echo::Blocking => blocking(url, count, &mut times),
+    let mut times = match kind {
+        Echo::Bare => run_task(bare(url.into(), count)),
+        Echo::Tokio => run_task(tokio(url.into(), count)),
+        Echo::Blocking => blocking(url, count),
     }?;
     times.sort_unstable();
     print(&[nanos(times[count / 2])])
 }
 
-async fn bare(url: &str, count: usize, times: &mut Vec<Duration>) -> Result<()> {
-    let mut bare = Bare::subscribed(url, CHANNEL, None).await?;
+async fn bare(url: String, count: usize) -> Result<Vec<Duration>> {
+    let mut bare = Bare::subscribed(&url, CHANNEL, None).await?;
+    let mut times = Vec::with_capacity(count);
     let message = format!(r#"{{"event":"{EVENT}","channel":"{CHANNEL}","data":{DATA}}}"#);
     for _ in 0..count {
         let start = Instant::now();
@@ -31,11 +31,12 @@ async fn bare(url: &str, count: usize, times: &mut Vec<Duration>) -> Result<()> 
         bare.0.next().await.ok_or("the connection has ended")??;
         times.push(start.elapsed());
     }
-    Ok(())
+    Ok(times)
 }
 
-async fn tokio(url: &str, count: usize, times: &mut Vec<Duration>) -> Result<()> {
-    let client = pusher_tokio::connect_with(config(url)?, auth()?, &options(url)?)?;
+async fn tokio(url: String, count: usize) -> Result<Vec<Duration>> {
+    let client = pusher_tokio::connect_with(config(&url)?, auth()?, &options(&url)?)?;
+    let mut times = Vec::with_capacity(count);
     let mut echo = client.subscribe(CHANNEL)?;
     echo.subscribed().await?;
     let (event, data) = (ClientEventName::new(EVENT)?, Data::from_json(DATA)?);
@@ -45,10 +46,11 @@ async fn tokio(url: &str, count: usize, times: &mut Vec<Duration>) -> Result<()>
         while !is_echo(&echo.recv().await.ok_or("the stream has ended")?) {}
         times.push(start.elapsed());
     }
-    Ok(())
+    Ok(times)
 }
 
-fn blocking(url: &str, count: usize, times: &mut Vec<Duration>) -> Result<()> {
+fn blocking(url: &str, count: usize) -> Result<Vec<Duration>> {
+    let mut times = Vec::with_capacity(count);
     let client = pusher_blocking::connect_with(config(url)?, auth()?, &options(url)?)?;
     let mut echo = client.subscribe(CHANNEL)?;
     echo.subscribed(Duration::from_secs(10))?;
@@ -59,7 +61,7 @@ fn blocking(url: &str, count: usize, times: &mut Vec<Duration>) -> Result<()> {
         while !is_echo(&echo.recv().ok_or("the stream has ended")?) {}
         times.push(start.elapsed());
     }
-    Ok(())
+    Ok(times)
 }
 
 fn is_echo(event: &Event) -> bool {

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::bare::Bare;
-use super::{Idle, config, nanos, options, print, runtime};
+use super::{Idle, config, nanos, options, print, run_task, runtime};
 use crate::{Result, clock};
 
 /// How often memory is measured while clients are added.
@@ -19,14 +19,15 @@ const SAMPLES: usize = 5;
 
 pub(super) fn idle(kind: Idle, url: &str, clients: usize) -> Result<()> {
     clock::raise_open_files()?;
-    runtime()?.block_on(async {
+    let url = url.to_owned();
+    run_task(async move {
         // What is allocated only once does not count.
-        let mut held = vec![connected(kind, url).await?];
+        let mut held = vec![connected(kind, &url).await?];
         let (start, resident) = (clock::cpu()?, clock::resident()?);
         let mut numbers = Vec::new();
         for sample in 1..=SAMPLES {
             while held.len() <= clients * sample / SAMPLES {
-                held.push(connected(kind, url).await?);
+                held.push(connected(kind, &url).await?);
             }
             numbers.push(clock::resident()? - resident);
         }
@@ -37,7 +38,7 @@ pub(super) fn idle(kind: Idle, url: &str, clients: usize) -> Result<()> {
     })
 }
 
-async fn connected(kind: Idle, url: &str) -> Result<Box<dyn Any>> {
+async fn connected(kind: Idle, url: &str) -> Result<Box<dyn Any + Send>> {
     Ok(match kind {
         Idle::Tcp => {
             let stream = TcpStream::connect(url.trim_start_matches("ws://")).await?;
