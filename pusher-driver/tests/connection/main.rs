@@ -16,6 +16,8 @@ mod http_auth;
 #[cfg(test)]
 mod logging;
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod streams;
 #[cfg(test)]
 mod turns;

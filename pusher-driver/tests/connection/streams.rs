@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use pusher_driver::adapter::Received;
-use pusher_driver::{NoAuth, Options, SubscribeError, Subscription};
-use pusher_proto::{AuthError, CloseReason, Diagnostic, Event, Frame, SubscriptionError, Text};
+use pusher_driver::{NoAuth, Options, Subscription};
+use pusher_proto::{CloseReason, Diagnostic, Event, Frame, Text};
 
 use crate::world::{Wakes, World, config, event, now, succeeded};
 
@@ -47,34 +46,6 @@ fn the_consumer_is_woken_once_for_all_that_a_read_brings() {
 }
 
 #[test]
-fn a_refusal_ends_the_wait_and_arrives_in_the_stream() {
-    let mut world = World::connected(NoAuth);
-    let mut secret = world.client.subscribe("private-secret").unwrap();
-    world.run();
-    let error = SubscriptionError::Auth(AuthError::NotConfigured);
-    assert_eq!(now(secret.subscribed()), Poll::Ready(Err(SubscribeError::Channel(error))));
-    assert_eq!(names(&mut secret), ["pusher:subscription_error"]);
-    let again = world.client.subscribe("private-secret").unwrap();
-    assert_eq!(now(again.subscribed()), Poll::Pending, "a new handle is a new try");
-}
-
-#[test]
-fn a_disconnect_or_a_failure_ends_the_wait() {
-    let mut world = World::connected(NoAuth);
-    let mut chat = world.client.subscribe("chat").unwrap();
-    world.client.disconnect();
-    world.run();
-    assert_eq!(now(chat.subscribed()), Poll::Ready(Err(SubscribeError::Disconnected)));
-    world.client.connect();
-    assert_eq!(now(chat.subscribed()), Poll::Pending);
-    world.run();
-    world.receive(r#"{"event":"pusher:error","data":{"code":4001,"message":"no app"}}"#);
-    let Poll::Ready(Err(SubscribeError::Failed(reason))) = now(chat.subscribed()) else { panic!("4001 is final") };
-    assert_eq!(reason.to_string(), "no app (code 4001)");
-    assert_eq!(names(&mut chat), ["state_change"]);
-}
-
-#[test]
 fn a_complaint_about_a_subscribed_channel_is_no_reason_to_stop_waiting_for_it() {
     let mut world = World::connected(NoAuth);
     let mut chat = world.client.subscribe("chat").unwrap();
@@ -98,36 +69,6 @@ fn several_handles_of_a_channel_are_counted() {
     drop(second);
     world.run();
     assert_eq!(world.sent(), [r#"{"event":"pusher:unsubscribe","data":{"channel":"chat"}}"#]);
-}
-
-#[test]
-fn unsubscribing_a_channel_ends_every_handle_of_it_but_not_later_ones() {
-    let mut world = World::connected(NoAuth);
-    let mut old = world.client.subscribe("chat").unwrap();
-    world.run();
-    world.client.unsubscribe(old.name().clone());
-    assert_eq!(now(old.recv()), Poll::Ready(None));
-    assert_eq!(now(old.subscribed()), Poll::Ready(Err(SubscribeError::Unsubscribed)));
-    let new = world.client.subscribe("chat").unwrap();
-    drop(old);
-    world.run();
-    world.receive(&succeeded("chat"));
-    assert_eq!(now(new.subscribed()), Poll::Ready(Ok(())));
-}
-
-#[test]
-fn a_gap_is_announced_before_the_events_after_it() {
-    let soon = Duration::from_nanos(1);
-    let mut world = World::connected_with(config().reconnect_base(soon).reconnect_cap(soon), NoAuth);
-    let mut chat = world.client.subscribe("chat").unwrap();
-    world.run();
-    world.receive(&succeeded("chat"));
-    assert_eq!(names(&mut chat), ["pusher:subscription_succeeded"]);
-    world.lose_socket(CloseReason::Dropped);
-    world.wake_sleepers();
-    world.receive(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.2\"}"}"#);
-    world.receive_all([&*succeeded("chat"), &event("chat", "message", "")]);
-    assert_eq!(names(&mut chat), ["pusher:continuity_lost", "pusher:subscription_succeeded", "message"]);
 }
 
 #[test]
@@ -219,22 +160,4 @@ fn a_small_event_is_copied_once_for_all_recipients() {
         note(event);
     }
     assert_eq!(places, [places[0]; 4]);
-}
-
-#[test]
-fn the_client_wide_stream_has_everything_and_ends_with_the_loop() {
-    let mut world = World::new(config(), NoAuth, &Options::new());
-    let mut events = world.client.events();
-    let _chat = world.client.subscribe("chat").unwrap();
-    world.run();
-    world.greet();
-    world.receive_all([&*succeeded("chat"), &event("chat", "message", "")]);
-    world.drop_loop();
-    let mut names = Vec::new();
-    while let Poll::Ready(Some(event)) = now(events.recv()) {
-        names.push(event.name().to_owned());
-    }
-    let all = ["state_change", "state_change", "pusher:subscription_succeeded", "message", "state_change"];
-    assert_eq!(names, all);
-    assert_eq!(now(events.recv()), Poll::Ready(None));
 }

@@ -1,15 +1,13 @@
 //! Waiting for other things than events; counters and clocks.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
-use pusher_driver::{NoAuth, Options, SignedInError, States, Subscription};
-use pusher_proto::{
-    AuthError, AuthRequest, AuthResponse, CloseReason, ConnectionState, Event, HistoryQuery, SigninError,
-};
+use pusher_driver::{NoAuth, Options, States, Subscription};
+use pusher_proto::{AuthRequest, AuthResponse, CloseReason, ConnectionState, Event, HistoryQuery};
 
 use crate::history::{page, subscribed};
 use crate::world::{Wakes, World, config, event, now, succeeded};
@@ -116,28 +114,6 @@ fn the_task_that_has_polled_last_is_woken_whatever_it_waits_for() {
 }
 
 #[test]
-fn states_begin_with_the_current_one_and_continue_with_the_latest() {
-    let mut world = World::new(config(), NoAuth, &Options::new());
-    let mut states = world.client.states();
-    let wakes = Arc::new(Wakes::default());
-    let waker = Waker::from(Arc::clone(&wakes));
-    assert_eq!(names(&mut states), ["initialized"]);
-    assert!(states.poll_recv(&mut Context::from_waker(&waker)).is_pending());
-    world.run();
-    assert_eq!((wakes.count(), names(&mut states)), (1, vec!["connecting"]));
-    world.greet();
-    world.lose_socket(CloseReason::Dropped);
-    assert_eq!(names(&mut states), ["waiting"], "a late reader gets the latest one");
-    world.client.disconnect();
-    world.run();
-    world.drop_loop();
-    assert_eq!(names(&mut states), ["disconnected"]);
-    assert_eq!(now(states.recv()), Poll::Ready(None));
-    drop(states);
-    assert_eq!(Arc::strong_count(&wakes), 2, "no waker is left behind");
-}
-
-#[test]
 fn a_state_comes_again_when_the_client_becomes_unavailable() {
     let config = config().unavailable_timeout(Duration::from_nanos(1));
     let mut world = World::new(config, NoAuth, &Options::new());
@@ -150,90 +126,6 @@ fn a_state_comes_again_when_the_client_becomes_unavailable() {
     assert!(states.poll_recv(&mut Context::from_waker(&waker)).is_pending());
     world.wake_sleepers();
     assert_eq!((wakes.count(), names(&mut states), world.client.is_unavailable()), (1, vec!["connecting"], true));
-}
-
-#[test]
-fn waiting_for_the_user_returns_it_on_this_connection_and_on_the_next() {
-    let mut world = with_user();
-    assert_eq!(now(world.client.signed_in()), Poll::Ready(Err(SignedInError::NotRequested)));
-    world.client.signin();
-    let client = world.client.clone();
-    let wakes = Arc::new(Wakes::default());
-    let waker = Waker::from(Arc::clone(&wakes));
-    {
-        let mut waiting = pin!(client.signed_in());
-        for _ in 0..2 {
-            assert_eq!(waiting.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending);
-        }
-    }
-    assert_eq!(Arc::strong_count(&wakes), 2, "a wait that is given up leaves no waker behind");
-    let mut waiting = pin!(client.signed_in());
-    assert_eq!(waiting.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending);
-    world.run();
-    world.receive(SUCCESS);
-    assert_eq!(wakes.count(), 1);
-    let Poll::Ready(Ok(user)) = waiting.poll(&mut Context::from_waker(&waker)) else { panic!("the user is signed in") };
-    assert_eq!((user.id.as_str(), world.client.user()), ("7", Some(user.clone())));
-    world.lose_socket(CloseReason::Dropped);
-    assert_eq!(now(world.client.signed_in()), Poll::Pending);
-    world.wake_sleepers();
-    world.greet();
-    world.receive(SUCCESS);
-    assert_eq!(now(world.client.signed_in()), Poll::Ready(Ok(user)));
-    // The earlier user must not be mistaken for the one who is signed in now.
-    world.client.signout();
-    assert_eq!(now(world.client.signed_in()), Poll::Ready(Err(SignedInError::NotRequested)));
-    world.client.signin();
-    assert_eq!(now(world.client.signed_in()), Poll::Pending);
-}
-
-#[test]
-fn waiting_for_the_user_returns_why_there_is_none() {
-    let refusal = || AuthError::Handler("no such user".into());
-    let mut world = World::connected(move |_: AuthRequest| std::future::ready(Err(refusal())));
-    world.client.signin();
-    world.run();
-    let refused = Poll::Ready(Err(SignedInError::Signin(SigninError::Auth(refusal()))));
-    assert_eq!(now(world.client.signed_in()), refused);
-    world.client.signin();
-    assert_eq!(now(world.client.signed_in()), Poll::Pending, "it is tried again");
-    world.run();
-    assert_eq!(now(world.client.signed_in()), refused);
-    let client = world.client.clone();
-    let woken_by = |end: &mut dyn FnMut(&mut World), world: &mut World| {
-        client.signin();
-        let wakes = Arc::new(Wakes::default());
-        let waker = Waker::from(Arc::clone(&wakes));
-        let mut waiting = pin!(client.signed_in());
-        assert_eq!(waiting.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending);
-        end(world);
-        assert_eq!(wakes.count(), 1);
-        waiting.poll(&mut Context::from_waker(&waker))
-    };
-    let not_requested = Poll::Ready(Err(SignedInError::NotRequested));
-    assert_eq!(woken_by(&mut |world| world.client.signout(), &mut world), not_requested);
-    let disconnected = Poll::Ready(Err(SignedInError::Disconnected));
-    let mut disconnect = |world: &mut World| {
-        world.client.disconnect();
-        world.run();
-    };
-    assert_eq!(woken_by(&mut disconnect, &mut world), disconnected);
-    world.client.connect();
-    world.run();
-    world.greet();
-    world.client.signout();
-    world.run();
-    assert_eq!(woken_by(&mut World::drop_loop, &mut world), disconnected);
-}
-
-#[test]
-fn a_connection_that_failed_ends_the_wait_for_the_user() {
-    let mut world = World::connected(async |_: AuthRequest| std::future::pending().await);
-    world.client.signin();
-    world.run();
-    world.lose_socket(CloseReason::Closed(Some(pusher_proto::CloseFrame { code: 4_001, reason: "no app".into() })));
-    let ConnectionState::Failed { reason } = world.client.state() else { panic!("{:?}", world.client.state()) };
-    assert_eq!(now(world.client.signed_in()), Poll::Ready(Err(SignedInError::Failed(reason))));
 }
 
 #[test]
