@@ -116,6 +116,12 @@ fn socks_replies_end_after_the_address_of_each_kind() {
 }
 
 #[test]
+fn a_socks_reply_with_an_address_of_an_unknown_kind_is_a_failure() {
+    let (_, end, _) = talk(Proxy::socks5("p", 1), "h", b"\x05\x00\x05\x00\x00\x02\x7f\x00\x00\x01\x00\x50behind");
+    assert_eq!(end, Err("the proxy p:1: did not answer in SOCKS 5".into()));
+}
+
+#[test]
 fn each_refusal_of_a_socks_proxy_has_its_own_message() {
     let reasons: std::collections::BTreeSet<_> = (1..=6)
         .map(|code| {

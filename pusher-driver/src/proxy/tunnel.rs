@@ -113,7 +113,8 @@ impl Tunnel {
             (Stage::SocksMethod, [SOCKS_VERSION, ..]) => Err(refused("requires other credentials")),
             (Stage::SocksCredentials, [_, 0, ..]) => Ok(Some(self.socks_connect()?)),
             (Stage::SocksCredentials, _) => Err(refused("refused the credentials")),
-            (Stage::SocksConnect, [SOCKS_VERSION, 0, ..]) => Ok(None),
+            (Stage::SocksConnect, [SOCKS_VERSION, 0, _, IPV4 | NAME | IPV6, ..]) => Ok(None),
+            (Stage::SocksConnect, [SOCKS_VERSION, 0, ..]) => Err(refused("did not answer in SOCKS 5")),
             (Stage::SocksConnect, [SOCKS_VERSION, code, ..]) => Err(refused(socks_error(*code))),
             (Stage::SocksMethod | Stage::SocksConnect, _) => Err(refused("did not answer in SOCKS 5")),
         }
@@ -186,7 +187,9 @@ fn socks_reply_len(reply: &[u8]) -> usize {
         [_, _, _, IPV4, ..] => 4 + 4 + 2,
         [_, _, _, IPV6, ..] => 4 + 16 + 2,
         [_, _, _, NAME, len, ..] => 5 + usize::from(*len) + 2,
-        [] | [_] | [_, _] | [_, _, _, ..] => 5,
+        [_, _, _, NAME] => 5,
+        // The length of an address of an unknown kind is unknown, too.
+        [] | [_] | [_, _] | [_, _, _, ..] => 4,
     }
 }
 
