@@ -11,7 +11,7 @@ use pusher_proto::adapter::{USER_AGENT, authority};
 use pusher_proto::{CloseReason, Text, TransportError};
 
 use super::server::{Credentials, Protocol, Proxy};
-use crate::io::uninterrupted;
+use crate::io::{flush, read, write};
 
 /// An exchange with a proxy, after which the stream is connected to the server.
 pub struct Tunnel {
@@ -66,14 +66,14 @@ impl Tunnel {
     fn talk(&mut self, stream: &mut (impl Read + Write)) -> io::Result<()> {
         loop {
             while !self.to_send.is_empty() {
-                let len = uninterrupted(|| stream.write(&self.to_send))?;
+                let len = write(stream, &self.to_send)?;
                 self.to_send.drain(..len);
             }
-            stream.flush()?;
+            flush(stream)?;
             // One byte at a time, because what follows the answer comes from the server.
             while !self.is_answered() {
                 let mut byte = [0];
-                if uninterrupted(|| stream.read(&mut byte))? == 0 {
+                if read(stream, &mut byte)? == 0 {
                     return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed without an answer"));
                 }
                 self.answer.push(byte[0]);

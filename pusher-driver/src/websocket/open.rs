@@ -10,7 +10,8 @@ use pusher_websocket::{Message, Violation};
 
 use super::limits::Limits;
 use super::masks::OsMasks;
-use super::stream::{NonBlocking, read, write};
+use super::stream::NonBlocking;
+use crate::io::{flush, read, write};
 use crate::pace::Pace;
 use crate::socket::{Received, Socket};
 
@@ -175,7 +176,7 @@ impl<S: NonBlocking> WebSocket<S> {
             self.is_flushed = false;
         }
         if !self.is_flushed {
-            self.stream.flush()?;
+            flush(&mut self.stream)?;
             self.is_flushed = true;
         }
         Ok(())

@@ -11,7 +11,8 @@ use pusher_websocket::Upgraded;
 use super::limits::Limits;
 use super::masks::OsMasks;
 use super::open::WebSocket;
-use super::stream::{NonBlocking, read, write};
+use super::stream::NonBlocking;
+use crate::io::{flush, read, write};
 use crate::pace::Pace;
 
 /// An HTTP upgrade in progress.
@@ -111,7 +112,7 @@ impl<S: NonBlocking> Upgrade<S> {
             self.written += write(&mut self.stream, &request[self.written..])?;
         }
         if !self.is_flushed {
-            self.stream.flush()?;
+            flush(&mut self.stream)?;
             self.is_flushed = true;
         }
         Ok(())

@@ -74,10 +74,16 @@ struct Holding {
     /// How often a call is refused before one succeeds.
     refusals: usize,
     refused: usize,
+    /// Whether the last call was interrupted, as every second one is.
+    is_interrupted: bool,
 }
 
 impl Holding {
     fn is_ready(&mut self) -> io::Result<()> {
+        self.is_interrupted = !self.is_interrupted;
+        if self.is_interrupted {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         if self.refused < self.refusals {
             self.refused += 1;
             return Err(io::ErrorKind::WouldBlock.into());
@@ -122,7 +128,8 @@ impl Write for Holding {
 fn what_a_stream_keeps_until_it_is_flushed_is_sent_however_often_it_refuses() {
     for (most, refusals) in [(1, 0), (1, 2), (7, 1), (1_000, 3), (usize::MAX, 0), (usize::MAX, 1)] {
         let pipe = Pipe::default();
-        let holding = Holding { pipe: pipe.clone(), held: Vec::new(), most, refusals, refused: 0 };
+        let holding =
+            Holding { pipe: pipe.clone(), held: Vec::new(), most, refusals, refused: 0, is_interrupted: false };
         let mut handshake = Handshake::new(holding, &request(), limits());
         let mut request = Vec::new();
         while !request.ends_with(b"\r\n\r\n") {
