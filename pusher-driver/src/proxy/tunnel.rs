@@ -231,3 +231,6 @@ const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// Longest answer to `CONNECT` in bytes.
 const MAX_HEAD_LEN: usize = 16 * 1_024;
+
+#[cfg(test)]
+mod tests;
