@@ -353,3 +353,6 @@ const PAGE_EXPIRED: u16 = 419;
 /// Statuses that a wrong URL leads to (RFC 9110, sections 15.5.5 and 15.5.6).
 const NOT_FOUND: u16 = 404;
 const METHOD_NOT_ALLOWED: u16 = 405;
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! What an [`HttpAuth`] asks its endpoints, and what it makes of their answers.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use pusher_driver::adapter::{AuthUrl, head};
 use pusher_driver::{Credentials, HttpAuth, HttpResponse, Options, SubscribeError};
 use pusher_proto::{AuthBody, AuthError, AuthRequest, Event, Recovery, SubscriptionError, TokenError};
 
-use crate::world::{World, config, now, succeeded};
+use crate::world::{Outside, World, config, now, succeeded};
 
 fn answer(status: u16, body: &str) -> Option<Result<HttpResponse, AuthError>> {
     Some(Ok(HttpResponse { body: body.into(), ..HttpResponse::new(status) }))
@@ -201,30 +201,41 @@ fn without_an_endpoint_for_tokens_there_is_none() {
 }
 
 #[test]
-fn a_refusal_of_the_endpoint_is_passed_on() {
-    let mut world = World::connected(HttpAuth::new("https://example.com/auth"));
-    world.outside().post_answer = answer(403, "members only");
-    let chat = world.client.subscribe("private-chat").unwrap();
-    world.run();
-    let error = AuthError::Http { status: 403, excerpt: "members only".into(), retry_after: None };
-    let error = SubscribeError::Channel(SubscriptionError::Auth(error.at("https://example.com/auth")));
-    assert_eq!(now(chat.subscribed()), Poll::Ready(Err(error)));
-}
-
-#[test]
-fn a_token_that_has_expired_is_renewed_once() {
-    let (sender, renewals) = std::sync::mpsc::channel();
-    let auth = HttpAuth::new("https://example.com/auth")
-        .on_unauthorized(move |request| sender.send(request.subject.to_string()).unwrap());
-    let mut world = World::connected(auth);
-    world.outside().post_answer = answer(401, "");
-    let chat = world.client.subscribe("private-chat").unwrap();
-    world.run();
-    assert_eq!(renewals.try_iter().collect::<Vec<_>>(), ["private-chat"]);
-    assert_eq!(world.outside().posts.len(), 2);
-    let error = AuthError::Http { status: 401, excerpt: String::new(), retry_after: None };
-    let error = SubscribeError::Channel(SubscriptionError::Auth(error.at("https://example.com/auth")));
-    assert_eq!(now(chat.subscribed()), Poll::Ready(Err(error)));
+fn a_request_is_sent_once_more_after_a_renewal_and_the_last_answer_counts() {
+    const STATUSES: [u16; 6] = [200, 302, 401, 403, 419, 503];
+    let body = |status| if status == 200 { r#"{"auth":"key:5a"}"# } else { "why" };
+    for (first, second) in STATUSES.into_iter().flat_map(|first| STATUSES.map(|second| (first, second))) {
+        for has_function in [false, true] {
+            let outside = Arc::new(OnceLock::<Arc<Mutex<Outside>>>::new());
+            let (later, (sender, renewals)) = (Arc::clone(&outside), std::sync::mpsc::channel());
+            let mut auth = HttpAuth::new("https://example.com/auth?token=1");
+            if has_function {
+                // A third answer would be a success.
+                let answers = Mutex::new([second, 200].into_iter());
+                auth = auth.on_unauthorized(move |request| {
+                    let status = answers.lock().unwrap().next().unwrap();
+                    later.get().unwrap().lock().unwrap().post_answer = answer(status, body(status));
+                    sender.send(request.subject.to_string()).unwrap();
+                });
+            }
+            let mut world = World::connected(auth);
+            outside.set(world.clock()).ok().unwrap();
+            world.outside().post_answer = answer(first, body(first));
+            let chat = world.client.subscribe("private-chat").unwrap();
+            world.run();
+            let is_renewed = has_function && matches!(first, 302 | 401 | 419);
+            assert_eq!(renewals.try_iter().count(), usize::from(is_renewed), "{first}, then {second}");
+            assert_eq!(world.outside().posts.len(), 1 + usize::from(is_renewed), "{first}, then {second}");
+            let last = if is_renewed { second } else { first };
+            assert_eq!(world.sent().len(), usize::from(last == 200), "{first}, then {second}");
+            let error = AuthError::Http { status: last, excerpt: "why".into(), retry_after: None };
+            let error = SubscribeError::Channel(SubscriptionError::Auth(error.at("https://example.com/auth")));
+            // The server has yet to confirm, or the request is sent again later.
+            let is_pending = matches!(last, 200 | 503);
+            let expected = if is_pending { Poll::Pending } else { Poll::Ready(Err(error)) };
+            assert_eq!(now(chat.subscribed()), expected, "{first}, then {second}");
+        }
+    }
 }
 
 #[test]

@@ -230,7 +230,7 @@ fn a_tunnel_ends_where_the_proxy_says_whatever_comes_behind_and_however_it_is_cu
             let whole = [answers.concat(), b"\x16\x03\x01 from the server".to_vec()].concat();
             assert_eq!(expected(setting, &whole).end, Ok(ends[answers.len()]));
             for len in 0..=whole.len() {
-                for pattern in 0..20 {
+                for pattern in 0..8 {
                     check(setting, Peer { ends: &ends, ..Peer::new(&whole[..len], pattern) });
                 }
             }
@@ -240,7 +240,10 @@ fn a_tunnel_ends_where_the_proxy_says_whatever_comes_behind_and_however_it_is_cu
 
 #[test]
 fn a_proxy_that_answers_something_else_is_refused_with_a_reason() {
-    for setting in Setting::all().filter(|setting| setting.host == "::1") {
+    // Credentials change nothing in HTTP.
+    for setting in
+        Setting::all().filter(|setting| setting.host == "::1" && !(setting.is_http && setting.has_credentials))
+    {
         for answers in setting.answers() {
             let whole = [answers.concat(), b"\x16\x03\x01".to_vec()].concat();
             for at in 0..whole.len() {
