@@ -2,6 +2,7 @@
 
 mod absences;
 mod api;
+mod calls;
 mod connection;
 #[cfg(feature = "delta")]
 mod deltas;
