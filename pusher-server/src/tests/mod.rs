@@ -3,6 +3,7 @@
 mod faults;
 mod http;
 mod received;
+mod signatures;
 mod silence;
 mod socket;
 mod users;
