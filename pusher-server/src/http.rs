@@ -171,7 +171,7 @@ impl FromRequest<Arc<Shared>> for Call {
         let call = ApiRequest { method: method.as_str(), path: uri.path(), body: &body };
         let query = uri.query().unwrap_or("");
         let now = Some(Shared::wall_clock()).filter(|_| shared.dialect.checks_timestamp());
-        let now = now.or_else(|| timestamp(query)).unwrap_or_default();
+        let now = now.or_else(|| timestamp(&uri)).unwrap_or_default();
         let verified = shared.app.verify_request(&call, query, now);
         verified.map_err(|error| Failure::new(StatusCode::UNAUTHORIZED, error))?;
         let Query(params) = Query::try_from_uri(&uri).map_err(Failure::bad_request)?;
@@ -179,10 +179,15 @@ impl FromRequest<Arc<Shared>> for Call {
     }
 }
 
+#[derive(Deserialize)]
+struct Signed {
+    auth_timestamp: u64,
+}
+
 /// When a call says that it was signed.
-fn timestamp(query: &str) -> Option<Duration> {
-    let timestamp = query.split('&').find_map(|pair| pair.strip_prefix("auth_timestamp="))?;
-    timestamp.parse().ok().map(Duration::from_secs)
+fn timestamp(uri: &Uri) -> Option<Duration> {
+    let Query(Signed { auth_timestamp }) = Query::try_from_uri(uri).ok()?;
+    Some(Duration::from_secs(auth_timestamp))
 }
 
 #[derive(Deserialize)]

@@ -180,7 +180,7 @@ fn received(line: &mut Line) -> usize {
 
 #[tokio::test]
 async fn a_call_is_answered_if_it_is_signed_as_it_arrives_and_otherwise_has_no_effect() {
-    for dialect in [Dialect::Pusher, Dialect::Sockudo] {
+    for dialect in [Dialect::Pusher, Dialect::Sockudo, Dialect::Soketi] {
         let shared = Arc::new(Shared::new(&Options::default().dialect(dialect)));
         let mut line = subscriber(&shared);
         for route in ROUTES {
