@@ -357,3 +357,13 @@ impl Drop for FakeSocket {
         }
     }
 }
+
+/// A linear congruential generator: any irregular order will do.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % n
+    }
+}

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use self::rules::Reference;
 use self::subject::Subject;
+use crate::world::Random;
 
 /// Something that tasks wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,16 +173,6 @@ fn no_task_is_left_asleep_and_no_call_is_over_too_soon_however_rarely_the_loop_r
             subject.end();
         }
     });
-}
-
-/// A linear congruential generator: any irregular order will do.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % n
-    }
 }
 
 const CHANNELS: [&str; 2] = ["private-chat", "news"];
