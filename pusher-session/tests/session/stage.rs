@@ -29,6 +29,8 @@ pub(crate) struct Stage {
     /// Place in what the client receives at which a read ends in any case.
     pub(crate) cut_at: usize,
     pub(crate) bytes_read: usize,
+    /// Draws how many bytes are read and written at a time.
+    pub(crate) cuts: Option<Random>,
     /// Whether bytes get through.
     pub(crate) is_cut: bool,
     /// Codes of the close frames that came from the client.
@@ -66,6 +68,7 @@ impl Stage {
             read_len: usize::MAX,
             cut_at: usize::MAX,
             bytes_read: 0,
+            cuts: None,
             is_cut: false,
             closes: Vec::new(),
             heard: Vec::new(),
@@ -91,6 +94,8 @@ impl Stage {
             let has_written = self.write();
             let has_heard = self.serve();
             let has_read = self.read();
+            // Several reads, and the end of a stream, may come before the session is asked what to do.
+            while self.cuts.as_mut().is_some_and(|cuts| cuts.below(2) == 0) && self.read() {}
             if !has_written && !has_heard && !has_read {
                 return;
             }
@@ -117,7 +122,7 @@ impl Stage {
     /// The program stops when the session has written, and continues after a time in which the server's answer arrives.
     pub(crate) fn sleep(&mut self, time: Duration) {
         self.drain();
-        self.write();
+        while self.write() {}
         while self.serve() {}
         self.now = self.now + time;
         while self.read() {}
@@ -187,9 +192,9 @@ impl Stage {
         let mut has_written = false;
         for (socket, line) in &self.lines {
             let output = self.session.poll_output(*socket);
-            let len = output.len();
+            let len = self.cuts.as_mut().map_or(usize::MAX, Random::len).min(output.len());
             if len > 0 && !self.is_cut {
-                line.pipe.give_server(output);
+                line.pipe.give_server(&output[..len]);
                 self.session.handle_written(*socket, len);
                 has_written = true;
             }
@@ -245,8 +250,9 @@ impl Stage {
                 continue;
             }
             let to_cut = self.cut_at.checked_sub(self.bytes_read).filter(|len| *len > 0).unwrap_or(usize::MAX);
+            let drawn = self.cuts.as_mut().map_or(usize::MAX, Random::len);
             let room = self.session.read_buffer(*socket);
-            let bytes = line.pipe.take_client(self.read_len.min(to_cut).min(room.len()));
+            let bytes = line.pipe.take_client(self.read_len.min(to_cut).min(drawn).min(room.len()));
             if !bytes.is_empty() {
                 room[..bytes.len()].copy_from_slice(&bytes);
                 self.session.handle_read(*socket, bytes.len());
@@ -258,6 +264,22 @@ impl Stage {
             }
         }
         has_read
+    }
+}
+
+/// A linear congruential generator: any irregular order will do.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % n
+    }
+
+    /// A number of bytes, often a small one.
+    fn len(&mut self) -> usize {
+        let most = [1, 8, 100, 10_000][self.below(4)];
+        1 + self.below(most)
     }
 }
 
