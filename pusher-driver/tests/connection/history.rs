@@ -218,5 +218,5 @@ fn a_page_reaches_no_stream_and_requests_are_sent_one_at_a_time() {
 }
 
 const CALLS: usize = 3;
-const STORIES: u64 = 1_000;
+const STORIES: u64 = 600;
 const STEPS: u64 = 30;
