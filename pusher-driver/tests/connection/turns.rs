@@ -8,7 +8,7 @@ use pusher_driver::adapter::Received;
 use pusher_driver::{NoAuth, Options};
 use pusher_proto::{ConnectionState, Frame, Text};
 
-use crate::world::{World, config, event, succeeded};
+use crate::world::{Wakes, World, config, event, now, succeeded};
 
 /// How many of the events that are ready in the socket the loop takes before it lets other tasks run.
 fn taken_in_a_turn(count: usize, data_len: usize) -> usize {
@@ -73,6 +73,33 @@ fn deadlines_are_met_while_the_peer_sends_without_completing_a_message() {
     }
     assert!(!world.client.state().is_connected());
     assert_eq!(world.outside().closed[0].code, 1000);
+}
+
+#[test]
+fn consumers_are_woken_in_every_turn_however_busy_the_socket_is() {
+    let mut world = World::connected(NoAuth);
+    let mut chat = world.client.subscribe("chat").unwrap();
+    world.run();
+    world.receive(&succeeded("chat"));
+    let mut all = world.client.events();
+    assert!(now(chat.recv()).is_ready());
+    world.outside().floods = true;
+    for messages in [1, 2, 40, 300] {
+        let [of_chat, of_all] = [(); 2].map(|()| Arc::new(Wakes::default()));
+        let [chat_task, all_task] = [&of_chat, &of_all].map(|wakes| Waker::from(Arc::clone(wakes)));
+        assert!(chat.poll_recv(&mut Context::from_waker(&chat_task)).is_pending());
+        assert!(all.poll_recv(&mut Context::from_waker(&all_task)).is_pending());
+        let text = Text::from(event("chat", "message", ""));
+        world.outside().incoming.extend(std::iter::repeat_n(Received::Frame(Frame::Text(text)), messages));
+        assert!(world.turn(), "the socket has more");
+        assert_eq!([of_chat.count(), of_all.count()], [1, 1], "{messages} messages");
+        while !world.outside().incoming.is_empty() {
+            assert!(world.turn());
+        }
+        for _ in 0..messages {
+            assert!(now(chat.recv()).is_ready() && now(all.recv()).is_ready());
+        }
+    }
 }
 
 #[test]
