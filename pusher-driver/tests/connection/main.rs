@@ -18,6 +18,7 @@ mod logging;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
+mod stays;
 mod streams;
 #[cfg(test)]
 mod turns;
