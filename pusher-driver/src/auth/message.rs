@@ -228,21 +228,46 @@ mod tests {
         assert!(!request.contains("t0ken") && !response.contains("t0ken"), "{request} {response}");
     }
 
+    fn redirect(status: u16, location: &str) -> Option<String> {
+        HttpResponse { location: Some(location.to_owned()), ..HttpResponse::new(status) }.redirect()
+    }
+
     #[test]
     fn a_redirect_is_shown_without_what_may_be_secret() {
-        let table = [
-            (302, Some("https://h/login?back=1"), Some("https://h/login")),
-            (302, Some("/login?back=1"), Some("/login")),
-            (302, Some("https://user:password@h/login"), Some("…")),
-            (302, Some("//user:password@h/login"), Some("…")),
-            (302, None, None),
-            (201, Some("/new"), None),
+        let behind = [
+            "",
+            "?s3cret=s3cret",
+            "#s3cret",
+            "?s3cret#s3cret",
+            "#s3cret?s3cret",
+            "?to=https://h/?s3cret",
+            "#/s3cret@h",
         ];
-        for (status, location, shown) in table {
-            let mut response = HttpResponse::new(status);
-            response.location = location.map(str::to_owned);
-            assert_eq!(response.redirect().as_deref(), shown, "{location:?}");
+        for rest in behind {
+            for path in ["/login", "/a/b/", "login", "/"] {
+                assert_eq!(redirect(302, &format!("{path}{rest}")).as_deref(), Some(path), "{rest}");
+            }
+            for origin in ["https://h", "http://h:8080", "https://[::1]"] {
+                for (path, shown) in [("/login", "/login"), ("/", "/"), ("", "/")] {
+                    let expected = format!("{origin}{shown}");
+                    assert_eq!(redirect(302, &format!("{origin}{path}{rest}")), Some(expected), "{path}{rest}");
+                }
+            }
+            for with_password in
+                ["https://user:s3cret@h/login", "//user:s3cret@h/login", "//s3cret@h", "user:s3cret@h/"]
+            {
+                assert_eq!(redirect(302, &format!("{with_password}{rest}")).as_deref(), Some("…"), "{rest}");
+            }
         }
+    }
+
+    #[test]
+    fn only_answers_that_redirect_have_a_target() {
+        for status in 100..600 {
+            let target = redirect(status, "/login");
+            assert_eq!(target.as_deref(), (300..400).contains(&status).then_some("/login"), "{status}");
+        }
+        assert_eq!(HttpResponse::new(302).redirect(), None);
     }
 
     #[test]

@@ -10,9 +10,12 @@ use crate::world::{World, event, now};
 
 const ROOM: &str = "presence-room";
 
+type Use = fn(&mut Subscription, BindingId);
+type Prepare = fn(&mut World, &mut Subscription);
+
 /// Everything that can be done with a handle, and what comes of it if its channel was unsubscribed. The id is that of a
 /// callback of a later handle.
-const USES: [(&str, fn(&mut Subscription, BindingId)); 12] = [
+const USES: [(&str, Use); 12] = [
     ("getters", |old, _| {
         assert!(!old.is_subscribed() && !old.knows_members());
         assert_eq!((old.subscription_count(), old.member_count(), old.me()), (None, None, None));
@@ -34,7 +37,7 @@ const USES: [(&str, fn(&mut Subscription, BindingId)); 12] = [
 ];
 
 /// What the handle was used for before its channel was unsubscribed.
-const BEFORE: [(&str, fn(&mut World, &mut Subscription)); 3] = [
+const BEFORE: [(&str, Prepare); 3] = [
     ("nothing", |_, old| while now(old.recv()).is_ready() {}),
     ("callbacks", |_, old| {
         old.bind_all(|_| ()).unwrap();
