@@ -218,7 +218,7 @@ fn excerpt(bytes: &[u8]) -> String {
         text.pop();
     }
     // A character that was cut off at the end is dropped, not replaced.
-    if bytes.len() > start.len() && text.ends_with('\u{fffd}') {
+    if start.len() == MAX_EXCERPT_LEN && text.ends_with('\u{fffd}') {
         text.pop();
     }
     text.trim_ascii().to_owned()

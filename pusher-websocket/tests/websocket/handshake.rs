@@ -213,6 +213,66 @@ fn a_refusal_says_status_location_when_to_come_back_and_how_its_body_begins() {
     }
 }
 
+/// A page, in each of the ways in which a server can say where it ends, with the largest number of bytes in a chunk.
+fn framed(page: &[u8], chunk_len: Option<usize>, says_len: bool) -> Vec<u8> {
+    let mut bytes = b"HTTP/1.1 500 Oh\r\n".to_vec();
+    match chunk_len {
+        Some(len) => {
+            bytes.extend(b"Transfer-Encoding: chunked\r\n\r\n");
+            for chunk in page.chunks(len) {
+                bytes.extend(format!("{:X}; x=y\r\n", chunk.len()).into_bytes());
+                bytes.extend([chunk, b"\r\n"].concat());
+            }
+            bytes.extend(b"0\r\n\r\n");
+        }
+        None if says_len => bytes.extend([format!("Content-Length: {}\r\n\r\n", page.len()).as_bytes(), page].concat()),
+        None => bytes.extend([b"\r\n", page].concat()),
+    }
+    bytes
+}
+
+#[test]
+fn the_beginning_of_a_page_is_the_same_however_long_and_however_sent_it_is() {
+    let lens = [0, 1, 2, 100, 1_021, 1_022, 1_023, 1_024, 1_025, 1_026, 1_027, 2_048, 4_095, 40_000];
+    // Characters of one to four bytes, of which each may be cut anywhere at the end.
+    for (len, character) in lens.into_iter().flat_map(|len| ['a', 'é', '€', '😀'].map(|character| (len, character)))
+    {
+        let padding = len % character.len_utf8();
+        let page = format!("{}{}", "x".repeat(padding), character.to_string().repeat(len / character.len_utf8()));
+        assert_eq!(page.len(), len);
+        let end = (0..=len.min(MAX_EXCERPT_LEN)).rev().find(|end| page.is_char_boundary(*end)).unwrap();
+        let expected = refusal(500, &page[..end]);
+        let chunked = [16, 255, 256, 1_023, 1_024, 1_025, 65_536].map(|len| (Some(len), false));
+        for (chunk_len, says_len) in chunked.into_iter().chain([(None, true), (None, false)]) {
+            let bytes = framed(page.as_bytes(), chunk_len, says_len);
+            for piece_len in [7, 1_024, usize::MAX] {
+                let refused = refused(&bytes, piece_len);
+                assert_eq!(
+                    refused,
+                    HandshakeError::Refused(expected.clone()),
+                    "{len} {character} {chunk_len:?} {says_len}"
+                );
+            }
+        }
+        // Chunks of a byte have several bytes of their own for each of the page, of which less is shown then.
+        let HandshakeError::Refused(refused) = refused(&framed(page.as_bytes(), Some(1), false), 7) else {
+            panic!("it is a refusal")
+        };
+        assert!(page.starts_with(refused.excerpt.trim_end_matches('\u{fffd}')), "{refused:?}");
+        assert!(refused.excerpt.len() >= len.min(100), "{refused:?}");
+    }
+}
+
+/// What a refusal says whose bytes arrive in pieces.
+fn refused(bytes: &[u8], piece_len: usize) -> HandshakeError {
+    let mut handshake = handshake();
+    let mut results = bytes.chunks(piece_len).map(|piece| handshake.handle_read(piece));
+    match results.find(|result| !matches!(result, Ok(None))) {
+        Some(result) => result.expect_err("it is a refusal"),
+        None => handshake.handle_end(),
+    }
+}
+
 #[test]
 fn the_end_of_the_stream_ends_the_body_or_the_upgrade() {
     let table = [
