@@ -246,16 +246,19 @@ fn the_beginning_of_a_page_is_the_same_however_long_and_however_sent_it_is() {
         for (chunk_len, says_len) in chunked.into_iter().chain([(None, true), (None, false)]) {
             let bytes = framed(page.as_bytes(), chunk_len, says_len);
             for piece_len in [7, 1_024, usize::MAX] {
-                let refused = refused(&bytes, piece_len);
+                let (refused, read) = refused(&bytes, piece_len);
                 assert_eq!(
                     refused,
                     HandshakeError::Refused(expected.clone()),
                     "{len} {character} {chunk_len:?} {says_len}"
                 );
+                // A page that is long, or does not end, must not hold up the refusal.
+                let needed = bytes.len() - len + len.min(if chunk_len.is_some() { 4 } else { 1 } * MAX_EXCERPT_LEN);
+                assert!(read < needed.saturating_add(piece_len), "{read} bytes for {len}, {chunk_len:?} {says_len}");
             }
         }
         // Chunks of a byte have several bytes of their own for each of the page, of which less is shown then.
-        let HandshakeError::Refused(refused) = refused(&framed(page.as_bytes(), Some(1), false), 7) else {
+        let (HandshakeError::Refused(refused), _) = refused(&framed(page.as_bytes(), Some(1), false), 7) else {
             panic!("it is a refusal")
         };
         assert!(page.starts_with(refused.excerpt.trim_end_matches('\u{fffd}')), "{refused:?}");
@@ -263,14 +266,17 @@ fn the_beginning_of_a_page_is_the_same_however_long_and_however_sent_it_is() {
     }
 }
 
-/// What a refusal says whose bytes arrive in pieces.
-fn refused(bytes: &[u8], piece_len: usize) -> HandshakeError {
-    let mut handshake = handshake();
-    let mut results = bytes.chunks(piece_len).map(|piece| handshake.handle_read(piece));
-    match results.find(|result| !matches!(result, Ok(None))) {
-        Some(result) => result.expect_err("it is a refusal"),
-        None => handshake.handle_end(),
+/// What a refusal says whose bytes arrive in pieces, and how many bytes had been read then.
+fn refused(bytes: &[u8], piece_len: usize) -> (HandshakeError, usize) {
+    let (mut handshake, mut read) = (handshake(), 0);
+    for piece in bytes.chunks(piece_len) {
+        read += piece.len();
+        match handshake.handle_read(piece) {
+            Ok(None) => {}
+            result => return (result.expect_err("it is a refusal"), read),
+        }
     }
+    (handshake.handle_end(), read)
 }
 
 #[test]
