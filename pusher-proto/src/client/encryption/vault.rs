@@ -174,3 +174,7 @@ impl Vault {
 /// Shortest and longest time between two requests for a newer key.
 const MIN_GAP: Duration = Duration::from_secs(1);
 const MAX_GAP: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+#[cfg(feature = "encryption")]
+mod tests;
