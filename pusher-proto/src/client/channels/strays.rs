@@ -87,3 +87,94 @@ impl Strays {
         *self = Self::default();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// What is known about the attempts of one channel: whether each is answered, in the order of sending.
+    #[derive(Default)]
+    struct Reference {
+        is_unsubscribed: bool,
+        attempts: Option<Attempts>,
+    }
+
+    struct Attempts {
+        answered: Vec<bool>,
+        last_sent: Option<Duration>,
+        seems_subscribed: bool,
+    }
+
+    impl Reference {
+        fn step(&mut self, step: usize, now: Duration) {
+            match step {
+                0 => {
+                    self.is_unsubscribed = true;
+                    let first = || Attempts { answered: vec![false], last_sent: None, seems_subscribed: false };
+                    self.attempts.get_or_insert_with(first).seems_subscribed = false;
+                }
+                1 => {
+                    self.is_unsubscribed = false;
+                    if let Some(attempts) = &mut self.attempts {
+                        attempts.answered.push(false);
+                        attempts.last_sent = Some(now);
+                    }
+                }
+                // A success does not say which attempt it answers; the server answers in order.
+                2 | 3 => {
+                    if let Some(attempts) = &mut self.attempts {
+                        if let Some(answered) = attempts.answered.iter_mut().find(|answered| !**answered) {
+                            *answered = true;
+                        }
+                        attempts.seems_subscribed |= step == 2;
+                    }
+                    self.attempts.take_if(|attempts| attempts.answered.iter().all(|answered| *answered));
+                }
+                4 => self.attempts = None,
+                _ => {}
+            }
+        }
+
+        fn doubtful(&mut self, now: Duration) -> bool {
+            self.attempts.take_if(|attempts| attempts.last_sent.is_some_and(|sent| now > sent + 2 * TIMEOUT));
+            self.attempts.as_ref().is_some_and(|attempts| attempts.seems_subscribed)
+        }
+    }
+
+    /// An attempt is abandoned, one is sent, a success comes that is not late or is, everything is forgotten; time passes.
+    const STEPS: usize = 7;
+
+    #[test]
+    fn successes_are_counted_against_attempts_in_every_order_of_steps() {
+        let channel = ChannelName::new("c").unwrap();
+        let other = ChannelName::new("other").unwrap();
+        for sequence in 0..STEPS.pow(6) {
+            let (mut strays, mut reference, mut now) = (Strays::default(), Reference::default(), Duration::ZERO);
+            strays.give_up(&other);
+            for place in 0..6 {
+                let step = sequence / STEPS.pow(place) % STEPS;
+                let at = Instant::from_elapsed(now);
+                match step {
+                    0 => strays.give_up(&channel),
+                    1 => strays.handle_sent(&channel, TIMEOUT, at),
+                    2 | 3 => strays.handle_succeeded(&channel, step == 3),
+                    4 => strays.forget("c"),
+                    // Twice the timeout, and a moment more.
+                    5 => now += 2 * TIMEOUT,
+                    _ => now += Duration::from_nanos(1),
+                }
+                reference.step(step, now);
+                assert_eq!(strays.is_repeated(&channel), reference.attempts.is_some());
+                assert_eq!(strays.len(), 1 + usize::from(reference.is_unsubscribed));
+            }
+            let doubtful = strays.doubtful(Instant::from_elapsed(now));
+            assert_eq!(doubtful, Vec::from_iter(reference.doubtful(now).then(|| channel.clone())), "{sequence}");
+            assert_eq!(strays.is_repeated(&channel), reference.attempts.is_some());
+            assert!(strays.is_repeated(&other));
+        }
+    }
+}
