@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::*;
+use crate::hub::Shared;
 use crate::{Mark, Message as Sent};
 
 /// A server that sends nothing to subscribers on its own.
@@ -182,4 +183,39 @@ async fn a_slow_auth_endpoint_answers_later() {
     assert!(start.elapsed() >= delay);
     server.handle().delay_auth(Duration::from_secs(3_600));
     assert_eq!(server.handle().shared.auth().delay, Duration::from_secs(20));
+}
+
+/// Silences of all sockets and of each begin and end in every order, sockets are opened, and all faults end.
+#[tokio::test]
+async fn a_socket_is_silent_exactly_while_it_or_all_are() {
+    let target = "/app/app-key?protocol=7";
+    for sequence in 0..8_usize.pow(4) {
+        let shared = Shared::new(&Options::default());
+        let mut lines = vec![shared.open(target), shared.open(target)];
+        let (mut all, mut each) = (false, vec![false, false]);
+        for place in 0..4 {
+            match sequence / 8_usize.pow(place) % 8 {
+                step @ (0 | 1) => {
+                    all = step == 0;
+                    shared.state().set_silent(all);
+                }
+                step @ 2..=5 => {
+                    let (socket, silent) = (step % 2, step < 4);
+                    each[socket] = silent;
+                    assert!(shared.state().set_connection_silent(lines[socket].0, silent));
+                }
+                6 => {
+                    lines.push(shared.open(target));
+                    each.push(false);
+                }
+                _ => {
+                    all = false;
+                    each.fill(false);
+                    shared.state().send_at_once();
+                }
+            }
+            let silent: Vec<_> = lines.iter().map(|(_, line)| line.holds.get()).collect();
+            assert_eq!(silent, each.iter().map(|own| all || *own).collect::<Vec<_>>(), "{sequence}");
+        }
+    }
 }
