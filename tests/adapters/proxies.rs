@@ -14,7 +14,7 @@ use pusher_driver::{Options, Proxy};
 use pusher_proto::{ConnectionError, Event, TransportError};
 use pusher_test::conformance::{FaultProxy, Stage, User, WithHandles, options, quick};
 
-use crate::tls::Front;
+use crate::tls::{Front, expect_one_error};
 use crate::{MINUTE, Scenario};
 
 /// Scenarios, and the programs that they need.
@@ -115,12 +115,13 @@ fn endless<H: WithHandles>(stage: &mut Stage<H>) {
     }
 }
 
-/// The client uses TLS with the server, not with the proxy.
+/// The client uses TLS with the server, not with the proxy, and reports its errors like those of a direct connection.
 fn expect_way_with_tls<H: WithHandles>(stage: &Stage<H>, proxy: &Running, at: fn(u16) -> Proxy) {
     let front = Front::trusted(stage.address());
     let way = FaultProxy::new(proxy.address());
-    let options = front.trusting().proxy(at(way.address().port()));
-    expect_events(stage, stage.handles(quick(front.config()), front.auth(), &options), &way);
+    let trusting = front.trusting().proxy(at(way.address().port()));
+    expect_events(stage, stage.handles(quick(front.config()), front.auth(), &trusting), &way);
+    expect_one_error(stage, &front, &options().proxy(at(proxy.port)), "UnknownIssuer");
 }
 
 fn expect_way<H: WithHandles>(stage: &Stage<H>, proxy: &Running, at: fn(u16) -> Proxy) {

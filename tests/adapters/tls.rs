@@ -60,8 +60,8 @@ fn refuses_an_expired_certificate<H: WithHandles>(stage: &mut Stage<H>) {
     expect_one_error(stage, &front, &front.trusting(), "expired");
 }
 
-/// Expects one attempt with one error that says what is wrong.
-fn expect_one_error<H: WithHandles>(stage: &Stage<H>, front: &Front, options: &Options, excerpt: &str) {
+/// Expects one attempt with one error that says what is wrong, and with which server.
+pub(crate) fn expect_one_error<H: WithHandles>(stage: &Stage<H>, front: &Front, options: &Options, excerpt: &str) {
     let config = quick(front.config()).reconnect_base(MINUTE).reconnect_cap(MINUTE);
     let mut user = stage.handles(config, front.auth(), options);
     user.connect();
@@ -69,7 +69,7 @@ fn expect_one_error<H: WithHandles>(stage: &Stage<H>, front: &Front, options: &O
     let Event::ConnectionError(ConnectionError::Transport(TransportError::Tls(text))) = error else {
         panic!("{error:?}")
     };
-    assert!(text.contains(excerpt), "{text}");
+    assert!(text.contains(excerpt) && text.contains(&format!("localhost:{}", front.port)), "{text}");
     user.disconnect();
     user.until_state("disconnected", |state| *state == pusher_proto::ConnectionState::Disconnected);
     assert!(!user.rest().iter().any(|event| matches!(event, Event::ConnectionError(_))));
