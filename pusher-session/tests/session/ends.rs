@@ -310,11 +310,10 @@ fn wishes_of_an_event_count_for_the_next_message() {
     assert_eq!(received, ["1"]);
 }
 
-/// Nothing gets through for a while, and the application disconnects, connects and switches; streams are closing meanwhile.
+/// Nothing gets through, while the application disconnects and connects, and streams end or are closing.
 #[test]
 fn nothing_happens_before_the_announced_time() {
-    let tick = Duration::from_millis(50);
-    let calls: [fn(&mut Stage); 4] = [
+    let calls: [fn(&mut Stage); 5] = [
         |_| {},
         |stage| stage.session.disconnect(),
         |stage| stage.session.connect(),
@@ -323,24 +322,28 @@ fn nothing_happens_before_the_announced_time() {
             stage.settle();
             stage.session.connect();
         },
+        |stage| {
+            if let Some(socket) = stage.lines.keys().next_back().copied() {
+                stage.session.handle_end(socket, CloseReason::Dropped);
+            }
+        },
     ];
-    for story in 0..4_usize.pow(4) {
+    for story in 0..5_usize.pow(3) {
         let mut stage = Stage::connected();
         stage.is_cut = true;
         let mut announced = None;
-        for turn in 0..800 {
-            // A call every five seconds.
-            if turn % 100 == 0 && turn < 400 {
-                calls[story / 4_usize.pow(turn / 100) % 4](&mut stage);
+        for turn in 0..400 {
+            // A call each second.
+            if turn % 20 == 0 && turn < 60 {
+                calls[story / 5_usize.pow(turn / 20) % 5](&mut stage);
                 stage.settle();
                 announced = stage.session.poll_timeout();
             }
-            stage.now = stage.now + tick;
+            stage.now = stage.now + Duration::from_millis(50);
             let before = stage.actions.len();
             stage.settle();
             let is_due = announced.is_some_and(|at| at <= stage.now);
             assert!(is_due || stage.actions.len() == before, "{story}: {:?}", &stage.actions[before..]);
-            // Between two ticks, nothing may have been due for longer than one of them.
             announced = stage.session.poll_timeout();
             assert!(announced.is_none_or(|at| at > stage.now), "{story}: {announced:?} at {:?}", stage.now);
         }
