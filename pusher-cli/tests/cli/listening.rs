@@ -1,6 +1,7 @@
 //! `pusher listen`: who is there, who is signed in, and what runs for an event.
 
 use pusher_server::Server;
+use pusher_server::pusher_proto::server::Publication;
 
 use crate::support::{Running, pusher, server};
 
@@ -145,4 +146,28 @@ async fn a_command_that_fails_is_reported_and_the_program_goes_on() {
     listening.line_with(SUCCEEDED).await;
     publish(&server, "chat", "first", "{}").await;
     listening.end().await.expect_failure(1, "cannot run /no/such/program: ");
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_has_no_variable_of_another_event() {
+    let server = server().await;
+    let names = ["PUSHER_EVENT_NAME", "PUSHER_EVENT_CHANNEL", "PUSHER_EVENT_DATA", "PUSHER_EVENT_USER_ID"];
+    // As in a command of another `pusher listen`.
+    let inherited = names.map(|name| (name, "inherited"));
+    let script = r#"env | grep -c '^PUSHER_EVENT_'; env | grep inherited; echo end"#;
+    let url = server.ws_url();
+    let arguments = ["listen", "--url", &url, "--key", "app-key", "-c", "chat", "--count", "3", "--exec-jobs", "1"];
+    let exec = ["-e", SUCCEEDED, "-e", "text", "-e", "zero", "--exec", "sh", "-c", script];
+    let mut listening = Running::start_with(&inherited, &[&arguments[..], &exec].concat());
+    listening.line_with("end").await;
+    publish(&server, "chat", "text", "{}").await;
+    listening.line_with("end").await;
+    server.handle().trigger(&Publication::new("zero", ["chat".try_into().unwrap()], "a\0b")).unwrap();
+    let run = listening.end().await;
+    assert_eq!(run.code, Some(0), "{run:?}");
+    // The success has no data, no event has a sender, and a variable cannot have a zero byte.
+    let counts: Vec<_> = run.stdout.lines().filter(|line| line.len() == 1).collect();
+    assert_eq!(counts, ["2", "3", "2"], "{run:?}");
+    assert!(!run.stdout.contains("inherited"), "{run:?}");
 }
