@@ -138,29 +138,83 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
-    use std::sync::mpsc;
+    use std::collections::VecDeque;
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::{Arc, Mutex, mpsc};
     use std::thread;
 
     use pusher_proto::Endpoint;
 
     use super::*;
 
+    fn http(timeout: Duration) -> Http {
+        let config = Config::builder("key", Endpoint::cluster("eu")).auth_timeout(timeout);
+        Http::new(&config.build().unwrap(), &Options::new())
+    }
+
+    fn request(url: &str) -> HttpRequest {
+        HttpRequest { url: url.into(), headers: Vec::new(), content_type: "application/json", body: "{}".into() }
+    }
+
     #[test]
     fn a_request_takes_no_longer_than_the_timeout_of_authorizations() {
         // It accepts connections by its backlog, and never answers.
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/auth", server.local_addr().unwrap());
-        let request = HttpRequest {
-            url: format!("{url}?token=1").into(),
-            headers: Vec::new(),
-            content_type: "application/json",
-            body: "{}".into(),
-        };
-        let config = Config::builder("key", Endpoint::cluster("eu")).auth_timeout(Duration::from_millis(20));
-        let http = Http::new(&config.build().unwrap(), &Options::new());
+        let (http, request) = (http(Duration::from_millis(20)), request(&format!("{url}?token=1")));
         let (sender, answer) = mpsc::channel();
         thread::spawn(move || sender.send(http.post(&request)));
         assert_eq!(answer.recv_timeout(Duration::from_secs(20)), Ok(Err(AuthError::Timeout.at(url))));
+    }
+
+    /// What a server does when a request arrives: it answers with this status and keeps the connection, or closes it.
+    type Reaction = Option<u16>;
+
+    /// Serves a connection.
+    fn serve(mut stream: TcpStream, script: &Mutex<VecDeque<Reaction>>) {
+        let mut received = Vec::new();
+        let mut piece = [0; 1_024];
+        while let Ok(len @ 1..) = stream.read(&mut piece) {
+            received.extend(&piece[..len]);
+            if !received.ends_with(b"{}") {
+                continue;
+            }
+            received.clear();
+            let Some(status) = script.lock().unwrap().pop_front().flatten() else { return };
+            let answer = format!("HTTP/1.1 {status} So\r\nContent-Length: 2\r\n\r\nok");
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    }
+
+    /// A connection that was kept alive may be closed just when it is used again, whatever has happened before.
+    #[test]
+    fn a_request_is_sent_again_once_if_the_server_has_ever_answered() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/auth", listener.local_addr().unwrap());
+        let script = Arc::new(Mutex::new(VecDeque::new()));
+        let served = Arc::clone(&script);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let script = Arc::clone(&served);
+                thread::spawn(move || serve(stream.unwrap(), &script));
+            }
+        });
+        for sequence in 0..3_usize.pow(5) {
+            let reactions = (0..5).map(|place| [None, Some(200), Some(403)][sequence / 3_usize.pow(place) % 3]);
+            let mut reactions: VecDeque<_> = reactions.collect();
+            *script.lock().unwrap() = reactions.clone();
+            let (http, mut has_answered) = (http(Duration::from_secs(20)), false);
+            while let Some(mut reaction) = reactions.pop_front() {
+                if reaction.is_none() && has_answered {
+                    let Some(second) = reactions.pop_front() else { break };
+                    reaction = second;
+                }
+                has_answered |= reaction.is_some();
+                let status = http.post(&request(&url)).map(|answer| answer.status);
+                let expected = reaction.ok_or_else(|| AuthError::Network(UNANSWERED.into()).at(url.clone()));
+                assert_eq!(status, expected, "{sequence}");
+            }
+        }
     }
 }
