@@ -190,6 +190,54 @@ fn calls_that_never_return_stop_no_other_and_are_bounded() {
     client.shutdown(PATIENCE);
 }
 
+/// Answers all calls of a batch but one, for which it waits.
+struct HangsOnOne {
+    http: HttpAuth,
+    end: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Authorizer for HangsOnOne {
+    fn authorize(&self, call: &AuthCall) -> Result<AuthResponse, AuthError> {
+        self.http.authorize(call)
+    }
+
+    fn authorize_many(&self, calls: Vec<AuthCall>) {
+        let (hanging, others): (Vec<_>, Vec<_>) =
+            calls.into_iter().partition(|call| call.request().subject.to_string().contains("hanging"));
+        for call in others {
+            let answer = self.authorize(&call);
+            call.answer(answer);
+        }
+        if !hanging.is_empty() {
+            let (is_over, changed) = &*self.end;
+            drop(changed.wait_while(is_over.lock().unwrap(), |is_over| !*is_over).unwrap());
+        }
+    }
+}
+
+/// More channels than there are threads, and one call that keeps its batch from ending.
+#[test]
+fn calls_that_wait_for_a_thread_start_as_soon_as_others_are_answered() {
+    let world = World::new();
+    let endpoint = Endpoint::host("localhost").ws_port(world.server.address().port()).tls(false);
+    let config = Config::builder("app-key", endpoint).auth_window(100).auth_timeout(2 * PATIENCE);
+    let end = Arc::<(Mutex<bool>, Condvar)>::default();
+    let http = HttpAuth::new(format!("{}/pusher/auth", world.server.http_url()));
+    let options = Options::new().auto_connect(false);
+    let authorizer = HangsOnOne { http, end: Arc::clone(&end) };
+    let client = connect_with(config.build().unwrap(), authorizer, &options).unwrap();
+    let hanging = client.subscribe("private-hanging").unwrap();
+    let others: Vec<_> = (0..80).map(|number| client.subscribe(format!("private-{number}")).unwrap()).collect();
+    client.connect();
+    for other in &others {
+        other.subscribed(PATIENCE).unwrap();
+    }
+    assert!(!hanging.is_subscribed());
+    *end.0.lock().unwrap() = true;
+    end.1.notify_all();
+    client.shutdown(PATIENCE);
+}
+
 #[cfg(not(feature = "tls"))]
 #[test]
 fn tls_without_its_feature_is_an_error_of_the_configuration() {
