@@ -528,3 +528,6 @@ impl Endpoint {
 /// How many windows of requests must fail, without a success between them, before the server itself is assumed to have
 /// failed and not single channels.
 const FAILURES_OF_A_SERVER: usize = 2;
+
+#[cfg(test)]
+mod tests;
