@@ -327,3 +327,6 @@ impl Track {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
