@@ -14,8 +14,8 @@ pub trait Clock: Debug + Send + Sync + 'static {
     /// Returns the time of the clock that the loop's timers use, from any origin. Handles call this too, on any thread.
     fn now(&self) -> Instant;
 
-    /// Returns the same as [`now`](Self::now). Only the loop calls this, in its runtime, once for each batch of
-    /// messages and each callback, so it can omit what `now` has to do for other threads.
+    /// Returns the same as [`now`](Self::now). Only the loop calls this, in its runtime, at least once for each
+    /// batch of messages, so it can omit what `now` has to do for other threads.
     fn now_in_loop(&self) -> Instant {
         self.now()
     }

@@ -32,7 +32,7 @@ pub struct Engine {
     steps: VecDeque<Step>,
     deferred: Deferred,
     close_timeout: Duration,
-    /// Messages with callbacks that are handled between two readings of the clock.
+    /// How many messages with callbacks may be handled between two readings of the clock.
     calls_per_tick: usize,
     /// Whether callbacks have run since the last reading.
     has_called: bool,
@@ -106,15 +106,19 @@ impl Engine {
     /// Handles messages that are ready in the socket, several under one lock. Events that wait are copied, so that the
     /// buffer can be reused.
     ///
-    /// Callbacks for a message run before the next one is handled, so that what they bind or unbind takes effect. If
-    /// there are steps to take, which come first, or some callbacks have run, the other messages stay in `ready`.
+    /// Callbacks for a message run before the next one is handled, so that what they bind or unbind takes effect. The
+    /// other messages stay in `ready` if there are steps to take, which come first, if a callback has changed something,
+    /// which counts from its end, or if the callbacks of a few messages have run.
     pub fn handle_received(&mut self, socket: SocketEpoch, ready: impl IntoIterator<Item = Received>) {
-        let mut ready = ready.into_iter();
+        let mut ready = ready.into_iter().fuse();
         for _ in 0..self.calls_per_tick {
             if !self.handle_up_to_calls(socket, &mut ready) || !self.steps.is_empty() {
                 return;
             }
             self.call();
+            if self.shared.lock().changed {
+                return;
+            }
         }
     }
 
@@ -263,11 +267,11 @@ impl Engine {
     }
 }
 
-/// The time in which callbacks count as fast.
+/// Callbacks are fast if the loop has taken less than this for everything since the last reading of the clock.
 const FAST: Duration = Duration::from_millis(1);
 
-/// How many messages with fast callbacks are handled before the clock is read, which costs a tenth of a short event. It is
-/// read after each message once callbacks are slow, so deadlines wait for this many at most.
+/// How many messages with fast callbacks are handled before the clock is read, which costs a tenth of a short event. Once
+/// callbacks are slow, it is read after each message, so deadlines wait for this many at most.
 const MAX_CALLS_PER_TICK: usize = 4;
 
 /// Returns how many bytes of payload a message has.

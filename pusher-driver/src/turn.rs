@@ -398,6 +398,6 @@ const BYTES_PER_TURN: usize = 64 * 1_024;
 /// Time after which other tasks may run, since callbacks may be slow.
 const TIME_PER_TURN: Duration = Duration::from_millis(20);
 
-/// Messages that are handled under one lock, and count as arrived at the same time, because taking the lock and reading
-/// the clock each cost as much as handling a short message.
+/// Messages that are handled at a time. Those without callbacks share one lock and one reading of the clock, each of which
+/// costs as much as handling a short message.
 const MESSAGES_PER_BATCH: usize = 32;

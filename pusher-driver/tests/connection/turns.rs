@@ -149,6 +149,36 @@ fn callbacks_that_become_slow_are_noticed_after_few_messages() {
 }
 
 #[test]
+fn what_a_slow_callback_changes_counts_from_its_end() {
+    let mut world = World::connected(NoAuth);
+    let _chat = world.client.subscribe("chat").unwrap();
+    world.run();
+    world.receive(&succeeded("chat"));
+    let (clock, client) = (world.clock(), world.client.clone());
+    let mut left = 5;
+    world
+        .client
+        .bind("message", move |_| {
+            left -= 1;
+            if left == 0 {
+                clock.lock().unwrap().now += Duration::from_secs(60);
+                client.subscribe("other").unwrap().keep();
+            }
+        })
+        .unwrap();
+    world.run();
+    let mut events = world.client.events();
+    // Fast callbacks come first, so that the clock is not read after each message any more.
+    world.receive_all([&*event("chat", "message", ""); 8]);
+    assert_eq!(world.client.channel("other").map(|other| other.is_subscribed), Some(false));
+    while let Poll::Ready(Some(event)) = now(events.recv()) {
+        assert_eq!(event.name(), "message", "{event:?}");
+    }
+    world.receive(&succeeded("other"));
+    assert_eq!(world.client.channel("other").map(|other| other.is_subscribed), Some(true));
+}
+
+#[test]
 fn a_socket_that_ignores_our_close_and_keeps_sending_holds_nothing_up() {
     let mut world = World::connected(NoAuth);
     {
