@@ -213,12 +213,12 @@ fn unchunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
 /// The start of a text from the peer, which may be anything.
 fn excerpt(bytes: &[u8]) -> String {
     let start = &bytes[..bytes.len().min(MAX_EXCERPT_LEN)];
-    let mut text = String::from_utf8_lossy(start).into_owned();
-    while text.len() > MAX_EXCERPT_LEN {
-        text.pop();
-    }
     // A character that was cut off at the end is dropped, not replaced.
-    if start.len() == MAX_EXCERPT_LEN && text.ends_with('\u{fffd}') {
+    let end = start.utf8_chunks().last().map_or(&[][..], |chunk| chunk.invalid());
+    let is_cut_off = str::from_utf8(end).is_err_and(|error| error.error_len().is_none());
+    let whole = &start[..start.len() - if is_cut_off { end.len() } else { 0 }];
+    let mut text = String::from_utf8_lossy(whole).into_owned();
+    while text.len() > MAX_EXCERPT_LEN {
         text.pop();
     }
     text.trim_ascii().to_owned()
