@@ -198,11 +198,16 @@ impl Routes {
         let is_called = !self.bindings.is_empty() || route.is_some_and(|route| !route.bindings.is_empty());
         let is_for_all = concerns_every_channel(&event);
         if let ([], [mailbox], false) = (&self.streams[..], streams, is_called || is_for_all) {
-            // Most events have one recipient, which gets the event itself.
+            // Most events have one recipient, for which the event is detached without being cloned.
             return put_into(mailbox, event.weight(), || event.detached(), out);
         }
         let takers = self.streams.len() + streams.len();
-        let mut copies = Copies { event: &event, takers, copy: None };
+        let mut copies = Copies {
+            event: &event,
+            weight: if takers > 0 || is_for_all { event.weight() } else { 0 },
+            takers,
+            copy: None,
+        };
         for mailbox in self.streams.iter().chain(streams) {
             copies.put_into(mailbox, out);
         }
@@ -304,6 +309,7 @@ impl Route {
 /// The copies of one event for mailboxes: its bytes are copied at most once, and only if a mailbox accepts the event.
 struct Copies<'a> {
     event: &'a Event,
+    weight: usize,
     /// The number of remaining mailboxes.
     takers: usize,
     copy: Option<Event>,
@@ -312,7 +318,7 @@ struct Copies<'a> {
 impl Copies<'_> {
     fn put_into(&mut self, mailbox: &Arc<Mailbox>, out: &mut Deferred) {
         self.takers = self.takers.saturating_sub(1);
-        put_into(mailbox, self.event.weight(), || self.take(), out);
+        put_into(mailbox, self.weight, || self.take(), out);
     }
 
     fn take(&mut self) -> Event {

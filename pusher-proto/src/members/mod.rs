@@ -186,7 +186,7 @@ impl Extend<Member> for Members {
     }
 }
 
-/// `info` is JSON.
+/// `info` is JSON of less than 4 GiB.
 impl From<(&str, &str)> for Member {
     fn from((id, info): (&str, &str)) -> Self {
         Self { id: id.into(), info: Data::whole(info.into()) }
