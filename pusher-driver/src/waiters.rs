@@ -95,7 +95,7 @@ mod tests {
 
     /// Two calls and streams of two tasks are polled by either task, dropped, and woken, in every order of five steps.
     #[test]
-    fn each_call_and_each_task_is_woken_once_by_the_task_that_polled_last() {
+    fn each_call_wakes_the_task_that_polled_it_last_and_each_task_is_woken_once() {
         const STEPS: usize = 9;
         for sequence in 0..STEPS.pow(5) {
             let tasks = [(); 2].map(|()| Arc::new(Task::default()));

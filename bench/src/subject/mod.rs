@@ -88,8 +88,8 @@ fn runtime() -> Result<Runtime> {
     Ok(Builder::new_current_thread().enable_all().build()?)
 }
 
-/// Runs a task to its end in such a runtime. To wake the future of `block_on` itself, tokio calls the kernel, as if it were
-/// in another thread; programs that serve many connections do not wait there.
+/// Runs a task to its end in such a runtime. To wake the future of `block_on` itself, tokio calls the kernel, as if it
+/// were in another thread; programs that serve many connections do not wait there.
 fn run_task<T: Send + 'static>(task: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
     runtime()?.block_on(async { tokio::spawn(task).await? })
 }

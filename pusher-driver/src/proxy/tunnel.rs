@@ -188,7 +188,7 @@ fn socks_reply_len(reply: &[u8]) -> usize {
         [_, _, _, IPV6, ..] => 4 + 16 + 2,
         [_, _, _, NAME, len, ..] => 5 + usize::from(*len) + 2,
         [_, _, _, NAME] => 5,
-        // The length of an address of an unknown kind is unknown, too.
+        // Too short to know, or an address of an unknown kind, whose length is unknown.
         [] | [_] | [_, _] | [_, _, _, ..] => 4,
     }
 }

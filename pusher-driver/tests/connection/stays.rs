@@ -12,9 +12,9 @@ const ROOM: &str = "presence-room";
 
 type Use = fn(&mut Subscription, BindingId);
 type Prepare = fn(&mut World, &mut Subscription);
+type End = fn(Subscription);
 
-/// Everything that can be done with a handle, and what comes of it if its channel was unsubscribed. The id is that of a
-/// callback of a later handle.
+/// Uses of a handle, and the result if its channel was unsubscribed. The id is that of a callback of a later handle.
 const USES: [(&str, Use); 12] = [
     ("getters", |old, _| {
         assert!(!old.is_subscribed() && !old.knows_members());
@@ -33,12 +33,13 @@ const USES: [(&str, Use); 12] = [
     ("unbind", |old, id| assert!(!old.unbind(id))),
     ("unbind_event", |old, _| assert_eq!(old.unbind_event("message"), 0)),
     ("unbind_all", |old, _| assert_eq!(old.unbind_all(), 0)),
-    ("drop", |_, _| {}),
+    ("nothing", |_, _| {}),
 ];
 
 /// What the handle was used for before its channel was unsubscribed.
-const BEFORE: [(&str, Prepare); 3] = [
-    ("nothing", |_, old| while now(old.recv()).is_ready() {}),
+const BEFORE: [(&str, Prepare); 4] = [
+    ("nothing", |_, _| {}),
+    ("its stream", |_, old| while now(old.recv()).is_ready() {}),
     ("callbacks", |_, old| {
         old.bind_all(|_| ()).unwrap();
     }),
@@ -49,25 +50,30 @@ const BEFORE: [(&str, Prepare); 3] = [
     }),
 ];
 
+/// What a handle can end as.
+const ENDS: [End; 3] = [drop, Subscription::keep, |old| drop(old.typed::<u64>("message"))];
+
 #[test]
 fn a_handle_of_an_earlier_stay_sees_and_changes_nothing_of_the_later_one() {
     for (before, prepare) in BEFORE {
         for (first, use_first) in USES {
             for (second, use_second) in USES {
-                let (mut world, mut old) = in_room();
-                prepare(&mut world, &mut old);
-                world.client.unsubscribe(ROOM);
-                world.run();
-                let mut later = Later::new(&mut world);
-                use_first(&mut old, later.id);
-                use_second(&mut old, later.id);
-                world.run();
-                assert_eq!(world.sent(), [""; 0], "{before}, {first}, {second}");
-                later.receives(&mut world);
-                assert_ended(&mut old);
-                drop(old);
-                later.receives(&mut world);
-                later.leaves(&mut world);
+                for end in ENDS {
+                    let (mut world, mut old) = in_room();
+                    prepare(&mut world, &mut old);
+                    world.client.unsubscribe(ROOM);
+                    world.run();
+                    let mut later = Later::new(&mut world);
+                    use_first(&mut old, later.id);
+                    use_second(&mut old, later.id);
+                    world.run();
+                    assert_eq!(world.sent(), [""; 0], "{before}, {first}, {second}");
+                    later.receives(&mut world);
+                    assert_ended(&mut old);
+                    end(old);
+                    later.receives(&mut world);
+                    later.leaves(&mut world);
+                }
             }
         }
     }

@@ -43,7 +43,7 @@ impl ChannelEvent {
     ///
     /// # Panics
     ///
-    /// If the name and the payload are longer than 4 GiB.
+    /// If the name and the payload together are longer than 4 GiB.
     #[expect(clippy::needless_pass_by_value, reason = "like the constructors of other events, which keep the payload")]
     #[must_use]
     pub fn new(channel: ChannelName, event: &str, data: Data) -> Self {
@@ -54,7 +54,7 @@ impl ChannelEvent {
     ///
     /// # Panics
     ///
-    /// If the name of the event, the id and the payload are longer than 4 GiB.
+    /// If the name of the event, the id and the payload together are longer than 4 GiB.
     #[must_use]
     pub fn with_user_id(self, id: &str) -> Self {
         Self::made(self.channel.clone(), self.event(), Some(id), &self.data)

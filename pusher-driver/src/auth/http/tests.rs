@@ -228,8 +228,8 @@ fn each_channel_of_a_batch_gets_what_its_own_entry_says() {
     let auth = auth().batch_endpoint("https://h/batch?t=1");
     let requests = ["private-a", "private-b"].map(channel);
     let requests: Vec<&AuthRequest> = requests.iter().collect();
-    for (number, (delay, seconds)) in DELAYS.into_iter().enumerate() {
-        let (firsts, seconds) = (entries("private-a", seconds), entries("private-b", seconds));
+    for (number, (delay, delay_secs)) in DELAYS.into_iter().enumerate() {
+        let (firsts, seconds) = (entries("private-a", delay_secs), entries("private-b", delay_secs));
         for (at, first) in firsts.iter().enumerate() {
             // Every pair with one of the delays.
             for second in seconds.iter().skip((at + number) % DELAYS.len()).step_by(DELAYS.len()) {
@@ -252,7 +252,7 @@ fn each_channel_of_a_batch_gets_what_its_own_entry_says() {
 }
 
 #[test]
-fn an_answer_that_is_no_batch_is_the_answer_to_every_channel() {
+fn an_answer_that_is_not_a_batch_applies_to_every_channel() {
     let auth = auth().batch_endpoint("https://h/batch?t=1");
     let requests = ["private-a", "private-b"].map(channel);
     let requests: Vec<&AuthRequest> = requests.iter().collect();
@@ -301,8 +301,9 @@ fn only_channels_of_one_socket_share_a_request_whatever_is_asked_at_the_same_tim
         assert_eq!(alone, [[0], [1], [2], [3]]);
         let batches = auth().batch_endpoint("https://h/batch").batches(calls);
         for batch in &batches {
-            let is_first = |call: &Call| call.1.subject.channel().is_some() && call.1.socket_id == batch[0].1.socket_id;
-            assert!(batch.len() == 1 || batch.iter().all(is_first), "{batches:?}");
+            let is_channel_of_its_socket =
+                |call: &Call| call.1.subject.channel().is_some() && call.1.socket_id == batch[0].1.socket_id;
+            assert!(batch.len() == 1 || batch.iter().all(is_channel_of_its_socket), "{batches:?}");
         }
         let mut all: Vec<usize> = batches.iter().flatten().map(|call| call.0).collect();
         all.sort_unstable();

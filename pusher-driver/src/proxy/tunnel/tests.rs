@@ -223,7 +223,7 @@ fn check(setting: Setting, mut peer: Peer<'_>) {
 }
 
 #[test]
-fn a_tunnel_ends_where_the_proxy_says_whatever_comes_behind_and_however_it_is_cut() {
+fn a_tunnel_reads_exactly_the_answer_however_the_stream_is_cut() {
     for setting in Setting::all() {
         for answers in setting.answers() {
             let ends: Vec<usize> = (0..=answers.len()).map(|count| answers[..count].concat().len()).collect();

@@ -112,21 +112,21 @@ impl Step {
 }
 
 /// Fails if the test waits for itself, because a waker is woken or dropped under the lock of the client.
-fn within_a_minute(test: impl FnOnce() + Send + 'static) {
+fn without_deadlock(test: impl FnOnce() + Send + 'static) {
     let (sender, end) = mpsc::channel();
     let running = thread::spawn(move || {
         test();
         sender.send(()).unwrap();
     });
-    if let Err(mpsc::RecvTimeoutError::Timeout) = end.recv_timeout(Duration::from_secs(60)) {
-        panic!("a waker was woken or dropped under the lock");
+    if let Err(mpsc::RecvTimeoutError::Timeout) = end.recv_timeout(Duration::from_secs(300)) {
+        panic!("a waker was woken or dropped under the lock, which takes forever");
     }
     running.join().unwrap();
 }
 
 #[test]
 fn streams_and_calls_return_what_they_should_and_wake_the_tasks_that_wait_for_it() {
-    within_a_minute(|| {
+    without_deadlock(|| {
         for seed in 0..STORIES {
             let mut random = Random(seed);
             let (mut reference, mut subject) = (Reference::new(seed % 2 == 0), Subject::new(seed % 2 == 0));
@@ -150,7 +150,7 @@ fn streams_and_calls_return_what_they_should_and_wake_the_tasks_that_wait_for_it
 /// The loop sees several changes at once.
 #[test]
 fn no_task_is_left_asleep_and_no_call_is_over_too_soon_however_rarely_the_loop_runs() {
-    within_a_minute(|| {
+    without_deadlock(|| {
         for seed in 0..STORIES {
             let mut random = Random(seed);
             let mut subject = Subject::new(seed % 2 == 0);

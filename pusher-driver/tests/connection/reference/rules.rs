@@ -181,7 +181,7 @@ impl Reference {
         self.items[at] = Some(item);
     }
 
-    /// The last handle of a channel takes the channel with it.
+    /// Dropping the last handle of a channel unsubscribes it.
     fn close(&mut self, at: usize) {
         let (Some(item), Some(channel)) = (self.items[at].take(), KINDS[at].channel()) else { return };
         if item.generation == self.channels[channel].generation && self.of_channel(channel).next().is_none() {
@@ -197,7 +197,7 @@ impl Reference {
         self.channels[channel] = Channel { generation: generation + 1, is_unanswered, ..Channel::default() };
     }
 
-    /// The streams and calls of the present subscription.
+    /// The streams and calls of the current subscription.
     fn of_channel(&mut self, channel: usize) -> impl Iterator<Item = &mut Item> {
         let generation = self.channels[channel].generation;
         let kinds = KINDS.iter().zip(&mut self.items).filter(move |(kind, _)| kind.channel() == Some(channel));

@@ -156,7 +156,7 @@ impl Subject {
         }
     }
 
-    /// The server answers a message, once, if it was sent on the present connection.
+    /// The server answers a message, once, if it was sent on the current connection.
     fn answer(&mut self, message: &str, answer: &str) {
         let is_connected = self.world.client.state().is_connected();
         let asked = self.world.outside().sent.iter().position(|text| is_connected && text.contains(message));
@@ -201,7 +201,7 @@ impl Subject {
         drop(self.items);
         let mut world = self.world.without_client();
         world.outside().closes = true;
-        assert!(!world.run(), "the last handle takes the loop with it");
+        assert!(!world.run(), "dropping the last handle ends the loop");
     }
 }
 

@@ -106,7 +106,7 @@ impl Pair {
 }
 
 #[test]
-fn channels_and_keys_take_turns_in_every_order_of_steps() {
+fn channels_and_keys_take_turns_in_stories_of_random_steps() {
     let mut random = fastrand::Rng::with_seed(1);
     for story in 0..2_000 {
         let mut pair = Pair::new(1 + story % 3);

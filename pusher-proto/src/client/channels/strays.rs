@@ -145,7 +145,8 @@ mod tests {
         }
     }
 
-    /// An attempt is abandoned, one is sent, a success comes that is not late or is, everything is forgotten; time passes.
+    /// An attempt is abandoned, one is sent, a success comes that is not late or is, everything is forgotten, or time
+    /// passes.
     const STEPS: usize = 7;
 
     #[test]

@@ -228,7 +228,7 @@ const DEADLINE: Instant = Instant::from_elapsed(Duration::from_secs(10));
 
 #[test]
 fn errors_are_about_what_the_reference_says_in_every_order_of_steps() {
-    // Every sequence of four steps after a start with two channels, or with a channel and a sign-in.
+    // Every possible sequence of up to four steps after a start with two channels, or with a channel and a sign-in.
     for start in [[0, 0], [0, 1], [1, 0]] {
         for sequence in 0..STEPS.pow(4) {
             let mut pair = Pair::new();

@@ -1,4 +1,4 @@
-//! The HTTP API: whoever is subscribed, each call returns what a reference returns, and the same clients receive something.
+//! The HTTP API: each call returns what a reference returns, and reaches the same clients, for any subscriptions.
 
 use alloc::collections::BTreeMap;
 use alloc::vec;

@@ -67,7 +67,7 @@ struct Reference {
     gap: u64,
 }
 
-/// What comes of an event: its fate, or that it waits, whether a key is requested for it, and what is dropped for it.
+/// What happens to an event: its fate, or that it waits, whether a key is requested for it, and what is dropped for it.
 #[derive(Debug, PartialEq, Eq)]
 enum Received {
     Fate(Fate),
@@ -205,12 +205,12 @@ fn every_event_has_the_fate_that_the_reference_says_in_every_order_of_steps() {
         for place in 0..3 {
             pair.step(sequence / STEPS.pow(place) % STEPS);
         }
-        // How the next two fare shows what is left of all this.
+        // The next two events show the resulting state.
         for step in [2, 11, 2] {
             pair.step(step);
         }
     }
-    // Requests in vain become rarer, up to a bound.
+    // Unsuccessful requests become rarer, up to a bound.
     let mut pair = Pair::new();
     for _ in 0..8 {
         for step in [1, 7, 13] {

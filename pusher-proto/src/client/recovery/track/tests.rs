@@ -8,7 +8,7 @@ const STREAMS: [&str; 2] = ["a", "b"];
 #[derive(Debug, Default)]
 struct Reference {
     position: Option<(usize, u64)>,
-    /// A channel that has been in another stream, in which it did not get what was sent, has lost something until it says so.
+    /// A channel that has been in another stream, in which it did not get what was sent, owes the application a report.
     owes_loss: bool,
     /// The position of the server that is to replay, as it was when the subscription succeeded.
     asked: Option<(usize, u64)>,
@@ -38,7 +38,7 @@ impl Reference {
         }
     }
 
-    /// The application has been told, so nothing is owed any more.
+    /// The loss was reported, so none is owed.
     fn settle(&mut self, position: (usize, u64), verdict: Verdict) -> Verdict {
         *self = Self { position: Some(position), current: Some(position.0), ..Self::default() };
         verdict
@@ -52,8 +52,8 @@ struct Pair {
     newest: [u64; 2],
 }
 
-/// A socket is lost and the channel subscribed again, in either stream, in which nothing was sent or something; the server replays,
-/// or says that it cannot; a message comes; the socket is lost.
+/// A socket is lost and the channel subscribed again, in either stream, in which nothing was sent or something; the server
+/// replays, or says that it cannot; a message comes; the socket is lost.
 const STEPS: usize = 8;
 
 impl Pair {
@@ -113,7 +113,7 @@ impl Pair {
 }
 
 #[test]
-fn a_channel_proves_what_the_reference_says_however_streams_change() {
+fn verdicts_follow_the_reference_when_streams_change() {
     for sequence in 0..STEPS.pow(6) {
         let (track, reference) = (Track::new(&Recovery::default()), Reference::default());
         let mut pair = Pair { track, reference, newest: [5, 7] };
