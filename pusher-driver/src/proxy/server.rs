@@ -170,7 +170,9 @@ fn percent_decoded(text: &str) -> Option<String> {
             continue;
         }
         let (digits, behind) = rest.split_first_chunk::<2>()?;
-        bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+        // Not with `from_str_radix`, which accepts a sign.
+        let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
+        bytes.push((high? << 4 | low?) as u8);
         rest = behind;
     }
     String::from_utf8(bytes).ok()

@@ -25,6 +25,9 @@ fn reads_urls_and_writes_them() {
         ("http://a b:80", InvalidProxy::Url),
         ("http://p:99999", InvalidProxy::Url),
         ("http://u:%zz@p", InvalidProxy::Url),
+        ("http://u:%+1@p", InvalidProxy::Url),
+        ("http://u:%1@p", InvalidProxy::Url),
+        ("http://u:%ff@p", InvalidProxy::Url),
         ("socks5://u@p", InvalidProxy::Credentials),
         (&long, InvalidProxy::Credentials),
     ];
@@ -36,6 +39,44 @@ fn reads_urls_and_writes_them() {
     let debug = format!("{proxy:?} {:?} {:?}", Proxies::one(proxy.clone()), crate::Options::new().proxy(proxy.clone()));
     assert!(!debug.contains("pw") && !debug.contains("t0ken"), "{debug}");
     assert_eq!(proxy.to_string(), "[::1]:1");
+}
+
+/// Credentials of any characters come back from a URL, or are refused because their protocol cannot carry them.
+#[test]
+fn credentials_of_any_characters_survive_a_url_or_are_refused() {
+    let texts = [
+        "",
+        "a",
+        ":",
+        "a:",
+        ":a",
+        "a:b",
+        "@",
+        "%",
+        "%41",
+        "/",
+        "?#[]",
+        " ",
+        "\u{e9}",
+        "\0",
+        &"x".repeat(255),
+        &"x".repeat(256),
+    ];
+    for user in texts {
+        for password in texts {
+            let fits = |text: &str| (1..=255).contains(&text.len());
+            let http = (Proxy::http("p", 1).credentials(user, password), !user.contains(':'));
+            let socks = (Proxy::socks5("p", 1).credentials(user, password), fits(user) && fits(password));
+            for (proxy, is_valid) in [http, socks] {
+                let read = proxy_url(&proxy).expose().parse();
+                assert_eq!(
+                    read,
+                    if is_valid { Ok(proxy) } else { Err(InvalidProxy::Credentials) },
+                    "{user:?} {password:?}"
+                );
+            }
+        }
+    }
 }
 
 #[test]
