@@ -10,11 +10,7 @@ use pusher_proto::{Data, Event};
 use crate::world::{Wakes, World, event, now, succeeded};
 
 fn subscribed() -> (World, pusher_driver::Subscription) {
-    let mut world = World::connected(NoAuth);
-    let mut chat = world.client.subscribe("chat").unwrap();
-    world.run();
-    world.receive(&succeeded("chat"));
-    world.sent();
+    let (world, mut chat) = World::connected(NoAuth).subscribed("chat");
     // The success is taken, so that no callback receives it later.
     assert!(matches!(now(chat.recv()), Poll::Ready(Some(Event::SubscriptionSucceeded { .. }))));
     (world, chat)

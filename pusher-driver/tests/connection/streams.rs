@@ -123,10 +123,7 @@ fn large_events_fill_a_mailbox_before_many_do() {
 
 #[test]
 fn an_event_that_waits_leaves_the_buffer_that_it_came_in() {
-    let mut world = World::connected(NoAuth);
-    let mut chat = world.client.subscribe("chat").unwrap();
-    world.run();
-    world.receive(&succeeded("chat"));
+    let (mut world, mut chat) = World::connected(NoAuth).subscribed("chat");
     assert_eq!(names(&mut chat).len(), 1);
     for len in [100, 3_000, 300_000] {
         let frame = Text::from(event("chat", "message", &"x".repeat(len)));

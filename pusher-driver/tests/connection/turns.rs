@@ -77,10 +77,7 @@ fn deadlines_are_met_while_the_peer_sends_without_completing_a_message() {
 
 #[test]
 fn consumers_are_woken_in_every_turn_however_busy_the_socket_is() {
-    let mut world = World::connected(NoAuth);
-    let mut chat = world.client.subscribe("chat").unwrap();
-    world.run();
-    world.receive(&succeeded("chat"));
+    let (mut world, mut chat) = World::connected(NoAuth).subscribed("chat");
     let mut all = world.client.events();
     assert!(now(chat.recv()).is_ready());
     world.outside().floods = true;
@@ -105,11 +102,8 @@ fn consumers_are_woken_in_every_turn_however_busy_the_socket_is() {
 #[test]
 fn slow_callbacks_do_not_hold_up_deadlines() {
     let silence = Duration::from_secs(20);
-    let mut world = World::connected_with(config().activity_timeout(silence).max_ping_interval(silence), NoAuth);
-    let _chat = world.client.subscribe("chat").unwrap();
-    world.run();
-    world.receive(&succeeded("chat"));
-    world.sent();
+    let (mut world, _chat) =
+        World::connected_with(config().activity_timeout(silence).max_ping_interval(silence), NoAuth).subscribed("chat");
     let clock = world.clock();
     world.client.bind_all(move |_| clock.lock().unwrap().now += Duration::from_secs(1));
     world.run();
@@ -126,10 +120,7 @@ fn slow_callbacks_do_not_hold_up_deadlines() {
 
 #[test]
 fn callbacks_that_become_slow_are_noticed_after_few_messages() {
-    let mut world = World::connected(NoAuth);
-    let _chat = world.client.subscribe("chat").unwrap();
-    world.run();
-    world.receive(&succeeded("chat"));
+    let (mut world, _chat) = World::connected(NoAuth).subscribed("chat");
     let (clock, takes) = (world.clock(), Arc::new(Mutex::new(Duration::ZERO)));
     let slow = Arc::clone(&takes);
     world.client.bind_all(move |_| clock.lock().unwrap().now += *slow.lock().unwrap());
@@ -150,10 +141,7 @@ fn callbacks_that_become_slow_are_noticed_after_few_messages() {
 
 #[test]
 fn what_a_slow_callback_changes_counts_from_its_end() {
-    let mut world = World::connected(NoAuth);
-    let _chat = world.client.subscribe("chat").unwrap();
-    world.run();
-    world.receive(&succeeded("chat"));
+    let (mut world, _chat) = World::connected(NoAuth).subscribed("chat");
     let (clock, client) = (world.clock(), world.client.clone());
     let mut left = 5;
     world

@@ -99,12 +99,16 @@ impl World {
 
     /// Connected, and subscribed to a channel that takes client events.
     pub(crate) fn in_private_chat() -> (Self, Subscription) {
-        let mut world = Self::connected(async |_: AuthRequest| Ok(AuthResponse::new("key:5a")));
-        let chat = world.client.subscribe("private-chat").unwrap();
-        world.run();
-        world.receive(&succeeded("private-chat"));
-        world.sent();
-        (world, chat)
+        Self::connected(async |_: AuthRequest| Ok(AuthResponse::new("key:5a"))).subscribed("private-chat")
+    }
+
+    /// Subscribed to one more channel.
+    pub(crate) fn subscribed(mut self, channel: &str) -> (Self, Subscription) {
+        let subscription = self.client.subscribe(channel).unwrap();
+        self.run();
+        self.receive(&succeeded(channel));
+        self.sent();
+        (self, subscription)
     }
 
     /// The server greets the client.

@@ -173,9 +173,9 @@ fn credentials_are_renewed_for_the_statuses_that_say_so() {
         assert_eq!(renewing.renews(&response(), &request), is_default, "{status}");
         let is_custom = custom.contains(&status);
         assert_eq!(renewing.unauthorized_statuses(custom).renews(&response(), &request), is_custom, "{status}");
-        assert!(!auth().renews(&response(), &request), "there is no function for it");
+        assert!(!auth().renews(&response(), &request), "no function can renew them");
     }
-    assert!(!auth().on_unauthorized(|_| {}).renews(&Err(AuthError::Timeout), &request), "there is no answer");
+    assert!(!auth().on_unauthorized(|_| {}).renews(&Err(AuthError::Timeout), &request), "nothing was answered");
 }
 
 /// An entry for a channel in the answer to a batch, and its meaning.
