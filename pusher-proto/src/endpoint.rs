@@ -215,7 +215,7 @@ impl core::str::FromStr for Endpoint {
             return Err(invalid());
         }
         let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => (host, Some(port.parse().map_err(|_| invalid())?)),
+            Some((host, port)) if !port.contains(']') => (host, Some(port_number(port).ok_or_else(invalid)?)),
             _ => (authority, None),
         };
         let endpoint = Self::host(host).tls(tls).path_prefix(path);
@@ -416,6 +416,13 @@ pub fn bare_host(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
+/// Reads the port in a URL, which is a number without a sign (RFC 3986, section 3.2.3).
+#[must_use]
+pub fn port_number(port: &str) -> Option<u16> {
+    // `parse` would also accept a sign.
+    port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse().ok()).flatten()
+}
+
 /// Returns the host as it is written in URLs and headers: an IPv6 address is put in brackets.
 #[must_use]
 pub fn bracketed(host: &str) -> Cow<'_, str> {
@@ -580,6 +587,7 @@ mod tests {
             "ws://",
             "ws://h:0",
             "ws://h:99999",
+            "ws://h:+80",
             "ws://a b",
             "ws://u@h",
             "ws://h/a?b",

@@ -38,7 +38,7 @@ mod wire;
 /// What adapters and servers need beside the machines; applications do not need it.
 pub mod adapter {
     pub use crate::config::check_positive;
-    pub use crate::endpoint::{USER_AGENT, authority, bare_host, bracketed, default_port, host_header};
+    pub use crate::endpoint::{USER_AGENT, authority, bare_host, bracketed, default_port, host_header, port_number};
     pub use crate::excerpt::start_of;
     pub use crate::wire::read::SERVER_TO_USER;
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 
 use pusher_proto::Text;
-use pusher_proto::adapter::{default_port, host_header};
+use pusher_proto::adapter::{default_port, host_header, port_number};
 
 /// The URL of an authorization request. `Display` and `Debug` do not show the query, which may contain a token.
 #[derive(Clone, PartialEq, Eq)]
@@ -105,9 +105,7 @@ impl AuthUrl {
 }
 
 fn read_port(port: &str) -> Result<u16, InvalidAuthUrl> {
-    // `parse` would also accept a sign.
-    let number = port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse().ok()).flatten();
-    number.filter(|port| *port != 0).ok_or(InvalidAuthUrl::Port)
+    port_number(port).filter(|port| *port != 0).ok_or(InvalidAuthUrl::Port)
 }
 
 fn host_of(host: &str) -> Option<&str> {

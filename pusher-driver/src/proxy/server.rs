@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-use pusher_proto::adapter::{authority, bare_host};
+use pusher_proto::adapter::{authority, bare_host, port_number};
 use pusher_proto::{Secret, Text};
 
 /// A proxy: HTTP with `CONNECT` (RFC 9110, section 9.3.6), or SOCKS 5 (RFC 1928).
@@ -127,7 +127,7 @@ impl FromStr for Proxy {
             None => (None, rest),
         };
         let (host, port) = match address.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => (host, port.parse().map_err(|_| InvalidProxy::Url)?),
+            Some((host, port)) if !port.contains(']') => (host, port_number(port).ok_or(InvalidProxy::Url)?),
             _ => (address, port),
         };
         let host = bare_host(host);

@@ -24,6 +24,7 @@ fn reads_urls_and_writes_them() {
         ("http://:80", InvalidProxy::Url),
         ("http://a b:80", InvalidProxy::Url),
         ("http://p:99999", InvalidProxy::Url),
+        ("http://p:+80", InvalidProxy::Url),
         ("http://u:%zz@p", InvalidProxy::Url),
         ("http://u:%+1@p", InvalidProxy::Url),
         ("http://u:%1@p", InvalidProxy::Url),
