@@ -62,7 +62,10 @@ impl Checker for RareOfChannels {
             Event::SubscriptionError { error: SubscriptionError::Timeout { probable_cause: Some(_) }, .. } => {
                 scene.reach(Rare::ProbableCause);
             }
-            Event::SubscriptionError { error: SubscriptionError::Refused(_), .. } if facts.input == Input::Success => {
+            // In a drain of several inputs, the refusal may be about the only unanswered subscription.
+            Event::SubscriptionError { error: SubscriptionError::Refused(_), .. }
+                if facts.input == Input::Success && !facts.was_unpolled =>
+            {
                 scene.reach(Rare::HeldErrorAttributed);
             }
             Event::Channel(event) if facts.input == Input::Other && event.channel().is_cache() => {
