@@ -106,25 +106,12 @@ impl Engine {
     /// Handles messages that are ready in the socket, several under one lock. Events that wait are copied, so that the
     /// buffer can be reused.
     ///
-    /// Callbacks for a message run before the next one is handled, so that what they bind or unbind takes effect. The
-    /// other messages stay in `ready` if there are steps to take, which come first, if a callback has changed something,
-    /// which counts from its end, or if the callbacks of a few messages have run.
+    /// Callbacks for a message run, without the lock, before the next one is handled, so that what they bind or unbind
+    /// takes effect. The other messages stay in `ready` if there are steps to take, which come first, if a callback has
+    /// changed something, which counts from its end, or if the callbacks of a few messages have run.
     pub fn handle_received(&mut self, socket: SocketEpoch, ready: impl IntoIterator<Item = Received>) {
-        let mut ready = ready.into_iter().fuse();
-        for _ in 0..self.calls_per_tick {
-            if !self.handle_up_to_calls(socket, &mut ready) || !self.steps.is_empty() {
-                return;
-            }
-            self.call();
-            if self.shared.lock().changed {
-                return;
-            }
-        }
-    }
-
-    /// Handles messages up to the first event with callbacks; returns whether there was one.
-    fn handle_up_to_calls(&mut self, socket: SocketEpoch, ready: &mut impl Iterator<Item = Received>) -> bool {
         let mut visit = Visit::begin(&self.shared, self.now, &mut self.steps, &mut self.deferred);
+        let mut calls_left = self.calls_per_tick;
         for received in ready {
             let core = &mut visit.state.core;
             match received {
@@ -141,11 +128,18 @@ impl Engine {
             }
             visit.poll();
             if visit.has_calls() {
-                break;
+                calls_left -= 1;
+                if calls_left == 0 || visit.has_steps() {
+                    break;
+                }
+                self.has_called = true;
+                visit = visit.call();
+                if visit.state.changed {
+                    break;
+                }
             }
         }
         drop(visit.end());
-        !self.deferred.calls.is_empty()
     }
 
     /// The socket ended, or could not be opened.
@@ -169,20 +163,13 @@ impl Engine {
     /// Runs the callbacks for the handled messages, and reads the clock, because callbacks take time, and so does
     /// handling many messages.
     pub fn run_callbacks(&mut self) {
-        self.call();
+        let has_called = mem::take(&mut self.has_called) || !self.deferred.calls.is_empty();
+        self.deferred.call();
         let began = self.now;
         let took = self.tick().since(began);
-        if mem::take(&mut self.has_called) {
+        if has_called {
             self.calls_per_tick = if took < FAST { MAX_CALLS_PER_TICK.min(2 * self.calls_per_tick) } else { 1 };
         }
-    }
-
-    fn call(&mut self) {
-        self.has_called |= !self.deferred.calls.is_empty();
-        for (event, callbacks) in &self.deferred.calls {
-            callbacks.call(event);
-        }
-        self.deferred.calls.clear();
     }
 
     /// Wakes the consumers of all mailboxes that have received something since the last call.

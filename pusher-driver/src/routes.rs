@@ -64,6 +64,16 @@ pub(crate) struct Deferred {
     pub(crate) wakers: Vec<Waker>,
 }
 
+impl Deferred {
+    /// Runs the callbacks.
+    pub(crate) fn call(&mut self) {
+        for (event, callbacks) in &self.calls {
+            callbacks.call(event);
+        }
+        self.calls.clear();
+    }
+}
+
 /// The callbacks that were bound when an event arrived.
 #[derive(Debug)]
 pub(crate) struct Callbacks {
@@ -91,7 +101,7 @@ impl Callbacks {
 
 impl Routes {
     /// Returns the mailboxes of all streams that have not ended.
-    pub(crate) fn mailboxes(&self) -> impl Iterator<Item = &Arc<Mailbox>> {
+    pub(crate) fn mailboxes(&self) -> impl Iterator<Item = &Arc<Mailbox>> + Clone {
         self.streams.iter().chain(self.channels.values().flat_map(|route| &route.streams))
     }
 
@@ -193,38 +203,31 @@ impl Routes {
 
     /// Puts an event into the mailboxes, and defers its callbacks.
     pub(crate) fn deliver(&self, event: Event, out: &mut Deferred) {
+        if concerns_every_channel(&event) {
+            return self.deliver_to_all(event, out);
+        }
         let route = event.channel().and_then(|channel| self.channels.get(channel));
         let streams = route.map_or(&[][..], |route| &route.streams);
         let is_called = !self.bindings.is_empty() || route.is_some_and(|route| !route.bindings.is_empty());
-        let is_for_all = concerns_every_channel(&event);
-        if let ([], [mailbox], false) = (&self.streams[..], streams, is_called || is_for_all) {
+        match (&self.streams[..], streams) {
+            ([], []) => {}
             // Most events have one recipient, for which the event is detached without being cloned.
-            return put_into(mailbox, event.weight(), || event.detached(), out);
+            ([], [mailbox]) if !is_called => return put_into(mailbox, event.weight(), || event.detached(), out),
+            (all, streams) => put_copies(all.iter().chain(streams), &event, out),
         }
-        let takers = self.streams.len() + streams.len();
-        let mut copies = Copies {
-            event: &event,
-            weight: if takers > 0 || is_for_all { event.weight() } else { 0 },
-            takers,
-            copy: None,
-        };
-        for mailbox in self.streams.iter().chain(streams) {
-            copies.put_into(mailbox, out);
-        }
-        let mut channels = Vec::new();
-        if is_for_all {
-            for route in self.channels.values() {
-                for mailbox in &route.streams {
-                    copies.put_into(mailbox, out);
-                }
-                if !route.bindings.is_empty() {
-                    channels.push(route.bindings.clone());
-                }
-            }
-        }
-        if is_called || !channels.is_empty() {
+        if is_called {
             let channel = route.map_or_else(Bindings::default, |route| route.bindings.clone());
-            out.calls.push((event, Callbacks { client: self.bindings.clone(), channel, channels }));
+            out.calls.push((event, Callbacks { client: self.bindings.clone(), channel, channels: Vec::new() }));
+        }
+    }
+
+    fn deliver_to_all(&self, event: Event, out: &mut Deferred) {
+        put_copies(self.mailboxes(), &event, out);
+        let channels = self.channels.values().map(|route| &route.bindings);
+        let channels: Vec<_> = channels.filter(|bindings| !bindings.is_empty()).cloned().collect();
+        if !self.bindings.is_empty() || !channels.is_empty() {
+            let client = self.bindings.clone();
+            out.calls.push((event, Callbacks { client, channel: Bindings::default(), channels }));
         }
     }
 
@@ -249,10 +252,6 @@ impl Routes {
 
     /// Passes on what handles have collected, before any new event.
     pub(crate) fn deliver_replays(&mut self, out: &mut Deferred) {
-        // This runs before every message, and there are almost never any.
-        if self.replays.is_empty() {
-            return;
-        }
         for Replay { events, bindings, .. } in self.replays.drain(..) {
             out.calls.extend(events.into_iter().map(|event| {
                 let callbacks =
@@ -306,29 +305,23 @@ impl Route {
     }
 }
 
-/// The copies of one event for mailboxes: its bytes are copied at most once, and only if a mailbox accepts the event.
-struct Copies<'a> {
-    event: &'a Event,
-    weight: usize,
-    /// The number of remaining mailboxes.
-    takers: usize,
-    copy: Option<Event>,
-}
-
-impl Copies<'_> {
-    fn put_into(&mut self, mailbox: &Arc<Mailbox>, out: &mut Deferred) {
-        self.takers = self.takers.saturating_sub(1);
-        put_into(mailbox, self.weight, || self.take(), out);
-    }
-
-    fn take(&mut self) -> Event {
-        // The size of the buffer that an event is part of is unknown: a WebSocket may have allocated it for an earlier
-        // message of megabytes. Therefore waiting events have their own buffers.
-        let copy = self.copy.take().unwrap_or_else(|| self.event.clone().detached());
-        if self.takers > 0 {
-            self.copy = Some(copy.clone());
-        }
-        copy
+/// Puts an event into several mailboxes. Its bytes are copied at most once, and only if a mailbox accepts the event.
+fn put_copies<'a>(mailboxes: impl Iterator<Item = &'a Arc<Mailbox>> + Clone, event: &Event, out: &mut Deferred) {
+    let weight = event.weight();
+    let mut left = mailboxes.clone().count();
+    let mut detached: Option<Event> = None;
+    for mailbox in mailboxes {
+        left -= 1;
+        let copy = || {
+            // The size of the buffer that an event is part of is unknown: a WebSocket may have allocated it for an
+            // earlier message of megabytes. Therefore waiting events have their own buffers.
+            let copy = detached.take().unwrap_or_else(|| event.clone().detached());
+            if left > 0 {
+                detached = Some(copy.clone());
+            }
+            copy
+        };
+        put_into(mailbox, weight, copy, out);
     }
 }
 

@@ -32,11 +32,10 @@ impl<'a> Visit<'a> {
         steps: &'a mut VecDeque<Step>,
         deferred: &'a mut Deferred,
     ) -> Self {
-        let mut state = shared.lock();
-        state.routes.deliver_replays(deferred);
-        let mut visit = Self { state, now, shared, steps, deferred, calls: Vec::new() };
+        let mut visit = Self { state: shared.lock(), now, shared, steps, deferred, calls: Vec::new() };
         // Changes by a callback take effect before the next message.
         if visit.state.changed {
+            visit.state.routes.deliver_replays(visit.deferred);
             visit.poll();
         }
         visit
@@ -83,17 +82,38 @@ impl<'a> Visit<'a> {
         !self.deferred.calls.is_empty()
     }
 
+    /// Whether something must be done before the callbacks run.
+    pub(crate) fn has_steps(&self) -> bool {
+        !self.steps.is_empty() || !self.calls.is_empty()
+    }
+
+    /// Runs the callbacks without the lock, when everything is polled and there are no steps.
+    #[inline]
+    pub(crate) fn call(mut self) -> Self {
+        self.publish();
+        let Self { state, now, shared, steps, deferred, calls } = self;
+        drop(state);
+        deferred.call();
+        Self { state: shared.lock(), now, shared, steps, deferred, calls }
+    }
+
     /// Ends the visit when everything is polled. Returns the lock, and what has to be done after it is released.
-    pub(crate) fn end(self) -> (MutexGuard<'a, State>, &'a mut Deferred) {
-        let Self { mut state, steps, deferred, calls, .. } = self;
+    pub(crate) fn end(mut self) -> (MutexGuard<'a, State>, &'a mut Deferred) {
+        self.publish();
+        let Self { state, steps, deferred, calls, .. } = self;
         if !calls.is_empty() {
             steps.push_back(Step::Authorize(calls));
         }
-        state.ended = why_ended(state.core.state());
-        if state.ended.is_some() {
-            state.routes.stop_waiting(deferred);
-        }
         (state, deferred)
+    }
+
+    /// Shows to the handles whether the client has ended.
+    #[inline]
+    fn publish(&mut self) {
+        self.state.ended = why_ended(self.state.core.state());
+        if self.state.ended.is_some() {
+            self.state.routes.stop_waiting(self.deferred);
+        }
     }
 
     fn start_call(&mut self, request: AuthRequest) {
