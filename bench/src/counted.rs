@@ -31,8 +31,8 @@ enum Subject {
 }
 
 const FIGURES: [Figure; 11] = [
-    figure("instructions, core, 100 B", Subject::Core(168), Some(1_300.0), Some(1_290.0)),
-    figure("instructions, core, 1 KB", Subject::Core(1_193), Some(2_200.0), Some(1_970.0)),
+    figure("instructions, core, 100 B", Subject::Core(168), Some(1_300.0), Some(1_265.0)),
+    figure("instructions, core, 1 KB", Subject::Core(1_193), Some(2_200.0), Some(1_945.0)),
     figure("instructions, core, 10 KB", Subject::Core(11_446), Some(10_500.0), Some(8_750.0)),
     figure("with 100,000 more channels, percent", Subject::Channels, Some(105.0), Some(107.0)),
     figure("instructions, bare reader, 100 B", Subject::Instructions("bare"), None, None),
@@ -40,9 +40,9 @@ const FIGURES: [Figure; 11] = [
         "instructions, tokio, callback, 100 B",
         Subject::Instructions("tokio-callback"),
         Some(1_900.0),
-        Some(2_640.0),
+        Some(2_620.0),
     ),
-    figure("instructions, tokio, stream, 100 B", Subject::Instructions("tokio-stream"), None, Some(3_050.0)),
+    figure("instructions, tokio, stream, 100 B", Subject::Instructions("tokio-stream"), None, Some(3_030.0)),
     figure("allocations, tokio, callback, 1,000 events", Subject::Allocations("tokio-callback"), None, Some(20.0)),
     figure("allocations, tokio, stream, 1,000 events", Subject::Allocations("tokio-stream"), None, Some(1_020.0)),
     figure("bytes, one more channel with its handle", Subject::Channel, Some(514.0), Some(530.0)),

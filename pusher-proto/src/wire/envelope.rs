@@ -132,21 +132,20 @@ fn scan(frame: &str) -> Option<Fields> {
     let (mut event, mut channel, mut user_id, mut data) = (None, None, None, None);
     let mut rest = bytes.strip_prefix(b"{")?;
     loop {
-        if let Some(value) = rest.strip_prefix(b"\"event\":").filter(|_| event.is_none()) {
-            (event, rest) = name(bytes, value)?;
-        } else if let Some(value) = rest.strip_prefix(b"\"channel\":").filter(|_| channel.is_none()) {
-            (channel, rest) = name(bytes, value)?;
-        } else if let Some(value) = rest.strip_prefix(b"\"data\":").filter(|_| data.is_none()) {
-            let quoted = skip_spaces(value);
-            // In an event of a channel, nothing follows after the other two.
-            let is_last = event.is_some() && channel.is_some();
-            let (start, len) = (bytes.len() - quoted.len(), string_end(quoted, is_last)? + 1);
-            data = Some(Span::new(start..start + len)?);
-            rest = &quoted[len..];
-        } else if let Some(value) = rest.strip_prefix(b"\"user_id\":").filter(|_| user_id.is_none()) {
-            (user_id, rest) = name(bytes, value)?;
-        } else {
-            return None;
+        // The first letter tells the fields apart.
+        match rest.get(1)? {
+            b'e' if event.is_none() => (event, rest) = name(bytes, rest.strip_prefix(b"\"event\":")?)?,
+            b'c' if channel.is_none() => (channel, rest) = name(bytes, rest.strip_prefix(b"\"channel\":")?)?,
+            b'u' if user_id.is_none() => (user_id, rest) = name(bytes, rest.strip_prefix(b"\"user_id\":")?)?,
+            b'd' if data.is_none() => {
+                let quoted = skip_spaces(rest.strip_prefix(b"\"data\":")?);
+                // In an event of a channel, nothing follows after the other two.
+                let is_last = event.is_some() && channel.is_some();
+                let (start, len) = (bytes.len() - quoted.len(), string_end(quoted, is_last)? + 1);
+                data = Some(Span::new(start..start + len)?);
+                rest = &quoted[len..];
+            }
+            _ => return None,
         }
         rest = match rest.split_first()? {
             (b',', rest) => skip_spaces(rest),
