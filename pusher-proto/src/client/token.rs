@@ -177,3 +177,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// What every error of Sockudo about a token contains.
 const WORDS: &str = "capability token";
+
+#[cfg(test)]
+mod tests;
