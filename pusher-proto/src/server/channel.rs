@@ -197,6 +197,8 @@ const COUNT_PACE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     fn secs(secs: u64) -> Instant {
@@ -215,13 +217,81 @@ mod tests {
         assert!(channel.join(a, member("x", Some("{}"))));
         assert!(!channel.join(b, member("x", Some("[]"))));
         assert!(channel.join(c, member("1\"", None)));
-        let infos: alloc::vec::Vec<_> = channel.members().map(|member| member.info.as_deref()).collect();
+        let infos: Vec<_> = channel.members().map(|member| member.info.as_deref()).collect();
         assert_eq!(infos, [Some("{}"), None]);
         assert_eq!(channel.leave(a), None);
         assert_eq!(channel.leave(a), None);
         assert_eq!(channel.leave(b), member("x", Some("{}")));
         assert_eq!(channel.member_of(c), member("1\"", None).as_ref());
         assert_eq!(channel.members().len(), 1);
+    }
+
+    /// Who is there, as a list in the order of joining: the id, the info that is shown, and the connections.
+    type Reference = Vec<(&'static str, &'static str, Vec<u64>)>;
+
+    #[test]
+    fn members_are_who_joined_with_what_they_joined_with_in_every_order_of_steps() {
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..5_000 {
+            let (mut channel, mut reference) = (Channel::new(1), Reference::new());
+            for _ in 0..20 {
+                let (number, user) = (random.u64(1..4), ["x", "y"][random.usize(0..2)]);
+                let connection = ConnectionId::new(number);
+                let place = reference.iter().position(|(_, _, connections)| connections.contains(&number));
+                match (random.usize(0..5), place) {
+                    (0 | 1, None) => {
+                        let info = ["1", "2", "3"][random.usize(0..3)];
+                        let known = reference.iter_mut().find(|(id, ..)| *id == user);
+                        let is_new = known.is_none();
+                        match known {
+                            // Who returns may have another info; a further connection changes nothing.
+                            Some((_, shown, connections)) => {
+                                if connections.is_empty() {
+                                    *shown = info;
+                                }
+                                connections.push(number);
+                            }
+                            None => reference.push((user, info, Vec::from([number]))),
+                        }
+                        assert_eq!(channel.join(connection, member(user, Some(info))), is_new);
+                    }
+                    (2, Some(place)) => {
+                        let (id, info, connections) = &mut reference[place];
+                        connections.retain(|other| *other != number);
+                        let gone = connections.is_empty().then(|| member(id, Some(info))).flatten();
+                        reference.retain(|(other, ..)| gone.as_ref().is_none_or(|gone| gone.id != *other));
+                        assert_eq!(channel.leave(connection), gone);
+                    }
+                    (3, Some(place)) => {
+                        let (id, _, connections) = &mut reference[place];
+                        connections.retain(|other| *other != number);
+                        let absent = connections.is_empty().then(|| Text::from(*id));
+                        assert_eq!(channel.lose(connection), absent);
+                    }
+                    (4, _) => {
+                        let place =
+                            reference.iter().position(|(id, _, connections)| *id == user && connections.is_empty());
+                        let gone =
+                            place.map(|place| reference.remove(place)).and_then(|(id, info, _)| member(id, Some(info)));
+                        assert_eq!(channel.remove_absent(user), gone);
+                    }
+                    (2, None) => assert_eq!(channel.leave(connection), None),
+                    (3, None) => assert_eq!(channel.lose(connection), None),
+                    _ => {}
+                }
+                let members: Vec<_> = channel.members().cloned().collect();
+                let shown: Vec<_> = reference.iter().filter_map(|(id, info, _)| member(id, Some(info))).collect();
+                assert_eq!(members, shown);
+                for number in 1..4 {
+                    let of = reference.iter().find(|(_, _, connections)| connections.contains(&number));
+                    let of = of.and_then(|(id, info, _)| member(id, Some(info)));
+                    assert_eq!(channel.member_of(ConnectionId::new(number)), of.as_ref());
+                }
+                assert_eq!(channel.is_empty(), reference.is_empty());
+                let count = reference.iter().map(|(_, _, connections)| connections.len()).sum::<usize>();
+                assert_eq!(channel.subscribers().len(), count);
+            }
+        }
     }
 
     #[test]
