@@ -94,25 +94,25 @@ impl Edge {
     }
 
     /// Returns the end of a socket for the core.
-    pub(super) fn closed(&self, reason: CloseReason) -> CloseReason {
-        let shown = |text: String| self.without_secrets(&text);
+    pub(super) fn closed(&mut self, reason: CloseReason) -> CloseReason {
+        let mut shown = |text: &str| self.shown(text);
         match reason {
             CloseReason::Closed(Some(frame)) => {
-                CloseReason::Closed(Some(CloseFrame::new(frame.code, self.without_secrets(&frame.reason))))
+                CloseReason::Closed(Some(CloseFrame::new(frame.code, shown(&frame.reason))))
             }
             CloseReason::Failed(error) => CloseReason::Failed(match error {
-                TransportError::Dns(text) => TransportError::Dns(shown(text)),
-                TransportError::Io(text) => TransportError::Io(shown(text)),
-                TransportError::Tls(text) => TransportError::Tls(shown(text)),
-                TransportError::Upgrade(text) => TransportError::Upgrade(shown(text)),
-                TransportError::WebSocket(text) => TransportError::WebSocket(shown(text)),
+                TransportError::Dns(text) => TransportError::Dns(shown(&text)),
+                TransportError::Io(text) => TransportError::Io(shown(&text)),
+                TransportError::Tls(text) => TransportError::Tls(shown(&text)),
+                TransportError::Upgrade(text) => TransportError::Upgrade(shown(&text)),
+                TransportError::WebSocket(text) => TransportError::WebSocket(shown(&text)),
                 TransportError::Http { status, retry_after, location, excerpt } => TransportError::Http {
                     status,
                     retry_after,
-                    location: location.map(|location| self.without_secrets(&location).into()),
-                    excerpt: self.without_secrets(&excerpt).into(),
+                    location: location.map(|location| shown(&location).into()),
+                    excerpt: shown(&excerpt).into(),
                 },
-                error => TransportError::Io(shown(error.to_string())),
+                error => TransportError::Io(shown(&error.to_string())),
             }),
             reason => reason,
         }
@@ -165,21 +165,31 @@ impl Edge {
         Ok(replaced)
     }
 
-    fn refused(&self, error: AuthError) -> AuthError {
-        let shown = |text: String| self.without_secrets(&text);
+    fn refused(&mut self, error: AuthError) -> AuthError {
         match error {
-            AuthError::Network(text) => AuthError::Network(shown(text)),
+            AuthError::Network(text) => AuthError::Network(self.shown(&text)),
             AuthError::Http { status, excerpt, retry_after } => {
-                AuthError::Http { status, excerpt: shown(excerpt), retry_after }
+                AuthError::Http { status, excerpt: self.said(&excerpt), retry_after }
             }
-            AuthError::InvalidJson { excerpt } => AuthError::InvalidJson { excerpt: shown(excerpt) },
-            AuthError::MissingAuth { excerpt } => AuthError::MissingAuth { excerpt: shown(excerpt) },
-            AuthError::Handler(text) => AuthError::Handler(shown(text)),
-            AuthError::At { url, error } => self.refused(*error).at(shown(url.as_str().to_owned())),
+            AuthError::InvalidJson { excerpt } => AuthError::InvalidJson { excerpt: self.said(&excerpt) },
+            AuthError::MissingAuth { excerpt } => AuthError::MissingAuth { excerpt: self.said(&excerpt) },
+            AuthError::Handler(text) => AuthError::Handler(self.shown(&text)),
+            AuthError::At { url, error } => self.refused(*error).at(self.shown(&url)),
             AuthError::Timeout | AuthError::BadSecret | AuthError::NotConfigured => error,
             // Those about fields of the answer have no form in a recording, and are as final as this one.
-            error => AuthError::Handler(shown(error.to_string())),
+            error => AuthError::Handler(self.shown(&error.to_string())),
         }
+    }
+
+    /// Returns what the application's server said, which may be about a user.
+    fn said(&mut self, excerpt: &str) -> String {
+        if self.redactor.is_some() { "x".repeat(excerpt.chars().count()) } else { self.shown(excerpt) }
+    }
+
+    /// Returns a sentence for the recording.
+    fn shown(&mut self, text: &str) -> String {
+        let redacted = self.redactor.as_mut().map(|redactor| redactor.text(text));
+        self.without_secrets(redacted.as_deref().unwrap_or(text))
     }
 
     /// Returns an error of the server, which may repeat a key, even one that is a word of the protocol.

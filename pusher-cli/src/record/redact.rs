@@ -39,7 +39,7 @@ impl Redactor {
         }
         if event.starts_with("pusher:") || event.starts_with("pusher_internal:") {
             if user.is_none() && !HAVE_USERS.iter().any(|part| event.contains(part)) {
-                return text.contains(USER_CHANNEL).then(|| self.complaint(text));
+                return text.contains(USER_CHANNEL).then(|| self.complaint(text)).flatten();
             }
             frame["data"] = self.data(data.map_or("null", RawValue::get));
         } else if let Some(data) = data {
@@ -70,13 +70,55 @@ impl Redactor {
         Some(message.to_string())
     }
 
-    /// An error that names the channel of a user.
-    fn complaint(&self, text: &str) -> String {
-        // An id that begins with another one comes first.
-        let users = self.0.iter().rev();
-        users.fold(text.to_owned(), |text, (id, name)| {
-            text.replace(&format!("{USER_CHANNEL}{id}"), &format!("{USER_CHANNEL}{name}"))
-        })
+    /// A message that names the channel of a user somewhere.
+    fn complaint(&mut self, text: &str) -> Option<String> {
+        let mut message = serde_json::from_str(text).ok()?;
+        self.texts(&mut message);
+        Some(message.to_string())
+    }
+
+    /// Replaces the user in all texts of a value. A text may be JSON itself.
+    fn texts(&mut self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                let inner = serde_json::from_str(text).ok().filter(|inner: &Value| !inner.is_number());
+                *text = match inner {
+                    Some(mut inner) => {
+                        self.texts(&mut inner);
+                        inner.to_string()
+                    }
+                    None => self.text(text),
+                };
+            }
+            Value::Array(values) => values.iter_mut().for_each(|value| self.texts(value)),
+            Value::Object(fields) => fields.values_mut().for_each(|value| self.texts(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// Returns a sentence in which users' own channels have their new names.
+    pub(super) fn text(&mut self, text: &str) -> String {
+        let (mut shown, mut rest) = (String::new(), text);
+        while let Some((before, after)) = rest.split_once(USER_CHANNEL) {
+            let id = self.id_at_start(after);
+            shown.extend([before, USER_CHANNEL]);
+            if !id.is_empty() {
+                shown.push_str(&self.name(id));
+            }
+            rest = &after[id.len()..];
+        }
+        shown + rest
+    }
+
+    /// The id of the user with which a text begins. Where it ends is not certain: an id may begin with another one, and may
+    /// contain spaces.
+    fn id_at_start<'a>(&self, text: &'a str) -> &'a str {
+        let of_channel = |character: char| character.is_ascii_alphanumeric() || "_-=@,.;".contains(character);
+        let word = &text[..text.find(|character| !of_channel(character)).unwrap_or(text.len())];
+        // The rest of a sentence follows.
+        let word = word.trim_end_matches(['.', ',', ';']);
+        let known = self.0.keys().filter(|id| id.len() > word.len() && text.starts_with(id.as_str()));
+        known.map(String::len).max().map_or(word, |len| &text[..len])
     }
 
     /// Returns `channel_data` or `user_data` with the same users, by number.
@@ -207,3 +249,6 @@ const USER_CHANNEL: &str = "#server-to-user-";
 
 /// Parts of the names of the protocol's messages that are about users.
 const HAVE_USERS: [&str; 4] = ["member_", "subscription_succeeded", "signin_success", "watchlist_events"];
+
+#[cfg(test)]
+mod tests;

@@ -75,6 +75,32 @@ fn every_input_is_read_as_it_was_written() {
 }
 
 #[test]
+fn with_redacted_data_refusals_and_the_ends_of_sockets_say_nothing_about_users() {
+    let mut edge = Edge::new(REAL_KEY, [], true);
+    let request = AuthRequest::channel(ChannelName::new("private-a").unwrap(), SocketId::new("1.2").unwrap());
+    let excerpt = || r#"{"user":"zoë"}"#.to_owned();
+    for (error, shown) in [
+        (
+            AuthError::Http { status: 403, excerpt: excerpt(), retry_after: None },
+            AuthError::Http { status: 403, excerpt: "x".repeat(14), retry_after: None },
+        ),
+        (
+            AuthError::MissingAuth { excerpt: excerpt() }.at("http://h/auth"),
+            AuthError::MissingAuth { excerpt: "x".repeat(14) }.at("http://h/auth"),
+        ),
+        (AuthError::InvalidJson { excerpt: excerpt() }, AuthError::InvalidJson { excerpt: "x".repeat(14) }),
+        (
+            AuthError::Network("#server-to-user-zoe: gone".into()),
+            AuthError::Network("#server-to-user-user-1: gone".into()),
+        ),
+    ] {
+        assert_eq!(edge.answer(&request, Err(error)), Err(shown));
+    }
+    let close = |reason: &str| CloseReason::Closed(Some(CloseFrame::new(4009, reason)));
+    assert_eq!(edge.closed(close("no #server-to-user-zoe, bye")), close("no #server-to-user-user-1, bye"));
+}
+
+#[test]
 fn a_signature_stands_for_the_real_one_only_inside_of_the_program() {
     let mut edge = Edge::new(REAL_KEY, ["Bearer t0ken-1234".to_owned(), "sid=c00kie-1; a=b".to_owned()], false);
     let request = AuthRequest::channel(ChannelName::new("private-a").unwrap(), SocketId::new("1.2").unwrap());
@@ -112,7 +138,7 @@ fn a_signature_stands_for_the_real_one_only_inside_of_the_program() {
         let Frame::Text(shown) = orders.frame(Frame::Text(text.into())) else { panic!("a text stays one") };
         assert!(shown.contains("no app-key"), "{shown}");
     }
-    let spaced = Edge::new("my key+123", [], false);
+    let mut spaced = Edge::new("my key+123", [], false);
     let page = |text: &str| CloseReason::Closed(Some(CloseFrame::new(4001, text)));
     assert_eq!(spaced.closed(page("GET /app/my%20key%2B123?x")), page("GET /app/app-key?x"));
     // The name of a field is not a secret, whatever the key is.
@@ -238,7 +264,7 @@ fn redacted_data_keeps_its_length_and_its_users_apart() {
         ),
         (
             r##"{"event":"pusher:error","data":{"message":"no #server-to-user-ann"}}"##,
-            r##"{"event":"pusher:error","data":{"message":"no #server-to-user-user-1"}}"##,
+            r##"{"data":{"message":"no #server-to-user-user-1"},"event":"pusher:error"}"##,
         ),
         (r#"{"event":"pusher:ping","data":{}}"#, r#"{"event":"pusher:ping","data":{}}"#),
         ("tofu", "xxxx"),
