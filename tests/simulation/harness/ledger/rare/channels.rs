@@ -1,5 +1,7 @@
 //! Rare transitions of channels and their events.
 
+use std::collections::BTreeSet;
+
 use pusher_proto::{AuthError, ChannelKind, DecryptionError, Event, SubscriptionError};
 
 use super::super::facts::{Ending, OnSocket};
@@ -9,13 +11,19 @@ use super::{Channel, Checker, Incoming, Message, Request, Scene};
 use crate::simulation::reached::Rare;
 
 #[derive(Default)]
-pub(crate) struct RareOfChannels;
+pub(crate) struct RareOfChannels {
+    /// Channels of unexpected successes since the last drain.
+    strays: BTreeSet<String>,
+}
 
 impl Checker for RareOfChannels {
     fn handed(&mut self, frame: &Incoming<'_>, scene: &mut Scene<'_>) {
-        let Incoming::Success { channel, position: _ } = frame else { return };
-        let channel = scene.facts.channels.find(channel).map(|(_, channel)| channel);
-        if let Some(rare) = channel.map_or(Some(Rare::StraySuccess), succeeded) {
+        let Incoming::Success { channel: name, position: _ } = frame else { return };
+        let channel = scene.facts.channels.find(name).map(|(_, channel)| channel);
+        if channel.is_none_or(|channel| channel.on_socket == OnSocket::Nothing && !channel.wanted) {
+            self.strays.insert((*name).to_owned());
+        }
+        if let Some(rare) = channel.and_then(succeeded) {
             scene.reach(rare);
         }
     }
@@ -44,11 +52,18 @@ impl Checker for RareOfChannels {
 
     fn sent(&mut self, message: &Message<'_>, scene: &mut Scene<'_>) {
         let Outgoing::Unsubscribe { channel } = message.kind else { return };
+        if self.strays.remove(channel) {
+            scene.reach(Rare::StraySuccess);
+        }
         let Some((name, channel)) = scene.facts.channels.find(channel) else { return };
         let is_sent = matches!(channel.on_socket, OnSocket::Sent { .. });
         if channel.wanted && is_sent && name.kind() == ChannelKind::Presence {
             scene.reach(Rare::ExistingSubscription);
         }
+    }
+
+    fn drained(&mut self, _scene: &mut Scene<'_>) {
+        self.strays.clear();
     }
 
     fn emitted(&mut self, event: &Event, scene: &mut Scene<'_>) {
@@ -94,7 +109,6 @@ fn succeeded(channel: &Channel) -> Option<Rare> {
             Some(Rare::TimedOutThenRetried)
         }
         (OnSocket::Sent { .. }, _) if !channel.wanted => Some(Rare::UnsubscribedWhileSent),
-        (OnSocket::Nothing, _) if !channel.wanted => Some(Rare::StraySuccess),
         (
             OnSocket::Sent { .. } | OnSocket::Nothing | OnSocket::Confirmed | OnSocket::Ended(_) | OnSocket::Unclear,
             _,
