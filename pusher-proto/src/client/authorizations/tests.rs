@@ -3,8 +3,10 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
+use core::time::Duration;
+
 use super::*;
-use crate::{Config, Endpoint};
+use crate::{Config, Endpoint as ServerEndpoint};
 
 /// The order of requests to one server: two queues, of which neither goes first twice in a row while both are waiting.
 #[derive(Debug)]
@@ -49,7 +51,7 @@ const NOW: Instant = Instant::ZERO;
 
 impl Pair {
     fn new(window: usize) -> Self {
-        let config = Config::builder("key", Endpoint::cluster("eu")).auth_window(window).build().unwrap();
+        let config = Config::builder("key", ServerEndpoint::cluster("eu")).auth_window(window).build().unwrap();
         let mut machine = Authorizations::new(config.options, 1);
         machine.enter(SocketId::new("1.1").unwrap());
         let reference =
@@ -117,6 +119,260 @@ fn channels_and_keys_take_turns_in_stories_of_random_steps() {
         while pair.reference.channels.len() + pair.reference.keys.len() + pair.reference.asked.len() > 0 {
             pair.step(4);
             pair.step(5);
+        }
+    }
+}
+
+/// One server of the application: how many requests it gets, and when.
+struct Server {
+    max: usize,
+    window: usize,
+    paused_until: Option<Instant>,
+    /// Whether it has asked for the pause.
+    must_pause: bool,
+    failures_in_a_row: usize,
+    pauses_in_a_row: u32,
+    successes: usize,
+    requests: Vec<Wanted>,
+    backoff: Backoff,
+}
+
+struct Wanted {
+    job: Job,
+    failures: u32,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// With its place among those that are ready.
+    Ready(usize),
+    Asked {
+        id: AuthId,
+        until: Instant,
+    },
+    Delayed(Instant),
+}
+
+impl Server {
+    fn asked(&self) -> Vec<AuthId> {
+        let ids = self.requests.iter().filter_map(|wanted| match wanted.state {
+            State::Asked { id, .. } => Some(id),
+            _ => None,
+        });
+        ids.collect()
+    }
+
+    /// The one that is asked next.
+    fn next(&mut self, now: Instant) -> Option<&mut Wanted> {
+        let is_open = self.paused_until.is_none_or(|until| until <= now);
+        if !is_open || self.asked().len() >= self.window {
+            return None;
+        }
+        let ready = self.requests.iter_mut().filter(|wanted| matches!(wanted.state, State::Ready(_)));
+        ready.min_by_key(|wanted| match wanted.state {
+            State::Ready(place) => place,
+            _ => usize::MAX,
+        })
+    }
+
+    fn make_ready(&mut self, at: usize) {
+        let places = self.requests.iter().filter_map(|wanted| match wanted.state {
+            State::Ready(place) => Some(place),
+            _ => None,
+        });
+        self.requests[at].state = State::Ready(places.max().map_or(0, |last| last + 1));
+    }
+
+    /// Nothing before this time, and then one request at a time.
+    fn pause(&mut self, until: Instant) {
+        self.paused_until = self.paused_until.max(Some(until));
+        (self.window, self.successes) = (1, 0);
+    }
+
+    /// Returns when the request is repeated, if it is.
+    fn fail(&mut self, at: usize, error: &AuthError, now: Instant) -> Option<Instant> {
+        let wait = error.retry_after();
+        if error.asks_for_a_pause() {
+            let until = now + wait + self.backoff.spread();
+            self.must_pause = true;
+            self.pause(until);
+            self.requests[at].state = State::Delayed(self.paused_until?);
+            return self.paused_until;
+        }
+        if *error != AuthError::Timeout {
+            self.failures_in_a_row += 1;
+            let is_open = self.paused_until.is_none_or(|until| until <= now);
+            if self.failures_in_a_row >= 2 * self.max && is_open {
+                self.pauses_in_a_row += 1;
+                let until = now + self.backoff.delay(self.pauses_in_a_row);
+                self.pause(until);
+            }
+        }
+        let wanted = &mut self.requests[at];
+        if wanted.failures == RETRIES {
+            self.requests.remove(at);
+            return None;
+        }
+        wanted.failures += 1;
+        let retry_at = now + self.backoff.delay(wanted.failures).max(wait);
+        let retry_at = self.paused_until.map_or(retry_at, |until| until.max(retry_at));
+        wanted.state = State::Delayed(retry_at);
+        Some(retry_at)
+    }
+
+    fn succeed(&mut self) {
+        (self.failures_in_a_row, self.pauses_in_a_row) = (0, 0);
+        if !self.must_pause {
+            self.paused_until = None;
+        }
+        self.successes += 1;
+        if self.successes >= self.window && self.window < self.max {
+            (self.window, self.successes) = (self.window + 1, 0);
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let is_waiting = self.requests.iter().any(|wanted| matches!(wanted.state, State::Ready(_)));
+        let timers = self.requests.iter().filter_map(|wanted| match wanted.state {
+            State::Asked { until, .. } | State::Delayed(until) => Some(until),
+            State::Ready(_) => None,
+        });
+        timers.chain(self.paused_until.filter(|_| is_waiting)).min()
+    }
+
+    /// The next deadline that has passed, with the place of its request.
+    fn due(&self, now: Instant) -> Option<usize> {
+        let due = self.requests.iter().enumerate().filter_map(|(at, wanted)| match wanted.state {
+            State::Asked { until, .. } | State::Delayed(until) if until <= now => Some((until, wanted.job, at)),
+            _ => None,
+        });
+        due.min().map(|(_, _, at)| at)
+    }
+}
+
+const RETRIES: u32 = 3;
+const AUTH_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// What became of a request: when it is repeated, or whether it is granted.
+fn outcome(answer: &Answer) -> Result<bool, Instant> {
+    match &answer.outcome {
+        Outcome::Authorized(_) => Ok(true),
+        Outcome::Failed(_) | Outcome::TooLate(_) => Ok(false),
+        Outcome::Delayed { retry_at, .. } => Err(*retry_at),
+    }
+}
+
+#[test]
+fn servers_get_requests_when_the_rules_allow_it_in_every_order_of_answers() {
+    let mut random = fastrand::Rng::with_seed(1);
+    for story in 0..3_000_u64 {
+        let max = 1 + random.usize(0..3);
+        let config = Config::builder("key", ServerEndpoint::cluster("eu"))
+            .auth_window(max)
+            .auth_timeout(AUTH_TIMEOUT)
+            .auth_retries(Some(RETRIES))
+            .build()
+            .unwrap();
+        let mut server = Server {
+            max,
+            window: max,
+            paused_until: None,
+            must_pause: false,
+            failures_in_a_row: 0,
+            pauses_in_a_row: 0,
+            successes: 0,
+            requests: Vec::new(),
+            backoff: Backoff::new(&config.options, story),
+        };
+        let mut machine = Authorizations::new(config.options, story);
+        machine.enter(SocketId::new("1.1").unwrap());
+        let (mut outbox, mut now, mut last) = (Outbox::new(100), NOW, 0);
+        // Rare sequences need servers that behave alike for a while.
+        let mut mood = 2;
+        for step in 0..100 {
+            if step % 10 == 0 {
+                mood = random.usize(2..8);
+            }
+            let asked = server.asked();
+            let step = random.usize(0..13);
+            match if (2..=7).contains(&step) && random.usize(0..4) > 0 { mood } else { step } {
+                // Another connection: what is known about the server stays.
+                12 if random.usize(0..4) == 0 => {
+                    machine.leave(&mut outbox);
+                    machine.enter(SocketId::new("1.2").unwrap());
+                    server.requests.clear();
+                }
+                0 | 1 => {
+                    last += 1;
+                    let channel = ChannelName::new(format!("private-{last}")).unwrap();
+                    machine.ask_for_channel(last, &channel, AuthPurpose::Subscribe);
+                    server.requests.push(Wanted { job: Job::Channel(last), failures: 0, state: State::Delayed(now) });
+                    server.make_ready(server.requests.len() - 1);
+                }
+                step @ 2..=7 if !asked.is_empty() => {
+                    let id = asked[random.usize(0..asked.len())];
+                    let is_it = |wanted: &Wanted| matches!(wanted.state, State::Asked { id: other, .. } if other == id);
+                    let at = server.requests.iter().position(is_it).unwrap();
+                    let http = |status, wait: Option<u64>| {
+                        Err(AuthError::Http {
+                            status,
+                            excerpt: "no".into(),
+                            retry_after: wait.map(Duration::from_secs),
+                        })
+                    };
+                    let answer = match step {
+                        2 => Ok(AuthResponse::new("key:5a")),
+                        3 => http(403, None),
+                        4 => http([429, 503][random.usize(0..2)], Some(random.u64(1..20))),
+                        5 => http(429, [None, Some(0)][random.usize(0..2)]),
+                        6 => http(500, Some(4)),
+                        _ => Err(AuthError::Network("gone".into())),
+                    };
+                    let expected = match &answer {
+                        Err(error) if error.is_retryable() => server.fail(at, error, now).map_or(Ok(false), Err),
+                        answer => {
+                            server.requests.remove(at);
+                            server.succeed();
+                            Ok(answer.is_ok())
+                        }
+                    };
+                    let answer = machine.handle_answer(id, answer, now).unwrap();
+                    assert_eq!(outcome(&answer), expected);
+                }
+                8 | 9 => {
+                    let deadline = machine.deadline().unwrap_or(now);
+                    now = [deadline.max(now), now + Duration::from_millis(700)][random.usize(0..2)];
+                    if server.paused_until.is_some_and(|until| until <= now) {
+                        (server.paused_until, server.must_pause) = (None, false);
+                    }
+                    let mut expected = Vec::new();
+                    while let Some(at) = server.due(now) {
+                        let wanted = &server.requests[at];
+                        if matches!(wanted.state, State::Delayed(_)) {
+                            server.make_ready(at);
+                        } else {
+                            expected
+                                .push((wanted.job, server.fail(at, &AuthError::Timeout, now).map_or(Ok(false), Err)));
+                        }
+                    }
+                    let answers = core::iter::from_fn(|| machine.handle_timeout(now, &mut outbox));
+                    let answers: Vec<_> = answers.map(|answer| (answer.job, outcome(&answer))).collect();
+                    assert_eq!(answers, expected);
+                }
+                _ => {
+                    let request = machine.poll(now);
+                    let expected = server.next(now).map(|wanted| {
+                        if let Some(request) = &request {
+                            wanted.state = State::Asked { id: request.id, until: now + AUTH_TIMEOUT };
+                        }
+                        format!("{:?}", wanted.job)
+                    });
+                    let found = request.map(|request| request.subject.to_string().replace("private-", "Channel("));
+                    assert_eq!(found.map(|found| found + ")"), expected);
+                }
+            }
+            assert_eq!(machine.deadline(), server.deadline());
         }
     }
 }
