@@ -139,3 +139,6 @@ const MAX_WAITING: usize = 64;
 
 /// How long the server may take to answer, and how long a request that has failed keeps its place.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests;
