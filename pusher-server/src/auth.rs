@@ -148,8 +148,9 @@ async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
     let form: Result<Form<BTreeMap<String, String>>, _> = Form::from_request(request, &()).await;
     let Form(fields) = form.map_err(Failure::bad_request)?;
     let fields = fields.into_iter().map(|(name, text)| {
-        // A form contains only text, so JSON in it is parsed.
-        let json = ["user_info", "watchlist"].contains(&name.as_str()).then(|| serde_json::from_str(&text).ok());
+        // A form contains only text, so JSON in it is parsed. A list with commas may look like a number.
+        let may_be_json = name == "user_info" || name == "watchlist" && text.trim_start().starts_with('[');
+        let json = may_be_json.then(|| serde_json::from_str(&text).ok());
         let value = json.flatten().unwrap_or(Value::String(text));
         (name, value)
     });
@@ -174,11 +175,7 @@ fn with_lists(fields: impl Iterator<Item = (String, Value)>) -> Value {
 impl User {
     /// The id of the named user, or an id for this socket only.
     fn id(&self, socket_id: &SocketId) -> String {
-        match &self.user_id {
-            Some(Value::String(id)) => id.clone(),
-            Some(Value::Number(id)) => id.to_string(),
-            Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => socket_id.to_string(),
-        }
+        self.user_id.as_ref().and_then(id_text).unwrap_or_else(|| socket_id.to_string())
     }
 
     /// The data of a sign-in.
@@ -195,7 +192,74 @@ impl User {
 fn users(watchlist: Value) -> Value {
     match watchlist {
         Value::String(list) => list.split(',').map(str::trim).filter(|user| !user.is_empty()).collect(),
+        Value::Array(list) => list.into_iter().map(|user| id_text(&user).map_or(user, Value::String)).collect(),
         Value::Number(user) => serde_json::json!([user.to_string()]),
         other => other,
+    }
+}
+
+/// The id of a user, which may be a number.
+fn id_text(id: &Value) -> Option<String> {
+    match id {
+        Value::String(id) => Some(id.clone()),
+        Value::Number(id) => Some(id.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    /// Reads the id and the watchlist of a sign-in.
+    async fn user(content_type: &str, body: String) -> (String, Value) {
+        let request = Request::post("/").header(header::CONTENT_TYPE, content_type).body(Body::from(body)).unwrap();
+        let Ok(UserQuestion { socket_id, user, watchlist }) = read(request).await else { panic!("not read") };
+        (user.id(&SocketId::new(socket_id).unwrap()), users(watchlist.unwrap_or_default()))
+    }
+
+    /// A field of a form.
+    fn escaped(text: &str) -> String {
+        text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    }
+
+    #[tokio::test]
+    async fn an_id_is_the_text_that_was_sent_whatever_it_looks_like() {
+        for id in
+            ["7", "007", "7.50", "1e3", "-0", "12345678901234567890123", "null", "true", "[1]", "{}", "\"7\"", " 7 "]
+        {
+            let form = format!("socket_id=1.1&user_id={0}&watchlist={0}", escaped(id));
+            let (read, watched) = user("application/x-www-form-urlencoded", form).await;
+            assert_eq!(read, id);
+            let expected = if id == "[1]" { "1" } else { id.trim() };
+            assert_eq!(watched, serde_json::json!([expected]));
+            let json = serde_json::json!({ "socket_id": "1.1", "user_id": id, "watchlist": [id, "b"] });
+            let (read, watched) = user("application/json", json.to_string()).await;
+            assert_eq!((read.as_str(), watched), (id, serde_json::json!([id, "b"])));
+        }
+        for id in ["7", "-7", "18446744073709551615"] {
+            let json = format!(r#"{{"socket_id":"1.1","user_id":{id},"watchlist":[{id},"b"]}}"#);
+            let (read, watched) = user("application/json", json).await;
+            assert_eq!((read.as_str(), watched), (id, serde_json::json!([id, "b"])));
+        }
+        for nobody in ["null", "true", "[]", "{}"] {
+            let json = format!(r#"{{"socket_id":"1.1","user_id":{nobody}}}"#);
+            assert_eq!(user("application/json", json).await.0, "1.1");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_watchlist_is_a_list_or_text_with_commas() {
+        for (list, users) in [
+            ("1,2", serde_json::json!(["1", "2"])),
+            (" ann , bob ,", serde_json::json!(["ann", "bob"])),
+            ("[1,\"ann\"]", serde_json::json!(["1", "ann"])),
+            ("", serde_json::json!([])),
+        ] {
+            let form = format!("socket_id=1.1&watchlist={}", escaped(list));
+            assert_eq!(user("application/x-www-form-urlencoded", form).await.1, users, "{list}");
+        }
     }
 }
