@@ -179,4 +179,57 @@ mod tests {
         line.queue.due().await;
         assert_eq!(std::iter::from_fn(|| line.next_due()).count(), 2);
     }
+
+    /// Messages wait for what is before them. Waiting is interrupted at random, as by what the peer sends.
+    #[tokio::test(start_paused = true)]
+    async fn messages_leave_in_order_at_their_time_however_often_waiting_is_interrupted() {
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..2_000 {
+            let (mut socket, mut line) = open(8, false);
+            // When each message that waits is due, and the message.
+            let mut waiting: VecDeque<(Clock, String)> = VecDeque::new();
+            // How many of them are not in the queue any more, and what counts in its limit.
+            let mut taken = 0;
+            let mut is_silent = false;
+            for number in 0..30 {
+                match random.usize(0..6) {
+                    0 | 1 => {
+                        let delay = Duration::from_secs([0, 1, 5][random.usize(0..3)]);
+                        let queued = socket.enqueue(Outgoing::Text(number.to_string().into()), delay);
+                        let has_room = waiting.len() - taken < 8;
+                        assert_eq!(queued, if has_room { Ok(()) } else { Err(QueueError::Full) });
+                        if has_room {
+                            waiting.push_back((Clock::now() + delay, number.to_string()));
+                        }
+                    }
+                    2 | 3 => {
+                        let patience = Duration::from_millis(random.u64(0..3_000));
+                        let begin = Clock::now();
+                        let is_due = tokio::time::timeout(patience, line.queue.due()).await.is_ok();
+                        if taken == 0 {
+                            taken = waiting.len();
+                        }
+                        let due = waiting.front().map(|(due, _)| (*due).max(begin));
+                        assert_eq!(is_due, due.is_some_and(|due| due <= begin + patience));
+                        assert_eq!(Clock::now(), due.map_or(begin + patience, |due| due.min(begin + patience)));
+                    }
+                    4 => {
+                        is_silent = !is_silent;
+                        socket.set_silent(is_silent, false);
+                        assert_eq!(line.holds.get(), is_silent);
+                    }
+                    _ => {
+                        let is_next = taken > 0 && !is_silent && waiting[0].0 <= Clock::now();
+                        let expected = is_next.then(|| waiting.pop_front()).flatten().map(|(_, text)| text);
+                        taken -= usize::from(is_next);
+                        let sent = line.next_due().map(|sent| match sent {
+                            Outgoing::Text(text) => text.to_string(),
+                            other => panic!("{other:?}"),
+                        });
+                        assert_eq!(sent, expected);
+                    }
+                }
+            }
+        }
+    }
 }
