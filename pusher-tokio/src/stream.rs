@@ -89,3 +89,74 @@ impl AsyncWrite for Tcp {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use pusher_driver::adapter::Duplex as _;
+
+    use super::*;
+
+    /// Keeps what is written until it is flushed, as TLS does while the network is slow.
+    #[derive(Default)]
+    struct Held {
+        written: Vec<u8>,
+        sent: Arc<Mutex<Vec<u8>>>,
+        /// Whether the network takes nothing for now.
+        is_slow: Arc<Mutex<bool>>,
+    }
+
+    impl AsyncRead for Held {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _context: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            buffer.put_slice(b"hey");
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Held {
+        fn poll_write(mut self: Pin<&mut Self>, _context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            if bytes.is_empty() {
+                return Poll::Ready(Err(io::ErrorKind::InvalidInput.into()));
+            }
+            self.written.push(bytes[0]);
+            Poll::Ready(Ok(1))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            if *self.is_slow.lock().unwrap() {
+                return Poll::Pending;
+            }
+            let written = std::mem::take(&mut self.written);
+            self.sent.lock().unwrap().extend(written);
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn what_a_stream_holds_back_is_sent_when_it_is_flushed() {
+        let held = Held::default();
+        let (sent, is_slow) = (Arc::clone(&held.sent), Arc::clone(&held.is_slow));
+        let mut stream = Stream(Box::new(held));
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let mut buffer = [0; 8];
+        assert!(
+            matches!(stream.poll_read(&mut context, &mut buffer), Poll::Ready(Ok(3))) && buffer.starts_with(b"hey")
+        );
+        assert!(matches!(stream.poll_write(&mut context, b"ab"), Poll::Ready(Ok(1))));
+        assert!(matches!(stream.poll_write(&mut context, b""), Poll::Ready(Err(_))));
+        *is_slow.lock().unwrap() = true;
+        assert!(stream.poll_flush(&mut context).is_pending());
+        *is_slow.lock().unwrap() = false;
+        assert!(matches!(stream.poll_flush(&mut context), Poll::Ready(Ok(()))));
+        assert_eq!(*sent.lock().unwrap(), *b"a");
+    }
+}
