@@ -79,7 +79,8 @@ const RECORD_NOTES: &str = notes!(
     "Application keys, secrets, signatures, shared secrets and headers are never in the file: the recorded client does \
      not see them, only texts that stand for them. What a server repeats of them is replaced if it has at least 6 characters. Payloads of encrypted channels are replaced by others of the same \
      length, sealed with keys that are not secret. The URL of the server, names of channels and events, the ids and \
-     infos of users and other payloads stay; --redact-data replaces payloads, ids and infos as well.\n\n"
+     infos of users and other payloads stay; --redact-data replaces payloads, ids and infos as well, and what the \
+     application's server says when it refuses.\n\n"
     "Examples:\n  \
      pusher record --url ws://127.0.0.1:6001 --key app-key -c chat -o session.txt --timeout 60\n  \
      pusher record --profile local -c private-orders presence-chat --redact-data -o session.txt\n  \
