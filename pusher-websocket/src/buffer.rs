@@ -147,3 +147,62 @@ const LENS: [usize; 3] = [4 * 1_024, 16 * 1_024, 64 * 1_024];
 
 /// Consecutive small reads after which a large buffer is freed.
 const CALM_READS: u8 = 16;
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::VecDeque;
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn bytes_come_out_as_they_went_in_however_they_are_read_cut_and_kept() {
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..100 {
+            let leftover: Vec<u8> = (0..random.usize(0..20)).map(|_| random.u8(..)).collect();
+            let mut buffer = Buffer::new(&leftover);
+            let mut unread = VecDeque::from(leftover);
+            // Slices that somebody keeps, and what was in them.
+            let mut kept: Vec<(Bytes, Vec<u8>)> = Vec::new();
+            for _ in 0..60 {
+                match random.usize(0..6) {
+                    0..=2 => {
+                        let room = buffer.room();
+                        assert!(!room.is_empty());
+                        // Little arrives, or as much as there is room for.
+                        let len = [1, 3, 200, room.len()][random.usize(0..4)].min(room.len());
+                        room[..len].fill_with(|| random.u8(..));
+                        unread.extend(&room[..len]);
+                        buffer.fill(len);
+                    }
+                    3 | 4 => {
+                        // All but a few bytes are read, as before a header in two parts.
+                        let len = unread.len().saturating_sub(random.usize(0..12));
+                        let skip = random.usize(0..=len.min(4));
+                        let slice = buffer.cut(skip, len - skip);
+                        let expected: Vec<u8> = unread.drain(..len).skip(skip).collect();
+                        assert_eq!(slice, expected);
+                        if random.bool() {
+                            kept.push((slice, expected));
+                        }
+                    }
+                    _ => match random.usize(0..4) {
+                        0 => {
+                            buffer.clear();
+                            unread.clear();
+                        }
+                        1 => buffer.rest(),
+                        2 => kept.clear(),
+                        _ => {
+                            let len = unread.len() / 2;
+                            buffer.skip(len);
+                            unread.drain(..len);
+                        }
+                    },
+                }
+                assert_eq!(buffer.unread(), unread.make_contiguous());
+                assert!(kept.iter().all(|(slice, expected)| slice == expected));
+            }
+        }
+    }
+}
