@@ -149,3 +149,6 @@ const MAX_PART_TIME: Duration = Duration::from_secs(5 * 60);
 
 /// Time to read waiting messages after the machine slept.
 const GRACE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,23 @@ fn an_error_that_names_one_channel_is_about_it() {
 }
 
 #[test]
+fn an_error_is_about_the_channel_that_it_names_and_not_about_one_with_a_part_of_its_name() {
+    let names =
+        ["a", "a-b", "b", "private-a", "private-a-b", "private-a_b", "private-ab", "presence-private-a", "xprivate-a"];
+    let sentences =
+        ["@", "no @", "no @.", "@ is full", "'@' is full", "(@)", "for [@]: no", "#@", "private @", "@, not that one"];
+    for asked in names {
+        for other in names.into_iter().filter(|other| *other != asked) {
+            let mut both = unanswered(&[asked, other]);
+            for sentence in sentences {
+                let message = sentence.replace('@', asked);
+                assert_eq!(both.blame(&error(&message), true), Some(name(asked)), "{message}, with {other}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_only_one_unanswered_is_meant_unless_a_client_event_may_be() {
     let mut one = unanswered(&["private-a"]);
     assert_eq!(one.blame(&error("no"), true), None);
