@@ -113,27 +113,40 @@ fn shutdown_does_not_wait_longer_than_it_may() {
 
 #[test]
 fn each_of_several_calls_of_shutdown_returns_within_its_own_limit() {
-    // Shorter than the time that the socket may take to close.
-    for (first, second, expected) in [(1, 4, 1), (4, 1, 1), (2, 2, 2), (4, 3, 3)] {
+    // Limits in milliseconds, all shorter than the time that the socket may take to close, and times between the calls.
+    let limits = [1_000, 2_000, 4_000];
+    let gaps = [0, 300, 1_500];
+    for choice in 0..3_usize.pow(5) {
+        let chosen = |place: u32, of: [u64; 3]| of[choice / 3_usize.pow(place) % 3];
+        let calls = [chosen(0, limits), chosen(1, limits), chosen(2, limits)];
+        let gaps = [0, chosen(3, gaps), chosen(4, gaps)];
         let mut world = World::connected(NoAuth);
         world.outside().closes = false;
-        let wakes = [(); 2].map(|()| Arc::new(Wakes::default()));
+        let wakes = [(); 3].map(|()| Arc::new(Wakes::default()));
         let poll = |world: &World, call: usize| {
-            let limit = Duration::from_secs([first, second][call]);
             let waker = Waker::from(Arc::clone(&wakes[call]));
-            world.client.poll_shutdown(limit, &mut Context::from_waker(&waker))
+            world.client.poll_shutdown(Duration::from_millis(calls[call]), &mut Context::from_waker(&waker))
         };
-        for call in 0..2 {
+        let (start, mut passed, mut end, mut called) = (world.outside().now, 0, u64::MAX, 0);
+        for call in 0..3 {
+            if passed + gaps[call] >= end {
+                break;
+            }
+            passed += gaps[call];
+            world.pass(Duration::from_millis(gaps[call]));
             assert!(poll(&world, call).is_pending());
             assert!(world.run());
             assert!(poll(&world, call).is_pending(), "polled again, it waits for as long as before");
             assert!(world.run());
+            end = end.min(passed + calls[call]);
+            called += 1;
         }
-        let start = world.outside().now;
-        assert!(!world.wake_sleepers(), "the loop ends");
-        assert_eq!(world.outside().now - start, Duration::from_secs(expected), "{first} and {second}");
-        assert_eq!([0, 1].map(|call| poll(&world, call)), [Poll::Ready(()); 2]);
-        assert_eq!(wakes.map(|wakes| wakes.count().min(1)), [1, 1], "{first} and {second}");
+        let context = format!("{calls:?} after {gaps:?}");
+        assert!(!world.wake_sleepers(), "the loop ends: {context}");
+        assert_eq!(world.outside().now - start, Duration::from_millis(end), "{context}");
+        for (call, wakes) in wakes.iter().enumerate().take(called) {
+            assert_eq!((poll(&world, call), wakes.count().min(1)), (Poll::Ready(()), 1), "{context}");
+        }
     }
 }
 
