@@ -79,9 +79,7 @@ async fn open(options: Options, host: Text, port: u16, tls: bool) -> Result<Stre
 }
 
 async fn dial(address: SocketAddr) -> io::Result<Tcp> {
-    let tcp = TcpStream::connect(address).await?;
-    tcp.set_nodelay(true)?;
-    Ok(Tcp::new(tcp))
+    Tcp::new(TcpStream::connect(address).await?)
 }
 
 #[cfg(feature = "tls")]

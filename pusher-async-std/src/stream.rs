@@ -37,8 +37,10 @@ pub(crate) struct Tcp {
 }
 
 impl Tcp {
-    pub(crate) const fn new(stream: TcpStream) -> Self {
-        Self { stream, pace: Pace::stream() }
+    /// Without a delay for small messages, which would wait for the peer to acknowledge what was sent before.
+    pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, pace: Pace::stream() })
     }
 }
 
@@ -143,5 +145,12 @@ mod tests {
         *is_slow.lock().unwrap() = false;
         assert!(matches!(stream.poll_flush(&mut context), Poll::Ready(Ok(()))));
         assert_eq!(*sent.lock().unwrap(), *b"a");
+    }
+
+    #[test]
+    fn small_messages_are_sent_at_once() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = async_io::block_on(TcpStream::connect(listener.local_addr().unwrap())).unwrap();
+        assert!(Tcp::new(stream).unwrap().stream.nodelay().unwrap());
     }
 }

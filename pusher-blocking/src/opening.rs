@@ -102,8 +102,7 @@ impl Opening {
                 Poll::Pending => Ok(Next::Wait(Stage::Connecting(race))),
                 Poll::Ready(stream) => {
                     let stream = stream.map_err(|reason| self.at(reason))?;
-                    stream.set_nodelay(true).map_err(|error| failed(&error))?;
-                    let stream = Tcp::new(stream, self.waker.clone());
+                    let stream = Tcp::new(stream, self.waker.clone()).map_err(|error| failed(&error))?;
                     match self.tunnel.take() {
                         Some(tunnel) => Ok(Next::Stage(Stage::Tunnelling(stream, tunnel))),
                         None => self.secure(stream),

@@ -23,8 +23,10 @@ pub(crate) struct Tcp {
 }
 
 impl Tcp {
-    pub(crate) const fn new(stream: TcpStream, waker: Waker) -> Self {
-        Self { stream, pace: Pace::stream(), waker }
+    /// Without a delay for small messages, which would wait for the peer to acknowledge what was sent before.
+    pub(crate) fn new(stream: TcpStream, waker: Waker) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, pace: Pace::stream(), waker })
     }
 }
 
@@ -98,3 +100,16 @@ impl Write for Stream {
 
 /// Identifies all sockets in the poller.
 const SOCKET: Token = Token(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_messages_are_sent_at_once() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let stream = Tcp::new(TcpStream::from_std(stream), Waker::noop().clone()).unwrap();
+        assert!(stream.stream.nodelay().unwrap());
+    }
+}

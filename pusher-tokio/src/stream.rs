@@ -39,8 +39,10 @@ pub(crate) struct Tcp {
 }
 
 impl Tcp {
-    pub(crate) const fn new(stream: TcpStream) -> Self {
-        Self { stream, pace: Pace::stream() }
+    /// Without a delay for small messages, which would wait for the peer to acknowledge what was sent before.
+    pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, pace: Pace::stream() })
     }
 }
 
@@ -158,5 +160,12 @@ mod tests {
         *is_slow.lock().unwrap() = false;
         assert!(matches!(stream.poll_flush(&mut context), Poll::Ready(Ok(()))));
         assert_eq!(*sent.lock().unwrap(), *b"a");
+    }
+
+    #[tokio::test]
+    async fn small_messages_are_sent_at_once() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        assert!(Tcp::new(stream).unwrap().stream.nodelay().unwrap());
     }
 }
