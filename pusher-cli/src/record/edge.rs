@@ -10,7 +10,7 @@ use pusher_tokio::{AuthError, AuthRequest, AuthResponse, CloseFrame, CloseReason
 use serde_json::Value;
 
 use super::machine::KEY;
-use super::redact::Redactor;
+use super::redact::{Redactor, replace_texts};
 use super::sealed::Vaults;
 
 pub(super) struct Edge {
@@ -208,28 +208,9 @@ impl Edge {
         if self.hide_in(&mut value) { value.to_string() } else { json.to_owned() }
     }
 
-    /// Hides secrets in all texts of a value, but not in the names of its fields. A text may be JSON itself. Returns whether
-    /// there were any.
+    /// Hides secrets in all texts of a value. Returns whether there were any.
     fn hide_in(&self, value: &mut Value) -> bool {
-        match value {
-            Value::String(text) => {
-                let hidden = match serde_json::from_str::<Value>(text) {
-                    // Each level of quotes doubles the length, so there are few.
-                    Ok(Value::Object(_) | Value::Array(_) | Value::String(_)) => self.hidden_in_json(text),
-                    _ => self.without_secrets(text),
-                };
-                let changed = hidden != *text;
-                *text = hidden;
-                changed
-            }
-            Value::Array(values) => {
-                values.iter_mut().map(|value| self.hide_in(value)).filter(|found| *found).count() > 0
-            }
-            Value::Object(fields) => {
-                fields.values_mut().map(|value| self.hide_in(value)).filter(|found| *found).count() > 0
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) => false,
-        }
+        replace_texts(value, &mut |text| self.without_secrets(text))
     }
 
     /// Hides a text from now on.

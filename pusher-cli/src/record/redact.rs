@@ -73,27 +73,8 @@ impl Redactor {
     /// A message that names the channel of a user somewhere.
     fn complaint(&mut self, text: &str) -> Option<String> {
         let mut message = serde_json::from_str(text).ok()?;
-        self.texts(&mut message);
+        replace_texts(&mut message, &mut |text| self.text(text));
         Some(message.to_string())
-    }
-
-    /// Replaces the user in all texts of a value. A text may be JSON itself.
-    fn texts(&mut self, value: &mut Value) {
-        match value {
-            Value::String(text) => {
-                let inner = serde_json::from_str(text).ok().filter(|inner: &Value| !inner.is_number());
-                *text = match inner {
-                    Some(mut inner) => {
-                        self.texts(&mut inner);
-                        inner.to_string()
-                    }
-                    None => self.text(text),
-                };
-            }
-            Value::Array(values) => values.iter_mut().for_each(|value| self.texts(value)),
-            Value::Object(fields) => fields.values_mut().for_each(|value| self.texts(value)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
     }
 
     /// Returns a sentence in which users' own channels have their new names.
@@ -212,6 +193,35 @@ impl Redactor {
     fn name(&mut self, id: &str) -> String {
         let next = self.0.len() + 1;
         self.0.entry(id.to_owned()).or_insert_with(|| format!("user-{next}")).clone()
+    }
+}
+
+/// Replaces all texts of a value, but not the names of its fields. A text may be JSON itself, which keeps its form if
+/// nothing in it changes. Returns whether anything has changed.
+pub(super) fn replace_texts(value: &mut Value, replaced: &mut dyn FnMut(&str) -> String) -> bool {
+    match value {
+        Value::String(text) => {
+            let new = match serde_json::from_str::<Value>(text) {
+                // Each level of quotes doubles the length, so there are few.
+                Ok(mut inner @ (Value::Object(_) | Value::Array(_) | Value::String(_))) => {
+                    if !replace_texts(&mut inner, replaced) {
+                        return false;
+                    }
+                    inner.to_string()
+                }
+                _ => replaced(text),
+            };
+            let changed = new != *text;
+            *text = new;
+            changed
+        }
+        Value::Array(values) => {
+            values.iter_mut().map(|value| replace_texts(value, replaced)).filter(|changed| *changed).count() > 0
+        }
+        Value::Object(fields) => {
+            fields.values_mut().map(|value| replace_texts(value, replaced)).filter(|changed| *changed).count() > 0
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
