@@ -244,8 +244,8 @@ mod tests {
             let (read, watched) = user("application/json", json).await;
             assert_eq!((read.as_str(), watched), (id, serde_json::json!([id, "b"])));
         }
-        for nobody in ["null", "true", "[]", "{}"] {
-            let json = format!(r#"{{"socket_id":"1.1","user_id":{nobody}}}"#);
+        for none in ["null", "true", "[]", "{}"] {
+            let json = format!(r#"{{"socket_id":"1.1","user_id":{none}}}"#);
             assert_eq!(user("application/json", json).await.0, "1.1");
         }
     }

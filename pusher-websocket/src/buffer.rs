@@ -162,7 +162,7 @@ mod tests {
             let leftover: Vec<u8> = (0..random.usize(0..20)).map(|_| random.u8(..)).collect();
             let mut buffer = Buffer::new(&leftover);
             let mut unread = VecDeque::from(leftover);
-            // Slices that somebody keeps, and what was in them.
+            // Slices that are kept, and what was in them.
             let mut kept: Vec<(Bytes, Vec<u8>)> = Vec::new();
             for _ in 0..60 {
                 match random.usize(0..6) {

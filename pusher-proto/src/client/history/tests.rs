@@ -20,7 +20,7 @@ struct Place {
 }
 
 impl Reference {
-    /// Who is told that there will be no page: the one with the place, if it is about it and waits, before the others.
+    /// Returns the requests that fail: the one with the place, if it is about it and waits, before the others.
     fn fail(&mut self, of_place: bool, of_waiting: impl Fn(&str) -> bool) -> Vec<u64> {
         let place = self.place.as_mut().filter(|place| of_place && place.is_awaited);
         let mut told: Vec<_> = place
